@@ -1,0 +1,64 @@
+/** A timer that has not fired yet. Cancelling one that fired does nothing. */
+export interface Timer {
+  cancel(): void;
+}
+
+/** Time as a parameter: the real one is made in `app.ts`, tests move a {@link VirtualClock}. */
+export interface Clock {
+  /** Milliseconds that only rise; their zero means nothing. */
+  nowMs(): number;
+  /** Milliseconds since 1970-01-01 UTC, for people and certificates. */
+  wallMs(): number;
+  /** Calls `fire` once, `delayMs` or more from now, never from inside this call. */
+  after(delayMs: number, fire: () => void): Timer;
+}
+
+/** A clock that stands until {@link VirtualClock.advance} moves it; timers fire in order of their time, then of their making. */
+export class VirtualClock implements Clock {
+  #nowMs = 0;
+  #serial = 0;
+  #timers: { atMs: number; serial: number; fire: () => void }[] = [];
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return 1_700_000_000_000 + this.#nowMs;
+  }
+
+  after(delayMs: number, fire: () => void): Timer {
+    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), serial: this.#serial++, fire };
+    this.#timers.push(timer);
+    return {
+      cancel: () => {
+        const index = this.#timers.indexOf(timer);
+        if (index >= 0) this.#timers.splice(index, 1);
+      },
+    };
+  }
+
+  /** Number of timers that have neither fired nor been cancelled. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
+  /** Moves time forward by `ms`, firing on the way whatever is due, including timers made by those that fire. */
+  advance(ms: number): void {
+    const untilMs = this.#nowMs + ms;
+    for (;;) {
+      let next = -1;
+      for (let i = 0; i < this.#timers.length; i++) {
+        const a = this.#timers[i]!;
+        if (a.atMs > untilMs) continue;
+        const b = this.#timers[next];
+        if (b === undefined || a.atMs < b.atMs || (a.atMs === b.atMs && a.serial < b.serial)) next = i;
+      }
+      if (next < 0) break;
+      const [due] = this.#timers.splice(next, 1);
+      this.#nowMs = Math.max(this.#nowMs, due!.atMs);
+      due!.fire();
+    }
+    this.#nowMs = untilMs;
+  }
+}
