@@ -1,0 +1,17 @@
+/**
+ * PostgreSQL's wire format, protocol 3.0 and 3.2: framing, limits, dispatch tables, codecs of the messages that a pooler
+ * must understand. Everything else it passes by length, unread.
+ *
+ * Pure: bytes and values only. It never awaits, and it throws nothing but `PgplexError`.
+ * Source throughout: PostgreSQL's documentation, chapter "Frontend/Backend Protocol", and src/backend/tcop/postgres.c.
+ *
+ * @module
+ */
+export * from "./backend_writer.ts";
+export * from "./bytes.ts";
+export * from "./client_peek.ts";
+export * from "./dispatch.ts";
+export * from "./error_fields.ts";
+export * from "./frontend_writer.ts";
+export * from "./startup.ts";
+export * from "./types.ts";
