@@ -1,0 +1,223 @@
+import { nearest } from "./nearest.ts";
+import { formatPath, type Segments } from "./path.ts";
+import { poolSettings } from "./pool_settings.ts";
+import type { AuthType, Config, PoolSettings, UserConfig } from "./schema.ts";
+import type { Secret } from "./secret.ts";
+
+/**
+ * Notes that the value at `at` does not go with others. `because` names those others: where one of them was already
+ * refused, a stand-in was compared, and nothing is noted.
+ */
+export type ReportClash = (at: Segments, message: string, because?: readonly Segments[]) => void;
+
+/** Refuses what no single key is to blame for: values that are good alone and impossible together. */
+export function checkConfig(config: Config, report: ReportClash): void {
+  checkListen(config, report);
+  checkAuth(config, report);
+  checkNames(config, report);
+  checkRouting(config, report);
+  for (const [name, cluster] of config.clusters) {
+    const path = ["clusters", name];
+    checkNodes(config, name, report);
+    if (cluster.superuser !== null) checkSources(cluster.superuser, [...path, "superuser"], report);
+    const { cert_file, key_file } = cluster.tls;
+    if ((cert_file === null) !== (key_file === null)) {
+      const [given, missing] = cert_file === null ? ["key_file", "cert_file"] : ["cert_file", "key_file"];
+      clash([...path, "tls", given!], `go with ${missing}`, "it alone", report, [[...path, "tls", missing!]]);
+    }
+  }
+  checkPools(config, report);
+}
+
+function checkListen({ listen }: Config, report: ReportClash): void {
+  if (listen.address.length === 0 && listen.unix_socket_dir === null) {
+    const because = [["listen", "unix_socket_dir"]];
+    clash(["listen", "address"], "hold an address when unix_socket_dir is null", "none", report, because);
+  }
+  if (listen.address.includes("*")) {
+    clash(["listen", "address"], "hold addresses: 0.0.0.0 and :: mean all", '"*"', report);
+  }
+}
+
+function checkAuth(config: Config, report: ReportClash): void {
+  const { auth, listen } = config;
+  if (auth.type === "cert" && !listen.tls?.client_ca_file) {
+    const because = [["listen", "tls"], ["listen", "tls", "client_ca_file"]];
+    clash(
+      ["auth", "type"],
+      "be another one while listen.tls.client_ca_file is not given",
+      "cert",
+      report,
+      because,
+    );
+  }
+  for (const [name, user] of auth.users) {
+    const path = ["auth", "users", name];
+    checkSources(user, path, report);
+    const none = user.password === null && user.password_file === null && user.password_env === null;
+    const passwords = auth.type === "md5" || auth.type === "scram-sha-256";
+    const because = [
+      ["auth", "type"],
+      ...["password", "password_file", "password_env"].map((key) => [...path, key]),
+    ];
+    if (none && passwords) {
+      clash(path, `have a password for auth.type ${auth.type}`, "none", report, because);
+    }
+    if (user.password !== null && !secretServes(auth.type, user.password)) {
+      clash(path, secretExpected(auth.type), "an md5 secret", report, because);
+    }
+  }
+  if (auth.query !== null && [...config.clusters.values()].every((cluster) => cluster.superuser === null)) {
+    const because = [...config.clusters.keys()].map((name) => ["clusters", name, "superuser"]);
+    clash(["auth", "query"], "be null while no cluster has a superuser", "a look-up", report, [
+      ["clusters"],
+      ...because,
+    ]);
+  }
+}
+
+/** Whether a client can log in with `secret` at all: of an md5 hash, SCRAM can make nothing. */
+export function secretServes(type: AuthType, secret: Secret): boolean {
+  return type !== "scram-sha-256" || !/^md5[0-9a-f]{32}$/.test(secret.reveal());
+}
+
+/** What {@link secretServes} asks for, as the end of "must …". */
+export function secretExpected(type: AuthType): string {
+  return `be a password or a SCRAM-SHA-256$ secret for auth.type ${type}`;
+}
+
+function checkSources(user: UserConfig, path: Segments, report: ReportClash): void {
+  const given = (["password", "password_file", "password_env"] as const).filter((key) => user[key] !== null);
+  if (given.length > 1) {
+    const second = [...path, given[1]!];
+    clash(second, "stand alone, one source for a password", given.join(" and "), report);
+  }
+}
+
+function checkNames(config: Config, report: ReportClash): void {
+  const { routing, clusters } = config;
+  const console = [config.console.database, ...config.console.aliases];
+  const because = [["console", "database"], ["console", "aliases"]];
+  const groups: [Segments, Iterable<string>][] = [
+    [["clusters"], clusters.keys()],
+    [["routing", "databases"], routing.databases.keys()],
+  ];
+  for (const [parent, names] of groups) {
+    for (const name of names) {
+      const path = [...parent, name];
+      if (separates(routing.separator, name)) {
+        clash(path, `not hold routing.separator ${quoted(routing.separator)}`, quoted(name), report);
+      }
+      if (console.includes(name)) {
+        clash(path, "differ from the console's database and aliases", quoted(name), report, because);
+      }
+    }
+  }
+  for (const [index, name] of console.entries()) {
+    if (!separates(routing.separator, name)) continue;
+    const path = index === 0 ? ["console", "database"] : ["console", "aliases"];
+    clash(path, `not hold routing.separator ${quoted(routing.separator)}`, quoted(name), report);
+  }
+}
+
+/** An empty separator is refused by itself; every name would hold it. */
+function separates(separator: string, name: string): boolean {
+  return separator !== "" && name.includes(separator);
+}
+
+function checkRouting({ routing, clusters }: Config, report: ReportClash): void {
+  const named: [Segments, string | null][] = [
+    [["routing", "default_cluster"], routing.default_cluster],
+    ...[...routing.databases].map(([alias, { cluster }]): [Segments, string] => [
+      ["routing", "databases", alias, "cluster"],
+      cluster,
+    ]),
+  ];
+  for (const [path, cluster] of named) {
+    if (cluster === null || clusters.has(cluster)) continue;
+    const near = nearest(cluster, clusters.keys());
+    const received = quoted(cluster) + (near === undefined ? "" : `; did you mean ${near}?`);
+    clash(path, `name one of clusters: ${[...clusters.keys()].join(", ")}`, received, report, [["clusters"]]);
+  }
+}
+
+function checkNodes({ clusters }: Config, cluster: string, report: ReportClash): void {
+  const { nodes } = clusters.get(cluster)!;
+  nodes.forEach((node, index) => {
+    const path = ["clusters", cluster, "nodes", index];
+    const before = nodes.slice(0, index);
+    const first = before.findIndex(({ name }) => name === node.name);
+    if (first >= 0) {
+      clash([...path, "name"], `differ from that of nodes[${first}]`, quoted(node.name), report);
+    }
+    const twin = before.findIndex(({ host, port }) => host === node.host && port === node.port);
+    if (twin >= 0) {
+      const because = [[...path, "port"], ["clusters", cluster, "nodes", twin]];
+      clash(
+        [...path, "host"],
+        `lead elsewhere than nodes[${twin}]`,
+        "the same host and port",
+        report,
+        because,
+      );
+    }
+  });
+}
+
+/** Each rule is checked where a key of it is given: the merged values of an outer place have been checked there. */
+function checkPools(config: Config, report: ReportClash): void {
+  checkPool(["pool"], config.pool, config.pool, report);
+  for (const [name, { pool }] of config.clusters) {
+    checkPool(["clusters", name, "pool"], pool, poolSettings(config, name), report);
+  }
+  for (const [alias, keys] of config.routing.databases) {
+    if (!config.clusters.has(keys.cluster)) continue;
+    checkPool(["routing", "databases", alias], keys, poolSettings(config, keys.cluster, alias), report);
+  }
+}
+
+function checkPool(
+  path: Segments,
+  given: Partial<PoolSettings>,
+  merged: PoolSettings,
+  report: ReportClash,
+): void {
+  const rule = (key: keyof PoolSettings, other: keyof PoolSettings, broken: boolean, must: string) => {
+    const at = given[key] !== undefined ? key : other;
+    if (!broken || given[at] === undefined) return;
+    const because = [key, other].flatMap((name) => [[...path, name], ["pool", name]]);
+    report([...path, at], `Cannot use ${formatPath([...path, key])} as it must ${must}`, because);
+  };
+  const { default_pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout } = merged;
+  rule(
+    "min_pool_size",
+    "default_pool_size",
+    min_pool_size > default_pool_size,
+    `be at most default_pool_size ${default_pool_size}: received ${min_pool_size}`,
+  );
+  for (const limit of ["max_db_connections", "max_user_connections"] as const) {
+    const max = merged[limit];
+    const broken = max > 0 && min_pool_size > max;
+    rule("min_pool_size", limit, broken, `be at most ${limit} ${max}: received ${min_pool_size}`);
+  }
+  rule(
+    "reserve_pool_size",
+    "reserve_pool_timeout",
+    reserve_pool_size > 0 && reserve_pool_timeout === 0,
+    `be 0 while reserve_pool_timeout is 0s, which never opens it: received ${reserve_pool_size}`,
+  );
+}
+
+function clash(
+  at: Segments,
+  must: string,
+  received: string,
+  report: ReportClash,
+  because: readonly Segments[] = [],
+): void {
+  report(at, `Cannot use ${formatPath(at)} as it must ${must}: received ${received}`, because);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}

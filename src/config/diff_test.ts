@@ -1,0 +1,100 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { diffConfig } from "./diff.ts";
+import { loadConfig } from "./load.ts";
+import type { Config } from "./schema.ts";
+
+const MAIN = "clusters: { main: { nodes: [{ name: a, host: db1 }, { name: b, host: db2 }] } }\n";
+
+async function load(yaml: string, files: Record<string, string> = {}): Promise<Config> {
+  const loaded = await loadConfig("f", {
+    readText: (path) => path === "f" ? yaml : files[path]!,
+    env: () => undefined,
+  });
+  ok("config" in loaded, JSON.stringify(loaded));
+  return loaded.config;
+}
+
+async function diff(before: string, after: string) {
+  const { live, restart } = diffConfig(await load(before), await load(after));
+  return { live, restart };
+}
+
+Deno.test("diffConfig finds nothing between equal configurations", async () => {
+  deepEqual(await diff(MAIN, MAIN + "pool: { query_wait_timeout: 2m }"), { live: [], restart: [] });
+});
+
+Deno.test("diffConfig tells what changes now from what needs a restart, and keeps the old values of the latter", async () => {
+  const old = await load(MAIN + "listen: { port: 1 }\nlog: { level: info, format: text }");
+  const next = await load(
+    MAIN + "listen: { port: 2, max_client_conn: 5 }\nlog: { level: debug, format: json }",
+  );
+  const { live, restart, effective } = diffConfig(old, next);
+  deepEqual(live, ["listen.max_client_conn", "log.level"]);
+  deepEqual(restart, ["listen.port", "log.format"]);
+  equal(effective.listen.port, 1);
+  equal(effective.listen.max_client_conn, 5);
+  deepEqual(effective.log, { level: "debug", format: "text", stats_period: 60_000 });
+  equal(next.listen.port, 2);
+});
+
+Deno.test("diffConfig names every key that needs a restart", async () => {
+  const after = "listen: { address: [::1], port: 2, unix_socket_dir: /run }\ninstance: { id: 2 }\n" +
+    "console: { database: x }\nlog: { format: json }";
+  deepEqual(await diff(MAIN, MAIN + after), {
+    live: [],
+    restart: [
+      "instance.id",
+      "listen.address",
+      "listen.port",
+      "listen.unix_socket_dir",
+      "console.database",
+      "log.format",
+    ],
+  });
+});
+
+Deno.test("diffConfig names what was added or removed as a whole", async () => {
+  const before = MAIN + "auth: { users: { alice: a, bob: b } }\nlisten: { tls: null }\npool: {}";
+  const after =
+    "clusters: { main: { nodes: [{ name: a, host: db1 }, { name: b, host: db2 }], pool: { query_timeout: 1s } }" +
+    ", new: { nodes: [{ name: c, host: db3 }], superuser: null } }\nauth: { users: { alice: a2, carl: c } }";
+  deepEqual(await diff(before, after), {
+    live: [
+      "auth.users.alice.password",
+      "auth.users.carl",
+      "clusters.main.pool.query_timeout",
+      "clusters.new",
+      "auth.users.bob",
+    ],
+    restart: [],
+  });
+});
+
+Deno.test("diffConfig names a changed node, and the list when nodes come, go or change places", async () => {
+  const nodes = (text: string) => `clusters: { main: { nodes: [${text}] } }`;
+  const first = "{ name: a, host: db1 }";
+  deepEqual((await diff(nodes(first), nodes("{ name: a, host: db9 }"))).live, [
+    "clusters.main.nodes[0].host",
+  ]);
+  deepEqual((await diff(nodes(first), nodes(`{ name: z, host: db9 }, ${first}`))).live, [
+    "clusters.main.nodes",
+  ]);
+});
+
+Deno.test("diffConfig sees a group that became null", async () => {
+  const node = "nodes: [{ name: a, host: db1 }]";
+  const without = `clusters: { main: { ${node}, superuser: null } }`;
+  deepEqual((await diff(`clusters: { main: { ${node} } }`, without)).live, ["clusters.main.superuser"]);
+});
+
+Deno.test("diffConfig sees new contents of the same file, and new users in users_file", async () => {
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}`;
+  const yaml = MAIN.replace("] }", "], tls: { ca_file: ca } }") + "auth: { users_file: users }";
+  const old = await load(yaml, { ca: pem("1"), users: '"a" "b"' });
+  const next = await load(yaml, { ca: pem("2"), users: '"a" "c"\n"d" "e"' });
+  deepEqual(diffConfig(old, next).live, [
+    "auth.users.a.password",
+    "auth.users.d",
+    "clusters.main.tls.ca_file",
+  ]);
+});

@@ -1,0 +1,160 @@
+import { secretExpected, secretServes } from "./check.ts";
+import { settingEntries, type SettingEntry } from "./entries.ts";
+import { parseConfig, type ParsedConfig, type RefusedConfig } from "./parse.ts";
+import { valueAt, withValue } from "./path.ts";
+import type { Problem } from "./problem.ts";
+import type { Config, UserConfig } from "./schema.ts";
+import { Secret } from "./secret.ts";
+import type { FileContents, SettingType } from "./setting.ts";
+import { parseUserlist } from "./userlist.ts";
+import { parseValue, PASSWORD_BYTES_MAX } from "./value.ts";
+
+/** What loading needs from outside. */
+export interface LoadSources {
+  /** The text of the file at `path`; throws (or rejects) when it cannot be read. */
+  readonly readText: (path: string) => string | Promise<string>;
+  /** An environment variable's value, undefined when it is not set. */
+  readonly env: (name: string) => string | undefined;
+}
+
+/**
+ * Reads the file at `path` and every file and environment variable that it names: the configuration has all secrets,
+ * certificates and users of users_file in it, so that nothing later reads files. Names of files are taken from the folder
+ * of `path`. Returns all problems of the YAML, or all problems of what it names; never throws.
+ *
+ * This file touches no file itself and stays as pure as its folder: reading is handed in.
+ */
+export async function loadConfig(path: string, sources: LoadSources): Promise<ParsedConfig | RefusedConfig> {
+  const read = await tryRead(path, sources);
+  if ("failure" in read) {
+    const message = `Cannot use the configuration file as it must be readable: received ${read.failure}`;
+    return { problems: [{ file: path, line: 0, column: 0, path: "", message }] };
+  }
+  const parsed = parseConfig(read.text, { file: path });
+  return "problems" in parsed ? parsed : await new Loader(path, parsed, sources).load();
+}
+
+type Source = SettingType & { kind: "file" | "env" };
+
+class Loader {
+  readonly #problems: Problem[] = [];
+  readonly #path: string;
+  readonly #parsed: ParsedConfig;
+  readonly #sources: LoadSources;
+  #config: Config;
+
+  constructor(path: string, parsed: ParsedConfig, sources: LoadSources) {
+    this.#path = path;
+    this.#parsed = parsed;
+    this.#sources = sources;
+    this.#config = parsed.config;
+  }
+
+  async load(): Promise<ParsedConfig | RefusedConfig> {
+    for (const entry of settingEntries(this.#parsed.config)) {
+      const { type } = entry.setting;
+      if ((type.kind === "file" || type.kind === "env") && typeof entry.value === "string") {
+        await this.#resolve(entry, type, entry.value);
+      }
+    }
+    if (this.#problems.length > 0) return { problems: this.#problems };
+    return { config: this.#config, positions: this.#parsed.positions };
+  }
+
+  async #resolve(entry: SettingEntry, type: Source, name: string): Promise<void> {
+    // What an environment variable or password file is called is not shown: some put the password itself there.
+    if (type.kind === "env") {
+      const text = this.#sources.env(name);
+      if (text === undefined) {
+        this.#report(entry, "name an environment variable that is set: received one that is not");
+      } else this.#keepSecret(entry, type, text);
+      return;
+    }
+    const file = besideFile(this.#path, name);
+    const read = await tryRead(file, this.#sources);
+    if ("failure" in read) {
+      const which = type.holds === "secret" ? "" : ` for ${file}`;
+      this.#report(entry, `name a file that can be read: received ${read.failure}${which}`);
+    } else if (type.holds === "secret") this.#keepSecret(entry, type, read.text.replace(/\r?\n$/, ""));
+    else if (type.holds === "users") this.#addUsers(file, read.text);
+    else if (!PEM[type.holds].test(read.text)) {
+      this.#report(entry, `name a file that holds ${PEM_NAMES[type.holds]}: received ${file} without one`);
+    } else this.#keep(entry, type, type.holds === "key" ? new Secret(read.text) : read.text);
+  }
+
+  #keepSecret(entry: SettingEntry, type: Source, text: string): void {
+    const parsed = parseValue(SECRET, text);
+    if ("expected" in parsed) {
+      return this.#report(
+        entry,
+        `lead to 1 to ${PASSWORD_BYTES_MAX} bytes of text: received other than that (not shown)`,
+      );
+    }
+    const auth = this.#parsed.config.auth.type;
+    const secret = parsed.value as Secret;
+    if (entry.segments[0] === "auth" && !secretServes(auth, secret)) {
+      return this.#report(entry, `${secretExpected(auth)}: received an md5 secret`);
+    }
+    this.#keep(entry, type, secret);
+  }
+
+  #keep(entry: SettingEntry, type: Source, contents: unknown): void {
+    this.#config = withValue(this.#config, [...entry.segments.slice(0, -1), type.contents], contents);
+  }
+
+  #addUsers(file: string, text: string): void {
+    const list = parseUserlist(text);
+    if ("problems" in list) {
+      for (const problem of list.problems) this.#problems.push({ file, path: "auth.users_file", ...problem });
+      return;
+    }
+    const own = valueAt(this.#config, ["auth", "users"]) as ReadonlyMap<string, UserConfig>;
+    const listed = [...list.users].filter(([name]) => !own.has(name)).map(([name, password]) =>
+      [name, { password, password_file: null, password_env: null }] as const
+    );
+    this.#config = withValue(this.#config, ["auth", "users"], new Map([...own, ...listed]));
+  }
+
+  #report(entry: SettingEntry, must: string): void {
+    const position = this.#parsed.positions.get(entry.path) ?? { line: 1, column: 1 };
+    const message = `Cannot use ${entry.path} as it must ${must}`;
+    this.#problems.push({ file: this.#path, ...position, path: entry.path, message });
+  }
+}
+
+const SECRET: SettingType = { kind: "secret" };
+
+/** RFC 7468; a key that needs a passphrase (`ENCRYPTED`) cannot be used, as nobody is there to type it. */
+const PEM: Readonly<Record<Exclude<FileContents, "secret" | "users">, RegExp>> = {
+  certificate: /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/,
+  key: /-----BEGIN (?:RSA |EC )?PRIVATE KEY-----(?!\s*Proc-Type: 4,ENCRYPTED)/,
+};
+
+const PEM_NAMES = {
+  certificate: "a PEM certificate",
+  key: "a PEM private key that is not encrypted",
+} as const;
+
+async function tryRead(path: string, sources: LoadSources): Promise<{ text: string } | { failure: string }> {
+  try {
+    return { text: await sources.readText(path) };
+  } catch (error) {
+    return { failure: failureOf(error) };
+  }
+}
+
+/** The kind of failure only: the runtime's message repeats the path, which may be a password in the wrong place. */
+function failureOf(error: unknown): string {
+  if (!(error instanceof Error)) return "an error";
+  const { name } = error;
+  if (name === "NotFound" || ("code" in error && error.code === "ENOENT")) return "no such file";
+  if (name === "PermissionDenied" || name === "NotCapable") return "no permission to read it";
+  if (name === "IsADirectory") return "a folder";
+  return `the error ${name}`;
+}
+
+/** `name` itself when it is absolute, else beside `file`. */
+function besideFile(file: string, name: string): string {
+  const slash = file.lastIndexOf("/");
+  return name.startsWith("/") || slash < 0 ? name : file.slice(0, slash + 1) + name;
+}

@@ -1,0 +1,136 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { loadConfig } from "./load.ts";
+import { formatProblem } from "./problem.ts";
+
+const MAIN = "clusters: { main: { nodes: [{ name: a, host: db1 }] } }\n";
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+const KEY = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+
+class NotFound extends Error {
+  override name = "NotFound";
+}
+
+function load(yaml: string, files: Record<string, string> = {}, env: Record<string, string> = {}) {
+  const all: Record<string, string> = { "/etc/pgplex/pgplex.yaml": yaml, ...files };
+  const readText = (path: string) => {
+    if (all[path] === undefined) throw new NotFound(`No such file: readfile '${path}'`);
+    return all[path];
+  };
+  return loadConfig("/etc/pgplex/pgplex.yaml", { readText, env: (name) => env[name] });
+}
+
+async function good(...args: Parameters<typeof load>) {
+  const loaded = await load(...args);
+  ok("config" in loaded, "problems" in loaded ? loaded.problems.map(formatProblem).join("\n") : "");
+  return loaded.config;
+}
+
+async function bad(...args: Parameters<typeof load>): Promise<string[]> {
+  const loaded = await load(...args);
+  ok("problems" in loaded);
+  return loaded.problems.map(formatProblem);
+}
+
+Deno.test("loadConfig fills secrets in from files beside the configuration and from the environment", async () => {
+  const config = await good(
+    `clusters:
+  main:
+    nodes: [{ name: a, host: db1 }]
+    superuser: { password_file: secrets/pg }
+auth:
+  users:
+    alice: direct
+    bob: { password_file: /run/bob }
+    carl: { password_env: CARL }
+`,
+    { "/etc/pgplex/secrets/pg": "super\n", "/run/bob": "bob's \r\n" },
+    { CARL: "carl" },
+  );
+  equal(config.clusters.get("main")!.superuser!.password!.reveal(), "super");
+  const passwords = [...config.auth.users].map(([name, user]) => [name, user.password?.reveal()]);
+  deepEqual(passwords, [["alice", "direct"], ["bob", "bob's "], ["carl", "carl"]]);
+});
+
+Deno.test("loadConfig adds the users of users_file, and the YAML's entry stays", async () => {
+  const config = await good(
+    MAIN + "auth: { users: { alice: yaml }, users_file: userlist.txt }",
+    { "/etc/pgplex/userlist.txt": '"alice" "list"\n"bob" "list"\n"nobody" ""\n' },
+  );
+  equal(config.auth.users.get("alice")!.password!.reveal(), "yaml");
+  equal(config.auth.users.get("bob")!.password!.reveal(), "list");
+  equal(config.auth.users.get("nobody")!.password, null);
+});
+
+Deno.test("loadConfig reads certificates and keys", async () => {
+  const config = await good(
+    `clusters:
+  main:
+    nodes: [{ name: a, host: db1 }]
+    tls: { mode: verify-full, ca_file: ca.pem }
+listen: { tls: { mode: require, cert_file: s.crt, key_file: s.key, client_ca_file: ca.pem } }
+auth: { type: cert }
+`,
+    { "/etc/pgplex/ca.pem": CERTIFICATE, "/etc/pgplex/s.crt": CERTIFICATE, "/etc/pgplex/s.key": KEY },
+  );
+  equal(config.listen.tls!.cert_pem, CERTIFICATE);
+  equal(config.listen.tls!.key_pem.reveal(), KEY);
+  equal(config.listen.tls!.client_ca_pem, CERTIFICATE);
+  equal(config.clusters.get("main")!.tls.ca_pem, CERTIFICATE);
+  equal(config.clusters.get("main")!.tls.key_pem, null);
+});
+
+Deno.test("loadConfig reports every source that cannot be used, at the key that names it", async () => {
+  const problems = await bad(
+    MAIN + `auth:
+  users_file: userlist.txt
+  users:
+    a: { password_file: missing }
+    b: { password_env: UNSET }
+    c: { password_file: empty }
+    d: { password_env: MD5 }
+listen: { tls: { cert_file: s.key, key_file: locked.key } }
+`,
+    {
+      "/etc/pgplex/empty": "\n",
+      "/etc/pgplex/userlist.txt": '"a" "b"\nhunter2\n',
+      "/etc/pgplex/s.key": KEY,
+      "/etc/pgplex/locked.key": "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+    },
+    { MD5: "md5d41d8cd98f00b204e9800998ecf8427e" },
+  );
+  const places = problems.map((text) => text.slice(0, text.indexOf(": ")));
+  const file = "/etc/pgplex/pgplex.yaml";
+  deepEqual(
+    places.toSorted(),
+    [
+      `${file}:5:25`,
+      `${file}:6:24`,
+      `${file}:7:25`,
+      `${file}:8:24`,
+      `${file}:9:29`,
+      `${file}:9:46`,
+      "/etc/pgplex/userlist.txt:2:1",
+    ].toSorted(),
+  );
+  ok(!problems.join().includes("hunter2"));
+});
+
+Deno.test("loadConfig shows no password that stands where the name of a file or variable belongs", async () => {
+  const problems = await bad(
+    MAIN + "auth: { users: { a: { password_file: hunter2 }, b: { password_env: hunter3 } } }",
+  );
+  equal(problems.length, 2);
+  ok(!/hunter/.test(problems.join()), problems.join("\n"));
+});
+
+Deno.test("loadConfig reports a configuration file that cannot be read", async () => {
+  const loaded = await loadConfig("nowhere.yaml", {
+    readText: () => Promise.reject(new NotFound("x")),
+    env: () => undefined,
+  });
+  ok("problems" in loaded);
+  equal(
+    formatProblem(loaded.problems[0]!),
+    "nowhere.yaml: Cannot use the configuration file as it must be readable: received no such file",
+  );
+});

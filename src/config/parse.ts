@@ -1,0 +1,73 @@
+import { checkConfig } from "./check.ts";
+import { formatPath, type Segments } from "./path.ts";
+import type { Position, Problem } from "./problem.ts";
+import { Reader } from "./read.ts";
+import type { Config } from "./schema.ts";
+import { SETTING_TREE } from "./settings.ts";
+import { CONFIG_CHARS_MAX, YamlText } from "./yaml.ts";
+
+/** How the text is called in problems. */
+export interface ParseOptions {
+  /** The file's name, as people know it. */
+  readonly file: string;
+}
+
+/** A configuration that is good as a whole. */
+export interface ParsedConfig {
+  readonly config: Config;
+  /** Where each value that the text gives stands, by its path (`clusters.main.nodes[0].port`); others are defaults. */
+  readonly positions: ReadonlyMap<string, Position>;
+}
+
+/** Everything that is wrong, in the order of the text; at least one. */
+export interface RefusedConfig {
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * The configuration that a YAML text says, with defaults for what it does not say, or every reason to refuse it.
+ *
+ * Reads no other file: passwords and certificates that the text names by file or environment variable are still missing;
+ * `loadConfig` adds them. Never throws for any text.
+ *
+ * @example
+ * ```ts
+ * import { formatProblems, parseConfig } from "./mod.ts";
+ *
+ * const parsed = parseConfig("clusters: { main: { nodes: [{ name: a, host: db1 }] } }", { file: "pgplex.yaml" });
+ * if ("problems" in parsed) throw new Error(formatProblems(parsed.problems));
+ * parsed.config.pool.query_wait_timeout; // 120000
+ * ```
+ */
+export function parseConfig(text: string, { file }: ParseOptions): ParsedConfig | RefusedConfig {
+  if (text.length > CONFIG_CHARS_MAX) {
+    const message =
+      `Cannot read the file as it must have at most ${CONFIG_CHARS_MAX} characters: received more`;
+    return { problems: [{ file, line: 0, column: 0, path: "", message }] };
+  }
+  const yaml = YamlText.parse(text);
+  const syntax = yaml.problems;
+  const reader = new Reader(yaml, file);
+  for (const { message, line, column } of syntax) {
+    reader.report([], `Cannot read the YAML: ${message}`, { line, column });
+  }
+  // What a broken document seems to say would only add misleading problems.
+  if (syntax.some(({ readable }) => !readable)) return { problems: sorted(reader.problems) };
+
+  const config = reader.read(SETTING_TREE, yaml.root, []) as Config;
+  checkConfig(config, (at, message, because = []) => {
+    if ([at, ...because].some((path) => isBroken(reader.broken, path))) return;
+    reader.report(at, message);
+  });
+  if (reader.problems.length > 0) return { problems: sorted(reader.problems) };
+  return { config, positions: reader.positions };
+}
+
+/** Whether the value at `path`, or one around it, is a stand-in. */
+function isBroken(broken: ReadonlySet<string>, path: Segments): boolean {
+  return path.some((_, index) => broken.has(formatPath(path.slice(0, index + 1)))) || broken.has("");
+}
+
+function sorted(problems: readonly Problem[]): Problem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+}

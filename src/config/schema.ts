@@ -1,0 +1,197 @@
+import type { Secret } from "./secret.ts";
+
+/**
+ * The whole configuration, as `parseConfig` and `loadConfig` make it.
+ *
+ * Its keys are spelled as in the file, snake_case against the custom of TypeScript, so that the same words are used in
+ * the file, in the console, in messages and in the code: who searches for `query_wait_timeout` finds all of them.
+ * Durations are milliseconds, sizes are bytes. Mappings from names that people choose are Maps: with a plain object, a
+ * user named `constructor` would be found although nobody configured one. Nothing in it is changed after it was made.
+ */
+export interface Config {
+  readonly instance: InstanceConfig;
+  readonly listen: ListenConfig;
+  /** Milliseconds. */
+  readonly shutdown_timeout: number;
+  readonly auth: AuthConfig;
+  readonly routing: RoutingConfig;
+  /** By name; at least one. */
+  readonly clusters: ReadonlyMap<string, ClusterConfig>;
+  readonly pool: PoolSettings;
+  readonly console: ConsoleConfig;
+  readonly log: LogConfig;
+}
+
+/** Which of several instances this one is. */
+export interface InstanceConfig {
+  /** 1 to 32767; the cancel keys of this instance's clients carry it. */
+  readonly id: number;
+}
+
+/** Where clients connect. */
+export interface ListenConfig {
+  /** A single address in the file becomes a list of one; empty for no TCP at all. */
+  readonly address: readonly string[];
+  readonly port: number;
+  /** An absolute path. */
+  readonly unix_socket_dir: string | null;
+  readonly max_client_conn: number;
+  /** Milliseconds. */
+  readonly client_login_timeout: number;
+  readonly tls: ListenTls | null;
+}
+
+/** TLS towards clients. */
+export interface ListenTls {
+  readonly mode: "allow" | "require";
+  readonly cert_file: string;
+  readonly key_file: string;
+  readonly client_ca_file: string | null;
+  /** The text of `cert_file`; empty until `loadConfig` has read it. */
+  readonly cert_pem: string;
+  /** The text of `key_file`; empty until `loadConfig` has read it. */
+  readonly key_pem: Secret;
+  /** The text of `client_ca_file`; null until `loadConfig` has read it. */
+  readonly client_ca_pem: string | null;
+}
+
+/** How a client proves who it is. */
+export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert";
+
+/** Who may connect. */
+export interface AuthConfig {
+  readonly type: AuthType;
+  /** By name. After `loadConfig` those of `users_file` are here too; where both name a user, the YAML's entry stays. */
+  readonly users: ReadonlyMap<string, UserConfig>;
+  readonly users_file: string | null;
+  /** null: no look-up; true: PostgreSQL's own catalogue; else SQL in which `$1` is the user's name. */
+  readonly query: string | true | null;
+}
+
+/** One user that may connect. */
+export interface UserConfig {
+  /**
+   * A password in clear, `SCRAM-SHA-256$…` or `md5…`. After `loadConfig` it is filled in from `password_file` or
+   * `password_env`; null then means a user who cannot log in by password.
+   */
+  readonly password: Secret | null;
+  readonly password_file: string | null;
+  readonly password_env: string | null;
+}
+
+/** How a database name leads to a cluster. */
+export interface RoutingConfig {
+  readonly separator: string;
+  readonly default_cluster: string | null;
+  /** Aliases by name. */
+  readonly databases: ReadonlyMap<string, AliasConfig>;
+}
+
+/** One alias: a database name of its own that leads to a database of a cluster, with its own pool keys. */
+export interface AliasConfig extends Partial<PoolSettings> {
+  readonly cluster: string;
+  /** The database on the cluster; the alias's own name when the file does not say. */
+  readonly database: string;
+}
+
+/** One PostgreSQL primary and its standbys. */
+export interface ClusterConfig {
+  /** At least one; their names differ. */
+  readonly nodes: readonly NodeConfig[];
+  /** Null: pgplex has no connection of its own to this cluster. */
+  readonly superuser: SuperuserConfig | null;
+  readonly tls: ClusterTls;
+  /** Only the keys that the file gives. */
+  readonly pool: Partial<PoolSettings>;
+}
+
+/** One PostgreSQL server. */
+export interface NodeConfig {
+  readonly name: string;
+  /** A name or address, or the directory of a unix socket when it begins with "/". */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The account that pgplex itself uses on a cluster. */
+export interface SuperuserConfig extends UserConfig {
+  readonly user: string;
+  readonly database: string;
+}
+
+/** As libpq's sslmode, without `allow`. */
+export type ClusterTlsMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
+
+/** TLS towards a cluster's nodes. */
+export interface ClusterTls {
+  readonly mode: ClusterTlsMode;
+  readonly ca_file: string | null;
+  readonly cert_file: string | null;
+  readonly key_file: string | null;
+  /** The text of `ca_file`; null until `loadConfig` has read it. */
+  readonly ca_pem: string | null;
+  /** The text of `cert_file`; null until `loadConfig` has read it. */
+  readonly cert_pem: string | null;
+  /** The text of `key_file`; null until `loadConfig` has read it. */
+  readonly key_pem: Secret | null;
+}
+
+/** What holds for one pool. All durations are milliseconds, and 0 switches a limit off where the table says so. */
+export interface PoolSettings {
+  readonly pool_mode: "session" | "transaction";
+  readonly default_pool_size: number;
+  readonly min_pool_size: number;
+  readonly reserve_pool_size: number;
+  readonly reserve_pool_timeout: number;
+  readonly max_db_connections: number;
+  readonly max_user_connections: number;
+  readonly query_wait_timeout: number;
+  readonly server_connect_timeout: number;
+  readonly server_login_retry: number;
+  readonly server_idle_timeout: number;
+  readonly server_lifetime: number;
+  readonly client_idle_timeout: number;
+  readonly query_timeout: number;
+  readonly pin_timeout: number;
+  readonly max_prepared_statements: number;
+  readonly state_check: "learn" | "always" | "off";
+  readonly server_reset: "changed" | "always";
+}
+
+/** The management database. */
+export interface ConsoleConfig {
+  readonly database: string;
+  readonly aliases: readonly string[];
+  readonly admin_users: readonly string[];
+  readonly stats_users: readonly string[];
+}
+
+/** In order of urgency. */
+export type LogLevel = "trace" | "debug" | "info" | "warning" | "error" | "fatal";
+
+/** What is written to the log. */
+export interface LogConfig {
+  readonly level: LogLevel;
+  readonly format: "text" | "json";
+  /** Milliseconds; 0 writes none. */
+  readonly stats_period: number;
+}
+
+/** What ends a path: not a mapping with keys of its own. */
+type Leaf = string | number | boolean | null | Secret | readonly string[];
+
+/** The paths below `T`: `.*` for any name in a mapping, `[]` for any place in a list; texts of files have no key. */
+type PathsBelow<T, Prefix extends string> = T extends Leaf ? never
+  : T extends ReadonlyMap<string, infer V> ? `${Prefix}*` | PathsBelow<V, `${Prefix}*.`>
+  : T extends readonly (infer V)[] ? PathsBelow<V, `${Prefix}[].`> | `${Prefix}[]`
+  : {
+    [K in Exclude<keyof T & string, `${string}_pem`>]:
+      | `${Prefix}${K}`
+      | PathsBelow<
+        Required<T>[K],
+        Required<T>[K] extends readonly object[] ? `${Prefix}${K}` : `${Prefix}${K}.`
+      >;
+  }[Exclude<keyof T & string, `${string}_pem`>];
+
+/** Every key of {@link Config} with its path: `listen.port`, `clusters.*.nodes[].host`. */
+export type SettingPath = PathsBelow<Config, "">;

@@ -1,0 +1,321 @@
+import type { PoolSettings, SettingPath } from "./schema.ts";
+import {
+  type FileContents,
+  type Reload,
+  type Setting,
+  type SettingDefault,
+  type SettingNode,
+  settingTree,
+  type SettingType,
+  type TextShape,
+} from "./setting.ts";
+
+type Row = Omit<Setting, "path">;
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+// More connections than one machine has ports and file descriptors for.
+const CONNECTIONS_MAX = 1_000_000;
+
+const MEMBERS: SettingDefault = { kind: "members" };
+const REQUIRED: SettingDefault = { kind: "required" };
+const NULL: SettingDefault = { kind: "value", value: null };
+
+type PoolRows = Readonly<Record<keyof PoolSettings, Row>>;
+
+/** The keys of a pool. */
+const POOL_ROWS: PoolRows = {
+  pool_mode: choice(
+    ["session", "transaction"],
+    "transaction",
+    "When a server connection goes back to the pool.",
+  ),
+  default_pool_size: integer(1, 20, "Server connections of one pool: one cluster, node, database and user."),
+  min_pool_size: integer(0, 0, "Server connections that a pool keeps open while it has clients."),
+  reserve_pool_size: integer(
+    0,
+    0,
+    "Further server connections for clients that waited reserve_pool_timeout.",
+  ),
+  reserve_pool_timeout: duration(
+    5 * SECOND,
+    "How long a client waits before the reserve is opened for it; 0s: never.",
+  ),
+  max_db_connections: integer(0, 0, "Server connections to one database, over all users; 0: no limit."),
+  max_user_connections: integer(0, 0, "Server connections of one user, over all databases; 0: no limit."),
+  query_wait_timeout: duration(
+    120 * SECOND,
+    "How long a client may wait for a server connection; 0s: for ever.",
+  ),
+  server_connect_timeout: duration(15 * SECOND, "How long connecting and logging in to a node may take.", 1),
+  server_login_retry: duration(
+    SECOND,
+    "How long to wait after a failed login to a node before the next one.",
+  ),
+  server_idle_timeout: duration(10 * MINUTE, "An unused server connection is closed after this; 0s: never."),
+  server_lifetime: duration(
+    HOUR,
+    "A server connection older than this is closed when it is free; 0s: never.",
+  ),
+  client_idle_timeout: duration(0, "A client that is silent for longer is disconnected; 0s: never."),
+  query_timeout: duration(0, "A statement that runs for longer is cancelled; 0s: never."),
+  pin_timeout: duration(
+    0,
+    "A lease pinned outside a transaction, and idle, ends with an error after this; 0s: never.",
+  ),
+  max_prepared_statements: integer(
+    0,
+    200,
+    "Prepared statements kept on each server connection; 0: none are kept.",
+  ),
+  state_check: choice(
+    ["learn", "always", "off"],
+    "learn",
+    "When a lease's end looks for session state that changed out of sight.",
+  ),
+  server_reset: choice(
+    ["changed", "always"],
+    "changed",
+    "Undo only the state that changed, or close the server connection after each lease.",
+  ),
+};
+
+/** The same keys where a cluster or an alias may differ. */
+const INHERITED_POOL_ROWS = Object.fromEntries(
+  Object.entries(POOL_ROWS).map(([key, row]) => [key, { ...row, default: { kind: "inherited" } }]),
+) as unknown as PoolRows;
+
+/**
+ * The one place that knows each key. Parsing, defaults, suggestions, reload and the console's SHOW are all made from it;
+ * the compiler refuses it while a key of `Config` is missing or one is too many.
+ */
+const ROWS: Record<SettingPath, Row> = {
+  "instance": group("Which of several instances this is."),
+  "instance.id": integer(
+    1,
+    1,
+    "From 1 to 32767, different for each instance; cancel keys carry it.",
+    32_767,
+    "restart",
+  ),
+
+  "listen": group("Where clients connect."),
+  "listen.address": texts(
+    ["127.0.0.1"],
+    "One address or a list; 0.0.0.0 and :: mean all; [] is no TCP.",
+    "restart",
+  ),
+  "listen.port": integer(1, 6432, "TCP port; it also names the unix socket.", 65_535, "restart"),
+  "listen.unix_socket_dir": text("absolute", NULL, "Folder of the unix socket, or null for none.", "restart"),
+  "listen.max_client_conn": integer(1, 10_000, "Clients at the same time; more are refused."),
+  "listen.client_login_timeout": duration(MINUTE, "How long a client may take to log in; 0s: for ever."),
+  "listen.tls": nullableGroup("TLS towards clients: null, or mode, cert_file, key_file, client_ca_file."),
+  "listen.tls.mode": choice(["allow", "require"], "allow", "Whether a client may, or must, use TLS."),
+  "listen.tls.cert_file": file(
+    "certificate",
+    "cert_pem",
+    "Certificate chain that is shown to clients.",
+    REQUIRED,
+  ),
+  "listen.tls.key_file": file("key", "key_pem", "Private key of the certificate, not encrypted.", REQUIRED),
+  "listen.tls.client_ca_file": file(
+    "certificate",
+    "client_ca_pem",
+    "Authorities that sign clients' certificates.",
+  ),
+
+  "shutdown_timeout": duration(MINUTE, "How long running transactions get to end after SIGTERM."),
+
+  "auth": group("Who may connect."),
+  "auth.type": choice(
+    ["trust", "md5", "scram-sha-256", "cert"],
+    "scram-sha-256",
+    "How a client proves who it is; md5 also accepts SCRAM secrets, as PgBouncer's does.",
+  ),
+  "auth.users": map(
+    "user",
+    0,
+    "Users by name: a password, a SCRAM-SHA-256$ or md5 secret, or the keys below.",
+  ),
+  "auth.users.*": {
+    ...group("One user; null for one who needs no password."),
+    type: { kind: "group", shorthand: "password" },
+  },
+  "auth.users.*.password": secret("The password, in clear or as PostgreSQL stores it."),
+  "auth.users.*.password_file": file(
+    "secret",
+    "password",
+    "A file that holds the password and nothing else.",
+  ),
+  "auth.users.*.password_env": env("password", "An environment variable that holds the password."),
+  "auth.users_file": file("users", "", "PgBouncer's userlist.txt, or null."),
+  "auth.query": {
+    type: { kind: "query" },
+    default: NULL,
+    reload: "live",
+    doc: "Look unknown users up on the cluster: null, true, or SQL in which $1 is the user.",
+  },
+
+  "routing": group("How a database name leads to a cluster."),
+  "routing.separator": text(
+    "any",
+    { kind: "value", value: "@" },
+    "Stands between database and cluster: app@main.",
+  ),
+  "routing.default_cluster": text(
+    "name",
+    NULL,
+    "Cluster of names without the separator, or null to refuse them.",
+  ),
+  "routing.databases": map(
+    "database",
+    0,
+    "Aliases: database names of their own, which may also set any pool key.",
+  ),
+  "routing.databases.*": group("One alias."),
+  "routing.databases.*.cluster": text("name", REQUIRED, "The cluster that the alias leads to."),
+  "routing.databases.*.database": text(
+    "database",
+    { kind: "name" },
+    "The database there; the alias's own name if not given.",
+  ),
+  ...prefixed("routing.databases.*.", INHERITED_POOL_ROWS),
+
+  "clusters": { ...map("name", 1, "Clusters by name."), default: REQUIRED },
+  "clusters.*": group("One primary and its standbys."),
+  "clusters.*.nodes": {
+    type: { kind: "list", entriesMin: 1 },
+    default: REQUIRED,
+    reload: "live",
+    doc: "Its servers.",
+  },
+  "clusters.*.nodes[]": group("One PostgreSQL server."),
+  "clusters.*.nodes[].name": text("name", REQUIRED, "Its name in the console, the log and metrics."),
+  "clusters.*.nodes[].host": text(
+    "any",
+    REQUIRED,
+    "A name or address, or a unix socket's folder that begins with /.",
+  ),
+  "clusters.*.nodes[].port": integer(1, 5432, "Its port; it also names the unix socket.", 65_535),
+  "clusters.*.superuser": {
+    ...group("The account pgplex itself uses for probes, failover and look-ups; null for none."),
+    type: { kind: "group", nullable: true },
+  },
+  "clusters.*.superuser.user": text("user", { kind: "value", value: "postgres" }, "Its name."),
+  "clusters.*.superuser.password": secret("Its password, or null where the server asks for none."),
+  "clusters.*.superuser.password_file": file(
+    "secret",
+    "password",
+    "A file that holds the password and nothing else.",
+  ),
+  "clusters.*.superuser.password_env": env("password", "An environment variable that holds the password."),
+  "clusters.*.superuser.database": text(
+    "database",
+    { kind: "value", value: "postgres" },
+    "The database it connects to.",
+  ),
+  "clusters.*.tls": group("TLS towards the cluster's nodes."),
+  "clusters.*.tls.mode": choice(
+    ["disable", "prefer", "require", "verify-ca", "verify-full"],
+    "prefer",
+    "As sslmode of libpq.",
+  ),
+  "clusters.*.tls.ca_file": file(
+    "certificate",
+    "ca_pem",
+    "Authorities for verify-ca and verify-full; null: the system's.",
+  ),
+  "clusters.*.tls.cert_file": file("certificate", "cert_pem", "Certificate that pgplex shows to the nodes."),
+  "clusters.*.tls.key_file": file("key", "key_pem", "Private key of that certificate, not encrypted."),
+  "clusters.*.pool": group("Pool keys that differ for this cluster."),
+  ...prefixed("clusters.*.pool.", INHERITED_POOL_ROWS),
+
+  "pool": group("What holds for each pool; a cluster, and then an alias, may differ."),
+  ...prefixed("pool.", POOL_ROWS),
+
+  "console": group("The management database."),
+  "console.database": text("database", { kind: "value", value: "pgplex" }, "Its name.", "restart"),
+  "console.aliases": texts(["pgbouncer"], "Further names of it, for exporters that hard-code one."),
+  "console.admin_users": texts([], "Users who may change things there."),
+  "console.stats_users": texts([], "Users who may only look."),
+
+  "log": group("What is written to the log."),
+  "log.level": choice(
+    ["trace", "debug", "info", "warning", "error", "fatal"],
+    "info",
+    "The least urgent that is written.",
+  ),
+  "log.format": choice(["text", "json"], "text", "Lines for people, or one JSON object each.", "restart"),
+  "log.stats_period": duration(MINUTE, "How often the statistics line is written; 0s: never."),
+};
+
+/** Every key, parents before their members, in the order of the example file. */
+export const SETTINGS: readonly Setting[] = Object.entries(ROWS).map(([path, row]) => ({ path, ...row }));
+
+/** {@link SETTINGS} as a tree. */
+export const SETTING_TREE: SettingNode = settingTree(SETTINGS);
+
+/** The rows of a pool with `prefix` before each path. */
+function prefixed<Prefix extends string>(
+  prefix: Prefix,
+  rows: PoolRows,
+): Record<`${Prefix}${keyof PoolSettings}`, Row> {
+  return Object.fromEntries(Object.entries(rows).map(([key, row]) => [prefix + key, row])) as never;
+}
+
+function group(doc: string): Row {
+  return { type: { kind: "group" }, default: MEMBERS, reload: "live", doc };
+}
+
+function nullableGroup(doc: string): Row {
+  return { type: { kind: "group", nullable: true }, default: NULL, reload: "live", doc };
+}
+
+function map(names: TextShape, entriesMin: number, doc: string): Row {
+  return { type: { kind: "map", names, entriesMin }, default: MEMBERS, reload: "live", doc };
+}
+
+function integer(
+  min: number,
+  value: number,
+  doc: string,
+  max = CONNECTIONS_MAX,
+  reload: Reload = "live",
+): Row {
+  return { type: { kind: "integer", min, max }, default: { kind: "value", value }, reload, doc };
+}
+
+function duration(value: number, doc: string, minMs = 0): Row {
+  return { type: { kind: "duration", minMs }, default: { kind: "value", value }, reload: "live", doc };
+}
+
+function choice(values: readonly string[], value: string, doc: string, reload: Reload = "live"): Row {
+  return { type: { kind: "choice", values }, default: { kind: "value", value }, reload, doc };
+}
+
+function text(shape: TextShape, value: SettingDefault, doc: string, reload: Reload = "live"): Row {
+  const type: SettingType = value === NULL
+    ? { kind: "text", shape, nullable: true }
+    : { kind: "text", shape };
+  return { type, default: value, reload, doc };
+}
+
+function texts(value: readonly string[], doc: string, reload: Reload = "live"): Row {
+  return { type: { kind: "texts", entriesMax: 1_000 }, default: { kind: "value", value }, reload, doc };
+}
+
+function secret(doc: string): Row {
+  return { type: { kind: "secret" }, default: NULL, reload: "live", doc };
+}
+
+function file(holds: FileContents, contents: string, doc: string, value: SettingDefault = NULL): Row {
+  const type: SettingType = value === NULL
+    ? { kind: "file", holds, contents, nullable: true }
+    : { kind: "file", holds, contents };
+  return { type, default: value, reload: "live", doc };
+}
+
+function env(contents: string, doc: string): Row {
+  return { type: { kind: "env", contents }, default: NULL, reload: "live", doc };
+}
