@@ -1,0 +1,138 @@
+import type { BufferPool } from "./buffers.ts";
+import type { ByteStream } from "./stream.ts";
+
+/** Where a synchronous machine puts bytes. */
+export interface ByteSink {
+  /** Hands over `bytes` from `start` to `end` without copying where possible: they must stay until the next flush settles. */
+  forward(bytes: Uint8Array, start: number, end: number): void;
+  /** Copies `bytes` from `start` to `end`. */
+  copy(bytes: Uint8Array, start: number, end: number): void;
+  /** Copies all of `bytes`. */
+  put(bytes: Uint8Array): void;
+}
+
+/**
+ * Everything that is written to one stream, in the order in which it was handed over, whoever did it.
+ *
+ * A single contiguous run is written from where it lies; anything else is gathered in a borrowed buffer. Writers await
+ * {@link flush}, which is all the back-pressure there is.
+ *
+ * Invariant: a run by reference and gathered bytes are never both waiting.
+ */
+export class Outbox implements ByteSink {
+  readonly #stream: ByteStream;
+  readonly #buffers: BufferPool;
+  #run: Uint8Array | null = null;
+  #runStart = 0;
+  #runEnd = 0;
+  #gathered: Uint8Array | null = null;
+  #gatheredBytes = 0;
+  #writing: Promise<void> | null = null;
+  #broken = false;
+  #written = 0;
+
+  constructor(stream: ByteStream, buffers: BufferPool) {
+    this.#stream = stream;
+    this.#buffers = buffers;
+  }
+
+  /** Whether the peer is gone: what is handed over from then on is dropped. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  /** Bytes written so far. */
+  get written(): number {
+    return this.#written;
+  }
+
+  forward(bytes: Uint8Array, start: number, end: number): void {
+    if (start >= end || this.#broken) return;
+    if (this.#run !== null) {
+      if (this.#run === bytes && this.#runEnd === start) {
+        this.#runEnd = end;
+        return;
+      }
+      this.#gatherRun();
+    }
+    if (this.#gathered === null && this.#writing === null) {
+      this.#run = bytes;
+      this.#runStart = start;
+      this.#runEnd = end;
+    } else {
+      this.#gather(bytes, start, end);
+    }
+  }
+
+  copy(bytes: Uint8Array, start: number, end: number): void {
+    if (start >= end || this.#broken) return;
+    if (this.#run !== null) this.#gatherRun();
+    this.#gather(bytes, start, end);
+  }
+
+  put(bytes: Uint8Array): void {
+    this.copy(bytes, 0, bytes.length);
+  }
+
+  /** Starts writing what waits. Resolves, never rejects, when it is written or the peer is gone; null when nothing waits. */
+  flush(): Promise<void> | null {
+    if (this.#writing !== null) return this.#writing;
+    if (this.#run === null && this.#gathered === null) return null;
+    return this.#writing = this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#run !== null || this.#gathered !== null) {
+        const bytes = (this.#run ?? this.#gathered)!;
+        let start = this.#run !== null ? this.#runStart : 0;
+        const end = this.#run !== null ? this.#runEnd : this.#gatheredBytes;
+        const borrowed = this.#gathered;
+        this.#run = null;
+        this.#gathered = null;
+        this.#gatheredBytes = 0;
+        try {
+          this.#written += end - start;
+          while (start < end) {
+            start += await this.#stream.write(
+              start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end),
+            );
+          }
+        } finally {
+          if (borrowed !== null) this.#buffers.giveBack(borrowed);
+        }
+      }
+    } catch {
+      // The reader of this stream sees the same end and says what it means; here the bytes have no taker any more.
+      this.#broken = true;
+      this.#run = null;
+      if (this.#gathered !== null) this.#buffers.giveBack(this.#gathered);
+      this.#gathered = null;
+    } finally {
+      this.#writing = null;
+    }
+  }
+
+  #gatherRun(): void {
+    const run = this.#run!;
+    this.#run = null;
+    this.#gather(run, this.#runStart, this.#runEnd);
+  }
+
+  #gather(bytes: Uint8Array, start: number, end: number): void {
+    let into = this.#gathered ??= this.#buffers.borrow();
+    const needed = this.#gatheredBytes + (end - start);
+    if (needed > into.length) {
+      // The grown buffer takes the borrowed one's place in the books; the pool drops it when it comes back.
+      const bigger = new Uint8Array(Math.max(needed, into.length * 2));
+      bigger.set(into.subarray(0, this.#gatheredBytes));
+      into = this.#gathered = bigger;
+    }
+    if (end - start <= 64) {
+      for (let i = start, to = this.#gatheredBytes; i < end; i++, to++) into[to] = bytes[i]!;
+    } else {
+      into.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.#gatheredBytes);
+    }
+    this.#gatheredBytes = needed;
+  }
+}

@@ -1,0 +1,83 @@
+import { type Clock, PgplexError } from "../kernel/mod.ts";
+import type { ByteStream, PeerAddress } from "./stream.ts";
+
+/** A host and port, or a unix socket's path when `host` begins with a slash (as in libpq, the folder that holds it). */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The path of PostgreSQL's socket in a folder. */
+export function unixSocketPath(folder: string, port: number): string {
+  return `${folder.replace(/\/$/, "")}/.s.PGSQL.${port}`;
+}
+
+/**
+ * Opens a connection to `endpoint`.
+ *
+ * @throws PgplexError `server_unreachable`, also after `timeoutMs`; the address stands in the log text only.
+ */
+export async function connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
+  const failure = (cause: unknown) =>
+    new PgplexError("server_unreachable", "the server cannot be reached", {
+      log: `${endpoint.host}:${endpoint.port}: ${cause instanceof Error ? cause.message : cause}`,
+      cause,
+    });
+  const opening: Promise<Deno.Conn> = endpoint.host.startsWith("/")
+    ? Deno.connect({ transport: "unix", path: unixSocketPath(endpoint.host, endpoint.port) })
+    : Deno.connect({ hostname: endpoint.host, port: endpoint.port });
+  let late = false;
+  const timedOut = Promise.withResolvers<never>();
+  const timer = clock.after(timeoutMs, () => {
+    late = true;
+    timedOut.reject(failure(new Error(`no answer within ${timeoutMs} ms`)));
+  });
+  // A connection that opens after its time has no taker: it is closed here.
+  opening.then((conn) => late && conn.close(), () => {});
+  try {
+    return new SocketStream(await Promise.race([opening, timedOut.promise]));
+  } catch (error) {
+    throw error instanceof PgplexError ? error : failure(error);
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** A socket as a {@link ByteStream}: without Nagle's algorithm, with keep-alive, and closed once however often it is asked. */
+export class SocketStream implements ByteStream {
+  readonly #conn: Deno.Conn;
+  #closed = false;
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+    if (!("setNoDelay" in conn)) return;
+    const tcp = conn as Deno.TcpConn;
+    tcp.setNoDelay(true);
+    tcp.setKeepAlive(true);
+  }
+
+  read(into: Uint8Array): Promise<number | null> {
+    return this.#conn.read(into);
+  }
+
+  write(from: Uint8Array): Promise<number> {
+    return this.#conn.write(from);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#conn.close();
+    } catch {
+      // The runtime closed it with the process's other resources.
+    }
+  }
+}
+
+/** The other end's address. */
+export function peerOf(conn: Deno.Conn): PeerAddress {
+  const address = conn.remoteAddr;
+  if (address.transport === "tcp") return { host: address.hostname, port: address.port };
+  return { host: "path" in address ? `unix:${address.path}` : "unix", port: 0 };
+}

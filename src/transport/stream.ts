@@ -1,0 +1,22 @@
+/**
+ * One connection's bytes, both ways.
+ *
+ * One reader for life: a read cannot be taken back, so whoever wants the bytes changes what the reader feeds, never the
+ * reader. Reads and writes reject when the peer resets the connection; a closed one rejects both.
+ */
+export interface ByteStream {
+  /** Resolves with the number of bytes put into `into` (at least 1), or null at the end of the stream. */
+  read(into: Uint8Array): Promise<number | null>;
+  /** Resolves with the number of bytes taken from `from`, which may be fewer than all. */
+  write(from: Uint8Array): Promise<number>;
+  /** Ends both directions at once. Safe to call twice. */
+  close(): void;
+}
+
+/** Where a stream's other end is, as a log or the console shows it. */
+export interface PeerAddress {
+  /** IP address, or the path of a unix socket. */
+  readonly host: string;
+  /** 0 for a unix socket. */
+  readonly port: number;
+}
