@@ -1,0 +1,347 @@
+import { assert, type PgplexError } from "../kernel/mod.ts";
+import type { SharedLimit } from "./limits.ts";
+
+/** What a pool asks of a resource: which wishes it can serve, and how well. */
+export interface Poolable<Wish> {
+  /** When it was made, in clock milliseconds; the pool ends it after its lifetime. */
+  readonly openedMs: number;
+  /** 0: cannot serve this wish; 1: can, after some work; 2: can as it is. */
+  fitness(wish: Wish): 0 | 1 | 2;
+}
+
+/** How a lease ended. */
+export type LeaseEnd = "clean" | "broken";
+
+/** Someone who waits for a resource. The pool calls exactly one of `granted` and `refused`, once. */
+export interface Waiter<Wish, R> {
+  readonly wish: Wish;
+  granted(resource: R): void;
+  refused(error: PgplexError): void;
+}
+
+/** What a pool asks of the world. Calls return at once; the answer to `open` comes as `opened` or `openFailed`. */
+export interface PoolPort<Wish, R> {
+  /** Begins to make a resource for this wish; null for one that only keeps the minimum. */
+  open(wish: Wish | null): void;
+  /** Ends a resource that nobody holds. */
+  close(resource: R, reason: string): void;
+  /** Another pool's idle resource that shares an exhausted limit may be closed to make room. Whether one was. */
+  makeRoom?(limit: SharedLimit): boolean;
+}
+
+/** Limits of one pool; times in milliseconds, 0 switches a limit off. */
+export interface PoolLimits {
+  readonly size: number;
+  readonly sizeMin: number;
+  readonly reserveSize: number;
+  readonly reserveTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly lifetimeMs: number;
+  readonly retryMs: number;
+  /** Opened at the same time, at most; bounds the storm on a server that comes back. */
+  readonly openingMax: number;
+}
+
+interface Waiting<Wish, R> {
+  readonly waiter: Waiter<Wish, R>;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+  /** One is being opened for this wish. */
+  opening: boolean;
+}
+
+interface Idle<R> {
+  readonly resource: R;
+  readonly sinceMs: number;
+}
+
+/**
+ * One pool.
+ *
+ * Invariants: leased + idle + opening <= size + reserveSize, unless a limit was lowered; of the waiters whom a resource
+ * fits the first gets it; nobody waits while an idle resource fits.
+ */
+export class Pool<Wish, R extends Poolable<Wish>> {
+  #limits: PoolLimits;
+  readonly #port: PoolPort<Wish, R>;
+  readonly #shared: readonly SharedLimit[];
+  readonly #jitter: () => number;
+  /** The most recently used is last. */
+  readonly #idle: Idle<R>[] = [];
+  readonly #leased = new Set<R>();
+  readonly #expiryMs = new Map<R, number>();
+  #waiting: Waiting<Wish, R>[] = [];
+  #opening = 0;
+  #retryAtMs = 0;
+  #failure: PgplexError | null = null;
+  #paused = false;
+  #closed = false;
+
+  /** `jitter` returns a number from 0 to 1: lifetimes are shortened by up to a tenth of it, so that not all end at once. */
+  constructor(
+    limits: PoolLimits,
+    port: PoolPort<Wish, R>,
+    shared: readonly SharedLimit[] = [],
+    jitter: () => number = () => 0,
+  ) {
+    this.#limits = limits;
+    this.#port = port;
+    this.#shared = shared;
+    this.#jitter = jitter;
+  }
+
+  get idleCount(): number {
+    return this.#idle.length;
+  }
+  get leasedCount(): number {
+    return this.#leased.size;
+  }
+  get openingCount(): number {
+    return this.#opening;
+  }
+  get waitingCount(): number {
+    return this.#waiting.length;
+  }
+  /** Resources that exist or are being made. */
+  get total(): number {
+    return this.#idle.length + this.#leased.size + this.#opening;
+  }
+  /** Why the last attempt to open failed, until one succeeds. */
+  get failure(): PgplexError | null {
+    return this.#failure;
+  }
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Whether `limit` is one of those that this pool shares with others. */
+  shares(limit: SharedLimit): boolean {
+    return this.#shared.includes(limit);
+  }
+
+  /** How long the first in the queue has waited, in milliseconds. */
+  waitedMs(nowMs: number): number {
+    const first = this.#waiting[0];
+    return first === undefined ? 0 : nowMs - first.sinceMs;
+  }
+
+  /** Every resource that exists, leased ones first. */
+  *resources(): Generator<R> {
+    yield* this.#leased;
+    for (const idle of this.#idle) yield idle.resource;
+  }
+
+  /** An idle resource for `wish`, at once, or null: nobody overtakes those who wait. */
+  tryAcquire(wish: Wish): R | null {
+    if (this.#waiting.length > 0 || this.#paused || this.#closed) return null;
+    return this.#takeIdle(wish);
+  }
+
+  /** Queues `waiter`. It may be granted from inside this call. */
+  wait(waiter: Waiter<Wish, R>, nowMs: number, untilMs: number): void {
+    this.#waiting.push({ waiter, sinceMs: nowMs, untilMs, opening: false });
+    this.#serve(nowMs);
+  }
+
+  /** Takes a waiter out of the queue; it hears nothing. Whether it was still there. */
+  forget(waiter: Waiter<Wish, R>): boolean {
+    const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter);
+    if (index >= 0) this.#waiting.splice(index, 1);
+    return index >= 0;
+  }
+
+  /** Ends a lease. A clean resource goes to the first waiter whom it fits, or becomes idle; a broken one is gone. */
+  release(resource: R, end: LeaseEnd, nowMs: number): void {
+    assert(this.#leased.delete(resource), "a lease ends once");
+    if (end === "broken") {
+      this.#drop(resource);
+    } else if (this.#closed || this.#isOver(resource, nowMs) || this.#room() <= 0) {
+      this.#close(resource, this.#closed ? "pool closed" : "server lifetime or pool size");
+    } else {
+      this.#idle.push({ resource, sinceMs: nowMs });
+    }
+    this.#serve(nowMs);
+  }
+
+  /** An idle resource ended by itself. */
+  lost(resource: R, nowMs: number): void {
+    const index = this.#idle.findIndex((idle) => idle.resource === resource);
+    if (index < 0) return;
+    this.#idle.splice(index, 1);
+    this.#drop(resource);
+    this.#serve(nowMs);
+  }
+
+  /** The answer to {@link PoolPort.open}. */
+  opened(resource: R, nowMs: number): void {
+    assert(this.#opening > 0, "only what is being opened can open");
+    this.#opening--;
+    this.#failure = null;
+    this.#retryAtMs = 0;
+    const { lifetimeMs } = this.#limits;
+    if (lifetimeMs > 0) {
+      this.#expiryMs.set(resource, resource.openedMs + lifetimeMs * (1 - this.#jitter() / 10));
+    }
+    if (this.#closed) this.#close(resource, "pool closed");
+    else this.#idle.push({ resource, sinceMs: nowMs });
+    this.#serve(nowMs);
+  }
+
+  /**
+   * The other answer to {@link PoolPort.open}. A `final` error is the answer to the wish itself (a wrong password, no such
+   * database): it goes to the waiter who wished so. Any other is tried again after `retryMs` while waiters wait.
+   */
+  openFailed(error: PgplexError, final: boolean, wish: Wish | null, nowMs: number): void {
+    assert(this.#opening > 0, "only what is being opened can fail to open");
+    this.#opening--;
+    for (const limit of this.#shared) limit.give();
+    const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
+    if (index >= 0) this.#waiting[index]!.opening = false;
+    if (final && wish !== null) {
+      if (index >= 0) this.#waiting.splice(index, 1)[0]!.waiter.refused(error);
+    } else {
+      this.#failure = error;
+      this.#retryAtMs = nowMs + this.#limits.retryMs;
+    }
+    this.#serve(nowMs);
+  }
+
+  /** Time passes: ends what is idle for too long or too old, refuses whoever waited too long, keeps the minimum. */
+  tick(nowMs: number, refusal: () => PgplexError): void {
+    const late = this.#waiting.filter((waiting) => waiting.untilMs <= nowMs);
+    if (late.length > 0) {
+      this.#waiting = this.#waiting.filter((waiting) => waiting.untilMs > nowMs);
+      for (const { waiter } of late) waiter.refused(this.#failure ?? refusal());
+    }
+    const { idleTimeoutMs, sizeMin } = this.#limits;
+    for (let i = 0; i < this.#idle.length; i++) {
+      const { resource, sinceMs } = this.#idle[i]!;
+      const bored = idleTimeoutMs > 0 && nowMs - sinceMs >= idleTimeoutMs && this.total > sizeMin;
+      const old = this.#isOver(resource, nowMs);
+      if (!bored && !old && this.#room() >= 0) continue;
+      this.#idle.splice(i--, 1);
+      this.#close(resource, old ? "server lifetime" : "server idle timeout");
+    }
+    if (!this.#paused && !this.#closed && this.total < sizeMin && nowMs >= this.#retryAtMs) this.#open(null);
+    this.#serve(nowMs);
+  }
+
+  /** Puts other limits in force; what is too much ends as it becomes idle. */
+  configure(limits: PoolLimits, nowMs: number): void {
+    this.#limits = limits;
+    this.#serve(nowMs);
+  }
+
+  /** While paused nothing is leased; waiters keep their places. */
+  setPaused(paused: boolean, nowMs: number): void {
+    this.#paused = paused;
+    if (!paused) this.#serve(nowMs);
+  }
+
+  /** Ends everything idle now and the rest as it is released; waiters are refused. */
+  close(error: PgplexError): void {
+    this.#closed = true;
+    this.closeIdle("pool closed");
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { waiter } of waiting) waiter.refused(error);
+  }
+
+  /** Ends every idle resource; new ones are opened as they are needed. */
+  closeIdle(reason: string): void {
+    for (const { resource } of this.#idle.splice(0)) this.#close(resource, reason);
+  }
+
+  /** Ends the idle resource that was used the longest ago, to make room for another pool. Whether there was one. */
+  evictIdle(): boolean {
+    const oldest = this.#idle.shift();
+    if (oldest !== undefined) this.#close(oldest.resource, "evicted");
+    return oldest !== undefined;
+  }
+
+  /** Checks the invariants; for tests. */
+  invariants(): void {
+    const { size, reserveSize } = this.#limits;
+    assert(this.total <= size + reserveSize, "leased + idle + opening stays within the pool's size");
+    const first = this.#waiting[0];
+    if (first !== undefined && !this.#paused) {
+      assert(
+        !this.#idle.some(({ resource }) => resource.fitness(first.waiter.wish) > 0),
+        "nobody waits in vain",
+      );
+    }
+  }
+
+  #takeIdle(wish: Wish): R | null {
+    let best = -1;
+    for (let i = this.#idle.length - 1; i >= 0; i--) {
+      const fitness = this.#idle[i]!.resource.fitness(wish);
+      if (fitness === 2) {
+        best = i;
+        break;
+      }
+      if (fitness === 1 && best < 0) best = i;
+    }
+    if (best < 0) return null;
+    const { resource } = best === this.#idle.length - 1 ? this.#idle.pop()! : this.#idle.splice(best, 1)[0]!;
+    this.#leased.add(resource);
+    return resource;
+  }
+
+  /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */
+  #serve(nowMs: number): void {
+    if (this.#paused || this.#closed) return;
+    let canOpen = nowMs >= this.#retryAtMs;
+    for (let i = 0; i < this.#waiting.length && (canOpen || this.#idle.length > 0); i++) {
+      const waiting = this.#waiting[i]!;
+      const resource = this.#takeIdle(waiting.waiter.wish);
+      if (resource !== null) {
+        this.#waiting.splice(i--, 1);
+        waiting.waiter.granted(resource);
+      } else if (!waiting.opening && canOpen) {
+        canOpen = this.#openFor(waiting, nowMs);
+      }
+    }
+  }
+
+  /** Whether one more could be opened. An idle resource that does not fit whoever is next makes room. */
+  #openFor(waiting: Waiting<Wish, R>, nowMs: number): boolean {
+    const { size, reserveSize, reserveTimeoutMs, openingMax } = this.#limits;
+    if (this.#opening >= openingMax) return false;
+    const urgent = reserveSize > 0 && nowMs - waiting.sinceMs >= reserveTimeoutMs;
+    if (this.total >= (urgent ? size + reserveSize : size) && !this.evictIdle()) return false;
+    if (!this.#open(waiting.waiter.wish)) return false;
+    waiting.opening = true;
+    return true;
+  }
+
+  #open(wish: Wish | null): boolean {
+    for (const limit of this.#shared) {
+      if (limit.exhausted && !(this.#port.makeRoom?.(limit) ?? false)) return false;
+    }
+    for (const limit of this.#shared) limit.take();
+    this.#opening++;
+    this.#port.open(wish);
+    return true;
+  }
+
+  #close(resource: R, reason: string): void {
+    this.#drop(resource);
+    this.#port.close(resource, reason);
+  }
+
+  #drop(resource: R): void {
+    this.#expiryMs.delete(resource);
+    for (const limit of this.#shared) limit.give();
+  }
+
+  #isOver(resource: R, nowMs: number): boolean {
+    const expiryMs = this.#expiryMs.get(resource);
+    return expiryMs !== undefined && nowMs >= expiryMs;
+  }
+
+  /** How many more there may be; below 0 when a limit was lowered. */
+  #room(): number {
+    return this.#limits.size + this.#limits.reserveSize - this.total;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Config } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+
+/** Where a database name leads. */
+export interface Route {
+  readonly cluster: string;
+  /** The database's name on the cluster. */
+  readonly database: string;
+  /** The alias under `routing.databases` that led here, whose pool keys hold. */
+  readonly alias: string | null;
+}
+
+/**
+ * Resolves the database name of a startup packet: an alias, `database@cluster`, or a plain name with a default cluster.
+ * An alias comes first. The separator that counts is the last one: a database's name may contain it, a cluster's may not.
+ * Drivers that do not decode the path of a URI send `%40` for `@`; it is understood where no `@` stands.
+ *
+ * @throws PgplexError `unknown_database` (3D000), with what names there are.
+ */
+export function routeDatabase(config: Config, asked: string): Route {
+  const name = asked.includes("@") ? asked : asked.replace(/%40/g, "@");
+  const { separator, default_cluster: defaultCluster, databases } = config.routing;
+  const alias = databases.get(name);
+  if (alias !== undefined) return { cluster: alias.cluster, database: alias.database, alias: name };
+  const at = name.lastIndexOf(separator);
+  if (at >= 0) {
+    const cluster = name.slice(at + separator.length);
+    const database = name.slice(0, at);
+    if (!config.clusters.has(cluster)) throw unknown(config, `cluster "${cluster}" does not exist`);
+    if (database === "") throw unknown(config, `database name is missing before "${separator}${cluster}"`);
+    return { cluster, database, alias: null };
+  }
+  if (defaultCluster === null) throw unknown(config, `database "${name}" does not exist`);
+  return { cluster: defaultCluster, database: name, alias: null };
+}
+
+function unknown(config: Config, message: string): PgplexError {
+  const { separator, databases, default_cluster: defaultCluster } = config.routing;
+  const clusters = [...config.clusters.keys()];
+  const aliases = [...databases.keys()];
+  let detail = `Clusters: ${clusters.join(", ")}.`;
+  if (aliases.length > 0) detail += ` Databases with a name of their own: ${aliases.join(", ")}.`;
+  let hint = `Name a database as DATABASE${separator}CLUSTER, for example "postgres${separator}${
+    clusters[0]
+  }".`;
+  if (defaultCluster !== null) hint += ` Without "${separator}" the cluster is ${defaultCluster}.`;
+  return new PgplexError("unknown_database", message, { detail, hint });
+}

@@ -1,0 +1,30 @@
+/** Totals of one pool since start. Times in milliseconds with fractions. */
+export class PoolCounters {
+  /** Leases, that is, transactions in transaction pooling. */
+  leases = 0;
+  /** ReadyForQuery answered: simple queries and extended batches. */
+  queries = 0;
+  bytesFromClients = 0;
+  bytesToClients = 0;
+  /** Time during which a server connection was leased. */
+  leaseMs = 0;
+  /** Time that sessions waited for a server connection. */
+  waitMs = 0;
+  /** Leases that began with other settings than the session's. */
+  restores = 0;
+  /** Server connections opened, and those that ended while leased. */
+  opened = 0;
+  lost = 0;
+  logins = 0;
+}
+
+/** Totals of one worker since start. */
+export class WorkerCounters {
+  accepted = 0;
+  /** Connections that ended before they logged in. */
+  loginFailures = 0;
+  sessionsOpened = 0;
+  sessionsClosed = 0;
+  cancels = 0;
+  protocolViolations = 0;
+}

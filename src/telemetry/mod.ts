@@ -1,0 +1,8 @@
+/**
+ * What happened: counters and the log. Knows nothing of who counts; never blocks, never throws.
+ *
+ * @module
+ */
+export * from "./counters.ts";
+export * from "./log.ts";
+export * from "./logtape.ts";
