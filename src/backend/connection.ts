@@ -1,0 +1,287 @@
+import { assert, type Clock, PgplexError } from "../kernel/mod.ts";
+import {
+  Back,
+  type BinaryString,
+  binaryString,
+  decodeErrorFields,
+  encodeTerminate,
+  findNul,
+  int32At,
+  TxStatus,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import {
+  type BufferPool,
+  type ByteStream,
+  type Endpoint,
+  LARGE_BUFFER_BYTES,
+  Outbox,
+} from "../transport/mod.ts";
+import { OwedReplies } from "./owed.ts";
+import { PreparedSet, type StatementStore } from "./prepared.ts";
+import { Settings } from "./settings.ts";
+
+/** Who takes what a server sends. All calls are synchronous. */
+export interface ServerSink {
+  /**
+   * Takes bytes from `start` to `end`.
+   *
+   * @returns the place of the first byte not taken: the beginning of a message of which more must come.
+   */
+  receive(bytes: Uint8Array, start: number, end: number): number;
+  /** Writes on what was handed over; null when nothing waits. The buffer is used again once it settles. */
+  flush(): Promise<void> | null;
+  /** Everything received so far was written on: a lease may end here. */
+  settle(): void;
+  /** The connection is over; `error` is what the server said last, or what the socket said. */
+  ended(error: PgplexError): void;
+}
+
+/** What a login tells of a new connection. */
+export interface ServerIdentity {
+  readonly endpoint: Endpoint;
+  readonly user: string;
+  readonly database: string;
+  /** The server's process id and cancel secret; null where a server sends no BackendKeyData. */
+  readonly key: { readonly pid: number; readonly secret: Uint8Array } | null;
+  /** Everything that the server reported while logging in. */
+  readonly parameters: Settings;
+  /** Which startup parameters it was opened with; sessions of the same ones find their RESET values on it. */
+  readonly base: string;
+  /** TLS protocol and cipher, or null. */
+  readonly tls: string | null;
+}
+
+/** A message longer than this is not what a server sends where pgplex must read all of it (errors, parameters, keys). */
+const INSPECT_BYTES_MAX = 1 << 20;
+
+/** Consecutive full buffers that one connection may read before others get their turn. */
+const FULL_READS_PER_TURN = 16;
+
+/**
+ * One connection to a server, logged in. It has one reader for its life, which feeds whoever holds the connection.
+ *
+ * Invariant: while {@link sink} is null the connection is idle, owes nothing, and takes unasked messages itself.
+ */
+export class ServerConnection {
+  readonly id: number;
+  readonly identity: ServerIdentity;
+  readonly openedMs: number;
+  readonly out: Outbox;
+  readonly owed = new OwedReplies();
+  readonly prepared: PreparedSet;
+  /** What the server reported last; equal to a session's own, the session may use the connection as it is. */
+  settings: Settings;
+  /** The session whose unnamed statement is on the server, with a number that changes with each of them; null: nobody's. */
+  unnamedOwner: unknown = null;
+  unnamedSerial = 0;
+  /** Status of the last ReadyForQuery. */
+  txStatus: number = TxStatus.Idle;
+  /** Bytes read so far. */
+  received = 0;
+  /** Called once, when the connection is over while nobody holds it. */
+  onIdleEnd: ((connection: ServerConnection, error: PgplexError) => void) | null = null;
+
+  readonly #stream: ByteStream;
+  readonly #turn: () => Promise<void>;
+  #sink: ServerSink | null = null;
+  #buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+  #start = 0;
+  #end = 0;
+  #closed = false;
+  #lastError: PgplexError | null = null;
+
+  constructor(
+    id: number,
+    stream: ByteStream,
+    identity: ServerIdentity,
+    parts: { buffers: BufferPool; statements: StatementStore; clock: Clock; turn: () => Promise<void> },
+  ) {
+    this.id = id;
+    this.#stream = stream;
+    this.identity = identity;
+    this.openedMs = parts.clock.nowMs();
+    this.out = new Outbox(stream, parts.buffers);
+    this.prepared = new PreparedSet(parts.statements);
+    this.settings = identity.parameters;
+    this.#turn = parts.turn;
+  }
+
+  /** Whether the connection is over. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Who holds the connection; null when it is idle. */
+  get sink(): ServerSink | null {
+    return this.#sink;
+  }
+
+  /** Hands the connection to `sink`, or to nobody. Bytes that came early are handed over at the next read. */
+  setSink(sink: ServerSink | null): void {
+    this.#sink = sink;
+  }
+
+  /** What a login left in its buffer: the beginning of what the server says next. Before {@link start}. */
+  preload(rest: Uint8Array): void {
+    assert(rest.length <= this.#buffer.length, "a login leaves less than a buffer");
+    this.#buffer.set(rest);
+    this.#end = rest.length;
+  }
+
+  /** Begins to read. Never rejects. */
+  async start(): Promise<void> {
+    let fullReads = 0;
+    let failure: unknown = null;
+    try {
+      while (!this.#closed) {
+        const n = await this.#stream.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+        if (n === null) break;
+        this.received += n;
+        this.#end += n;
+        fullReads = this.#end === this.#buffer.length ? fullReads + 1 : 0;
+        const sink: ServerSink = this.#sink ?? this.#idleSink;
+        this.#start = sink.receive(this.#buffer, this.#start, this.#end);
+        const written = sink.flush();
+        if (written !== null) await written;
+        this.#compact();
+        sink.settle();
+        if (fullReads >= FULL_READS_PER_TURN) {
+          fullReads = 0;
+          await this.#turn();
+        }
+      }
+    } catch (error) {
+      failure = error;
+    }
+    this.#over(failure);
+  }
+
+  /** Ends the connection: politely when it owes nothing, and at once in any case. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.owed.settled && !this.out.broken) this.out.put(encodeTerminate());
+    const written = this.out.flush();
+    if (written === null) this.#stream.close();
+    else {
+      // A server that reads nothing gets no second chance: the Terminate is a courtesy.
+      void Promise.race([written, this.#turn()]).then(() => this.#stream.close());
+    }
+    this.prepared.clear();
+  }
+
+  /** ParameterStatus came. */
+  noteParameter(name: BinaryString, value: BinaryString): void {
+    this.settings = this.settings.with(name, value);
+  }
+
+  /** What the server said last before it ended, if it said something. */
+  noteFatal(error: PgplexError): void {
+    this.#lastError = error;
+  }
+
+  #compact(): void {
+    if (this.#start === this.#end) {
+      this.#start = this.#end = 0;
+      if (this.#buffer.length > LARGE_BUFFER_BYTES) this.#buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+      return;
+    }
+    if (this.#start > 0) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    if (this.#end < this.#buffer.length) return;
+    // A message that must be read whole does not fit: make room, within reason.
+    if (this.#buffer.length >= INSPECT_BYTES_MAX) {
+      throw new PgplexError("server_protocol", "the server sent a message that is too long");
+    }
+    const bigger = new Uint8Array(this.#buffer.length * 2);
+    bigger.set(this.#buffer);
+    this.#buffer = bigger;
+  }
+
+  #over(cause: unknown): void {
+    const wasClosed = this.#closed;
+    this.#closed = true;
+    this.#stream.close();
+    const error = this.#lastError ??
+      (cause instanceof PgplexError
+        ? cause
+        : new PgplexError("server_lost", "the server closed the connection unexpectedly", {
+          log: cause === null ? "end of stream" : String(cause),
+          cause,
+        }));
+    const sink = this.#sink;
+    this.#sink = null;
+    if (sink !== null) sink.ended(error);
+    else if (!wasClosed) this.onIdleEnd?.(this, error);
+    this.owed.clear();
+    this.prepared.clear();
+  }
+
+  /** What comes unasked while nobody holds the connection: parameters are noted, everything else but an end is dropped. */
+  readonly #idleSink: ServerSink = {
+    receive: (bytes, start, end) => {
+      let at = start;
+      while (end - at >= 5) {
+        const length = int32At(bytes, at + 1);
+        if (length < 4) {
+          throw new PgplexError("server_protocol", "the server sent a message of invalid length");
+        }
+        if (end - at < 1 + length) break;
+        this.#takeUnasked(bytes[at]!, bytes, at + 5, at + 1 + length);
+        at += 1 + length;
+      }
+      return at;
+    },
+    flush: () => null,
+    settle: () => {},
+    ended: () => {},
+  };
+
+  #takeUnasked(type: number, bytes: Uint8Array, start: number, end: number): void {
+    switch (type) {
+      case Back.ParameterStatus: {
+        const pair = parameterAt(bytes, start, end);
+        this.noteParameter(pair[0], pair[1]);
+        return;
+      }
+      case Back.NoticeResponse:
+      case Back.NotificationResponse:
+        return;
+      case Back.ErrorResponse:
+        this.noteFatal(serverError(bytes, start, end));
+        return;
+      default:
+        throw new PgplexError("server_protocol", "the server sent a message that nobody asked for", {
+          log: `type ${type}`,
+        });
+    }
+  }
+}
+
+/** Name and value of a ParameterStatus's body. @throws PgplexError `server_protocol` */
+export function parameterAt(bytes: Uint8Array, start: number, end: number): [BinaryString, BinaryString] {
+  const nameEnd = findNul(bytes, start, end);
+  const valueEnd = nameEnd < 0 ? -1 : findNul(bytes, nameEnd + 1, end);
+  if (valueEnd < 0) throw new PgplexError("server_protocol", "the server sent a malformed ParameterStatus");
+  return [binaryString(bytes, start, nameEnd), binaryString(bytes, nameEnd + 1, valueEnd)];
+}
+
+/** An ErrorResponse's body as an error that keeps the server's SQLSTATE and texts. */
+export function serverError(bytes: Uint8Array, start: number, end: number): PgplexError {
+  const fields = decodeErrorFields(bytes, start, end);
+  const detail = fields.get("D");
+  const hint = fields.get("H");
+  return new PgplexError(
+    "server_lost",
+    utf8FromBinary(fields.get("M") ?? "the server ended the connection"),
+    {
+      sqlstate: fields.get("C") ?? "58000",
+      ...(detail === undefined ? {} : { detail: utf8FromBinary(detail) }),
+      ...(hint === undefined ? {} : { hint: utf8FromBinary(hint) }),
+    },
+  );
+}

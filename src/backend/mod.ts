@@ -1,0 +1,14 @@
+/**
+ * One server connection: how it logs in, what state it is in, the replies it still owes, what runs on it for pgplex itself.
+ *
+ * It never chooses a server and knows no client: whoever holds a connection sets its {@link ServerSink}.
+ *
+ * @module
+ */
+export * from "./cancel.ts";
+export * from "./connection.ts";
+export * from "./login.ts";
+export * from "./owed.ts";
+export * from "./prepared.ts";
+export * from "./settings.ts";
+export * from "./task.ts";

@@ -1,0 +1,231 @@
+import { ByteRing } from "../kernel/mod.ts";
+
+/** What was sent to a server and has not been answered yet. */
+export const Owed = {
+  Parse: 1,
+  Bind: 2,
+  Describe: 3,
+  Execute: 4,
+  Close: 5,
+  Sync: 6,
+  Query: 7,
+  FunctionCall: 8,
+} as const;
+
+/** Marks of an owed reply, added to a kind of {@link Owed}. */
+export const Mark = {
+  /** pgplex sent it for itself: the reply is not for the client. */
+  Swallow: 0x80,
+  /** Nothing was sent: when its turn comes, pgplex answers itself. */
+  Local: 0x40,
+  /** It has an {@link Effect} in the queue of effects. */
+  Effect: 0x20,
+  /** Its ErrorResponse is replaced by one of pgplex's own. */
+  Replace: 0x10,
+} as const;
+
+const KIND = 0x0f;
+
+/** Something that becomes true when a reply comes, and is taken back when the server skips the message. */
+export interface Effect {
+  /** The server did it. */
+  done(): void;
+  /** The server failed or skipped it. Several are undone in reverse order. */
+  undo(): void;
+  /** With {@link Mark.Local} or {@link Mark.Replace}: what the client gets instead of the server's bytes. */
+  readonly reply?: Uint8Array;
+}
+
+/** Messages in flight at most; a client that pipelines more is read no further until replies come. */
+export const IN_FLIGHT_MAX = 1 << 20;
+
+/** What {@link OwedReplies.reply} returns when no such reply is owed: the server breaks the protocol. */
+export const NOT_OWED = -1;
+
+/**
+ * The replies that a server connection still owes, in order: pure bookkeeping of "Extended Query" and "Pipelining" in
+ * PostgreSQL's protocol chapter, with the rules of an error (skip to Sync) and of COPY (Sync is ignored inside).
+ *
+ * Invariant: entries marked Effect are as many as queued effects, in the same order.
+ */
+export class OwedReplies {
+  readonly #ring = new ByteRing(16, IN_FLIGHT_MAX);
+  #effects: Effect[] = [];
+  #effectHead = 0;
+  #skipping = false;
+  #copyIn = false;
+  /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
+  #syncsInCopy = 0;
+
+  get length(): number {
+    return this.#ring.length;
+  }
+  /** Whether no reply is owed. */
+  get settled(): boolean {
+    return this.#ring.length === 0;
+  }
+  /** Whether the client has to wait before it sends more. */
+  get full(): boolean {
+    return this.#ring.length >= IN_FLIGHT_MAX - 8;
+  }
+  /** Whether the server ignores everything up to the next Sync. */
+  get skipping(): boolean {
+    return this.#skipping;
+  }
+  /** Whether the server reads COPY data. */
+  get copyIn(): boolean {
+    return this.#copyIn;
+  }
+
+  /** A message of this kind (with marks) goes to the server now. */
+  sent(entry: number, effect?: Effect): void {
+    if (entry === Owed.Sync) {
+      if (this.#copyIn) {
+        this.#syncsInCopy++;
+        return;
+      }
+      this.#skipping = false;
+    } else if (this.#skipping) {
+      effect?.undo();
+      return;
+    }
+    this.#ring.push(entry);
+    if (effect !== undefined) this.#effects.push(effect);
+  }
+
+  /**
+   * Something that pgplex answers itself, behind all that is owed.
+   *
+   * @returns the reply when its turn is now, else null.
+   */
+  local(kind: number, effect: Effect): Uint8Array | null {
+    if (this.#skipping) {
+      effect.undo();
+      return null;
+    }
+    if (this.#ring.length === 0) {
+      effect.done();
+      return effect.reply ?? null;
+    }
+    this.#ring.push(kind | Mark.Local | Mark.Effect);
+    this.#effects.push(effect);
+    return null;
+  }
+
+  /** CopyDone or CopyFail goes to the server now. */
+  copyEnds(): void {
+    this.#copyIn = false;
+  }
+
+  /** The entry at the head, marks included, or -1. */
+  peek(): number {
+    return this.#ring.peek();
+  }
+
+  /** The kind at the head, or -1. */
+  peekKind(): number {
+    const entry = this.#ring.peek();
+    return entry < 0 ? -1 : entry & KIND;
+  }
+
+  /**
+   * The server answered the message of this kind that stands at the head.
+   *
+   * @returns the entry with its marks, or {@link NOT_OWED}.
+   */
+  reply(kind: number): number {
+    const entry = this.#ring.peek();
+    if (entry < 0 || (entry & KIND) !== kind || (entry & Mark.Local) !== 0) return NOT_OWED;
+    this.#ring.shift();
+    if ((entry & Mark.Effect) !== 0) this.#shiftEffect().done();
+    return entry;
+  }
+
+  /** ReadyForQuery came. @returns the entry that it answers, or {@link NOT_OWED}. */
+  ready(): number {
+    const kind = this.peekKind();
+    if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) {
+      this.#copyIn = false;
+      return this.#ring.shift();
+    }
+    if (kind < 0 && this.#syncsInCopy > 0) {
+      this.#syncsInCopy--;
+      return Owed.Sync;
+    }
+    return NOT_OWED;
+  }
+
+  /**
+   * ErrorResponse came: a simple query goes on to its ReadyForQuery, anything else up to the next Sync is skipped.
+   *
+   * @returns the entry that failed, -1 when none was owed; `replacement` of its effect goes to `onReplace`.
+   */
+  error(onReplace: (reply: Uint8Array) => void): number {
+    const failed = this.#ring.peek();
+    const kind = failed < 0 ? -1 : failed & KIND;
+    this.#copyIn = false;
+    if (kind < 0 || kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Sync) return failed;
+    const undone: Effect[] = [];
+    while (this.#ring.length > 0 && this.#ring.peek() !== Owed.Sync) {
+      const entry = this.#ring.shift();
+      if ((entry & Mark.Effect) === 0) continue;
+      const effect = this.#shiftEffect();
+      if (undone.length === 0 && (failed & Mark.Replace) !== 0 && effect.reply !== undefined) {
+        onReplace(effect.reply);
+      }
+      undone.push(effect);
+    }
+    if (this.#ring.length === 0) this.#skipping = true;
+    for (let i = undone.length - 1; i >= 0; i--) undone[i]!.undo();
+    return failed;
+  }
+
+  /** CopyInResponse came: Syncs that were sent on behind the COPY are ignored by the server, so nothing is owed for them. */
+  copyStarts(): void {
+    this.#copyIn = true;
+    while (this.#ring.length > 1 && this.#ring.at(1) === Owed.Sync) {
+      this.#ring.removeAt(1);
+      this.#syncsInCopy++;
+    }
+  }
+
+  /** A COPY or a command ended: whatever Syncs it ignored stay ignored. */
+  commandEnds(): void {
+    this.#copyIn = false;
+    this.#syncsInCopy = 0;
+  }
+
+  /** The next of pgplex's own replies whose turn it is, or null. Call until null after anything was answered. */
+  nextLocal(): Uint8Array | null {
+    while (this.#ring.length > 0 && (this.#ring.peek() & Mark.Local) !== 0) {
+      this.#ring.shift();
+      const effect = this.#shiftEffect();
+      effect.done();
+      if (effect.reply !== undefined) return effect.reply;
+    }
+    return null;
+  }
+
+  /** Forgets everything: the connection is gone, or begins anew. Effects that are still open are undone. */
+  clear(): void {
+    for (let i = this.#effects.length - 1; i >= this.#effectHead; i--) this.#effects[i]!.undo();
+    this.#effects = [];
+    this.#effectHead = 0;
+    this.#ring.clear();
+    this.#skipping = false;
+    this.#copyIn = false;
+    this.#syncsInCopy = 0;
+  }
+
+  #shiftEffect(): Effect {
+    const effect = this.#effects[this.#effectHead++]!;
+    if (this.#effectHead === this.#effects.length) {
+      this.#effects.length = 0;
+      this.#effectHead = 0;
+    } else if (this.#effectHead > 1024 && this.#effectHead * 2 > this.#effects.length) {
+      this.#effects = this.#effects.slice(this.#effectHead);
+      this.#effectHead = 0;
+    }
+    return effect;
+  }
+}

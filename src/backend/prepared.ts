@@ -1,0 +1,131 @@
+import { type BinaryString, encodeCloseStatement, putBinary, putInt32 } from "../protocol/mod.ts";
+import { Front } from "../protocol/mod.ts";
+
+/**
+ * A prepared statement's definition, shared by all sessions and server connections that use it.
+ *
+ * Identity is (text, parameter types); its name on servers is `pgplex_N`.
+ */
+export class Statement {
+  readonly name: BinaryString;
+  /** The same as bytes, for Binds. */
+  readonly nameBytes: Uint8Array;
+  /** A Parse's body behind the name: text, NUL, count and object ids of the parameter types. */
+  readonly definition: BinaryString;
+  /** Sessions that know it by some name, and server connections that hold it. */
+  users = 0;
+
+  constructor(name: BinaryString, definition: BinaryString) {
+    this.name = name;
+    this.nameBytes = new Uint8Array(name.length);
+    putBinary(this.nameBytes, 0, name);
+    this.definition = definition;
+  }
+
+  /** The complete Parse that makes it on a server. */
+  encodeParse(): Uint8Array {
+    const message = new Uint8Array(5 + this.name.length + 1 + this.definition.length);
+    message[0] = Front.Parse;
+    putInt32(message, 1, message.length - 1);
+    const at = putBinary(message, 5, this.name) + 1;
+    putBinary(message, at, this.definition);
+    return message;
+  }
+
+  /** The complete Close that ends it on a server. */
+  encodeClose(): Uint8Array {
+    return encodeCloseStatement(this.name);
+  }
+}
+
+/** The statements that anybody uses, one for each definition. Invariant: each has at least one user. */
+export class StatementStore {
+  readonly #byDefinition = new Map<BinaryString, Statement>();
+  #serial = 0;
+
+  get size(): number {
+    return this.#byDefinition.size;
+  }
+
+  /** The statement of this definition, with one more user. */
+  use(definition: BinaryString): Statement {
+    let statement = this.#byDefinition.get(definition);
+    if (statement === undefined) {
+      statement = new Statement(`pgplex_${++this.#serial}`, definition);
+      this.#byDefinition.set(definition, statement);
+    }
+    statement.users++;
+    return statement;
+  }
+
+  /** One more user of a statement that has some. */
+  share(statement: Statement): Statement {
+    statement.users++;
+    return statement;
+  }
+
+  /** One user less; the last one takes it out. */
+  release(statement: Statement): void {
+    if (--statement.users === 0) this.#byDefinition.delete(statement.definition);
+  }
+}
+
+/**
+ * The statements that exist on one server connection, the most recently used last.
+ *
+ * Invariant: at most `max` after {@link PreparedSet.evict}.
+ */
+export class PreparedSet {
+  readonly #store: StatementStore;
+  readonly #held = new Set<Statement>();
+  #latest: Statement | null = null;
+
+  constructor(store: StatementStore) {
+    this.#store = store;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Whether the server has it; if so it counts as just used. */
+  touch(statement: Statement): boolean {
+    if (this.#latest === statement) return true;
+    if (!this.#held.delete(statement)) return false;
+    this.#held.add(statement);
+    this.#latest = statement;
+    return true;
+  }
+
+  /** The server is being made to have it. */
+  add(statement: Statement): void {
+    if (!this.#held.has(statement)) this.#store.share(statement);
+    this.#held.delete(statement);
+    this.#held.add(statement);
+    this.#latest = statement;
+  }
+
+  /** The server does not have it (any more). */
+  delete(statement: Statement): void {
+    if (!this.#held.delete(statement)) return;
+    if (this.#latest === statement) this.#latest = null;
+    this.#store.release(statement);
+  }
+
+  /** Takes out and returns what was used the longest ago when there are more than `max`; null when there are not. */
+  evict(max: number): Statement | null {
+    if (this.#held.size <= max) return null;
+    for (const statement of this.#held) {
+      this.delete(statement);
+      return statement;
+    }
+    return null;
+  }
+
+  /** The server has none any more: DISCARD ALL, or the connection ended. */
+  clear(): void {
+    for (const statement of this.#held) this.#store.release(statement);
+    this.#held.clear();
+    this.#latest = null;
+  }
+}

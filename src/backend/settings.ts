@@ -1,0 +1,69 @@
+import type { BinaryString } from "../protocol/mod.ts";
+
+/**
+ * A set of settings by name, never changed: every change makes another. A session and a server connection each hold one,
+ * and to ask whether a connection fits is, nearly always, to compare two references.
+ */
+export class Settings {
+  /** No setting at all. */
+  static readonly none: Settings = new Settings(new Map(), 0);
+
+  readonly values: ReadonlyMap<string, BinaryString>;
+  readonly #hash: number;
+  /** The last change asked for, since the same one tends to come again. */
+  #changedName: string | null = null;
+  #changedValue: BinaryString = "";
+  #changed: Settings | null = null;
+
+  private constructor(values: ReadonlyMap<string, BinaryString>, hash: number) {
+    this.values = values;
+    this.#hash = hash;
+  }
+
+  /** The settings of these pairs. */
+  static from(pairs: Iterable<readonly [string, BinaryString]>): Settings {
+    const values = new Map(pairs);
+    let hash = 0;
+    for (const [name, value] of values) hash = (hash + hashOf(name, value)) | 0;
+    return new Settings(values, hash);
+  }
+
+  /** The same settings with `name` at `value`; this very object when nothing changes. */
+  with(name: string, value: BinaryString): Settings {
+    const old = this.values.get(name);
+    if (old === value) return this;
+    if (this.#changedName === name && this.#changedValue === value) return this.#changed!;
+    const values = new Map(this.values);
+    values.set(name, value);
+    const hash = this.#hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
+    this.#changed = new Settings(values, hash | 0);
+    this.#changedName = name;
+    this.#changedValue = value;
+    return this.#changed;
+  }
+
+  /** Whether both say the same. */
+  equals(other: Settings): boolean {
+    if (this === other) return true;
+    if (this.#hash !== other.#hash || this.values.size !== other.values.size) return false;
+    for (const [name, value] of this.values) if (other.values.get(name) !== value) return false;
+    return true;
+  }
+
+  /** Names whose value differs in `other`, or which only one of both has. */
+  namesThatDiffer(other: Settings): string[] {
+    const names: string[] = [];
+    for (const [name, value] of this.values) if (other.values.get(name) !== value) names.push(name);
+    for (const name of other.values.keys()) if (!this.values.has(name)) names.push(name);
+    return names;
+  }
+}
+
+/** FNV-1a over both texts; addition makes the sum independent of order. */
+function hashOf(name: string, value: BinaryString): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ 0x100, 0x01000193);
+  for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193);
+  return hash | 0;
+}
