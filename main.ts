@@ -1,0 +1,178 @@
+import { parseArgs } from "node:util";
+import denoJson from "./deno.json" with { type: "json" };
+import { App } from "./src/app.ts";
+import { type Config, formatProblems, loadConfig } from "./src/config/mod.ts";
+import type { Clock, Random } from "./src/kernel/mod.ts";
+import { openLog } from "./src/telemetry/mod.ts";
+
+const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreSQL clusters
+
+Usage: pgplex [--config FILE]
+
+  --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
+  --check         validate the configuration and exit: 0 when it is good, 2 when it is not
+  --health        ask the pgplex of this configuration whether it accepts connections: 0 or 1
+  --version       print the version and exit
+  --help          print this text and exit
+
+Signals: SIGHUP reads the configuration again, SIGTERM drains and stops, SIGINT stops at once.
+Exit codes: 0 clean stop, 1 failure while running, 2 bad usage or configuration.
+`;
+
+const ExitCode = { Ok: 0, Failure: 1, Usage: 2 } as const;
+
+function say(text: string): void {
+  writeAll(Deno.stdout, text);
+}
+
+function complain(text: string): void {
+  writeAll(Deno.stderr, text);
+}
+
+function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += to.writeSync(bytes.subarray(at));
+  } catch {
+    // Whoever read our output is gone; that is no reason to stop serving.
+  }
+}
+
+function systemClock(): Clock {
+  return {
+    nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    after: (delayMs, fire) => {
+      const id = setTimeout(fire, Math.min(delayMs, 2 ** 31 - 1));
+      return { cancel: () => clearTimeout(id) };
+    },
+  };
+}
+
+function systemRandom(): Random {
+  const one = new Uint32Array(1);
+  return {
+    u32: () => crypto.getRandomValues(one)[0]!,
+    fill: (bytes) => crypto.getRandomValues(bytes as Uint8Array<ArrayBuffer>),
+  };
+}
+
+/** Resolves when the event loop has looked at its sockets once more. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+async function readConfig(path: string): Promise<Config | null> {
+  const loaded = await loadConfig(path, {
+    readText: (file) => Deno.readTextFile(file),
+    env: (name) => Deno.env.get(name),
+  });
+  if ("config" in loaded) return loaded.config;
+  complain(`${formatProblems(loaded.problems)}\n`);
+  return null;
+}
+
+async function isHealthy({ listen }: Config): Promise<boolean> {
+  const [address] = listen.address;
+  const host = address === undefined || address === "0.0.0.0"
+    ? "127.0.0.1"
+    : address === "::"
+    ? "::1"
+    : address;
+  try {
+    const conn = address === undefined
+      ? await Deno.connect({ transport: "unix", path: `${listen.unix_socket_dir}/.s.PGSQL.${listen.port}` })
+      : await Deno.connect({ hostname: host, port: listen.port });
+    // An SSLRequest is answered by one byte before anything else: more than the kernel's backlog answers.
+    await conn.write(new Uint8Array([0, 0, 0, 8, 4, 210, 22, 47]));
+    const answered = await conn.read(new Uint8Array(1));
+    conn.close();
+    return answered === 1;
+  } catch {
+    return false;
+  }
+}
+
+async function run(config: Config, path: string): Promise<number> {
+  let log = openLog({ ...config.log, write: complain });
+  const stopped = Promise.withResolvers<number>();
+  let app: App;
+  try {
+    // The log is looked up at each call: a reload may replace it.
+    const current = {
+      debug: (...args: Parameters<typeof log.debug>) => log.debug(...args),
+      info: (...args: Parameters<typeof log.info>) => log.info(...args),
+      warning: (...args: Parameters<typeof log.warning>) => log.warning(...args),
+      error: (...args: Parameters<typeof log.error>) => log.error(...args),
+    };
+    app = App.start(config, { clock: systemClock(), random: systemRandom(), log: current, turn });
+  } catch (error) {
+    complain(`pgplex: cannot listen: ${error instanceof Error ? error.message : error}\n`);
+    return ExitCode.Failure;
+  }
+  log.info("pgplex is ready", { version: denoJson.version, listen: app.addresses.join(", ") });
+  const reload = async () => {
+    const next = await readConfig(path);
+    if (next === null) {
+      log.error("configuration refused, nothing changed");
+      return;
+    }
+    log = openLog({ level: next.log.level, format: config.log.format, write: complain });
+    app.reload(next);
+  };
+  let stopping = false;
+  const stop = (how: () => Promise<void>) => {
+    how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
+  };
+  Deno.addSignalListener("SIGHUP", () => void reload());
+  Deno.addSignalListener("SIGTERM", () => {
+    if (stopping) return;
+    stopping = true;
+    stop(() => app.drain());
+  });
+  Deno.addSignalListener("SIGINT", () => stop(() => app.stop()));
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("internal error", { error: String(event.reason?.stack ?? event.reason) });
+  });
+  const code = await stopped.promise;
+  log.info("pgplex has stopped");
+  return code;
+}
+
+async function main(args: string[]): Promise<number> {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args,
+      options: {
+        config: { type: "string", default: "pgplex.yaml" },
+        check: { type: "boolean", default: false },
+        health: { type: "boolean", default: false },
+        version: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
+      },
+    }));
+  } catch (error) {
+    complain(`pgplex: ${error instanceof Error ? error.message : error}\n\n${HELP}`);
+    return ExitCode.Usage;
+  }
+  if (values.help) {
+    say(HELP);
+    return ExitCode.Ok;
+  }
+  if (values.version) {
+    say(`pgplex ${denoJson.version}\n`);
+    return ExitCode.Ok;
+  }
+  const config = await readConfig(values.config);
+  if (config === null) return ExitCode.Usage;
+  if (values.check) {
+    say(`${values.config}: good\n`);
+    return ExitCode.Ok;
+  }
+  if (values.health) return await isHealthy(config) ? ExitCode.Ok : ExitCode.Failure;
+  return await run(config, values.config);
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

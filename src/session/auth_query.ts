@@ -1,0 +1,75 @@
+import { parseSecret, type Secret } from "../auth/mod.ts";
+import { credentialsOf } from "../auth/mod.ts";
+import { runTask } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  binaryFromUtf8,
+  encodeBind,
+  encodeExecute,
+  encodeParse,
+  encodeSync,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import { nodeFor, routeDatabase } from "../routing/mod.ts";
+import { acquire } from "./acquire.ts";
+import type { Worker } from "./worker.ts";
+
+/** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */
+const CATALOGUE_QUERY =
+  "SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin " +
+  "AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())";
+
+/**
+ * The secret of a user that the file does not name, from the cluster that the database name leads to. A name that leads
+ * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere.
+ *
+ * @returns null for an unknown user, and where `auth.query` is off or its cluster cannot be asked: that is logged.
+ */
+export async function lookUpSecret(worker: Worker, user: string, database: string): Promise<Secret | null> {
+  const { config, log } = worker;
+  if (config.auth.query === null || config.auth.type === "trust" || config.auth.type === "cert") return null;
+  const cluster = clusterOf(worker, database);
+  const superuser = config.clusters.get(cluster)?.superuser;
+  const node = nodeFor(worker.topology.current, cluster);
+  if (superuser === null || superuser === undefined || node === null) {
+    log.warning("auth.query needs clusters.*.superuser", { cluster });
+    return null;
+  }
+  const password = superuser.password?.reveal() ?? null;
+  const pool = worker.pools.get(
+    { cluster, node, database: superuser.database, user: superuser.user, alias: null, purpose: "auth" },
+    credentialsOf(password === null ? null : parseSecret(password)),
+  );
+  const sql = config.auth.query === true ? CATALOGUE_QUERY : config.auth.query;
+  try {
+    const lease = await acquire(
+      pool,
+      { base: { key: "[]", params: new Map() }, settings: null },
+      worker.clock,
+    );
+    const { rows, error } = await runTask(lease.connection, [
+      encodeParse("", binaryFromUtf8(sql)),
+      encodeBind("", [binaryFromUtf8(user)]),
+      encodeExecute(),
+      encodeSync(),
+    ], 1).finally(() =>
+      pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", worker.clock.nowMs())
+    );
+    if (error !== null) throw error;
+    const [row] = rows;
+    const secret = row === undefined ? null : row[row.length > 1 ? 1 : 0];
+    return secret === null || secret === undefined ? null : parseSecret(utf8FromBinary(secret));
+  } catch (thrown) {
+    const error = thrown instanceof PgplexError ? thrown.message : String(thrown);
+    log.error("auth.query failed", { cluster, error });
+    return null;
+  }
+}
+
+function clusterOf(worker: Worker, database: string): string {
+  try {
+    return routeDatabase(worker.config, database).cluster;
+  } catch {
+    return [...worker.config.clusters.keys()][0]!;
+  }
+}

@@ -1,0 +1,521 @@
+import { Mark, Owed, type ServerConnection, type Statement, type StatementStore } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  Action,
+  type BinaryString,
+  binaryString,
+  CLIENT_ACTIONS,
+  clientMessageMax,
+  encodeError,
+  encodeReadyForQuery,
+  findNul,
+  Front,
+  int32At,
+  peekBindStatement,
+  putInt32,
+  statementName,
+  TxStatus,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import { missingStatement, type Relay } from "./relay.ts";
+
+/** What the client's side needs before it can go on. */
+export const Need = {
+  /** More bytes from the client. */
+  Bytes: 0,
+  /** A server connection. */
+  Lease: 1,
+  /** Replies from the server: too many are in flight. */
+  Replies: 2,
+  /** Nothing: the client said Terminate. */
+  End: 3,
+} as const;
+export type Need = (typeof Need)[keyof typeof Need];
+
+/** The longest Parse of a named statement that transaction pooling takes; it must be kept to be made again elsewhere. */
+export const STATEMENT_BYTES_MAX = 16 << 20;
+
+/** Names of portals and statements that fit the buffer; PostgreSQL itself compares 63 bytes of them. */
+const NAMES_BYTES_MAX = 8192;
+
+const CLOSE_COMPLETE: Readonly<Uint8Array> = new Uint8Array([0x33, 0, 0, 0, 4]);
+const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
+
+/** What is left out after no server could be had: nothing, the next message, everything up to Sync. */
+const Failing = { No: 0, Message: 1, Batch: 2 } as const;
+
+/** Where the rest of the message that has begun goes. */
+const Rest = { Pass: 0, Record: 1, Drop: 2 } as const;
+
+/**
+ * The client's messages on their way to the server: a header picks the action, bodies are counted down. Pure.
+ *
+ * Messages without a lease stop the scan with {@link Need.Lease}, except those that pgplex answers itself.
+ */
+export class ClientScan {
+  readonly #relay: Relay;
+  readonly #store: StatementStore;
+  /** Bytes of the current message's body that have not come yet. */
+  #left = 0;
+  #rest: number = Rest.Pass;
+  #failing: number = Failing.No;
+  #need: Need = Need.Bytes;
+  /** Bytes that must lie in the buffer from the first not taken on; 0: any number helps. */
+  #wanted = 0;
+  /** Place of the first byte that is to be forwarded and was not handed over yet. */
+  #run = 0;
+
+  constructor(relay: Relay, store: StatementStore) {
+    this.#relay = relay;
+    this.#store = store;
+  }
+
+  /** Why the last {@link scan} stopped. */
+  get need(): Need {
+    return this.#need;
+  }
+
+  /** With {@link Need.Bytes}: how many must be in the buffer for the next message, 0 when any help. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  /**
+   * No server could be had for the message at which the scan stopped: it is answered with `error`, and dropped; so is, in
+   * an extended batch, everything up to its Sync. The session goes on.
+   */
+  failPending(type: number, error: PgplexError): void {
+    const { client } = this.#relay;
+    client.put(encodeError("ERROR", error));
+    this.#failing = type === Front.Query || type === Front.FunctionCall ? Failing.Message : Failing.Batch;
+  }
+
+  /** Whether the client is between two messages. */
+  get atMessageStart(): boolean {
+    return this.#left === 0;
+  }
+
+  /**
+   * Takes bytes from `start` to `end` as far as it can.
+   *
+   * @returns the place of the first byte not taken.
+   * @throws PgplexError `protocol_violation`: the client's connection ends, with this error as FATAL unless its message
+   * says of itself that PostgreSQL says nothing.
+   */
+  scan(bytes: Uint8Array, start: number, end: number): number {
+    const relay = this.#relay;
+    this.#need = Need.Bytes;
+    this.#wanted = 0;
+    this.#run = start;
+    let at = start;
+    while (at < end) {
+      if (this.#left > 0) {
+        at = this.#takeRest(bytes, at, end);
+        continue;
+      }
+      if (end - at < 5) break;
+      const type = bytes[at]!;
+      if (CLIENT_ACTIONS[type] === Action.Reject) throw invalidType(type);
+      const length = int32At(bytes, at + 1);
+      if (length < 4 || length > clientMessageMax(type)) throw new InvalidMessageLength();
+      const server = relay.server;
+      if (server === null) {
+        const next = this.#withoutLease(type, length, bytes, at, end);
+        if (next < 0) break;
+        at = next;
+        continue;
+      }
+      if (server.owed.full) {
+        this.#need = Need.Replies;
+        break;
+      }
+      const next = this.#toServer(server, type, length, bytes, at, end);
+      if (next < 0) break;
+      at = next;
+    }
+    this.#flushRun(bytes, at);
+    return at;
+  }
+
+  /** Counts down the current message's body. */
+  #takeRest(bytes: Uint8Array, at: number, end: number): number {
+    const relay = this.#relay;
+    const n = Math.min(this.#left, end - at);
+    if (this.#rest === Rest.Record) relay.names.recordUnnamed(bytes, at, at + n);
+    if (this.#rest === Rest.Drop) {
+      this.#flushRun(bytes, at);
+      this.#run = at + n;
+    }
+    this.#left -= n;
+    if (this.#left === 0) {
+      this.#rest = Rest.Pass;
+      relay.midMessage = false;
+      if (relay.server !== null) relay.checkBoundary();
+    }
+    return at + n;
+  }
+
+  /** Begins to count down a body of `bodyBytes`, of which the header is taken: returns the place behind the header. */
+  #begin(headerEnd: number, bodyBytes: number, rest: number): number {
+    this.#left = bodyBytes;
+    this.#rest = rest;
+    if (bodyBytes > 0) this.#relay.midMessage = rest !== Rest.Drop;
+    return headerEnd;
+  }
+
+  /** Messages that pgplex answers itself while the session has no server. Returns the place behind, or -1 to stop. */
+  #withoutLease(type: number, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const relay = this.#relay;
+    if (this.#failing !== Failing.No && type !== Front.Terminate) {
+      if (this.#failing === Failing.Message || type === Front.Sync) {
+        this.#failing = Failing.No;
+        relay.client.put(READY_IDLE as Uint8Array);
+      }
+      this.#run = at + 5;
+      return this.#begin(at + 5, length - 4, Rest.Drop);
+    }
+    switch (type) {
+      case Front.Terminate:
+        this.#need = Need.End;
+        return -1;
+      case Front.CopyData:
+      case Front.CopyDone:
+      case Front.CopyFail:
+        // PostgreSQL ignores them outside of COPY: the client may send them on after the server reported an error.
+        this.#run = at + 5;
+        return this.#begin(at + 5, length - 4, Rest.Drop);
+      case Front.Flush:
+        this.#run = at + 5;
+        return this.#begin(at + 5, length - 4, Rest.Drop);
+      case Front.Sync:
+        if (!relay.renames) break;
+        relay.client.put(READY_IDLE as Uint8Array);
+        relay.queryCount++;
+        this.#run = at + 5;
+        return this.#begin(at + 5, length - 4, Rest.Drop);
+      case Front.Close: {
+        if (!relay.renames) break;
+        const messageEnd = at + 1 + length;
+        if (messageEnd > end) return this.#want(1 + length);
+        const name = this.#statementOf(bytes, at, messageEnd);
+        if (name === null) break;
+        this.#closeStatement(name);
+        this.#run = messageEnd;
+        return messageEnd;
+      }
+    }
+    this.#need = Need.Lease;
+    return -1;
+  }
+
+  #toServer(
+    server: ServerConnection,
+    type: number,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): number {
+    const { owed } = server;
+    this.#relay.boundary = false;
+    switch (type) {
+      case Front.Query:
+        this.#relay.openBatch = false;
+        if (!owed.skipping) {
+          server.unnamedOwner = null;
+          this.#relay.names.dropUnnamed();
+        }
+        owed.sent(Owed.Query);
+        return this.#begin(at + 5, length - 4, Rest.Pass);
+      case Front.Execute:
+        this.#relay.openBatch = true;
+        owed.sent(Owed.Execute);
+        return this.#begin(at + 5, length - 4, Rest.Pass);
+      case Front.Sync:
+        this.#relay.openBatch = false;
+        owed.sent(Owed.Sync);
+        return this.#begin(at + 5, length - 4, Rest.Pass);
+      case Front.FunctionCall:
+        owed.sent(Owed.FunctionCall);
+        return this.#begin(at + 5, length - 4, Rest.Pass);
+      case Front.CopyDone:
+      case Front.CopyFail:
+        owed.copyEnds();
+        return this.#begin(at + 5, length - 4, Rest.Pass);
+      case Front.Flush:
+      case Front.CopyData:
+        return this.#begin(at + 5, length - 4, Rest.Pass);
+      case Front.Terminate:
+        this.#need = Need.End;
+        return -1;
+      case Front.Parse:
+        this.#relay.openBatch = true;
+        return this.#parse(server, length, bytes, at, end);
+      case Front.Bind:
+        this.#relay.openBatch = true;
+        return this.#bind(server, length, bytes, at, end);
+      case Front.Describe:
+      case Front.Close:
+        this.#relay.openBatch = true;
+        return this.#describeOrClose(server, type, length, bytes, at, end);
+      default:
+        throw invalidType(type);
+    }
+  }
+
+  #parse(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const { names, renames } = this.#relay;
+    const bodyStart = at + 5;
+    if (!renames) {
+      server.owed.sent(Owed.Parse);
+      return this.#begin(bodyStart, length - 4, Rest.Pass);
+    }
+    if (end - bodyStart < Math.min(1, length - 4)) return this.#want(6);
+    if (bytes[bodyStart] === 0 || length === 4) {
+      if (server.owed.skipping) return this.#begin(bodyStart, length - 4, Rest.Pass);
+      names.beginUnnamed(length - 4);
+      this.#relay.ownUnnamed(server);
+      server.owed.sent(Owed.Parse | Mark.Effect, this.#unnamedEffect);
+      return this.#begin(bodyStart, length - 4, Rest.Record);
+    }
+    if (server.owed.skipping) return this.#begin(bodyStart, length - 4, Rest.Pass);
+    if (1 + length > STATEMENT_BYTES_MAX) {
+      this.#replaceBy(server, bytes, at, tooLarge(length));
+      return this.#dropMessage(at, length);
+    }
+    const messageEnd = at + 1 + length;
+    if (messageEnd > end) return this.#want(1 + length);
+    const nameEnd = findNul(bytes, bodyStart, messageEnd);
+    if (nameEnd < 0) { // malformed: the server says so
+      server.owed.sent(Owed.Parse);
+      return messageEnd;
+    }
+    const name = statementName(bytes, bodyStart, nameEnd);
+    if (names.find(bytes, bodyStart, bodyStart + name.length) !== null) {
+      const error = new PgplexError(
+        "duplicate_statement",
+        `prepared statement "${utf8FromBinary(name)}" already exists`,
+      );
+      this.#replaceBy(server, bytes, at, error);
+    } else {
+      this.#flushRun(bytes, at);
+      this.#parseNamed(server, name, binaryString(bytes, nameEnd + 1, messageEnd));
+    }
+    this.#run = messageEnd;
+    return messageEnd;
+  }
+
+  #parseNamed(server: ServerConnection, name: BinaryString, definition: BinaryString): void {
+    const relay = this.#relay;
+    const statement = this.#store.use(definition);
+    if (server.prepared.touch(statement)) {
+      // The client is to hear what the server says of it now, so it is parsed anew.
+      server.prepared.delete(statement);
+      relay.closeOnServer(server, statement);
+    }
+    server.out.put(statement.encodeParse());
+    server.prepared.add(statement);
+    relay.names.set(name, statement);
+    server.owed.sent(Owed.Parse | Mark.Effect, {
+      done() {},
+      undo: () => {
+        server.prepared.delete(statement);
+        if (relay.names.remove(name) !== null) this.#store.release(statement);
+      },
+    });
+    relay.evictStatements(server);
+  }
+
+  #bind(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const relay = this.#relay;
+    const bodyStart = at + 5;
+    if (!relay.renames || server.owed.skipping) {
+      server.owed.sent(Owed.Bind);
+      return this.#begin(bodyStart, length - 4, Rest.Pass);
+    }
+    const messageEnd = at + 1 + length;
+    const seen = Math.min(end, messageEnd);
+    const nameStart = peekBindStatement(bytes, bodyStart, seen);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
+    if (nameEnd < 0) {
+      if (seen < messageEnd && seen - at < NAMES_BYTES_MAX) return this.#want(seen - at + 1);
+      if (seen < messageEnd) throw new PgplexError("protocol_violation", "invalid string in message");
+      server.owed.sent(Owed.Bind); // malformed: the server says so
+      return messageEnd;
+    }
+    if (nameEnd === nameStart) {
+      if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
+        this.#flushRun(bytes, at);
+        this.#run = at;
+        if (!relay.ensureUnnamed(server)) return this.#refuse(server, bytes, at, length, "");
+      }
+      server.owed.sent(Owed.Bind);
+      return this.#begin(bodyStart, length - 4, Rest.Pass);
+    }
+    const statement = relay.names.find(bytes, nameStart, Math.min(nameEnd, nameStart + 63));
+    if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
+    this.#flushRun(bytes, at);
+    relay.ensureStatement(server, statement);
+    this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
+    server.owed.sent(Owed.Bind);
+    this.#run = nameEnd;
+    return this.#begin(nameEnd, messageEnd - nameEnd, Rest.Pass);
+  }
+
+  #describeOrClose(
+    server: ServerConnection,
+    type: number,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): number {
+    const relay = this.#relay;
+    const kind = type === Front.Describe ? Owed.Describe : Owed.Close;
+    const messageEnd = at + 1 + length;
+    if (!relay.renames || server.owed.skipping) {
+      server.owed.sent(kind);
+      return this.#begin(at + 5, length - 4, Rest.Pass);
+    }
+    if (messageEnd > end) return this.#want(1 + length);
+    const name = this.#statementOf(bytes, at, messageEnd);
+    if (name === null) { // a portal, or malformed
+      server.owed.sent(kind);
+      return messageEnd;
+    }
+    if (type === Front.Close) {
+      this.#flushRun(bytes, at);
+      this.#closeStatement(name);
+      this.#run = messageEnd;
+      return messageEnd;
+    }
+    const nameStart = at + 6;
+    if (name === "") {
+      if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
+        this.#flushRun(bytes, at);
+        this.#run = at;
+        if (!relay.ensureUnnamed(server)) return this.#refuse(server, bytes, at, length, "");
+      }
+      server.owed.sent(kind);
+      return messageEnd;
+    }
+    const statement = relay.names.find(bytes, nameStart, nameStart + name.length);
+    const nameEnd = messageEnd - 1;
+    if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
+    this.#flushRun(bytes, at);
+    relay.ensureStatement(server, statement);
+    this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
+    server.owed.sent(kind);
+    this.#run = nameEnd;
+    return messageEnd;
+  }
+
+  /** The statement's name in a complete Describe or Close; null when it is about a portal, or malformed. */
+  #statementOf(bytes: Uint8Array, at: number, messageEnd: number): BinaryString | null {
+    if (bytes[at + 5] !== 0x53 || messageEnd - at < 7 || bytes[messageEnd - 1] !== 0) return null;
+    const nul = findNul(bytes, at + 6, messageEnd);
+    return nul === messageEnd - 1 ? statementName(bytes, at + 6, nul) : null;
+  }
+
+  #closeStatement(name: BinaryString): void {
+    const relay = this.#relay;
+    if (name === "") {
+      relay.answer(Owed.Close, {
+        done: () => relay.names.dropUnnamed(),
+        undo() {},
+        reply: CLOSE_COMPLETE as Uint8Array,
+      });
+      return;
+    }
+    // Closing what does not exist is no error.
+    const statement = relay.names.remove(name);
+    relay.answer(Owed.Close, {
+      done: () => {
+        if (statement !== null) this.#store.release(statement);
+      },
+      undo: () => {
+        if (statement !== null) relay.names.set(name, statement);
+      },
+      reply: CLOSE_COMPLETE as Uint8Array,
+    });
+  }
+
+  /** Hands over a message up to and without the NUL of the statement's name, with the name that servers know. */
+  #putRenamed(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    at: number,
+    { nameStart, nameEnd, length, statement }: {
+      nameStart: number;
+      nameEnd: number;
+      length: number;
+      statement: Statement;
+    },
+  ): void {
+    // The buffer is this session's own, and the message is not read again: its length is patched where it lies.
+    putInt32(bytes, at + 1, length - (nameEnd - nameStart) + statement.nameBytes.length);
+    server.out.forward(bytes, at, nameStart);
+    server.out.put(statement.nameBytes);
+  }
+
+  /** Makes the batch fail because a statement does not exist, and drops the message that named it. */
+  #refuse(server: ServerConnection, bytes: Uint8Array, at: number, length: number, name: string): number {
+    this.#replaceBy(server, bytes, at, missingStatement(name));
+    return this.#dropMessage(at, length);
+  }
+
+  #replaceBy(server: ServerConnection, bytes: Uint8Array, at: number, error: PgplexError): void {
+    this.#flushRun(bytes, at);
+    this.#relay.poison(server, error);
+  }
+
+  #dropMessage(at: number, length: number): number {
+    this.#run = at + 5;
+    return this.#begin(at + 5, length - 4, Rest.Drop);
+  }
+
+  #flushRun(bytes: Uint8Array, at: number): void {
+    if (this.#run < at) this.#relay.server?.out.forward(bytes, this.#run, at);
+    this.#run = at;
+  }
+
+  #want(bytes: number): number {
+    this.#wanted = bytes;
+    return -1;
+  }
+
+  readonly #unnamedEffect = {
+    done() {},
+    undo: () => {
+      this.#relay.names.dropUnnamed();
+      const server = this.#relay.server;
+      if (server !== null && server.unnamedOwner === this.#relay.names) server.unnamedOwner = null;
+    },
+  };
+}
+
+/** PostgreSQL says nothing to a client that sends an impossible length: it logs, and closes (pq_getmessage). */
+export class InvalidMessageLength extends PgplexError {
+  constructor() {
+    super("protocol_violation", "invalid message length");
+  }
+}
+
+function invalidType(type: number): PgplexError {
+  return new PgplexError("protocol_violation", `invalid frontend message type ${type}`);
+}
+
+function tooLarge(length: number): PgplexError {
+  return new PgplexError(
+    "statement_too_large",
+    "the prepared statement is too large for transaction pooling",
+    {
+      detail: `Its Parse message has ${length} bytes, the limit is ${STATEMENT_BYTES_MAX}.`,
+      hint: "Use the unnamed statement, or pool_mode: session.",
+    },
+  );
+}
+
+function textAt(bytes: Uint8Array, start: number, end: number): string {
+  return utf8FromBinary(binaryString(bytes, start, end));
+}

@@ -1,0 +1,14 @@
+/**
+ * One client: how it logs in, what it believes its session to be, and the relay between it and the server connection that
+ * it has leased for the moment.
+ *
+ * Decisions are in the synchronous machines (`relay.ts`, `client_scan.ts`, `server_scan.ts`); `session.ts` drives them.
+ *
+ * @module
+ */
+export * from "./cancel_keys.ts";
+export * from "./replication.ts";
+export * from "./server_pools.ts";
+export * from "./session.ts";
+export * from "./startup.ts";
+export * from "./worker.ts";

@@ -1,0 +1,140 @@
+import type { Statement, StatementStore } from "../backend/mod.ts";
+import { type BinaryString, binaryString, putBinary } from "../protocol/mod.ts";
+
+/** Parses longer than this are not kept for a later lease when they are unnamed. */
+export const UNNAMED_BYTES_MAX = 65_536;
+
+interface Entry {
+  readonly name: Uint8Array;
+  readonly hash: number;
+  readonly statement: Statement;
+}
+
+/**
+ * The prepared statements that a session knows: by name, and the unnamed one.
+ *
+ * Names are looked up by their bytes, so that a Bind makes no string. Invariant: each named statement has this session
+ * counted among its users.
+ */
+export class PreparedNames {
+  readonly #store: StatementStore;
+  #buckets = new Map<number, Entry[]>();
+  #size = 0;
+  #unnamed: Uint8Array | null = null;
+  #unnamedBytes = 0;
+  #unnamedKept = false;
+  /** Changes whenever the unnamed statement does. */
+  unnamedSerial = 0;
+
+  constructor(store: StatementStore) {
+    this.#store = store;
+  }
+
+  /** Number of named statements. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The statement whose name lies in `bytes` from `start` to `end`. */
+  find(bytes: Uint8Array, start: number, end: number): Statement | null {
+    const bucket = this.#buckets.get(hashOf(bytes, start, end));
+    if (bucket === undefined) return null;
+    for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry.statement;
+    return null;
+  }
+
+  /** Gives `statement`, in whose users this session is counted already, a name that is free. */
+  set(name: BinaryString, statement: Statement): void {
+    const bytes = new Uint8Array(name.length);
+    putBinary(bytes, 0, name);
+    const hash = hashOf(bytes, 0, bytes.length);
+    const bucket = this.#buckets.get(hash);
+    const entry = { name: bytes, hash, statement };
+    if (bucket === undefined) this.#buckets.set(hash, [entry]);
+    else bucket.push(entry);
+    this.#size++;
+  }
+
+  /** Takes a name away; its statement stays counted until the caller releases it. */
+  remove(name: BinaryString): Statement | null {
+    const bytes = new Uint8Array(name.length);
+    putBinary(bytes, 0, name);
+    const hash = hashOf(bytes, 0, bytes.length);
+    const bucket = this.#buckets.get(hash);
+    const index = bucket?.findIndex((entry) => sameBytes(entry.name, bytes, 0, bytes.length)) ?? -1;
+    if (bucket === undefined || index < 0) return null;
+    const [entry] = bucket.splice(index, 1);
+    if (bucket.length === 0) this.#buckets.delete(hash);
+    this.#size--;
+    return entry!.statement;
+  }
+
+  /** Forgets everything and releases what it used. */
+  clear(): void {
+    for (const bucket of this.#buckets.values()) {
+      for (const entry of bucket) this.#store.release(entry.statement);
+    }
+    this.#buckets = new Map();
+    this.#size = 0;
+    this.dropUnnamed();
+  }
+
+  /** A Parse of the unnamed statement begins; `bodyBytes` is what {@link recordUnnamed} will bring. */
+  beginUnnamed(bodyBytes: number): void {
+    this.unnamedSerial++;
+    this.#unnamedBytes = 0;
+    this.#unnamedKept = bodyBytes <= UNNAMED_BYTES_MAX;
+    if (!this.#unnamedKept) {
+      this.#unnamed = null;
+    } else if (
+      this.#unnamed === null || this.#unnamed.length < bodyBytes || this.#unnamed.length > 4 * bodyBytes + 256
+    ) {
+      this.#unnamed = new Uint8Array(bodyBytes + (bodyBytes >> 2));
+    }
+  }
+
+  /** The next piece of the unnamed Parse's body. */
+  recordUnnamed(bytes: Uint8Array, start: number, end: number): void {
+    if (!this.#unnamedKept) return;
+    const into = this.#unnamed!;
+    let at = this.#unnamedBytes;
+    if (end - start <= 256) { for (let i = start; i < end; i++) into[at++] = bytes[i]!; }
+    else {
+      into.set(bytes.subarray(start, end), at);
+      at += end - start;
+    }
+    this.#unnamedBytes = at;
+  }
+
+  /** The unnamed statement is gone: a simple Query came, or its Parse failed. */
+  dropUnnamed(): void {
+    this.unnamedSerial++;
+    this.#unnamedKept = false;
+    this.#unnamedBytes = 0;
+  }
+
+  /** The unnamed Parse's body, or null when there is none or it was too long to keep. */
+  get unnamed(): Uint8Array | null {
+    return this.#unnamedKept ? this.#unnamed!.subarray(0, this.#unnamedBytes) : null;
+  }
+
+  /** All names, for the console. */
+  *names(): Generator<BinaryString> {
+    for (const bucket of this.#buckets.values()) {
+      for (const { name } of bucket) yield binaryString(name, 0, name.length);
+    }
+  }
+}
+
+/** FNV-1a. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  return hash;
+}
+
+function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false;
+  return true;
+}

@@ -1,0 +1,146 @@
+import {
+  type Effect,
+  Mark,
+  Owed,
+  type ServerConnection,
+  type Statement,
+  type StatementStore,
+} from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { encodeBind, encodeError, encodeFront, Front, TxStatus } from "../protocol/mod.ts";
+import type { ByteSink } from "../transport/mod.ts";
+import { PreparedNames } from "./prepared_names.ts";
+
+/** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
+const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
+
+/** What both directions of one session share. Pure: it puts bytes into sinks and never awaits. */
+export class Relay {
+  readonly names: PreparedNames;
+  /** Towards the client. */
+  readonly client: ByteSink;
+  /** The leased server connection. */
+  server: ServerConnection | null = null;
+  /**
+   * Whether prepared statements are renamed: in transaction pooling, where the next lease may be of another connection.
+   * Session pooling leaves names as they are.
+   */
+  readonly renames: boolean;
+  /** Statements kept on one server connection, at most. */
+  preparedMax: number;
+  /** A message to the server has begun and not ended: not a boundary. */
+  midMessage = false;
+  /** Extended-query messages went to the server and no Sync behind them yet: not a boundary, even with all answered. */
+  openBatch = false;
+  /** The lease's boundary was reached: it may end once everything is written. */
+  boundary = false;
+  /** ReadyForQuery messages seen, that is, queries and batches. */
+  queryCount = 0;
+
+  constructor(client: ByteSink, store: StatementStore, options: { renames: boolean; preparedMax: number }) {
+    this.client = client;
+    this.names = new PreparedNames(store);
+    this.renames = options.renames;
+    this.preparedMax = options.preparedMax;
+  }
+
+  /** Notes whether the lease may end: nothing owed, no transaction, no half message. */
+  checkBoundary(): void {
+    const server = this.server;
+    this.boundary = server !== null && !this.midMessage && !this.openBatch &&
+      server.txStatus === TxStatus.Idle && server.owed.settled &&
+      !server.owed.skipping;
+  }
+
+  /** Makes sure that the server has `statement` when the next message arrives there. */
+  ensureStatement(server: ServerConnection, statement: Statement): void {
+    if (server.prepared.touch(statement)) return;
+    server.out.put(statement.encodeParse());
+    server.prepared.add(statement);
+    server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
+      done() {},
+      undo: () => server.prepared.delete(statement),
+    });
+    this.evictStatements(server);
+  }
+
+  /** Makes sure that the server's unnamed statement is this session's. Whether there is one at all. */
+  ensureUnnamed(server: ServerConnection): boolean {
+    const { names } = this;
+    if (server.unnamedOwner === names && server.unnamedSerial === names.unnamedSerial) return true;
+    const body = names.unnamed;
+    if (body === null) return false;
+    server.out.put(encodeFront(Front.Parse, body));
+    this.ownUnnamed(server);
+    server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
+      done() {},
+      undo: () => {
+        if (server.unnamedOwner === names) server.unnamedOwner = null;
+      },
+    });
+    return true;
+  }
+
+  /** The server's unnamed statement is this session's from here on. */
+  ownUnnamed(server: ServerConnection): void {
+    server.unnamedOwner = this.names;
+    server.unnamedSerial = this.names.unnamedSerial;
+  }
+
+  /** Ends what is too much on the server, the longest unused first. */
+  evictStatements(server: ServerConnection): void {
+    for (;;) {
+      const old = server.prepared.evict(this.preparedMax);
+      if (old === null) return;
+      this.closeOnServer(server, old);
+    }
+  }
+
+  /** Closes a statement that was taken out of the server's set; skipped by the server, it is back in. */
+  closeOnServer(server: ServerConnection, statement: Statement): void {
+    server.out.put(statement.encodeClose());
+    server.owed.sent(Owed.Close | Mark.Swallow | Mark.Effect, {
+      done() {},
+      undo: () => server.prepared.add(statement),
+    });
+  }
+
+  /**
+   * Fails the client's batch with `error` where the server stands: the server is made to fail, so that it rolls back and
+   * skips to Sync by itself, and its error is replaced.
+   */
+  poison(server: ServerConnection, error: PgplexError): void {
+    server.out.put(POISON);
+    server.owed.sent(Owed.Bind | Mark.Swallow | Mark.Effect | Mark.Replace, {
+      done() {},
+      undo() {},
+      reply: encodeError("ERROR", error),
+    });
+  }
+
+  /** Answers the client by pgplex itself, behind all that the server owes. */
+  answer(kind: number, effect: Effect): void {
+    const reply = this.server === null ? takeNow(effect) : this.server.owed.local(kind, effect);
+    if (reply !== null) this.client.put(reply);
+  }
+
+  /** DISCARD ALL or DEALLOCATE ALL went through: nobody has any statement left. */
+  forgetStatements(server: ServerConnection): void {
+    server.prepared.clear();
+    server.unnamedOwner = null;
+    this.names.clear();
+  }
+}
+
+function takeNow(effect: Effect): Uint8Array | null {
+  effect.done();
+  return effect.reply ?? null;
+}
+
+/** A statement's name in an error, as PostgreSQL quotes it. */
+export function missingStatement(name: string): PgplexError {
+  return new PgplexError(
+    "statement_missing",
+    name === "" ? "unnamed prepared statement does not exist" : `prepared statement "${name}" does not exist`,
+  );
+}

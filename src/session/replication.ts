@@ -1,0 +1,91 @@
+import type { ServerCredentials } from "../auth/mod.ts";
+import { cancelOn, loginStraight, type ServerIdentity } from "../backend/mod.ts";
+import { poolSettings } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  type BinaryString,
+  encodeBackendKeyData,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  TxStatus,
+} from "../protocol/mod.ts";
+import type { TopologyNode } from "../topology/mod.ts";
+import { type ByteStream, LARGE_BUFFER_BYTES, writeAll } from "../transport/mod.ts";
+import type { Cancellable } from "./cancel_keys.ts";
+import type { Worker } from "./worker.ts";
+
+/** What a replication client asked for. */
+export interface ReplicationRequest {
+  readonly cluster: string;
+  readonly node: TopologyNode;
+  readonly user: string;
+  readonly database: string;
+  readonly credentials: ServerCredentials;
+  readonly params: ReadonlyMap<string, BinaryString>;
+  readonly minor: number;
+}
+
+/**
+ * Serves a replication connection: a server connection of its own, outside of every pool, and bytes straight through in
+ * both directions until one side ends.
+ *
+ * @throws PgplexError when the server cannot be reached or refuses; the caller tells the client.
+ */
+export async function serveReplication(
+  worker: Worker,
+  client: { stream: ByteStream; rest: () => Uint8Array },
+  request: ReplicationRequest,
+): Promise<void> {
+  const settings = poolSettings(worker.config, request.cluster);
+  const tls = worker.config.clusters.get(request.cluster)?.tls;
+  if (tls === undefined) throw new PgplexError("config_changed", "the cluster is gone");
+  const params = new Map([...request.params].filter(([name]) => name !== "user" && name !== "database"));
+  const { stream: server, identity, rest } = await loginStraight({
+    endpoint: request.node,
+    tls,
+    user: request.user,
+    database: request.database,
+    credentials: request.credentials,
+    params,
+    base: "",
+    timeoutMs: settings.server_connect_timeout,
+  }, worker.login);
+  const cancellable: Cancellable = {
+    cancel: () => void cancelOn(identity, worker.clock, settings.server_connect_timeout),
+  };
+  const key = worker.cancelKeys.issue(cancellable, request.minor);
+  try {
+    await greet(client.stream, identity, key);
+    await writeAll(client.stream, rest);
+    await writeAll(server, client.rest());
+    await Promise.race([pump(client.stream, server), pump(server, client.stream)]);
+  } catch {
+    // One side was reset: both end.
+  } finally {
+    worker.cancelKeys.revoke(cancellable, key);
+    server.close();
+    client.stream.close();
+  }
+}
+
+async function greet(
+  client: ByteStream,
+  identity: ServerIdentity,
+  key: { pid: number; secret: Uint8Array },
+): Promise<void> {
+  for (const [name, value] of identity.parameters.values) {
+    await writeAll(client, encodeParameterStatus(name, value));
+  }
+  await writeAll(client, encodeBackendKeyData(key.pid, key.secret));
+  await writeAll(client, encodeReadyForQuery(TxStatus.Idle));
+}
+
+/** Moves bytes until the end of `from`. What was read is written on before the end is reported. */
+async function pump(from: ByteStream, to: ByteStream): Promise<void> {
+  const buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+  for (;;) {
+    const n = await from.read(buffer);
+    if (n === null) return;
+    await writeAll(to, n === buffer.length ? buffer : buffer.subarray(0, n));
+  }
+}

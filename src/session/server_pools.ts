@@ -1,0 +1,286 @@
+import type { ServerCredentials } from "../auth/mod.ts";
+import {
+  login,
+  type LoginParts,
+  type ServerConnection,
+  ServerRefusal,
+  type Settings,
+} from "../backend/mod.ts";
+import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
+import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { Pool, type Poolable, type PoolLimits, SharedLimit } from "../pool/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
+import { type Log, PoolCounters } from "../telemetry/mod.ts";
+import type { TopologyNode } from "../topology/mod.ts";
+
+/** Connections that one pool opens at the same time, at most. */
+const OPENING_MAX = 8;
+
+/** Greetings kept in one pool: one for each combination of startup parameters. */
+const GREETINGS_MAX = 1000;
+
+/** The startup parameters that a server connection is opened with. */
+export interface Base {
+  /** Stands for the parameters: equal keys, equal parameters. */
+  readonly key: string;
+  readonly params: ReadonlyMap<string, BinaryString>;
+}
+
+/** What a session asks of a server connection. */
+export interface ServerWish {
+  readonly base: Base;
+  /** The session's own; null while it has none, at login. A connection that says the same replaces it by its own object. */
+  settings: Settings | null;
+}
+
+/** A server connection as a pool sees it. */
+export interface PooledServer extends Poolable<ServerWish> {
+  readonly connection: ServerConnection;
+}
+
+/** Which pool. */
+export interface PoolKey {
+  readonly cluster: string;
+  readonly node: TopologyNode;
+  readonly database: string;
+  readonly user: string;
+  /** The alias whose pool keys hold, or null. */
+  readonly alias: string | null;
+  /** Sessions, or pgplex's own look-ups, which log in as the cluster's superuser whatever any client knows. */
+  readonly purpose: "clients" | "auth";
+}
+
+/** One pool of server connections, with what its sessions share. */
+export class ServerPool {
+  readonly key: PoolKey;
+  readonly pool: Pool<ServerWish, PooledServer>;
+  readonly counters = new PoolCounters();
+  settings: PoolSettings;
+  /** What the latest client that logged in gave, or the configuration. */
+  credentials: ServerCredentials;
+  readonly #greetings = new Map<string, Settings>();
+  readonly #open: (pool: ServerPool, wish: ServerWish | null) => void;
+  #lastBase: Base = { key: "", params: new Map() };
+
+  constructor(
+    key: PoolKey,
+    settings: PoolSettings,
+    credentials: ServerCredentials,
+    parts: {
+      shared: readonly SharedLimit[];
+      jitter: () => number;
+      open: (pool: ServerPool, wish: ServerWish | null) => void;
+      makeRoom: (pool: ServerPool, limit: SharedLimit) => boolean;
+    },
+  ) {
+    this.key = key;
+    this.settings = settings;
+    this.credentials = credentials;
+    this.#open = parts.open;
+    this.pool = new Pool(
+      limitsOf(settings),
+      {
+        open: (wish) => this.#open(this, wish),
+        close: (server) => server.connection.close(),
+        makeRoom: (limit) => parts.makeRoom(this, limit),
+      },
+      parts.shared,
+      parts.jitter,
+    );
+  }
+
+  /** What a server reports to a client that connects with these startup parameters, if it is known. */
+  greeting(base: Base): Settings | null {
+    return this.#greetings.get(base.key) ?? null;
+  }
+
+  /** The latest word on {@link greeting}. */
+  learnGreeting(base: Base, settings: Settings): void {
+    this.#greetings.delete(base.key);
+    this.#greetings.set(base.key, settings);
+    this.#lastBase = base;
+    if (this.#greetings.size <= GREETINGS_MAX) return;
+    for (const oldest of this.#greetings.keys()) {
+      this.#greetings.delete(oldest);
+      return;
+    }
+  }
+
+  /** The startup parameters for a connection that nobody in particular asked for. */
+  get usualBase(): Base {
+    return this.#lastBase;
+  }
+}
+
+/** All pools of one worker, made as they are needed. */
+export class ServerPools {
+  readonly #pools = new Map<string, ServerPool>();
+  readonly #databaseLimits = new Map<string, SharedLimit>();
+  readonly #userLimits = new Map<string, SharedLimit>();
+  readonly #parts: LoginParts;
+  readonly #log: Log;
+  #config: Config;
+
+  constructor(config: Config, parts: LoginParts, log: Log) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#log = log;
+  }
+
+  /** Every pool there is. */
+  all(): Iterable<ServerPool> {
+    return this.#pools.values();
+  }
+
+  /** The pool for this key; `credentials` become those of its next logins. */
+  get(key: PoolKey, credentials: ServerCredentials): ServerPool {
+    const { cluster, node, database, user, alias, purpose } = key;
+    const name = JSON.stringify([cluster, node.name, node.host, node.port, database, user, alias, purpose]);
+    const existing = this.#pools.get(name);
+    if (existing !== undefined) {
+      existing.credentials = credentials;
+      return existing;
+    }
+    const settings = poolSettings(this.#config, cluster, alias ?? undefined);
+    const pool = new ServerPool(key, settings, credentials, {
+      shared: this.#sharedLimits(key, settings),
+      jitter: () => this.#parts.random.u32() / 2 ** 32,
+      open: (pool, wish) => void this.#open(pool, wish),
+      makeRoom: (pool, limit) => this.#makeRoom(pool, limit),
+    });
+    this.#pools.set(name, pool);
+    return pool;
+  }
+
+  /** Time passes: timeouts, retries, minimum sizes. */
+  tick(nowMs: number): void {
+    for (const { pool, settings } of this.#pools.values()) pool.tick(nowMs, () => waitTimeout(settings));
+  }
+
+  /** A reload: limits change in place; pools of clusters or nodes that are gone end. */
+  configure(config: Config, nowMs: number): void {
+    this.#config = config;
+    for (const [name, server] of this.#pools) {
+      const { cluster, node, alias } = server.key;
+      const nodes = config.clusters.get(cluster)?.nodes ?? [];
+      const stays = nodes.some((other) =>
+        other.name === node.name && other.host === node.host && other.port === node.port
+      ) && (alias === null || config.routing.databases.has(alias));
+      if (!stays) {
+        this.#pools.delete(name);
+        server.pool.close(new PgplexError("config_changed", `cluster "${cluster}" changed`));
+        continue;
+      }
+      server.settings = poolSettings(config, cluster, alias ?? undefined);
+      this.#sharedLimits(server.key, server.settings);
+      server.pool.configure(limitsOf(server.settings), nowMs);
+    }
+  }
+
+  /** Ends all pools. */
+  close(error: PgplexError): void {
+    for (const { pool } of this.#pools.values()) pool.close(error);
+  }
+
+  #sharedLimits(key: PoolKey, settings: PoolSettings): SharedLimit[] {
+    const limit = (limits: Map<string, SharedLimit>, name: string, max: number) => {
+      let found = limits.get(name);
+      if (found === undefined) limits.set(name, found = new SharedLimit(max));
+      found.max = max;
+      return found;
+    };
+    return [
+      limit(this.#databaseLimits, JSON.stringify([key.cluster, key.database]), settings.max_db_connections),
+      limit(this.#userLimits, JSON.stringify([key.cluster, key.user]), settings.max_user_connections),
+    ];
+  }
+
+  #makeRoom(asking: ServerPool, limit: SharedLimit): boolean {
+    for (const server of this.#pools.values()) {
+      if (server === asking || !server.pool.shares(limit) || server.pool.waitingCount > 0) continue;
+      if (server.pool.evictIdle()) return true;
+    }
+    return false;
+  }
+
+  async #open(server: ServerPool, wish: ServerWish | null): Promise<void> {
+    const { key, settings, pool, counters } = server;
+    const base = wish?.base ?? server.usualBase;
+    const { clock } = this.#parts;
+    try {
+      const tls = this.#config.clusters.get(key.cluster)?.tls;
+      if (tls === undefined) throw new PgplexError("config_changed", `cluster "${key.cluster}" is gone`);
+      const connection = await login({
+        endpoint: key.node,
+        tls,
+        user: key.user,
+        database: key.database,
+        credentials: server.credentials,
+        params: base.params,
+        base: base.key,
+        timeoutMs: settings.server_connect_timeout,
+      }, this.#parts);
+      counters.opened++;
+      server.learnGreeting(base, connection.identity.parameters);
+      const pooled: PooledServer = {
+        connection,
+        openedMs: connection.openedMs,
+        fitness: (wish) => fitness(connection, wish),
+      };
+      connection.onIdleEnd = (_, error) => {
+        this.#log.debug("server connection ended while idle", {
+          ...this.#fields(server),
+          error: error.message,
+        });
+        pool.lost(pooled, clock.nowMs());
+      };
+      void connection.start();
+      this.#log.debug("server connection opened", this.#fields(server));
+      pool.opened(pooled, clock.nowMs());
+    } catch (thrown) {
+      const error = toPgplexError(thrown, "server_unreachable");
+      const final = error instanceof ServerRefusal ? !error.transient : error.code === "server_login_failed";
+      this.#log.warning("cannot open a server connection", {
+        ...this.#fields(server),
+        error: error.message,
+        cause: error.extra.log,
+        sqlstate: error.sqlstate,
+      });
+      pool.openFailed(error, final, wish, clock.nowMs());
+    }
+  }
+
+  #fields({ key }: ServerPool): Record<string, string> {
+    return { cluster: key.cluster, node: key.node.name, database: key.database, user: key.user };
+  }
+}
+
+/** Two: the connection's state is the session's, or the session has none yet. One: it can be made so. */
+function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
+  if (connection.closed || connection.identity.base !== wish.base.key) return 0;
+  if (wish.settings === null || wish.settings === connection.settings) return 2;
+  if (!wish.settings.equals(connection.settings)) return 1;
+  wish.settings = connection.settings;
+  return 2;
+}
+
+function limitsOf(settings: PoolSettings): PoolLimits {
+  return {
+    size: settings.default_pool_size,
+    sizeMin: settings.min_pool_size,
+    reserveSize: settings.reserve_pool_size,
+    reserveTimeoutMs: settings.reserve_pool_timeout,
+    idleTimeoutMs: settings.server_idle_timeout,
+    lifetimeMs: settings.server_lifetime,
+    retryMs: settings.server_login_retry,
+    openingMax: OPENING_MAX,
+  };
+}
+
+/** What a client hears that waited in vain. */
+export function waitTimeout(settings: PoolSettings): PgplexError {
+  return new PgplexError("query_wait_timeout", "query_wait_timeout: no server connection became free", {
+    detail: `The limit is ${settings.query_wait_timeout} ms.`,
+    hint: "Raise default_pool_size, or shorten transactions.",
+  });
+}

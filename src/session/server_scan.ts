@@ -1,0 +1,212 @@
+import { Mark, NOT_OWED, Owed, parameterAt, type ServerConnection, serverError } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  Action,
+  Back,
+  type BinaryString,
+  decodeErrorFields,
+  endsConnection,
+  int32At,
+  SERVER_ACTIONS,
+} from "../protocol/mod.ts";
+import type { Relay } from "./relay.ts";
+
+/** What a session wants to hear of while replies pass. */
+export interface ServerScanPort {
+  /** The server reported a setting. Whether the client is told. */
+  parameter(name: BinaryString, value: BinaryString): boolean;
+  /** The server says that it ends the connection; its message has been handed to the client. */
+  fatal(error: PgplexError): void;
+}
+
+/** So much of an ErrorResponse is read to know how grave it is: severity and SQLSTATE come first. */
+const ERROR_PEEK_BYTES = 8192;
+
+/**
+ * A server's messages on their way to the client: rows pass by count, replies are checked off against what is owed, and
+ * those that belong to pgplex are taken out. Pure.
+ */
+export class ServerScan {
+  readonly #relay: Relay;
+  readonly #port: ServerScanPort;
+  #left = 0;
+  #drop = false;
+  #run = 0;
+  /** A reply was checked off: pgplex's own answers may be next. */
+  #answeredOne = false;
+
+  constructor(relay: Relay, port: ServerScanPort) {
+    this.#relay = relay;
+    this.#port = port;
+  }
+
+  /**
+   * Takes bytes from `start` to `end` as far as it can.
+   *
+   * @returns the place of the first byte not taken.
+   * @throws PgplexError `server_protocol`: the server connection is broken.
+   */
+  scan(server: ServerConnection, bytes: Uint8Array, start: number, end: number): number {
+    this.#run = start;
+    let at = start;
+    while (at < end) {
+      if (this.#left > 0) {
+        const n = Math.min(this.#left, end - at);
+        this.#left -= n;
+        at += n;
+        if (this.#drop) this.#run = at;
+        continue;
+      }
+      if (this.#answeredOne) this.#flushLocals(server, bytes, at);
+      if (end - at < 5) break;
+      const type = bytes[at]!;
+      const length = int32At(bytes, at + 1);
+      const action = SERVER_ACTIONS[type]!;
+      if (length < 4 || action === Action.Reject) {
+        throw broken(`message of type ${type} and length ${length}`);
+      }
+      if (action === Action.Pass) {
+        at = this.#begin(at, length);
+        continue;
+      }
+      if (action === Action.Inspect) {
+        const needed = 1 + (type === Back.ErrorResponse ? Math.min(length, ERROR_PEEK_BYTES) : length);
+        if (end - at < needed) break;
+      }
+      at = this.#note(server, type, length, bytes, at);
+    }
+    if (this.#answeredOne && this.#left === 0) this.#flushLocals(server, bytes, at);
+    this.#flushRun(bytes, at);
+    return at;
+  }
+
+  #begin(at: number, length: number): number {
+    this.#left = length - 4;
+    this.#drop = false;
+    return at + 5;
+  }
+
+  #note(server: ServerConnection, type: number, length: number, bytes: Uint8Array, at: number): number {
+    const { owed } = server;
+    switch (type) {
+      case Back.ReadyForQuery:
+        return this.#ready(server, length, bytes, at);
+      case Back.CommandComplete:
+        this.#commandComplete(server, bytes, at, length);
+        if (owed.peekKind() === Owed.Execute) this.#answered(server, Owed.Execute, bytes, at, length);
+        owed.commandEnds();
+        break;
+      case Back.ErrorResponse:
+        return this.#error(server, bytes, at, length);
+      case Back.ParameterStatus: {
+        const [name, value] = parameterAt(bytes, at + 5, at + 1 + length);
+        server.noteParameter(name, value);
+        if (!this.#port.parameter(name, value)) return this.#skip(bytes, at, length);
+        break;
+      }
+      case Back.ParseComplete:
+        return this.#answered(server, Owed.Parse, bytes, at, length);
+      case Back.BindComplete:
+        return this.#answered(server, Owed.Bind, bytes, at, length);
+      case Back.CloseComplete:
+        return this.#answered(server, Owed.Close, bytes, at, length);
+      case Back.NoData:
+        return this.#answered(server, Owed.Describe, bytes, at, length);
+      case Back.RowDescription:
+        if (owed.peekKind() === Owed.Describe) {
+          return this.#answered(server, Owed.Describe, bytes, at, length);
+        }
+        break;
+      case Back.PortalSuspended:
+        return this.#answered(server, Owed.Execute, bytes, at, length);
+      case Back.EmptyQueryResponse:
+        if (owed.peekKind() === Owed.Execute) return this.#answered(server, Owed.Execute, bytes, at, length);
+        break;
+      case Back.CopyInResponse:
+      case Back.CopyBothResponse:
+        owed.copyStarts();
+        break;
+    }
+    return this.#begin(at, length);
+  }
+
+  #ready(server: ServerConnection, length: number, bytes: Uint8Array, at: number): number {
+    if (length !== 5) throw broken("ReadyForQuery of invalid length");
+    const entry = server.owed.ready();
+    if (entry === NOT_OWED) throw broken("ReadyForQuery that was not owed");
+    server.txStatus = bytes[at + 5]!;
+    this.#relay.queryCount++;
+    this.#left = 0;
+    this.#answeredOne = true;
+    this.#relay.checkBoundary();
+    return at + 6;
+  }
+
+  /** Checks a reply off; what pgplex asked for itself does not reach the client. Returns the place to go on. */
+  #answered(server: ServerConnection, kind: number, bytes: Uint8Array, at: number, length: number): number {
+    const entry = server.owed.reply(kind);
+    if (entry === NOT_OWED) throw broken(`reply to a message of kind ${kind} that was not sent`);
+    this.#answeredOne = true;
+    return (entry & Mark.Swallow) !== 0 ? this.#skip(bytes, at, length) : this.#begin(at, length);
+  }
+
+  /** What pgplex answers itself comes out when its turn has come, behind the last message that was answered. */
+  #flushLocals(server: ServerConnection, bytes: Uint8Array, at: number): void {
+    this.#answeredOne = false;
+    for (;;) {
+      const reply = server.owed.nextLocal();
+      if (reply === null) return;
+      this.#flushRun(bytes, at);
+      this.#relay.client.put(reply);
+      this.#relay.checkBoundary();
+    }
+  }
+
+  #commandComplete(server: ServerConnection, bytes: Uint8Array, at: number, length: number): void {
+    // "DISCARD ALL" or "DEALLOCATE ALL", each followed by NUL.
+    if (bytes[at + 5] !== 0x44 || !this.#relay.renames) return;
+    if (length === 4 + 12 && tagIs(bytes, at + 5, "DISCARD ALL")) this.#relay.forgetStatements(server);
+    else if (length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
+      this.#relay.forgetStatements(server);
+    }
+  }
+
+  #error(server: ServerConnection, bytes: Uint8Array, at: number, length: number): number {
+    const bodyEnd = at + 1 + Math.min(length, ERROR_PEEK_BYTES);
+    const fields = decodeErrorFields(bytes, at + 5, bodyEnd);
+    if (endsConnection(fields)) {
+      this.#port.fatal(serverError(bytes, at + 5, bodyEnd));
+      return this.#begin(at, length);
+    }
+    this.#flushRun(bytes, at);
+    let replaced = false;
+    server.owed.error((reply) => {
+      replaced = true;
+      this.#relay.client.put(reply);
+    });
+    return replaced ? this.#skip(bytes, at, length) : this.#begin(at, length);
+  }
+
+  /** Leaves a message out of what goes to the client. */
+  #skip(bytes: Uint8Array, at: number, length: number): number {
+    this.#flushRun(bytes, at);
+    this.#left = length - 4;
+    this.#drop = true;
+    this.#run = at + 5;
+    return at + 5;
+  }
+
+  #flushRun(bytes: Uint8Array, at: number): void {
+    if (this.#run < at) this.#relay.client.forward(bytes, this.#run, at);
+    this.#run = at;
+  }
+}
+
+function tagIs(bytes: Uint8Array, at: number, tag: string): boolean {
+  for (let i = 0; i < tag.length; i++) if (bytes[at + i] !== tag.charCodeAt(i)) return false;
+  return true;
+}
+
+function broken(what: string): PgplexError {
+  return new PgplexError("server_protocol", "the server broke the protocol", { log: what });
+}

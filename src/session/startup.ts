@@ -1,0 +1,319 @@
+import {
+  AUTH_REQUEST,
+  authBody,
+  type AuthStep,
+  ClientAuthenticator,
+  type ServerCredentials,
+} from "../auth/mod.ts";
+import { poolSettings } from "../config/mod.ts";
+import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import {
+  AUTH_MESSAGE_MAX,
+  Back,
+  type BinaryString,
+  decodeStartup,
+  encodeBack,
+  encodeError,
+  encodeNegotiation,
+  Front,
+  needsNegotiation,
+  negotiatedMinor,
+  type Startup,
+  startupPacketBytes,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import { nodeFor, type Route, routeDatabase } from "../routing/mod.ts";
+import {
+  acceptTls,
+  type ByteStream,
+  FramedReader,
+  FrameLengthError,
+  type PeerAddress,
+  type TlsStream,
+  writeAll,
+} from "../transport/mod.ts";
+import { lookUpSecret } from "./auth_query.ts";
+import { serveReplication } from "./replication.ts";
+import type { Base, ServerPool } from "./server_pools.ts";
+import { Session } from "./session.ts";
+import type { Worker } from "./worker.ts";
+
+/** First byte of a TLS handshake record: a client of PostgreSQL 17 or later may begin with it (sslnegotiation=direct). */
+const TLS_HANDSHAKE = 0x16;
+
+/** The ALPN name of PostgreSQL's protocol. */
+const ALPN = "postgresql";
+
+/** A connection from which a startup packet has been read. */
+interface Opened {
+  readonly reader: FramedReader;
+  readonly tls: TlsStream | null;
+  readonly startup: Startup;
+}
+
+/** A client that has proved who it is. */
+interface Authenticated extends Opened {
+  readonly user: string;
+  readonly database: string;
+  readonly credentials: ServerCredentials;
+}
+
+/**
+ * Serves one accepted connection from its first byte to its last: TLS, startup packet, authentication, then a session, a
+ * replication connection or a cancel request. Never rejects; the stream is closed in the end.
+ */
+export async function serveClient(worker: Worker, stream: ByteStream, peer: PeerAddress): Promise<void> {
+  const { clock, config, counters } = worker;
+  counters.accepted++;
+  let current = stream;
+  const timer = clock.after(config.listen.client_login_timeout, () => {
+    const error = new PgplexError("login_timeout", "client_login_timeout: the client did not log in in time");
+    void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
+  });
+  try {
+    const opened = await open(worker, stream, peer, (tls) => current = tls);
+    if (opened === null) return;
+    const client = await authenticate(worker, opened, peer);
+    if (client === null) {
+      counters.loginFailures++;
+      return;
+    }
+    timer.cancel();
+    await serve(worker, client, peer);
+  } catch (thrown) {
+    counters.loginFailures++;
+    await refuse(worker, current, thrown, peer);
+  } finally {
+    timer.cancel();
+    current.close();
+  }
+}
+
+/** Says FATAL, where PostgreSQL would say something. */
+async function refuse(worker: Worker, stream: ByteStream, thrown: unknown, peer: PeerAddress): Promise<void> {
+  if (thrown instanceof FrameLengthError || !(thrown instanceof PgplexError)) {
+    worker.log.debug("connection ended during login", {
+      peer: peer.host,
+      error: toPgplexError(thrown).extra.log,
+    });
+    return;
+  }
+  worker.log.info("login refused", { peer: peer.host, error: thrown.message, reason: thrown.extra.log });
+  try {
+    await writeAll(stream, encodeError("FATAL", thrown));
+  } catch {
+    // The client did not wait to hear why.
+  }
+}
+
+/** TLS and the startup packet. Null when the connection is to be closed without a word, or was a cancel request. */
+async function open(
+  worker: Worker,
+  plain: ByteStream,
+  peer: PeerAddress,
+  onTls: (stream: TlsStream) => void,
+): Promise<Opened | null> {
+  const { config, clock } = worker;
+  const tlsConfig = peer.port === 0 ? null : config.listen.tls; // as PostgreSQL: no TLS on unix sockets
+  let reader = new FramedReader(plain);
+  let tls: TlsStream | null = null;
+  const upgrade = async (direct: boolean) => {
+    tls = await acceptTls(plain, {
+      certPem: tlsConfig!.cert_pem,
+      keyPem: tlsConfig!.key_pem.reveal(),
+      clientCaPem: tlsConfig!.client_ca_pem,
+      alpn: [ALPN],
+      requireAlpn: direct,
+      initialBytes: reader.rest(),
+      handshakeTimeoutMs: config.listen.client_login_timeout,
+      clock,
+    });
+    onTls(tls);
+    reader = new FramedReader(tls);
+  };
+  const first = await reader.peek(1);
+  if (first === null) return null;
+  if (first[0] === TLS_HANDSHAKE) {
+    if (tlsConfig === null) return null;
+    await upgrade(true);
+  }
+  let sslDone = tls !== null;
+  let gssDone = tls !== null;
+  for (;;) {
+    const head = await reader.peek(4);
+    if (head === null) return null;
+    const bytes = startupPacketBytes(head, 0, head.length);
+    if (bytes < 0) {
+      worker.counters.protocolViolations++;
+      return null;
+    }
+    const packet = await reader.peek(bytes);
+    if (packet === null) return null;
+    const request = decodeStartup(packet, 0, bytes);
+    reader.skip(bytes);
+    switch (request.kind) {
+      case "ssl":
+        if (sslDone) throw unsupported(5679);
+        sslDone = true;
+        if (tlsConfig === null) {
+          await writeAll(plain, new Uint8Array([0x4e]));
+          break;
+        }
+        // What came in clear behind the request may be an attacker's (CVE-2021-23214).
+        if (reader.buffered > 0) {
+          throw new PgplexError("protocol_violation", "received unencrypted data after SSL request", {
+            detail:
+              "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
+          });
+        }
+        await writeAll(plain, new Uint8Array([0x53]));
+        await upgrade(false);
+        break;
+      case "gssenc":
+        if (gssDone) throw unsupported(5680);
+        gssDone = true;
+        await writeAll(reader.stream, new Uint8Array([0x4e]));
+        break;
+      case "cancel":
+        worker.counters.cancels++;
+        worker.cancelKeys.find(request.pid, request.secret)?.cancel();
+        return null;
+      case "startup":
+        if (tlsConfig?.mode === "require" && tls === null) {
+          throw new PgplexError("tls_required", "connections without TLS are not accepted", {
+            hint: "Connect with sslmode=require or stronger.",
+          });
+        }
+        return { reader, tls, startup: request.startup };
+    }
+  }
+}
+
+function unsupported(minor: number): PgplexError {
+  const message = `unsupported frontend protocol 1234.${minor}: server supports 3.0 to 3.2`;
+  return new PgplexError("unsupported_version", message);
+}
+
+/** Who the client is. Null when it went away meanwhile. */
+async function authenticate(
+  worker: Worker,
+  opened: Opened,
+  peer: PeerAddress,
+): Promise<Authenticated | null> {
+  const { reader, startup, tls } = opened;
+  const { stream } = reader;
+  const { config } = worker;
+  const minor = negotiatedMinor(startup.minor);
+  if (needsNegotiation(startup)) await writeAll(stream, encodeNegotiation(minor, startup.protocolOptions));
+  const user = utf8FromBinary(startup.params.get("user") ?? "");
+  if (user === "") {
+    throw new PgplexError("invalid_authorization", "no PostgreSQL user name specified in startup packet");
+  }
+  const database = utf8FromBinary(startup.params.get("database") || startup.params.get("user")!);
+  if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
+  if (worker.sessions.size >= config.listen.max_client_conn) {
+    throw new PgplexError("too_many_clients", "sorry, too many clients already", {
+      detail: `max_client_conn is ${config.listen.max_client_conn}.`,
+    });
+  }
+  const secret = worker.users.lookup(user) ?? await lookUpSecret(worker, user, database);
+  const dialogue = new ClientAuthenticator({
+    type: config.auth.type,
+    user,
+    secret,
+    random: worker.random,
+    mockKey: worker.mockKey,
+    channelBinding: tls === null ? null : worker.channelBinding,
+    peerCommonName: tls?.peerCommonName ?? null,
+    secretCache: worker.secretCache,
+  });
+  let step: AuthStep = dialogue.start();
+  while (step.kind === "send") {
+    await writeAll(stream, encodeBack(Back.Authentication, step.body));
+    const frame = await reader.readFrame(AUTH_MESSAGE_MAX);
+    if (frame === null) return null;
+    if (frame.type !== Front.Password) {
+      const what = config.auth.type === "md5" ? "password" : "SASL";
+      throw new PgplexError(
+        "protocol_violation",
+        `expected ${what} response, got message type ${frame.type}`,
+      );
+    }
+    step = dialogue.receive(frame.body.slice());
+  }
+  if (step.kind === "failed") throw step.error;
+  for (const body of step.bodies) await writeAll(stream, encodeBack(Back.Authentication, body));
+  await writeAll(stream, encodeBack(Back.Authentication, authBody(AUTH_REQUEST.ok)));
+  worker.log.debug("client logged in", { peer: peer.host, user, database });
+  return { ...opened, user, database, credentials: step.credentials };
+}
+
+async function serve(worker: Worker, client: Authenticated, peer: PeerAddress): Promise<void> {
+  const { startup, reader, user, database, credentials } = client;
+  const route = routeDatabase(worker.config, database);
+  const node = nodeFor(worker.topology.current, route.cluster);
+  if (node === null) throw new PgplexError("server_unreachable", `cluster "${route.cluster}" has no primary`);
+  const replication = replicationMode(startup.params.get("replication"));
+  if (replication !== null) {
+    await serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
+      cluster: route.cluster,
+      node,
+      user,
+      database: route.database,
+      credentials,
+      params: startup.params,
+      minor: negotiatedMinor(startup.minor),
+    });
+    return;
+  }
+  const { pool_mode: mode } = poolSettings(worker.config, route.cluster, route.alias ?? undefined);
+  const pool = poolFor(worker, route, user, credentials);
+  const applicationName = startup.params.get("application_name") ?? null;
+  const session = new Session(worker, reader.stream, pool, {
+    id: worker.login.nextId(),
+    peer,
+    user,
+    database,
+    minor: negotiatedMinor(startup.minor),
+    tls: client.tls === null ? null : `${client.tls.protocol}/${client.tls.cipher}`,
+    mode,
+    base: baseOf(startup.params, mode === "transaction"),
+    applicationName: mode === "transaction" ? applicationName : null,
+  });
+  await session.run(reader.rest());
+}
+
+function poolFor(worker: Worker, route: Route, user: string, credentials: ServerCredentials): ServerPool {
+  const node = nodeFor(worker.topology.current, route.cluster)!;
+  return worker.pools.get(
+    { cluster: route.cluster, node, database: route.database, user, alias: route.alias, purpose: "clients" },
+    credentials,
+  );
+}
+
+/** The startup parameters that a server connection must share with a client, sorted by name. */
+function baseOf(params: ReadonlyMap<string, BinaryString>, withoutName: boolean): Base {
+  const left = [...params].filter(([name]) =>
+    name !== "user" && name !== "database" && name !== "replication" &&
+    !(withoutName && name === "application_name")
+  ).sort(([a], [b]) => a < b ? -1 : 1);
+  return { key: JSON.stringify(left), params: new Map(left) };
+}
+
+/** As ProcessStartupPacket reads `replication`: a boolean as PostgreSQL spells it, or "database". Null: an ordinary client. */
+function replicationMode(value: BinaryString | undefined): "physical" | "logical" | null {
+  if (value === undefined) return null;
+  if (value === "database") return "logical";
+  const text = value.toLowerCase();
+  const isPrefix = (word: string, least: number) => text.length >= least && word.startsWith(text);
+  if (isPrefix("true", 1) || isPrefix("yes", 1) || text === "on" || text === "1") return "physical";
+  if (isPrefix("false", 1) || isPrefix("no", 1) || isPrefix("off", 2) || text === "0") return null;
+  throw new PgplexError(
+    "invalid_authorization",
+    `invalid value for parameter "replication": "${utf8FromBinary(value)}"`,
+    {
+      sqlstate: "22023",
+      hint: 'Valid values are: "false", 0, "true", 1, "database".',
+    },
+  );
+}
