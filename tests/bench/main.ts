@@ -1,0 +1,135 @@
+/**
+ * The benchmark: pgbench direct, through PgBouncer and through pgplex, interleaved, on a PostgreSQL of its own.
+ *
+ * `deno task bench --help` lists the options. Everything that it starts ends with it, by Ctrl-C too. Progress goes to
+ * stderr, the report to stdout.
+ *
+ * @module
+ */
+import { type PostgresMajor, type PostgresNode, run, startPostgres } from "../../tools/embedded/mod.ts";
+import { machine } from "./machine.ts";
+import { type BenchOptions, parseOptions, type TargetName, USAGE } from "./options.ts";
+import { findPgbench } from "./pgbench.ts";
+import { renderReport, replaceSection, type Results } from "./report.ts";
+import { measureCases, measureMemory } from "./rounds.ts";
+import { direct, findPgBouncer, hasPgplex, startPgBouncer, startPgplex, type Target } from "./targets.ts";
+
+const DATABASE = "bench";
+
+if (import.meta.main) Deno.exit(await main(Deno.args));
+
+/** Runs the benchmark; the exit code is 0, 1 after a failure, 2 after bad usage, 130 after Ctrl-C. */
+export async function main(args: string[]): Promise<number> {
+  let options: BenchOptions | "help";
+  try {
+    options = parseOptions(args);
+  } catch (thrown) {
+    console.error(`${(thrown as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  if (options === "help") {
+    console.log(USAGE);
+    return 0;
+  }
+  const stop = new AbortController();
+  const onSignal = () => stop.abort(new Error("stopped by a signal"));
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
+  try {
+    const report = renderReport(await measure(options, stop.signal));
+    console.log(report);
+    if (options.out !== null) await writeSection(options.out, report);
+    return 0;
+  } catch (thrown) {
+    if (stop.signal.aborted) return 130;
+    console.error(thrown);
+    return 1;
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, onSignal);
+  }
+}
+
+async function measure(options: BenchOptions, signal: AbortSignal): Promise<Results> {
+  const pgbench = await findPgbench();
+  const bouncer = options.targets.includes("pgbouncer") ? await findPgBouncer() : null;
+  const remarks: string[] = [];
+  const starters = new Map<TargetName, () => Promise<Target>>();
+
+  await using stack = new AsyncDisposableStack();
+  say(`Starting PostgreSQL ${options.major}`);
+  const node = stack.use(await startNode(options));
+  const version = `PostgreSQL ${(await node.sql("SHOW server_version"))[0]!.server_version}`;
+  await node.sql(`CREATE DATABASE ${DATABASE}`);
+  say(`Filling pgbench's tables, scale ${options.scale}`);
+  signal.throwIfAborted();
+  await run(pgbench, {
+    args: [
+      "-i",
+      "-q",
+      "-s",
+      String(options.scale),
+      "-h",
+      node.host,
+      "-p",
+      String(node.port),
+      "-U",
+      "postgres",
+      DATABASE,
+    ],
+    signal,
+  });
+
+  const pooler = { node, database: DATABASE, poolSize: options.poolSize, denoFlags: options.denoFlags };
+  if (options.targets.includes("direct")) {
+    starters.set("direct", () => Promise.resolve(direct(node, DATABASE, version)));
+  }
+  if (bouncer !== null) starters.set("pgbouncer", () => startPgBouncer(bouncer, pooler));
+  else if (options.targets.includes("pgbouncer")) remarks.push("PgBouncer is not installed: left out.");
+  if (options.targets.includes("pgplex")) {
+    if (await hasPgplex()) starters.set("pgplex", () => startPgplex(pooler));
+    else remarks.push("No pgplex: neither PGPLEX_BIN nor main.ts names one; left out.");
+  }
+
+  const context = { options, node, pgbench, database: DATABASE, starters, remarks, signal, say };
+  const { samples, versions } = await measureCases(context);
+  const memory = await measureMemory(context);
+  return {
+    cases: options.cases,
+    targets: [...starters.keys()],
+    samples,
+    memory,
+    circumstances: await machine({ options, versions: [version, ...versions], pgbench }),
+    remarks,
+  };
+}
+
+async function startNode(options: BenchOptions): Promise<PostgresNode> {
+  const clients = Math.max(...options.cases.map((load) => load.clients));
+  return await startPostgres({
+    major: options.major as PostgresMajor,
+    auth: "trust",
+    settings: {
+      fsync: "off",
+      synchronous_commit: "off",
+      full_page_writes: "off",
+      autovacuum: "off",
+      shared_buffers: "256MB",
+      max_wal_size: "4GB",
+      max_connections: String(clients + 2 * options.poolSize + 20),
+    },
+    onProgress: ({ text }) => say(text),
+  });
+}
+
+async function writeSection(path: string, report: string): Promise<void> {
+  const before = await Deno.readTextFile(path).catch((thrown) => {
+    if (thrown instanceof Deno.errors.NotFound) return "";
+    throw thrown;
+  });
+  await Deno.writeTextFile(path, replaceSection(before, report));
+  await run(Deno.execPath(), { args: ["fmt", "-q", path] });
+  say(`Wrote ${path}`);
+}
+
+function say(line: string): void {
+  console.error(line);
+}

@@ -1,0 +1,161 @@
+import { parseArgs } from "node:util";
+
+/** What pgbench runs: `S` is `-S`, `B` is its TPC-B-like default, `C` is `-S` with a connection per transaction. */
+export type Script = "S" | "B" | "C";
+
+/** pgbench's `-M`. */
+export type Protocol = "simple" | "extended" | "prepared";
+
+/** Where pgbench connects. */
+export type TargetName = "direct" | "pgbouncer" | "pgplex";
+
+/** One load: the same for all targets. */
+export interface Case {
+  readonly script: Script;
+  readonly protocol: Protocol;
+  readonly clients: number;
+}
+
+/** What the command line asks for. */
+export interface BenchOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+  readonly scale: number;
+  readonly poolSize: number;
+  /** PostgreSQL's major version. */
+  readonly major: number;
+  readonly cases: readonly Case[];
+  readonly targets: readonly TargetName[];
+  /** Clients for the measurement of memory; 0 leaves it out. */
+  readonly idleClients: number;
+  /** A markdown file whose marked section is replaced. */
+  readonly out: string | null;
+  /** More flags for the Deno that runs pgplex, such as `--cpu-prof`. */
+  readonly denoFlags: readonly string[];
+}
+
+/** The text of `--help`. */
+export const USAGE = `Usage: deno task bench [options]
+
+Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints medians as markdown.
+
+  --rounds N        rounds per case (3)
+  --seconds N       seconds per run (5)
+  --warmup N        seconds per target before the first round (2)
+  --only LIST       cases as script:protocol:clients; parts may be * : S:simple:16,S:prepared:*,C:*:16
+                    scripts: S (-S), B (TPC-B), C (-S with a connection per transaction)
+  --targets LIST    direct,pgbouncer,pgplex (all)
+  --quick           1 round of 2 seconds, S and C at 16 clients, 1,000 idle clients
+  --idle N          idle clients for the measurement of memory (5000); 0 leaves it out
+  --scale N         pgbench's scale (10)
+  --pool-size N     server connections of each pooler (20)
+  --pg MAJOR        PostgreSQL's major version (18)
+  --deno-flags "F"  more flags for the Deno that runs pgplex
+  --out FILE        also writes the result into FILE, between its markers
+
+Environment: PGPLEX_BIN names a pgplex executable (else main.ts is run), PGBOUNCER_BIN a pgbouncer, PGBENCH_BIN a pgbench.`;
+
+const PROTOCOLS: readonly Protocol[] = ["simple", "extended", "prepared"];
+const CLIENTS: readonly number[] = [1, 16, 64, 256];
+const TARGETS: readonly TargetName[] = ["direct", "pgbouncer", "pgplex"];
+
+/** All cases, in the order of the report. */
+export function allCases(): Case[] {
+  const cases: Case[] = [];
+  for (const script of ["S", "B"] as const) {
+    for (const protocol of PROTOCOLS) {
+      for (const clients of CLIENTS) cases.push({ script, protocol, clients });
+    }
+  }
+  for (const clients of CLIENTS) cases.push({ script: "C", protocol: "simple", clients });
+  return cases;
+}
+
+/** `S:simple:16`. */
+export function caseName({ script, protocol, clients }: Case): string {
+  return `${script}:${protocol}:${clients}`;
+}
+
+/**
+ * The cases that `list` names, in its order; a number of clients outside the usual ones is a case of its own.
+ *
+ * @throws {Error} that names the part that fits no case.
+ */
+export function selectCases(list: string): Case[] {
+  const selected = new Map<string, Case>();
+  for (const pattern of list.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
+    const [script = "*", protocol = "*", clients = "*", ...rest] = pattern.split(":");
+    const known = allCases();
+    if (/^[1-9]\d*$/.test(clients) && !CLIENTS.includes(Number(clients))) {
+      for (const { script, protocol } of allCases()) {
+        known.push({ script, protocol, clients: Number(clients) });
+      }
+    }
+    const matches = known.filter((one) =>
+      rest.length === 0 && (script === "*" || script === one.script) &&
+      (protocol === "*" || protocol === one.protocol) && (clients === "*" || clients === String(one.clients))
+    );
+    if (matches.length === 0) {
+      throw new Error(`--only must name cases such as S:simple:16 or B:*:64: received "${pattern}"`);
+    }
+    for (const one of matches) selected.set(caseName(one), one);
+  }
+  if (selected.size === 0) throw new Error("--only must name at least one case: received none");
+  return [...selected.values()];
+}
+
+/** What `args` ask for, or `"help"`. @throws {Error} that says what was found and what was expected. */
+export function parseOptions(args: string[]): BenchOptions | "help" {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      "help": flag,
+      "quick": flag,
+      "rounds": text,
+      "seconds": text,
+      "warmup": text,
+      "only": text,
+      "targets": text,
+      "idle": text,
+      "scale": text,
+      "pool-size": text,
+      "pg": text,
+      "deno-flags": text,
+      "out": text,
+    },
+  });
+  if (values.help) return "help";
+  const quick = values.quick ?? false;
+  const targets = (values.targets ?? TARGETS.join(",")).split(",");
+  const unknown = targets.find((name) => !TARGETS.some((target) => target === name));
+  if (unknown !== undefined) {
+    throw new Error(`--targets must be of ${TARGETS.join(", ")}: received "${unknown}"`);
+  }
+  return {
+    rounds: count("rounds", values.rounds, quick ? 1 : 3, 1),
+    seconds: count("seconds", values.seconds, quick ? 2 : 5, 1),
+    warmupSeconds: count("warmup", values.warmup, quick ? 1 : 2, 0),
+    scale: count("scale", values.scale, 10, 1),
+    poolSize: count("pool-size", values["pool-size"], 20, 1),
+    major: count("pg", values.pg, 18, 12),
+    cases: values.only !== undefined
+      ? selectCases(values.only)
+      : quick
+      ? selectCases("S:*:16,C:*:16")
+      : allCases(),
+    targets: TARGETS.filter((target) => targets.includes(target)),
+    idleClients: count("idle", values.idle, quick ? 1000 : 5000, 0),
+    out: values.out ?? null,
+    denoFlags: (values["deno-flags"] ?? "").split(/\s+/).filter((part) => part !== ""),
+  };
+}
+
+function count(name: string, given: string | undefined, otherwise: number, min: number): number {
+  if (given === undefined) return otherwise;
+  const value = Number(given);
+  if (Number.isInteger(value) && value >= min) return value;
+  throw new Error(`--${name} must be a whole number from ${min}: received "${given}"`);
+}

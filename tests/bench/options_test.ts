@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { allCases, caseName, parseOptions, selectCases } from "./options.ts";
+
+Deno.test("selectCases() expands stars and keeps the order that was asked for", () => {
+  assert.deepEqual(selectCases("S:prepared:16,S:simple:1").map(caseName), ["S:prepared:16", "S:simple:1"]);
+  assert.deepEqual(selectCases("C:*:16").map(caseName), ["C:simple:16"]);
+  assert.equal(selectCases("*").length, allCases().length);
+  assert.equal(selectCases("B").length, 12);
+});
+
+Deno.test("selectCases() takes other numbers of clients", () => {
+  assert.deepEqual(selectCases("S:simple:7").map(caseName), ["S:simple:7"]);
+});
+
+Deno.test("selectCases() refuses what fits no case", () => {
+  for (const list of ["", "X:simple:16", "S:simple:0", "S:simple:16:1", "C:prepared:16"]) {
+    assert.throws(() => selectCases(list), /--only must/, list);
+  }
+});
+
+Deno.test("parseOptions() refuses wrong numbers and unknown targets by name", () => {
+  assert.throws(
+    () => parseOptions(["--rounds", "0"]),
+    /--rounds must be a whole number from 1: received "0"/,
+  );
+  assert.throws(() => parseOptions(["--targets", "direct,odyssey"]), /received "odyssey"/);
+  assert.equal(parseOptions(["--help"]), "help");
+});
+
+Deno.test("parseOptions() lets single options win over --quick", () => {
+  const options = parseOptions(["--quick", "--rounds", "4", "--targets", "pgplex,direct"]);
+  assert(options !== "help");
+  assert.equal(options.rounds, 4);
+  assert.equal(options.seconds, 2);
+  assert.deepEqual(options.targets, ["direct", "pgplex"]);
+});

@@ -1,0 +1,170 @@
+import { type Case, caseName, type Script, type TargetName } from "./options.ts";
+import type { IdleMemory } from "./idle_clients.ts";
+
+/** One run of one case on one target. */
+export interface Sample {
+  readonly tps: number;
+  readonly p99Us: number;
+  /** The proxy's CPU time per transaction in microseconds; null where there is no proxy. */
+  readonly cpuUs: number | null;
+}
+
+/** All that was measured. */
+export interface Results {
+  readonly cases: readonly Case[];
+  readonly targets: readonly TargetName[];
+  /** By {@link resultKey}; a case that a target cannot do has no samples. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  readonly memory: ReadonlyMap<TargetName, IdleMemory>;
+  /** Lines that say where and how it was measured. */
+  readonly circumstances: readonly string[];
+  /** What went wrong on the way. */
+  readonly remarks: readonly string[];
+}
+
+/** The key of one case on one target in {@link Results.samples}. */
+export function resultKey(load: Case, target: TargetName): string {
+  return `${caseName(load)} ${target}`;
+}
+
+const HEADINGS: Readonly<Record<Script, string>> = {
+  S: "pgbench -S: one SELECT by primary key",
+  B: "pgbench's TPC-B-like transaction: seven statements",
+  C: "pgbench -S -C: a connection per transaction",
+};
+
+/** The results as markdown, without a heading of its own. */
+export function renderReport(results: Results): string {
+  const parts = [results.circumstances.map((line) => `- ${line}`).join("\n")];
+  for (const script of ["S", "B", "C"] as const) {
+    const cases = results.cases.filter((load) => load.script === script);
+    if (cases.length === 0) continue;
+    let borrowed = false;
+    const rows = cases.map((load) => {
+      const base = baseline(results, load);
+      borrowed ||= base.borrowed;
+      return row(results, load, base);
+    });
+    parts.push(`### ${HEADINGS[script]}`, table(HEAD, rows));
+    if (borrowed) {
+      parts.push("\\* ratio to PgBouncer's figure for `extended`, as it could not run `prepared`.");
+    }
+  }
+  if (results.memory.size > 0) parts.push("### Resident memory with idle clients", memoryTable(results));
+  if (results.remarks.length > 0) {
+    parts.push(
+      "### Remarks",
+      results.remarks.map((line) => `- ${line}`).join("\n"),
+    );
+  }
+  return parts.join("\n\n") + "\n";
+}
+
+const HEAD = [
+  "protocol",
+  "clients",
+  "tps direct",
+  "PgBouncer",
+  "pgplex",
+  "ratio",
+  "p99 ms direct",
+  "PgBouncer",
+  "pgplex",
+  "ratio",
+  "CPU µs/tx PgBouncer",
+  "pgplex",
+  "ratio",
+];
+
+/** The middle value, or the mean of the two in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  if (values.length === 0) return NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+interface Baseline {
+  readonly load: Case;
+  readonly borrowed: boolean;
+}
+
+/** The case whose PgBouncer figures stand for `load`: an old PgBouncer cannot run prepared statements. */
+function baseline(results: Results, load: Case): Baseline {
+  const extended: Case = { ...load, protocol: "extended" };
+  const has = (one: Case) => (results.samples.get(resultKey(one, "pgbouncer"))?.length ?? 0) > 0;
+  const borrowed = load.protocol === "prepared" && !has(load) && has(extended);
+  return { load: borrowed ? extended : load, borrowed };
+}
+
+function row(results: Results, load: Case, base: Baseline): string[] {
+  const pick = (one: Case, target: TargetName, of: (sample: Sample) => number | null) =>
+    median((results.samples.get(resultKey(one, target)) ?? []).map((sample) => of(sample) ?? NaN));
+  const ratio = (of: (sample: Sample) => number | null) => {
+    const value = pick(load, "pgplex", of) / pick(base.load, "pgbouncer", of);
+    return Number.isFinite(value) ? value.toFixed(2) + (base.borrowed ? "\\*" : "") : "n/a";
+  };
+  const cells = (of: (sample: Sample) => number | null, digits: number, targets: TargetName[]) =>
+    targets.map((target) => number(pick(load, target, of), digits)).concat(ratio(of));
+  return [
+    load.protocol,
+    String(load.clients),
+    ...cells((sample) => sample.tps, 0, ["direct", "pgbouncer", "pgplex"]),
+    ...cells((sample) => sample.p99Us / 1000, 2, ["direct", "pgbouncer", "pgplex"]),
+    ...cells((sample) => sample.cpuUs, 1, ["pgbouncer", "pgplex"]),
+  ];
+}
+
+function memoryTable(results: Results): string {
+  const head = [
+    "proxy",
+    "clients",
+    "before MB",
+    "logged in MB",
+    "kB/client",
+    "after a statement each MB",
+    "kB/client",
+  ];
+  const rows = [...results.memory].map(([target, memory]) => {
+    const perClient = (bytes: number) => number((bytes - memory.baseBytes) / memory.clients / 1024, 1);
+    const { baseBytes, loggedInBytes, usedBytes } = memory;
+    return [
+      target === "pgbouncer" ? "PgBouncer" : target,
+      String(memory.clients),
+      number(baseBytes / 2 ** 20, 1),
+      number(loggedInBytes / 2 ** 20, 1),
+      perClient(loggedInBytes),
+      number(usedBytes / 2 ** 20, 1),
+      perClient(usedBytes),
+    ];
+  });
+  return table(head, rows);
+}
+
+/** A markdown table whose columns are aligned, as `deno fmt` wants it: the first to the left, numbers to the right. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, i) => Math.max(cell.length, 4, ...rows.map((cells) => cells[i]!.length)));
+  const line = (cells: readonly string[]) =>
+    `| ${
+      cells.map((cell, i) => i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)).join(" | ")
+    } |`;
+  const rule = widths.map((width, i) => i === 0 ? "-".repeat(width) : "-".repeat(width - 1) + ":");
+  return [line(head), line(rule), ...rows.map(line)].join("\n");
+}
+
+function number(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : "n/a";
+}
+
+const BEGIN = "<!-- bench:begin, written by `deno task bench --out` -->";
+const END = "<!-- bench:end -->";
+
+/** `document` with the marked section replaced by `section`; the section goes to its end where there are no markers. */
+export function replaceSection(document: string, section: string): string {
+  const marked = `${BEGIN}\n\n${section.trim()}\n\n${END}`;
+  const begin = document.indexOf(BEGIN);
+  const end = document.indexOf(END, begin);
+  if (begin >= 0 && end >= 0) return document.slice(0, begin) + marked + document.slice(end + END.length);
+  const head = document.trim() === "" ? "# Performance" : document.trimEnd();
+  return `${head}\n\n${marked}\n`;
+}

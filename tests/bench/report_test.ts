@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import type { Case } from "./options.ts";
+import { median, renderReport, replaceSection, resultKey, type Results, type Sample } from "./report.ts";
+
+const extended: Case = { script: "S", protocol: "extended", clients: 16 };
+const prepared: Case = { script: "S", protocol: "prepared", clients: 16 };
+
+function results(samples: [string, Sample[]][]): Results {
+  return {
+    cases: [extended, prepared],
+    targets: ["direct", "pgbouncer", "pgplex"],
+    samples: new Map(samples),
+    memory: new Map([["pgplex", {
+      clients: 1024,
+      baseBytes: 0,
+      loggedInBytes: 2 ** 20,
+      usedBytes: 2 ** 21,
+    }]]),
+    circumstances: ["a machine"],
+    remarks: [],
+  };
+}
+
+Deno.test("median() takes the middle, or the mean of the two in the middle", () => {
+  assert.equal(median([3, 1, 2]), 2);
+  assert.equal(median([4, 1, 2, 3]), 2.5);
+  assert(Number.isNaN(median([])));
+});
+
+Deno.test("renderReport() compares prepared with PgBouncer's extended when it has no prepared", () => {
+  const text = renderReport(results([
+    [resultKey(extended, "pgbouncer"), [{ tps: 1000, p99Us: 1000, cpuUs: 20 }]],
+    [resultKey(extended, "pgplex"), [{ tps: 900, p99Us: 1500, cpuUs: 30 }]],
+    [resultKey(prepared, "pgplex"), [{ tps: 1200, p99Us: 800, cpuUs: 25 }]],
+  ]));
+  const cells = (protocol: string) =>
+    text.split("\n").find((line) => line.startsWith(`| ${protocol}`))!.split("|").map((cell) => cell.trim())
+      .slice(3, -1);
+  assert.deepEqual(cells("extended"), [
+    ..."n/a 1000 900 0.90 n/a 1.00 1.50 1.50 20.0 30.0 1.50".split(" "),
+  ]);
+  assert.deepEqual(cells("prepared"), [
+    ..."n/a n/a 1200 1.20\\* n/a n/a 0.80 0.80\\* n/a 25.0 1.25\\*".split(" "),
+  ]);
+  assert.match(text, /could not run `prepared`/);
+  assert.match(text, /\| pgplex +\| +1024 \| +0\.0 \| +1\.0 \| +1\.0 \| +2\.0 \| +2\.0 \|/);
+});
+
+Deno.test("replaceSection() replaces what it wrote before and leaves the rest", () => {
+  const first = replaceSection("", "one\n");
+  assert.match(first, /^# Performance\n\n<!-- bench:begin.*-->\n\none\n\n<!-- bench:end -->\n$/);
+  const second = replaceSection(`${first}\nMore.\n`, "two");
+  assert(!second.includes("one"));
+  assert.match(second, /two\n\n<!-- bench:end -->\n\nMore\.\n$/);
+});

@@ -1,0 +1,180 @@
+/**
+ * `deno task demo`: two PostgreSQL clusters, 14 as `old` and 18 as `main`, behind one pgplex on 127.0.0.1, to try it out.
+ *
+ * Everything lives in temporary folders and is gone after Ctrl-C; only the binaries stay in the cache.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import {
+  type PgplexProcess,
+  type PostgresNode,
+  type Progress,
+  startPgplex,
+  startPostgres,
+} from "./embedded/mod.ts";
+
+const USAGE = `Usage: deno task demo [--port PORT]
+
+Starts PostgreSQL 14 and 18 and a pgplex in front of them, all on 127.0.0.1, until Ctrl-C.
+
+  --port PORT   where pgplex listens; 6432 unless said
+  --help        this text
+`;
+
+const SEED = `
+CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL, at timestamptz DEFAULT now());
+INSERT INTO notes (body) VALUES ('Hello from cluster CLUSTER.'), ('SET, PREPARE and LISTEN work here.'),
+  ('Try psql -d app@main and psql -d app@old.');
+ALTER TABLE notes OWNER TO app;
+`;
+
+/** Runs the demo until a signal ends it, and returns the exit code: 0 after Ctrl-C, 1 for a failure, 2 for bad usage. */
+export async function demo(args: string[]): Promise<number> {
+  const port = readArgs(args);
+  if (typeof port === "string") {
+    console.log(port);
+    return port === USAGE ? 0 : 2;
+  }
+  await using stack = new AsyncDisposableStack();
+  const interrupted = interruption(stack);
+  const outcome = await Promise.race([interrupted, start(port, stack).catch((thrown) => thrown as Error)]);
+  if (outcome instanceof Error) {
+    console.error(`\nCannot start the demo. ${outcome.message}`);
+    return 1;
+  }
+  if (typeof outcome === "string") {
+    said(outcome);
+    // What is half started has nobody to dispose of it: the watchdogs end it as soon as this program is gone.
+    Deno.exit(0);
+  }
+  console.log(instructions(port, outcome.configPath));
+  const end = await Promise.race([interrupted, outcome.exited]);
+  if (typeof end === "string") return said(end);
+  console.error(`\npgplex ended by itself with exit code ${end.code}. It said:\n${outcome.log}`);
+  return 1;
+}
+
+function said(signal: string): number {
+  console.log(`\n${signal}: stopping pgplex and both clusters, and removing their folders.`);
+  return 0;
+}
+
+/** The port, or what to print instead. */
+function readArgs(args: string[]): number | string {
+  try {
+    const options = { port: { type: "string", default: "6432" }, help: { type: "boolean" } } as const;
+    const { values } = parseArgs({ args, options });
+    if (values.help) return USAGE;
+    const port = Number(values.port);
+    if (Number.isInteger(port) && port > 0 && port < 65536) return port;
+    return `Cannot use --port ${values.port} as it must be a number from 1 to 65535.\n\n${USAGE}`;
+  } catch (thrown) {
+    return `${(thrown as Error).message}\n\n${USAGE}`;
+  }
+}
+
+/** Fulfilled with the name of the first signal that asks to stop. */
+function interruption(stack: AsyncDisposableStack): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      const listener = () => resolve(signal);
+      Deno.addSignalListener(signal, listener);
+      stack.defer(() => Deno.removeSignalListener(signal, listener));
+    }
+  });
+}
+
+async function start(port: number, stack: AsyncDisposableStack): Promise<PgplexProcess> {
+  checkPort(port);
+  const onProgress = progressPrinter();
+  // Both are waited for, even when one fails, so that each can be stopped.
+  const started = await Promise.allSettled(
+    ([["old", 14], ["main", 18]] as const).map(async ([cluster, major]) => {
+      const node = stack.use(await startPostgres({ major, onProgress }));
+      await seed(node, cluster);
+      console.log(`PostgreSQL ${major} runs as cluster ${cluster} on port ${node.port}`);
+      return node;
+    }),
+  );
+  const [old, main] = started.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+  const config = {
+    listen: { address: "127.0.0.1", port },
+    auth: { type: "scram-sha-256", users: { app: "app", postgres: "postgres" } },
+    routing: {
+      default_cluster: "main",
+      databases: { app_old: { cluster: "old", database: "app" } },
+    },
+    clusters: { main: clusterOf(main!, "main"), old: clusterOf(old!, "old") },
+    console: { admin_users: ["postgres"], stats_users: ["app"] },
+  };
+  const pgplex = stack.use(await startPgplex({ config }));
+  stack.defer(() => pgplex.stop("SIGINT").then(() => {}, (thrown) => console.error(thrown.message)));
+  return pgplex;
+}
+
+function checkPort(port: number): void {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } catch (thrown) {
+    const why = thrown instanceof Deno.errors.AddrInUse ? "something listens there already" : String(thrown);
+    throw new Error(
+      `pgplex should listen on port ${port} of 127.0.0.1, but ${why}. Choose another one: deno task demo --port ${
+        port < 65535 ? port + 1 : 6432
+      }`,
+      { cause: thrown },
+    );
+  }
+}
+
+async function seed(node: PostgresNode, cluster: string): Promise<void> {
+  await node.sql("CREATE ROLE app LOGIN PASSWORD 'app'");
+  await node.sql("CREATE DATABASE app OWNER app");
+  await node.sql(SEED.replace("CLUSTER", cluster), "app");
+}
+
+function clusterOf(node: PostgresNode, cluster: string): Record<string, unknown> {
+  return {
+    nodes: [{ name: `${cluster}-1`, host: node.host, port: node.port }],
+    superuser: { user: node.superuser, password: node.superuserPassword, database: "postgres" },
+    tls: { mode: "disable" },
+  };
+}
+
+/** Prints each step once, and again every five seconds while it lasts. */
+function progressPrinter(): (progress: Progress) => void {
+  const nextMs = new Map<string, number>();
+  return ({ major, phase, text, elapsedMs }) => {
+    const step = `${major} ${phase}`;
+    if (phase === "ready" || elapsedMs < (nextMs.get(step) ?? 0)) return;
+    nextMs.set(step, elapsedMs + 5000);
+    console.log(elapsedMs < 1000 ? `${text} …` : `${text} … ${Math.round(elapsedMs / 1000)} s`);
+  };
+}
+
+function instructions(port: number, configPath: string): string {
+  const uri = `postgresql://app:app@127.0.0.1:${port}`;
+  return `
+pgplex listens on 127.0.0.1:${port}; its configuration is ${configPath}
+
+Try, in another terminal:
+
+  psql '${uri}/app@main' -c 'SELECT version()'   # database app of cluster main
+  psql '${uri}/app@old' -c 'SELECT version()'    # database app of cluster old
+  psql '${uri}/app' -c 'TABLE notes'             # main is the default cluster
+  psql '${uri}/app_old' -c 'TABLE notes'         # an alias of app@old
+  psql 'postgresql://postgres:postgres@127.0.0.1:${port}/pgplex' -c 'SHOW POOLS'   # the console
+
+For programs:
+
+  ${uri}/app@main
+  host=127.0.0.1 port=${port} user=app password=app dbname=app@old
+
+Users: app (password app), and postgres (password postgres), who is the console's administrator.
+Ctrl-C stops and removes all of it.`;
+}
+
+if (import.meta.main) Deno.exit(await demo(Deno.args));
