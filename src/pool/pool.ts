@@ -131,6 +131,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     for (const idle of this.#idle) yield idle.resource;
   }
 
+  /** Whether whoever wishes this would get a resource without waiting for anybody else. */
+  hasRoom(wish: Wish): boolean {
+    if (this.#waiting.length > 0 || this.#paused || this.#closed || this.#failure !== null) return false;
+    return this.total < this.#limits.size || this.#idle.some(({ resource }) => resource.fitness(wish) > 0);
+  }
+
   /** An idle resource for `wish`, at once, or null: nobody overtakes those who wait. */
   tryAcquire(wish: Wish): R | null {
     if (this.#waiting.length > 0 || this.#paused || this.#closed) return null;

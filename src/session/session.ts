@@ -231,7 +231,11 @@ export class Session implements ServerSink, ServerWish, Cancellable {
   async #greet(): Promise<void> {
     const { facts, pool } = this;
     let settings = pool.greeting(facts.base);
-    if (settings === null) {
+    if (facts.mode === "session" && (settings === null || pool.pool.hasRoom(this))) {
+      // A session of its own begins now, as on a server; only where the pool is full it begins with the first message.
+      await this.#prepareLease(pool.pool.tryAcquire(this) ?? await this.#waitForServer());
+      settings = this.settings ?? this.server!.settings;
+    } else if (settings === null) {
       const lease = await this.#waitForServer();
       settings = lease.connection.identity.parameters;
       pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", this.#worker.clock.nowMs());
@@ -362,7 +366,7 @@ export class Session implements ServerSink, ServerWish, Cancellable {
       return;
     }
     this.#beginLease(lease);
-    this.#tellDifferences(connection.settings);
+    if (this.settings !== null) this.#tellDifferences(connection.settings);
   }
 
   /** What still differs after a restore is the server's truth, and news to the client. */

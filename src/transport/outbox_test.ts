@@ -53,6 +53,8 @@ Deno.test("Outbox.flush gives null when nothing waits", () => {
   const [outbox] = outboxOn(new SlowStream());
   assert.equal(outbox.flush(), null);
   outbox.forward(new Uint8Array(8), 3, 3);
+  outbox.copy(new Uint8Array(8), 3, 3);
+  outbox.put(new Uint8Array(0));
   assert.equal(outbox.flush(), null);
 });
 
@@ -162,7 +164,7 @@ Deno.test("Outbox.flush resolves on a broken stream, and everything after is dro
 });
 
 type Step =
-  | { readonly kind: "forward"; readonly start: number; readonly length: number }
+  | { readonly kind: "forward" | "copy"; readonly start: number; readonly length: number }
   | { readonly kind: "put"; readonly length: number }
   | { readonly kind: "flush" }
   | { readonly kind: "flushed" };
@@ -170,7 +172,7 @@ type Step =
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     fc.record({
-      kind: fc.constant("forward" as const),
+      kind: fc.constantFrom("forward" as const, "copy" as const),
       start: fc.nat(200),
       length: fc.nat(200),
     }),
@@ -178,7 +180,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     fc.record({ kind: fc.constant("forward" as const), start: fc.constant(-1), length: fc.nat(100) }),
     fc.record({
       kind: fc.constant("put" as const),
-      length: fc.oneof(fc.integer({ min: 1, max: 100 }), fc.constant(20_000)),
+      length: fc.oneof(fc.nat(100), fc.constant(20_000)),
     }),
     fc.constant({ kind: "flush" as const }),
     fc.constant({ kind: "flushed" as const }),
@@ -198,11 +200,13 @@ Deno.test("Outbox yields the bytes in order, whatever is handed over when, and h
       let last = 0;
       for (const step of script) {
         switch (step.kind) {
-          case "forward": {
+          case "forward":
+          case "copy": {
             const start = step.start < 0 ? last : step.start;
             const end = Math.min(start + step.length, source.length);
             last = end;
-            outbox.forward(source, start, end);
+            if (step.kind === "copy") outbox.copy(source, start, end);
+            else outbox.forward(source, start, end);
             expected.push(...source.subarray(start, end));
             break;
           }

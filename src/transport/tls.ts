@@ -1,8 +1,8 @@
 /**
  * TLS on either side of pgplex, over any `ByteStream`: {@link acceptTls} for clients, {@link connectTls} for servers.
  *
- * Over node:tls, because `Deno.startTls` is for clients only, shows no certificate of its own and verifies host names
- * always. What had to be worked around in Deno 2.9.6 is said where it is done.
+ * Over node:tls, because `Deno.startTls` is for clients only, cannot show a certificate of its own, and trusts public
+ * authorities besides the given ones. What had to be worked around in Deno 2.9.6 is said where it is done.
  *
  * @module
  */
