@@ -135,6 +135,10 @@ async function run(config: Config, path: string): Promise<number> {
     event.preventDefault();
     log.error("internal error", { error: String(event.reason?.stack ?? event.reason) });
   });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    log.error("internal error", { error: String(event.error?.stack ?? event.message) });
+  });
   const code = await stopped.promise;
   log.info("pgplex has stopped");
   return code;

@@ -13,9 +13,6 @@ import type { SecretCache } from "./secret_cache.ts";
 /** How clients are checked: `auth.type` of the configuration. */
 export type ClientAuthType = "trust" | "md5" | "scram-sha-256" | "cert";
 
-/** The longest body of a PasswordMessage that is read: more than any answer to what is asked here. */
-export const PASSWORD_MESSAGE_BYTES_MAX = SASL_MESSAGE_BYTES_MAX;
-
 /** What one dialogue needs. */
 export interface ClientAuthOptions {
   readonly type: ClientAuthType;
@@ -102,7 +99,9 @@ export class ClientAuthenticator {
     );
     this.#state = { kind: "ended" }; // until the message proves right
     try {
-      if (body.length > PASSWORD_MESSAGE_BYTES_MAX) throw invalid("invalid password packet size");
+      if (state.kind !== "md5" && body.length > SASL_MESSAGE_BYTES_MAX) {
+        throw invalid("invalid password packet size");
+      }
       switch (state.kind) {
         case "md5":
           return this.#receiveMd5(state.salt, body);

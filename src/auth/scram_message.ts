@@ -81,9 +81,9 @@ export class AttributeReader {
   }
 }
 
-/** One character for an error text: itself where it is printable ASCII, else its code. */
+/** One character for an error text as sanitize_char in PostgreSQL writes it: quoted where it is printable ASCII, else its code. */
 export function printable(character: string): string {
-  if (/^[\x21-\x7e]$/.test(character)) return character;
+  if (/^[\x21-\x7e]$/.test(character)) return `'${character}'`;
   const code = character === "" ? 0 : character.charCodeAt(0);
   return `0x${code.toString(16).padStart(2, "0")}`;
 }

@@ -28,10 +28,10 @@ Deno.test("AttributeReader refuses a foreign attribute, a missing equals sign, a
       () => new AttributeReader(text, malformed).read("r"),
       { name: "PgplexError", message: pattern },
     );
-  refuse("s=1", /Expected attribute "r" but found "s"/);
+  refuse("s=1", /Expected attribute "r" but found "'s'"/);
   refuse("r", /Expected character "=" for attribute "r"/);
   refuse("", /found "0x00"/);
-  assert.throws(() => new AttributeReader("1=2", malformed).readAny(), /invalid character "1"/);
+  assert.throws(() => new AttributeReader("1=2", malformed).readAny(), /invalid character "'1'"/);
 });
 
 Deno.test("cbindInput is biws, eSws, or the header with the certificate's hash", () => {
@@ -46,5 +46,5 @@ Deno.test("cbindInput is biws, eSws, or the header with the certificate's hash",
 Deno.test("isNonce takes printable ASCII without the comma, and printable shows all else by its code", () => {
   assert.equal(isNonce("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"), true);
   for (const text of ["", "a,b", "a b", "a\u007f", "ä"]) assert.equal(isNonce(text), false, text);
-  assert.deepEqual(["a", "\n", "\u00e4"].map(printable), ["a", "0x0a", "0xe4"]);
+  assert.deepEqual(["a", "\n", "\u00e4"].map(printable), ["'a'", "0x0a", "0xe4"]);
 });

@@ -10,6 +10,8 @@ export const Owed = {
   Sync: 6,
   Query: 7,
   FunctionCall: 8,
+  /** CopyDone or CopyFail that went out before its COPY was seen to begin; never answered. */
+  CopyEnd: 9,
 } as const;
 
 /** Marks of an owed reply, added to a kind of {@link Owed}. */
@@ -34,6 +36,8 @@ export interface Effect {
   undo(): void;
   /** With {@link Mark.Local} or {@link Mark.Replace}: what the client gets instead of the server's bytes. */
   readonly reply?: Uint8Array;
+  /** With {@link Mark.Replace}: the SQLSTATE of the error that is replaced; any other one reaches the client. */
+  readonly replaces?: string;
 }
 
 /** Messages in flight at most; a client that pipelines more is read no further until replies come. */
@@ -56,6 +60,7 @@ export class OwedReplies {
   #copyIn = false;
   /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
   #syncsInCopy = 0;
+  #batch = 0;
 
   get length(): number {
     return this.#ring.length;
@@ -77,9 +82,15 @@ export class OwedReplies {
     return this.#copyIn;
   }
 
+  /** Serial of the batch to which the next message belongs: Syncs divide them, and an error skips the rest of one. */
+  get batch(): number {
+    return this.#batch;
+  }
+
   /** A message of this kind (with marks) goes to the server now. */
   sent(entry: number, effect?: Effect): void {
     if (entry === Owed.Sync) {
+      this.#batch++;
       if (this.#copyIn) {
         this.#syncsInCopy++;
         return;
@@ -112,9 +123,10 @@ export class OwedReplies {
     return null;
   }
 
-  /** CopyDone or CopyFail goes to the server now. */
+  /** CopyDone or CopyFail goes to the server now, perhaps before its COPY is seen to begin. */
   copyEnds(): void {
-    this.#copyIn = false;
+    if (this.#copyIn) this.#copyIn = false;
+    else if (this.#ring.length > 0 && !this.#skipping) this.#ring.push(Owed.CopyEnd);
   }
 
   /** The entry at the head, marks included, or -1. */
@@ -136,7 +148,7 @@ export class OwedReplies {
   reply(kind: number): number {
     const entry = this.#ring.peek();
     if (entry < 0 || (entry & KIND) !== kind || (entry & Mark.Local) !== 0) return NOT_OWED;
-    this.#ring.shift();
+    this.#shift();
     if ((entry & Mark.Effect) !== 0) this.#shiftEffect().done();
     return entry;
   }
@@ -146,7 +158,7 @@ export class OwedReplies {
     const kind = this.peekKind();
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) {
       this.#copyIn = false;
-      return this.#ring.shift();
+      return this.#shift();
     }
     if (kind < 0 && this.#syncsInCopy > 0) {
       this.#syncsInCopy--;
@@ -156,11 +168,12 @@ export class OwedReplies {
   }
 
   /**
-   * ErrorResponse came: a simple query goes on to its ReadyForQuery, anything else up to the next Sync is skipped.
+   * ErrorResponse with this SQLSTATE came: a simple query goes on to its ReadyForQuery, anything else up to the next Sync
+   * is skipped.
    *
-   * @returns the entry that failed, -1 when none was owed; `replacement` of its effect goes to `onReplace`.
+   * @returns the entry that failed, -1 when none was owed; the reply of its effect goes to `onReplace`.
    */
-  error(onReplace: (reply: Uint8Array) => void): number {
+  error(sqlstate: string | undefined, onReplace: (reply: Uint8Array) => void): number {
     const failed = this.#ring.peek();
     const kind = failed < 0 ? -1 : failed & KIND;
     this.#copyIn = false;
@@ -170,8 +183,8 @@ export class OwedReplies {
       const entry = this.#ring.shift();
       if ((entry & Mark.Effect) === 0) continue;
       const effect = this.#shiftEffect();
-      if (undone.length === 0 && (failed & Mark.Replace) !== 0 && effect.reply !== undefined) {
-        onReplace(effect.reply);
+      if (undone.length === 0 && (failed & Mark.Replace) !== 0 && effect.replaces === sqlstate) {
+        onReplace(effect.reply!);
       }
       undone.push(effect);
     }
@@ -180,12 +193,18 @@ export class OwedReplies {
     return failed;
   }
 
-  /** CopyInResponse came: Syncs that were sent on behind the COPY are ignored by the server, so nothing is owed for them. */
+  /**
+   * CopyInResponse came: Syncs that were sent on behind the COPY, up to the end of its data, are ignored by the server, so
+   * nothing is owed for them.
+   */
   copyStarts(): void {
     this.#copyIn = true;
-    while (this.#ring.length > 1 && this.#ring.at(1) === Owed.Sync) {
+    while (this.#copyIn && this.#ring.length > 1) {
+      const next = this.#ring.at(1);
+      if (next === Owed.Sync) this.#syncsInCopy++;
+      else if (next === Owed.CopyEnd) this.#copyIn = false;
+      else return;
       this.#ring.removeAt(1);
-      this.#syncsInCopy++;
     }
   }
 
@@ -198,7 +217,7 @@ export class OwedReplies {
   /** The next of pgplex's own replies whose turn it is, or null. Call until null after anything was answered. */
   nextLocal(): Uint8Array | null {
     while (this.#ring.length > 0 && (this.#ring.peek() & Mark.Local) !== 0) {
-      this.#ring.shift();
+      this.#shift();
       const effect = this.#shiftEffect();
       effect.done();
       if (effect.reply !== undefined) return effect.reply;
@@ -215,6 +234,13 @@ export class OwedReplies {
     this.#skipping = false;
     this.#copyIn = false;
     this.#syncsInCopy = 0;
+  }
+
+  /** Takes the head off, with the ends of COPYs behind it that did not begin. */
+  #shift(): number {
+    const entry = this.#ring.shift();
+    while (this.#ring.peek() === Owed.CopyEnd) this.#ring.shift();
+    return entry;
   }
 
   #shiftEffect(): Effect {

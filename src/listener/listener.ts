@@ -1,5 +1,5 @@
 import { serveClient, type Worker } from "../session/mod.ts";
-import { peerOf, SocketStream, unixSocketPath } from "../transport/mod.ts";
+import { type PeerAddress, peerOf, SocketStream, unixSocketPath } from "../transport/mod.ts";
 
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
 const LOGINS_MAX = 1000;
@@ -39,8 +39,13 @@ export class Listener {
           conn.close();
           continue;
         }
+        const peer = tryPeerOf(conn);
+        if (peer === null) {
+          conn.close();
+          continue;
+        }
         this.#open++;
-        void serveClient(this.#worker, new SocketStream(conn), peerOf(conn)).finally(() => this.#open--);
+        void serveClient(this.#worker, new SocketStream(conn), peer).finally(() => this.#open--);
       } catch (error) {
         if (this.#closed) return;
         log.warning("cannot accept a connection", { error: String(error) });
@@ -54,5 +59,14 @@ export class Listener {
     if (this.#closed) return;
     this.#closed = true;
     this.#socket.close();
+  }
+}
+
+/** Null for a client that reset its connection before it was accepted: it has no address any more. */
+function tryPeerOf(conn: Deno.Conn): PeerAddress | null {
+  try {
+    return peerOf(conn);
+  } catch {
+    return null;
   }
 }

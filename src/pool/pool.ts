@@ -131,10 +131,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     for (const idle of this.#idle) yield idle.resource;
   }
 
-  /** Whether whoever wishes this would get a resource without waiting for anybody else. */
-  hasRoom(wish: Wish): boolean {
+  /** Whether a new wish would be served without waiting for anybody else: by an idle resource, or by one in its place. */
+  get hasRoom(): boolean {
     if (this.#waiting.length > 0 || this.#paused || this.#closed || this.#failure !== null) return false;
-    return this.total < this.#limits.size || this.#idle.some(({ resource }) => resource.fitness(wish) > 0);
+    return this.total < this.#limits.size || this.#idle.length > 0;
   }
 
   /** An idle resource for `wish`, at once, or null: nobody overtakes those who wait. */

@@ -4,8 +4,7 @@ import { type BinaryString, binaryString, findNul, int32At, putInt32, uint16At, 
 /** MAX_STARTUP_PACKET_LENGTH in PostgreSQL's libpq/pqcomm.h; the length word is not counted. */
 export const STARTUP_BYTES_MAX = 10_000;
 
-/** The protocol minors that pgplex speaks; the newest is what it asks of servers. */
-export const PROTOCOL_MINORS: readonly number[] = [0, 2];
+/** The newest minor of protocol 3 that pgplex speaks. */
 const MINOR_NEWEST = 2;
 
 const CANCEL_CODE = 80877102; // 1234.5678
@@ -66,9 +65,8 @@ export function decodeStartup(bytes: Uint8Array, start: number, end: number): St
 
 function decodeCancel(bytes: Uint8Array, start: number, end: number): StartupRequest {
   const secretBytes = end - start - 12;
-  if (secretBytes < 4 || secretBytes > 256) {
-    throw new PgplexError("protocol_violation", "invalid length of cancel request packet");
-  }
+  // PostgreSQL closes without a word, as it does for a key that nobody has.
+  if (secretBytes < 4 || secretBytes > 256) return { kind: "cancel", pid: 0, secret: new Uint8Array(0) };
   return { kind: "cancel", pid: uint32At(bytes, start + 8), secret: bytes.slice(start + 12, end) };
 }
 
@@ -93,16 +91,14 @@ function decodeParams(bytes: Uint8Array, start: number, end: number, minor: numb
   return { minor, params, protocolOptions };
 }
 
-/** The minor that both sides will speak: the newest known one that is not newer than `asked`. */
+/** The minor that both sides will speak: what was asked for, or the newest known one. 3.1 never was, and is taken as 3.0 is. */
 export function negotiatedMinor(asked: number): number {
-  let minor = 0;
-  for (const known of PROTOCOL_MINORS) if (known <= asked) minor = known;
-  return minor;
+  return Math.min(asked, MINOR_NEWEST);
 }
 
 /** Whether a client's startup packet must be answered by NegotiateProtocolVersion. */
 export function needsNegotiation(startup: Startup): boolean {
-  return startup.protocolOptions.length > 0 || !PROTOCOL_MINORS.includes(startup.minor);
+  return startup.protocolOptions.length > 0 || startup.minor > MINOR_NEWEST;
 }
 
 /** A StartupMessage for a server. Texts are binary strings; `minor` of protocol 3. */

@@ -113,9 +113,9 @@ export class ClientScan {
         at = this.#takeRest(bytes, at, end);
         continue;
       }
-      if (end - at < 5) break;
       const type = bytes[at]!;
       if (CLIENT_ACTIONS[type] === Action.Reject) throw invalidType(type);
+      if (end - at < 5) break;
       const length = int32At(bytes, at + 1);
       if (length < 4 || length > clientMessageMax(type)) throw new InvalidMessageLength();
       const server = relay.server;
@@ -185,10 +185,11 @@ export class ClientScan {
         this.#run = at + 5;
         return this.#begin(at + 5, length - 4, Rest.Drop);
       case Front.Flush:
+        if (length !== 4) break; // malformed: the server says so
         this.#run = at + 5;
         return this.#begin(at + 5, length - 4, Rest.Drop);
       case Front.Sync:
-        if (!relay.renames) break;
+        if (!relay.renames || length !== 4) break;
         relay.client.put(READY_IDLE as Uint8Array);
         relay.queryCount++;
         this.#run = at + 5;

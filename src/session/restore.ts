@@ -1,6 +1,13 @@
 import { runTask, type ServerConnection, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { type BinaryString, encodeBind, encodeExecute, encodeQuery, encodeSync } from "../protocol/mod.ts";
+import {
+  type BinaryString,
+  encodeBind,
+  encodeExecute,
+  encodeQuery,
+  encodeSync,
+  TxStatus,
+} from "../protocol/mod.ts";
 
 /** Takes a setting's text as it is, lists too; a SET statement would need it quoted by the rules of each setting. */
 const SET_CONFIG: BinaryString = "SELECT pg_catalog.set_config($1, $2, false)\0\0\0";
@@ -71,14 +78,19 @@ export async function restoreSettings(
 
 /**
  * Takes back what a session left on a connection: its transaction, then everything that DISCARD ALL knows. Whether the
- * connection may be used again.
+ * connection may be used again: one that has made its temporary schema may not, as its backend keeps that for life and
+ * behaves otherwise than a new one (PREPARE TRANSACTION tells the difference).
  */
 export async function resetConnection(server: ServerConnection): Promise<boolean> {
-  // Each in a query of its own: DISCARD ALL cannot run inside a transaction, not even in the implicit one of a batch.
   server.unnamedOwner = null;
   server.prepared.clear();
-  const { error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
-  return error === null && status === 0x49;
+  const { rows, error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
+  return error === null && status === TxStatus.Idle && rows.at(-1)?.[0] === "0";
 }
 
-const RESET_MESSAGES: readonly Uint8Array[] = [encodeQuery("ROLLBACK"), encodeQuery("DISCARD ALL")];
+/** Each in a query of its own: DISCARD ALL cannot run inside a transaction, not even in the implicit one of a batch. */
+const RESET_MESSAGES: readonly Uint8Array[] = [
+  encodeQuery("ROLLBACK"),
+  encodeQuery("DISCARD ALL"),
+  encodeQuery("SELECT pg_catalog.pg_my_temp_schema()"),
+];

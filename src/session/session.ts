@@ -1,5 +1,5 @@
-import { cancelOn, type ServerConnection, type ServerSink, type Settings } from "../backend/mod.ts";
-import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { cancelOn, type ServerConnection, type Settings } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBackendKeyData,
@@ -18,16 +18,13 @@ import {
 import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientScan, InvalidMessageLength, Need } from "./client_scan.ts";
 import { Relay } from "./relay.ts";
-import { resetConnection, restoreSettings } from "./restore.ts";
-import type { Base, PooledServer, ServerPool, ServerWish } from "./server_pools.ts";
+import { Lease, type LeaseHolder } from "./lease.ts";
+import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
 import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
 const FULL_READS_PER_TURN = 16;
-
-/** A reset or a rollback that takes longer ends the server connection instead. */
-const RESET_TIMEOUT_MS = 10_000;
 
 /** Who a client is and what it asked for, as its login found out. */
 export interface SessionFacts {
@@ -50,7 +47,7 @@ export interface SessionFacts {
  * Invariants: `relay.server` is set exactly while a lease is held; only the client loop begins leases; a lease ends in
  * {@link settle}, at a boundary, or with the session.
  */
-export class Session implements ServerSink, ServerWish, Cancellable {
+export class Session implements LeaseHolder, Cancellable {
   readonly facts: SessionFacts;
   readonly pool: ServerPool;
   readonly base: Base;
@@ -67,14 +64,12 @@ export class Session implements ServerSink, ServerWish, Cancellable {
   readonly #clientScan: ClientScan;
   readonly #serverScan: ServerScan;
   readonly #key: CancelKey;
-  #lease: PooledServer | null = null;
-  #leaseSinceMs = 0;
+  readonly #lease: Lease;
   #queriesSeen = 0;
   #cancels = 0;
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
   #fatalPassed = false;
-  #waiting: { reject(error: PgplexError): void } | null = null;
   #wake: (() => void) | null = null;
 
   #buffer: Uint8Array = new Uint8Array(SMALL_BUFFER_BYTES);
@@ -100,6 +95,7 @@ export class Session implements ServerSink, ServerWish, Cancellable {
       parameter: (name, value) => this.#parameter(name, value),
       fatal: (error) => this.#serverFatal(error),
     });
+    this.#lease = new Lease(worker, pool, this);
     this.#key = worker.cancelKeys.issue(this, facts.minor);
   }
 
@@ -110,7 +106,7 @@ export class Session implements ServerSink, ServerWish, Cancellable {
 
   /** Whether the session waits for a server connection. */
   get waiting(): boolean {
-    return this.#waiting !== null;
+    return this.#lease.waiting;
   }
 
   /** Whether the client can be sent away without harm: no lease, or in session pooling nothing but an idle one. */
@@ -125,6 +121,7 @@ export class Session implements ServerSink, ServerWish, Cancellable {
 
   /** Ends the session when it was idle, or its statement ran, for longer than its pool allows. */
   checkTimeouts(nowMs: number): void {
+    if (this.waiting) this.#watchClient();
     const { client_idle_timeout: idleMs, query_timeout: queryMs } = this.pool.settings;
     const forMs = nowMs - this.sinceMs;
     if (idleMs > 0 && forMs >= idleMs && this.idle) {
@@ -164,14 +161,14 @@ export class Session implements ServerSink, ServerWish, Cancellable {
     const written = this.#out.flush() ?? Promise.resolve();
     // A client that does not read is not waited for.
     void Promise.race([written, this.#worker.login.turn()]).then(() => this.#stream.close());
-    this.#waiting?.reject(error);
+    this.#lease.close();
     this.#wake?.();
   }
 
   cancel(): void {
     const server = this.server;
-    if (this.#waiting !== null) {
-      this.#waiting.reject(new PgplexError("query_canceled", "canceling statement due to user request"));
+    if (this.#lease.waiting) {
+      this.#lease.stopWaiting(new PgplexError("query_canceled", "canceling statement due to user request"));
       return;
     }
     if (server === null || server.owed.settled) return;
@@ -231,14 +228,14 @@ export class Session implements ServerSink, ServerWish, Cancellable {
   async #greet(): Promise<void> {
     const { facts, pool } = this;
     let settings = pool.greeting(facts.base);
-    if (facts.mode === "session" && (settings === null || pool.pool.hasRoom(this))) {
+    if (facts.mode === "session" && (settings === null || pool.pool.hasRoom)) {
       // A session of its own begins now, as on a server; only where the pool is full it begins with the first message.
-      await this.#prepareLease(pool.pool.tryAcquire(this) ?? await this.#waitForServer());
-      settings = this.settings ?? this.server!.settings;
+      await this.#login();
+      settings = this.server!.settings;
     } else if (settings === null) {
-      const lease = await this.#waitForServer();
-      settings = lease.connection.identity.parameters;
-      pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", this.#worker.clock.nowMs());
+      await this.#login();
+      settings = this.server!.identity.parameters;
+      this.#endLease("clean");
     }
     if (facts.applicationName !== null) settings = settings.with("application_name", facts.applicationName);
     this.settings = settings;
@@ -247,6 +244,17 @@ export class Session implements ServerSink, ServerWish, Cancellable {
     this.#out.put(encodeReadyForQuery(TxStatus.Idle));
     pool.counters.logins++;
     await this.#out.flush();
+  }
+
+  /** The lease that a greeting needs. @throws PgplexError when there is none to be had */
+  async #login(): Promise<void> {
+    const obtained = this.#lease.obtain();
+    if (obtained !== null) {
+      this.#watchClient();
+      await obtained;
+    }
+    if (this.#lease.error !== null) throw this.#lease.error;
+    if (!this.#lease.held) throw new PgplexError("shutting_down", "the session is over");
   }
 
   async #serve(): Promise<void> {
@@ -264,8 +272,11 @@ export class Session implements ServerSink, ServerWish, Cancellable {
         if (answered !== null) await answered;
         if (scan.need !== Need.Bytes) {
           if (scan.need === Need.End) return;
-          if (scan.need === Need.Lease) await this.#obtainLease();
-          else await this.#replies();
+          if (scan.need === Need.Lease) {
+            const obtained = this.#lease.obtain();
+            if (obtained !== null) await obtained;
+            if (this.#lease.error !== null && !this.#ending) this.#failPending(this.#lease.error);
+          } else await this.#replies();
           continue;
         }
         // A boundary may have been reached by what the client sent: the end of COPY data that nobody wanted.
@@ -328,50 +339,22 @@ export class Session implements ServerSink, ServerWish, Cancellable {
     this.#wake = null;
   }
 
-  /** A lease for the message at which the client's side stands, or an error for it. */
-  async #obtainLease(): Promise<void> {
-    const lease = this.pool.pool.tryAcquire(this);
-    if (lease !== null && lease.fitness(this) === 2) return this.#beginLease(lease);
-    try {
-      await this.#prepareLease(lease ?? await this.#waitForServer());
-    } catch (thrown) {
-      if (this.#ending) return;
-      const error = toPgplexError(thrown);
-      if (error.code === "internal" || error.code === "login_timeout") throw error;
-      this.#clientScan.failPending(this.#buffer[this.#start]!, error);
-    }
+  /** The message for which no server could be had is answered by an error; the session goes on. */
+  #failPending(error: PgplexError): void {
+    if (error.code === "internal") throw error;
+    this.#clientScan.failPending(this.#buffer[this.#start]!, error);
   }
 
-  async #prepareLease(lease: PooledServer): Promise<void> {
-    const { connection } = lease;
-    if (lease.fitness(this) < 2) {
-      this.pool.counters.restores++;
-      try {
-        await this.#withinResetTimeout(
-          connection,
-          restoreSettings(connection, this as { settings: Settings }, this.#worker.statements),
-        );
-      } catch (thrown) {
-        connection.close();
-        this.pool.pool.release(lease, "broken", this.#worker.clock.nowMs());
-        throw thrown;
-      }
-    }
-    if (connection.closed) {
-      this.pool.pool.release(lease, "broken", this.#worker.clock.nowMs());
-      throw new PgplexError("server_lost", "the server closed the connection unexpectedly");
-    }
-    if (this.#ending) {
-      this.pool.pool.release(lease, "clean", this.#worker.clock.nowMs());
-      return;
-    }
-    this.#beginLease(lease);
-    if (this.settings !== null) this.#tellDifferences(connection.settings);
+  leaseBegins(server: ServerConnection, nowMs: number): void {
+    this.#relay.server = server;
+    this.#relay.boundary = false;
+    this.#relay.openBatch = false;
+    this.sinceMs = nowMs;
+    if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server.settings);
   }
 
   /** What still differs after a restore is the server's truth, and news to the client. */
   #tellDifferences(actual: Settings): void {
-    if (this.settings === actual) return;
     for (const name of this.settings!.namesThatDiffer(actual)) {
       const value = actual.values.get(name);
       if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
@@ -379,59 +362,19 @@ export class Session implements ServerSink, ServerWish, Cancellable {
     this.settings = actual;
   }
 
-  #beginLease(lease: PooledServer): void {
-    this.#lease = lease;
-    this.#relay.server = lease.connection;
-    this.#relay.boundary = false;
-    this.#relay.openBatch = false;
-    lease.connection.setSink(this);
-    this.sinceMs = this.#leaseSinceMs = this.#worker.clock.nowMs();
-    this.pool.counters.leases++;
-  }
-
   #endLease(end: "clean" | "broken"): void {
-    const lease = this.#lease!;
-    this.#lease = null;
-    const { counters } = this.pool;
-    const nowMs = this.#worker.clock.nowMs();
-    counters.leaseMs += nowMs - this.#leaseSinceMs;
-    counters.queries += this.#relay.queryCount - this.#queriesSeen;
+    this.pool.counters.queries += this.#relay.queryCount - this.#queriesSeen;
     this.#queriesSeen = this.#relay.queryCount;
-    this.sinceMs = nowMs;
     this.#relay.server = null;
     this.#relay.boundary = false;
-    if (end === "clean") lease.connection.setSink(null);
-    this.pool.pool.release(lease, end, nowMs);
-  }
-
-  /** Waits in the pool's queue, while watching whether the client is still there. */
-  async #waitForServer(): Promise<PooledServer> {
-    const { pool, counters, settings } = this.pool;
-    const { clock } = this.#worker;
-    const { promise, resolve, reject } = Promise.withResolvers<PooledServer>();
-    const sinceMs = clock.nowMs();
-    const waiter = { wish: this as ServerWish, granted: resolve, refused: reject };
-    const limitMs = settings.query_wait_timeout === 0 ? Infinity : settings.query_wait_timeout;
-    this.#waiting = {
-      reject: (error) => {
-        if (pool.forget(waiter)) reject(error);
-      },
-    };
-    try {
-      pool.wait(waiter, sinceMs, sinceMs + limitMs);
-      this.#watchClient();
-      return await promise;
-    } finally {
-      this.#waiting = null;
-      counters.waitMs += clock.nowMs() - sinceMs;
-    }
+    this.sinceMs = this.#lease.end(end);
   }
 
   /** Reads ahead while there is room, to notice a client that leaves while it waits. */
   #watchClient(): void {
     if (this.#reading !== null || this.#end === this.#buffer.length) return;
     this.#reading = this.#read();
-    const gone = () => this.#waiting?.reject(new PgplexError("login_timeout", "the client is gone"));
+    const gone = () => this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
     this.#reading.then((n) => n === null && gone(), gone);
   }
 
@@ -463,53 +406,15 @@ export class Session implements ServerSink, ServerWish, Cancellable {
     await this.#out.flush();
     this.#relay.names.clear();
     if (this.#buffer !== this.#small) this.#shrink();
-    if (this.#lease !== null) await this.#abandon();
+    this.#lease.close();
+    const server = this.server;
+    if (server !== null) {
+      const { midMessage, openBatch } = this.#relay;
+      this.#relay.server = null;
+      await this.#lease.abandon(!server.owed.settled || midMessage || openBatch || this.#cancels > 0);
+    }
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
-  }
-
-  /** The client is gone and a server connection still in its hands: it is rolled back and reset, or closed. */
-  async #abandon(): Promise<void> {
-    const lease = this.#lease!;
-    const { connection } = lease;
-    const relay = this.#relay;
-    const midWork = !connection.owed.settled || relay.midMessage || relay.openBatch || this.#cancels > 0;
-    if (midWork || connection.closed) {
-      // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
-      if (!connection.owed.settled && !connection.closed) {
-        void cancelOn(connection.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
-      }
-      connection.setSink(null);
-      connection.close();
-      this.#endLeaseBroken(lease);
-      return;
-    }
-    let clean = false;
-    connection.setSink(null);
-    try {
-      clean = await this.#withinResetTimeout(connection, resetConnection(connection));
-    } catch {
-      // The connection ended while it was reset.
-    }
-    if (!clean) connection.close();
-    relay.server = null;
-    this.#lease = null;
-    this.pool.pool.release(lease, clean ? "clean" : "broken", this.#worker.clock.nowMs());
-  }
-
-  #endLeaseBroken(lease: PooledServer): void {
-    this.#relay.server = null;
-    this.#lease = null;
-    this.pool.pool.release(lease, "broken", this.#worker.clock.nowMs());
-  }
-
-  async #withinResetTimeout<T>(connection: ServerConnection, work: Promise<T>): Promise<T> {
-    const timer = this.#worker.clock.after(RESET_TIMEOUT_MS, () => connection.close());
-    try {
-      return await work;
-    } finally {
-      timer.cancel();
-    }
   }
 }
 

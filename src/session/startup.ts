@@ -3,6 +3,7 @@ import {
   authBody,
   type AuthStep,
   ClientAuthenticator,
+  SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
 } from "../auth/mod.ts";
 import { poolSettings } from "../config/mod.ts";
@@ -117,6 +118,7 @@ async function open(
   const tlsConfig = peer.port === 0 ? null : config.listen.tls; // as PostgreSQL: no TLS on unix sockets
   let reader = new FramedReader(plain);
   let tls: TlsStream | null = null;
+  let [sslDone, gssDone] = [false, false];
   const upgrade = async (direct: boolean) => {
     tls = await acceptTls(plain, {
       certPem: tlsConfig!.cert_pem,
@@ -130,6 +132,7 @@ async function open(
     });
     onTls(tls);
     reader = new FramedReader(tls);
+    sslDone = gssDone = true;
   };
   const first = await reader.peek(1);
   if (first === null) return null;
@@ -137,8 +140,6 @@ async function open(
     if (tlsConfig === null) return null;
     await upgrade(true);
   }
-  let sslDone = tls !== null;
-  let gssDone = tls !== null;
   for (;;) {
     const head = await reader.peek(4);
     if (head === null) return null;
@@ -230,22 +231,45 @@ async function authenticate(
   let step: AuthStep = dialogue.start();
   while (step.kind === "send") {
     await writeAll(stream, encodeBack(Back.Authentication, step.body));
-    const frame = await reader.readFrame(AUTH_MESSAGE_MAX);
-    if (frame === null) return null;
-    if (frame.type !== Front.Password) {
-      const what = config.auth.type === "md5" ? "password" : "SASL";
-      throw new PgplexError(
-        "protocol_violation",
-        `expected ${what} response, got message type ${frame.type}`,
-      );
-    }
-    step = dialogue.receive(frame.body.slice());
+    const answer = await readAnswer(reader, { user, sasl: authCode(step.body) !== AUTH_REQUEST.md5 });
+    if (answer === null) return null;
+    step = dialogue.receive(answer);
   }
   if (step.kind === "failed") throw step.error;
   for (const body of step.bodies) await writeAll(stream, encodeBack(Back.Authentication, body));
   await writeAll(stream, encodeBack(Back.Authentication, authBody(AUTH_REQUEST.ok)));
   worker.log.debug("client logged in", { peer: peer.host, user, database });
   return { ...opened, user, database, credentials: step.credentials };
+}
+
+/** The code of an Authentication message. */
+function authCode(body: Uint8Array): number {
+  return body[3]!;
+}
+
+/** The body of a client's PasswordMessage. Null when it went away instead. */
+async function readAnswer(
+  reader: FramedReader,
+  { user, sasl }: { user: string; sasl: boolean },
+): Promise<Uint8Array | null> {
+  // As PostgreSQL, the type comes before the length: what is no message at all is told so, and not waited for.
+  const head = await reader.peek(1);
+  if (head === null) return null;
+  if (head[0] !== Front.Password) {
+    const expected = `expected ${sasl ? "SASL" : "password"} response`;
+    throw new PgplexError("protocol_violation", `${expected}, got message type ${head[0]}`);
+  }
+  const lengthMax = sasl ? SASL_MESSAGE_BYTES_MAX : AUTH_MESSAGE_MAX;
+  try {
+    const frame = await reader.readFrame(lengthMax - 4);
+    return frame === null ? null : frame.body.slice();
+  } catch (thrown) {
+    // PostgreSQL's SASL takes a wrong length for a failed attempt; its md5 closes without a word.
+    if (!sasl || !(thrown instanceof FrameLengthError)) throw thrown;
+    throw new PgplexError("invalid_password", `password authentication failed for user "${user}"`, {
+      log: thrown.message,
+    });
+  }
 }
 
 async function serve(worker: Worker, client: Authenticated, peer: PeerAddress): Promise<void> {

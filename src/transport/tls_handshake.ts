@@ -1,3 +1,4 @@
+import process from "node:process";
 import type { TLSSocket } from "node:tls";
 import type { Clock } from "../kernel/mod.ts";
 import type { ByteStream } from "./stream.ts";
@@ -28,7 +29,8 @@ export function shakeHands(
   const duplex = new CipherDuplex(stream, side.initialBytes);
   const { promise, resolve, reject } = Promise.withResolvers<SecureStream>();
   let pending = true;
-  duplex.demand = () => pending;
+  let started = false;
+  duplex.demand = () => pending && started;
   const settle = () => {
     pending = false;
     timer.cancel();
@@ -67,7 +69,12 @@ export function shakeHands(
   };
   try {
     side.start(duplex, ready, failed);
-    duplex.pump();
+    // A TLSSocket starts in the next tick. Bytes that lie there by then and make it fail end the whole process, in Deno
+    // 2.9.6: it goes on with a handle that is gone.
+    process.nextTick(() => {
+      started = true;
+      duplex.pump();
+    });
   } catch (error) {
     failed(error instanceof Error ? error : new Error(String(error)));
   }

@@ -116,7 +116,8 @@ export class WireClient implements AsyncDisposable {
   async readUntil(types: string): Promise<WireMessage[]> {
     const messages: WireMessage[] = [];
     do {
-      messages.push(await this.read(`one of ${types} after ${typesOf(messages) || "nothing"}`));
+      // The last few only, or a result of many rows would take the square of its time.
+      messages.push(await this.read(`one of ${types} after ${typesOf(messages.slice(-20)) || "nothing"}`));
     } while (!types.includes(messages.at(-1)!.type));
     return messages;
   }
@@ -183,7 +184,7 @@ export class WireClient implements AsyncDisposable {
   async closed(): Promise<WireMessage[]> {
     const messages: WireMessage[] = [];
     for (;;) {
-      const message = await this.#tryRead(`the server to close after ${typesOf(messages) || "nothing"}`);
+      const message = await this.#tryRead(`the server to close after ${typesOf(messages.slice(-20)) || "nothing"}`);
       if (message === null) return messages;
       messages.push(message);
     }
