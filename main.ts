@@ -10,13 +10,13 @@ const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreS
 Usage: pgplex [--config FILE]
 
   --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
-  --check         validate the configuration and exit: 0 when it is good, 2 when it is not
+  --check         validate the configuration and exit: 0 when it is good, 1 when it is not
   --health        ask the pgplex of this configuration whether it accepts connections: 0 or 1
   --version       print the version and exit
   --help          print this text and exit
 
 Signals: SIGHUP reads the configuration again, SIGTERM drains and stops, SIGINT stops at once.
-Exit codes: 0 clean stop, 1 failure while running, 2 bad usage or configuration.
+Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
 `;
 
 const ExitCode = { Ok: 0, Failure: 1, Usage: 2 } as const;
@@ -105,6 +105,7 @@ async function run(config: Config, path: string): Promise<number> {
       warning: (...args: Parameters<typeof log.warning>) => log.warning(...args),
       error: (...args: Parameters<typeof log.error>) => log.error(...args),
     };
+    await App.prepare(config);
     app = App.start(config, { clock: systemClock(), random: systemRandom(), log: current, turn });
   } catch (error) {
     complain(`pgplex: cannot listen: ${error instanceof Error ? error.message : error}\n`);
@@ -170,7 +171,7 @@ async function main(args: string[]): Promise<number> {
     return ExitCode.Ok;
   }
   const config = await readConfig(values.config);
-  if (config === null) return ExitCode.Usage;
+  if (config === null) return values.check ? ExitCode.Failure : ExitCode.Usage;
   if (values.check) {
     say(`${values.config}: good\n`);
     return ExitCode.Ok;

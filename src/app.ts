@@ -9,7 +9,7 @@ import {
 import { type LoginParts, StatementStore } from "./backend/mod.ts";
 import { type Config, diffConfig } from "./config/mod.ts";
 import { type Clock, PgplexError, type Random } from "./kernel/mod.ts";
-import { Listener } from "./listener/mod.ts";
+import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { CancelKeys, ServerPools, type Session, type Worker } from "./session/mod.ts";
 import { type Log, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
@@ -33,6 +33,11 @@ export class App {
 
   private constructor(worker: Worker) {
     this.#worker = worker;
+  }
+
+  /** Before {@link start}: removes the socket that a killed pgplex left in the folder, if nobody answers there. */
+  static async prepare({ listen }: Config): Promise<void> {
+    if (listen.unix_socket_dir !== null) await removeStaleSocket(listen.unix_socket_dir, listen.port);
   }
 
   /**
@@ -165,35 +170,52 @@ export class App {
   }
 
   #reportStats(): void {
-    const { clock, log, pools, sessions } = this.#worker;
-    let [leases, queries] = [0, 0];
+    const { buffers, clock, log, pools, sessions, statements } = this.#worker;
+    let before = this.#totals();
     const report = () => {
       if (this.#stopped) return;
       const periodMs = this.#worker.config.log.stats_period;
       if (periodMs > 0) {
-        let [leasesNow, queriesNow, idle, leased, opening, waiting] = [0, 0, 0, 0, 0, 0];
-        for (const { counters, pool } of pools.all()) {
-          leasesNow += counters.leases;
-          queriesNow += counters.queries;
+        let [idle, leased, opening, waiting] = [0, 0, 0, 0];
+        for (const { pool } of pools.all()) {
           idle += pool.idleCount;
           leased += pool.leasedCount;
           opening += pool.openingCount;
           waiting += pool.waitingCount;
         }
+        const now = this.#totals();
+        // What is there now, then what happened since the last line.
         log.info("stats", {
           clients: sessions.size,
+          connections: this.#listeners.reduce((sum, { open }) => sum + open, 0),
           waiting,
           servers_active: leased,
           servers_idle: idle,
           servers_login: opening,
-          transactions: leasesNow - leases,
-          queries: queriesNow - queries,
+          buffers_lent: buffers.lent,
+          statements: statements.size,
+          transactions: now.leases - before.leases,
+          queries: now.queries - before.queries,
+          servers_opened: now.opened - before.opened,
+          servers_lost: now.lost - before.lost,
         });
-        [leases, queries] = [leasesNow, queriesNow];
+        before = now;
       }
       clock.after(periodMs || 60_000, report);
     };
     clock.after(this.#worker.config.log.stats_period || 60_000, report);
+  }
+
+  /** What all pools did since start. */
+  #totals(): { leases: number; queries: number; opened: number; lost: number } {
+    const totals = { leases: 0, queries: 0, opened: 0, lost: 0 };
+    for (const { counters } of this.#worker.pools.all()) {
+      totals.leases += counters.leases;
+      totals.queries += counters.queries;
+      totals.opened += counters.opened;
+      totals.lost += counters.lost;
+    }
+    return totals;
   }
 
   async #warmSecrets(): Promise<void> {

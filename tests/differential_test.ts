@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { WireClient, WireMessage } from "./harness/mod.ts";
+import { frontend, rowsOf, type WireClient, type WireMessage } from "./harness/mod.ts";
 import { RESET, type Script, SCRIPTS, SETUP, type Step } from "./differential_scripts.ts";
 import { Intruders, one, Served } from "./served.ts";
 
@@ -8,6 +8,7 @@ const served = new Served({
   pools: {
     session: { pool_mode: "session", default_pool_size: 4 },
     transaction: { pool_mode: "transaction", default_pool_size: 2 },
+    copy: { default_pool_size: 1 },
   },
 });
 
@@ -20,7 +21,7 @@ const DISTURB =
 const UNCOMPARED_FIELDS = ["F", "L", "R"];
 
 /** Everything of a message that has to be equal. */
-function comparable({ name, type, body, fields, notification }: WireMessage): string {
+function comparable({ name, body, fields, notification }: WireMessage): string {
   if (fields !== undefined) {
     const kept = Object.entries(fields).filter(([code]) => !UNCOMPARED_FIELDS.includes(code));
     return `${name} ${JSON.stringify(kept)}`;
@@ -29,7 +30,7 @@ function comparable({ name, type, body, fields, notification }: WireMessage): st
   if (body.length > 10_000) {
     return `${name} of ${body.length} bytes, sum ${body.reduce((a, b) => (a * 31 + b) | 0, 0)}`;
   }
-  return `${name} ${type === "D" || type === "d" ? "" : ""}${new TextDecoder("latin1").decode(body)}`;
+  return `${name} ${new TextDecoder("latin1").decode(body)}`;
 }
 
 async function read(client: WireClient, until: string): Promise<WireMessage[]> {
@@ -88,5 +89,29 @@ Deno.test("Scripts leave connections that work for whoever comes next", async ()
     const clients = await Promise.all([served.client(alias), served.client(alias)]);
     for (const client of clients) assert.equal(await one(client, "SELECT 1"), "1");
     for (const client of clients) await client.close();
+  }
+});
+
+Deno.test("A ReadyForQuery that nobody could count, of a Sync behind a failed COPY, never reaches another client", async () => {
+  const { bind, copyData, copyDone, execute, parse, query, sync } = frontend;
+  for (let round = 0; round < 10; round++) {
+    await served.node.sql(RESET + "; ALTER TABLE t ENABLE TRIGGER early");
+    await using client = await served.client("copy");
+    await using next = await served.client("copy");
+    // The COPY fails before it reads anything: both Syncs are answered, where one would be if it had read the first.
+    const copy = [
+      parse("COPY t FROM STDIN"),
+      bind(),
+      execute(),
+      sync(),
+      copyData("1\t1\n"),
+      copyDone(),
+      sync(),
+    ];
+    await client.send(...copy);
+    await next.send(query(`SELECT ${round}`), query("SELECT 'next'"));
+    await client.readUntil("Z");
+    assert.deepEqual(rowsOf(await next.readUntil("Z")), [[String(round)]]);
+    assert.deepEqual(rowsOf(await next.readUntil("Z")), [["next"]]);
   }
 });

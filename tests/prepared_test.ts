@@ -364,3 +364,67 @@ Deno.test("Describe tells of a statement right behind its Parse and in a later l
     assert.deepEqual(later[1]!.columns, ["id", "v"]);
   }
 });
+
+Deno.test("Batches in flight behind one that fails find the statements that they would on a server", async () => {
+  const failing = [parse("SELECT 1/0"), bind(), execute()];
+  const use = (statement: string) => [bind({ statement }), execute(), sync()];
+  const pipelines: Uint8Array[][] = [
+    // The first use on a connection is skipped: the next batch makes the statement there itself.
+    [...failing, ...use("kept"), ...use("kept"), ...use("kept")],
+    // Names that were, or were not, made and closed in the part that is skipped.
+    [...failing, parse("SELECT 'n'", { name: "n" }), sync(), ...use("n")],
+    [
+      ...failing,
+      parse("SELECT 'm'", { name: "m" }),
+      sync(),
+      parse("SELECT 'again'", { name: "m" }),
+      sync(),
+      ...use("m"),
+    ],
+    [...failing, close("S", "kept"), sync(), ...use("kept"), parse("SELECT 0", { name: "kept" }), sync()],
+    [
+      ...failing,
+      close("S", "kept"),
+      parse("SELECT 0", { name: "kept" }),
+      sync(),
+      describe("S", "kept"),
+      sync(),
+    ],
+    [...failing, close("S", "m"), sync(), close("S", "m"), sync(), ...use("m")],
+    [close("S", "kept"), sync(), ...failing, parse("SELECT 1", { name: "kept" }), sync(), ...use("kept")],
+  ];
+  await using direct = await served.direct();
+  await using proxied = await served.client("two");
+  await using intruders = await Intruders.start(served, "two", "SELECT 'a', 1");
+  for (const client of [direct, proxied]) await batch(client, parse("SELECT 'kept'", { name: "kept" }));
+  for (const pipeline of pipelines) {
+    await intruders.swap();
+    const count = pipeline.filter((part) => part[0] === sync()[0]).length;
+    const traces: string[][] = [];
+    for (const client of [direct, proxied]) {
+      await client.send(...pipeline);
+      const trace: string[] = [];
+      for (let i = 0; i < count; i++) {
+        const messages = await client.readUntil("Z");
+        trace.push(`${typesOf(messages)} ${errorText(messages)} ${JSON.stringify(rowsOf(messages))}`);
+      }
+      traces.push(trace);
+    }
+    assert.deepEqual(traces[1], traces[0]);
+  }
+});
+
+Deno.test("A batch in flight behind one that fails never gets another client's unnamed statement", async () => {
+  await using a = await served.client("one");
+  await using b = await served.client("one");
+  for (let round = 0; round < 3; round++) {
+    await batch(a, parse("SELECT 'of a'"));
+    await batch(b, parse("SELECT 'of b'"));
+    await a.send(
+      ...[bind({ statement: "missing" }), bind(), execute(), sync()],
+      ...[bind(), execute(), sync()],
+    );
+    assert.equal(typesOf(await a.readUntil("Z")), "EZ");
+    assert.deepEqual(rowsOf(await a.readUntil("Z")), [["of a"]]);
+  }
+});

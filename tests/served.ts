@@ -1,4 +1,5 @@
 import {
+  type Connection,
   type PgplexProcess,
   type PostgresMajor,
   type PostgresNode,
@@ -11,6 +12,8 @@ import {
 /** What {@link Served} starts. */
 export interface ServedOptions {
   major?: PostgresMajor;
+  /** Everybody is trusted unless passwords are asked for; the superuser's is `postgres`. */
+  passwords?: boolean;
   /** Lines of postgresql.conf. */
   settings?: Record<string, string>;
   /** Runs once as the superuser in database `postgres`. */
@@ -21,8 +24,7 @@ export interface ServedOptions {
 
 /**
  * One PostgreSQL server and one pgplex in front of it for all tests of a file: made before the first, removed behind the
- * last. Tests keep out of each other's way by aliases, as each has its own pool. Everybody is trusted: logins are tested
- * elsewhere.
+ * last. Tests keep out of each other's way by aliases, as each has its own pool.
  */
 export class Served {
   readonly #options: ServedOptions;
@@ -41,6 +43,12 @@ export class Served {
 
   get pgplex(): PgplexProcess {
     return this.#pgplex!;
+  }
+
+  /** How drivers and psql reach `alias`. */
+  connection(alias: string): Connection {
+    const { host, port } = this.pgplex;
+    return { host, port, user: "postgres", password: "postgres", database: alias };
   }
 
   /** A client of pgplex, logged in to `alias`. */
@@ -64,10 +72,10 @@ export class Served {
   }
 
   async #start(): Promise<void> {
-    const { major = 18, settings = {}, setup, pools } = this.#options;
+    const { major = 18, passwords = false, settings = {}, setup, pools } = this.#options;
     this.#node = await startPostgres({
       major,
-      auth: "trust",
+      auth: passwords ? "scram-sha-256" : "trust",
       settings: { max_connections: "100", ...settings },
     });
     if (setup !== undefined) await this.#node.sql(setup);
@@ -79,7 +87,7 @@ export class Served {
     );
     this.#pgplex = await startPgplex({
       config: {
-        auth: { type: "trust" },
+        auth: passwords ? { users: { postgres: "postgres" } } : { type: "trust" },
         clusters: {
           main: { nodes: [{ name: "main-1", host: "127.0.0.1", port: this.#node.port }], superuser: null },
         },

@@ -9,7 +9,7 @@ import {
   startPostgres,
   WireClient,
 } from "./harness/mod.ts";
-import { Bystander, lineOf, ONE_BYTE, play, type Script, withLengthWord } from "./wire_script.ts";
+import { Bystander, lineOf, play, type Script, withLengthWord } from "./wire_script.ts";
 
 const { gssEncRequest, message, sslRequest, startup } = frontend;
 
@@ -82,19 +82,44 @@ Deno.test("pgplex with TLS answers wrong bytes as PostgreSQL 18 does", async (t)
   }
 
   await t.step("garbage instead of a handshake closes the connection alike", async () => {
-    const script = {
-      name: "garbage",
-      steps: [sslRequest(), ONE_BYTE, frontend.text("GET / HTTP/1.1\r\n\r\n")],
-    };
     for (const target of [node, pgplex]) {
       await using client = await WireClient.open(target);
-      await client.send(script.steps[0] as Uint8Array);
+      await client.send(sslRequest());
       assert.equal(await client.readByte(), "S");
       await client.send(frontend.text("GET / HTTP/1.1\r\n\r\n"));
       // What comes is a TLS alert, or nothing: an end in either case, and no message of PostgreSQL.
       await client.closed().catch((thrown) => assert.match(String(thrown), /closed|length/));
     }
     await undisturbed();
+  });
+
+  // Nine bytes that lay there when the TLSSocket started once ended the whole process.
+  for (const length of [1, 2, 6, 16, 600]) {
+    await t.step(
+      `${length} bytes of garbage that begin as direct TLS does end that connection only`,
+      async () => {
+        const garbage = new Uint8Array(length).fill(9);
+        garbage[0] = 0x16;
+        for (const target of [node, pgplex]) {
+          await using client = await WireClient.open(target);
+          await client.send(garbage);
+          client.socket.end();
+          await client.closed().catch((thrown) => assert.doesNotMatch(String(thrown), /in vain/));
+        }
+        await undisturbed();
+      },
+    );
+  }
+
+  await t.step("connections that are reset at each stage of the handshake disturb nobody", async () => {
+    for (const bytes of [[], [0x16], [0x16, 3, 1, 0, 5], [...sslRequest()]]) {
+      const client = await WireClient.open(pgplex);
+      await client.send(Uint8Array.from(bytes));
+      client.socket.reset();
+      await client[Symbol.asyncDispose]();
+    }
+    await undisturbed();
+    assert.doesNotMatch(pgplex.log, /cannot accept|internal error/);
   });
 
   await t.step("direct TLS with ALPN postgresql logs in", async () => {
@@ -129,7 +154,11 @@ Deno.test("pgplex with TLS answers wrong bytes as PostgreSQL 18 does", async (t)
       await using client = await WireClient.open(target);
       await client.socket.startTls({ ca: certs.ca, alpn: ["postgresql"] });
       await client.send(sslRequest());
-      return (await client.closed()).map(lineOf);
+      const answer = await client.readByte();
+      await client.send(gssEncRequest());
+      const second = await client.readByte();
+      await client.send(sslRequest());
+      return [answer, second, ...(await client.closed()).map(lineOf)];
     }));
     assert.deepEqual(lines[1], lines[0]);
   });

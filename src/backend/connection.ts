@@ -75,6 +75,9 @@ export class ServerConnection {
   /** The session whose unnamed statement is on the server, with a number that changes with each of them; null: nobody's. */
   unnamedOwner: unknown = null;
   unnamedSerial = 0;
+  /** Parses of unnamed statements that were sent and not answered yet, and the batch of the last one. */
+  unnamedInFlight = 0;
+  unnamedBatch = 0;
   /** Status of the last ReadyForQuery. */
   txStatus: number = TxStatus.Idle;
   /** Bytes read so far. */

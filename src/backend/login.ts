@@ -20,6 +20,7 @@ import {
   connectTls,
   type Endpoint,
   FramedReader,
+  FrameLengthError,
   type TlsStream,
   writeAll,
 } from "../transport/mod.ts";
@@ -119,6 +120,13 @@ async function withDeadline<T>(
     stream.close();
     if (late) {
       throw new PgplexError("server_unreachable", "the server did not answer in time", { cause: error });
+    }
+    if (error instanceof FrameLengthError) {
+      // Whoever reads "invalid message length" alone would look for the fault in the client.
+      throw new PgplexError("server_protocol", "the server does not answer as a PostgreSQL server does", {
+        log: error.message,
+        cause: error,
+      });
     }
     if (error instanceof PgplexError) throw error;
     throw new PgplexError("server_unreachable", "the server closed the connection during login", {

@@ -61,6 +61,8 @@ export class OwedReplies {
   /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
   #syncsInCopy = 0;
   #batch = 0;
+  #readies = 0;
+  #doubtful = false;
 
   get length(): number {
     return this.#ring.length;
@@ -87,6 +89,18 @@ export class OwedReplies {
     return this.#batch;
   }
 
+  /**
+   * Whether one ReadyForQuery more than was counted may come: a COPY failed, and nobody can tell whether the server had
+   * read the Sync behind it as a part of the COPY. What such a connection sends may never reach another client.
+   */
+  get doubtful(): boolean {
+    return this.#doubtful;
+  }
+  /** ReadyForQuery messages that are owed. */
+  get readies(): number {
+    return this.#readies;
+  }
+
   /** A message of this kind (with marks) goes to the server now. */
   sent(entry: number, effect?: Effect): void {
     if (entry === Owed.Sync) {
@@ -100,6 +114,7 @@ export class OwedReplies {
       effect?.undo();
       return;
     }
+    if (entry === Owed.Sync || entry === Owed.Query || entry === Owed.FunctionCall) this.#readies++;
     this.#ring.push(entry);
     if (effect !== undefined) this.#effects.push(effect);
   }
@@ -158,10 +173,12 @@ export class OwedReplies {
     const kind = this.peekKind();
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) {
       this.#copyIn = false;
+      this.#readies--;
       return this.#shift();
     }
     if (kind < 0 && this.#syncsInCopy > 0) {
       this.#syncsInCopy--;
+      this.#skipping = false;
       return Owed.Sync;
     }
     return NOT_OWED;
@@ -177,10 +194,12 @@ export class OwedReplies {
     const failed = this.#ring.peek();
     const kind = failed < 0 ? -1 : failed & KIND;
     this.#copyIn = false;
+    if (this.#syncsInCopy > 0 && this.#readies > 0) this.#doubtful = true;
     if (kind < 0 || kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Sync) return failed;
     const undone: Effect[] = [];
     while (this.#ring.length > 0 && this.#ring.peek() !== Owed.Sync) {
       const entry = this.#ring.shift();
+      if (entry === Owed.Query || entry === Owed.FunctionCall) this.#readies--;
       if ((entry & Mark.Effect) === 0) continue;
       const effect = this.#shiftEffect();
       if (undone.length === 0 && (failed & Mark.Replace) !== 0 && effect.replaces === sqlstate) {
@@ -201,8 +220,10 @@ export class OwedReplies {
     this.#copyIn = true;
     while (this.#copyIn && this.#ring.length > 1) {
       const next = this.#ring.at(1);
-      if (next === Owed.Sync) this.#syncsInCopy++;
-      else if (next === Owed.CopyEnd) this.#copyIn = false;
+      if (next === Owed.Sync) {
+        this.#syncsInCopy++;
+        this.#readies--;
+      } else if (next === Owed.CopyEnd) this.#copyIn = false;
       else return;
       this.#ring.removeAt(1);
     }
@@ -234,6 +255,7 @@ export class OwedReplies {
     this.#skipping = false;
     this.#copyIn = false;
     this.#syncsInCopy = 0;
+    this.#readies = 0;
   }
 
   /** Takes the head off, with the ends of COPYs behind it that did not begin. */

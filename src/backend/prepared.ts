@@ -1,3 +1,4 @@
+import { InFlight } from "./in_flight.ts";
 import { type BinaryString, encodeCloseStatement, putBinary, putInt32 } from "../protocol/mod.ts";
 import { Front } from "../protocol/mod.ts";
 
@@ -73,11 +74,13 @@ export class StatementStore {
 /**
  * The statements that exist on one server connection, the most recently used last.
  *
- * Invariant: at most `max` after {@link PreparedSet.evict}.
+ * Invariant: at most `max`, besides the latest and those in flight, after {@link PreparedSet.evict}.
  */
 export class PreparedSet {
   readonly #store: StatementStore;
   readonly #held = new Set<Statement>();
+  /** Statements whose Parse or Close was sent and not answered yet. */
+  readonly inFlight = new InFlight<Statement>();
   #latest: Statement | null = null;
 
   constructor(store: StatementStore) {
@@ -112,17 +115,26 @@ export class PreparedSet {
     this.#store.release(statement);
   }
 
-  /** Takes out and returns what was used the longest ago when there are more than `max`; null when there are not. */
-  evict(max: number): Statement | null {
+  /**
+   * Takes out and returns what was used the longest ago when there are more than `max`; null when there are not. The
+   * latest stays, as it is about to be used, and so do those whose fate is decided by an earlier batch than `batch`.
+   */
+  evict(max: number, batch = 0): Statement | null {
     if (this.#held.size <= max) return null;
     for (const statement of this.#held) {
+      if (statement === this.#latest || this.inFlight.doubtful(statement, batch)) continue;
       this.delete(statement);
       return statement;
     }
     return null;
   }
 
-  /** The server has none any more: DISCARD ALL, or the connection ended. */
+  /** DISCARD ALL or DEALLOCATE ALL went through: only what is being made behind it stays. */
+  forget(): void {
+    for (const statement of this.#held) if (!this.inFlight.has(statement)) this.delete(statement);
+  }
+
+  /** The server has none any more: the connection was reset, or ended. */
   clear(): void {
     for (const statement of this.#held) this.#store.release(statement);
     this.#held.clear();

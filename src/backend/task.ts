@@ -3,7 +3,9 @@ import {
   Back,
   type BinaryString,
   binaryString,
+  decodeErrorFields,
   encodeQuery,
+  endsConnection,
   int32At,
   TxStatus,
   uint16At,
@@ -85,7 +87,7 @@ class Task implements ServerSink {
       case Back.ErrorResponse: {
         const error = serverError(bytes, start, end);
         this.#error ??= error;
-        this.#connection.noteFatal(error);
+        if (endsConnection(decodeErrorFields(bytes, start, end))) this.#connection.noteFatal(error);
         return;
       }
       case Back.ReadyForQuery:

@@ -1,5 +1,5 @@
 import { serveClient, type Worker } from "../session/mod.ts";
-import { type PeerAddress, peerOf, SocketStream, unixSocketPath } from "../transport/mod.ts";
+import { peerOf, SocketStream, unixSocketPath } from "../transport/mod.ts";
 
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
 const LOGINS_MAX = 1000;
@@ -19,14 +19,20 @@ export class Listener {
     this.#worker = worker;
   }
 
-  /** Listens on a TCP address. @throws Deno.errors when the address is taken or not this machine's */
+  /** Listens on a TCP address. @throws Error when the address is taken or not this machine's */
   static tcp(worker: Worker, address: string, port: number): Listener {
-    return new Listener(Deno.listen({ hostname: address, port }), worker);
+    return new Listener(listen(`${address}:${port}`, () => Deno.listen({ hostname: address, port })), worker);
   }
 
-  /** Listens on PostgreSQL's socket in a folder. */
+  /** Listens on PostgreSQL's socket in a folder. @throws Error when it cannot be made there */
   static unix(worker: Worker, folder: string, port: number): Listener {
-    return new Listener(Deno.listen({ transport: "unix", path: unixSocketPath(folder, port) }), worker);
+    const path = unixSocketPath(folder, port);
+    return new Listener(listen(path, () => Deno.listen({ transport: "unix", path })), worker);
+  }
+
+  /** Connections that came through this socket and are still open, logged in or not. */
+  get open(): number {
+    return this.#open;
   }
 
   /** Accepts until {@link close}. Never rejects. */
@@ -39,15 +45,12 @@ export class Listener {
           conn.close();
           continue;
         }
-        const peer = tryPeerOf(conn);
-        if (peer === null) {
-          conn.close();
-          continue;
-        }
         this.#open++;
-        void serveClient(this.#worker, new SocketStream(conn), peer).finally(() => this.#open--);
+        void serveClient(this.#worker, new SocketStream(conn), peerOf(conn)).finally(() => this.#open--);
       } catch (error) {
         if (this.#closed) return;
+        // A client that reset its connection before it was accepted must not delay the next one.
+        if (error instanceof Deno.errors.NotConnected) continue;
         log.warning("cannot accept a connection", { error: String(error) });
         await new Promise<void>((resolve) => clock.after(ACCEPT_RETRY_MS, resolve));
       }
@@ -62,11 +65,21 @@ export class Listener {
   }
 }
 
-/** Null for a client that reset its connection before it was accepted: it has no address any more. */
-function tryPeerOf(conn: Deno.Conn): PeerAddress | null {
+/** The runtime's own error does not say which address it is about. */
+function listen(where: string, open: () => Deno.Listener): Deno.Listener {
   try {
-    return peerOf(conn);
-  } catch {
-    return null;
+    return open();
+  } catch (error) {
+    throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+}
+
+/** Removes PostgreSQL's socket from a folder when nobody listens on it: its owner was killed. */
+export async function removeStaleSocket(folder: string, port: number): Promise<void> {
+  const path = unixSocketPath(folder, port);
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(path);
   }
 }

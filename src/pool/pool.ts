@@ -75,7 +75,8 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   #retryAtMs = 0;
   #failure: PgplexError | null = null;
   #paused = false;
-  #closed = false;
+  /** What those hear who wish something of a closed pool. */
+  #closed: PgplexError | null = null;
 
   /** `jitter` returns a number from 0 to 1: lifetimes are shortened by up to a tenth of it, so that not all end at once. */
   constructor(
@@ -133,18 +134,21 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Whether a new wish would be served without waiting for anybody else: by an idle resource, or by one in its place. */
   get hasRoom(): boolean {
-    if (this.#waiting.length > 0 || this.#paused || this.#closed || this.#failure !== null) return false;
+    if (this.#waiting.length > 0 || this.#paused || this.#closed !== null || this.#failure !== null) {
+      return false;
+    }
     return this.total < this.#limits.size || this.#idle.length > 0;
   }
 
   /** An idle resource for `wish`, at once, or null: nobody overtakes those who wait. */
   tryAcquire(wish: Wish): R | null {
-    if (this.#waiting.length > 0 || this.#paused || this.#closed) return null;
+    if (this.#waiting.length > 0 || this.#paused || this.#closed !== null) return null;
     return this.#takeIdle(wish);
   }
 
-  /** Queues `waiter`. It may be granted from inside this call. */
+  /** Queues `waiter`. It may be granted or refused from inside this call. */
   wait(waiter: Waiter<Wish, R>, nowMs: number, untilMs: number): void {
+    if (this.#closed !== null) return waiter.refused(this.#closed);
     this.#waiting.push({ waiter, sinceMs: nowMs, untilMs, opening: false });
     this.#serve(nowMs);
   }
@@ -156,13 +160,16 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return index >= 0;
   }
 
-  /** Ends a lease. A clean resource goes to the first waiter whom it fits, or becomes idle; a broken one is gone. */
+  /**
+   * Ends a lease. A clean resource goes to the first waiter whom it fits, makes room for one before that, or becomes idle;
+   * a broken one is gone.
+   */
   release(resource: R, end: LeaseEnd, nowMs: number): void {
     assert(this.#leased.delete(resource), "a lease ends once");
     if (end === "broken") {
       this.#drop(resource);
-    } else if (this.#closed || this.#isOver(resource, nowMs) || this.#room() <= 0) {
-      this.#close(resource, this.#closed ? "pool closed" : "server lifetime or pool size");
+    } else if (this.#closed !== null || this.#isOver(resource, nowMs) || this.#room() <= 0) {
+      this.#close(resource, this.#closed !== null ? "pool closed" : "server lifetime or pool size");
     } else {
       this.#idle.push({ resource, sinceMs: nowMs });
     }
@@ -188,9 +195,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     if (lifetimeMs > 0) {
       this.#expiryMs.set(resource, resource.openedMs + lifetimeMs * (1 - this.#jitter() / 10));
     }
-    if (this.#closed) this.#close(resource, "pool closed");
+    if (this.#closed !== null) this.#close(resource, "pool closed");
     else this.#idle.push({ resource, sinceMs: nowMs });
     this.#serve(nowMs);
+    this.#askAgain(nowMs);
   }
 
   /**
@@ -210,6 +218,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       this.#retryAtMs = nowMs + this.#limits.retryMs;
     }
     this.#serve(nowMs);
+    this.#askAgain(nowMs);
   }
 
   /** Time passes: ends what is idle for too long or too old, refuses whoever waited too long, keeps the minimum. */
@@ -228,7 +237,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       this.#idle.splice(i--, 1);
       this.#close(resource, old ? "server lifetime" : "server idle timeout");
     }
-    if (!this.#paused && !this.#closed && this.total < sizeMin && nowMs >= this.#retryAtMs) this.#open(null);
+    if (!this.#paused && this.#closed === null && this.total < sizeMin && nowMs >= this.#retryAtMs) {
+      this.#open(null);
+    }
     this.#serve(nowMs);
   }
 
@@ -246,7 +257,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Ends everything idle now and the rest as it is released; waiters are refused. */
   close(error: PgplexError): void {
-    this.#closed = true;
+    this.#closed = error;
     this.closeIdle("pool closed");
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -296,7 +307,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */
   #serve(nowMs: number): void {
-    if (this.#paused || this.#closed) return;
+    if (this.#paused || this.#closed !== null) return;
     let canOpen = nowMs >= this.#retryAtMs;
     for (let i = 0; i < this.#waiting.length && (canOpen || this.#idle.length > 0); i++) {
       const waiting = this.#waiting[i]!;
@@ -316,9 +327,27 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     if (this.#opening >= openingMax) return false;
     const urgent = reserveSize > 0 && nowMs - waiting.sinceMs >= reserveTimeoutMs;
     if (this.total >= (urgent ? size + reserveSize : size) && !this.evictIdle()) return false;
-    if (!this.#open(waiting.waiter.wish)) return false;
-    waiting.opening = true;
-    return true;
+    waiting.opening = true; // before the call, which may fail at once
+    const { wish } = waiting.waiter;
+    if (this.#open(wish) || (this.evictIdle() && this.#open(wish))) return true;
+    waiting.opening = false;
+    return false;
+  }
+
+  /**
+   * What was opened for one waiter may have gone to another, or have ended before anybody had it: those for whom nothing
+   * is being opened any more ask again, the last ones first, as the first ones get what is on its way.
+   */
+  #askAgain(nowMs: number): void {
+    let flagged = 0;
+    for (const { opening } of this.#waiting) if (opening) flagged++;
+    if (flagged <= this.#opening) return;
+    for (let i = this.#waiting.length - 1; flagged > this.#opening; i--) {
+      if (!this.#waiting[i]!.opening) continue;
+      this.#waiting[i]!.opening = false;
+      flagged--;
+    }
+    this.#serve(nowMs);
   }
 
   #open(wish: Wish | null): boolean {

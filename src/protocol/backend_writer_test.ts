@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { PgplexError } from "../kernel/mod.ts";
 import { decodeBackend } from "../../tests/harness/backend_messages.ts";
 import {

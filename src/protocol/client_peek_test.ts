@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { strictEqual as equal } from "node:assert/strict";
 import { binaryString } from "./bytes.ts";
 import { peekBindStatement, statementName } from "./client_peek.ts";
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { Action, CLIENT_ACTIONS, clientMessageMax, SERVER_ACTIONS } from "./dispatch.ts";
 import { Back, Front } from "./types.ts";
 

@@ -1,4 +1,4 @@
-import { deepEqual } from "node:assert/strict";
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import fc from "fast-check";
 import * as frontend from "../../tests/harness/frontend.ts";
 import { binaryFromUtf8 } from "./bytes.ts";

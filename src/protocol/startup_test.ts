@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { PgplexError } from "../kernel/mod.ts";
 import {
@@ -48,7 +48,7 @@ const REQUESTS: readonly (readonly [string, Uint8Array, StartupRequest])[] = [
     1, 2, 3, 4, 5, 6, 7, 8, // secret, up to 256 bytes
   ), { kind: "cancel", pid: 1, secret: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) }],
   ["StartupMessage", bytesOf(
-    0, 0, 0, 41,            // length
+    0, 0, 0, 38,            // length
     0, 3, 0, 0,             // protocol 3.0
     "user", 0, "alice", 0,  // name and value, in pairs
     "_pq_.x", 0, "1", 0,    // a protocol option

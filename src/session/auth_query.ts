@@ -12,6 +12,7 @@ import {
 } from "../protocol/mod.ts";
 import { nodeFor, routeDatabase } from "../routing/mod.ts";
 import { acquire } from "./acquire.ts";
+import { NO_PARAMS } from "./server_pools.ts";
 import type { Worker } from "./worker.ts";
 
 /** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */
@@ -44,7 +45,7 @@ export async function lookUpSecret(worker: Worker, user: string, database: strin
   try {
     const lease = await acquire(
       pool,
-      { base: { key: "[]", params: new Map() }, settings: null },
+      { base: NO_PARAMS, settings: null },
       worker.clock,
     );
     const { rows, error } = await runTask(lease.connection, [

@@ -2,8 +2,11 @@ import { assert, type Random } from "../kernel/mod.ts";
 
 /** Whoever can be cancelled by its key. */
 export interface Cancellable {
-  /** A CancelRequest with this session's key came. */
-  cancel(): void;
+  /**
+   * A CancelRequest with this session's key came. Resolves, never rejects, when nothing that the client sends from then on
+   * can be hit: until then the request's connection stays open, as libpq waits for its end.
+   */
+  cancel(): Promise<void>;
 }
 
 /** What BackendKeyData tells a client. */

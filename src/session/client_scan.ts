@@ -13,6 +13,7 @@ import {
   int32At,
   peekBindStatement,
   putInt32,
+  STATEMENT_NAME_BYTES_MAX,
   statementName,
   TxStatus,
   utf8FromBinary,
@@ -62,8 +63,12 @@ export class ClientScan {
   #need: Need = Need.Bytes;
   /** Bytes that must lie in the buffer from the first not taken on; 0: any number helps. */
   #wanted = 0;
+  /** With {@link Need.Replies}: whether to wait on. */
+  #doubt: (() => boolean) | null = null;
   /** Place of the first byte that is to be forwarded and was not handed over yet. */
   #run = 0;
+  /** The client's own Parses of the unnamed statement that were not answered yet. */
+  #unnamedParses = 0;
 
   constructor(relay: Relay, store: StatementStore) {
     this.#relay = relay;
@@ -78,6 +83,12 @@ export class ClientScan {
   /** With {@link Need.Bytes}: how many must be in the buffer for the next message, 0 when any help. */
   get wanted(): number {
     return this.#wanted;
+  }
+
+  /** With {@link Need.Replies}: whether what is waited for has not come yet. */
+  get blocked(): boolean {
+    const server = this.#relay.server;
+    return server !== null && (server.owed.full || (this.#doubt?.() ?? false));
   }
 
   /**
@@ -106,6 +117,7 @@ export class ClientScan {
     const relay = this.#relay;
     this.#need = Need.Bytes;
     this.#wanted = 0;
+    this.#doubt = null;
     this.#run = start;
     let at = start;
     while (at < end) {
@@ -222,10 +234,8 @@ export class ClientScan {
     switch (type) {
       case Front.Query:
         this.#relay.openBatch = false;
-        if (!owed.skipping) {
-          server.unnamedOwner = null;
-          this.#relay.names.dropUnnamed();
-        }
+        server.unnamedOwner = null;
+        this.#relay.names.dropUnnamed();
         owed.sent(Owed.Query);
         return this.#begin(at + 5, length - 4, Rest.Pass);
       case Front.Execute:
@@ -273,9 +283,13 @@ export class ClientScan {
     }
     if (end - bodyStart < Math.min(1, length - 4)) return this.#want(6);
     if (bytes[bodyStart] === 0 || length === 4) {
-      if (server.owed.skipping) return this.#begin(bodyStart, length - 4, Rest.Pass);
+      if (server.owed.skipping) {
+        names.dropUnnamed();
+        return this.#begin(bodyStart, length - 4, Rest.Pass);
+      }
       names.beginUnnamed(length - 4);
       this.#relay.ownUnnamed(server);
+      this.#unnamedParses++;
       server.owed.sent(Owed.Parse | Mark.Effect, this.#unnamedEffect);
       return this.#begin(bodyStart, length - 4, Rest.Record);
     }
@@ -292,23 +306,27 @@ export class ClientScan {
       return messageEnd;
     }
     const name = statementName(bytes, bodyStart, nameEnd);
-    if (names.find(bytes, bodyStart, bodyStart + name.length) !== null) {
-      const error = new PgplexError(
-        "duplicate_statement",
-        `prepared statement "${utf8FromBinary(name)}" already exists`,
-      );
-      this.#replaceBy(server, bytes, at, error);
-    } else {
-      this.#flushRun(bytes, at);
-      this.#parseNamed(server, name, binaryString(bytes, nameEnd + 1, messageEnd));
+    const definition = binaryString(bytes, nameEnd + 1, messageEnd);
+    const existing = names.find(bytes, bodyStart, bodyStart + name.length);
+    const statement = existing ?? this.#store.use(definition);
+    if (this.#nameDoubtful(server, name) || this.#statementDoubtful(server, statement)) {
+      if (existing === null) this.#store.release(statement);
+      return -1;
     }
+    // A DEALLOCATE ALL may be on its way.
+    const { owed } = server;
+    if (existing !== null && this.#awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return -1;
+    this.#flushRun(bytes, at);
+    if (existing === null) this.#parseNamed(server, name, statement);
+    else this.#relay.refuseDuplicate(server, textAt(bytes, bodyStart, nameEnd), definition);
     this.#run = messageEnd;
     return messageEnd;
   }
 
-  #parseNamed(server: ServerConnection, name: BinaryString, definition: BinaryString): void {
+  /** Makes `statement`, of which one more use is counted already, under a name that is free. */
+  #parseNamed(server: ServerConnection, name: BinaryString, statement: Statement): void {
     const relay = this.#relay;
-    const statement = this.#store.use(definition);
+    const { inFlight } = server.prepared;
     if (server.prepared.touch(statement)) {
       // The client is to hear what the server says of it now, so it is parsed anew.
       server.prepared.delete(statement);
@@ -317,9 +335,16 @@ export class ClientScan {
     server.out.put(statement.encodeParse());
     server.prepared.add(statement);
     relay.names.set(name, statement);
+    inFlight.begin(statement, server.owed.batch);
+    relay.namesInFlight.begin(name, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Effect, {
-      done() {},
+      done: () => {
+        inFlight.settle(statement);
+        relay.namesInFlight.settle(name);
+      },
       undo: () => {
+        inFlight.settle(statement);
+        relay.namesInFlight.settle(name);
         server.prepared.delete(statement);
         if (relay.names.remove(name) !== null) this.#store.release(statement);
       },
@@ -345,6 +370,7 @@ export class ClientScan {
       return messageEnd;
     }
     if (nameEnd === nameStart) {
+      if (this.#unnamedDoubtful(server)) return -1;
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#flushRun(bytes, at);
         this.#run = at;
@@ -353,7 +379,9 @@ export class ClientScan {
       server.owed.sent(Owed.Bind);
       return this.#begin(bodyStart, length - 4, Rest.Pass);
     }
-    const statement = relay.names.find(bytes, nameStart, Math.min(nameEnd, nameStart + 63));
+    const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
+    const statement = relay.names.find(bytes, nameStart, keyEnd);
+    if (this.#useDoubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
     if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
     this.#flushRun(bytes, at);
     relay.ensureStatement(server, statement);
@@ -374,17 +402,22 @@ export class ClientScan {
     const relay = this.#relay;
     const kind = type === Front.Describe ? Owed.Describe : Owed.Close;
     const messageEnd = at + 1 + length;
-    if (!relay.renames || server.owed.skipping) {
+    if (!relay.renames || (server.owed.skipping && type !== Front.Close)) {
       server.owed.sent(kind);
       return this.#begin(at + 5, length - 4, Rest.Pass);
     }
     if (messageEnd > end) return this.#want(1 + length);
     const name = this.#statementOf(bytes, at, messageEnd);
+    if (server.owed.skipping) {
+      if (name === "") relay.names.dropUnnamed();
+      return messageEnd;
+    }
     if (name === null) { // a portal, or malformed
       server.owed.sent(kind);
       return messageEnd;
     }
     if (type === Front.Close) {
+      if (this.#nameDoubtful(server, name)) return -1;
       this.#flushRun(bytes, at);
       this.#closeStatement(name);
       this.#run = messageEnd;
@@ -392,6 +425,7 @@ export class ClientScan {
     }
     const nameStart = at + 6;
     if (name === "") {
+      if (this.#unnamedDoubtful(server)) return -1;
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#flushRun(bytes, at);
         this.#run = at;
@@ -400,7 +434,9 @@ export class ClientScan {
       server.owed.sent(kind);
       return messageEnd;
     }
-    const statement = relay.names.find(bytes, nameStart, nameStart + name.length);
+    const keyEnd = nameStart + name.length;
+    const statement = relay.names.find(bytes, nameStart, keyEnd);
+    if (this.#useDoubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
     const nameEnd = messageEnd - 1;
     if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
     this.#flushRun(bytes, at);
@@ -421,8 +457,9 @@ export class ClientScan {
   #closeStatement(name: BinaryString): void {
     const relay = this.#relay;
     if (name === "") {
+      relay.names.dropUnnamed(); // now, as a Parse behind it may make another before its turn comes
       relay.answer(Owed.Close, {
-        done: () => relay.names.dropUnnamed(),
+        done() {},
         undo() {},
         reply: CLOSE_COMPLETE as Uint8Array,
       });
@@ -430,11 +467,14 @@ export class ClientScan {
     }
     // Closing what does not exist is no error.
     const statement = relay.names.remove(name);
+    relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
     relay.answer(Owed.Close, {
       done: () => {
+        relay.namesInFlight.settle(name);
         if (statement !== null) this.#store.release(statement);
       },
       undo: () => {
+        relay.namesInFlight.settle(name);
         if (statement !== null) relay.names.set(name, statement);
       },
       reply: CLOSE_COMPLETE as Uint8Array,
@@ -457,6 +497,42 @@ export class ClientScan {
     putInt32(bytes, at + 1, length - (nameEnd - nameStart) + statement.nameBytes.length);
     server.out.forward(bytes, at, nameStart);
     server.out.put(statement.nameBytes);
+  }
+
+  /**
+   * Whether the message at hand has to wait as an earlier batch, which may fail, is about to change what its statement's
+   * name stands for, or whether the server has the statement. In its own batch both would be skipped together.
+   */
+  #useDoubtful(
+    server: ServerConnection,
+    statement: Statement | null,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    if (statement !== null && this.#statementDoubtful(server, statement)) return true;
+    return this.#relay.namesInFlight.size > 0 && this.#nameDoubtful(server, binaryString(bytes, start, end));
+  }
+
+  #statementDoubtful({ prepared, owed }: ServerConnection, statement: Statement): boolean {
+    return prepared.inFlight.size > 0 &&
+      this.#awaitWhile(() => prepared.inFlight.doubtful(statement, owed.batch));
+  }
+
+  #nameDoubtful({ owed }: ServerConnection, name: BinaryString): boolean {
+    return this.#relay.namesInFlight.size > 0 &&
+      this.#awaitWhile(() => this.#relay.namesInFlight.doubtful(name, owed.batch));
+  }
+
+  #unnamedDoubtful(server: ServerConnection): boolean {
+    return server.unnamedInFlight > 0 && this.#awaitWhile(() => this.#relay.unnamedDoubtful(server));
+  }
+
+  #awaitWhile(doubt: () => boolean): boolean {
+    if (!doubt()) return false;
+    this.#doubt = doubt;
+    this.#need = Need.Replies;
+    return true;
   }
 
   /** Makes the batch fail because a statement does not exist, and drops the message that named it. */
@@ -486,11 +562,16 @@ export class ClientScan {
   }
 
   readonly #unnamedEffect = {
-    done() {},
-    undo: () => {
-      this.#relay.names.dropUnnamed();
+    done: () => {
+      this.#unnamedParses--;
       const server = this.#relay.server;
-      if (server !== null && server.unnamedOwner === this.#relay.names) server.unnamedOwner = null;
+      if (server !== null) server.unnamedInFlight--;
+    },
+    // Where a later Parse is on its way, what that one makes stays.
+    undo: () => {
+      if (--this.#unnamedParses === 0) this.#relay.names.dropUnnamed();
+      const server = this.#relay.server;
+      if (server !== null && --server.unnamedInFlight === 0) server.unnamedOwner = null;
     },
   };
 }

@@ -29,6 +29,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #held: PooledServer | null = null;
   #sinceMs = 0;
   #waitingSinceMs = 0;
+  #untilMs = 0;
   #waiting = false;
   #ended = false;
   #resolve: (() => void) | null = null;
@@ -56,13 +57,9 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const idle = pool.tryAcquire(this.wish);
     if (idle !== null && this.#beginIfFit(idle)) return null;
     const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
-    if (idle !== null) {
-      void this.#prepare(idle);
-    } else {
-      const nowMs = this.#waitingSinceMs = this.#worker.clock.nowMs();
-      this.#waiting = true;
-      pool.wait(this, nowMs, nowMs + (settings.query_wait_timeout || Infinity));
-    }
+    this.#untilMs = this.#worker.clock.nowMs() + (settings.query_wait_timeout || Infinity);
+    if (idle !== null) void this.#prepare(idle);
+    else this.#wait();
     return obtained;
   }
 
@@ -86,6 +83,11 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   end(how: LeaseEnd): number {
     const held = this.#held!;
     this.#held = null;
+    if (how === "clean" && held.connection.owed.doubtful) {
+      held.connection.setSink(null);
+      held.connection.close();
+      how = "broken";
+    }
     const nowMs = this.#worker.clock.nowMs();
     this.#pool.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
@@ -153,12 +155,21 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     } catch (thrown) {
       connection.close();
       giveBack("broken");
-      this.#settle(toPgplexError(thrown));
+      const error = toPgplexError(thrown);
+      // The client's statement went nowhere yet: it can as well have another connection.
+      if (error.code === "server_lost" && !this.#ended) this.#wait();
+      else this.#settle(error);
       return;
     }
     if (this.#ended) giveBack("clean");
     else this.#begin(server);
     this.#settle(null);
+  }
+
+  #wait(): void {
+    const nowMs = this.#waitingSinceMs = this.#worker.clock.nowMs();
+    this.#waiting = true;
+    this.#pool.pool.wait(this, nowMs, this.#untilMs);
   }
 
   #stopWaiting(): void {

@@ -1,8 +1,11 @@
-import type { Statement, StatementStore } from "../backend/mod.ts";
+import type { InFlight, Statement, StatementStore } from "../backend/mod.ts";
 import { type BinaryString, binaryString, putBinary } from "../protocol/mod.ts";
 
 /** Parses longer than this are not kept for a later lease when they are unnamed. */
-export const UNNAMED_BYTES_MAX = 65_536;
+export const UNNAMED_BYTES_MAX = 1 << 20;
+
+/** A buffer longer than this is not kept when its unnamed statement is gone. */
+const UNNAMED_BYTES_RETAINED = 65_536;
 
 interface Entry {
   readonly name: Uint8Array;
@@ -79,6 +82,13 @@ export class PreparedNames {
     this.dropUnnamed();
   }
 
+  /** DISCARD ALL or DEALLOCATE ALL went through: every name is gone, but for those in flight. */
+  forget(inFlight: InFlight<BinaryString>): void {
+    for (const name of [...this.names()]) {
+      if (!inFlight.has(name)) this.#store.release(this.remove(name)!);
+    }
+  }
+
   /** A Parse of the unnamed statement begins; `bodyBytes` is what {@link recordUnnamed} will bring. */
   beginUnnamed(bodyBytes: number): void {
     this.unnamedSerial++;
@@ -111,6 +121,7 @@ export class PreparedNames {
     this.unnamedSerial++;
     this.#unnamedKept = false;
     this.#unnamedBytes = 0;
+    if (this.#unnamed !== null && this.#unnamed.length > UNNAMED_BYTES_RETAINED) this.#unnamed = null;
   }
 
   /** The unnamed Parse's body, or null when there is none or it was too long to keep. */

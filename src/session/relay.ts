@@ -1,5 +1,6 @@
 import {
   type Effect,
+  InFlight,
   Mark,
   Owed,
   type ServerConnection,
@@ -7,7 +8,15 @@ import {
   type StatementStore,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { encodeBind, encodeError, encodeFront, Front, TxStatus } from "../protocol/mod.ts";
+import {
+  type BinaryString,
+  encodeBind,
+  encodeError,
+  encodeFront,
+  Front,
+  putBinary,
+  TxStatus,
+} from "../protocol/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import { PreparedNames } from "./prepared_names.ts";
 
@@ -17,6 +26,8 @@ const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
 /** What both directions of one session share. Pure: it puts bytes into sinks and never awaits. */
 export class Relay {
   readonly names: PreparedNames;
+  /** Names for which a Parse or Close was sent and not answered yet. */
+  readonly namesInFlight = new InFlight<BinaryString>();
   /** Towards the client. */
   readonly client: ByteSink;
   /** The leased server connection. */
@@ -57,9 +68,13 @@ export class Relay {
     if (server.prepared.touch(statement)) return;
     server.out.put(statement.encodeParse());
     server.prepared.add(statement);
+    server.prepared.inFlight.begin(statement, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
-      done() {},
-      undo: () => server.prepared.delete(statement),
+      done: () => server.prepared.inFlight.settle(statement),
+      undo: () => {
+        server.prepared.inFlight.settle(statement);
+        server.prepared.delete(statement);
+      },
     });
     this.evictStatements(server);
   }
@@ -73,24 +88,31 @@ export class Relay {
     server.out.put(encodeFront(Front.Parse, body));
     this.ownUnnamed(server);
     server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
-      done() {},
+      done: () => server.unnamedInFlight--,
       undo: () => {
-        if (server.unnamedOwner === names) server.unnamedOwner = null;
+        if (--server.unnamedInFlight === 0) server.unnamedOwner = null;
       },
     });
     return true;
   }
 
-  /** The server's unnamed statement is this session's from here on. */
+  /** The server's unnamed statement is this session's, once the Parse that goes to it now is answered. */
   ownUnnamed(server: ServerConnection): void {
     server.unnamedOwner = this.names;
     server.unnamedSerial = this.names.unnamedSerial;
+    server.unnamedInFlight++;
+    server.unnamedBatch = server.owed.batch;
+  }
+
+  /** Whether an earlier batch decides what the server's unnamed statement is. */
+  unnamedDoubtful(server: ServerConnection): boolean {
+    return server.unnamedInFlight > 0 && server.unnamedBatch !== server.owed.batch;
   }
 
   /** Ends what is too much on the server, the longest unused first. */
   evictStatements(server: ServerConnection): void {
     for (;;) {
-      const old = server.prepared.evict(this.preparedMax);
+      const old = server.prepared.evict(this.preparedMax, server.owed.batch);
       if (old === null) return;
       this.closeOnServer(server, old);
     }
@@ -99,9 +121,13 @@ export class Relay {
   /** Closes a statement that was taken out of the server's set; skipped by the server, it is back in. */
   closeOnServer(server: ServerConnection, statement: Statement): void {
     server.out.put(statement.encodeClose());
+    server.prepared.inFlight.begin(statement, server.owed.batch);
     server.owed.sent(Owed.Close | Mark.Swallow | Mark.Effect, {
-      done() {},
-      undo: () => server.prepared.add(statement),
+      done: () => server.prepared.inFlight.settle(statement),
+      undo: () => {
+        server.prepared.inFlight.settle(statement);
+        server.prepared.add(statement);
+      },
     });
   }
 
@@ -115,7 +141,24 @@ export class Relay {
       done() {},
       undo() {},
       reply: encodeError("ERROR", error),
+      replaces: "26000",
     });
+  }
+
+  /**
+   * Fails the client's batch as a statement of this name exists, unless its definition fails by itself, or as the
+   * transaction is aborted: servers look at the name last.
+   */
+  refuseDuplicate(server: ServerConnection, name: string, definition: BinaryString): void {
+    const body = new Uint8Array(1 + definition.length);
+    putBinary(body, 1, definition);
+    server.out.put(encodeFront(Front.Parse, body));
+    server.unnamedOwner = null;
+    server.owed.sent(Owed.Parse | Mark.Swallow);
+    this.poison(
+      server,
+      new PgplexError("duplicate_statement", `prepared statement "${name}" already exists`),
+    );
   }
 
   /** Answers the client by pgplex itself, behind all that the server owes. */
@@ -124,11 +167,10 @@ export class Relay {
     if (reply !== null) this.client.put(reply);
   }
 
-  /** DISCARD ALL or DEALLOCATE ALL went through: nobody has any statement left. */
+  /** DISCARD ALL or DEALLOCATE ALL went through: no named statement is left, but for those that are made behind it. */
   forgetStatements(server: ServerConnection): void {
-    server.prepared.clear();
-    server.unnamedOwner = null;
-    this.names.clear();
+    server.prepared.forget();
+    this.names.forget(this.namesInFlight);
   }
 }
 

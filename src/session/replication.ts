@@ -51,7 +51,7 @@ export async function serveReplication(
     timeoutMs: settings.server_connect_timeout,
   }, worker.login);
   const cancellable: Cancellable = {
-    cancel: () => void cancelOn(identity, worker.clock, settings.server_connect_timeout),
+    cancel: () => cancelOn(identity, worker.clock, settings.server_connect_timeout),
   };
   const key = worker.cancelKeys.issue(cancellable, request.minor);
   try {

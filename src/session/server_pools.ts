@@ -26,6 +26,9 @@ export interface Base {
   readonly params: ReadonlyMap<string, BinaryString>;
 }
 
+/** No parameters: what a session that gave none has as its base. */
+export const NO_PARAMS: Base = { key: "[]", params: new Map() };
+
 /** What a session asks of a server connection. */
 export interface ServerWish {
   readonly base: Base;
@@ -60,7 +63,7 @@ export class ServerPool {
   credentials: ServerCredentials;
   readonly #greetings = new Map<string, Settings>();
   readonly #open: (pool: ServerPool, wish: ServerWish | null) => void;
-  #lastBase: Base = { key: "", params: new Map() };
+  #lastBase: Base = NO_PARAMS;
 
   constructor(
     key: PoolKey,

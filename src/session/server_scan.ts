@@ -40,6 +40,11 @@ export class ServerScan {
     this.#port = port;
   }
 
+  /** Whether a message to the client has begun and not ended: any other byte would be taken for the rest of it. */
+  get midMessage(): boolean {
+    return this.#left > 0 && !this.#drop;
+  }
+
   /**
    * Takes bytes from `start` to `end` as far as it can.
    *
@@ -49,31 +54,37 @@ export class ServerScan {
   scan(server: ServerConnection, bytes: Uint8Array, start: number, end: number): number {
     this.#run = start;
     let at = start;
-    while (at < end) {
-      if (this.#left > 0) {
-        const n = Math.min(this.#left, end - at);
-        this.#left -= n;
-        at += n;
-        if (this.#drop) this.#run = at;
-        continue;
+    try {
+      while (at < end) {
+        if (this.#left > 0) {
+          const n = Math.min(this.#left, end - at);
+          this.#left -= n;
+          at += n;
+          if (this.#drop) this.#run = at;
+          continue;
+        }
+        if (this.#answeredOne) this.#flushLocals(server, bytes, at);
+        if (end - at < 5) break;
+        const type = bytes[at]!;
+        const length = int32At(bytes, at + 1);
+        const action = SERVER_ACTIONS[type]!;
+        if (length < 4 || action === Action.Reject) {
+          throw broken(`message of type ${type} and length ${length}`);
+        }
+        if (action === Action.Pass) {
+          at = this.#begin(at, length);
+          continue;
+        }
+        if (action === Action.Inspect) {
+          const needed = 1 + (type === Back.ErrorResponse ? Math.min(length, ERROR_PEEK_BYTES) : length);
+          if (end - at < needed) break;
+        }
+        at = this.#note(server, type, length, bytes, at);
       }
-      if (this.#answeredOne) this.#flushLocals(server, bytes, at);
-      if (end - at < 5) break;
-      const type = bytes[at]!;
-      const length = int32At(bytes, at + 1);
-      const action = SERVER_ACTIONS[type]!;
-      if (length < 4 || action === Action.Reject) {
-        throw broken(`message of type ${type} and length ${length}`);
-      }
-      if (action === Action.Pass) {
-        at = this.#begin(at, length);
-        continue;
-      }
-      if (action === Action.Inspect) {
-        const needed = 1 + (type === Back.ErrorResponse ? Math.min(length, ERROR_PEEK_BYTES) : length);
-        if (end - at < needed) break;
-      }
-      at = this.#note(server, type, length, bytes, at);
+    } catch (thrown) {
+      // What came before reaches the client whole: only then it may hear why nothing else does.
+      this.#flushRun(bytes, at);
+      throw thrown;
     }
     if (this.#answeredOne && this.#left === 0) this.#flushLocals(server, bytes, at);
     this.#flushRun(bytes, at);
@@ -180,7 +191,7 @@ export class ServerScan {
     }
     this.#flushRun(bytes, at);
     let replaced = false;
-    server.owed.error((reply) => {
+    server.owed.error(fields.get("C"), (reply) => {
       replaced = true;
       this.#relay.client.put(reply);
     });

@@ -70,6 +70,8 @@ export class Session implements LeaseHolder, Cancellable {
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
   #fatalPassed = false;
+  /** The client was seen to leave while it waited for a server connection. */
+  #gone = false;
   #wake: (() => void) | null = null;
 
   #buffer: Uint8Array = new Uint8Array(SMALL_BUFFER_BYTES);
@@ -157,7 +159,13 @@ export class Session implements LeaseHolder, Cancellable {
   end(error: PgplexError): void {
     if (this.#ending) return;
     this.#ending = true;
-    if (!this.#fatalPassed) this.#out.put(encodeError("FATAL", error));
+    this.#sayLast(error);
+    const server = this.server;
+    if (server !== null && server.out.writing) {
+      // The client's loop waits for a server that reads nothing, and would keep its lease: only the connection's end frees it.
+      void cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
+      server.close();
+    }
     const written = this.#out.flush() ?? Promise.resolve();
     // A client that does not read is not waited for.
     void Promise.race([written, this.#worker.login.turn()]).then(() => this.#stream.close());
@@ -165,7 +173,7 @@ export class Session implements LeaseHolder, Cancellable {
     this.#wake?.();
   }
 
-  cancel(): void {
+  async cancel(): Promise<void> {
     const server = this.server;
     if (this.#lease.waiting) {
       this.#lease.stopWaiting(new PgplexError("query_canceled", "canceling statement due to user request"));
@@ -173,10 +181,9 @@ export class Session implements LeaseHolder, Cancellable {
     }
     if (server === null || server.owed.settled) return;
     this.#cancels++;
-    void cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout).then(() => {
-      this.#cancels--;
-      this.settle();
-    });
+    await cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
+    this.#cancels--;
+    this.settle();
   }
 
   // The server's side.
@@ -271,12 +278,14 @@ export class Session implements LeaseHolder, Cancellable {
         const answered = this.#out.flush();
         if (answered !== null) await answered;
         if (scan.need !== Need.Bytes) {
-          if (scan.need === Need.End) return;
+          if (scan.need === Need.End) return await this.#lastReplies();
           if (scan.need === Need.Lease) {
             const obtained = this.#lease.obtain();
             if (obtained !== null) await obtained;
+            // Without the BEGIN that waited in vain, what stands behind it would be committed.
+            if (this.#gone && !this.#lease.held) return;
             if (this.#lease.error !== null && !this.#ending) this.#failPending(this.#lease.error);
-          } else await this.#replies();
+          } else if (scan.blocked) await this.#replies();
           continue;
         }
         // A boundary may have been reached by what the client sent: the end of COPY data that nobody wanted.
@@ -334,9 +343,18 @@ export class Session implements LeaseHolder, Cancellable {
 
   /** Waits until the server has answered something. */
   async #replies(): Promise<void> {
-    if (!this.server!.owed.full) return;
     await new Promise<void>((resolve) => this.#wake = resolve);
     this.#wake = null;
+  }
+
+  /** What the client sent before it said Terminate is done, and answered, as a server would. */
+  async #lastReplies(): Promise<void> {
+    // A batch without its Sync is not waited for: the server keeps its replies, and drops it at the end.
+    while (
+      !this.#ending && this.server !== null && this.server.owed.readies > 0 && !this.server.owed.copyIn
+    ) {
+      await this.#replies();
+    }
   }
 
   /** The message for which no server could be had is answered by an error; the session goes on. */
@@ -374,7 +392,10 @@ export class Session implements LeaseHolder, Cancellable {
   #watchClient(): void {
     if (this.#reading !== null || this.#end === this.#buffer.length) return;
     this.#reading = this.#read();
-    const gone = () => this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
+    const gone = () => {
+      this.#gone = true;
+      this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
+    };
     this.#reading.then((n) => n === null && gone(), gone);
   }
 
@@ -388,14 +409,20 @@ export class Session implements LeaseHolder, Cancellable {
       // A socket's own error means that the client is gone; anything else is a defect, and must be seen.
       if (!isSocketError(thrown)) {
         this.#worker.log.error("internal error", { session: this.facts.id, error: describe(thrown) });
-        this.#out.put(encodeError("FATAL", new PgplexError("internal", "internal error")));
+        this.#sayLast(new PgplexError("internal", "internal error"));
         await this.#out.flush();
       }
       return;
     }
     if (thrown.code === "protocol_violation") this.#worker.counters.protocolViolations++;
-    this.#out.put(encodeError("FATAL", thrown));
+    this.#sayLast(thrown);
     await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#worker.login.turn()]);
+  }
+
+  /** The last that the client hears: why its connection ends. In the middle of a row it would be taken for the row. */
+  #sayLast(error: PgplexError): void {
+    if (!this.#fatalPassed && !this.#serverScan.midMessage) this.#out.put(encodeError("FATAL", error));
+    this.#out.end();
   }
 
   async #finish(): Promise<void> {

@@ -132,7 +132,7 @@ async function open(
     });
     onTls(tls);
     reader = new FramedReader(tls);
-    sslDone = gssDone = true;
+    sslDone = gssDone = !direct; // as PostgreSQL, which answers N to either over direct TLS
   };
   const first = await reader.peek(1);
   if (first === null) return null;
@@ -156,8 +156,8 @@ async function open(
       case "ssl":
         if (sslDone) throw unsupported(5679);
         sslDone = true;
-        if (tlsConfig === null) {
-          await writeAll(plain, new Uint8Array([0x4e]));
+        if (tlsConfig === null || tls !== null) {
+          await writeAll(reader.stream, new Uint8Array([0x4e]));
           break;
         }
         // What came in clear behind the request may be an attacker's (CVE-2021-23214).
@@ -177,7 +177,7 @@ async function open(
         break;
       case "cancel":
         worker.counters.cancels++;
-        worker.cancelKeys.find(request.pid, request.secret)?.cancel();
+        await worker.cancelKeys.find(request.pid, request.secret)?.cancel();
         return null;
       case "startup":
         if (tlsConfig?.mode === "require" && tls === null) {
@@ -212,11 +212,7 @@ async function authenticate(
   }
   const database = utf8FromBinary(startup.params.get("database") || startup.params.get("user")!);
   if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
-  if (worker.sessions.size >= config.listen.max_client_conn) {
-    throw new PgplexError("too_many_clients", "sorry, too many clients already", {
-      detail: `max_client_conn is ${config.listen.max_client_conn}.`,
-    });
-  }
+  checkRoom(worker);
   const secret = worker.users.lookup(user) ?? await lookUpSecret(worker, user, database);
   const dialogue = new ClientAuthenticator({
     type: config.auth.type,
@@ -240,6 +236,14 @@ async function authenticate(
   await writeAll(stream, encodeBack(Back.Authentication, authBody(AUTH_REQUEST.ok)));
   worker.log.debug("client logged in", { peer: peer.host, user, database });
   return { ...opened, user, database, credentials: step.credentials };
+}
+
+/** @throws PgplexError `too_many_clients` */
+function checkRoom({ sessions, config: { listen } }: Worker): void {
+  if (sessions.size < listen.max_client_conn) return;
+  throw new PgplexError("too_many_clients", "sorry, too many clients already", {
+    detail: `max_client_conn is ${listen.max_client_conn}.`,
+  });
 }
 
 /** The code of an Authentication message. */
@@ -293,6 +297,7 @@ async function serve(worker: Worker, client: Authenticated, peer: PeerAddress): 
   const { pool_mode: mode } = poolSettings(worker.config, route.cluster, route.alias ?? undefined);
   const pool = poolFor(worker, route, user, credentials);
   const applicationName = startup.params.get("application_name") ?? null;
+  checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const session = new Session(worker, reader.stream, pool, {
     id: worker.login.nextId(),
     peer,

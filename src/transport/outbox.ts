@@ -36,7 +36,7 @@ export class Outbox implements ByteSink {
     this.#buffers = buffers;
   }
 
-  /** Whether the peer is gone: what is handed over from then on is dropped. */
+  /** Whether the peer is gone, or {@link end} was called: what is handed over from then on is dropped. */
   get broken(): boolean {
     return this.#broken;
   }
@@ -44,6 +44,16 @@ export class Outbox implements ByteSink {
   /** Bytes written so far. */
   get written(): number {
     return this.#written;
+  }
+
+  /** Whether a write is under way that the peer has not taken yet. */
+  get writing(): boolean {
+    return this.#writing !== null;
+  }
+
+  /** What waits is still written; what is handed over from here on is dropped. */
+  end(): void {
+    this.#broken = true;
   }
 
   forward(bytes: Uint8Array, start: number, end: number): void {

@@ -69,6 +69,24 @@ Deno.test("Outbox.forward writes one run from where it lies, without a copy or a
   assert.deepEqual(stream.got, [1, 2, 3, 4, 5]);
 });
 
+Deno.test("Outbox.end lets what waits be written, and drops what is handed over later", async () => {
+  const stream = new SlowStream();
+  const [outbox, buffers] = outboxOn(stream);
+  stream.hold();
+  outbox.put(Uint8Array.of(1));
+  outbox.flush();
+  outbox.put(Uint8Array.of(2));
+  assert.equal(outbox.writing, true);
+  outbox.end();
+  outbox.put(Uint8Array.of(3));
+  outbox.forward(Uint8Array.of(4), 0, 1);
+  stream.release();
+  await outbox.flush();
+  assert.deepEqual(stream.got, [1, 2]);
+  assert.equal(outbox.writing, false);
+  assert.equal(buffers.lent, 0);
+});
+
 Deno.test("Outbox.forward joins runs that lie side by side into one write", async () => {
   const stream = new SlowStream();
   const [outbox, buffers] = outboxOn(stream);

@@ -184,7 +184,9 @@ export class WireClient implements AsyncDisposable {
   async closed(): Promise<WireMessage[]> {
     const messages: WireMessage[] = [];
     for (;;) {
-      const message = await this.#tryRead(`the server to close after ${typesOf(messages.slice(-20)) || "nothing"}`);
+      const message = await this.#tryRead(
+        `the server to close after ${typesOf(messages.slice(-20)) || "nothing"}`,
+      );
       if (message === null) return messages;
       messages.push(message);
     }

@@ -1,0 +1,83 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { type Config, formatProblem, loadConfig } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { routeDatabase } from "./database_name.ts";
+
+const CLUSTERS = `clusters:
+  main: { nodes: [{ name: main-1, host: db1 }] }
+  other: { nodes: [{ name: other-1, host: db2 }] }
+`;
+
+async function configOf(routing = ""): Promise<Config> {
+  const readText = () => `${CLUSTERS}${routing}`;
+  const loaded = await loadConfig("/pgplex.yaml", { readText, env: () => undefined });
+  if ("problems" in loaded) throw new Error(loaded.problems.map(formatProblem).join("\n"));
+  return loaded.config;
+}
+
+Deno.test("routeDatabase reads DATABASE@CLUSTER", async () => {
+  deepEqual(routeDatabase(await configOf(), "app@main"), { cluster: "main", database: "app", alias: null });
+});
+
+Deno.test("routeDatabase takes the last separator: a database's name may contain it", async () => {
+  const route = routeDatabase(await configOf(), "odd@name@other");
+  deepEqual(route, { cluster: "other", database: "odd@name", alias: null });
+});
+
+Deno.test("routeDatabase understands %40 where no @ stands, and leaves it alone where one does", async () => {
+  const config = await configOf();
+  equal(routeDatabase(config, "app%40main").database, "app");
+  deepEqual(routeDatabase(config, "a%40b@main"), { cluster: "main", database: "a%40b", alias: null });
+});
+
+Deno.test("routeDatabase takes a plain name to the default cluster, if there is one", async () => {
+  const config = await configOf("routing: { default_cluster: other }\n");
+  deepEqual(routeDatabase(config, "app"), { cluster: "other", database: "app", alias: null });
+  equal(routeDatabase(config, "app@main").cluster, "main");
+});
+
+Deno.test("routeDatabase takes an alias where it leads, also when there is a default cluster", async () => {
+  const config = await configOf(`routing:
+  default_cluster: main
+  databases:
+    shop: { cluster: other, database: shop_v2 }
+`);
+  deepEqual(routeDatabase(config, "shop"), { cluster: "other", database: "shop_v2", alias: "shop" });
+  deepEqual(routeDatabase(config, "shop@main"), { cluster: "main", database: "shop", alias: null });
+});
+
+Deno.test("routeDatabase uses the separator that the configuration names", async () => {
+  const config = await configOf('routing: { separator: "::" }\n');
+  deepEqual(routeDatabase(config, "a::b::main"), { cluster: "main", database: "a::b", alias: null });
+  throws(() => routeDatabase(config, "app@main"), { code: "unknown_database" });
+});
+
+Deno.test("routeDatabase refuses with 3D000, what names there are, and how to write one", async () => {
+  const config = await configOf("routing: { databases: { shop: { cluster: main, database: s } } }\n");
+  const refuse = (name: string, message: string) =>
+    throws(() => routeDatabase(config, name), (error) => {
+      const { code, sqlstate, extra } = error as PgplexError;
+      deepEqual([code, sqlstate, (error as PgplexError).message], ["unknown_database", "3D000", message]);
+      equal(extra.detail, "Clusters: main, other. Databases with a name of their own: shop.");
+      equal(extra.hint, 'Name a database as DATABASE@CLUSTER, for example "postgres@main".');
+      return true;
+    });
+  refuse("app@nowhere", 'cluster "nowhere" does not exist');
+  refuse("app@", 'cluster "" does not exist');
+  refuse("@main", 'database name is missing before "@main"');
+  refuse("app", 'database "app" does not exist');
+});
+
+Deno.test("routeDatabase never says an address of a node", async () => {
+  const config = await configOf("routing: { default_cluster: main }\n");
+  fc.assert(fc.property(fc.string(), (name) => {
+    try {
+      const { cluster } = routeDatabase(config, name);
+      equal(config.clusters.has(cluster), true);
+    } catch (error) {
+      if (!(error instanceof PgplexError)) throw error;
+      equal(/db1|db2|5432/.test(`${error.extra.detail}${error.extra.hint}`), false);
+    }
+  }));
+});
