@@ -59,15 +59,18 @@ export class StatementStore {
     return statement;
   }
 
-  /** One more user of a statement that has some. */
+  /** One more user of a statement that has some, or had: the server skipped the Close that was to end it. */
   share(statement: Statement): Statement {
-    statement.users++;
+    if (statement.users++ === 0 && !this.#byDefinition.has(statement.definition)) {
+      this.#byDefinition.set(statement.definition, statement);
+    }
     return statement;
   }
 
   /** One user less; the last one takes it out. */
   release(statement: Statement): void {
-    if (--statement.users === 0) this.#byDefinition.delete(statement.definition);
+    if (--statement.users > 0 || this.#byDefinition.get(statement.definition) !== statement) return;
+    this.#byDefinition.delete(statement.definition);
   }
 }
 

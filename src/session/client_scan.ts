@@ -247,15 +247,16 @@ export class ClientScan {
         owed.sent(Owed.Sync);
         return this.#begin(at + 5, length - 4, Rest.Pass);
       case Front.FunctionCall:
+        this.#relay.openBatch = false;
         owed.sent(Owed.FunctionCall);
         return this.#begin(at + 5, length - 4, Rest.Pass);
       case Front.CopyDone:
       case Front.CopyFail:
         owed.copyEnds();
-        return this.#begin(at + 5, length - 4, Rest.Pass);
+        return this.#passUnanswered(at, length);
       case Front.Flush:
       case Front.CopyData:
-        return this.#begin(at + 5, length - 4, Rest.Pass);
+        return this.#passUnanswered(at, length);
       case Front.Terminate:
         this.#need = Need.End;
         return -1;
@@ -272,6 +273,13 @@ export class ClientScan {
       default:
         throw invalidType(type);
     }
+  }
+
+  /** No reply will tell that the lease may end: if it may end here, it does when the message is gone. */
+  #passUnanswered(at: number, length: number): number {
+    const next = this.#begin(at + 5, length - 4, Rest.Pass);
+    if (this.#left === 0) this.#relay.checkBoundary();
+    return next;
   }
 
   #parse(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {

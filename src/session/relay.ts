@@ -41,6 +41,10 @@ export class Relay {
   preparedMax: number;
   /** A message to the server has begun and not ended: not a boundary. */
   midMessage = false;
+  /** A message to the client has begun and not ended: not a boundary, and nothing else may be put there. */
+  midReply = false;
+  /** Answers of pgplex's own that wait for the end of that message. */
+  #held: Uint8Array[] = [];
   /** Extended-query messages went to the server and no Sync behind them yet: not a boundary, even with all answered. */
   openBatch = false;
   /** The lease's boundary was reached: it may end once everything is written. */
@@ -58,7 +62,7 @@ export class Relay {
   /** Notes whether the lease may end: nothing owed, no transaction, no half message. */
   checkBoundary(): void {
     const server = this.server;
-    this.boundary = server !== null && !this.midMessage && !this.openBatch &&
+    this.boundary = server !== null && !this.midMessage && !this.midReply && !this.openBatch &&
       server.txStatus === TxStatus.Idle && server.owed.settled &&
       !server.owed.skipping;
   }
@@ -164,7 +168,19 @@ export class Relay {
   /** Answers the client by pgplex itself, behind all that the server owes. */
   answer(kind: number, effect: Effect): void {
     const reply = this.server === null ? takeNow(effect) : this.server.owed.local(kind, effect);
-    if (reply !== null) this.client.put(reply);
+    if (reply === null) return;
+    if (this.midReply) this.#held.push(reply);
+    else this.client.put(reply);
+  }
+
+  /** Whether answers wait for the end of the message that is passing to the client. */
+  get holding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** That message has ended. */
+  putHeld(): void {
+    for (const reply of this.#held.splice(0)) this.client.put(reply);
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through: no named statement is left, but for those that are made behind it. */

@@ -92,7 +92,15 @@ const extended: fc.Arbitrary<Piece> = fc.oneof(
 );
 
 const sync = piece("Sync", frontend.sync());
-const batches = fc.array(extended, { maxLength: 7 }).map((pieces) => joined([...pieces, sync]));
+/** What ends a batch: mostly a Sync; what PostgreSQL answers by ReadyForQuery too, unless it skips. */
+const batchEnds = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(sync) },
+  { weight: 1, arbitrary: fc.constant(piece("Query(rows 1 1)", frontend.query("rows 1 1"))) },
+  { weight: 1, arbitrary: fc.constant(piece("F(5)", frontend.functionCall(5))) },
+);
+const batches = fc.tuple(fc.array(extended, { maxLength: 7 }), batchEnds).map(([pieces, end]) =>
+  joined([...pieces, end])
+);
 
 const copyEnd = fc.constantFrom(
   piece("CopyDone", frontend.copyDone()),

@@ -61,6 +61,10 @@ export class ServerScan {
           this.#left -= n;
           at += n;
           if (this.#drop) this.#run = at;
+          if (this.#left === 0 && this.#relay.holding) {
+            this.#flushRun(bytes, at);
+            this.#relay.putHeld();
+          }
           continue;
         }
         if (this.#answeredOne) this.#flushLocals(server, bytes, at);
@@ -88,6 +92,10 @@ export class ServerScan {
     }
     if (this.#answeredOne && this.#left === 0) this.#flushLocals(server, bytes, at);
     this.#flushRun(bytes, at);
+    if (this.#left > 0 !== this.#relay.midReply) {
+      this.#relay.midReply = this.#left > 0;
+      this.#relay.checkBoundary();
+    }
     return at;
   }
 

@@ -1,0 +1,177 @@
+import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
+import * as frontend from "../../tests/harness/frontend.ts";
+import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
+import { type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { encodeBack, encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
+import { resetConnection, restoreSettings } from "./restore.ts";
+
+const ready = (status: string) => encodeReadyForQuery(status.charCodeAt(0));
+
+/** A server that reports each setting that it is asked to set, and keeps what was asked. */
+class Script {
+  readonly server: ServerConnection;
+  readonly stream: FakeStream;
+  readonly statements: StatementStore;
+  /** What was asked, a message each: its type and its texts. */
+  readonly asked: string[] = [];
+  readonly reader: Promise<void>;
+  /** Settings that cannot be set. */
+  readonly refuses = new Set<string>();
+
+  constructor(settings: Record<string, string>) {
+    const { server, stream, statements } = fakeServer({ settings: Settings.from(Object.entries(settings)) });
+    this.server = server;
+    this.stream = stream;
+    this.statements = statements;
+    stream.onWrite = (bytes) => this.#answer(bytes);
+    this.reader = server.start();
+  }
+
+  restore(settings: Record<string, string>): Promise<void> {
+    const target = { settings: Settings.from(Object.entries(settings)) };
+    return restoreSettings(this.server, target, this.statements);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stream.onWrite = null;
+    this.server.close();
+    await this.reader;
+  }
+
+  #answer(bytes: Uint8Array): void {
+    const said: Uint8Array[] = [];
+    let failed = false;
+    for (let at = 0; at < bytes.length;) {
+      const end = at + 1 + new DataView(bytes.buffer, bytes.byteOffset).getInt32(at + 1);
+      const type = String.fromCharCode(bytes[at]!);
+      const texts = new TextDecoder().decode(bytes.subarray(at + 5, end)).split(/[^ -~]+/).filter(Boolean);
+      this.asked.push([type, ...texts].join(" "));
+      at = end;
+      if (type === "S") {
+        said.push(ready("I"));
+        failed = false;
+      } else if (type === "B" && !failed) {
+        const [, name = "", value = ""] = texts;
+        failed = this.refuses.has(name);
+        if (failed) said.push(encodeError("ERROR", new PgplexError("internal", "no", { sqlstate: "22023" })));
+        else said.push(encodeParameterStatus(name, value));
+      }
+    }
+    this.stream.say(...said);
+  }
+}
+
+Deno.test("restoreSettings asks nothing of a server that says the same already", async () => {
+  await using script = new Script({ TimeZone: "UTC", server_version: "16.1" });
+  await script.restore({ TimeZone: "UTC" });
+  await script.restore({ TimeZone: "UTC", server_version: "15.0", is_superuser: "on" }); // nobody can set these
+  deepEqual(script.asked, []);
+});
+
+Deno.test("restoreSettings sets what differs, the encoding in a round trip before the rest", async () => {
+  await using script = new Script({ TimeZone: "UTC", DateStyle: "ISO, MDY", client_encoding: "UTF8" });
+  await script.restore({
+    TimeZone: "CET",
+    DateStyle: "ISO, MDY",
+    client_encoding: "LATIN1",
+    search_path: "a, b",
+  });
+  deepEqual(script.asked, [
+    "P pgplex_1 SELECT pg_catalog.set_config($1, $2, false)",
+    "B pgplex_1 client_encoding LATIN1",
+    "E",
+    "S",
+    "B pgplex_1 TimeZone CET",
+    "E",
+    "B pgplex_1 search_path a, b",
+    "E",
+    "S",
+  ]);
+  equal(script.server.settings.values.get("TimeZone"), "CET");
+});
+
+Deno.test("restoreSettings sets the session's user last, from the login's own", async () => {
+  await using script = new Script({ session_authorization: "app", TimeZone: "UTC" });
+  await script.restore({ session_authorization: "other", TimeZone: "CET" });
+  const binds = script.asked.filter((message) => message.startsWith("B"));
+  deepEqual(binds, [
+    "B pgplex_1 session_authorization app",
+    "B pgplex_1 TimeZone CET",
+    "B pgplex_1 session_authorization other",
+  ]);
+});
+
+Deno.test("restoreSettings prepares its statement once for each connection, and releases it", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  await script.restore({ TimeZone: "CET" });
+  await script.restore({ TimeZone: "EST" });
+  equal(script.asked.filter((message) => message.startsWith("P")).length, 1);
+  equal(script.statements.size, 1); // the connection's
+  script.server.prepared.clear();
+  equal(script.statements.size, 0);
+});
+
+Deno.test("restoreSettings that fails names the settings, keeps the server's SQLSTATE, and no value", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  script.refuses.add("TimeZone");
+  await rejects(script.restore({ TimeZone: "secret/zone" }), (error) => {
+    ok(error instanceof PgplexError);
+    deepEqual([error.code, error.sqlstate, error.extra.detail], [
+      "restore_failed",
+      "22023",
+      "Settings that differ: TimeZone.",
+    ]);
+    ok(!`${error.message}${error.extra.detail}`.includes("secret"));
+    return true;
+  });
+});
+
+Deno.test("restoreSettings rejects when the server ends meanwhile", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  script.stream.onWrite = () => script.stream.end();
+  await rejects(script.restore({ TimeZone: "CET" }), { code: "server_lost" });
+});
+
+/** Runs a reset against a server that answers each query in turn with these bytes. */
+async function reset(
+  ...answers: Uint8Array[][]
+): Promise<{ clean: boolean; asked: string[]; server: ServerConnection }> {
+  const { server, stream, statements } = fakeServer();
+  const asked: string[] = [];
+  stream.onWrite = (bytes) => {
+    for (let at = 0; at < bytes.length;) {
+      const end = at + 1 + new DataView(bytes.buffer, bytes.byteOffset).getInt32(at + 1);
+      asked.push(new TextDecoder().decode(bytes.subarray(at + 5, end - 1)));
+      stream.say(...answers[asked.length - 1] ?? [ready("I")]);
+      at = end;
+    }
+  };
+  const reader = server.start();
+  const statement = statements.use("a");
+  server.prepared.add(statement);
+  statements.release(statement);
+  server.unnamedOwner = {};
+  const clean = await resetConnection(server);
+  equal(statements.size, 0);
+  stream.onWrite = null;
+  server.close();
+  await reader;
+  return { clean, asked, server };
+}
+
+const row = (text: string) =>
+  encodeBack(0x44, frontend.concat([frontend.int16(1), frontend.int32(text.length), frontend.text(text)]));
+
+Deno.test("resetConnection rolls back, discards all, and forgets every statement", async () => {
+  const { clean, asked, server } = await reset([ready("I")], [ready("I")], [row("0"), ready("I")]);
+  equal(clean, true);
+  deepEqual(asked.slice(0, 2), ["ROLLBACK", "DISCARD ALL"]);
+  equal(server.unnamedOwner, null);
+});
+
+Deno.test("resetConnection does not trust a connection on which something failed, or a transaction is open", async () => {
+  const error = encodeError("ERROR", new PgplexError("internal", "no"));
+  equal((await reset([ready("I")], [error, ready("I")], [row("0"), ready("I")])).clean, false);
+  equal((await reset([ready("I")], [ready("I")], [row("0"), ready("T")])).clean, false);
+});
