@@ -48,6 +48,7 @@ const queries = fc.constantFrom(
 const prepared = fc.constantFrom(
   "rows 1 5",
   "rows 5 2000",
+  `rows 1 7${" ".repeat(900)}`,
   "",
   "begin",
   "commit",
