@@ -13,5 +13,7 @@ export * from "./client_peek.ts";
 export * from "./dispatch.ts";
 export * from "./error_fields.ts";
 export * from "./frontend_writer.ts";
+export * from "./sql_fingerprint.ts";
+export * from "./sql_traits.ts";
 export * from "./startup.ts";
 export * from "./types.ts";

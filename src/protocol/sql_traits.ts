@@ -1,0 +1,263 @@
+import type { BinaryString } from "./bytes.ts";
+
+/** What a text says that a pooler must know, beyond what the server's replies and a probe tell. Found once a fingerprint. */
+export interface SqlTraits {
+  /** It only opens, ends or marks transactions: it changes no session state by itself. */
+  readonly neutral: boolean;
+  /** By its words it may change session state: SET, PREPARE, CREATE, set_config(), advisory locks, … */
+  readonly stateful: boolean;
+  /** It is RESET or DISCARD. */
+  readonly resets: boolean;
+  /** It mentions set_config: names of settings may be in its literals and parameters. */
+  readonly setsByFunction: boolean;
+  /** Session state that no probe can see and nothing takes back. */
+  readonly sticky: "load" | "setseed" | "dblink" | null;
+  /** Names of prepared statements that it mentions in PREPARE, EXECUTE or DEALLOCATE. */
+  readonly statements: readonly BinaryString[];
+  /** It reads pg_prepared_statements, where the session's own statements must stand and no others. */
+  readonly listsStatements: boolean;
+  /** It changes what later sessions begin with: ALTER ROLE or ALTER DATABASE … SET. */
+  readonly altersDefaults: boolean;
+  /** The text with `?` for literals, at most 200 characters: for logs and the console. */
+  readonly text: string;
+}
+
+/** A text of which nothing is known: too long to be looked at. */
+export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
+  neutral: false,
+  stateful: true,
+  resets: false,
+  setsByFunction: true,
+  sticky: null,
+  statements: [],
+  listsStatements: false,
+  altersDefaults: false,
+  text: "(a long statement)",
+});
+
+const TEXT_MAX = 200;
+
+/** A token, or how one begins that {@link tokenEnd} ends: a comment, a string, a dollar quote. */
+const TOKEN =
+  /--[^\r\n]*|\/\*|[eE]?'|\$(?:[A-Za-z_\u0080-\u00ff][\w\u0080-\u00ff]*)?\$|"(?:[^"]|"")*"?|\$\d+|[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*|\d[\w.]*|\s+|[\s\S]/y;
+
+/** The tokens of a text, white space and comments among them. Each place is looked at once, so that no text takes long. */
+function* tokens(text: string): Generator<{ token: string; index: number }> {
+  const pattern = new RegExp(TOKEN);
+  for (let index = 0; index < text.length;) {
+    pattern.lastIndex = index;
+    const end = tokenEnd(text, index, pattern.exec(text)![0]);
+    yield { token: text.slice(index, end), index };
+    index = end;
+  }
+}
+
+/** Where the token ends that begins with `opening`; what is not closed goes to the end, and the server refuses it. */
+function tokenEnd(text: string, index: number, opening: string): number {
+  const behind = index + opening.length;
+  if (opening === "/*") return commentEnd(text, behind);
+  if (opening.endsWith("'")) return stringEnd(text, behind, opening.length > 1);
+  if (!opening.startsWith("$") || !opening.endsWith("$") || opening === "$") return behind;
+  const close = text.indexOf(opening, behind);
+  return close < 0 ? text.length : close + opening.length;
+}
+
+function commentEnd(text: string, behind: number): number {
+  const mark = /\/\*|\*\//g;
+  mark.lastIndex = behind;
+  for (let depth = 1; depth > 0;) {
+    const found = mark.exec(text);
+    if (found === null) return text.length;
+    depth += found[0] === "/*" ? 1 : -1;
+  }
+  return mark.lastIndex;
+}
+
+function stringEnd(text: string, behind: number, escapes: boolean): number {
+  let i = behind;
+  for (; i < text.length; i++) {
+    const c = text[i];
+    if (c === "\\" && escapes) i++;
+    else if (c === "'" && text[i + 1] === "'") i++;
+    else if (c === "'") return i + 1;
+  }
+  return text.length;
+}
+
+const NEUTRAL: ReadonlySet<string> = new Set([
+  "abort",
+  "begin",
+  "commit",
+  "end",
+  "release",
+  "rollback",
+  "savepoint",
+  "start",
+]);
+
+const STATEFUL_FIRST: ReadonlySet<string> = new Set([
+  "alter",
+  "call",
+  "close",
+  "create",
+  "deallocate",
+  "declare",
+  "discard",
+  "do",
+  "drop",
+  "execute",
+  "listen",
+  "load",
+  "prepare",
+  "reset",
+  "set",
+  "unlisten",
+]);
+
+/** Reads the traits of a text. It errs on the side of `stateful`. */
+export function sqlTraits(text: BinaryString): SqlTraits {
+  const words: string[] = [];
+  let shown = "";
+  for (const { token } of tokens(text)) {
+    const first = token.charCodeAt(0);
+    if (/^\s/.test(token) || token.startsWith("--") || token.startsWith("/*")) {
+      if (shown !== "" && !shown.endsWith(" ")) shown += " ";
+      continue;
+    }
+    const literal = first === 0x27 || /^[eE]'/.test(token) || (first === 0x24 && token.length > 1) ||
+      /^\d/.test(token);
+    const word = literal
+      ? "?"
+      : first === 0x22
+      ? token.slice(1, -1).replaceAll('""', '"')
+      : token.toLowerCase();
+    words.push(first === 0x22 ? `"${word}` : word);
+    if (shown.length < TEXT_MAX) shown += literal ? "?" : token;
+  }
+  let neutral = true;
+  let stateful = false;
+  let altersDefaults = false;
+  let resets = false;
+  const statements: BinaryString[] = [];
+  let sticky: SqlTraits["sticky"] = null;
+  let setsByFunction = false;
+  let isFirst = true;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === ";") {
+      isFirst = true;
+      continue;
+    }
+    if (isFirst) {
+      isFirst = false;
+      const next = words[i + 1] ?? "";
+      if (!NEUTRAL.has(word)) neutral = false;
+      if (STATEFUL_FIRST.has(word) && !isLocalSet(word, next) && !isTwoPhase(word, next)) stateful = true;
+      if (word === "reset" || word === "discard") resets = true;
+      if (word === "load") sticky = "load";
+      if (word === "alter" && /^(role|user|database|system)$/.test(next)) altersDefaults = true;
+      if (word === "set" && words.slice(i + 1, i + 4).includes("seed")) sticky = "setseed";
+    }
+    if (word === "execute" || word === "prepare" || word === "deallocate") {
+      const name = nameAfter(words, i);
+      if (name !== null) {
+        if (!statements.includes(name)) statements.push(name);
+        stateful = true;
+      }
+    } else if (word === "set_config") {
+      stateful = setsByFunction = true;
+    } else if (word === "setseed") {
+      sticky = "setseed";
+    } else if (word.startsWith("dblink_connect")) {
+      sticky = "dblink";
+    } else if (
+      word.includes("advisory") || word === "temp" || word === "temporary" || word.startsWith("pg_temp")
+    ) {
+      stateful = true;
+    }
+  }
+  return {
+    neutral: neutral && !stateful,
+    stateful,
+    resets,
+    setsByFunction,
+    sticky,
+    statements,
+    listsStatements: words.includes("pg_prepared_statements") || words.includes("pg_prepared_statement"),
+    altersDefaults,
+    text: shown.slice(0, TEXT_MAX).trim(),
+  };
+}
+
+/**
+ * The PREPARE of a statement in the query that made it: what pg_prepared_statements shows is the whole query, which may hold
+ * other statements besides. Null when it is not found.
+ */
+export function prepareIn(query: BinaryString, name: BinaryString): BinaryString | null {
+  let start = 0;
+  let words: string[] = [];
+  let statements = 0;
+  let found: BinaryString | null = null;
+  const endsAt = (end: number) => {
+    if (words.length > 0) statements++;
+    const [first, second] = words;
+    if (first === "prepare" && (second === name || second === `"${name.replaceAll('"', '""')}"`)) {
+      found = query.slice(start, end);
+    }
+  };
+  for (const { token, index } of tokens(query)) {
+    if (token === ";") {
+      endsAt(index + 1);
+      start = index + 1;
+      words = [];
+    } else if (words.length < 2 && !/^(\s|--|\/\*)/.test(token)) {
+      words.push(token.startsWith('"') ? token : token.toLowerCase());
+    }
+  }
+  endsAt(query.length);
+  return statements === 1 && found !== null ? query : found;
+}
+
+/** SET LOCAL, SET TRANSACTION and SET CONSTRAINTS end with the transaction. */
+function isLocalSet(word: string, next: string): boolean {
+  return word === "set" && (next === "local" || next === "transaction" || next === "constraints");
+}
+
+/** PREPARE TRANSACTION is no prepared statement. */
+function isTwoPhase(word: string, next: string): boolean {
+  return word === "prepare" && next === "transaction";
+}
+
+function nameAfter(words: readonly string[], index: number): BinaryString | null {
+  let next = words[index + 1];
+  if (next === "prepare" && words[index] === "deallocate") next = words[index + 2];
+  if (next === undefined || next === "transaction" || next === "on" || next === "?") return null;
+  if (next.startsWith('"')) return next.slice(1);
+  return /^[a-z_\u0080-\u00ff]/.test(next) ? next : null;
+}
+
+const SETTING = String
+  .raw`[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*(?:\.[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*)+`;
+const QUOTED_SETTING = new RegExp(`'(${SETTING})'`, "g");
+/** As SET takes it: each part may be quoted, and stand apart. */
+const PART = String.raw`"?[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*"?`;
+const SET_SETTING = new RegExp(
+  String.raw`\bset\s+(?:session\s+|local\s+)?(${PART}(?:\s*\.\s*${PART})+)\s*(?:=|to\b)`,
+  "gi",
+);
+const WHOLE_SETTING = new RegExp(SETTING, "g");
+
+/** Custom settings (`myapp.user`) that a text sets or may set, in lower case: those are in no catalogue, and must be asked for by name. */
+export function customSettingsIn(text: BinaryString): string[] {
+  const names: string[] = [];
+  for (const [, name] of text.matchAll(SET_SETTING)) names.push(name!.replace(/["\s]/g, "").toLowerCase());
+  if (/set_config|current_setting/i.test(text)) {
+    for (const [, name] of text.matchAll(QUOTED_SETTING)) names.push(name!.toLowerCase());
+  }
+  return names;
+}
+
+/** Anything in the parameters of a Bind that may be the name of a custom setting. */
+export function customSettingsInParameters(bytes: BinaryString): string[] {
+  return [...bytes.matchAll(WHOLE_SETTING)].map(([name]) => name.toLowerCase());
+}

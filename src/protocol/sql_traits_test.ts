@@ -1,0 +1,186 @@
+import { deepEqual, equal } from "node:assert/strict";
+import fc from "fast-check";
+import {
+  customSettingsIn,
+  customSettingsInParameters,
+  prepareIn,
+  type SqlTraits,
+  sqlTraits,
+} from "./sql_traits.ts";
+
+const PLAIN = {
+  neutral: false,
+  stateful: false,
+  resets: false,
+  setsByFunction: false,
+  sticky: null,
+  statements: [],
+  listsStatements: false,
+  altersDefaults: false,
+};
+const stateful = true;
+
+/** What of its traits a text has that a plain SELECT has not. */
+const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = [
+  ["SELECT 1", {}],
+  ["INSERT INTO t VALUES ('SET ROLE x')", {}],
+  ["SELECT 'x' AS set", {}],
+  ['SELECT "set_config" FROM t', {}],
+  ["WITH a AS (SELECT 1) SELECT * FROM a", {}],
+  ["BEGIN", { neutral: true }],
+  ["start transaction; SAVEPOINT a; RELEASE a; ROLLBACK TO a; END; abort", { neutral: true }],
+  ["COMMIT; SELECT 1", {}],
+  ["BEGIN; SET x = 1", { stateful }],
+  ["SET work_mem = 1", { stateful }],
+  ["set session work_mem to 1", { stateful }],
+  ["/* c */ SET ROLE x", { stateful }],
+  ["/* a /* nested */ still */ SET ROLE x", { stateful }],
+  ["-- c\nSET ROLE x", { stateful }],
+  ["SELECT 1; SET ROLE x", { stateful }],
+  ["SET LOCAL work_mem = 1", {}],
+  ["SET TRANSACTION READ ONLY", {}],
+  ["SET CONSTRAINTS ALL DEFERRED", {}],
+  ["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", { stateful }],
+  ["RESET work_mem", { stateful, resets: true }],
+  ["DISCARD ALL", { stateful, resets: true }],
+  ["SELECT 1; reset all", { stateful, resets: true }],
+  ["SELECT set_config('a.b', 'x', false)", { stateful, setsByFunction: true }],
+  ["SELECT pg_catalog.SET_CONFIG($1, $2, $3)", { stateful, setsByFunction: true }],
+  ["PREPARE s AS SELECT 1", { stateful, statements: ["s"] }],
+  ['PREPARE "Odd ""name" (int) AS SELECT $1', { stateful, statements: ['Odd "name'] }],
+  ["EXECUTE S(1)", { stateful, statements: ["s"] }],
+  ["CREATE TABLE c AS EXECUTE s", { stateful, statements: ["s"] }],
+  ["EXPLAIN EXECUTE s", { stateful, statements: ["s"] }],
+  ["DEALLOCATE PREPARE s; DEALLOCATE t", { stateful, statements: ["s", "t"] }],
+  ["PREPARE TRANSACTION 'x'", {}],
+  ["GRANT EXECUTE ON FUNCTION f() TO x", {}],
+  ["DECLARE c CURSOR WITH HOLD FOR SELECT 1", { stateful }],
+  ["CLOSE c", { stateful }],
+  ["LISTEN a", { stateful }],
+  ["UNLISTEN *", { stateful }],
+  ["NOTIFY a", {}],
+  ["LOAD 'x'", { stateful, sticky: "load" }],
+  ["SELECT setseed(0.5)", { sticky: "setseed" }],
+  ["SET seed = 0.5", { stateful, sticky: "setseed" }],
+  ["SELECT dblink_connect('a', 'b')", { sticky: "dblink" }],
+  ["SELECT dblink_connect_u('a')", { sticky: "dblink" }],
+  ["CREATE TEMP TABLE t (a int)", { stateful }],
+  ["SELECT 1 INTO TEMPORARY t", { stateful }],
+  ["SELECT pg_temp.f()", { stateful }],
+  ["SELECT pg_temp_3.f()", { stateful }],
+  ["SELECT pg_try_advisory_lock_shared(1)", { stateful }],
+  ["DO $$ BEGIN END $$", { stateful }],
+  ["CALL p()", { stateful }],
+  ["CREATE INDEX ON t (a)", { stateful }],
+  ["ALTER ROLE a SET b = 1", { stateful, altersDefaults: true }],
+  ["ALTER DATABASE a SET b = 1", { stateful, altersDefaults: true }],
+  ["alter system set b = 1", { stateful, altersDefaults: true }],
+  ["ALTER TABLE a ADD b int", { stateful }],
+  ["SELECT * FROM pg_prepared_statements", { listsStatements: true }],
+  ["", { neutral: true }],
+  [" ; ", { neutral: true }],
+];
+
+Deno.test("sqlTraits reads what a statement may do to session state", () => {
+  for (const [sql, expected] of TRAITS) {
+    const { text: _, ...traits } = sqlTraits(sql);
+    deepEqual(traits, { ...PLAIN, ...expected }, sql);
+  }
+});
+
+Deno.test("sqlTraits shows no literal and no comment, and no more than 200 characters", () => {
+  const sql = "SELECT 'secret', E'secret\\'', $$secret$$, 4711 -- secret\n, /* secret */ \"a b\" FROM t";
+  equal(sqlTraits(sql).text, 'SELECT ?, ?, ?, ? , "a b" FROM t');
+  equal(sqlTraits("SELECT " + "a, ".repeat(500)).text.length <= 200, true);
+});
+
+Deno.test("sqlTraits never throws, and keeps what a statement says whatever stands before it", () => {
+  const anything = fc.oneof(
+    fc.string({ maxLength: 80, unit: "binary" }),
+    fc.array(
+      fc.constantFrom("'", '"', "$", "$$", "--", "/*", "*/", "\\", "E'", ";", " ", "\n", "set", "\xff"),
+    )
+      .map((parts) => parts.join("")),
+  );
+  fc.assert(fc.property(anything, (text) => {
+    equal(typeof sqlTraits(text).stateful, "boolean");
+    customSettingsIn(text);
+    customSettingsInParameters(text);
+    prepareIn(text, "s");
+  }));
+  const before = fc.constantFrom(
+    "",
+    "/* a */",
+    "-- a\n",
+    "/* /* b */ */",
+    "SELECT 'a;';",
+    "SELECT $x$;$x$ ;",
+    "BEGIN;\n\t",
+  );
+  const statement = fc.constantFrom(
+    "SET a.b = 1",
+    "reset all",
+    "DISCARD PLANS",
+    "Do $$ $$",
+    "CALL p()",
+    "LOAD 'a'",
+  );
+  fc.assert(fc.property(before, statement, (before, statement) => {
+    equal(sqlTraits(before + statement).stateful, true, before + statement);
+  }));
+});
+
+Deno.test("sqlTraits takes time in proportion to a text's length, whatever is open in it", () => {
+  const worst = [
+    "/*".repeat(32_000),
+    Array.from({ length: 9000 }, (_, i) => `$a${i}$`).join(" "),
+    "'a".repeat(32_001),
+    "E'\\'".repeat(16_001),
+    '"a'.repeat(32_001),
+    "set a.".repeat(10_000),
+  ];
+  for (const text of worst) {
+    const startMs = performance.now();
+    sqlTraits(text);
+    customSettingsIn(text);
+    equal(performance.now() - startMs < 1000, true, text.slice(0, 20));
+  }
+});
+
+Deno.test("customSettingsIn finds names in SET and set_config, in lower case and without quotes", () => {
+  const table: readonly (readonly [string, readonly string[]])[] = [
+    ["SET myapp.user = 1", ["myapp.user"]],
+    ["SET SESSION myapp.user TO 1", ["myapp.user"]],
+    ["SET local MyApp.User='1'", ["myapp.user"]],
+    ['SET "MyApp".User = 1', ["myapp.user"]],
+    ['SET "MyApp"."User" = 1', ["myapp.user"]],
+    ["SET a . b . c = 1", ["a.b.c"]],
+    ["ALTER FUNCTION f() SET a.b = 'x'", ["a.b"]],
+    ["SELECT set_config('A.b', 'c', false), set_config($1, 'd.e', true)", ["a.b", "d.e"]],
+    ["SELECT current_setting('a.b', true)", ["a.b"]],
+    ["SELECT 'a.b'", []],
+    ["SET work_mem = 1", []],
+    ["UPDATE t SET a = b.c", []],
+  ];
+  for (const [sql, names] of table) deepEqual(customSettingsIn(sql), names, sql);
+});
+
+Deno.test("customSettingsInParameters finds anything that may be a name among a Bind's bytes", () => {
+  deepEqual(customSettingsInParameters("\0\0\0\0\x08MyApp.id\0\0\0\x01x"), ["myapp.id"]);
+  deepEqual(customSettingsInParameters("\0\0no name\0"), []);
+});
+
+Deno.test("prepareIn takes one PREPARE out of a query of several statements", () => {
+  const table: readonly (readonly [query: string, name: string, sql: string | null])[] = [
+    ["PREPARE a AS SELECT 1", "a", "PREPARE a AS SELECT 1"],
+    ["SELECT 1; PREPARE a AS SELECT ';' ; SELECT 2", "a", " PREPARE a AS SELECT ';' ;"],
+    ["prepare A as select 1; PREPARE b AS SELECT 2;", "b", " PREPARE b AS SELECT 2;"],
+    ["prepare A as select 1", "a", "prepare A as select 1"],
+    ['PREPARE "Odd ""name" AS SELECT 1', 'Odd "name', 'PREPARE "Odd ""name" AS SELECT 1'],
+    ["/* x; y */ PREPARE a AS SELECT $$;$$", "a", "/* x; y */ PREPARE a AS SELECT $$;$$"],
+    ["DO $$ BEGIN EXECUTE 'PREPARE a AS SELECT 1'; END $$", "a", null],
+    ["PREPARE b AS SELECT 1", "a", null],
+    ['PREPARE "A" AS SELECT 1', "a", null],
+  ];
+  for (const [query, name, sql] of table) equal(prepareIn(query, name), sql, query);
+});
