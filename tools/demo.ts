@@ -166,14 +166,14 @@ Try, in another terminal:
   psql '${uri}/app@old' -c 'SELECT version()'    # database app of cluster old
   psql '${uri}/app' -c 'TABLE notes'             # main is the default cluster
   psql '${uri}/app_old' -c 'TABLE notes'         # an alias of app@old
-  psql 'postgresql://postgres:postgres@127.0.0.1:${port}/pgplex' -c 'SHOW POOLS'   # the console
+  psql 'postgresql://app:app@127.0.0.1:${port}/app' -c "SET work_mem = '7MB'" -c 'SHOW work_mem'   # kept, in transaction mode
 
 For programs:
 
   ${uri}/app@main
   host=127.0.0.1 port=${port} user=app password=app dbname=app@old
 
-Users: app (password app), and postgres (password postgres), who is the console's administrator.
+Users: app (password app) and postgres (password postgres).
 Ctrl-C stops and removes all of it.`;
 }
 

@@ -70,7 +70,12 @@ export class ServerConnection {
   readonly out: Outbox;
   readonly owed = new OwedReplies();
   readonly prepared: PreparedSet;
-  /** What the server reported last; equal to a session's own, the session may use the connection as it is. */
+  /** What the server reported last by ParameterStatus. */
+  reported: Settings;
+  /**
+   * The whole state, as far as it is known: {@link reported}, and what a probe or a restore added. Equal to a session's own,
+   * the session may use the connection as it is.
+   */
   settings: Settings;
   /** The session whose unnamed statement is on the server, with a number that changes with each of them; null: nobody's. */
   unnamedOwner: unknown = null;
@@ -82,6 +87,12 @@ export class ServerConnection {
   txStatus: number = TxStatus.Idle;
   /** Bytes read so far. */
   received = 0;
+  /** Prepared statements that SQL made on the server: by name, the PREPARE. */
+  sqlStatements: ReadonlyMap<BinaryString, BinaryString> = new Map();
+  /** Takes NotificationResponse messages while pgplex runs something of its own on the connection. */
+  onNotification: ((message: Uint8Array) => void) | null = null;
+  /** Names under which statements of the holder stand on the server besides pgplex's own, for EXECUTE. */
+  readonly foreignStatements = new Set<BinaryString>();
   /** Called once, when the connection is over while nobody holds it. */
   onIdleEnd: ((connection: ServerConnection, error: PgplexError) => void) | null = null;
 
@@ -106,7 +117,7 @@ export class ServerConnection {
     this.openedMs = parts.clock.nowMs();
     this.out = new Outbox(stream, parts.buffers);
     this.prepared = new PreparedSet(parts.statements);
-    this.settings = identity.parameters;
+    this.settings = this.reported = identity.parameters;
     this.#turn = parts.turn;
   }
 
@@ -176,6 +187,7 @@ export class ServerConnection {
 
   /** ParameterStatus came. */
   noteParameter(name: BinaryString, value: BinaryString): void {
+    this.reported = this.reported.with(name, value);
     this.settings = this.settings.with(name, value);
   }
 

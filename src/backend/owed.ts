@@ -114,7 +114,8 @@ export class OwedReplies {
       effect?.undo();
       return;
     }
-    if (entry === Owed.Sync || entry === Owed.Query || entry === Owed.FunctionCall) this.#readies++;
+    const kind = entry & KIND;
+    if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) this.#readies++;
     this.#ring.push(entry);
     if (effect !== undefined) this.#effects.push(effect);
   }
@@ -197,7 +198,7 @@ export class OwedReplies {
     if (this.#syncsInCopy > 0 && this.#readies > 0) this.#doubtful = true;
     if (kind < 0 || kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Sync) return failed;
     const undone: Effect[] = [];
-    while (this.#ring.length > 0 && this.#ring.peek() !== Owed.Sync) {
+    while (this.#ring.length > 0 && (this.#ring.peek() & KIND) !== Owed.Sync) {
       const entry = this.#ring.shift();
       if (entry === Owed.Query || entry === Owed.FunctionCall) this.#readies--;
       if ((entry & Mark.Effect) === 0) continue;

@@ -13,6 +13,8 @@ export class Statement {
   readonly nameBytes: Uint8Array;
   /** A Parse's body behind the name: text, NUL, count and object ids of the parameter types. */
   readonly definition: BinaryString;
+  /** Fingerprint of its text; 0 when it is too long to be looked at. */
+  hash = 0;
   /** Sessions that know it by some name, and server connections that hold it. */
   users = 0;
 
@@ -23,12 +25,12 @@ export class Statement {
     this.definition = definition;
   }
 
-  /** The complete Parse that makes it on a server. */
-  encodeParse(): Uint8Array {
-    const message = new Uint8Array(5 + this.name.length + 1 + this.definition.length);
+  /** The complete Parse that makes it on a server, under pgplex's name or another. */
+  encodeParse(name: BinaryString = this.name): Uint8Array {
+    const message = new Uint8Array(5 + name.length + 1 + this.definition.length);
     message[0] = Front.Parse;
     putInt32(message, 1, message.length - 1);
-    const at = putBinary(message, 5, this.name) + 1;
+    const at = putBinary(message, 5, name) + 1;
     putBinary(message, at, this.definition);
     return message;
   }
@@ -74,6 +76,9 @@ export class StatementStore {
   }
 }
 
+/** No search_path: whatever was parsed under it is stale. */
+const EXPIRED: BinaryString = "\0";
+
 /**
  * The statements that exist on one server connection, the most recently used last.
  *
@@ -81,7 +86,8 @@ export class StatementStore {
  */
 export class PreparedSet {
   readonly #store: StatementStore;
-  readonly #held = new Set<Statement>();
+  /** Each with the search_path under which it was parsed. */
+  readonly #held = new Map<Statement, BinaryString>();
   /** Statements whose Parse or Close was sent and not answered yet. */
   readonly inFlight = new InFlight<Statement>();
   #latest: Statement | null = null;
@@ -97,18 +103,35 @@ export class PreparedSet {
   /** Whether the server has it; if so it counts as just used. */
   touch(statement: Statement): boolean {
     if (this.#latest === statement) return true;
-    if (!this.#held.delete(statement)) return false;
-    this.#held.add(statement);
+    const path = this.#held.get(statement);
+    if (path === undefined) return false;
+    this.#held.delete(statement);
+    this.#held.set(statement, path);
     this.#latest = statement;
     return true;
   }
 
+  /** Whether the server parsed it under another search_path: it may mean other tables there, with other result types. */
+  isStale(statement: Statement, searchPath: BinaryString): boolean {
+    return this.#held.get(statement) !== searchPath;
+  }
+
   /** The server is being made to have it. */
-  add(statement: Statement): void {
+  add(statement: Statement, searchPath: BinaryString = ""): void {
     if (!this.#held.has(statement)) this.#store.share(statement);
     this.#held.delete(statement);
-    this.#held.add(statement);
+    this.#held.set(statement, searchPath);
     this.#latest = statement;
+  }
+
+  /** Every statement must be parsed anew before its next use: what it returns has changed on the server. */
+  expire(): void {
+    for (const statement of this.#held.keys()) this.#held.set(statement, EXPIRED);
+  }
+
+  /** All statements that the server has. */
+  all(): Statement[] {
+    return [...this.#held.keys()];
   }
 
   /** The server does not have it (any more). */
@@ -124,7 +147,7 @@ export class PreparedSet {
    */
   evict(max: number, batch = 0): Statement | null {
     if (this.#held.size <= max) return null;
-    for (const statement of this.#held) {
+    for (const statement of this.#held.keys()) {
       if (statement === this.#latest || this.inFlight.doubtful(statement, batch)) continue;
       this.delete(statement);
       return statement;
@@ -134,12 +157,12 @@ export class PreparedSet {
 
   /** DISCARD ALL or DEALLOCATE ALL went through: only what is being made behind it stays. */
   forget(): void {
-    for (const statement of this.#held) if (!this.inFlight.has(statement)) this.delete(statement);
+    for (const statement of this.#held.keys()) if (!this.inFlight.has(statement)) this.delete(statement);
   }
 
   /** The server has none any more: the connection was reset, or ended. */
   clear(): void {
-    for (const statement of this.#held) this.#store.release(statement);
+    for (const statement of this.#held.keys()) this.#store.release(statement);
     this.#held.clear();
     this.#latest = null;
   }

@@ -9,6 +9,8 @@ export class Settings {
   static readonly none: Settings = new Settings(new Map(), 0);
 
   readonly values: ReadonlyMap<string, BinaryString>;
+  /** The session's search_path where it was set, else empty. */
+  readonly searchPath: BinaryString;
   readonly #hash: number;
   /** The last change asked for, since the same one tends to come again. */
   #changedName: string | null = null;
@@ -17,6 +19,7 @@ export class Settings {
 
   private constructor(values: ReadonlyMap<string, BinaryString>, hash: number) {
     this.values = values;
+    this.searchPath = values.get("search_path") ?? "";
     this.#hash = hash;
   }
 

@@ -79,6 +79,9 @@ class Task implements ServerSink {
       case Back.DataRow:
         if (this.#rows.length < TASK_ROWS_MAX) this.#rows.push(rowAt(bytes, start, end));
         return;
+      case Back.NotificationResponse:
+        this.#connection.onNotification?.(bytes.slice(start - 5, end));
+        return;
       case Back.ParameterStatus: {
         const [name, value] = parameterAt(bytes, start, end);
         this.#connection.noteParameter(name, value);

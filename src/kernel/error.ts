@@ -34,6 +34,7 @@ export const ERROR_KINDS = {
     true,
     "No server connection became free within query_wait_timeout.",
   ),
+  pin_timeout: row("client", "57P05", true, "A pinned session was idle for longer than pin_timeout."),
   query_timeout: row("pgplex", "57014", false, "A statement ran for longer than query_timeout."),
   query_canceled: row(
     "client",

@@ -45,7 +45,7 @@ export async function lookUpSecret(worker: Worker, user: string, database: strin
   try {
     const lease = await acquire(
       pool,
-      { base: NO_PARAMS, settings: null },
+      { base: NO_PARAMS, settings: null, sqlStatements: new Map() },
       worker.clock,
     );
     const { rows, error } = await runTask(lease.connection, [

@@ -13,11 +13,14 @@ import {
   int32At,
   peekBindStatement,
   putInt32,
+  sqlFingerprint,
   STATEMENT_NAME_BYTES_MAX,
   statementName,
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
+import { LARGE_BUFFER_BYTES } from "../transport/mod.ts";
+import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import { missingStatement, type Relay } from "./relay.ts";
 
 /** What the client's side needs before it can go on. */
@@ -36,14 +39,23 @@ export type Need = (typeof Need)[keyof typeof Need];
 /** The longest Parse of a named statement that transaction pooling takes; it must be kept to be made again elsewhere. */
 export const STATEMENT_BYTES_MAX = 16 << 20;
 
+/** Texts longer than this are not looked at: what they do to session state is found by a probe each time. */
+const LOOK_BYTES_MAX = LARGE_BUFFER_BYTES;
+
 /** Names of portals and statements that fit the buffer; PostgreSQL itself compares 63 bytes of them. */
 const NAMES_BYTES_MAX = 8192;
 
 const CLOSE_COMPLETE: Readonly<Uint8Array> = new Uint8Array([0x33, 0, 0, 0, 4]);
 const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
 
-/** What is left out after no server could be had: nothing, the next message, everything up to Sync. */
-const Failing = { No: 0, Message: 1, Batch: 2 } as const;
+/**
+ * What is left out after no server could be had: nothing, the next message, everything up to Sync; then whatever was on its way
+ * already, as it was sent in the belief that the former would run.
+ */
+const Failing = { No: 0, Message: 1, Batch: 2, Next: 3 } as const;
+
+/** Messages that a server would answer, or fail. */
+const FAILABLE = "QFPBDEC";
 
 /** Where the rest of the message that has begun goes. */
 const Rest = { Pass: 0, Record: 1, Drop: 2 } as const;
@@ -60,6 +72,7 @@ export class ClientScan {
   #left = 0;
   #rest: number = Rest.Pass;
   #failing: number = Failing.No;
+  #failure: Uint8Array | null = null;
   #need: Need = Need.Bytes;
   /** Bytes that must lie in the buffer from the first not taken on; 0: any number helps. */
   #wanted = 0;
@@ -93,12 +106,37 @@ export class ClientScan {
 
   /**
    * No server could be had for the message at which the scan stopped: it is answered with `error`, and dropped; so is, in
-   * an extended batch, everything up to its Sync. The session goes on.
+   * an extended batch, everything up to its Sync; and so is what the client had pipelined behind, each with the error. The
+   * session goes on.
    */
   failPending(type: number, error: PgplexError): void {
-    const { client } = this.#relay;
-    client.put(encodeError("ERROR", error));
+    this.#failure = encodeError("ERROR", error);
+    this.#failUnit(type);
+  }
+
+  #failUnit(type: number): void {
+    if (FAILABLE.includes(String.fromCharCode(type))) this.#relay.client.put(this.#failure!);
     this.#failing = type === Front.Query || type === Front.FunctionCall ? Failing.Message : Failing.Batch;
+  }
+
+  /** Leaves out a message after no server could be had. */
+  #failMessage(type: number, at: number, messageEnd: number, end: number): number {
+    if (this.#failing === Failing.Next) {
+      if (type !== Front.Sync && !FAILABLE.includes(String.fromCharCode(type))) {
+        return this.#leaveOut(at, messageEnd);
+      }
+      this.#failUnit(type);
+    }
+    if (this.#failing === Failing.Message || type === Front.Sync) {
+      this.#failing = messageEnd < end ? Failing.Next : Failing.No;
+      this.#relay.client.put(READY_IDLE as Uint8Array);
+    }
+    return this.#leaveOut(at, messageEnd);
+  }
+
+  #leaveOut(at: number, messageEnd: number): number {
+    this.#run = at + 5;
+    return this.#begin(at + 5, messageEnd - at - 5, Rest.Drop);
   }
 
   /** Whether the client is between two messages. */
@@ -145,6 +183,7 @@ export class ClientScan {
       if (next < 0) break;
       at = next;
     }
+    if (at === end && this.#failing === Failing.Next) this.#failing = Failing.No;
     this.#flushRun(bytes, at);
     return at;
   }
@@ -179,12 +218,7 @@ export class ClientScan {
   #withoutLease(type: number, length: number, bytes: Uint8Array, at: number, end: number): number {
     const relay = this.#relay;
     if (this.#failing !== Failing.No && type !== Front.Terminate) {
-      if (this.#failing === Failing.Message || type === Front.Sync) {
-        this.#failing = Failing.No;
-        relay.client.put(READY_IDLE as Uint8Array);
-      }
-      this.#run = at + 5;
-      return this.#begin(at + 5, length - 4, Rest.Drop);
+      return this.#failMessage(type, at, at + 1 + length, end);
     }
     switch (type) {
       case Front.Terminate:
@@ -211,7 +245,7 @@ export class ClientScan {
         const messageEnd = at + 1 + length;
         if (messageEnd > end) return this.#want(1 + length);
         const name = this.#statementOf(bytes, at, messageEnd);
-        if (name === null) break;
+        if (name === null || relay.isSqlStatement(name)) break;
         this.#closeStatement(name);
         this.#run = messageEnd;
         return messageEnd;
@@ -233,6 +267,9 @@ export class ClientScan {
     this.#relay.boundary = false;
     switch (type) {
       case Front.Query:
+        if (this.#relay.renames && !owed.skipping && !this.#lookAtQuery(server, length, bytes, at, end)) {
+          return -1;
+        }
         this.#relay.openBatch = false;
         server.unnamedOwner = null;
         this.#relay.names.dropUnnamed();
@@ -247,6 +284,7 @@ export class ClientScan {
         owed.sent(Owed.Sync);
         return this.#begin(at + 5, length - 4, Rest.Pass);
       case Front.FunctionCall:
+        this.#relay.watch.runsOpaque();
         this.#relay.openBatch = false;
         owed.sent(Owed.FunctionCall);
         return this.#begin(at + 5, length - 4, Rest.Pass);
@@ -275,6 +313,62 @@ export class ClientScan {
     }
   }
 
+  /** Looks at a simple query's text; false when more of it must come first. */
+  #lookAtQuery(
+    server: ServerConnection,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): boolean {
+    const relay = this.#relay;
+    if (1 + length > LOOK_BYTES_MAX) {
+      relay.watch.runsOpaque();
+      return true;
+    }
+    if (at + 1 + length > end) return this.#want(1 + length) > 0;
+    const fingerprint = relay.watch.look(bytes, at + 5, at + length);
+    if (interferes(fingerprint)) this.#flushRun(bytes, at);
+    relay.runs(server, fingerprint, true);
+    return true;
+  }
+
+  /** What is known of the text of a Parse that lies in the buffer as a whole; it is too long otherwise. */
+  #lookAtParse(bytes: Uint8Array, textStart: number, messageEnd: number, end: number): Fingerprint {
+    const nul = messageEnd > end ? -1 : findNul(bytes, textStart, messageEnd);
+    return nul < 0 ? OPAQUE_FINGERPRINT : this.#relay.watch.look(bytes, textStart, nul);
+  }
+
+  /** A statement is bound: it will run. False when more of the message must come first. */
+  #noteBind(
+    server: ServerConnection,
+    fingerprint: Fingerprint,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): boolean {
+    const relay = this.#relay;
+    if (fingerprint.traits.setsByFunction && 1 + length <= LOOK_BYTES_MAX) {
+      if (at + 1 + length > end) return this.#want(1 + length) > 0;
+      relay.watch.lookAtParameters(bytes, at + 5, at + 1 + length);
+    }
+    if (interferes(fingerprint)) {
+      this.#flushRun(bytes, at);
+      this.#run = at;
+    }
+    relay.runs(server, fingerprint, false);
+    return true;
+  }
+
+  /** The columns of an EXECUTE are those of the statement that it names: the server must have that when it parses. */
+  #lendForDescribe(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): void {
+    if (!interferes(fingerprint)) return;
+    this.#flushRun(bytes, at);
+    this.#run = at;
+    this.#relay.runs(server, fingerprint, false);
+  }
+
   /** No reply will tell that the lease may end: if it may end here, it does when the message is gone. */
   #passUnanswered(at: number, length: number): number {
     const next = this.#begin(at + 5, length - 4, Rest.Pass);
@@ -295,6 +389,9 @@ export class ClientScan {
         names.dropUnnamed();
         return this.#begin(bodyStart, length - 4, Rest.Pass);
       }
+      if (at + 1 + length > end && 1 + length <= LOOK_BYTES_MAX) return this.#want(1 + length);
+      names.unnamedFingerprint = this.#lookAtParse(bytes, bodyStart + 1, at + 1 + length, end);
+      this.#lendForDescribe(server, names.unnamedFingerprint, bytes, at);
       names.beginUnnamed(length - 4);
       this.#relay.ownUnnamed(server);
       this.#unnamedParses++;
@@ -314,6 +411,14 @@ export class ClientScan {
       return messageEnd;
     }
     const name = statementName(bytes, bodyStart, nameEnd);
+    if (this.#relay.isSqlStatement(name) && names.findName(name) === null) {
+      this.#flushRun(bytes, at);
+      this.#run = at;
+      this.#relay.ensureSqlStatement(server, name, false);
+      this.#relay.watch.runsOpaque();
+      server.owed.sent(Owed.Parse); // the server has it, and says so
+      return messageEnd;
+    }
     const definition = binaryString(bytes, nameEnd + 1, messageEnd);
     const existing = names.find(bytes, bodyStart, bodyStart + name.length);
     const statement = existing ?? this.#store.use(definition);
@@ -325,6 +430,13 @@ export class ClientScan {
     const { owed } = server;
     if (existing !== null && this.#awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return -1;
     this.#flushRun(bytes, at);
+    if (statement.hash === 0 && 1 + length <= LOOK_BYTES_MAX) {
+      const nul = findNul(bytes, nameEnd + 1, messageEnd);
+      if (nul >= 0) statement.hash = sqlFingerprint(bytes, nameEnd + 1, nul, this.#relay.watch.backslashes);
+    }
+    if (1 + length <= LOOK_BYTES_MAX) {
+      this.#lendForDescribe(server, this.#lookAtParse(bytes, nameEnd + 1, messageEnd, end), bytes, at);
+    }
     if (existing === null) this.#parseNamed(server, name, statement);
     else this.#relay.refuseDuplicate(server, textAt(bytes, bodyStart, nameEnd), definition);
     this.#run = messageEnd;
@@ -341,7 +453,7 @@ export class ClientScan {
       relay.closeOnServer(server, statement);
     }
     server.out.put(statement.encodeParse());
-    server.prepared.add(statement);
+    server.prepared.add(statement, server.settings.searchPath);
     relay.names.set(name, statement);
     inFlight.begin(statement, server.owed.batch);
     relay.namesInFlight.begin(name, server.owed.batch);
@@ -379,6 +491,8 @@ export class ClientScan {
     }
     if (nameEnd === nameStart) {
       if (this.#unnamedDoubtful(server)) return -1;
+      // First: what it sends may replace the server's unnamed statement.
+      if (!this.#noteBind(server, relay.names.unnamedFingerprint, length, bytes, at, end)) return -1;
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#flushRun(bytes, at);
         this.#run = at;
@@ -390,7 +504,20 @@ export class ClientScan {
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     const statement = relay.names.find(bytes, nameStart, keyEnd);
     if (this.#useDoubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
-    if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
+    if (statement === null) {
+      const name = binaryString(bytes, nameStart, keyEnd);
+      if (relay.isSqlStatement(name)) {
+        this.#flushRun(bytes, at);
+        this.#run = at;
+        relay.ensureSqlStatement(server, name, false);
+        relay.watch.runsOpaque();
+        server.owed.sent(Owed.Bind);
+        return this.#begin(bodyStart, length - 4, Rest.Pass);
+      }
+      return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
+    }
+    const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
+    if (!this.#noteBind(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
     this.#flushRun(bytes, at);
     relay.ensureStatement(server, statement);
     this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
@@ -424,6 +551,14 @@ export class ClientScan {
       server.owed.sent(kind);
       return messageEnd;
     }
+    if (name !== "" && relay.isSqlStatement(name) && relay.names.findName(name) === null) {
+      this.#flushRun(bytes, at);
+      this.#run = at;
+      relay.ensureSqlStatement(server, name, false);
+      relay.watch.runsOpaque();
+      server.owed.sent(kind);
+      return messageEnd;
+    }
     if (type === Front.Close) {
       if (this.#nameDoubtful(server, name)) return -1;
       this.#flushRun(bytes, at);
@@ -434,6 +569,7 @@ export class ClientScan {
     const nameStart = at + 6;
     if (name === "") {
       if (this.#unnamedDoubtful(server)) return -1;
+      this.#lendForDescribe(server, relay.names.unnamedFingerprint, bytes, at);
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#flushRun(bytes, at);
         this.#run = at;
@@ -447,6 +583,8 @@ export class ClientScan {
     if (this.#useDoubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
     const nameEnd = messageEnd - 1;
     if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
+    const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
+    if (known !== null) this.#lendForDescribe(server, known, bytes, at);
     this.#flushRun(bytes, at);
     relay.ensureStatement(server, statement);
     this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
@@ -589,6 +727,11 @@ export class InvalidMessageLength extends PgplexError {
   constructor() {
     super("protocol_violation", "invalid message length");
   }
+}
+
+/** Whether messages of pgplex's own go to the server before a statement. */
+function interferes({ traits }: Fingerprint): boolean {
+  return traits.statements.length > 0 || traits.listsStatements;
 }
 
 function invalidType(type: number): PgplexError {

@@ -1,7 +1,9 @@
-import { cancelOn, type ServerConnection, type ServerSink, type Settings } from "../backend/mod.ts";
+import { cancelOn, type ServerConnection, type ServerSink } from "../backend/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Waiter } from "../pool/mod.ts";
-import { resetConnection, restoreSettings } from "./restore.ts";
+import type { Fingerprints } from "./fingerprints.ts";
+import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
+import { resetConnection, restoreState } from "./restore.ts";
 import type { PooledServer, ServerPool, ServerWish } from "./server_pools.ts";
 import type { Worker } from "./worker.ts";
 
@@ -10,15 +12,22 @@ const PREPARE_TIMEOUT_MS = 10_000;
 
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
 export interface LeaseHolder extends ServerWish, ServerSink {
-  /** The lease has begun: the connection's state is the session's. */
+  /** The lease has begun, or goes on after a probe: the connection's state is the session's. */
   leaseBegins(server: ServerConnection, nowMs: number): void;
+  /** A probe found this on the connection; what was leased before is the session's state from now on. */
+  stateFound(server: ServerConnection, found: ProbeResult): Promise<void>;
+  /** A notification came while the connection was probed. */
+  notified(message: Uint8Array): void;
 }
 
 /**
  * One session's way to a server connection: at once, or through the pool's queue; then its state made the session's; then
  * held; then given back clean, reset or broken.
  *
- * Invariant: at most one of waiting, preparing and held.
+ * In transaction pooling a lease ends by {@link finish}: where something may have changed the state out of sight, a probe
+ * looks first, while the client has its answer already. What holds the session to the connection pins the lease.
+ *
+ * Invariant: at most one of waiting, preparing and held; probing implies held.
  */
 export class Lease implements Waiter<ServerWish, PooledServer> {
   readonly wish: LeaseHolder;
@@ -32,6 +41,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #untilMs = 0;
   #waiting = false;
   #ended = false;
+  #probing: Promise<void> | null = null;
   #resolve: (() => void) | null = null;
 
   constructor(worker: Worker, pool: ServerPool, holder: LeaseHolder) {
@@ -45,6 +55,10 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     return this.#waiting;
   }
 
+  /** Why the lease may not end at the transaction's end; empty when it may. */
+  pins: readonly PinReason[] = [];
+  pinnedSinceMs = 0;
+
   /** Whether a server connection is held. */
   get held(): boolean {
     return this.#held !== null;
@@ -54,6 +68,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   obtain(): Promise<void> | null {
     const { pool, settings } = this.#pool;
     this.error = null;
+    if (this.#probing !== null) return new Promise<void>((resolve) => this.#resolve = resolve);
     const idle = pool.tryAcquire(this.wish);
     if (idle !== null && this.#beginIfFit(idle)) return null;
     const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
@@ -77,6 +92,72 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   /** Takes the session out of the queue, if it stands there. */
   stopWaiting(error: PgplexError): void {
     if (this.#waiting && this.#pool.pool.forget(this)) this.refused(error);
+  }
+
+  /**
+   * The boundary of a transaction was reached and something in it may have changed the state out of sight: looks, and then
+   * gives the connection back, unless it is pinned, or the session has asked for it again meanwhile.
+   */
+  probe(fingerprints: Fingerprints): void {
+    this.#probing = this.#probeAndFinish(this.#held!, fingerprints).finally(() => this.#probing = null);
+  }
+
+  async #probeAndFinish(server: PooledServer, fingerprints: Fingerprints): Promise<void> {
+    const { connection } = server;
+    let known = false;
+    connection.onNotification = (message) => this.wish.notified(message);
+    try {
+      await this.#withinTimeout(connection, this.#look(connection, fingerprints));
+      known = true;
+    } catch (thrown) {
+      this.#worker.log.warning("cannot look at a session's state", { error: toPgplexError(thrown).message });
+    }
+    connection.onNotification = null;
+    // A connection whose state is not known is never leased again.
+    if (!known) connection.close();
+    if (connection.closed) {
+      const wasPinned = this.pins.length > 0;
+      this.pins = [];
+      this.end("broken");
+      if (wasPinned) this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+      this.#obtainAgain();
+      return;
+    }
+    if (this.#ended) return;
+    const wanted = this.#resolve !== null && this.#pool.pool.waitingCount === 0 &&
+      this.wish.settings === connection.settings;
+    if (this.pins.length > 0 || wanted) {
+      connection.setSink(this.wish);
+      this.wish.leaseBegins(connection, this.#worker.clock.nowMs());
+      this.#settle(null);
+      return;
+    }
+    this.end("clean");
+    this.#obtainAgain();
+  }
+
+  async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
+    if (!fingerprints.routinesRead) {
+      fingerprints.routinesRead = true;
+      for (const body of await readRoutines(connection)) fingerprints.noteText(body);
+    }
+    const found = await probe(connection, fingerprints.customSettings, this.#worker.statements);
+    await this.wish.stateFound(connection, found);
+    // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
+    if (this.pins.length > 0 && this.wish.settings !== connection.settings) {
+      await restoreState(connection, this.wish, this.#worker.statements);
+    }
+  }
+
+  /** The session asked for a connection while the last one was probed: it takes its place in the queue now. */
+  #obtainAgain(): void {
+    const resolve = this.#resolve;
+    if (resolve === null) return;
+    this.#resolve = null;
+    this.#probing = null;
+    const obtained = this.obtain();
+    if (obtained === null) resolve();
+    else void obtained.then(resolve);
   }
 
   /** Gives the connection back. @returns now, in clock milliseconds */
@@ -106,7 +187,9 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
    * something. Its next user notices nothing.
    */
   async abandon(midWork: boolean): Promise<void> {
-    const { connection } = this.#held!;
+    if (this.#probing !== null) await this.#probing;
+    if (this.#held === null) return;
+    const { connection } = this.#held;
     if (midWork || connection.closed) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
       if (!connection.closed) void cancelOn(connection.identity, this.#worker.clock, PREPARE_TIMEOUT_MS);
@@ -146,8 +229,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     try {
       if (server.fitness(this.wish) < 2 && !connection.closed) {
         this.#pool.counters.restores++;
-        const target = this.wish as { settings: Settings };
-        await this.#withinTimeout(connection, restoreSettings(connection, target, this.#worker.statements));
+        await this.#withinTimeout(connection, restoreState(connection, this.wish, this.#worker.statements));
       }
       if (connection.closed) {
         throw new PgplexError("server_lost", "the server closed the connection unexpectedly");

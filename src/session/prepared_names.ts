@@ -1,4 +1,5 @@
 import type { InFlight, Statement, StatementStore } from "../backend/mod.ts";
+import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import { type BinaryString, binaryString, putBinary } from "../protocol/mod.ts";
 
 /** Parses longer than this are not kept for a later lease when they are unnamed. */
@@ -26,6 +27,8 @@ export class PreparedNames {
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
   #unnamedKept = false;
+  /** What is known of the unnamed statement's text. */
+  unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
   /** Changes whenever the unnamed statement does. */
   unnamedSerial = 0;
 
@@ -44,6 +47,13 @@ export class PreparedNames {
     if (bucket === undefined) return null;
     for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry.statement;
     return null;
+  }
+
+  /** {@link find} by a text. */
+  findName(name: BinaryString): Statement | null {
+    const bytes = new Uint8Array(name.length);
+    putBinary(bytes, 0, name);
+    return this.find(bytes, 0, bytes.length);
   }
 
   /** Gives `statement`, in whose users this session is counted already, a name that is free. */

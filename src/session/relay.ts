@@ -3,6 +3,7 @@ import {
   InFlight,
   Mark,
   Owed,
+  runTask,
   type ServerConnection,
   type Statement,
   type StatementStore,
@@ -11,14 +12,20 @@ import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBind,
+  encodeCloseStatement,
   encodeError,
+  encodeExecute,
   encodeFront,
+  encodeParse,
+  encodeSync,
   Front,
   putBinary,
   TxStatus,
 } from "../protocol/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
+import type { Fingerprint, Fingerprints } from "./fingerprints.ts";
 import { PreparedNames } from "./prepared_names.ts";
+import { StateWatch } from "./state_watch.ts";
 
 /** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
 const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
@@ -26,8 +33,13 @@ const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
 /** What both directions of one session share. Pure: it puts bytes into sinks and never awaits. */
 export class Relay {
   readonly names: PreparedNames;
+  /** What ran in the current lease. */
+  readonly watch: StateWatch;
   /** Names for which a Parse or Close was sent and not answered yet. */
   readonly namesInFlight = new InFlight<BinaryString>();
+  /** The session's prepared statements that SQL made, as of the last boundary: by name, the PREPARE. */
+  sqlStatements: ReadonlyMap<BinaryString, BinaryString> = new Map();
+  readonly #store: StatementStore;
   /** Towards the client. */
   readonly client: ByteSink;
   /** The leased server connection. */
@@ -52,9 +64,15 @@ export class Relay {
   /** ReadyForQuery messages seen, that is, queries and batches. */
   queryCount = 0;
 
-  constructor(client: ByteSink, store: StatementStore, options: { renames: boolean; preparedMax: number }) {
+  constructor(
+    client: ByteSink,
+    store: StatementStore,
+    options: { renames: boolean; preparedMax: number; fingerprints: Fingerprints },
+  ) {
     this.client = client;
+    this.#store = store;
     this.names = new PreparedNames(store);
+    this.watch = new StateWatch(options.fingerprints);
     this.renames = options.renames;
     this.preparedMax = options.preparedMax;
   }
@@ -69,9 +87,14 @@ export class Relay {
 
   /** Makes sure that the server has `statement` when the next message arrives there. */
   ensureStatement(server: ServerConnection, statement: Statement): void {
-    if (server.prepared.touch(statement)) return;
+    const { searchPath } = server.settings;
+    if (server.prepared.touch(statement)) {
+      if (!server.prepared.isStale(statement, searchPath)) return;
+      server.prepared.delete(statement);
+      this.closeOnServer(server, statement);
+    }
     server.out.put(statement.encodeParse());
-    server.prepared.add(statement);
+    server.prepared.add(statement, searchPath);
     server.prepared.inFlight.begin(statement, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
       done: () => server.prepared.inFlight.settle(statement),
@@ -165,6 +188,99 @@ export class Relay {
     );
   }
 
+  /** A statement goes to the server with the next message. */
+  runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
+    this.watch.runs(fingerprint);
+    const { statements, listsStatements } = fingerprint.traits;
+    for (const name of statements) {
+      this.#lendName(server, name, simple);
+      this.ensureSqlStatement(server, name, simple);
+    }
+    if (listsStatements) this.#showOwnStatements(server, simple);
+  }
+
+  /** The view is to show the session's own statements under its own names: pgplex's are closed, and made again when needed. */
+  #showOwnStatements(server: ServerConnection, simple: boolean): void {
+    if (server.owed.skipping || server.txStatus === TxStatus.Failed) return;
+    for (const statement of server.prepared.all()) {
+      server.prepared.delete(statement);
+      this.closeOnServer(server, statement);
+    }
+    for (const name of this.names.names()) this.#lendName(server, name, simple);
+    for (const name of this.sqlStatements.keys()) this.ensureSqlStatement(server, name, simple);
+  }
+
+  /** Whether `name` is a prepared statement that SQL made, or may have made just now: then the server has it under this name. */
+  isSqlStatement(name: BinaryString): boolean {
+    return this.sqlStatements.has(name) || this.watch.mentions(name);
+  }
+
+  /** The server is made to have a statement that SQL made on another connection, before a message that names it. */
+  ensureSqlStatement(server: ServerConnection, name: BinaryString, simple: boolean): void {
+    const sql = this.sqlStatements.get(name);
+    const { owed } = server;
+    if (sql === undefined || server.sqlStatements.has(name) || owed.skipping) return;
+    if (server.txStatus === TxStatus.Failed) return;
+    server.out.put(encodeParse("", sql));
+    server.out.put(encodeBind("", []));
+    server.out.put(encodeExecute());
+    server.unnamedOwner = null;
+    const before = server.sqlStatements;
+    server.sqlStatements = new Map([...before, [name, sql]]);
+    const undo = () =>
+      server.sqlStatements = new Map([...server.sqlStatements].filter(([other]) => other !== name));
+    owed.sent(Owed.Parse | Mark.Swallow);
+    owed.sent(Owed.Bind | Mark.Swallow);
+    owed.sent(Owed.Execute | Mark.Swallow | Mark.Effect, { done() {}, undo });
+    if (simple) this.#syncForItself(server);
+  }
+
+  /** SQL names a statement that came by Parse: the server is made to have it under the session's own name, for this lease. */
+  #lendName(server: ServerConnection, name: BinaryString, simple: boolean): void {
+    const statement = this.names.findName(name);
+    const { foreignStatements, owed } = server;
+    if (statement === null || foreignStatements.has(name) || owed.skipping) return;
+    if (server.txStatus === TxStatus.Failed) return;
+    server.out.put(statement.encodeParse(name));
+    foreignStatements.add(name);
+    owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
+      done() {},
+      undo: () => foreignStatements.delete(name),
+    });
+    if (simple) this.#syncForItself(server);
+  }
+
+  /** A failure of what pgplex sent must not make the server skip the simple query behind it. */
+  #syncForItself(server: ServerConnection): void {
+    server.out.put(encodeSync());
+    server.owed.sent(Owed.Sync | Mark.Swallow);
+  }
+
+  /** After a probe: what SQL made or deallocated meanwhile. Whether anything did. */
+  settleSqlStatements(server: ServerConnection, found: ReadonlyMap<BinaryString, BinaryString>): boolean {
+    const before = this.sqlStatements;
+    const after = new Map(before);
+    // What the server had and has no more was deallocated; what it never had is still the session's.
+    for (const name of server.sqlStatements.keys()) if (!found.has(name)) after.delete(name);
+    for (const [name, sql] of found) after.set(name, sql);
+    server.sqlStatements = found;
+    const changed = after.size !== before.size || [...after].some(([name, sql]) => before.get(name) !== sql);
+    if (changed) this.sqlStatements = after;
+    return changed;
+  }
+
+  /** After a probe: names that were lent and are gone were deallocated by the session; the others are taken back. */
+  async settleForeignStatements(server: ServerConnection, found: readonly BinaryString[]): Promise<void> {
+    for (const name of server.foreignStatements) {
+      if (found.includes(name)) continue;
+      const statement = this.names.remove(name);
+      if (statement !== null) this.#store.release(statement);
+    }
+    server.foreignStatements.clear();
+    if (found.length === 0) return;
+    await runTask(server, [...found.map((name) => encodeCloseStatement(name)), encodeSync()], 1);
+  }
+
   /** Answers the client by pgplex itself, behind all that the server owes. */
   answer(kind: number, effect: Effect): void {
     const reply = this.server === null ? takeNow(effect) : this.server.owed.local(kind, effect);
@@ -186,6 +302,8 @@ export class Relay {
   /** DISCARD ALL or DEALLOCATE ALL went through: no named statement is left, but for those that are made behind it. */
   forgetStatements(server: ServerConnection): void {
     server.prepared.forget();
+    server.foreignStatements.clear();
+    server.sqlStatements = this.sqlStatements = new Map();
     this.names.forget(this.namesInFlight);
   }
 }

@@ -1,4 +1,4 @@
-import { runTask, type ServerConnection, type StatementStore } from "../backend/mod.ts";
+import { runTask, type ServerConnection, type Settings, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -7,7 +7,9 @@ import {
   encodeQuery,
   encodeSync,
   TxStatus,
+  utf8FromBinary,
 } from "../protocol/mod.ts";
+import type { ServerWish } from "./server_pools.ts";
 
 /** Takes a setting's text as it is, lists too; a SET statement would need it quoted by the rules of each setting. */
 const SET_CONFIG: BinaryString = "SELECT pg_catalog.set_config($1, $2, false)\0\0\0";
@@ -21,59 +23,105 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   "server_version",
 ]);
 
-/** What a session expects of a connection. */
-export interface RestoreTarget {
-  readonly settings: { readonly values: ReadonlyMap<string, BinaryString> };
+type Pair = readonly [name: string, value: BinaryString];
+
+/** What has to change on a connection, in the order in which it is done. Empty groups are left out. */
+interface Plan {
+  readonly steps: readonly Uint8Array[][];
+  readonly names: readonly string[];
 }
 
 /**
- * Makes the connection's settings the session's, in round trips of their own: never inside the client's transaction, whose
- * failure would take them back. The encoding comes first, so that the other values are read in it; the session's user comes
- * last, as it may not be allowed to set the rest.
+ * Makes the connection's state the session's, in round trips of their own: never inside the client's transaction, whose
+ * failure would take them back. In order: role and session user as at login, what should not be there reset, the encoding,
+ * so that other values are read in it, the rest, the session's user, its role. Its prepared statements come when they are used.
  *
  * @throws PgplexError `restore_failed`: the connection's state is not known any more, it must be closed.
  */
-export async function restoreSettings(
+export async function restoreState(
   server: ServerConnection,
-  target: RestoreTarget,
+  wish: ServerWish,
   store: StatementStore,
 ): Promise<void> {
-  const wanted = target.settings.values;
-  const names: string[] = [];
-  for (const [name, value] of wanted) {
-    if (!READ_ONLY.has(name) && server.settings.values.get(name) !== value) names.push(name);
-  }
-  if (names.length === 0) return;
-  const first = names.filter((name: string) => name === "client_encoding");
-  const last = names.filter((name: string) => name === "session_authorization");
-  const rest = names.filter((name: string) => name !== "client_encoding" && name !== "session_authorization");
-  const statement = store.use(SET_CONFIG);
-  const messages: Uint8Array[] = [];
-  let readies = 0;
+  const target = wish.settings!;
+  const setConfig = store.use(SET_CONFIG);
   try {
-    if (!server.prepared.touch(statement)) {
-      messages.push(statement.encodeParse());
-      server.prepared.add(statement);
+    const { steps, names } = plan(server, wish, setConfig.name);
+    if (steps.length === 0) return;
+    if (!server.prepared.touch(setConfig)) {
+      steps[0]!.unshift(setConfig.encodeParse());
+      server.prepared.add(setConfig);
     }
-    const pairsOf = (group: string[]) => group.map((name) => [name, wanted.get(name)!]);
-    const loginUser = server.identity.parameters.values.get("session_authorization") ?? server.identity.user;
-    const own = last.map((name) => [name, loginUser]);
-    for (const group of [own, pairsOf(first), pairsOf(rest), pairsOf(last)]) {
-      if (group.length === 0) continue;
-      for (const pair of group) messages.push(encodeBind(statement.name, pair), encodeExecute());
-      messages.push(encodeSync());
-      readies++;
-    }
-    const { error } = await runTask(server, messages, readies);
-    if (error === null) return;
-    throw new PgplexError("restore_failed", `the session's settings cannot be restored: ${error.message}`, {
-      sqlstate: error.sqlstate,
-      detail: `Settings that differ: ${names.join(", ")}.`,
-      cause: error,
-    });
+    const { error, status } = await runTask(server, steps.flat(), steps.length);
+    if (error !== null || status !== TxStatus.Idle) throw failed(names, error);
+    takeUnreported(server, target);
+    server.sqlStatements = new Map(
+      [...server.sqlStatements].filter(([name, sql]) => wish.sqlStatements.get(name) === sql),
+    );
   } finally {
-    store.release(statement);
+    store.release(setConfig);
   }
+}
+
+/** What ParameterStatus does not tell is from now on what was just set. */
+function takeUnreported(server: ServerConnection, target: Settings): void {
+  let settings = server.reported;
+  for (const [name, value] of target.values) {
+    if (!settings.values.has(name)) settings = settings.with(name, value);
+  }
+  server.settings = settings.equals(target) ? target : settings;
+}
+
+function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryString): Plan {
+  const target = wish.settings!;
+  const actual = server.settings.values;
+  const wanted = target.values;
+  const names = server.settings.namesThatDiffer(target).filter((name) => !READ_ONLY.has(name));
+  const set = (pairs: readonly Pair[]) =>
+    pairs.flatMap((pair) => [encodeBind(setConfig, pair), encodeExecute()]);
+  const want = (name: string): Pair[] => {
+    const value = wanted.get(name);
+    return value === undefined || !names.includes(name) ? [] : [[name, value]];
+  };
+  const special = new Set(["role", "session_authorization", "client_encoding"]);
+  const rest = names.filter((name) => !special.has(name) && wanted.has(name));
+  const gone = names.filter((name) => !special.has(name) && !wanted.has(name));
+  const before: Pair[] = [];
+  if (actual.has("role") && names.length > 0) before.push(["role", "none"]);
+  if (names.includes("session_authorization")) {
+    before.push(["session_authorization", server.identity.parameters.values.get("session_authorization")!]);
+  }
+  // A role is lost to what comes before it, so it is set again whenever it was reset.
+  const role: Pair[] = wanted.has("role") && names.length > 0 ? [["role", wanted.get("role")!]] : [];
+  const steps: Uint8Array[][] = [];
+  const extended = (messages: Uint8Array[]) => messages.length > 0 && steps.push([...messages, encodeSync()]);
+  const simple = (sql: BinaryString) => steps.push([encodeQuery(sql)]);
+  extended(set(before));
+  for (const name of gone) simple(`RESET ${name.split(".").map(quoteIdentifier).join(".")}`);
+  for (const [name, sql] of server.sqlStatements) {
+    if (wish.sqlStatements.get(name) !== sql) simple(`DEALLOCATE ${quoteIdentifier(name)}`);
+  }
+  extended(set(want("client_encoding")));
+  extended(set(rest.map((name): Pair => [name, wanted.get(name)!])));
+  extended(set(want("session_authorization")));
+  extended(set(role));
+  return { steps, names };
+}
+
+function failed(names: readonly string[], error: PgplexError | null): PgplexError {
+  return new PgplexError(
+    "restore_failed",
+    `the session's state cannot be restored: ${error?.message ?? "a transaction was left open"}`,
+    {
+      ...(error === null ? {} : { sqlstate: error.sqlstate }),
+      detail: `To restore: ${utf8FromBinary(names.join(", "))}.`,
+      cause: error,
+    },
+  );
+}
+
+function quoteIdentifier(name: BinaryString): BinaryString {
+  return `"${name.replaceAll('"', '""')}"`;
 }
 
 /**
@@ -85,6 +133,8 @@ export async function resetConnection(server: ServerConnection): Promise<boolean
   server.unnamedOwner = null;
   server.prepared.clear();
   const { rows, error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
+  server.settings = server.reported;
+  server.sqlStatements = new Map();
   return error === null && status === TxStatus.Idle && rows.at(-1)?.[0] === "0";
 }
 

@@ -4,7 +4,7 @@ import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
 import { type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { encodeBack, encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
-import { resetConnection, restoreSettings } from "./restore.ts";
+import { resetConnection, restoreState } from "./restore.ts";
 
 const ready = (status: string) => encodeReadyForQuery(status.charCodeAt(0));
 
@@ -16,6 +16,8 @@ class Script {
   /** What was asked, a message each: its type and its texts. */
   readonly asked: string[] = [];
   readonly reader: Promise<void>;
+  /** The session's prepared statements that SQL made. */
+  sqlStatements: ReadonlyMap<string, string> = new Map();
   /** Settings that cannot be set. */
   readonly refuses = new Set<string>();
 
@@ -29,8 +31,12 @@ class Script {
   }
 
   restore(settings: Record<string, string>): Promise<void> {
-    const target = { settings: Settings.from(Object.entries(settings)) };
-    return restoreSettings(this.server, target, this.statements);
+    const wish = {
+      base: { key: "[]", params: new Map() },
+      settings: Settings.from(Object.entries(settings)),
+      sqlStatements: this.sqlStatements,
+    };
+    return restoreState(this.server, wish, this.statements);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -48,7 +54,7 @@ class Script {
       const texts = new TextDecoder().decode(bytes.subarray(at + 5, end)).split(/[^ -~]+/).filter(Boolean);
       this.asked.push([type, ...texts].join(" "));
       at = end;
-      if (type === "S") {
+      if (type === "S" || type === "Q") {
         said.push(ready("I"));
         failed = false;
       } else if (type === "B" && !failed) {
@@ -62,14 +68,14 @@ class Script {
   }
 }
 
-Deno.test("restoreSettings asks nothing of a server that says the same already", async () => {
+Deno.test("restoreState asks nothing of a server that says the same already", async () => {
   await using script = new Script({ TimeZone: "UTC", server_version: "16.1" });
   await script.restore({ TimeZone: "UTC" });
   await script.restore({ TimeZone: "UTC", server_version: "15.0", is_superuser: "on" }); // nobody can set these
   deepEqual(script.asked, []);
 });
 
-Deno.test("restoreSettings sets what differs, the encoding in a round trip before the rest", async () => {
+Deno.test("restoreState sets what differs, the encoding in a round trip before the rest", async () => {
   await using script = new Script({ TimeZone: "UTC", DateStyle: "ISO, MDY", client_encoding: "UTF8" });
   await script.restore({
     TimeZone: "CET",
@@ -91,7 +97,7 @@ Deno.test("restoreSettings sets what differs, the encoding in a round trip befor
   equal(script.server.settings.values.get("TimeZone"), "CET");
 });
 
-Deno.test("restoreSettings sets the session's user last, from the login's own", async () => {
+Deno.test("restoreState sets the session's user last, from the login's own", async () => {
   await using script = new Script({ session_authorization: "app", TimeZone: "UTC" });
   await script.restore({ session_authorization: "other", TimeZone: "CET" });
   const binds = script.asked.filter((message) => message.startsWith("B"));
@@ -102,7 +108,7 @@ Deno.test("restoreSettings sets the session's user last, from the login's own", 
   ]);
 });
 
-Deno.test("restoreSettings prepares its statement once for each connection, and releases it", async () => {
+Deno.test("restoreState prepares its statement once for each connection, and releases it", async () => {
   await using script = new Script({ TimeZone: "UTC" });
   await script.restore({ TimeZone: "CET" });
   await script.restore({ TimeZone: "EST" });
@@ -112,7 +118,39 @@ Deno.test("restoreSettings prepares its statement once for each connection, and 
   equal(script.statements.size, 0);
 });
 
-Deno.test("restoreSettings that fails names the settings, keeps the server's SQLSTATE, and no value", async () => {
+Deno.test("restoreState resets what should not be there, with the role taken off before and put on after", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  script.server.settings = script.server.settings.with("role", "alice").with("work_mem", "1").with(
+    "my app.id",
+    "1",
+  );
+  await script.restore({ TimeZone: "CET", role: "bob" });
+  deepEqual(script.asked.filter((message) => message.startsWith("B") || message.startsWith("Q")), [
+    "B pgplex_1 role none",
+    'Q RESET "work_mem"',
+    'Q RESET "my app"."id"',
+    "B pgplex_1 TimeZone CET",
+    "B pgplex_1 role bob",
+  ]);
+  deepEqual([...script.server.settings.values], [["TimeZone", "CET"], ["role", "bob"]]);
+});
+
+Deno.test("restoreState deallocates statements that are not the session's, and leaves its own", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  script.server.sqlStatements = new Map([["mine", "PREPARE mine AS SELECT 1"], [
+    'a"b',
+    'PREPARE "a""b" AS SELECT 2',
+  ]]);
+  script.sqlStatements = new Map([["mine", "PREPARE mine AS SELECT 1"], [
+    "elsewhere",
+    "PREPARE elsewhere AS SELECT 3",
+  ]]);
+  await script.restore({ TimeZone: "UTC" });
+  deepEqual(script.asked.filter((message) => message.startsWith("Q")), ['Q DEALLOCATE "a""b"']);
+  deepEqual([...script.server.sqlStatements.keys()], ["mine"]);
+});
+
+Deno.test("restoreState that fails names the settings, keeps the server's SQLSTATE, and no value", async () => {
   await using script = new Script({ TimeZone: "UTC" });
   script.refuses.add("TimeZone");
   await rejects(script.restore({ TimeZone: "secret/zone" }), (error) => {
@@ -120,14 +158,14 @@ Deno.test("restoreSettings that fails names the settings, keeps the server's SQL
     deepEqual([error.code, error.sqlstate, error.extra.detail], [
       "restore_failed",
       "22023",
-      "Settings that differ: TimeZone.",
+      "To restore: TimeZone.",
     ]);
     ok(!`${error.message}${error.extra.detail}`.includes("secret"));
     return true;
   });
 });
 
-Deno.test("restoreSettings rejects when the server ends meanwhile", async () => {
+Deno.test("restoreState rejects when the server ends meanwhile", async () => {
   await using script = new Script({ TimeZone: "UTC" });
   script.stream.onWrite = () => script.stream.end();
   await rejects(script.restore({ TimeZone: "CET" }), { code: "server_lost" });

@@ -4,6 +4,7 @@ import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import { ClientScan, Need } from "./client_scan.ts";
+import { Fingerprints } from "./fingerprints.ts";
 import { Relay } from "./relay.ts";
 import { ServerScan } from "./server_scan.ts";
 
@@ -152,6 +153,7 @@ export class Rig {
     this.relay = new Relay(this.out, options.statements, {
       renames: options.renames,
       preparedMax: options.preparedMax ?? 200,
+      fingerprints: new Fingerprints(),
     });
     this.clientScan = new ClientScan(this.relay, options.statements);
     this.serverScan = new ServerScan(this.relay, {

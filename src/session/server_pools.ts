@@ -10,6 +10,7 @@ import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import { Pool, type Poolable, type PoolLimits, SharedLimit } from "../pool/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
+import { Fingerprints } from "./fingerprints.ts";
 import { type Log, PoolCounters } from "../telemetry/mod.ts";
 import type { TopologyNode } from "../topology/mod.ts";
 
@@ -34,6 +35,8 @@ export interface ServerWish {
   readonly base: Base;
   /** The session's own; null while it has none, at login. A connection that says the same replaces it by its own object. */
   settings: Settings | null;
+  /** The session's prepared statements that SQL made; a connection that has others must lose them first. */
+  readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
 }
 
 /** A server connection as a pool sees it. */
@@ -58,6 +61,8 @@ export class ServerPool {
   readonly key: PoolKey;
   readonly pool: Pool<ServerWish, PooledServer>;
   readonly counters = new PoolCounters();
+  /** What the statements of the pool's database are known to do to session state. */
+  readonly fingerprints: Fingerprints;
   settings: PoolSettings;
   /** What the latest client that logged in gave, or the configuration. */
   credentials: ServerCredentials;
@@ -70,6 +75,7 @@ export class ServerPool {
     settings: PoolSettings,
     credentials: ServerCredentials,
     parts: {
+      fingerprints: Fingerprints;
       shared: readonly SharedLimit[];
       jitter: () => number;
       open: (pool: ServerPool, wish: ServerWish | null) => void;
@@ -80,6 +86,7 @@ export class ServerPool {
     this.settings = settings;
     this.credentials = credentials;
     this.#open = parts.open;
+    this.fingerprints = parts.fingerprints;
     this.pool = new Pool(
       limitsOf(settings),
       {
@@ -120,6 +127,9 @@ export class ServerPools {
   readonly #pools = new Map<string, ServerPool>();
   readonly #databaseLimits = new Map<string, SharedLimit>();
   readonly #userLimits = new Map<string, SharedLimit>();
+  readonly #fingerprints = new Map<string, Fingerprints>();
+  /** By cluster: rises when ALTER ROLE or ALTER DATABASE changed what later sessions begin with. */
+  readonly #generations = new Map<string, number>();
   readonly #parts: LoginParts;
   readonly #log: Log;
   #config: Config;
@@ -146,6 +156,7 @@ export class ServerPools {
     }
     const settings = poolSettings(this.#config, cluster, alias ?? undefined);
     const pool = new ServerPool(key, settings, credentials, {
+      fingerprints: this.#fingerprintsOf(key),
       shared: this.#sharedLimits(key, settings),
       jitter: () => this.#parts.random.u32() / 2 ** 32,
       open: (pool, wish) => void this.#open(pool, wish),
@@ -183,6 +194,26 @@ export class ServerPools {
   /** Ends all pools. */
   close(error: PgplexError): void {
     for (const { pool } of this.#pools.values()) pool.close(error);
+  }
+
+  /** Which reign of defaults a new session of this cluster begins in: part of its base. */
+  generation(cluster: string): number {
+    return this.#generations.get(cluster) ?? 0;
+  }
+
+  /**
+   * ALTER ROLE or ALTER DATABASE went through: sessions from now on begin with other defaults, so they need connections that
+   * are opened from now on. Those that are there keep what they began with, and so do their connections.
+   */
+  defaultsChanged(cluster: string): void {
+    this.#generations.set(cluster, this.generation(cluster) + 1);
+  }
+
+  #fingerprintsOf({ cluster, database }: PoolKey): Fingerprints {
+    const name = JSON.stringify([cluster, database]);
+    let found = this.#fingerprints.get(name);
+    if (found === undefined) this.#fingerprints.set(name, found = new Fingerprints());
+    return found;
   }
 
   #sharedLimits(key: PoolKey, settings: PoolSettings): SharedLimit[] {
@@ -261,6 +292,7 @@ export class ServerPools {
 /** Two: the connection's state is the session's, or the session has none yet. One: it can be made so. */
 function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
   if (connection.closed || connection.identity.base !== wish.base.key) return 0;
+  for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
   if (wish.settings === null || wish.settings === connection.settings) return 2;
   if (!wish.settings.equals(connection.settings)) return 1;
   wish.settings = connection.settings;

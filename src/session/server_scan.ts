@@ -19,6 +19,9 @@ export interface ServerScanPort {
   fatal(error: PgplexError): void;
 }
 
+/** SQLSTATE invalid_sql_statement_name. */
+const UNDEFINED_STATEMENT = "26000";
+
 /** So much of an ErrorResponse is read to know how grave it is: severity and SQLSTATE come first. */
 const ERROR_PEEK_BYTES = 8192;
 
@@ -32,6 +35,8 @@ export class ServerScan {
   #left = 0;
   #drop = false;
   #run = 0;
+  /** The error of something that pgplex sent ahead of a simple query, which is about to fail for want of it. */
+  #heldError: Uint8Array | null = null;
   /** A reply was checked off: pgplex's own answers may be next. */
   #answeredOne = false;
 
@@ -112,8 +117,8 @@ export class ServerScan {
         return this.#ready(server, length, bytes, at);
       case Back.CommandComplete:
         this.#commandComplete(server, bytes, at, length);
-        if (owed.peekKind() === Owed.Execute) this.#answered(server, Owed.Execute, bytes, at, length);
         owed.commandEnds();
+        if (owed.peekKind() === Owed.Execute) return this.#answered(server, Owed.Execute, bytes, at, length);
         break;
       case Back.ErrorResponse:
         return this.#error(server, bytes, at, length);
@@ -154,9 +159,11 @@ export class ServerScan {
     const entry = server.owed.ready();
     if (entry === NOT_OWED) throw broken("ReadyForQuery that was not owed");
     server.txStatus = bytes[at + 5]!;
+    this.#answeredOne = true;
+    if ((entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
+    this.#heldError = null;
     this.#relay.queryCount++;
     this.#left = 0;
-    this.#answeredOne = true;
     this.#relay.checkBoundary();
     return at + 6;
   }
@@ -198,11 +205,22 @@ export class ServerScan {
       return this.#begin(at, length);
     }
     this.#flushRun(bytes, at);
+    // "cached plan must not change result type": prepared anew, it will work.
+    if (fields.get("C") === "0A000" && this.#relay.renames) server.prepared.expire();
     let replaced = false;
-    server.owed.error(fields.get("C"), (reply) => {
+    const put = (reply: Uint8Array) => {
       replaced = true;
       this.#relay.client.put(reply);
-    });
+    };
+    const failed = server.owed.error(fields.get("C"), put);
+    if (failed > 0 && (failed & Mark.Swallow) !== 0 && server.owed.peek() === (Owed.Sync | Mark.Swallow)) {
+      // What pgplex sent ahead of a simple query failed: that is the answer to the query, which names what is missing now.
+      this.#heldError = bytes.slice(at, Math.min(at + 1 + length, bodyEnd));
+      return this.#skip(bytes, at, length);
+    }
+    if (this.#heldError !== null && fields.get("C") === UNDEFINED_STATEMENT && !replaced) {
+      put(this.#heldError);
+    }
     return replaced ? this.#skip(bytes, at, length) : this.#begin(at, length);
   }
 

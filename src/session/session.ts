@@ -19,6 +19,7 @@ import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientScan, InvalidMessageLength, Need } from "./client_scan.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
+import type { PinReason, ProbeResult } from "./probe.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
 import type { Worker } from "./worker.ts";
@@ -65,6 +66,11 @@ export class Session implements LeaseHolder, Cancellable {
   readonly #serverScan: ServerScan;
   readonly #key: CancelKey;
   readonly #lease: Lease;
+  /** The state with which the lease began, or that the last probe found. */
+  #stateBefore: Settings | null = null;
+  /** Pins that nothing takes back. */
+  readonly #stickyPins = new Set<PinReason>();
+  #nameWasReset = false;
   #queriesSeen = 0;
   #cancels = 0;
   #ending = false;
@@ -91,6 +97,7 @@ export class Session implements LeaseHolder, Cancellable {
     this.#relay = new Relay(this.#out, worker.statements, {
       renames: facts.mode === "transaction",
       preparedMax: pool.settings.max_prepared_statements,
+      fingerprints: pool.fingerprints,
     });
     this.#clientScan = new ClientScan(this.#relay, worker.statements);
     this.#serverScan = new ServerScan(this.#relay, {
@@ -99,6 +106,10 @@ export class Session implements LeaseHolder, Cancellable {
     });
     this.#lease = new Lease(worker, pool, this);
     this.#key = worker.cancelKeys.issue(this, facts.minor);
+  }
+
+  get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
+    return this.#relay.sqlStatements;
   }
 
   /** The server connection that is leased, or null. */
@@ -124,13 +135,28 @@ export class Session implements LeaseHolder, Cancellable {
   /** Ends the session when it was idle, or its statement ran, for longer than its pool allows. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting) this.#watchClient();
-    const { client_idle_timeout: idleMs, query_timeout: queryMs } = this.pool.settings;
+    const { client_idle_timeout: idleMs, query_timeout: queryMs, pin_timeout: pinMs } = this.pool.settings;
     const forMs = nowMs - this.sinceMs;
-    if (idleMs > 0 && forMs >= idleMs && this.idle) {
+    if (pinMs > 0 && this.pins.length > 0 && this.idle && forMs >= pinMs) {
+      this.end(
+        new PgplexError("pin_timeout", `terminating connection due to pin_timeout: ${this.pins.join(", ")}`),
+      );
+      return;
+    }
+    // The session's own: the server cannot keep it, as its connections serve others meanwhile.
+    const ownIdleMs = Number(this.settings?.values.get("idle_session_timeout") ?? 0);
+    if (ownIdleMs > 0 && forMs >= ownIdleMs && this.idle && this.facts.mode === "transaction") {
+      this.end(new PgplexError("idle_timeout", "terminating connection due to idle-session timeout"));
+    } else if (idleMs > 0 && forMs >= idleMs && this.idle) {
       this.end(new PgplexError("idle_timeout", "terminating connection due to client_idle_timeout"));
     } else if (queryMs > 0 && forMs >= queryMs && this.busy) {
       this.end(new PgplexError("query_timeout", "query_timeout: the statement ran for too long"));
     }
+  }
+
+  /** Why the session keeps its server connection between transactions. */
+  get pins(): readonly PinReason[] {
+    return this.#lease.pins;
   }
 
   /** Whether the server owes this client something. */
@@ -200,8 +226,63 @@ export class Session implements LeaseHolder, Cancellable {
   settle(): void {
     this.#wake?.();
     if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) return;
-    if (this.facts.mode === "transaction") this.#endLease("clean");
-    else this.#relay.boundary = false;
+    if (this.facts.mode !== "transaction") {
+      this.#relay.boundary = false;
+    } else if (
+      !this.server!.owed.doubtful && this.#relay.watch.suspicious(this.pool.settings.state_check)
+    ) {
+      this.#relay.server = null;
+      this.#relay.boundary = false;
+      this.#lease.probe(this.pool.fingerprints);
+    } else if (this.#lease.pins.length > 0) {
+      this.#relay.boundary = false;
+      this.#relay.watch.begin();
+    } else {
+      this.#endLease("clean");
+    }
+  }
+
+  async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
+    const { watch } = this.#relay;
+    const before = this.#stateBefore;
+    const same = before !== null && found.settings.equals(before);
+    server.settings = same ? before : found.settings;
+    // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
+    const name = this.#nameWasReset ? this.facts.applicationName! : null;
+    this.#nameWasReset = false;
+    this.settings = name === null ? server.settings : server.settings.with("application_name", name);
+    for (const { traits } of watch.ran) if (traits.sticky !== null) this.#stickyPins.add(traits.sticky);
+    const pins = [...found.pins, ...this.#stickyPins];
+    const pinsChanged = pins.join() !== this.#lease.pins.join();
+    if (pinsChanged) this.#pin(pins);
+    const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
+    watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged);
+    if (watch.ran.some(({ traits }) => traits.altersDefaults)) {
+      this.#worker.pools.defaultsChanged(this.pool.key.cluster);
+    }
+    await this.#relay.settleForeignStatements(server, found.foreignStatements);
+  }
+
+  notified(message: Uint8Array): void {
+    this.#out.put(message);
+    void this.#out.flush();
+  }
+
+  #pin(pins: readonly PinReason[]): void {
+    const { ran } = this.#relay.watch;
+    if (this.#lease.pins.length === 0) {
+      this.#lease.pinnedSinceMs = this.#worker.clock.nowMs();
+      // The statement that most likely did it: the last one whose words say that it may.
+      const cause = ran.findLast(({ traits }) => traits.stateful) ?? ran.at(-1);
+      this.#worker.log.warning("session pinned to its server connection", {
+        session: this.facts.id,
+        user: this.facts.user,
+        database: this.facts.database,
+        reason: pins.join(", "),
+        statement: cause?.traits.text,
+      });
+    }
+    this.#lease.pins = pins;
   }
 
   ended(error: PgplexError): void {
@@ -218,6 +299,17 @@ export class Session implements LeaseHolder, Cancellable {
 
   #parameter(name: BinaryString, value: BinaryString): boolean {
     const server = this.server!;
+    if (name === "standard_conforming_strings") this.#relay.watch.backslashes = value === "off";
+    const { applicationName } = this.facts;
+    if (
+      name === "application_name" && applicationName !== null && this.#relay.watch.ran.at(-1)?.traits.resets
+    ) {
+      this.#nameWasReset = true;
+      if (this.settings!.values.get(name) !== applicationName) {
+        this.#out.put(encodeParameterStatus(name, applicationName));
+      }
+      return false;
+    }
     const before = this.settings;
     const after = before!.with(name, value);
     // One object for both, where they agree: the next lease compares two references.
@@ -367,17 +459,19 @@ export class Session implements LeaseHolder, Cancellable {
     this.#relay.server = server;
     this.#relay.boundary = false;
     this.#relay.openBatch = false;
+    this.#relay.watch.begin();
     this.sinceMs = nowMs;
-    if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server.settings);
+    if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server);
+    this.#stateBefore = this.settings;
   }
 
   /** What still differs after a restore is the server's truth, and news to the client. */
-  #tellDifferences(actual: Settings): void {
-    for (const name of this.settings!.namesThatDiffer(actual)) {
-      const value = actual.values.get(name);
+  #tellDifferences(server: ServerConnection): void {
+    for (const name of this.settings!.namesThatDiffer(server.settings)) {
+      const value = server.reported.values.get(name);
       if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
     }
-    this.settings = actual;
+    this.settings = server.settings;
   }
 
   #endLease(end: "clean" | "broken"): void {
@@ -435,11 +529,10 @@ export class Session implements LeaseHolder, Cancellable {
     if (this.#buffer !== this.#small) this.#shrink();
     this.#lease.close();
     const server = this.server;
-    if (server !== null) {
-      const { midMessage, openBatch } = this.#relay;
-      this.#relay.server = null;
-      await this.#lease.abandon(!server.owed.settled || midMessage || openBatch || this.#cancels > 0);
-    }
+    const { midMessage, openBatch } = this.#relay;
+    this.#relay.server = null;
+    const midWork = server !== null && (!server.owed.settled || midMessage || openBatch || this.#cancels > 0);
+    if (this.#lease.held) await this.#lease.abandon(midWork);
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
   }

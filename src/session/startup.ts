@@ -306,7 +306,7 @@ async function serve(worker: Worker, client: Authenticated, peer: PeerAddress): 
     minor: negotiatedMinor(startup.minor),
     tls: client.tls === null ? null : `${client.tls.protocol}/${client.tls.cipher}`,
     mode,
-    base: baseOf(startup.params, mode === "transaction"),
+    base: baseOf(startup.params, mode === "transaction", worker.pools.generation(route.cluster)),
     applicationName: mode === "transaction" ? applicationName : null,
   });
   await session.run(reader.rest());
@@ -321,12 +321,12 @@ function poolFor(worker: Worker, route: Route, user: string, credentials: Server
 }
 
 /** The startup parameters that a server connection must share with a client, sorted by name. */
-function baseOf(params: ReadonlyMap<string, BinaryString>, withoutName: boolean): Base {
+function baseOf(params: ReadonlyMap<string, BinaryString>, withoutName: boolean, generation: number): Base {
   const left = [...params].filter(([name]) =>
     name !== "user" && name !== "database" && name !== "replication" &&
     !(withoutName && name === "application_name")
   ).sort(([a], [b]) => a < b ? -1 : 1);
-  return { key: JSON.stringify(left), params: new Map(left) };
+  return { key: JSON.stringify(generation === 0 ? left : [generation, ...left]), params: new Map(left) };
 }
 
 /** As ProcessStartupPacket reads `replication`: a boolean as PostgreSQL spells it, or "database". Null: an ordinary client. */

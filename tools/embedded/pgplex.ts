@@ -18,7 +18,7 @@ export interface StartPgplexOptions {
 
 /** The permission flags that pgplex runs with from source; task `start` of deno.json has the same. */
 export function runFlags(): string[] {
-  return ["--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--allow-sys", "--allow-write"];
+  return ["--no-prompt", "--allow-net", "--allow-read", "--allow-env", "--allow-write"];
 }
 
 /** The command that runs the pgplex under test: `$PGPLEX_BIN`, or this very executable, or this checkout's main.ts. */

@@ -1,0 +1,99 @@
+import { customSettingsIn, OPAQUE_TRAITS, type SqlTraits, sqlTraits } from "../protocol/mod.ts";
+
+/** Clean probes after which a statement is trusted to change no session state. */
+const CLEAN_PROBES_TO_TRUST = 3;
+
+/** Of a trusted statement's runs one in so many is probed all the same. A power of two. */
+const SAMPLE_EVERY = 256;
+
+/** Statements remembered for one database; when there are more, learning begins anew. */
+const FINGERPRINTS_MAX = 20_000;
+
+/** Custom settings asked for in each probe, at most. */
+const CUSTOM_SETTINGS_MAX = 500;
+
+/** What is known of all statements that look alike. */
+export class Fingerprint {
+  readonly traits: SqlTraits;
+  /** Probes in a row that found no change after it ran. */
+  clean = 0;
+  /** A probe found a change after it ran: it is probed each time. */
+  dirty = false;
+  runs = 0;
+
+  constructor(traits: SqlTraits) {
+    this.traits = traits;
+  }
+
+  /** Whether session state must be looked at after this run. */
+  get suspect(): boolean {
+    if (this.traits.neutral) return false;
+    if (this.traits.stateful || this.dirty || this.clean < CLEAN_PROBES_TO_TRUST) return true;
+    return (++this.runs & (SAMPLE_EVERY - 1)) === 0;
+  }
+}
+
+/** A statement too long to be looked at: probed each time. */
+export const OPAQUE_FINGERPRINT: Fingerprint = Object.freeze(new Fingerprint(OPAQUE_TRAITS)) as Fingerprint;
+
+/** What the statements of one database are known to do, and the custom settings that they may set. */
+export class Fingerprints {
+  readonly #known = new Map<number, Fingerprint>();
+  readonly #customSettings = new Set<string>();
+  /** The custom settings as one array, made anew when one is added. */
+  #customList: readonly string[] = [];
+  /** The bodies of the database's routines were searched for custom settings. */
+  routinesRead = false;
+  probes = 0;
+  /** Probes that found a change. */
+  changes = 0;
+
+  /** What is known of the statements with this fingerprint, or null. */
+  find(hash: number): Fingerprint | null {
+    return this.#known.get(hash) ?? null;
+  }
+
+  /** Begins to know a statement. */
+  learn(hash: number, text: string): Fingerprint {
+    if (this.#known.size >= FINGERPRINTS_MAX) this.#known.clear();
+    const fingerprint = new Fingerprint(sqlTraits(text));
+    this.#known.set(hash, fingerprint);
+    return fingerprint;
+  }
+
+  /** Takes note of the custom settings that a text may set. */
+  noteSettings(names: Iterable<string>): void {
+    for (const name of names) {
+      if (this.#customSettings.has(name) || this.#customSettings.size >= CUSTOM_SETTINGS_MAX) continue;
+      this.#customSettings.add(name);
+      this.#customList = [...this.#customSettings];
+    }
+  }
+
+  /** {@link noteSettings} of a text that sets something. */
+  noteText(text: string): void {
+    this.noteSettings(customSettingsIn(text));
+  }
+
+  /** Names of custom settings to ask for. */
+  get customSettings(): readonly string[] {
+    return this.#customList;
+  }
+
+  /** A probe looked at what these statements left. */
+  probed(ran: readonly Fingerprint[], changed: boolean): void {
+    this.probes++;
+    if (changed) this.changes++;
+    for (const fingerprint of ran) {
+      const { neutral, stateful } = fingerprint.traits;
+      if (neutral || stateful) continue;
+      if (changed) fingerprint.dirty = true;
+      else fingerprint.clean++;
+    }
+  }
+
+  /** All that is known, for the console. */
+  all(): Iterable<Fingerprint> {
+    return this.#known.values();
+  }
+}

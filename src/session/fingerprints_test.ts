@@ -1,0 +1,64 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { Fingerprint, Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import { sqlTraits } from "../protocol/mod.ts";
+
+function of(sql: string): Fingerprint {
+  return new Fingerprint(sqlTraits(sql));
+}
+
+Deno.test("Fingerprint is suspect until three probes found no change, and then once in 256 runs", () => {
+  const all = new Fingerprints();
+  const f = of("SELECT f()");
+  for (let i = 0; i < 3; i++) {
+    equal(f.suspect, true);
+    all.probed([f], false);
+  }
+  const suspect = Array.from({ length: 1024 }, () => f.suspect);
+  equal(suspect.filter(Boolean).length, 4);
+  equal(suspect.indexOf(true), 255);
+});
+
+Deno.test("Fingerprint that was seen to change something is suspect for ever", () => {
+  const all = new Fingerprints();
+  const f = of("SELECT f()");
+  for (let i = 0; i < 5; i++) all.probed([f], false);
+  equal(f.suspect, false);
+  all.probed([f], true);
+  for (let i = 0; i < 10; i++) {
+    equal(f.suspect, true);
+    all.probed([f], false);
+  }
+  deepEqual([all.probes, all.changes], [16, 1]);
+});
+
+Deno.test("Fingerprint of what says that it changes state is always suspect, of BEGIN and COMMIT never", () => {
+  const all = new Fingerprints();
+  const [set, begin] = [of("SET a = 1"), of("BEGIN")];
+  for (let i = 0; i < 10; i++) {
+    equal(set.suspect, true);
+    equal(begin.suspect, false);
+    equal(OPAQUE_FINGERPRINT.suspect, true);
+    all.probed([set, begin, OPAQUE_FINGERPRINT], i % 2 === 0);
+  }
+});
+
+Deno.test("Fingerprints.noteText keeps each custom setting once, and five hundred at most", () => {
+  const all = new Fingerprints();
+  all.noteText("SET a.b = 1; SET A.B = 2; SET c.d = 3");
+  deepEqual(all.customSettings, ["a.b", "c.d"]);
+  const before = all.customSettings;
+  all.noteText("SET a.b = 4");
+  equal(all.customSettings, before);
+  for (let i = 0; i < 1000; i++) all.noteText(`SET x.n${i} = 1`);
+  equal(all.customSettings.length, 500);
+});
+
+Deno.test("Fingerprints.learn begins anew when there are too many, and find knows what was learned", () => {
+  const all = new Fingerprints();
+  const first = all.learn(1, "SELECT 1");
+  equal(all.find(1), first);
+  equal(all.find(2), null);
+  for (let hash = 2; hash <= 20_001; hash++) all.learn(hash, "SELECT 1");
+  equal(all.find(1), null);
+  equal([...all.all()].length, 1);
+});

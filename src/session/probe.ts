@@ -1,0 +1,155 @@
+import { runQuery, runTask, type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  type BinaryString,
+  encodeBind,
+  encodeExecute,
+  encodeSync,
+  prepareIn,
+  TxStatus,
+} from "../protocol/mod.ts";
+
+/** What holds a session to its server connection, as a probe finds it. */
+export type PinReason =
+  | "temporary object"
+  | "holdable cursor"
+  | "advisory lock"
+  | "listen"
+  | "load"
+  | "setseed"
+  | "dblink";
+
+/** What a probe found: the connection's whole state. */
+export interface ProbeResult {
+  /** Reported settings, those set in the session, and the role. */
+  readonly settings: Settings;
+  /** Prepared statements that SQL made: by name, the PREPARE. */
+  readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
+  readonly pins: readonly PinReason[];
+  /** Statements prepared by protocol under a name that is not pgplex's own. */
+  readonly foreignStatements: readonly BinaryString[];
+}
+
+/**
+ * Everything about a session that a catalogue knows, in one statement. `$1` is an array of custom settings, which are in no
+ * catalogue. Every name and operator is qualified: it runs under the client's search_path.
+ */
+const PROBE: BinaryString = `
+SELECT 's', s.name, s.setting FROM pg_catalog.pg_settings s
+ WHERE s.source OPERATOR(pg_catalog.=) 'session'
+   AND s.name OPERATOR(pg_catalog.<>) ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::pg_catalog.text[])
+UNION ALL
+SELECT 'r', 'role', pg_catalog.current_setting('role')
+UNION ALL
+SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_catalog.pg_prepared_statements p
+ WHERE p.from_sql OR NOT pg_catalog.starts_with(p.name, 'pgplex_')
+UNION ALL
+SELECT 'h', c.name, '' FROM pg_catalog.pg_cursors c WHERE c.is_holdable
+UNION ALL
+SELECT 't', pg_catalog.min(t.name), '' FROM (
+  SELECT c.relname::pg_catalog.text AS name FROM pg_catalog.pg_class c
+   WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+  UNION ALL SELECT f.proname::pg_catalog.text FROM pg_catalog.pg_proc f
+   WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+  UNION ALL SELECT y.typname::pg_catalog.text FROM pg_catalog.pg_type y
+   WHERE y.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+) t HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0
+UNION ALL
+SELECT 'a', '', '' FROM pg_catalog.pg_locks l
+ WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted
+UNION ALL
+SELECT 'l', n.n, '' FROM pg_catalog.pg_listening_channels() n(n)
+UNION ALL
+SELECT 'u', u.u, pg_catalog.current_setting(u.u, true) FROM pg_catalog.unnest($1::pg_catalog.text[]) u(u)
+ WHERE pg_catalog.current_setting(u.u, true) OPERATOR(pg_catalog.<>) ''
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) u.u)
+\0\0\0`;
+
+/**
+ * Looks at everything that the last lease may have left on a connection outside of any transaction. The client has its
+ * answer already; about a millisecond of the server's time.
+ *
+ * @throws PgplexError when the probe fails: the connection's state is not known.
+ */
+export async function probe(
+  server: ServerConnection,
+  customSettings: readonly string[],
+  store: StatementStore,
+): Promise<ProbeResult> {
+  const statement = store.use(PROBE);
+  try {
+    const messages: Uint8Array[] = [];
+    if (!server.prepared.touch(statement)) {
+      messages.push(statement.encodeParse());
+      server.prepared.add(statement);
+    }
+    messages.push(encodeBind(statement.name, [`{${customSettings.map(quoteElement).join(",")}}`]));
+    messages.push(encodeExecute(), encodeSync());
+    const { rows, error, status } = await runTask(server, messages, 1);
+    if (error !== null) {
+      server.prepared.delete(statement);
+      throw error;
+    }
+    if (status !== TxStatus.Idle) {
+      throw new PgplexError("server_protocol", "a probe ended inside a transaction");
+    }
+    return read(server.reported, rows);
+  } finally {
+    store.release(statement);
+  }
+}
+
+/**
+ * Bodies of the routines that mention set_config, SET or current_setting, and so may know custom settings; none when they
+ * cannot be read. No backslash in it: the session's standard_conforming_strings may be off.
+ */
+export async function readRoutines(server: ServerConnection): Promise<readonly BinaryString[]> {
+  const { rows } = await runQuery(server, ROUTINES);
+  return rows.map(([body]) => body ?? "");
+}
+
+const ROUTINES: BinaryString = `
+SELECT p.prosrc FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+ WHERE NOT l.lanname OPERATOR(pg_catalog.=) ANY ('{internal,c}'::pg_catalog.name[])
+   AND p.prosrc OPERATOR(pg_catalog.~*) '_setting|set_config|[[:<:]]set[[:>:]]' LIMIT 1000`;
+
+function read(reported: Settings, rows: readonly (readonly (BinaryString | null)[])[]): ProbeResult {
+  const values = new Map(reported.values);
+  const sqlStatements = new Map<BinaryString, BinaryString>();
+  const pins = new Set<PinReason>();
+  const foreignStatements: BinaryString[] = [];
+  for (const [kind, name, value] of rows) {
+    switch (kind) {
+      case "s":
+      case "u":
+        if (!reported.values.has(name!)) values.set(name!, value!);
+        break;
+      case "r":
+        if (value !== "none") values.set("role", value!);
+        break;
+      case "p":
+        sqlStatements.set(name!, prepareIn(value!, name!) ?? value!);
+        break;
+      case "q":
+        foreignStatements.push(name!);
+        break;
+      case "h":
+        pins.add("holdable cursor");
+        break;
+      case "t":
+        pins.add("temporary object");
+        break;
+      case "a":
+        pins.add("advisory lock");
+        break;
+      case "l":
+        pins.add("listen");
+        break;
+    }
+  }
+  return { settings: Settings.from(values), sqlStatements, pins: [...pins], foreignStatements };
+}
+
+function quoteElement(text: string): string {
+  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+}

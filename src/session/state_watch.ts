@@ -1,0 +1,79 @@
+import {
+  type BinaryString,
+  binaryString,
+  customSettingsInParameters,
+  sqlFingerprint,
+} from "../protocol/mod.ts";
+import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+
+/** Different statements of one lease that are told apart; behind them everything is suspect. */
+const RAN_MAX = 64;
+
+/** What ran in a lease, and whether it may have changed the session's state out of sight. Pure. */
+export class StateWatch {
+  readonly fingerprints: Fingerprints;
+  /** Statements that ran since {@link begin}, each once in a row. */
+  readonly ran: Fingerprint[] = [];
+  /** Names of prepared statements in the SQL that ran since {@link begin}. */
+  readonly #mentioned = new Set<BinaryString>();
+  /** standard_conforming_strings is off for this session. */
+  backslashes = false;
+
+  constructor(fingerprints: Fingerprints) {
+    this.fingerprints = fingerprints;
+  }
+
+  /** A lease begins, or its state has just been looked at. */
+  begin(): void {
+    if (this.ran.length > 0) this.ran.length = 0;
+    if (this.#mentioned.size > 0) this.#mentioned.clear();
+  }
+
+  /** What is known of the complete text from `start` to `end`. */
+  look(bytes: Uint8Array, start: number, end: number): Fingerprint {
+    const hash = sqlFingerprint(bytes, start, end, this.backslashes);
+    const known = this.fingerprints.find(hash);
+    if (known !== null && !known.traits.stateful) return known;
+    const text = binaryString(bytes, start, end);
+    const fingerprint = known ?? this.fingerprints.learn(hash, text);
+    // Names of custom settings may be in the literals, which differ from run to run.
+    // One that is new may read such a setting, which somebody out of sight may set.
+    if (fingerprint.traits.stateful || known === null) this.fingerprints.noteText(text);
+    return fingerprint;
+  }
+
+  /** A statement goes to the server. */
+  runs(fingerprint: Fingerprint): void {
+    const { ran } = this;
+    if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
+    if (ran.length < RAN_MAX) ran.push(fingerprint);
+    else ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;
+    // Told apart or not, its names must be found by what comes later in the same transaction.
+    for (const name of fingerprint.traits.statements) this.#mentioned.add(name);
+  }
+
+  /** Something goes to the server of which nothing is known. */
+  runsOpaque(): void {
+    this.runs(OPAQUE_FINGERPRINT);
+  }
+
+  /** Parameters of a statement that calls set_config(): they may name custom settings. */
+  lookAtParameters(bytes: Uint8Array, start: number, end: number): void {
+    this.fingerprints.noteSettings(customSettingsInParameters(binaryString(bytes, start, end)));
+  }
+
+  /** Whether SQL of this lease mentioned a prepared statement of this name. */
+  mentions(name: BinaryString): boolean {
+    return this.#mentioned.has(name);
+  }
+
+  /** Whether the server connection's state must be looked at before anybody relies on it. */
+  suspicious(check: "learn" | "always" | "off"): boolean {
+    if (check === "off") return false;
+    for (const fingerprint of this.ran) {
+      // Each is asked, as it counts its runs.
+      if (fingerprint.suspect || (check === "always" && !fingerprint.traits.neutral)) return true;
+    }
+    return false;
+  }
+}

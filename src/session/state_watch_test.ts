@@ -1,0 +1,87 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import { StateWatch } from "./state_watch.ts";
+
+function watching(): { watch: StateWatch; run: (sql: string) => void } {
+  const watch = new StateWatch(new Fingerprints());
+  const run = (sql: string) => {
+    const bytes = new TextEncoder().encode(sql);
+    watch.runs(watch.look(bytes, 0, bytes.length));
+  };
+  return { watch, run };
+}
+
+Deno.test("StateWatch.suspicious: nothing ran, or only BEGIN and COMMIT", () => {
+  const { watch, run } = watching();
+  equal(watch.suspicious("learn"), false);
+  run("BEGIN");
+  run("COMMIT");
+  equal(watch.suspicious("learn"), false);
+  equal(watch.suspicious("always"), false);
+});
+
+Deno.test("StateWatch.suspicious: a statement until it is trusted; always with always; never with off", () => {
+  const { watch, run } = watching();
+  for (let i = 0; i < 3; i++) {
+    watch.begin();
+    run(`SELECT ${i}`);
+    equal(watch.suspicious("off"), false);
+    equal(watch.suspicious("learn"), true);
+    watch.fingerprints.probed(watch.ran, false);
+  }
+  watch.begin();
+  run("SELECT 4");
+  equal(watch.suspicious("learn"), false);
+  equal(watch.suspicious("always"), true);
+});
+
+Deno.test("StateWatch.suspicious: one statement that sets something is enough, and so is one that is not known", () => {
+  const { watch, run } = watching();
+  for (let i = 0; i < 3; i++) run("SELECT 1"), watch.fingerprints.probed(watch.ran, false);
+  equal(watch.suspicious("learn"), false);
+  run("SET a = 1");
+  equal(watch.suspicious("learn"), true);
+  watch.begin();
+  watch.runsOpaque();
+  equal(watch.suspicious("learn"), true);
+});
+
+Deno.test("StateWatch.runs keeps each statement once in a row, and what is too much is suspect", () => {
+  const { watch, run } = watching();
+  for (let i = 0; i < 5; i++) run(`SELECT ${i}`);
+  equal(watch.ran.length, 1);
+  for (let i = 0; i < 100; i++) run(`SELECT a${i}`);
+  equal(watch.ran.length, 64);
+  equal(watch.ran.at(-1), OPAQUE_FINGERPRINT);
+});
+
+Deno.test("StateWatch.look notes custom settings in each run of what sets, and in the first of what reads", () => {
+  const { watch, run } = watching();
+  run("SELECT set_config('a.first', 'x', false)");
+  run("SELECT set_config('a.second', 'x', false)");
+  run("SELECT current_setting('b.first', true)");
+  deepEqual(watch.fingerprints.customSettings, ["a.first", "a.second", "b.first"]);
+  const bytes = new TextEncoder().encode("\0\0\0\x07c.third\0");
+  watch.lookAtParameters(bytes, 0, bytes.length);
+  equal(watch.fingerprints.customSettings.at(-1), "c.third");
+});
+
+Deno.test("StateWatch.mentions knows the prepared statements that SQL of this lease named", () => {
+  const { watch, run } = watching();
+  run("PREPARE s AS SELECT 1");
+  equal(watch.mentions("s"), true);
+  equal(watch.mentions("t"), false);
+  for (let i = 0; i < 100; i++) run(`SELECT a${i}`);
+  run("PREPARE late AS SELECT 1"); // behind all that are told apart
+  equal(watch.mentions("late"), true);
+  watch.begin();
+  equal(watch.mentions("s"), false);
+});
+
+Deno.test("StateWatch.look reads strings as standard_conforming_strings says", () => {
+  const { watch, run } = watching();
+  watch.backslashes = true;
+  run("SELECT '\\'; it is one string'");
+  run("SELECT 'x'");
+  equal(watch.ran.length, 1);
+});
