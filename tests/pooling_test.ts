@@ -114,7 +114,7 @@ Deno.test("query_wait_timeout fails the statement with 53300, and the client sta
   const named = [parse("SELECT 1", { name: "s" }), bind({ statement: "s" }), execute()];
   await client.send(...named, ...named, sync());
   assert.equal(typesOf(await client.readUntil("Z")), "EZ");
-  // What is behind the Sync has a wait of its own.
+  // What was pipelined behind the Sync was sent in the belief that the batch would run: it fails with it.
   await client.send(...named, sync(), query("SELECT 2"), sync());
   assert.equal(typesOf(await client.readUntil("Z")), "EZ");
   assert.equal(typesOf(await client.readUntil("Z")), "EZ");

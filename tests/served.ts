@@ -129,8 +129,16 @@ export class Intruders implements AsyncDisposable {
   }
 
   /** `disturb` is run by each on the connection that it gets. */
-  static async start(served: Served, alias: string, disturb = ""): Promise<Intruders> {
-    const sessions = await Promise.all([served.client(alias), served.client(alias)]);
+  static async start(
+    served: Served,
+    alias: string,
+    disturb = "",
+    user = "postgres",
+  ): Promise<Intruders> {
+    const sessions = await Promise.all([
+      served.client(alias, {}, user),
+      served.client(alias, {}, user),
+    ]);
     return new Intruders(sessions as [WireClient, WireClient], disturb);
   }
 
