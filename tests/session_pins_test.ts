@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorOf, frontend, rowsOf, WireClient } from "./harness/mod.ts";
+import { errorOf, frontend, rowsOf, waitFor, WireClient } from "./harness/mod.ts";
 import { one, Served } from "./served.ts";
 import { playState, type StateScript, stateTests } from "./state_play.ts";
 
@@ -304,11 +304,40 @@ Deno.test("idle_session_timeout is the client's own: it ends the client, and nob
   assert.equal(await one(other, "SHOW idle_session_timeout"), "0");
 });
 
+Deno.test("A connection on which setseed or LOAD ran ends with its session", async () => {
+  for (const sql of ["SELECT setseed(0.5)", "LOAD 'plpgsql'"]) {
+    const client = await served.client("two");
+    const pid = await one(client, "SELECT pg_backend_pid()");
+    await client.query(sql);
+    assert.equal(await one(client, "SELECT pg_backend_pid()"), pid);
+    await client.close();
+    await waitFor(async () => {
+      const rows = await served.node.sql(`SELECT FROM pg_stat_activity WHERE pid = ${pid}`);
+      return rows.length === 0;
+    }, { what: "the backend to end" });
+  }
+});
+
+Deno.test("A function that is called by name and sets the role only sometimes never leaks it", async () => {
+  await served.node.sql(
+    "CREATE FUNCTION sometimes(v text) RETURNS text LANGUAGE sql AS " +
+      "$$ SELECT CASE WHEN v <> '' THEN set_config('role', v, false) END $$; CREATE ROLE red",
+    "postgres",
+  );
+  await using client = await served.client("one");
+  await using other = await served.client("one");
+  for (let round = 0; round < 5; round++) await client.query("SELECT sometimes('')");
+  await client.query("SELECT sometimes('red')");
+  assert.equal(await one(other, "SELECT current_user"), "postgres");
+  assert.equal(await one(client, "SELECT current_user"), "red");
+});
+
 Deno.test("A small statement_timeout of the client is its own, and is not lost", async () => {
   await using client = await served.client("two");
   await using other = await served.client("two");
-  await one(client, "SET statement_timeout = 50");
-  for (let round = 0; round < 5; round++) {
+  // Also one that is too short for the probe itself.
+  for (let round = 0; round < 6; round++) {
+    await client.query(`SET statement_timeout = ${round % 2 === 0 ? 1 : 50}`);
     assert.equal(await one(other, "SHOW statement_timeout"), "0");
     const messages = await client.query("SELECT pg_sleep(5)");
     assert.equal(errorOf(messages)?.["C"], "57014");

@@ -1,10 +1,14 @@
 import type { BinaryString } from "./bytes.ts";
+import { callsUnknown } from "./sql_calls.ts";
 
 /** What a text says that a pooler must know, beyond what the server's replies and a probe tell. Found once a fingerprint. */
 export interface SqlTraits {
   /** It only opens, ends or marks transactions: it changes no session state by itself. */
   readonly neutral: boolean;
-  /** By its words it may change session state: SET, PREPARE, CREATE, set_config(), advisory locks, … */
+  /**
+   * By its words it may change session state: SET, PREPARE, CREATE, set_config(), advisory locks, a call of a function of
+   * which nothing is known, …
+   */
   readonly stateful: boolean;
   /** It is RESET or DISCARD. */
   readonly resets: boolean;
@@ -176,6 +180,7 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       stateful = true;
     }
   }
+  if (callsUnknown(words)) stateful = true;
   return {
     neutral: neutral && !stateful,
     stateful,

@@ -53,7 +53,7 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ["EXPLAIN EXECUTE s", { stateful, statements: ["s"] }],
   ["DEALLOCATE PREPARE s; DEALLOCATE t", { stateful, statements: ["s", "t"] }],
   ["PREPARE TRANSACTION 'x'", {}],
-  ["GRANT EXECUTE ON FUNCTION f() TO x", {}],
+  ["GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA s TO x", {}],
   ["DECLARE c CURSOR WITH HOLD FOR SELECT 1", { stateful }],
   ["CLOSE c", { stateful }],
   ["LISTEN a", { stateful }],

@@ -10,6 +10,9 @@ import type { Worker } from "./worker.ts";
 /** A reset or a restore that takes longer ends the server connection instead. */
 const PREPARE_TIMEOUT_MS = 10_000;
 
+/** Pins that no reset takes back: their connection ends with the session. */
+const UNRESETTABLE: ReadonlySet<PinReason> = new Set<PinReason>(["load", "setseed", "dblink"]);
+
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
 export interface LeaseHolder extends ServerWish, ServerSink {
   /** The lease has begun, or goes on after a probe: the connection's state is the session's. */
@@ -190,7 +193,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     if (this.#probing !== null) await this.#probing;
     if (this.#held === null) return;
     const { connection } = this.#held;
-    if (midWork || connection.closed) {
+    if (midWork || connection.closed || this.pins.some((pin) => UNRESETTABLE.has(pin))) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
       if (!connection.closed) void cancelOn(connection.identity, this.#worker.clock, PREPARE_TIMEOUT_MS);
       connection.setSink(null);

@@ -1,9 +1,18 @@
-import { runQuery, runTask, type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
+import {
+  runQuery,
+  runTask,
+  type ServerConnection,
+  Settings,
+  type Statement,
+  type StatementStore,
+  type TaskResult,
+} from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBind,
   encodeExecute,
+  encodeParse,
   encodeSync,
   prepareIn,
   TxStatus,
@@ -78,25 +87,56 @@ export async function probe(
 ): Promise<ProbeResult> {
   const statement = store.use(PROBE);
   try {
-    const messages: Uint8Array[] = [];
+    const parameters = [`{${customSettings.map(quoteElement).join(",")}}`];
+    const ask = [encodeBind(statement.name, parameters), encodeExecute(), encodeSync()];
     if (!server.prepared.touch(statement)) {
-      messages.push(statement.encodeParse());
+      ask.unshift(statement.encodeParse());
       server.prepared.add(statement);
     }
-    messages.push(encodeBind(statement.name, [`{${customSettings.map(quoteElement).join(",")}}`]));
-    messages.push(encodeExecute(), encodeSync());
-    const { rows, error, status } = await runTask(server, messages, 1);
-    if (error !== null) {
-      server.prepared.delete(statement);
-      throw error;
-    }
+    const { rows, error, status } = await runTask(server, ask, 1);
     if (status !== TxStatus.Idle) {
       throw new PgplexError("server_protocol", "a probe ended inside a transaction");
     }
-    return read(server.reported, rows);
+    if (error === null) return read(server.reported, rows);
+    server.prepared.delete(statement);
+    if (error.sqlstate !== QUERY_CANCELED) throw error;
+    return read(server.reported, await probeWithoutTimeout(server, statement, parameters));
   } finally {
     store.release(statement);
   }
+}
+
+/** SQLSTATE query_canceled: also of a statement_timeout. */
+const QUERY_CANCELED = "57014";
+
+const TIMEOUT: BinaryString = "SELECT pg_catalog.current_setting('statement_timeout')";
+const NO_TIMEOUT: BinaryString = "SELECT pg_catalog.set_config('statement_timeout', '0', true)";
+
+/** The session's own statement_timeout is too short for a probe: it is put aside for the probe's transaction. */
+async function probeWithoutTimeout(
+  server: ServerConnection,
+  statement: Statement,
+  parameters: readonly BinaryString[],
+): Promise<TaskResult["rows"]> {
+  const timeout = (await runQuery(server, TIMEOUT)).rows[0]?.[0] ?? "0";
+  const { rows, error, status } = await runTask(server, [
+    encodeParse("", NO_TIMEOUT),
+    encodeBind("", []),
+    encodeExecute(),
+    statement.encodeClose(),
+    statement.encodeParse(),
+    encodeBind(statement.name, parameters),
+    encodeExecute(),
+    statement.encodeClose(),
+    encodeSync(),
+  ], 1);
+  if (error !== null) throw error;
+  if (status !== TxStatus.Idle) {
+    throw new PgplexError("server_protocol", "a probe ended inside a transaction");
+  }
+  return rows.slice(1).map((row) =>
+    row[0] === "s" && row[1] === "statement_timeout" ? ["s", row[1], timeout] : row
+  );
 }
 
 /**
