@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { diffConfig } from "./diff.ts";
 import { loadConfig } from "./load.ts";
 import type { Config } from "./schema.ts";

@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { strictEqual as equal } from "node:assert/strict";
 import { editDistance, nearest } from "./nearest.ts";
 
 Deno.test("editDistance counts insertions, deletions, substitutions and swaps", () => {

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { parseConfig, type ParsedConfig } from "./parse.ts";
 import { formatProblem, type Problem } from "./problem.ts";
 

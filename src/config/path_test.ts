@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { formatPath, valueAt, withValue } from "./path.ts";
 
 Deno.test("formatPath writes names, places and odd names", () => {

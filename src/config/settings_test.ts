@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
 import { shownSettings } from "./entries.ts";
 import { parseConfig } from "./parse.ts";
 import { POOL_KEYS, poolSettings } from "./pool_settings.ts";

@@ -1,4 +1,4 @@
-import { equal, notEqual } from "node:assert/strict";
+import { notStrictEqual as notEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { sqlFingerprint } from "./sql_fingerprint.ts";
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import {
   customSettingsIn,
@@ -60,7 +60,7 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ["UNLISTEN *", { stateful }],
   ["NOTIFY a", {}],
   ["LOAD 'x'", { stateful, sticky: "load" }],
-  ["SELECT setseed(0.5)", { sticky: "setseed" }],
+  ["SELECT setseed(0.5)", { stateful, sticky: "setseed" }],
   ["SET seed = 0.5", { stateful, sticky: "setseed" }],
   ["SELECT dblink_connect('a', 'b')", { sticky: "dblink" }],
   ["SELECT dblink_connect_u('a')", { sticky: "dblink" }],

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { Fingerprint, Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import { sqlTraits } from "../protocol/mod.ts";
 

@@ -1,4 +1,4 @@
-import { deepEqual, equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import { StateWatch } from "./state_watch.ts";
 
