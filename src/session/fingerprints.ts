@@ -4,7 +4,7 @@ import { customSettingsIn, OPAQUE_TRAITS, type SqlTraits, sqlTraits } from "../p
 const CLEAN_PROBES_TO_TRUST = 3;
 
 /** Of a trusted statement's runs one in so many is probed all the same. A power of two. */
-const SAMPLE_EVERY = 256;
+const SAMPLE_EVERY = 1024;
 
 /** Statements remembered for one database; when there are more, learning begins anew. */
 const FINGERPRINTS_MAX = 20_000;

@@ -292,7 +292,9 @@ export class ServerPools {
 /** Two: the connection's state is the session's, or the session has none yet. One: it can be made so. */
 function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
   if (connection.closed || connection.identity.base !== wish.base.key) return 0;
-  for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
+  if (connection.sqlStatements.size > 0) {
+    for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
+  }
   if (wish.settings === null || wish.settings === connection.settings) return 2;
   if (!wish.settings.equals(connection.settings)) return 1;
   wish.settings = connection.settings;
