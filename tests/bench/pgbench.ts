@@ -51,7 +51,10 @@ export async function runPgbench(pgbench: string, options: PgbenchRun): Promise<
   const logs = await tempDir("pgplex-bench-log-");
   try {
     const args = ["-n", "-M", load.protocol, "-c", String(load.clients), "-T", String(options.seconds)];
-    args.push("-j", String(Math.min(load.clients, navigator.hardwareConcurrency)));
+    // pgbench prepares by PQprepare, which blocks its thread: a client in a transaction then waits for one that waits for its
+    // server connection. With a thread for each client nobody waits for the wrong one.
+    const blocks = load.protocol === "prepared" && load.script === "B";
+    args.push("-j", String(blocks ? load.clients : Math.min(load.clients, navigator.hardwareConcurrency)));
     args.push("--log", `--log-prefix=${logs.path}/t`);
     if (load.script !== "B") args.push("-S");
     if (load.script === "C") args.push("-C");
