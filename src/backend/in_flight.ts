@@ -5,15 +5,17 @@
  * batch has to wait until the change is settled. A batch is what lies between two Syncs, by {@link "./owed.ts"}'s serial.
  */
 export class InFlight<K> {
-  readonly #changes = new Map<K, { batch: number; count: number }>();
+  /** Made when it is needed: most sessions never pipeline a change. */
+  #changes: Map<K, { batch: number; count: number }> | null = null;
 
   /** Number of things with a change in flight. */
   get size(): number {
-    return this.#changes.size;
+    return this.#changes?.size ?? 0;
   }
 
   /** A change of `key` is sent now, in batch `batch`. Not while one of an earlier batch is {@link doubtful}. */
   begin(key: K, batch: number): void {
+    this.#changes ??= new Map();
     const change = this.#changes.get(key);
     if (change === undefined) this.#changes.set(key, { batch, count: 1 });
     else {
@@ -24,18 +26,18 @@ export class InFlight<K> {
 
   /** The server made a change of `key`, or skipped it. */
   settle(key: K): void {
-    const change = this.#changes.get(key);
-    if (change !== undefined && --change.count === 0) this.#changes.delete(key);
+    const change = this.#changes?.get(key);
+    if (change !== undefined && --change.count === 0) this.#changes!.delete(key);
   }
 
   /** Whether a change of `key` is in flight. */
   has(key: K): boolean {
-    return this.#changes.has(key);
+    return this.#changes?.has(key) ?? false;
   }
 
   /** Whether a change of `key` in another batch than `batch` is in flight: nobody knows yet what will be. */
   doubtful(key: K, batch: number): boolean {
-    if (this.#changes.size === 0) return false;
+    if (this.#changes === null || this.#changes.size === 0) return false;
     const change = this.#changes.get(key);
     return change !== undefined && change.batch !== batch;
   }

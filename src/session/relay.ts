@@ -27,6 +27,8 @@ import type { Fingerprint, Fingerprints } from "./fingerprints.ts";
 import { PreparedNames } from "./prepared_names.ts";
 import { StateWatch } from "./state_watch.ts";
 
+const NO_STATEMENTS: ReadonlyMap<BinaryString, BinaryString> = new Map();
+
 /** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
 const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
 
@@ -38,7 +40,7 @@ export class Relay {
   /** Names for which a Parse or Close was sent and not answered yet. */
   readonly namesInFlight = new InFlight<BinaryString>();
   /** The session's prepared statements that SQL made, as of the last boundary: by name, the PREPARE. */
-  sqlStatements: ReadonlyMap<BinaryString, BinaryString> = new Map();
+  sqlStatements: ReadonlyMap<BinaryString, BinaryString> = NO_STATEMENTS;
   readonly #store: StatementStore;
   /** Towards the client. */
   readonly client: ByteSink;

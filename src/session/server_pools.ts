@@ -9,7 +9,7 @@ import {
 import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import { Pool, type Poolable, type PoolLimits, SharedLimit } from "../pool/mod.ts";
-import type { BinaryString } from "../protocol/mod.ts";
+import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
 import { Fingerprints } from "./fingerprints.ts";
 import { type Log, PoolCounters } from "../telemetry/mod.ts";
 import type { TopologyNode } from "../topology/mod.ts";
@@ -67,6 +67,8 @@ export class ServerPool {
   /** What the latest client that logged in gave, or the configuration. */
   credentials: ServerCredentials;
   readonly #greetings = new Map<string, Settings>();
+  readonly #bases = new Map<string, Base>();
+  readonly #encoded = new WeakMap<Settings, Uint8Array>();
   readonly #open: (pool: ServerPool, wish: ServerWish | null) => void;
   #lastBase: Base = NO_PARAMS;
 
@@ -104,14 +106,37 @@ export class ServerPool {
     return this.#greetings.get(base.key) ?? null;
   }
 
+  /** The ParameterStatus messages of a greeting, made once for all sessions that are greeted alike. */
+  encodedGreeting(settings: Settings): Uint8Array {
+    let bytes = this.#encoded.get(settings);
+    if (bytes === undefined) {
+      const messages = [...settings.values].map(([name, value]) => encodeParameterStatus(name, value));
+      bytes = new Uint8Array(messages.reduce((sum, message) => sum + message.length, 0));
+      let at = 0;
+      for (const message of messages) {
+        bytes.set(message, at);
+        at += message.length;
+      }
+      this.#encoded.set(settings, bytes);
+    }
+    return bytes;
+  }
+
+  /** The same base as one object for all sessions that have it, where it is known. */
+  intern(base: Base): Base {
+    return this.#bases.get(base.key) ?? base;
+  }
+
   /** The latest word on {@link greeting}. */
   learnGreeting(base: Base, settings: Settings): void {
     this.#greetings.delete(base.key);
     this.#greetings.set(base.key, settings);
+    this.#bases.set(base.key, base);
     this.#lastBase = base;
     if (this.#greetings.size <= GREETINGS_MAX) return;
     for (const oldest of this.#greetings.keys()) {
       this.#greetings.delete(oldest);
+      this.#bases.delete(oldest);
       return;
     }
   }

@@ -69,7 +69,7 @@ export class Session implements LeaseHolder, Cancellable {
   /** The state with which the lease began, or that the last probe found. */
   #stateBefore: Settings | null = null;
   /** Pins that nothing takes back. */
-  readonly #stickyPins = new Set<PinReason>();
+  #stickyPins: readonly PinReason[] = [];
   #nameWasReset = false;
   #queriesSeen = 0;
   #cancels = 0;
@@ -251,7 +251,11 @@ export class Session implements LeaseHolder, Cancellable {
     const name = this.#nameWasReset ? this.facts.applicationName! : null;
     this.#nameWasReset = false;
     this.settings = name === null ? server.settings : server.settings.with("application_name", name);
-    for (const { traits } of watch.ran) if (traits.sticky !== null) this.#stickyPins.add(traits.sticky);
+    for (const { traits: { sticky } } of watch.ran) {
+      if (sticky !== null && !this.#stickyPins.includes(sticky)) {
+        this.#stickyPins = [...this.#stickyPins, sticky];
+      }
+    }
     const pins = [...found.pins, ...this.#stickyPins];
     const pinsChanged = pins.join() !== this.#lease.pins.join();
     if (pinsChanged) this.#pin(pins);
@@ -338,7 +342,7 @@ export class Session implements LeaseHolder, Cancellable {
     }
     if (facts.applicationName !== null) settings = settings.with("application_name", facts.applicationName);
     this.settings = settings;
-    for (const [name, value] of settings.values) this.#out.put(encodeParameterStatus(name, value));
+    this.#out.put(pool.encodedGreeting(settings));
     this.#out.put(encodeBackendKeyData(this.#key.pid, this.#key.secret));
     this.#out.put(encodeReadyForQuery(TxStatus.Idle));
     pool.counters.logins++;

@@ -6,7 +6,6 @@ import {
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
 } from "../auth/mod.ts";
-import { poolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   AUTH_MESSAGE_MAX,
@@ -72,15 +71,9 @@ export async function serveClient(worker: Worker, stream: ByteStream, peer: Peer
     void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
   });
   try {
-    const opened = await open(worker, stream, peer, (tls) => current = tls);
-    if (opened === null) return;
-    const client = await authenticate(worker, opened, peer);
-    if (client === null) {
-      counters.loginFailures++;
-      return;
-    }
+    const serve = await logIn(worker, stream, peer, (tls) => current = tls);
     timer.cancel();
-    await serve(worker, client, peer);
+    if (serve !== null) await serve();
   } catch (thrown) {
     counters.loginFailures++;
     await refuse(worker, current, thrown, peer);
@@ -276,26 +269,45 @@ async function readAnswer(
   }
 }
 
-async function serve(worker: Worker, client: Authenticated, peer: PeerAddress): Promise<void> {
+/**
+ * Everything up to the session. What logging in needed is left behind when it returns: a client may stay for days.
+ *
+ * @returns what serves the client from here on; null when it is gone, or was served already.
+ */
+async function logIn(
+  worker: Worker,
+  stream: ByteStream,
+  peer: PeerAddress,
+  onTls: (stream: TlsStream) => void,
+): Promise<(() => Promise<void>) | null> {
+  const opened = await open(worker, stream, peer, onTls);
+  if (opened === null) return null;
+  const client = await authenticate(worker, opened, peer);
+  if (client !== null) return begin(worker, client, peer);
+  worker.counters.loginFailures++;
+  return null;
+}
+
+function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => Promise<void> {
   const { startup, reader, user, database, credentials } = client;
   const route = routeDatabase(worker.config, database);
   const node = nodeFor(worker.topology.current, route.cluster);
   if (node === null) throw new PgplexError("server_unreachable", `cluster "${route.cluster}" has no primary`);
   const replication = replicationMode(startup.params.get("replication"));
   if (replication !== null) {
-    await serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
-      cluster: route.cluster,
-      node,
-      user,
-      database: route.database,
-      credentials,
-      params: startup.params,
-      minor: negotiatedMinor(startup.minor),
-    });
-    return;
+    return () =>
+      serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
+        cluster: route.cluster,
+        node,
+        user,
+        database: route.database,
+        credentials,
+        params: startup.params,
+        minor: negotiatedMinor(startup.minor),
+      });
   }
-  const { pool_mode: mode } = poolSettings(worker.config, route.cluster, route.alias ?? undefined);
   const pool = poolFor(worker, route, user, credentials);
+  const { pool_mode: mode } = pool.settings;
   const applicationName = startup.params.get("application_name") ?? null;
   checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const session = new Session(worker, reader.stream, pool, {
@@ -306,10 +318,16 @@ async function serve(worker: Worker, client: Authenticated, peer: PeerAddress): 
     minor: negotiatedMinor(startup.minor),
     tls: client.tls === null ? null : `${client.tls.protocol}/${client.tls.cipher}`,
     mode,
-    base: baseOf(startup.params, mode === "transaction", worker.pools.generation(route.cluster)),
+    base: pool.intern(baseOf(startup.params, mode === "transaction", worker.pools.generation(route.cluster))),
     applicationName: mode === "transaction" ? applicationName : null,
   });
-  await session.run(reader.rest());
+  worker.sessions.add(session);
+  return runOf(session, reader.rest());
+}
+
+/** In a function of its own, so that the closure keeps nothing of the login alive. */
+function runOf(session: Session, rest: Uint8Array): () => Promise<void> {
+  return () => session.run(rest);
 }
 
 function poolFor(worker: Worker, route: Route, user: string, credentials: ServerCredentials): ServerPool {

@@ -27,7 +27,7 @@ export class FramedReader {
 
   constructor(stream: ByteStream, initial: Uint8Array = new Uint8Array(0)) {
     this.stream = stream;
-    this.#buffer = new Uint8Array(Math.max(1024, initial.length));
+    this.#buffer = new Uint8Array(Math.max(512, initial.length));
     this.#buffer.set(initial);
     this.#end = initial.length;
   }
@@ -46,7 +46,7 @@ export class FramedReader {
         this.#start = 0;
       }
       if (this.#buffer.length < count) {
-        const bigger = new Uint8Array(Math.max(count, this.#buffer.length * 2));
+        const bigger = new Uint8Array(Math.max(count, this.#buffer.length * 2, 64));
         bigger.set(this.#buffer.subarray(0, this.#end));
         this.#buffer = bigger;
       }
@@ -83,6 +83,7 @@ export class FramedReader {
   rest(): Uint8Array {
     const rest = this.#buffer.slice(this.#start, this.#end);
     this.#start = this.#end = 0;
+    this.#buffer = new Uint8Array(0);
     return rest;
   }
 }
