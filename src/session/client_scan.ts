@@ -386,6 +386,8 @@ export class ClientScan {
     if (end - bodyStart < Math.min(1, length - 4)) return this.#want(6);
     if (bytes[bodyStart] === 0 || length === 4) {
       if (server.owed.skipping) {
+        // Nobody needs to know whose unnamed statement the server has left: whoever binds next makes its own.
+        server.unnamedOwner = null;
         names.dropUnnamed();
         return this.#begin(bodyStart, length - 4, Rest.Pass);
       }
