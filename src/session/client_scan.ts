@@ -123,7 +123,7 @@ export class ClientScan {
   #failMessage(type: number, at: number, messageEnd: number, end: number): number {
     if (this.#failing === Failing.Next) {
       if (type !== Front.Sync && !FAILABLE.includes(String.fromCharCode(type))) {
-        return this.#leaveOut(at, messageEnd);
+        return this.#dropMessage(at, messageEnd - at - 1);
       }
       this.#failUnit(type);
     }
@@ -131,12 +131,7 @@ export class ClientScan {
       this.#failing = messageEnd < end ? Failing.Next : Failing.No;
       this.#relay.client.put(READY_IDLE as Uint8Array);
     }
-    return this.#leaveOut(at, messageEnd);
-  }
-
-  #leaveOut(at: number, messageEnd: number): number {
-    this.#run = at + 5;
-    return this.#begin(at + 5, messageEnd - at - 5, Rest.Drop);
+    return this.#dropMessage(at, messageEnd - at - 1);
   }
 
   /** Whether the client is between two messages. */
@@ -228,18 +223,15 @@ export class ClientScan {
       case Front.CopyDone:
       case Front.CopyFail:
         // PostgreSQL ignores them outside of COPY: the client may send them on after the server reported an error.
-        this.#run = at + 5;
-        return this.#begin(at + 5, length - 4, Rest.Drop);
+        return this.#dropMessage(at, length);
       case Front.Flush:
         if (length !== 4) break; // malformed: the server says so
-        this.#run = at + 5;
-        return this.#begin(at + 5, length - 4, Rest.Drop);
+        return this.#dropMessage(at, length);
       case Front.Sync:
         if (!relay.renames || length !== 4) break;
         relay.client.put(READY_IDLE as Uint8Array);
         relay.queryCount++;
-        this.#run = at + 5;
-        return this.#begin(at + 5, length - 4, Rest.Drop);
+        return this.#dropMessage(at, length);
       case Front.Close: {
         if (!relay.renames) break;
         const messageEnd = at + 1 + length;
@@ -414,10 +406,7 @@ export class ClientScan {
     }
     const name = statementName(bytes, bodyStart, nameEnd);
     if (this.#relay.isSqlStatement(name) && names.findName(name) === null) {
-      this.#flushRun(bytes, at);
-      this.#run = at;
-      this.#relay.ensureSqlStatement(server, name, false);
-      this.#relay.watch.runsOpaque();
+      this.#useSqlStatement(server, name, bytes, at);
       server.owed.sent(Owed.Parse); // the server has it, and says so
       return messageEnd;
     }
@@ -509,10 +498,7 @@ export class ClientScan {
     if (statement === null) {
       const name = binaryString(bytes, nameStart, keyEnd);
       if (relay.isSqlStatement(name)) {
-        this.#flushRun(bytes, at);
-        this.#run = at;
-        relay.ensureSqlStatement(server, name, false);
-        relay.watch.runsOpaque();
+        this.#useSqlStatement(server, name, bytes, at);
         server.owed.sent(Owed.Bind);
         return this.#begin(bodyStart, length - 4, Rest.Pass);
       }
@@ -554,10 +540,7 @@ export class ClientScan {
       return messageEnd;
     }
     if (name !== "" && relay.isSqlStatement(name) && relay.names.findName(name) === null) {
-      this.#flushRun(bytes, at);
-      this.#run = at;
-      relay.ensureSqlStatement(server, name, false);
-      relay.watch.runsOpaque();
+      this.#useSqlStatement(server, name, bytes, at);
       server.owed.sent(kind);
       return messageEnd;
     }
@@ -681,6 +664,13 @@ export class ClientScan {
     this.#doubt = doubt;
     this.#need = Need.Replies;
     return true;
+  }
+
+  /** A message names a statement that SQL made: the server is made to have it, and nothing is known of what it does. */
+  #useSqlStatement(server: ServerConnection, name: BinaryString, bytes: Uint8Array, at: number): void {
+    this.#flushRun(bytes, at);
+    this.#relay.ensureSqlStatement(server, name, false);
+    this.#relay.watch.runsOpaque();
   }
 
   /** Makes the batch fail because a statement does not exist, and drops the message that named it. */
