@@ -140,7 +140,8 @@ Deno.test("In session pooling a client waits with its first statement, and query
 Deno.test("server_idle_timeout closes what nobody uses", async () => {
   const clients = await Promise.all(Array.from({ length: 4 }, () => connect("idle")));
   for (const client of clients) await one(client, "BEGIN");
-  assert.equal((await pidsOf("idle")).length, 4);
+  // One more may have been opened for a client that was served otherwise meanwhile: nobody uses it either.
+  await waitFor(async () => (await pidsOf("idle")).length === 4, { what: "four connections" });
   for (const client of clients) await one(client, "COMMIT");
   await waitFor(async () => (await pidsOf("idle")).length === 0, { what: "idle connections to be closed" });
   for (const client of clients) {
