@@ -2,7 +2,7 @@
  * One client: how it logs in, what it believes its session to be, and the relay between it and the server connection that
  * it has leased for the moment.
  *
- * Decisions are in the synchronous machines (`relay.ts`, `client_scan.ts`, `server_scan.ts`); `session.ts` drives them.
+ * Decisions are in the synchronous machines (`relay.ts`, `client_scan.ts`, `extended_query.ts`, `server_scan.ts`); `session.ts` drives them.
  *
  * @module
  */

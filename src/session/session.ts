@@ -8,15 +8,11 @@ import {
   encodeReadyForQuery,
   TxStatus,
 } from "../protocol/mod.ts";
-import {
-  type ByteStream,
-  LARGE_BUFFER_BYTES,
-  Outbox,
-  type PeerAddress,
-  SMALL_BUFFER_BYTES,
-} from "../transport/mod.ts";
+import { type ByteStream, Outbox, type PeerAddress } from "../transport/mod.ts";
 import type { CancelKey, Cancellable } from "./cancel_keys.ts";
-import { ClientScan, InvalidMessageLength, Need } from "./client_scan.ts";
+import { ClientBuffer } from "./client_buffer.ts";
+import { Need } from "./client_cursor.ts";
+import { ClientScan, InvalidMessageLength } from "./client_scan.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
 import type { PinReason, ProbeResult } from "./probe.ts";
@@ -66,6 +62,7 @@ export class Session implements LeaseHolder, Cancellable {
   readonly #serverScan: ServerScan;
   readonly #key: CancelKey;
   readonly #lease: Lease;
+  readonly #in: ClientBuffer;
   /** The state with which the lease began, or that the last probe found. */
   #stateBefore: Settings | null = null;
   /** Pins that nothing takes back. */
@@ -80,12 +77,6 @@ export class Session implements LeaseHolder, Cancellable {
   #gone = false;
   #wake: (() => void) | null = null;
 
-  #buffer: Uint8Array = new Uint8Array(SMALL_BUFFER_BYTES);
-  #small: Uint8Array = this.#buffer;
-  #start = 0;
-  #end = 0;
-  #reading: Promise<number | null> | null = null;
-
   constructor(worker: Worker, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
     this.#worker = worker;
     this.#stream = stream;
@@ -94,6 +85,7 @@ export class Session implements LeaseHolder, Cancellable {
     this.base = facts.base;
     this.connectedMs = this.sinceMs = worker.clock.nowMs();
     this.#out = new Outbox(stream, worker.buffers);
+    this.#in = new ClientBuffer(worker.buffers, stream);
     this.#relay = new Relay(this.#out, worker.statements, {
       renames: facts.mode === "transaction",
       preparedMax: pool.settings.max_prepared_statements,
@@ -124,7 +116,7 @@ export class Session implements LeaseHolder, Cancellable {
 
   /** Whether the client can be sent away without harm: no lease, or in session pooling nothing but an idle one. */
   get idle(): boolean {
-    return !this.busy && !this.waiting && this.#clientScan.atMessageStart && this.#start === this.#end;
+    return !this.busy && !this.waiting && this.#clientScan.atMessageStart && this.#in.empty;
   }
 
   /** A reload changed the pool's settings. */
@@ -170,9 +162,7 @@ export class Session implements LeaseHolder, Cancellable {
     this.#worker.counters.sessionsOpened++;
     try {
       await this.#greet();
-      if (rest.length > this.#buffer.length) this.#growTo(rest.length);
-      this.#buffer.set(rest);
-      this.#end = rest.length;
+      this.#in.fill(rest);
       await this.#serve();
     } catch (thrown) {
       await this.#fail(thrown);
@@ -362,10 +352,11 @@ export class Session implements LeaseHolder, Cancellable {
 
   async #serve(): Promise<void> {
     const scan = this.#clientScan;
+    const input = this.#in;
     let fullReads = 0;
     while (!this.#ending) {
-      if (this.#end > this.#start) {
-        this.#start = scan.scan(this.#buffer, this.#start, this.#end);
+      if (!input.empty) {
+        input.start = scan.scan(input.bytes, input.start, input.end);
         const server = this.#relay.server;
         if (server !== null) {
           const written = server.out.flush();
@@ -388,53 +379,16 @@ export class Session implements LeaseHolder, Cancellable {
         if (this.#relay.boundary) this.settle();
       }
       if (this.#ending) return;
-      if (this.#reading === null) this.#makeRoom(scan.wanted);
-      const n = await (this.#reading ?? this.#read());
-      this.#reading = null;
+      const n = await input.read(scan.wanted);
       if (n === null) return;
-      this.#end += n;
+      input.took(n);
       this.pool.counters.bytesFromClients += n;
-      fullReads = this.#end === this.#buffer.length ? fullReads + 1 : 0;
+      fullReads = input.full ? fullReads + 1 : 0;
       if (fullReads >= FULL_READS_PER_TURN) {
         fullReads = 0;
         await this.#worker.login.turn();
       }
     }
-  }
-
-  #read(): Promise<number | null> {
-    return this.#stream.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
-  }
-
-  /** Makes room for the next read: an idle client waits in a small buffer, a busy one borrows a large one. */
-  #makeRoom(wanted: number): void {
-    if (this.#start === this.#end) {
-      const wasFull = this.#end === this.#buffer.length;
-      this.#start = this.#end = 0;
-      if (wasFull && this.#buffer === this.#small) this.#growTo(LARGE_BUFFER_BYTES);
-      else if (!wasFull && this.#buffer !== this.#small) this.#shrink();
-      return;
-    }
-    if (this.#start > 0) {
-      this.#buffer.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    if (wanted > this.#buffer.length || this.#end === this.#buffer.length) {
-      this.#growTo(Math.max(wanted, LARGE_BUFFER_BYTES, this.#end * 2));
-    }
-  }
-
-  #growTo(bytes: number): void {
-    const borrowed = this.#buffer === this.#small ? this.#worker.buffers.borrow() : this.#buffer;
-    const bigger = borrowed.length >= bytes && borrowed !== this.#buffer ? borrowed : new Uint8Array(bytes);
-    bigger.set(this.#buffer.subarray(0, this.#end));
-    this.#buffer = bigger;
-  }
-
-  #shrink(): void {
-    this.#worker.buffers.giveBack(this.#buffer);
-    this.#buffer = this.#small;
   }
 
   /** Waits until the server has answered something. */
@@ -456,7 +410,7 @@ export class Session implements LeaseHolder, Cancellable {
   /** The message for which no server could be had is answered by an error; the session goes on. */
   #failPending(error: PgplexError): void {
     if (error.code === "internal") throw error;
-    this.#clientScan.failPending(this.#buffer[this.#start]!, error);
+    this.#clientScan.failPending(this.#in.bytes[this.#in.start]!, error);
   }
 
   leaseBegins(server: ServerConnection, nowMs: number): void {
@@ -488,13 +442,13 @@ export class Session implements LeaseHolder, Cancellable {
 
   /** Reads ahead while there is room, to notice a client that leaves while it waits. */
   #watchClient(): void {
-    if (this.#reading !== null || this.#end === this.#buffer.length) return;
-    this.#reading = this.#read();
+    const ahead = this.#in.readAhead();
+    if (ahead === null) return;
     const gone = () => {
       this.#gone = true;
       this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
     };
-    this.#reading.then((n) => n === null && gone(), gone);
+    ahead.then((n) => n === null && gone(), gone);
   }
 
   /** The client is told why, unless it is gone. */
@@ -530,7 +484,7 @@ export class Session implements LeaseHolder, Cancellable {
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
     await this.#out.flush();
     this.#relay.names.clear();
-    if (this.#buffer !== this.#small) this.#shrink();
+    this.#in.release();
     this.#lease.close();
     const server = this.server;
     const { midMessage, openBatch } = this.#relay;

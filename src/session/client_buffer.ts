@@ -1,0 +1,105 @@
+import {
+  type BufferPool,
+  type ByteStream,
+  LARGE_BUFFER_BYTES,
+  SMALL_BUFFER_BYTES,
+} from "../transport/mod.ts";
+
+/**
+ * What a client sent and the session has not taken yet: small while the client is idle, borrowed while data flows, grown
+ * where one message must lie in it as a whole.
+ *
+ * Invariants: bytes from `start` to `end` are not taken; one read at a time.
+ */
+export class ClientBuffer {
+  bytes: Uint8Array = new Uint8Array(SMALL_BUFFER_BYTES);
+  start = 0;
+  end = 0;
+  readonly #small: Uint8Array = this.bytes;
+  readonly #pool: BufferPool;
+  readonly #stream: ByteStream;
+  #reading: Promise<number | null> | null = null;
+
+  constructor(pool: BufferPool, stream: ByteStream) {
+    this.#pool = pool;
+    this.#stream = stream;
+  }
+
+  get empty(): boolean {
+    return this.start === this.end;
+  }
+
+  get full(): boolean {
+    return this.end === this.bytes.length;
+  }
+
+  /** Begins with what was read behind the login. */
+  fill(rest: Uint8Array): void {
+    if (rest.length > this.bytes.length) this.#growTo(rest.length);
+    this.bytes.set(rest);
+    this.end = rest.length;
+  }
+
+  /**
+   * Waits for more: the stream's own promise of the number of bytes, null at its end. Whoever awaits it says {@link took}.
+   *
+   * @param wanted bytes that must fit behind `start`; 0: any number.
+   */
+  read(wanted: number): Promise<number | null> {
+    if (this.#reading !== null) return this.#reading;
+    this.#makeRoom(wanted);
+    return this.#read();
+  }
+
+  /** What {@link read} promised has come. */
+  took(n: number): void {
+    this.#reading = null;
+    this.end += n;
+  }
+
+  /** Reads ahead while there is room; null when a read is on its way already, or there is no room. */
+  readAhead(): Promise<number | null> | null {
+    if (this.#reading !== null || this.full) return null;
+    return this.#reading = this.#read();
+  }
+
+  /** Gives back what was borrowed. Nothing is read from here on. */
+  release(): void {
+    if (this.bytes !== this.#small) this.#shrink();
+  }
+
+  #read(): Promise<number | null> {
+    return this.#stream.read(this.end === 0 ? this.bytes : this.bytes.subarray(this.end));
+  }
+
+  /** An idle client waits in a small buffer, a busy one borrows a large one. */
+  #makeRoom(wanted: number): void {
+    if (this.start === this.end) {
+      const wasFull = this.end === this.bytes.length;
+      this.start = this.end = 0;
+      if (wasFull && this.bytes === this.#small) this.#growTo(LARGE_BUFFER_BYTES);
+      else if (!wasFull && this.bytes !== this.#small) this.#shrink();
+      return;
+    }
+    if (this.start > 0) {
+      this.bytes.copyWithin(0, this.start, this.end);
+      this.end -= this.start;
+      this.start = 0;
+    }
+    if (wanted > this.bytes.length || this.end === this.bytes.length) {
+      this.#growTo(Math.max(wanted, LARGE_BUFFER_BYTES, this.end * 2));
+    }
+  }
+
+  #growTo(bytes: number): void {
+    const borrowed = this.bytes === this.#small ? this.#pool.borrow() : this.bytes;
+    const bigger = borrowed.length >= bytes && borrowed !== this.bytes ? borrowed : new Uint8Array(bytes);
+    bigger.set(this.bytes.subarray(0, this.end));
+    this.bytes = bigger;
+  }
+
+  #shrink(): void {
+    this.#pool.giveBack(this.bytes);
+    this.bytes = this.#small;
+  }
+}
