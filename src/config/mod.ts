@@ -19,6 +19,8 @@ export * from "./diff.ts";
 export * from "./duration.ts";
 export * from "./entries.ts";
 export * from "./load.ts";
+export * from "./option_names.ts";
+export * from "./options.ts";
 export * from "./parse.ts";
 export { formatPath, type Segments, valueAt, withValue } from "./path.ts";
 export * from "./pool_settings.ts";

@@ -153,9 +153,13 @@ export interface PoolSettings {
   readonly client_idle_timeout: number;
   readonly query_timeout: number;
   readonly pin_timeout: number;
+  readonly pin_policy: "allow" | "refuse";
   readonly max_prepared_statements: number;
   readonly state_check: "learn" | "always" | "off";
   readonly server_reset: "changed" | "always";
+  readonly directives: "warn" | "strict" | "off";
+  /** Options that clients may set; each at most once. */
+  readonly options_allowed: readonly string[];
 }
 
 /** The management database. */

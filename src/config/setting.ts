@@ -9,8 +9,8 @@ export type SettingType =
     readonly shape?: TextShape;
     readonly bytesMax?: number;
   }
-  /** A list of strings; one string is taken as a list of one. */
-  | { readonly kind: "texts"; readonly entriesMax: number }
+  /** A list of strings, each one of `values` where they are given; one string is taken as a list of one. */
+  | { readonly kind: "texts"; readonly entriesMax: number; readonly values?: readonly string[] }
   | { readonly kind: "integer"; readonly min: number; readonly max: number }
   /** Milliseconds. */
   | { readonly kind: "duration"; readonly minMs?: number }

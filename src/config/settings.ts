@@ -1,3 +1,4 @@
+import { OPTION_NAMES } from "./option_names.ts";
 import type { PoolSettings, SettingPath } from "./schema.ts";
 import {
   type FileContents,
@@ -64,6 +65,11 @@ const POOL_ROWS: PoolRows = {
     0,
     "A lease pinned outside a transaction, and idle, ends with an error after this; 0s: never.",
   ),
+  pin_policy: choice(
+    ["allow", "refuse"],
+    "allow",
+    "Whether a session may keep its server connection for state that cannot move, or is ended.",
+  ),
   max_prepared_statements: integer(
     0,
     200,
@@ -79,6 +85,17 @@ const POOL_ROWS: PoolRows = {
     "changed",
     "Undo only the state that changed, or close the server connection after each lease.",
   ),
+  directives: choice(
+    ["warn", "strict", "off"],
+    "warn",
+    "What an unknown or malformed --!pgplex comment gets: a WARNING, an ERROR; off: none is read.",
+  ),
+  options_allowed: {
+    type: { kind: "texts", entriesMax: OPTION_NAMES.length, values: OPTION_NAMES },
+    default: { kind: "value", value: OPTION_NAMES },
+    reload: "live",
+    doc: "Options that clients may set for themselves, as pgplex.NAME or in a directive; [] is none.",
+  },
 };
 
 /** The same keys where a cluster or an alias may differ. */

@@ -33,7 +33,7 @@ function accepted(type: SettingType, raw: unknown): unknown {
     case "texts": {
       const texts = Array.isArray(raw) ? raw : [raw];
       const good = texts.length <= type.entriesMax &&
-        texts.every((item) => textIn("any", item) !== undefined);
+        texts.every((item) => textIn("any", item) !== undefined && (type.values?.includes(item) ?? true));
       return good ? texts : undefined;
     }
     case "integer":
@@ -76,7 +76,7 @@ export function describeType(type: SettingType): string {
     case "text":
       return describeShape(type.shape ?? "any") + (type.nullable ? " or null" : "");
     case "texts":
-      return "text or a list of texts";
+      return type.values === undefined ? "text or a list of texts" : `a list of ${type.values.join(", ")}`;
     case "integer":
       return `a whole number from ${type.min} to ${type.max}`;
     case "duration": {

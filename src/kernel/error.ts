@@ -61,6 +61,17 @@ export const ERROR_KINDS = {
     false,
     "A statement is larger than pgplex keeps for later leases.",
   ),
+  unknown_option: row("client", "42704", false, "A client names an option that pgplex does not have."),
+  invalid_option: row("client", "22023", false, "A client gives an option a value that it does not take."),
+  option_not_allowed: row("client", "42501", false, "options_allowed does not list the option."),
+  option_fixed: row("client", "55P02", false, "The option cannot be changed once the session has begun."),
+  invalid_directive: row(
+    "client",
+    "42601",
+    false,
+    "A directive cannot be followed, and directives is strict.",
+  ),
+  pin_refused: row("client", "0A000", false, "A session would have to be pinned, and pin_policy is refuse."),
   server_unreachable: row("server", "08001", true, "No connection to a node could be made."),
   server_login_failed: row("server", "08004", true, "A node refused pgplex's login."),
   server_lost: row("server", "08006", true, "A server connection ended while a session used it."),
@@ -84,6 +95,8 @@ export interface ErrorExtra {
   readonly sqlstate?: string;
   readonly detail?: string;
   readonly hint?: string;
+  /** Where in the client's statement, in characters from 1. */
+  readonly position?: number;
   /** Written to the log only: addresses, counts. Never a password or an SQL value. */
   readonly log?: string;
   readonly cause?: unknown;

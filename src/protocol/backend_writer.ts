@@ -43,16 +43,29 @@ export function encodeNegotiation(minor: number, refused: readonly BinaryString[
   return message;
 }
 
+/** SQLSTATE warning. */
+const WARNING = "01000";
+
 /** How grave an ErrorResponse is; a client's library closes the connection on FATAL. */
 export type Severity = "ERROR" | "FATAL" | "WARNING" | "NOTICE";
 
 /** An ErrorResponse with an error's public texts: never its log text, never its cause. */
 export function encodeError(severity: Severity, error: PgplexError): Uint8Array {
-  const { detail, hint } = error.extra;
-  let body = `S${severity}\0V${severity}\0C${error.sqlstate}\0M${binaryFromUtf8(error.message)}\0`;
+  return encodeBackText(Back.ErrorResponse, fields(severity, error.sqlstate, error));
+}
+
+/** A NoticeResponse with an error's public texts and the SQLSTATE of a warning. */
+export function encodeNotice(severity: "WARNING" | "NOTICE", error: PgplexError): Uint8Array {
+  return encodeBackText(Back.NoticeResponse, fields(severity, WARNING, error));
+}
+
+function fields(severity: Severity, sqlstate: string, { message, extra }: PgplexError): BinaryString {
+  const { detail, hint, position } = extra;
+  let body = `S${severity}\0V${severity}\0C${sqlstate}\0M${binaryFromUtf8(message)}\0`;
   if (detail !== undefined) body += `D${binaryFromUtf8(detail)}\0`;
   if (hint !== undefined) body += `H${binaryFromUtf8(hint)}\0`;
-  return encodeBackText(Back.ErrorResponse, `${body}\0`);
+  if (position !== undefined) body += `P${position}\0`;
+  return `${body}\0`;
 }
 
 function encodeBackText(type: number, body: BinaryString): Uint8Array {

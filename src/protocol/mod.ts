@@ -14,6 +14,7 @@ export * from "./dispatch.ts";
 export * from "./error_fields.ts";
 export * from "./frontend_writer.ts";
 export * from "./sql_fingerprint.ts";
+export * from "./sql_head.ts";
 export * from "./sql_traits.ts";
 export * from "./startup.ts";
 export * from "./types.ts";

@@ -5,14 +5,19 @@ import {
   CLIENT_ACTIONS,
   clientMessageMax,
   encodeError,
+  encodeQuery,
   encodeReadyForQuery,
+  encodeSync,
   Front,
+  HEAD_BYTES_MAX,
+  headMayConcern,
   int32At,
   TxStatus,
 } from "../protocol/mod.ts";
 import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
 import { ExtendedQuery, interferes } from "./extended_query.ts";
 import type { Relay } from "./relay.ts";
+import type { Steering } from "./steering.ts";
 
 const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
 
@@ -37,10 +42,13 @@ export class ClientScan {
   #failing: number = Failing.No;
   #failure: Uint8Array | null = null;
 
-  constructor(relay: Relay, store: StatementStore) {
+  readonly #steering: Steering;
+
+  constructor(relay: Relay, store: StatementStore, steering: Steering) {
     this.#relay = relay;
+    this.#steering = steering;
     this.#cursor = new ClientCursor(relay);
-    this.#extended = new ExtendedQuery(relay, store, this.#cursor);
+    this.#extended = new ExtendedQuery(relay, store, this.#cursor, steering);
   }
 
   /** Why the last {@link scan} stopped. */
@@ -170,6 +178,12 @@ export class ClientScan {
         return messageEnd;
       }
     }
+    if (type === Front.Query || type === Front.Parse) {
+      const textStart = type === Front.Query ? at + 5 : this.#extended.textStart(length, bytes, at, end);
+      if (textStart < 0 || !this.#steering.foresee(bytes, textStart, at + 1 + length, end)) {
+        return this.#cursor.want(Math.min(1 + length, end - at + HEAD_BYTES_MAX));
+      }
+    }
     this.#cursor.need = Need.Lease;
     return -1;
   }
@@ -186,6 +200,10 @@ export class ClientScan {
     this.#relay.boundary = false;
     switch (type) {
       case Front.Query:
+        if (!owed.skipping && headMayConcern(bytes, at + 5, Math.min(end, at + length))) {
+          const next = this.#steerQuery(server, length, bytes, at, end);
+          if (next !== 0) return next;
+        }
         if (this.#relay.renames && !owed.skipping && !this.#lookAtQuery(server, length, bytes, at, end)) {
           return -1;
         }
@@ -230,6 +248,32 @@ export class ClientScan {
       default:
         throw invalidType(type);
     }
+  }
+
+  /** A simple query that may speak to pgplex. Returns 0 when it goes on its usual way. */
+  #steerQuery(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const cursor = this.#cursor;
+    const messageEnd = at + 1 + length;
+    if (!this.#steering.sees(messageEnd - at - 5, end - at - 5)) {
+      return cursor.want(Math.min(1 + length, 5 + HEAD_BYTES_MAX));
+    }
+    const steered = this.#steering.peek(bytes, at + 5, messageEnd, end);
+    if (steered === null) return 0;
+    cursor.flushRun(bytes, at);
+    this.#steering.apply(server, steered, true);
+    if (steered.error === null && steered.text === null) return 0;
+    this.#relay.openBatch = false;
+    server.unnamedOwner = null;
+    this.#relay.names.dropUnnamed();
+    if (steered.error !== null) {
+      this.#relay.poison(server, steered.error);
+      server.out.put(encodeSync());
+      server.owed.sent(Owed.Sync);
+    } else {
+      server.out.put(encodeQuery(steered.text!));
+      server.owed.sent(Owed.Query);
+    }
+    return cursor.dropMessage(at, length);
   }
 
   /** Looks at a simple query's text; false when more of it must come first. */

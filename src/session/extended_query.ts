@@ -5,7 +5,10 @@ import {
   binaryString,
   findNul,
   Front,
+  HEAD_BYTES_MAX,
+  headMayConcern,
   peekBindStatement,
+  putBinary,
   putInt32,
   sqlFingerprint,
   STATEMENT_NAME_BYTES_MAX,
@@ -14,7 +17,9 @@ import {
 } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import type { OptionChange } from "./directives.ts";
 import { missingStatement, type Relay } from "./relay.ts";
+import type { Steered, Steering } from "./steering.ts";
 
 /** The longest Parse of a named statement that transaction pooling takes; it must be kept to be made again elsewhere. */
 export const STATEMENT_BYTES_MAX = 16 << 20;
@@ -35,11 +40,13 @@ export class ExtendedQuery {
   readonly #relay: Relay;
   readonly #store: StatementStore;
   readonly #cursor: ClientCursor;
+  readonly #steering: Steering;
   /** The client's own Parses of the unnamed statement that were not answered yet. */
   #unnamedParses = 0;
 
-  constructor(relay: Relay, store: StatementStore, cursor: ClientCursor) {
+  constructor(relay: Relay, store: StatementStore, cursor: ClientCursor, steering: Steering) {
     this.#relay = relay;
+    this.#steering = steering;
     this.#store = store;
     this.#cursor = cursor;
   }
@@ -80,10 +87,79 @@ export class ExtendedQuery {
     this.#relay.runs(server, fingerprint, false);
   }
 
+  /** The place of a Parse's text, or -1 when more of the message must come first. */
+  textStart(length: number, bytes: Uint8Array, at: number, end: number): number {
+    const messageEnd = at + 1 + length;
+    const nameEnd = findNul(bytes, at + 5, Math.min(end, messageEnd));
+    if (nameEnd >= 0) return nameEnd + 1;
+    return end >= messageEnd || end - at > NAMES_BYTES_MAX ? messageEnd : -1; // malformed: the server says so
+  }
+
   parse(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    if (server.owed.skipping) return this.#parse(server, length, bytes, at, end, null);
+    const messageEnd = at + 1 + length;
+    const textStart = this.textStart(length, bytes, at, end);
+    if (textStart < 0) return this.#cursor.want(end - at + 1);
+    if (!headMayConcern(bytes, textStart, Math.min(end, messageEnd))) {
+      return this.#parse(server, length, bytes, at, end, null);
+    }
+    if (!this.#steering.sees(messageEnd - textStart, end - textStart)) {
+      return this.#cursor.want(Math.min(1 + length, textStart - at + HEAD_BYTES_MAX));
+    }
+    const nul = findNul(bytes, textStart, Math.min(end, messageEnd));
+    const textEnd = nul < 0 ? messageEnd : nul + 1;
+    const steered = this.#steering.peek(bytes, textStart, textEnd, end);
+    if (steered === null) return this.#parse(server, length, bytes, at, end, null);
+    if (steered.error !== null) {
+      this.#replaceBy(server, bytes, at, steered.error);
+      return this.#cursor.dropMessage(at, length);
+    }
+    if (steered.text === null) return this.#parse(server, length, bytes, at, end, steered);
+    if (messageEnd > end) return this.#cursor.want(1 + length);
+    return this.#parseInstead(server, steered, { bytes, at, textStart, textEnd, messageEnd });
+  }
+
+  /** A Parse whose text is replaced, which is complete: taken as if the client had sent the other one. */
+  #parseInstead(
+    server: ServerConnection,
+    steered: Steered,
+    { bytes, at, textStart, textEnd, messageEnd }: {
+      bytes: Uint8Array;
+      at: number;
+      textStart: number;
+      textEnd: number;
+      messageEnd: number;
+    },
+  ): number {
+    const cursor = this.#cursor;
+    const name = binaryString(bytes, at + 5, textStart);
+    const behind = binaryString(bytes, textEnd, messageEnd);
+    const message = new Uint8Array(5 + name.length + steered.text!.length + 1 + behind.length);
+    message[0] = Front.Parse;
+    putInt32(message, 1, message.length - 1);
+    const at2 = putBinary(message, 5, name + steered.text!) + 1;
+    putBinary(message, at2, behind);
+    cursor.flushRun(bytes, at);
+    cursor.run = 0;
+    let taken = this.#parse(server, message.length - 1, message, 0, message.length, steered);
+    while (taken >= 0 && taken < message.length) taken = cursor.takeRest(message, taken, message.length);
+    if (taken >= 0) cursor.flushRun(message, taken);
+    cursor.run = taken < 0 ? at : messageEnd;
+    return taken < 0 ? -1 : messageEnd;
+  }
+
+  #parse(
+    server: ServerConnection,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    steered: Steered | null,
+  ): number {
     const { names, renames } = this.#relay;
     const bodyStart = at + 5;
     if (!renames) {
+      if (steered !== null) this.#steer(server, steered, bytes, at);
       server.owed.sent(Owed.Parse);
       return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
     }
@@ -98,6 +174,8 @@ export class ExtendedQuery {
       if (at + 1 + length > end && 1 + length <= LOOK_BYTES_MAX) return this.#cursor.want(1 + length);
       names.unnamedFingerprint = this.#lookAtParse(bytes, bodyStart + 1, at + 1 + length, end);
       this.#lendForDescribe(server, names.unnamedFingerprint, bytes, at);
+      if (steered !== null) this.#steer(server, steered, bytes, at);
+      names.unnamedDirective = directiveOf(steered);
       names.beginUnnamed(length - 4);
       this.#relay.ownUnnamed(server);
       this.#unnamedParses++;
@@ -132,6 +210,8 @@ export class ExtendedQuery {
     // A DEALLOCATE ALL may be on its way.
     const { owed } = server;
     if (existing !== null && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return -1;
+    if (steered !== null) this.#steer(server, steered, bytes, at);
+    statement.directive = directiveOf(steered);
     this.#cursor.flushRun(bytes, at);
     if (statement.hash === 0 && 1 + length <= LOOK_BYTES_MAX) {
       const nul = findNul(bytes, nameEnd + 1, messageEnd);
@@ -144,6 +224,11 @@ export class ExtendedQuery {
     else this.#relay.refuseDuplicate(server, textAt(bytes, bodyStart, nameEnd), definition);
     this.#cursor.run = messageEnd;
     return messageEnd;
+  }
+
+  #steer(server: ServerConnection, steered: Steered, bytes: Uint8Array, at: number): void {
+    this.#cursor.flushRun(bytes, at);
+    this.#steering.apply(server, steered, false);
   }
 
   /** Makes `statement`, of which one more use is counted already, under a name that is free. */
@@ -196,6 +281,7 @@ export class ExtendedQuery {
       if (this.#unnamedDoubtful(server)) return -1;
       // First: what it sends may replace the server's unnamed statement.
       if (!this.#noteBind(server, relay.names.unnamedFingerprint, length, bytes, at, end)) return -1;
+      if (relay.names.unnamedDirective !== null) this.#steering.beginStatement(relay.names.unnamedDirective);
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#cursor.flushRun(bytes, at);
         this.#cursor.run = at;
@@ -218,6 +304,9 @@ export class ExtendedQuery {
     }
     const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
     if (!this.#noteBind(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
+    if (statement.directive !== null) {
+      this.#steering.beginStatement(statement.directive as readonly OptionChange[]);
+    }
     this.#cursor.flushRun(bytes, at);
     relay.ensureStatement(server, statement);
     this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
@@ -402,6 +491,10 @@ export class ExtendedQuery {
       if (server !== null && --server.unnamedInFlight === 0) server.unnamedOwner = null;
     },
   };
+}
+
+function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
+  return steered === null || steered.statement.length === 0 ? null : steered.statement;
 }
 
 /** Whether messages of pgplex's own go to the server before a statement. */

@@ -64,7 +64,8 @@ export class Fingerprints {
   /** Takes note of the custom settings that a text may set. */
   noteSettings(names: Iterable<string>): void {
     for (const name of names) {
-      if (this.#customSettings.has(name) || this.#customSettings.size >= CUSTOM_SETTINGS_MAX) continue;
+      if (this.#customSettings.has(name)) continue;
+      if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX && !name.startsWith("pgplex.")) continue;
       this.#customSettings.add(name);
       this.#customList = [...this.#customSettings];
     }

@@ -15,6 +15,8 @@ const UNRESETTABLE: ReadonlySet<PinReason> = new Set<PinReason>(["load", "setsee
 
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
 export interface LeaseHolder extends ServerWish, ServerSink {
+  /** How long it waits for a connection, in milliseconds; 0: for ever. */
+  readonly queryWaitTimeoutMs: number;
   /** The lease has begun, or goes on after a probe: the connection's state is the session's. */
   leaseBegins(server: ServerConnection, nowMs: number): void;
   /** A probe found this on the connection; what was leased before is the session's state from now on. */
@@ -69,13 +71,13 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
 
   /** Begins a lease: null when it has begun at once, else resolves, never rejects, when it has or {@link error} says why not. */
   obtain(): Promise<void> | null {
-    const { pool, settings } = this.#pool;
+    const { pool } = this.#pool;
     this.error = null;
     if (this.#probing !== null) return new Promise<void>((resolve) => this.#resolve = resolve);
     const idle = pool.tryAcquire(this.wish);
     if (idle !== null && this.#beginIfFit(idle)) return null;
     const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
-    this.#untilMs = this.#worker.clock.nowMs() + (settings.query_wait_timeout || Infinity);
+    this.#untilMs = this.#worker.clock.nowMs() + (this.wish.queryWaitTimeoutMs || Infinity);
     if (idle !== null) void this.#prepare(idle);
     else this.#wait();
     return obtained;
@@ -103,6 +105,35 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
    */
   probe(fingerprints: Fingerprints): void {
     this.#probing = this.#probeAndFinish(this.#held!, fingerprints).finally(() => this.#probing = null);
+  }
+
+  /** Session pooling: looks at something while the client has its answer, and goes on with the same connection. */
+  look(work: (connection: ServerConnection) => Promise<void>): void {
+    this.#probing = this.#lookAndGoOn(this.#held!.connection, work).finally(() => this.#probing = null);
+  }
+
+  async #lookAndGoOn(
+    connection: ServerConnection,
+    work: (connection: ServerConnection) => Promise<void>,
+  ): Promise<void> {
+    connection.onNotification = (message) => this.wish.notified(message);
+    try {
+      await this.#withinTimeout(connection, work(connection));
+    } catch (thrown) {
+      this.#worker.log.warning("cannot look at a session's options", {
+        error: toPgplexError(thrown).message,
+      });
+      connection.close();
+    }
+    connection.onNotification = null;
+    if (connection.closed) {
+      this.end("broken");
+      this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+    } else if (!this.#ended) {
+      connection.setSink(this.wish);
+      this.wish.leaseBegins(connection, this.#worker.clock.nowMs());
+    }
+    this.#settle(null);
   }
 
   async #probeAndFinish(server: PooledServer, fingerprints: Fingerprints): Promise<void> {

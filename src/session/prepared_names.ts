@@ -1,4 +1,5 @@
 import type { InFlight, Statement, StatementStore } from "../backend/mod.ts";
+import type { OptionChange } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import { type BinaryString, binaryString, putBinary } from "../protocol/mod.ts";
 
@@ -29,6 +30,8 @@ export class PreparedNames {
   #unnamedKept = false;
   /** What is known of the unnamed statement's text. */
   unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
+  /** What a directive in the unnamed statement's text asks for each time that it runs. */
+  unnamedDirective: readonly OptionChange[] | null = null;
   /** Changes whenever the unnamed statement does. */
   unnamedSerial = 0;
 

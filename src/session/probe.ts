@@ -26,7 +26,9 @@ export type PinReason =
   | "listen"
   | "load"
   | "setseed"
-  | "dblink";
+  | "dblink"
+  | "pool_mode"
+  | "directive";
 
 /** What a probe found: the connection's whole state. */
 export interface ProbeResult {
@@ -137,6 +139,18 @@ async function probeWithoutTimeout(
   return rows.slice(1).map((row) =>
     row[0] === "s" && row[1] === "statement_timeout" ? ["s", row[1], timeout] : row
   );
+}
+
+/** What these settings say in the session; those that nobody set are left out. */
+export async function readSettings(
+  server: ServerConnection,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, BinaryString>> {
+  const calls = names.map((name) => `pg_catalog.current_setting('${name}', true)`);
+  const { rows, error } = await runQuery(server, `SELECT ${calls.join(", ")}`);
+  if (error !== null) throw error;
+  const row = rows[0] ?? [];
+  return new Map(names.flatMap((name, i) => row[i] == null ? [] : [[name, row[i]] as const]));
 }
 
 /**

@@ -252,6 +252,12 @@ export class Relay {
     if (simple) this.#syncForItself(server);
   }
 
+  /** Messages of pgplex's own were put: nobody else hears of their replies. Before a simple query they get a Sync. */
+  ownMessages(server: ServerConnection, kinds: readonly number[], simple: boolean): void {
+    for (const kind of kinds) server.owed.sent(kind | Mark.Swallow);
+    if (simple) this.#syncForItself(server);
+  }
+
   /** A failure of what pgplex sent must not make the server skip the simple query behind it. */
   #syncForItself(server: ServerConnection): void {
     server.out.put(encodeSync());

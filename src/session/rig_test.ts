@@ -1,6 +1,7 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import type { ServerConnection, StatementStore } from "../backend/mod.ts";
 import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
+import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import { Need } from "./client_cursor.ts";
@@ -8,6 +9,8 @@ import { ClientScan } from "./client_scan.ts";
 import { Fingerprints } from "./fingerprints.ts";
 import { Relay } from "./relay.ts";
 import { ServerScan } from "./server_scan.ts";
+import { SessionOptions } from "./session_options.ts";
+import { Steering, type SteeringHost } from "./steering.ts";
 
 /**
  * Where a machine's bytes go. What is forwarded is taken only at the flush, as a socket would: whoever changes it earlier
@@ -133,6 +136,16 @@ export interface RigOptions {
   readonly acquire: () => RigServer | null;
 }
 
+/** Nobody listens to what statements say to pgplex itself. */
+const NOT_STEERED: SteeringHost = {
+  options: new SessionOptions(),
+  poolSettings: { directives: "off", options_allowed: [] } as unknown as PoolSettings,
+  refusal: () => null,
+  steered() {},
+  describe: () => [],
+  describeOptions: () => [],
+};
+
 /** One session's machines between a client and servers, driven as `Session` drives them, without sockets. */
 export class Rig {
   readonly out = new RecordingSink();
@@ -156,13 +169,14 @@ export class Rig {
       preparedMax: options.preparedMax ?? 200,
       fingerprints: new Fingerprints(),
     });
-    this.clientScan = new ClientScan(this.relay, options.statements);
+    this.clientScan = new ClientScan(this.relay, options.statements, new Steering(this.relay, NOT_STEERED));
     this.serverScan = new ServerScan(this.relay, {
       parameter: (name, value) => {
         this.parameters.push([name, value]);
         return true;
       },
       fatal: (error) => this.fatal = error,
+      canceled: () => null,
     });
   }
 

@@ -17,10 +17,15 @@ export interface ServerScanPort {
   parameter(name: BinaryString, value: BinaryString): boolean;
   /** The server says that it ends the connection; its message has been handed to the client. */
   fatal(error: PgplexError): void;
+  /** The server says that it cancelled the statement: what the client is told in place of that, or null. */
+  canceled(): Uint8Array | null;
 }
 
 /** SQLSTATE invalid_sql_statement_name. */
 const UNDEFINED_STATEMENT = "26000";
+
+/** SQLSTATE query_canceled. */
+const QUERY_CANCELED = "57014";
 
 /** So much of an ErrorResponse is read to know how grave it is: severity and SQLSTATE come first. */
 const ERROR_PEEK_BYTES = 8192;
@@ -220,6 +225,10 @@ export class ServerScan {
     }
     if (this.#heldError !== null && fields.get("C") === UNDEFINED_STATEMENT && !replaced) {
       put(this.#heldError);
+    }
+    if (!replaced && fields.get("C") === QUERY_CANCELED) {
+      const reply = this.#port.canceled();
+      if (reply !== null) put(reply);
     }
     return replaced ? this.#skip(bytes, at, length) : this.#begin(at, length);
   }

@@ -1,9 +1,11 @@
 import { cancelOn, type ServerConnection, type Settings } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import { OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
+import { PgplexError, type Timer } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBackendKeyData,
   encodeError,
+  encodeNotice,
   encodeParameterStatus,
   encodeReadyForQuery,
   TxStatus,
@@ -15,13 +17,22 @@ import { Need } from "./client_cursor.ts";
 import { ClientScan, InvalidMessageLength } from "./client_scan.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
-import type { PinReason, ProbeResult } from "./probe.ts";
+import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
+import { describeOptions, describeSession } from "./session_description.ts";
+import { OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
+import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
 import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
 const FULL_READS_PER_TURN = 16;
+
+/** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
+const CANCEL_GRACE_MS = 2000;
+
+/** The names under which PostgreSQL keeps the options that a client SET. */
+const OPTION_SETTINGS: readonly string[] = OPTION_NAMES.map((name) => OPTION_PREFIX + name);
 
 /** Who a client is and what it asked for, as its login found out. */
 export interface SessionFacts {
@@ -36,6 +47,8 @@ export interface SessionFacts {
   readonly base: Base;
   /** In transaction mode kept apart from the base, as it differs from client to client; null when not given. */
   readonly applicationName: BinaryString | null;
+  /** Options of pgplex in the connection string. */
+  readonly options: OptionValues;
 }
 
 /**
@@ -44,12 +57,14 @@ export interface SessionFacts {
  * Invariants: `relay.server` is set exactly while a lease is held; only the client loop begins leases; a lease ends in
  * {@link settle}, at a boundary, or with the session.
  */
-export class Session implements LeaseHolder, Cancellable {
+export class Session implements LeaseHolder, Cancellable, SteeringHost {
   readonly facts: SessionFacts;
   readonly pool: ServerPool;
   readonly base: Base;
   /** What this client was last told of its settings; null until it is greeted. */
   settings: Settings | null = null;
+  /** What the client set for itself. */
+  readonly options: SessionOptions;
   /** When the session last became idle, or its lease began; clock milliseconds. */
   sinceMs: number;
   readonly connectedMs: number;
@@ -76,6 +91,13 @@ export class Session implements LeaseHolder, Cancellable {
   /** The client was seen to leave while it waited for a server connection. */
   #gone = false;
   #wake: (() => void) | null = null;
+  /** Ends a statement that has a time of its own. */
+  #statementTimer: Timer | null = null;
+  /** The statement was cancelled for its time; clock milliseconds. */
+  #timedOutMs: number | null = null;
+  /** What the last look at the timeouts saw: queries answered, and since when that is so. */
+  #queriesTimed = -1;
+  #queryingSinceMs = 0;
 
   constructor(worker: Worker, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
     this.#worker = worker;
@@ -91,10 +113,12 @@ export class Session implements LeaseHolder, Cancellable {
       preparedMax: pool.settings.max_prepared_statements,
       fingerprints: pool.fingerprints,
     });
-    this.#clientScan = new ClientScan(this.#relay, worker.statements);
+    this.options = new SessionOptions(facts.options);
+    this.#clientScan = new ClientScan(this.#relay, worker.statements, new Steering(this.#relay, this));
     this.#serverScan = new ServerScan(this.#relay, {
       parameter: (name, value) => this.#parameter(name, value),
       fatal: (error) => this.#serverFatal(error),
+      canceled: () => this.#canceledReply(),
     });
     this.#lease = new Lease(worker, pool, this);
     this.#key = worker.cancelKeys.issue(this, facts.minor);
@@ -127,7 +151,7 @@ export class Session implements LeaseHolder, Cancellable {
   /** Ends the session when it was idle, or its statement ran, for longer than its pool allows. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting) this.#watchClient();
-    const { client_idle_timeout: idleMs, query_timeout: queryMs, pin_timeout: pinMs } = this.pool.settings;
+    const { client_idle_timeout: idleMs, query_timeout: queryMs, pin_timeout: pinMs } = this.#settings;
     const forMs = nowMs - this.sinceMs;
     if (pinMs > 0 && this.pins.length > 0 && this.idle && forMs >= pinMs) {
       this.end(
@@ -141,9 +165,88 @@ export class Session implements LeaseHolder, Cancellable {
       this.end(new PgplexError("idle_timeout", "terminating connection due to idle-session timeout"));
     } else if (idleMs > 0 && forMs >= idleMs && this.idle) {
       this.end(new PgplexError("idle_timeout", "terminating connection due to client_idle_timeout"));
-    } else if (queryMs > 0 && forMs >= queryMs && this.busy) {
-      this.end(new PgplexError("query_timeout", "query_timeout: the statement ran for too long"));
+    } else if (this.server !== null && !this.server.owed.settled) this.#checkStatement(nowMs, queryMs);
+  }
+
+  /** A statement that runs for too long is cancelled; where that does not help, the session ends. */
+  #checkStatement(nowMs: number, limitMs: number): void {
+    if (this.#timedOutMs !== null) {
+      if (nowMs - this.#timedOutMs >= CANCEL_GRACE_MS) this.end(queryTimeout());
+      return;
     }
+    const { queryCount } = this.#relay;
+    if (this.#queriesTimed !== queryCount || this.#queryingSinceMs < this.sinceMs) {
+      this.#queriesTimed = queryCount;
+      this.#queryingSinceMs = queryCount === this.#queriesSeen ? this.sinceMs : nowMs;
+    }
+    if (limitMs > 0 && nowMs - this.#queryingSinceMs >= limitMs) this.#statementTimedOut();
+  }
+
+  #statementTimedOut(): void {
+    const server = this.server;
+    if (server === null || server.owed.settled || this.#ending || this.#timedOutMs !== null) return;
+    this.#timedOutMs = this.#worker.clock.nowMs();
+    void this.cancel();
+  }
+
+  /** The server says that it cancelled a statement: for its time, or because the client asked for it (null). */
+  #canceledReply(): Uint8Array | null {
+    return this.#timedOutMs === null ? null : encodeError("ERROR", queryTimeout());
+  }
+
+  /** The pool's settings with what the client set over them. */
+  get #settings(): PoolSettings {
+    return this.options.settings(this.pool.settings);
+  }
+
+  get poolSettings(): PoolSettings {
+    return this.pool.settings;
+  }
+
+  /** Named prepared statements of the session, by Parse or by SQL. */
+  get preparedStatements(): number {
+    return this.#relay.names.size + this.#relay.sqlStatements.size;
+  }
+
+  get queryWaitTimeoutMs(): number {
+    return this.#settings.query_wait_timeout;
+  }
+
+  refusal({ name, value }: { readonly name: string; readonly value: unknown }): PgplexError | null {
+    if (name !== "pool_mode" || this.facts.mode !== "session" || value !== "transaction") return null;
+    return new PgplexError("option_fixed", 'parameter "pgplex.pool_mode" cannot be changed now', {
+      detail: "The session began in session pooling.",
+      hint: "Give pgplex.pool_mode in the connection string.",
+    });
+  }
+
+  steered(): void {
+    this.#statementTimer?.cancel();
+    this.#statementTimer = null;
+    const timeoutMs = this.options.statementTimeoutMs;
+    if (timeoutMs !== null && timeoutMs > 0) {
+      this.#statementTimer = this.#worker.clock.after(timeoutMs, () => this.#statementTimedOut());
+    }
+  }
+
+  describe(): readonly (readonly [string, string | null])[] {
+    return describeSession(this, this.#worker.clock.nowMs());
+  }
+
+  describeOptions(): readonly (readonly string[])[] {
+    return describeOptions(this);
+  }
+
+  /** Whether a statement runs that has options of its own, or was cancelled for its time. */
+  get #steered(): boolean {
+    return this.#timedOutMs !== null || this.options.forStatement;
+  }
+
+  /** The client's last statement is answered: nothing of its own holds any more. */
+  #statementEnds(): void {
+    this.#timedOutMs = null;
+    this.options.setForStatement(null);
+    this.steered();
   }
 
   /** Why the session keeps its server connection between transactions. */
@@ -215,21 +318,51 @@ export class Session implements LeaseHolder, Cancellable {
 
   settle(): void {
     this.#wake?.();
+    const { server, watch } = this.#relay;
+    if (this.#steered && server !== null && server.owed.readies === 0) this.#statementEnds();
     if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) return;
     if (this.facts.mode !== "transaction") {
       this.#relay.boundary = false;
-    } else if (
-      !this.server!.owed.doubtful && this.#relay.watch.suspicious(this.pool.settings.state_check)
-    ) {
+      if (watch.optionsMentioned) {
+        this.#relay.server = null;
+        this.#lease.look((connection) => this.#readOptions(connection));
+      } else if (this.options.temporary) this.options.transactionEnds();
+    } else if (!server!.owed.doubtful && watch.suspicious(this.#settings.state_check)) {
       this.#relay.server = null;
       this.#relay.boundary = false;
       this.#lease.probe(this.pool.fingerprints);
-    } else if (this.#lease.pins.length > 0) {
-      this.#relay.boundary = false;
-      this.#relay.watch.begin();
     } else {
-      this.#endLease("clean");
+      if (this.options.temporary) this.options.transactionEnds();
+      const { pins } = this.#lease;
+      if (pins.length > 0 || this.options.pins) this.#pin(this.#withOwnPins(pins));
+      if (this.#lease.pins.length > 0) {
+        this.#relay.boundary = false;
+        watch.begin();
+      } else this.#endLease("clean");
     }
+  }
+
+  /** In session pooling no probe looks at the session: what became of its options is asked for. */
+  async #readOptions(connection: ServerConnection): Promise<void> {
+    this.#optionsCommitted(await readSettings(connection, OPTION_SETTINGS));
+  }
+
+  #optionsCommitted(values: ReadonlyMap<string, BinaryString>): void {
+    this.options.transactionEnds();
+    for (const name of this.options.committed(values)) {
+      const error = new PgplexError("invalid_option", `invalid value for parameter "pgplex.${name}"`, {
+        hint: "It was set where pgplex cannot see, and is not followed.",
+      });
+      this.#out.put(encodeNotice("WARNING", error));
+    }
+  }
+
+  /** The pins that a probe finds, and those that the client asked for. */
+  #withOwnPins(pins: readonly PinReason[]): readonly PinReason[] {
+    const found: PinReason[] = pins.filter((pin) => pin !== "pool_mode" && pin !== "directive");
+    if (this.#settings.pool_mode === "session") found.push("pool_mode");
+    if (this.options.pinned) found.push("directive");
+    return found;
   }
 
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
@@ -246,9 +379,10 @@ export class Session implements LeaseHolder, Cancellable {
         this.#stickyPins = [...this.#stickyPins, sticky];
       }
     }
-    const pins = [...found.pins, ...this.#stickyPins];
+    this.#optionsCommitted(found.settings.values);
+    const pins = this.#withOwnPins([...found.pins, ...this.#stickyPins]);
     const pinsChanged = pins.join() !== this.#lease.pins.join();
-    if (pinsChanged) this.#pin(pins);
+    this.#pin(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
     watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged);
     if (watch.ran.some(({ traits }) => traits.altersDefaults)) {
@@ -263,9 +397,13 @@ export class Session implements LeaseHolder, Cancellable {
   }
 
   #pin(pins: readonly PinReason[]): void {
+    if (pins.join() === this.#lease.pins.join()) return;
     const { ran } = this.#relay.watch;
-    if (this.#lease.pins.length === 0) {
-      this.#lease.pinnedSinceMs = this.#worker.clock.nowMs();
+    const forced = pins.filter((pin) => pin !== "pool_mode" && pin !== "directive");
+    if (forced.length > 0 && this.#settings.pin_policy === "refuse") {
+      const message = `terminating connection: the session would have to be pinned (${forced.join(", ")})`;
+      this.end(new PgplexError("pin_refused", message, { detail: "pin_policy is refuse." }));
+    } else if (this.#lease.pins.length === 0 && forced.length > 0) {
       // The statement that most likely did it: the last one whose words say that it may.
       const cause = ran.findLast(({ traits }) => traits.stateful) ?? ran.at(-1);
       this.#worker.log.warning("session pinned to its server connection", {
@@ -276,6 +414,7 @@ export class Session implements LeaseHolder, Cancellable {
         statement: cause?.traits.text,
       });
     }
+    if (this.#lease.pins.length === 0) this.#lease.pinnedSinceMs = this.#worker.clock.nowMs();
     this.#lease.pins = pins;
   }
 
@@ -410,6 +549,8 @@ export class Session implements LeaseHolder, Cancellable {
   /** The message for which no server could be had is answered by an error; the session goes on. */
   #failPending(error: PgplexError): void {
     if (error.code === "internal") throw error;
+    this.options.transactionEnds();
+    this.#statementEnds();
     this.#clientScan.failPending(this.#in.bytes[this.#in.start]!, error);
   }
 
@@ -479,6 +620,7 @@ export class Session implements LeaseHolder, Cancellable {
 
   async #finish(): Promise<void> {
     this.#ending = true;
+    this.#statementTimer?.cancel();
     this.#worker.cancelKeys.revoke(this, this.#key);
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
@@ -494,6 +636,10 @@ export class Session implements LeaseHolder, Cancellable {
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
   }
+}
+
+function queryTimeout(): PgplexError {
+  return new PgplexError("query_timeout", "canceling statement due to query_timeout");
 }
 
 function isSocketError(thrown: unknown): boolean {

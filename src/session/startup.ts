@@ -6,6 +6,8 @@ import {
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
 } from "../auth/mod.ts";
+import { startupOptions } from "./startup_options.ts";
+import { OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   AUTH_MESSAGE_MAX,
@@ -295,6 +297,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
   if (node === null) throw new PgplexError("server_unreachable", `cluster "${route.cluster}" has no primary`);
   const replication = replicationMode(startup.params.get("replication"));
   if (replication !== null) {
+    const { params } = startupOptions(startup.params, OPTION_NAMES);
     return () =>
       serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
         cluster: route.cluster,
@@ -302,13 +305,14 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
         user,
         database: route.database,
         credentials,
-        params: startup.params,
+        params,
         minor: negotiatedMinor(startup.minor),
       });
   }
   const pool = poolFor(worker, route, user, credentials);
-  const { pool_mode: mode } = pool.settings;
-  const applicationName = startup.params.get("application_name") ?? null;
+  const { params, options } = startupOptions(startup.params, pool.settings.options_allowed);
+  const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? pool.settings.pool_mode;
+  const applicationName = params.get("application_name") ?? null;
   checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const session = new Session(worker, reader.stream, pool, {
     id: worker.login.nextId(),
@@ -318,8 +322,9 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
     minor: negotiatedMinor(startup.minor),
     tls: client.tls === null ? null : `${client.tls.protocol}/${client.tls.cipher}`,
     mode,
-    base: pool.intern(baseOf(startup.params, mode === "transaction", worker.pools.generation(route.cluster))),
+    base: pool.intern(baseOf(params, mode === "transaction", worker.pools.generation(route.cluster))),
     applicationName: mode === "transaction" ? applicationName : null,
+    options,
   });
   worker.sessions.add(session);
   return runOf(session, reader.rest());

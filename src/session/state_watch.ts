@@ -4,6 +4,7 @@ import {
   customSettingsInParameters,
   sqlFingerprint,
 } from "../protocol/mod.ts";
+import { OPTION_NAMES } from "../config/mod.ts";
 import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 
 /** Different statements of one lease that are told apart; behind them everything is suspect. */
@@ -16,6 +17,8 @@ export class StateWatch {
   readonly ran: Fingerprint[] = [];
   /** Names of prepared statements in the SQL that ran since {@link begin}. */
   readonly #mentioned = new Set<BinaryString>();
+  /** An option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
+  optionsMentioned = false;
   /** standard_conforming_strings is off for this session. */
   backslashes = false;
 
@@ -27,6 +30,7 @@ export class StateWatch {
   begin(): void {
     if (this.ran.length > 0) this.ran.length = 0;
     if (this.#mentioned.size > 0) this.#mentioned.clear();
+    this.optionsMentioned = false;
   }
 
   /** What is known of the complete text from `start` to `end`. */
@@ -52,6 +56,12 @@ export class StateWatch {
     for (const name of fingerprint.traits.statements) this.#mentioned.add(name);
   }
 
+  /** An option of pgplex is SET or RESET. */
+  mentionsOptions(): void {
+    this.optionsMentioned = true;
+    this.fingerprints.noteSettings(OPTION_NAMES.map((name) => `pgplex.${name}`));
+  }
+
   /** Something goes to the server of which nothing is known. */
   runsOpaque(): void {
     this.runs(OPAQUE_FINGERPRINT);
@@ -69,6 +79,7 @@ export class StateWatch {
 
   /** Whether the server connection's state must be looked at before anybody relies on it. */
   suspicious(check: "learn" | "always" | "off"): boolean {
+    if (this.optionsMentioned) return true;
     if (check === "off") return false;
     for (const fingerprint of this.ran) {
       // Each is asked, as it counts its runs.

@@ -1,0 +1,134 @@
+import type { BinaryString } from "./bytes.ts";
+
+/** One directive: what stands behind `--!pgplex`, and where in the text, counted in characters from 0. */
+export interface DirectiveText {
+  readonly arguments: BinaryString;
+  readonly index: number;
+}
+
+/** A statement about one of pgplex's own options; `value` is null where it is DEFAULT. */
+export type OptionStatement =
+  | { readonly kind: "set"; readonly name: BinaryString; readonly value: BinaryString | null }
+  | { readonly kind: "reset"; readonly name: BinaryString }
+  | { readonly kind: "show"; readonly name: BinaryString };
+
+/** How a text begins, as far as it concerns pgplex itself. */
+export interface SqlHead {
+  readonly directives: readonly DirectiveText[];
+  /** Nothing but white space, comments and semicolons stands in the text. */
+  readonly empty: boolean;
+  /** The text's only statement is about an option of pgplex; null otherwise. */
+  readonly option: OptionStatement | null;
+}
+
+/** Bytes of a text's head that are searched for directives; what stands behind them is left alone. */
+export const HEAD_BYTES_MAX = 4096;
+
+const SPACE = /[ \t\r\n\f\v]*/y;
+/** A directive as a line comment, or as a block comment for programs that take line comments away. */
+const DIRECTIVE = /--!pgplex(?![\w$])([^\r\n]*)|\/\*!pgplex(?![\w$])((?:(?!\*\/|\/\*)[^])*)\*\//y;
+const LINE_COMMENT = /--[^\r\n]*/y;
+const BLOCK_MARK = /\/\*|\*\//g;
+
+const PREFIX = String.raw`(?:pgplex|"pgplex")\s*\.\s*(?:([A-Za-z_][\w$]*)|"((?:[^"]|"")*)")`;
+const SET = new RegExp(
+  String
+    .raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*(?:'((?:[^']|'')*)'|(-?[\w.+]+))\s*;?\s*`,
+  "iy",
+);
+const SET_LIST = new RegExp(
+  String.raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*([^;]*?)\s*;?\s*`,
+  "iy",
+);
+const RESET = new RegExp(String.raw`reset\s+${PREFIX}\s*;?\s*`, "iy");
+const SHOW = new RegExp(String.raw`show\s+${PREFIX}\s*;?\s*`, "iy");
+
+/**
+ * Whether a text may concern pgplex itself by how it begins: a comment, or a word of three bytes that SET, SHOW or RESET
+ * begin with. Allocates nothing; most texts are told by their first bytes.
+ */
+export function headMayConcern(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  let c = 0;
+  for (; at < end; at++) {
+    c = bytes[at]!;
+    if (c !== 0x20 && (c < 0x09 || c > 0x0d)) break;
+  }
+  if (at >= end) return false;
+  if (c === 0x2d || c === 0x2f) return true; // - /
+  c |= 0x20;
+  if (c !== 0x73 && c !== 0x72) return false; // s r
+  if (at + 3 > end) return false;
+  const second = bytes[at + 1]! | 0x20;
+  const third = bytes[at + 2]! | 0x20;
+  if (c === 0x72) return second === 0x65 && third === 0x73; // res
+  return second === 0x65 ? third === 0x74 : second === 0x68 && third === 0x6f; // set sho
+}
+
+/** Reads how `text` begins. */
+export function sqlHead(text: BinaryString): SqlHead {
+  const directives: DirectiveText[] = [];
+  let at = skip(SPACE, text, 0);
+  for (;;) {
+    DIRECTIVE.lastIndex = at;
+    const directive = DIRECTIVE.exec(text);
+    if (directive !== null) {
+      directives.push({ arguments: directive[1] ?? directive[2]!, index: at });
+      at = DIRECTIVE.lastIndex;
+    } else if (text.startsWith("--", at)) at = skip(LINE_COMMENT, text, at);
+    else if (text.startsWith("/*", at)) at = blockEnd(text, at);
+    else if (text[at] === ";") at++;
+    else break;
+    at = skip(SPACE, text, at);
+  }
+  return { directives, empty: at >= text.length, option: optionAt(text, at) };
+}
+
+function optionAt(text: BinaryString, at: number): OptionStatement | null {
+  const whole = (pattern: RegExp) => {
+    pattern.lastIndex = at;
+    const match = pattern.exec(text);
+    return match !== null && onlyComments(text, pattern.lastIndex) ? match : null;
+  };
+  const nameOf = (match: RegExpExecArray) => (match[1] ?? match[2]!.replaceAll('""', '"')).toLowerCase();
+  let match = whole(SHOW);
+  if (match !== null) return { kind: "show", name: nameOf(match) };
+  match = whole(RESET);
+  if (match !== null) return { kind: "reset", name: nameOf(match) };
+  match = whole(SET);
+  if (match !== null) {
+    const quoted = match[3]?.replaceAll("''", "'");
+    const value = quoted ?? match[4]!;
+    const isDefault = quoted === undefined && value.toLowerCase() === "default";
+    return { kind: "set", name: nameOf(match), value: isDefault ? null : value };
+  }
+  match = whole(SET_LIST);
+  return match === null ? null : { kind: "set", name: nameOf(match), value: match[3]! };
+}
+
+/** Whether nothing but white space and comments stands from `at` on. */
+function onlyComments(text: BinaryString, at: number): boolean {
+  for (;;) {
+    if (text.startsWith("--", at)) at = skip(LINE_COMMENT, text, at);
+    else if (text.startsWith("/*", at)) at = blockEnd(text, at);
+    else break;
+    at = skip(SPACE, text, at);
+  }
+  return at >= text.length;
+}
+
+function skip(pattern: RegExp, text: string, at: number): number {
+  pattern.lastIndex = at;
+  return pattern.test(text) ? pattern.lastIndex : at;
+}
+
+/** The place behind a block comment, which may hold others. */
+function blockEnd(text: string, at: number): number {
+  BLOCK_MARK.lastIndex = at;
+  let depth = 0;
+  for (let mark = BLOCK_MARK.exec(text); mark !== null; mark = BLOCK_MARK.exec(text)) {
+    depth += mark[0] === "/*" ? 1 : -1;
+    if (depth === 0) return BLOCK_MARK.lastIndex;
+  }
+  return text.length;
+}

@@ -1,0 +1,35 @@
+import { OPTIONS } from "../config/mod.ts";
+import type { Session } from "./session.ts";
+
+/** What `--!pgplex show session` answers: name and value, null for what does not apply. */
+export function describeSession(
+  session: Session,
+  nowMs: number,
+): readonly (readonly [string, string | null])[] {
+  const { facts, pool, server } = session;
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(3)}s`;
+  return [
+    ["id", String(facts.id)],
+    ["user", facts.user],
+    ["database", facts.database],
+    ["cluster", pool.key.cluster],
+    ["node", pool.key.node.name],
+    ["server_database", pool.key.database],
+    ["pool_mode", facts.mode],
+    ["server_pid", server?.identity.key == null ? null : String(server.identity.key.pid)],
+    ["pins", session.pins.length === 0 ? null : session.pins.join(", ")],
+    ["prepared_statements", String(session.preparedStatements)],
+    ["application_name", session.settings?.values.get("application_name") ?? null],
+    ["tls", facts.tls],
+    ["protocol", `3.${facts.minor}`],
+    ["connected_for", seconds(nowMs - session.connectedMs)],
+  ];
+}
+
+/** What `--!pgplex show options` answers: name, value, source, description. */
+export function describeOptions(session: Session): readonly (readonly string[])[] {
+  return OPTIONS.map((spec) => {
+    const { text, source } = session.options.shown(spec, session.pool.settings);
+    return [spec.name, text, source, spec.doc.replaceAll("`", "")];
+  });
+}

@@ -1,0 +1,231 @@
+import {
+  findOption,
+  formatOption,
+  nearestOption,
+  type OptionName,
+  OPTIONS,
+  type OptionSpec,
+  parseOption,
+  type PoolSettings,
+} from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+
+/** Options and their values in the form of the configuration. */
+export type OptionValues = ReadonlyMap<OptionName, unknown>;
+
+/** Where an option's value comes from, the strongest first; `pool` is the configuration. */
+export type OptionSource = "statement" | "transaction" | "session" | "client" | "pool";
+
+/** The setting under which PostgreSQL keeps an option. */
+export const OPTION_PREFIX = "pgplex.";
+
+const NONE: ReadonlyMap<OptionName, unknown> = new Map();
+
+/**
+ * What one client set for itself: in its connection string, by SET, by directives. Pure.
+ *
+ * SET is the server's: it keeps the value as it keeps any custom setting, so that ROLLBACK takes it back, and at the
+ * transaction's end {@link committed} says what is true. Until then {@link pending} holds what the text said.
+ */
+export class SessionOptions {
+  /** From the connection string: what RESET goes back to. */
+  readonly client: OptionValues;
+  #session: OptionValues = NONE;
+  #pending: Map<OptionName, unknown> | null = null;
+  #transaction: Map<OptionName, unknown> | null = null;
+  #statement: OptionValues | null = null;
+  #merged: PoolSettings | null = null;
+  #mergedFrom: PoolSettings | null = null;
+  /** `--!pgplex pin` was said, and no unpin since. */
+  pinned = false;
+
+  constructor(client: OptionValues = NONE) {
+    this.client = client;
+  }
+
+  /** The pool's settings with what the client set over them. The same object until either changes. */
+  settings(pool: PoolSettings): PoolSettings {
+    if (this.#isEmpty) return pool;
+    if (this.#merged === null || this.#mergedFrom !== pool) {
+      const over: Record<string, unknown> = {};
+      for (const { name, poolKey } of OPTIONS) {
+        const value = this.#value(name);
+        if (poolKey !== null && value !== undefined) over[poolKey] = value;
+      }
+      this.#mergedFrom = pool;
+      this.#merged = { ...pool, ...over };
+    }
+    return this.#merged;
+  }
+
+  get #isEmpty(): boolean {
+    return this.#session.size === 0 && this.client.size === 0 && this.#statement === null &&
+      this.#pending === null && this.#transaction === null;
+  }
+
+  /** What holds now, as SHOW prints it, and why. */
+  shown(spec: OptionSpec, pool: PoolSettings): { text: string; source: OptionSource } {
+    const { name, poolKey } = spec;
+    for (const [source, values] of this.#layers()) {
+      if (values?.has(name)) return { text: formatOption(spec, values.get(name)), source };
+    }
+    return {
+      text: poolKey === null ? spec.initial! : formatOption(spec, pool[poolKey]),
+      source: "pool",
+    };
+  }
+
+  /** The text of an option, or of what holds without any SET; `overridden` where a directive is stronger than SET. */
+  base(spec: OptionSpec, pool: PoolSettings): { text: string; overridden: boolean } {
+    for (const values of [this.#statement, this.#transaction]) {
+      if (values?.has(spec.name)) {
+        return { text: formatOption(spec, values.get(spec.name)), overridden: true };
+      }
+    }
+    if (this.client.has(spec.name)) {
+      return { text: formatOption(spec, this.client.get(spec.name)), overridden: false };
+    }
+    const text = spec.poolKey === null ? spec.initial! : formatOption(spec, pool[spec.poolKey]);
+    return { text, overridden: false };
+  }
+
+  /** A SET goes to the server: it holds from now on, and the transaction's end says whether it stays. */
+  set(name: OptionName, value: unknown): void {
+    (this.#pending ??= new Map()).set(name, value);
+    this.#merged = null;
+  }
+
+  /** A RESET goes to the server. */
+  reset(name: OptionName): void {
+    this.set(name, undefined);
+  }
+
+  /** Until the transaction ends. */
+  setForTransaction(name: OptionName, value: unknown): void {
+    (this.#transaction ??= new Map()).set(name, value);
+    this.#merged = null;
+  }
+
+  /** Until the statement is answered; null when it is. */
+  setForStatement(values: OptionValues | null): void {
+    if (values === this.#statement) return;
+    this.#statement = values;
+    this.#merged = null;
+  }
+
+  /** Whether a statement has options of its own. */
+  get forStatement(): boolean {
+    return this.#statement !== null;
+  }
+
+  /** Whether the client asks to keep its server connection. */
+  get pins(): boolean {
+    return this.pinned || this.#value("pool_mode") === "session";
+  }
+
+  /** The time that a directive gives the statement, in milliseconds; null when none does. */
+  get statementTimeoutMs(): number | null {
+    const value = this.#statement?.get("query_timeout") ?? this.#transaction?.get("query_timeout");
+    return (value as number | undefined) ?? null;
+  }
+
+  /** Whether anything ends with the transaction. */
+  get temporary(): boolean {
+    return this.#transaction !== null || this.#pending !== null;
+  }
+
+  /** The transaction has ended. */
+  transactionEnds(): void {
+    if (this.#transaction === null && this.#pending === null) return;
+    this.#transaction = this.#pending = null;
+    this.#merged = null;
+  }
+
+  /**
+   * What the server says that SET left. Values that it could not have taken through pgplex, from inside functions, are
+   * left out.
+   *
+   * @returns names of options whose values are invalid.
+   */
+  committed(texts: ReadonlyMap<string, string>): OptionName[] {
+    const invalid: OptionName[] = [];
+    const session = new Map<OptionName, unknown>();
+    for (const spec of OPTIONS) {
+      const text = texts.get(OPTION_PREFIX + spec.name);
+      if (text === undefined || text === "") continue;
+      const parsed = parseOption(spec, text);
+      if ("expected" in parsed) invalid.push(spec.name);
+      else session.set(spec.name, parsed.value);
+    }
+    this.#session = session.size === 0 ? NONE : session;
+    this.#pending = null;
+    this.#merged = null;
+    return invalid;
+  }
+
+  /** @returns undefined where the client set nothing. */
+  #value(name: OptionName): unknown {
+    for (const [, values] of this.#layers()) if (values?.has(name)) return values.get(name);
+    return undefined;
+  }
+
+  /** The strongest first. A RESET that is not committed yet hides what was SET. */
+  *#layers(): Generator<[OptionSource, OptionValues | null]> {
+    yield ["statement", this.#statement];
+    yield ["transaction", this.#transaction];
+    const pending = this.#pending;
+    if (pending === null) yield ["session", this.#session];
+    else {yield [
+        "session",
+        new Map([...this.#session, ...pending].filter(([, value]) => value !== undefined)),
+      ];}
+    yield ["client", this.client];
+  }
+}
+
+/**
+ * One option of a SET or of the connection string.
+ *
+ * @throws PgplexError with PostgreSQL's SQLSTATEs: 42704 no such option, 42501 not allowed, 22023 a value that it does not take.
+ */
+export function optionValue(
+  name: string,
+  text: string | null,
+  allowed: readonly string[],
+): { spec: OptionSpec; value: unknown } {
+  const spec = findOption(name);
+  if (spec === null) {
+    const near = nearestOption(name);
+    throw new PgplexError(
+      "unknown_option",
+      `unrecognized configuration parameter "${OPTION_PREFIX}${name}"`,
+      {
+        hint: near === undefined
+          ? `The options are ${OPTIONS.map((option) => option.name).join(", ")}.`
+          : `Perhaps you meant "${OPTION_PREFIX}${near}".`,
+      },
+    );
+  }
+  if (!allowed.includes(spec.name)) throw notAllowed(spec);
+  if (text === null) return { spec, value: undefined };
+  const parsed = parseOption(spec, text);
+  if ("expected" in parsed) {
+    throw new PgplexError(
+      "invalid_option",
+      `invalid value for parameter "${OPTION_PREFIX}${spec.name}": "${text}"`,
+      { hint: `It must be ${parsed.expected}.` },
+    );
+  }
+  return { spec, value: parsed.value };
+}
+
+/** An option that `options_allowed` does not list. */
+export function notAllowed(spec: OptionSpec): PgplexError {
+  return new PgplexError(
+    "option_not_allowed",
+    `permission denied to set parameter "${OPTION_PREFIX}${spec.name}"`,
+    {
+      hint: "The operator's options_allowed does not list it.",
+    },
+  );
+}

@@ -1,0 +1,73 @@
+import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
+import type { OptionName } from "../config/mod.ts";
+import { OPTION_PREFIX, optionValue, type OptionValues } from "./session_options.ts";
+
+/** A startup packet's parameters, and the options of pgplex that stood among them. */
+export interface StartupOptions {
+  /** Without what is pgplex's own: the server hears nothing of that. */
+  readonly params: ReadonlyMap<string, BinaryString>;
+  readonly options: OptionValues;
+}
+
+/** One word of `options`, its backslashes as they are, with the white space in front; as pg_split_opts() divides them. */
+const WORD = /\s*(?:\\[^]|[^\s\\])+/g;
+
+/**
+ * Takes pgplex's own options out of a startup packet: parameters `pgplex.NAME`, and `-c pgplex.NAME=value` or
+ * `--pgplex.NAME=value` in `options`.
+ *
+ * @throws PgplexError 42704, 42501 or 22023, as for SET
+ */
+export function startupOptions(
+  given: ReadonlyMap<string, BinaryString>,
+  allowed: readonly string[],
+): StartupOptions {
+  const options = new Map<OptionName, unknown>();
+  const params = new Map<string, BinaryString>();
+  const take = (name: string, value: BinaryString) => {
+    if (!name.toLowerCase().startsWith(OPTION_PREFIX)) return false;
+    const found = optionValue(
+      name.toLowerCase().slice(OPTION_PREFIX.length).replaceAll("-", "_"),
+      utf8FromBinary(value),
+      allowed,
+    );
+    options.set(found.spec.name, found.value);
+    return true;
+  };
+  for (const [name, value] of given) {
+    if (name === "options") {
+      const left = withoutOwn(value, take);
+      if (left.trim() !== "") params.set(name, left);
+    } else if (!take(name, value)) params.set(name, value);
+  }
+  return { params: options.size === 0 ? given : params, options };
+}
+
+/** `options` without the switches that `take` takes. */
+function withoutOwn(value: BinaryString, take: (name: string, value: BinaryString) => boolean): BinaryString {
+  const words = value.match(WORD) ?? [];
+  let left = "";
+  for (let i = 0; i < words.length; i++) {
+    const word = plain(words[i]!);
+    const next = words[i + 1];
+    // "-c name=value" in two words, "-cname=value" or "--name=value" in one.
+    const two = word === "-c" && next !== undefined;
+    const assignment = two
+      ? plain(next)
+      : word.startsWith("--") || word.startsWith("-c")
+      ? word.slice(2)
+      : "";
+    const equals = assignment.indexOf("=");
+    if (equals > 0 && take(assignment.slice(0, equals), assignment.slice(equals + 1))) {
+      if (two) i++;
+      continue;
+    }
+    left += words[i];
+    if (two) left += words[++i];
+  }
+  return left;
+}
+
+function plain(word: string): string {
+  return word.trimStart().replace(/\\([^])/g, "$1");
+}
