@@ -37,7 +37,7 @@ const SET = new RegExp(
   "iy",
 );
 const SET_LIST = new RegExp(
-  String.raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*([^;]*?)\s*;?\s*`,
+  String.raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*([^;]*[^;\s])\s*;?\s*`,
   "iy",
 );
 const RESET = new RegExp(String.raw`reset\s+${PREFIX}\s*;?\s*`, "iy");

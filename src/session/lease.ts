@@ -4,7 +4,7 @@ import type { LeaseEnd, Waiter } from "../pool/mod.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
 import { resetConnection, restoreState } from "./restore.ts";
-import type { PooledServer, ServerPool, ServerWish } from "./server_pools.ts";
+import { type PooledServer, type ServerPool, type ServerWish, waitTimeout } from "./server_pools.ts";
 import type { Worker } from "./worker.ts";
 
 /** A reset or a restore that takes longer ends the server connection instead. */
@@ -91,7 +91,8 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
 
   refused(error: PgplexError): void {
     this.#stopWaiting();
-    this.#settle(error);
+    // The client's own limit may be another than the pool's.
+    this.#settle(error.code === "query_wait_timeout" ? waitTimeout(this.wish.queryWaitTimeoutMs) : error);
   }
 
   /** Takes the session out of the queue, if it stands there. */

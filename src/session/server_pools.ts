@@ -193,7 +193,9 @@ export class ServerPools {
 
   /** Time passes: timeouts, retries, minimum sizes. */
   tick(nowMs: number): void {
-    for (const { pool, settings } of this.#pools.values()) pool.tick(nowMs, () => waitTimeout(settings));
+    for (const { pool, settings } of this.#pools.values()) {
+      pool.tick(nowMs, () => waitTimeout(settings.query_wait_timeout));
+    }
   }
 
   /** A reload: limits change in place; pools of clusters or nodes that are gone end. */
@@ -340,9 +342,9 @@ function limitsOf(settings: PoolSettings): PoolLimits {
 }
 
 /** What a client hears that waited in vain. */
-export function waitTimeout(settings: PoolSettings): PgplexError {
+export function waitTimeout(limitMs: number): PgplexError {
   return new PgplexError("query_wait_timeout", "query_wait_timeout: no server connection became free", {
-    detail: `The limit is ${settings.query_wait_timeout} ms.`,
+    detail: `The limit is ${limitMs} ms.`,
     hint: "Raise default_pool_size, or shorten transactions.",
   });
 }

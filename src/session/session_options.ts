@@ -175,10 +175,11 @@ export class SessionOptions {
     yield ["transaction", this.#transaction];
     const pending = this.#pending;
     if (pending === null) yield ["session", this.#session];
-    else {yield [
-        "session",
-        new Map([...this.#session, ...pending].filter(([, value]) => value !== undefined)),
-      ];}
+    else {
+      const session = new Map([...this.#session, ...pending]);
+      for (const [name, value] of pending) if (value === undefined) session.delete(name);
+      yield ["session", session];
+    }
     yield ["client", this.client];
   }
 }

@@ -232,7 +232,7 @@ export class Steering {
   #setOnServer(server: ServerConnection, name: string, text: string, simple: boolean): void {
     const { owed } = server;
     if (owed.skipping || server.txStatus === TxStatus.Failed) return;
-    const sql = `SELECT pg_catalog.set_config('${OPTION_PREFIX}${name}', ${literal(text)}, false)`;
+    const sql = `SET ${OPTION_PREFIX}${name} TO ${literal(text)}`;
     server.out.put(encodeParse(OWN_STATEMENT, binaryFromUtf8(sql)));
     server.out.put(encodeBind(OWN_STATEMENT, []));
     server.out.put(encodeExecute());

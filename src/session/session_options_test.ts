@@ -1,0 +1,49 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { findOption, type PoolSettings } from "../config/mod.ts";
+import { SessionOptions } from "./session_options.ts";
+
+const POOL = { pool_mode: "transaction", query_timeout: 0, state_check: "learn" } as unknown as PoolSettings;
+const timeout = findOption("query_timeout")!;
+
+Deno.test("SessionOptions without any option is the pool's own object", () => {
+  equal(new SessionOptions().settings(POOL), POOL);
+});
+
+Deno.test("SessionOptions lets the narrower scope win, and each ends when it should", () => {
+  const options = new SessionOptions(new Map([["query_timeout", 1000]]));
+  const now = () => [options.settings(POOL).query_timeout, options.shown(timeout, POOL).source];
+  deepEqual(now(), [1000, "client"]);
+  options.committed(new Map([["pgplex.query_timeout", "2s"]]));
+  deepEqual(now(), [2000, "session"]);
+  options.setForTransaction("query_timeout", 3000);
+  deepEqual(now(), [3000, "transaction"]);
+  options.setForStatement(new Map([["query_timeout", 4000]]));
+  deepEqual(now(), [4000, "statement"]);
+  options.setForStatement(null);
+  deepEqual(now(), [3000, "transaction"]);
+  options.transactionEnds();
+  deepEqual(now(), [2000, "session"]);
+  options.reset("query_timeout");
+  deepEqual(now(), [1000, "client"]);
+  options.transactionEnds(); // rolled back
+  deepEqual(now(), [2000, "session"]);
+  options.committed(new Map());
+  deepEqual(now(), [1000, "client"]);
+});
+
+Deno.test("SessionOptions leaves out values that are nonsense, and names them", () => {
+  const options = new SessionOptions();
+  deepEqual(options.committed(new Map([["pgplex.query_timeout", "soon"], ["pgplex.tag", ""]])), [
+    "query_timeout",
+  ]);
+  equal(options.settings(POOL), POOL);
+});
+
+Deno.test("SessionOptions makes one object of settings until something changes", () => {
+  const options = new SessionOptions();
+  options.set("query_timeout", 5000);
+  const settings = options.settings(POOL);
+  equal(options.settings(POOL), settings);
+  const other = { ...POOL };
+  equal(options.settings(other) === settings, false);
+});

@@ -1,0 +1,45 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
+import { OPTION_NAMES } from "../config/mod.ts";
+import { startupOptions } from "./startup_options.ts";
+
+const take = (params: Record<string, string>) => {
+  const { params: left, options } = startupOptions(new Map(Object.entries(params)), OPTION_NAMES);
+  return { left: Object.fromEntries(left), options: Object.fromEntries(options) };
+};
+
+Deno.test("startupOptions takes pgplex's options out of options and leaves the rest as it was written", () => {
+  for (
+    const [given, left] of [
+      ["-c pgplex.tag=a", undefined],
+      ["-c pgplex.tag=a -c work_mem=5MB", " -c work_mem=5MB"],
+      ["-c work_mem=5MB -cpgplex.tag=a --search-path=a\\ b", "-c work_mem=5MB --search-path=a\\ b"],
+      ["--PGPLEX.tag=a", undefined],
+    ] as const
+  ) {
+    const { left: params, options } = take({ user: "me", options: given });
+    equal(params["options"], left, given);
+    deepEqual(options, { tag: "a" }, given);
+  }
+  deepEqual(take({ options: "-c pgplex.tag=a\\ \\\\b" }).options, { tag: "a \\b" });
+});
+
+Deno.test("startupOptions takes parameters of their own, and the later of two holds", () => {
+  deepEqual(take({ "pgplex.query_timeout": "5s", options: "-c pgplex.query-timeout=6s" }), {
+    left: {},
+    options: { query_timeout: 6000 },
+  });
+});
+
+Deno.test("startupOptions leaves a packet without them untouched", () => {
+  const params = new Map([["user", "me"], ["options", " -c  a=b -c"]]);
+  equal(startupOptions(params, OPTION_NAMES).params, params);
+});
+
+Deno.test("startupOptions refuses what SET refuses", () => {
+  throws(() => take({ "pgplex.nothing": "1" }), /unrecognized configuration parameter "pgplex.nothing"/);
+  throws(() => take({ options: "-c pgplex.intent=x" }), /invalid value for parameter "pgplex.intent": "x"/);
+  throws(
+    () => startupOptions(new Map([["pgplex.tag", "x"]]), []),
+    /permission denied to set parameter "pgplex.tag"/,
+  );
+});
