@@ -89,8 +89,21 @@ for (const type of ["scram-sha-256", "md5"]) {
   });
 }
 
-/** Compares medians, each case in turn so that other load hits all alike; the factor is wide, a leak is wider. */
+/** Rounds of which one has to show the same times: other load on the machine spoils some, a leak shows in each. */
+const ROUNDS = 5;
+
 async function assertSameTime(target: WireTarget, cases: Record<string, WireLogin>): Promise<void> {
+  let measured: { what: string; ms: number }[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    measured = await measure(target, cases);
+    const [least, most] = [Math.min, Math.max].map((pick) => pick(...measured.map(({ ms }) => ms)));
+    if (most! < 2 * least! + 2) return;
+  }
+  assert.fail(JSON.stringify(measured));
+}
+
+/** Lower quartiles, each case in turn so that other load hits all alike; the factor is wide, a leak is wider. */
+async function measure(target: WireTarget, cases: Record<string, WireLogin>) {
   const times = new Map<string, number[]>(Object.keys(cases).map((what) => [what, []]));
   for (let i = 0; i < TRIES; i++) {
     for (const [what, login] of Object.entries(cases)) {
@@ -99,9 +112,7 @@ async function assertSameTime(target: WireTarget, cases: Record<string, WireLogi
       times.get(what)!.push(performance.now() - sinceMs);
     }
   }
-  const medians = [...times].map(([what, all]) => ({ what, ms: all.sort((a, b) => a - b)[TRIES >> 1]! }));
-  const [least, most] = [Math.min, Math.max].map((pick) => pick(...medians.map(({ ms }) => ms)));
-  assert.ok(most! < 2 * least! + 2, JSON.stringify(medians));
+  return [...times].map(([what, all]) => ({ what, ms: all.sort((a, b) => a - b)[TRIES >> 2]! }));
 }
 
 Deno.test("a salt stays the same for a user, known or not", async () => {
