@@ -9,7 +9,7 @@ const { bind, execute, parse } = frontend;
 const served = new Served({
   major: 18,
   setup: `
-    CREATE ROLE intruder; CREATE ROLE app LOGIN; GRANT intruder TO app;
+    CREATE SEQUENCE numbers; GRANT ALL ON numbers TO PUBLIC; CREATE ROLE intruder; CREATE ROLE app LOGIN; GRANT intruder TO app;
     CREATE FUNCTION make_temp() RETURNS void LANGUAGE plpgsql AS
       $$ BEGIN CREATE TEMPORARY TABLE made_inside (v int); INSERT INTO made_inside VALUES (7); END $$;
     CREATE FUNCTION lock_it(n bigint) RETURNS void LANGUAGE plpgsql AS
@@ -22,6 +22,8 @@ const served = new Served({
     notify: { default_pool_size: 2 },
     vanish: { default_pool_size: 1 },
     defaults: { default_pool_size: 1 },
+    sequences: { default_pool_size: 1 },
+    ignoring: { default_pool_size: 1, currval: "ignore", query_wait_timeout: "300ms" },
   },
 });
 
@@ -51,6 +53,27 @@ const PINNED: StateScript[] = [
       "CREATE TEMP TABLE mine AS SELECT 9 AS v",
       "DISCARD TEMP",
       "SELECT v FROM mine",
+    ],
+  },
+  {
+    name: "currval and lastval, until DISCARD SEQUENCES",
+    pins: true,
+    steps: [
+      "SELECT currval('numbers')",
+      "SELECT nextval('numbers') > 0",
+      "SELECT currval('numbers') = lastval()",
+      "BEGIN",
+      "SELECT setval('numbers', 1000)",
+      "COMMIT",
+      "SELECT currval('numbers'), lastval()",
+      "DISCARD SEQUENCES",
+      "SELECT lastval()",
+      "BEGIN",
+      "SELECT currval('numbers')",
+      "ROLLBACK",
+      "SELECT nextval('numbers') > 0",
+      "SELECT currval('numbers') = lastval()",
+      "DISCARD ALL",
     ],
   },
   {
@@ -354,4 +377,22 @@ Deno.test("A session whose client is of another user gets nothing of this one's 
     await one(app, "SELECT coalesce(current_setting('myapp.tenant', true), '') || current_user"),
     "app",
   );
+});
+
+Deno.test("currval never shows what another session did, and pins the session unless currval: ignore", async () => {
+  await using other = await served.client("sequences");
+  await using client = await served.client("sequences");
+  await one(other, "DO $$ BEGIN PERFORM nextval('numbers'); END $$"); // out of sight, so that nothing is pinned
+  for (const sql of ["SELECT lastval()", "SELECT currval('numbers')"]) {
+    assert.equal(errorOf(await client.query(sql))?.["C"], "55000");
+    await client.send(frontend.extendedQuery(sql));
+    assert.equal(errorOf(await client.readUntil("Z"))?.["C"], "55000");
+    await one(client, "DISCARD SEQUENCES");
+    await one(other, "SELECT 1");
+  }
+  await using ignoring = await served.client("ignoring");
+  await using another = await served.client("ignoring");
+  await one(ignoring, "SELECT nextval('numbers')");
+  await one(ignoring, "SELECT currval('numbers')");
+  assert.equal(await one(another, "SELECT 'served'"), "served");
 });

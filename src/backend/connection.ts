@@ -77,6 +77,8 @@ export class ServerConnection {
    * the session may use the connection as it is.
    */
   settings: Settings;
+  /** Id of the session that had the last lease; 0 before the first. */
+  lastHolder = 0;
   /** The session whose unnamed statement is on the server, with a number that changes with each of them; null: nobody's. */
   unnamedOwner: unknown = null;
   unnamedSerial = 0;

@@ -154,6 +154,7 @@ export interface PoolSettings {
   readonly query_timeout: number;
   readonly pin_timeout: number;
   readonly pin_policy: "allow" | "refuse";
+  readonly currval: "pin" | "ignore";
   readonly max_prepared_statements: number;
   readonly state_check: "learn" | "always" | "off";
   readonly server_reset: "changed" | "always";

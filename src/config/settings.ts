@@ -70,6 +70,11 @@ const POOL_ROWS: PoolRows = {
     "allow",
     "Whether a session may keep its server connection for state that cannot move, or is ended.",
   ),
+  currval: choice(
+    ["pin", "ignore"],
+    "pin",
+    "Whether sessions that use currval() or lastval() keep their server connection.",
+  ),
   max_prepared_statements: integer(
     0,
     200,

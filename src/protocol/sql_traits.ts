@@ -16,6 +16,11 @@ export interface SqlTraits {
   readonly setsByFunction: boolean;
   /** Session state that no probe can see and nothing takes back. */
   readonly sticky: "load" | "setseed" | "dblink" | null;
+  /**
+   * What it does, by its words, with what the session remembers of sequences: reads it (currval, lastval), adds to it (nextval,
+   * setval), or drops it (DISCARD SEQUENCES or ALL).
+   */
+  readonly sequences: "read" | "advance" | "discard" | null;
   /** Names of prepared statements that it mentions in PREPARE, EXECUTE or DEALLOCATE. */
   readonly statements: readonly BinaryString[];
   /** It reads pg_prepared_statements, where the session's own statements must stand and no others. */
@@ -33,6 +38,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   resets: false,
   setsByFunction: true,
   sticky: null,
+  sequences: null,
   statements: [],
   listsStatements: false,
   altersDefaults: false,
@@ -145,6 +151,7 @@ export function sqlTraits(text: BinaryString): SqlTraits {
   const statements: BinaryString[] = [];
   let sticky: SqlTraits["sticky"] = null;
   let setsByFunction = false;
+  let sequences: SqlTraits["sequences"] = null;
   let isFirst = true;
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -158,6 +165,7 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       if (!NEUTRAL.has(word)) neutral = false;
       if (STATEFUL_FIRST.has(word) && !isLocalSet(word, next) && !isTwoPhase(word, next)) stateful = true;
       if (word === "reset" || word === "discard") resets = true;
+      if (word === "discard" && (next === "all" || next === "sequences")) sequences = "discard";
       if (word === "load") sticky = "load";
       if (word === "alter" && /^(role|user|database|system)$/.test(next)) altersDefaults = true;
       if (word === "set" && words.slice(i + 1, i + 4).includes("seed")) sticky = "setseed";
@@ -170,6 +178,11 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       }
     } else if (word === "set_config") {
       stateful = setsByFunction = true;
+    } else if (word === "currval" || word === "lastval") {
+      sequences = "read";
+      stateful = true;
+    } else if (word === "nextval" || word === "setval") {
+      sequences ??= "advance";
     } else if (word === "setseed") {
       sticky = "setseed";
     } else if (word.startsWith("dblink_connect")) {
@@ -187,6 +200,7 @@ export function sqlTraits(text: BinaryString): SqlTraits {
     resets,
     setsByFunction,
     sticky,
+    sequences,
     statements,
     listsStatements: words.includes("pg_prepared_statements") || words.includes("pg_prepared_statement"),
     altersDefaults,

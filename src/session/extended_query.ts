@@ -499,7 +499,7 @@ function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
 
 /** Whether messages of pgplex's own go to the server before a statement. */
 export function interferes({ traits }: Fingerprint): boolean {
-  return traits.statements.length > 0 || traits.listsStatements;
+  return traits.statements.length > 0 || traits.listsStatements || traits.sequences === "read";
 }
 
 function tooLarge(length: number): PgplexError {

@@ -42,6 +42,8 @@ export class Fingerprints {
   readonly #customSettings = new Set<string>();
   /** The custom settings as one array, made anew when one is added. */
   #customList: readonly string[] = [];
+  /** A statement or a routine of the database reads what a session remembers of sequences. */
+  readsSequences = false;
   /** The bodies of the database's routines were searched for custom settings. */
   routinesRead = false;
   probes = 0;
@@ -57,6 +59,7 @@ export class Fingerprints {
   learn(hash: number, text: string): Fingerprint {
     if (this.#known.size >= FINGERPRINTS_MAX) this.#known.clear();
     const fingerprint = new Fingerprint(sqlTraits(text));
+    if (fingerprint.traits.sequences === "read") this.readsSequences = true;
     this.#known.set(hash, fingerprint);
     return fingerprint;
   }

@@ -174,7 +174,10 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
     if (!fingerprints.routinesRead) {
       fingerprints.routinesRead = true;
-      for (const body of await readRoutines(connection)) fingerprints.noteText(body);
+      for (const body of await readRoutines(connection)) {
+        fingerprints.noteText(body);
+        if (/\b(currval|lastval)\b/i.test(body)) fingerprints.readsSequences = true;
+      }
     }
     const found = await probe(connection, fingerprints.customSettings, this.#worker.statements);
     await this.wish.stateFound(connection, found);

@@ -63,6 +63,8 @@ export class Relay {
   openBatch = false;
   /** The lease's boundary was reached: it may end once everything is written. */
   boundary = false;
+  /** What the server connection remembers of sequences may be another session's. */
+  sequencesForeign = false;
   /** ReadyForQuery messages seen, that is, queries and batches. */
   queryCount = 0;
 
@@ -192,13 +194,27 @@ export class Relay {
 
   /** A statement goes to the server with the next message. */
   runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
+    const { statements, listsStatements, sequences } = fingerprint.traits;
+    if (sequences === "read" && this.sequencesForeign) this.#discardSequences(server, simple);
     this.watch.runs(fingerprint);
-    const { statements, listsStatements } = fingerprint.traits;
     for (const name of statements) {
       this.#lendName(server, name, simple);
       this.ensureSqlStatement(server, name, simple);
     }
     if (listsStatements) this.#showOwnStatements(server, simple);
+  }
+
+  /** What another session did with sequences is not this one's to read: rather it hears that there is nothing yet. */
+  #discardSequences(server: ServerConnection, simple: boolean): void {
+    this.sequencesForeign = false;
+    // What ran in this lease already may have done something of its own.
+    const { owed, txStatus } = server;
+    if (!this.watch.ranNothing || owed.skipping || txStatus === TxStatus.Failed) return;
+    server.out.put(encodeParse("", "DISCARD SEQUENCES"));
+    server.out.put(encodeBind("", []));
+    server.out.put(encodeExecute());
+    server.unnamedOwner = null;
+    this.ownMessages(server, [Owed.Parse, Owed.Bind, Owed.Execute], simple);
   }
 
   /** The view is to show the session's own statements under its own names: pgplex's are closed, and made again when needed. */

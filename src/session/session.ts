@@ -20,6 +20,7 @@ import { Lease, type LeaseHolder } from "./lease.ts";
 import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
 import { OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
+import type { StateWatch } from "./state_watch.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
@@ -374,11 +375,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     const name = this.#nameWasReset ? this.facts.applicationName! : null;
     this.#nameWasReset = false;
     this.settings = name === null ? server.settings : server.settings.with("application_name", name);
-    for (const { traits: { sticky } } of watch.ran) {
-      if (sticky !== null && !this.#stickyPins.includes(sticky)) {
-        this.#stickyPins = [...this.#stickyPins, sticky];
-      }
-    }
+    this.#stickyPins = this.#stickyPinsAfter(watch);
     this.#optionsCommitted(found.settings.values);
     const pins = this.#withOwnPins([...found.pins, ...this.#stickyPins]);
     const pinsChanged = pins.join() !== this.#lease.pins.join();
@@ -389,6 +386,19 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       this.#worker.pools.defaultsChanged(this.pool.key.cluster);
     }
     await this.#relay.settleForeignStatements(server, found.foreignStatements);
+  }
+
+  /** The pins that only words tell of, and no probe. */
+  #stickyPinsAfter({ ran, fingerprints }: StateWatch): readonly PinReason[] {
+    const pins = new Set(this.#stickyPins);
+    for (const { traits: { sticky, sequences } } of ran) {
+      if (sticky !== null) pins.add(sticky);
+      if (sequences === "discard" || this.#settings.currval === "ignore") pins.delete("sequence");
+      else if (sequences === "read" || (sequences === "advance" && fingerprints.readsSequences)) {
+        pins.add("sequence");
+      }
+    }
+    return pins.size === this.#stickyPins.length ? this.#stickyPins : [...pins];
   }
 
   notified(message: Uint8Array): void {
@@ -559,6 +569,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#relay.boundary = false;
     this.#relay.openBatch = false;
     this.#relay.watch.begin();
+    this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.#settings.currval === "pin";
+    server.lastHolder = this.facts.id;
     this.sinceMs = nowMs;
     if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server);
     this.#stateBefore = this.settings;

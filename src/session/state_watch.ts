@@ -72,6 +72,11 @@ export class StateWatch {
     this.fingerprints.noteSettings(customSettingsInParameters(binaryString(bytes, start, end)));
   }
 
+  /** Whether nothing but BEGIN and its kin ran since {@link begin}. */
+  get ranNothing(): boolean {
+    return this.ran.every(({ traits }) => traits.neutral);
+  }
+
   /** Whether SQL of this lease mentioned a prepared statement of this name. */
   mentions(name: BinaryString): boolean {
     return this.#mentioned.has(name);
@@ -83,6 +88,7 @@ export class StateWatch {
     if (check === "off") return false;
     for (const fingerprint of this.ran) {
       // Each is asked, as it counts its runs.
+      if (fingerprint.traits.sequences === "advance" && this.fingerprints.readsSequences) return true;
       if (fingerprint.suspect || (check === "always" && !fingerprint.traits.neutral)) return true;
     }
     return false;
