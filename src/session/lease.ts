@@ -159,7 +159,8 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       return;
     }
     if (this.#ended) return;
-    const wanted = this.#resolve !== null && this.#pool.pool.waitingCount === 0 &&
+    const wanted = this.#resolve !== null && this.#pool.settings.server_reset !== "always" &&
+      this.#pool.pool.waitingCount === 0 &&
       this.wish.settings === connection.settings;
     if (this.pins.length > 0 || wanted) {
       connection.setSink(this.wish);
@@ -203,6 +204,11 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const held = this.#held!;
     this.#held = null;
     if (how === "clean" && held.connection.owed.doubtful) {
+      held.connection.setSink(null);
+      held.connection.close();
+      how = "broken";
+    }
+    if (how === "clean" && this.#pool.settings.server_reset === "always") {
       held.connection.setSink(null);
       held.connection.close();
       how = "broken";
