@@ -76,12 +76,6 @@ export class App {
       channelBinding: bindingOf(config),
       draining: false,
     });
-    const { pools, sessions } = app.#worker;
-    pools.onDefaultChange = (pool, base, name, from, to) => {
-      for (const session of sessions) {
-        if (session.pool === pool && session.base.key === base) session.defaultChanged(name, from, to);
-      }
-    };
     app.#listen();
     app.#tick(POOL_TICK_MS, () => app.#worker.pools.tick(clock.nowMs()));
     app.#tick(SESSION_TICK_MS, () => app.#checkTimeouts());

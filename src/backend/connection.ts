@@ -95,8 +95,6 @@ export class ServerConnection {
   onNotification: ((message: Uint8Array) => void) | null = null;
   /** Names under which statements of the holder stand on the server besides pgplex's own, for EXECUTE. */
   readonly foreignStatements = new Set<BinaryString>();
-  /** Called when a parameter changes while nobody holds the connection: the server's configuration did that. */
-  onDefaultChange: ((name: BinaryString, value: BinaryString) => void) | null = null;
   /** Called once, when the connection is over while nobody holds it. */
   onIdleEnd: ((connection: ServerConnection, error: PgplexError) => void) | null = null;
 
@@ -265,7 +263,6 @@ export class ServerConnection {
       case Back.ParameterStatus: {
         const pair = parameterAt(bytes, start, end);
         this.noteParameter(pair[0], pair[1]);
-        this.onDefaultChange?.(pair[0], pair[1]);
         return;
       }
       case Back.NoticeResponse:

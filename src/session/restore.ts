@@ -23,7 +23,8 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   "server_version",
 ]);
 
-type Pair = readonly [name: string, value: BinaryString];
+/** A null value resets: so the setting follows the server's configuration again. */
+type Pair = readonly [name: string, value: BinaryString | null];
 
 /** What has to change on a connection, in the order in which it is done. Empty groups are left out. */
 interface Plan {
@@ -79,10 +80,12 @@ function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryStrin
   const names = server.settings.namesThatDiffer(target).filter((name) => !READ_ONLY.has(name));
   const set = (pairs: readonly Pair[]) =>
     pairs.flatMap((pair) => [encodeBind(setConfig, pair), encodeExecute()]);
-  const want = (name: string): Pair[] => {
-    const value = wanted.get(name);
-    return value === undefined || !names.includes(name) ? [] : [[name, value]];
+  const defaults = server.identity.parameters.values;
+  const pairOf = (name: string): Pair => {
+    const value = wanted.get(name)!;
+    return [name, value === defaults.get(name) ? null : value];
   };
+  const want = (name: string): Pair[] => wanted.has(name) && names.includes(name) ? [pairOf(name)] : [];
   const special = new Set(["role", "session_authorization", "client_encoding"]);
   const rest = names.filter((name) => !special.has(name) && wanted.has(name));
   const gone = names.filter((name) => !special.has(name) && !wanted.has(name));
@@ -102,7 +105,7 @@ function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryStrin
     if (wish.sqlStatements.get(name) !== sql) simple(`DEALLOCATE ${quoteIdentifier(name)}`);
   }
   extended(set(want("client_encoding")));
-  extended(set(rest.map((name): Pair => [name, wanted.get(name)!])));
+  extended(set(rest.map(pairOf)));
   extended(set(want("session_authorization")));
   extended(set(role));
   return { steps, names };

@@ -141,15 +141,6 @@ export class ServerPool {
     }
   }
 
-  /** The server's configuration has changed: who logs in from now on is greeted with it. @returns what was before, or null. */
-  changeDefault(base: string, name: BinaryString, value: BinaryString): BinaryString | null {
-    const greeting = this.#greetings.get(base);
-    const before = greeting?.values.get(name);
-    if (greeting === undefined || before === undefined || before === value) return null;
-    this.#greetings.set(base, greeting.with(name, value));
-    return before;
-  }
-
   /** The startup parameters for a connection that nobody in particular asked for. */
   get usualBase(): Base {
     return this.#lastBase;
@@ -172,17 +163,6 @@ export class ServerPools {
     this.#config = config;
     this.#parts = parts;
     this.#log = log;
-  }
-
-  /** A parameter was `from` for sessions of a base in a pool and is `to` where they did not set it: called for each change. */
-  onDefaultChange:
-    | ((pool: ServerPool, base: string, name: BinaryString, from: BinaryString, to: BinaryString) => void)
-    | null = null;
-
-  /** The server's configuration changed what a parameter is for connections of this base. */
-  defaultChanged(pool: ServerPool, base: string, name: BinaryString, value: BinaryString): void {
-    const before = pool.changeDefault(base, name, value);
-    if (before !== null) this.onDefaultChange?.(pool, base, name, before, value);
   }
 
   /** Every pool there is. */
@@ -308,7 +288,6 @@ export class ServerPools {
         openedMs: connection.openedMs,
         fitness: (wish) => fitness(connection, wish),
       };
-      connection.onDefaultChange = (name, value) => this.defaultChanged(server, base.key, name, value);
       connection.onIdleEnd = (_, error) => {
         this.#log.debug("server connection ended while idle", {
           ...this.#fields(server),

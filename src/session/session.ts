@@ -453,23 +453,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       }
       return false;
     }
-    // Nothing that runs sets anything: it is the server's configuration.
-    if (this.#relay.watch.ran.every(({ traits }) => !traits.stateful)) {
-      this.#worker.pools.defaultChanged(this.pool, this.base.key, name, value);
-    }
     const before = this.settings;
     const after = before!.with(name, value);
     // One object for both, where they agree: the next lease compares two references.
     this.settings = after.equals(server.settings) ? server.settings : after;
     return true;
-  }
-
-  /** The server's configuration changed: who has not set the parameter gets what it says now. */
-  defaultChanged(name: BinaryString, from: BinaryString, to: BinaryString): void {
-    if (this.settings?.values.get(name) !== from || this.server !== null) return;
-    this.settings = this.settings.with(name, to);
-    this.#out.put(encodeParameterStatus(name, to));
-    void this.#out.flush();
   }
 
   #serverFatal(error: PgplexError): void {
