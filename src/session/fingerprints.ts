@@ -20,9 +20,12 @@ export class Fingerprint {
   /** A probe found a change after it ran: it is probed each time. */
   dirty = false;
   runs = 0;
+  /** By its words it does what no probe can see. */
+  readonly unseen: boolean;
 
   constructor(traits: SqlTraits) {
     this.traits = traits;
+    this.unseen = traits.sticky !== null || traits.sequences !== null || traits.altersDefaults;
   }
 
   /** Whether session state must be looked at after this run. */

@@ -382,16 +382,16 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#pin(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
     watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged);
-    if (watch.ran.some(({ traits }) => traits.altersDefaults)) {
+    if ([...watch.unseen].some(({ traits }) => traits.altersDefaults)) {
       this.#worker.pools.defaultsChanged(this.pool.key.cluster);
     }
     await this.#relay.settleForeignStatements(server, found.foreignStatements);
   }
 
   /** The pins that only words tell of, and no probe. */
-  #stickyPinsAfter({ ran, fingerprints }: StateWatch): readonly PinReason[] {
+  #stickyPinsAfter({ unseen, fingerprints }: StateWatch): readonly PinReason[] {
     const pins = new Set(this.#stickyPins);
-    for (const { traits: { sticky, sequences } } of ran) {
+    for (const { traits: { sticky, sequences } } of unseen) {
       if (sticky !== null) pins.add(sticky);
       if (sequences === "discard" || this.#settings.currval === "ignore") pins.delete("sequence");
       else if (sequences === "read" || (sequences === "advance" && fingerprints.readsSequences)) {

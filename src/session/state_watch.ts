@@ -15,6 +15,8 @@ export class StateWatch {
   readonly fingerprints: Fingerprints;
   /** Statements that ran since {@link begin}, each once in a row. */
   readonly ran: Fingerprint[] = [];
+  /** Those that did what no probe can see, each at its last run. */
+  readonly unseen = new Set<Fingerprint>();
   /** Names of prepared statements in the SQL that ran since {@link begin}. */
   readonly #mentioned = new Set<BinaryString>();
   /** An option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
@@ -29,6 +31,7 @@ export class StateWatch {
   /** A lease begins, or its state has just been looked at. */
   begin(): void {
     if (this.ran.length > 0) this.ran.length = 0;
+    if (this.unseen.size > 0) this.unseen.clear();
     if (this.#mentioned.size > 0) this.#mentioned.clear();
     this.optionsMentioned = false;
   }
@@ -49,6 +52,10 @@ export class StateWatch {
   /** A statement goes to the server. */
   runs(fingerprint: Fingerprint): void {
     const { ran } = this;
+    if (fingerprint.unseen) {
+      this.unseen.delete(fingerprint);
+      this.unseen.add(fingerprint);
+    }
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     if (ran.length < RAN_MAX) ran.push(fingerprint);
     else ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;

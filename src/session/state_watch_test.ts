@@ -85,3 +85,20 @@ Deno.test("StateWatch.look reads strings as standard_conforming_strings says", (
   run("SELECT 'x'");
   equal(watch.ran.length, 1);
 });
+
+Deno.test("StateWatch keeps what no probe can see, however much runs besides", () => {
+  const { watch, run } = watching();
+  watch.begin();
+  run("SELECT setseed(0.5)");
+  run("DISCARD SEQUENCES");
+  for (let i = 0; i < 200; i++) run(`SELECT a${i}`);
+  run("SELECT currval('s')");
+  run("DISCARD SEQUENCES");
+  deepEqual([...watch.unseen].map(({ traits }) => traits.sticky ?? traits.sequences), [
+    "setseed",
+    "read",
+    "discard",
+  ]);
+  watch.begin();
+  equal(watch.unseen.size, 0);
+});
