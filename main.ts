@@ -1,7 +1,13 @@
 import { parseArgs } from "node:util";
 import denoJson from "./deno.json" with { type: "json" };
 import { App } from "./src/app.ts";
-import { type Config, formatProblems, loadConfig } from "./src/config/mod.ts";
+import {
+  type Config,
+  formatProblems,
+  loadConfig,
+  type ParsedConfig,
+  type RefusedConfig,
+} from "./src/config/mod.ts";
 import type { Clock, Random } from "./src/kernel/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
 
@@ -62,12 +68,16 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-async function readConfig(path: string): Promise<Config | null> {
-  const loaded = await loadConfig(path, {
+function load(path: string): Promise<ParsedConfig | RefusedConfig> {
+  return loadConfig(path, {
     readText: (file) => Deno.readTextFile(file),
     env: (name) => Deno.env.get(name),
   });
-  if ("config" in loaded) return loaded.config;
+}
+
+async function readConfig(path: string): Promise<ParsedConfig | null> {
+  const loaded = await load(path);
+  if ("config" in loaded) return loaded;
   complain(`${formatProblems(loaded.problems)}\n`);
   return null;
 }
@@ -93,12 +103,22 @@ async function isHealthy({ listen }: Config): Promise<boolean> {
   }
 }
 
-async function run(config: Config, path: string): Promise<number> {
+async function run(parsed: ParsedConfig, path: string): Promise<number> {
+  const { config } = parsed;
   let log = openLog({ ...config.log, write: complain });
   const stopped = Promise.withResolvers<number>();
   let app: App;
+  let stopping = false;
+  const stop = (how: () => Promise<void>) => {
+    how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
+  };
+  const drain = (waitFor: "servers" | "clients") => {
+    if (stopping) return;
+    stopping = true;
+    stop(() => app.drain(waitFor));
+  };
   try {
-    // The log is looked up at each call: a reload may replace it.
+    // The log is looked up at each call: another configuration may replace it.
     const current = {
       debug: (...args: Parameters<typeof log.debug>) => log.debug(...args),
       info: (...args: Parameters<typeof log.info>) => log.info(...args),
@@ -106,31 +126,28 @@ async function run(config: Config, path: string): Promise<number> {
       error: (...args: Parameters<typeof log.error>) => log.error(...args),
     };
     await App.prepare(config);
-    app = App.start(config, { clock: systemClock(), random: systemRandom(), log: current, turn });
+    app = App.start(parsed, {
+      clock: systemClock(),
+      random: systemRandom(),
+      log: current,
+      turn,
+      version: denoJson.version,
+      load: () => load(path),
+      configured: ({ log: { level, format } }) => log = openLog({ level, format, write: complain }),
+      refused: (problems) => complain(`${formatProblems(problems)}\n`),
+      shutdown: (mode) => {
+        if (mode === "now") stop(() => app.stop());
+        else drain(mode === "wait_for_servers" ? "servers" : "clients");
+      },
+    });
   } catch (error) {
     complain(`pgplex: cannot listen: ${error instanceof Error ? error.message : error}\n`);
     return ExitCode.Failure;
   }
   log.info("pgplex is ready", { version: denoJson.version, listen: app.addresses.join(", ") });
-  const reload = async () => {
-    const next = await readConfig(path);
-    if (next === null) {
-      log.error("configuration refused, nothing changed");
-      return;
-    }
-    log = openLog({ level: next.log.level, format: config.log.format, write: complain });
-    app.reload(next);
-  };
-  let stopping = false;
-  const stop = (how: () => Promise<void>) => {
-    how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
-  };
-  Deno.addSignalListener("SIGHUP", () => void reload());
-  Deno.addSignalListener("SIGTERM", () => {
-    if (stopping) return;
-    stopping = true;
-    stop(() => app.drain());
-  });
+  // Why a file was refused has been said where it was found.
+  Deno.addSignalListener("SIGHUP", () => void app.reload().catch(() => {}));
+  Deno.addSignalListener("SIGTERM", () => drain("servers"));
   Deno.addSignalListener("SIGINT", () => stop(() => app.stop()));
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -170,14 +187,14 @@ async function main(args: string[]): Promise<number> {
     say(`pgplex ${denoJson.version}\n`);
     return ExitCode.Ok;
   }
-  const config = await readConfig(values.config);
-  if (config === null) return values.check ? ExitCode.Failure : ExitCode.Usage;
+  const parsed = await readConfig(values.config);
+  if (parsed === null) return values.check ? ExitCode.Failure : ExitCode.Usage;
   if (values.check) {
     say(`${values.config}: good\n`);
     return ExitCode.Ok;
   }
-  if (values.health) return await isHealthy(config) ? ExitCode.Ok : ExitCode.Failure;
-  return await run(config, values.config);
+  if (values.health) return await isHealthy(parsed.config) ? ExitCode.Ok : ExitCode.Failure;
+  return await run(parsed, values.config);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -7,8 +7,17 @@ import {
   UserDirectory,
 } from "./auth/mod.ts";
 import { type LoginParts, StatementStore } from "./backend/mod.ts";
-import { type Config, diffConfig } from "./config/mod.ts";
-import { type Clock, PgplexError, type Random } from "./kernel/mod.ts";
+import {
+  type Config,
+  type ConfigDiff,
+  formatProblems,
+  LiveConfig,
+  type ParsedConfig,
+  type Problem,
+  type RefusedConfig,
+} from "./config/mod.ts";
+import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
+import { type Clock, PgplexError, type Random, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { CancelKeys, ServerPools, type Session, type Worker } from "./session/mod.ts";
 import { type Log, WorkerCounters } from "./telemetry/mod.ts";
@@ -24,15 +33,55 @@ const SESSION_TICK_MS = 1000;
 /** Secrets that are derived from passwords ahead of their first use, in one turn: each costs milliseconds. */
 const WARM_PER_TURN = 2;
 
+/** What a running pgplex needs of its process. */
+export interface AppWorld {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Resolves when the event loop has looked at its sockets once more. */
+  readonly turn: () => Promise<void>;
+  /** pgplex's own version. */
+  readonly version: string;
+  /** Reads the configuration file as it is now. */
+  readonly load: () => Promise<ParsedConfig | RefusedConfig>;
+  /** Another configuration is in force: what lies outside of the app follows. */
+  readonly configured: (config: Config) => void;
+  /** The configuration file is refused, for these reasons. */
+  readonly refused: (problems: readonly Problem[]) => void;
+  /** SHUTDOWN was asked for in the console: the process ends in its own way. */
+  readonly shutdown: (mode: ShutdownMode) => void;
+}
+
 /** One running pgplex: composition root, and the order of start and stop. */
 export class App {
   readonly #worker: Worker;
+  readonly #world: AppWorld;
+  readonly #live: LiveConfig;
+  readonly #console: Console;
   readonly #listeners: Listener[] = [];
+  /** The last reload that was asked for: they come one after the other, as the later file counts. */
+  #reloading: Promise<unknown> = Promise.resolve();
   #stopped = false;
   #warming = false;
 
-  private constructor(worker: Worker) {
+  private constructor(world: AppWorld, live: LiveConfig, worker: Worker) {
+    this.#world = world;
+    this.#live = live;
     this.#worker = worker;
+    this.#console = new Console({
+      worker,
+      version: world.version,
+      live,
+      reload: () => this.reload(),
+      set: (segments, value) => this.#apply(live.set(segments, value)),
+      reset: (segments) => {
+        const { paths, ...diff } = live.reset(segments);
+        this.#apply(diff);
+        return paths;
+      },
+      shutdown: world.shutdown,
+    });
+    worker.console = this.#console;
   }
 
   /** Before {@link start}: removes the socket that a killed pgplex left in the folder, if nobody answers there. */
@@ -45,10 +94,9 @@ export class App {
    *
    * @throws Error when an address cannot be listened on; nothing is left open then.
    */
-  static start(
-    config: Config,
-    world: { clock: Clock; random: Random; log: Log; turn: () => Promise<void> },
-  ): App {
+  static start(parsed: ParsedConfig, world: AppWorld): App {
+    const live = new LiveConfig(parsed);
+    const { config } = live;
     const { clock, random, log, turn } = world;
     const buffers = new BufferPool();
     const statements = new StatementStore();
@@ -56,7 +104,7 @@ export class App {
     const mockKey = random.fill(new Uint8Array(32));
     let serial = 0;
     const login: LoginParts = { clock, random, keyCache, buffers, statements, turn, nextId: () => ++serial };
-    const app = new App({
+    const app = new App(world, live, {
       config,
       clock,
       random,
@@ -72,8 +120,10 @@ export class App {
       mockKey,
       login,
       sessions: new Set<Session>(),
+      replications: new Set(),
       counters: new WorkerCounters(),
       channelBinding: bindingOf(config),
+      console: null,
       draining: false,
     });
     app.#listen();
@@ -93,32 +143,84 @@ export class App {
     ];
   }
 
-  /** Puts another configuration in force, as far as that is possible without a restart; says what is not. */
-  reload(next: Config): void {
-    const worker = this.#worker;
-    const { effective, live, restart } = diffConfig(worker.config, next);
-    worker.config = effective;
-    worker.users.replace(secretsOf(effective));
-    worker.channelBinding = bindingOf(effective);
-    worker.topology.publish(snapshotFromConfig(effective, worker.topology.current.serial + 1));
-    worker.pools.configure(effective, worker.clock.nowMs());
-    for (const session of worker.sessions) session.configurationChanged();
-    void this.#warmSecrets();
-    worker.log.info("configuration reloaded", { changed: live.join(", ") || "nothing" });
+  /**
+   * Reads the configuration file again and puts it in force, as far as that is possible without a restart. SIGHUP and the
+   * console's RELOAD both come here.
+   *
+   * @throws PgplexError `config_invalid`, with every problem as its detail: nothing has changed then
+   */
+  reload(): Promise<ReloadReport> {
+    const done = this.#reloading.then(() => this.#reload());
+    this.#reloading = done.catch(() => {});
+    return done;
+  }
+
+  async #reload(): Promise<ReloadReport> {
+    const loaded = await this.#world.load();
+    if ("problems" in loaded) {
+      this.#world.refused(loaded.problems);
+      this.#worker.log.error("configuration refused, nothing changed");
+      throw new PgplexError("config_invalid", "configuration refused, nothing changed", {
+        detail: formatProblems(loaded.problems),
+      });
+    }
+    const { log } = this.#worker;
+    const { dropped, ...diff } = this.#layOver(loaded);
+    this.#apply(diff);
+    const { live, restart } = diff;
+    log.info("configuration reloaded", { changed: live.join(", ") || "nothing" });
+    if (dropped.length > 0) {
+      log.warning("SETs of what is gone are forgotten", { settings: dropped.join(", ") });
+    }
     if (restart.length > 0) {
-      worker.log.warning("settings that take effect at the next start", { settings: restart.join(", ") });
+      log.warning("settings that take effect at the next start", { settings: restart.join(", ") });
+    }
+    return { live, restart };
+  }
+
+  #layOver(loaded: ParsedConfig): ReturnType<LiveConfig["reload"]> {
+    try {
+      return this.#live.reload(loaded);
+    } catch (thrown) {
+      const error = toPgplexError(thrown);
+      this.#worker.log.error(error.message, { reason: error.extra.detail, hint: error.extra.hint });
+      throw error;
     }
   }
 
-  /** No new clients, no new transactions; resolves when the running ones have ended, or after `shutdown_timeout`. */
-  async drain(): Promise<void> {
+  /** Another configuration is in force: every part follows. */
+  #apply({ effective, live }: ConfigDiff): void {
+    const worker = this.#worker;
+    const touches = (section: string) => live.some((path) => path.split(/[.[]/)[0] === section);
+    this.#world.configured(effective);
+    worker.config = effective;
+    if (touches("auth")) worker.users.replace(secretsOf(effective));
+    if (touches("listen")) worker.channelBinding = bindingOf(effective);
+    if (touches("clusters")) {
+      worker.topology.publish(snapshotFromConfig(effective, worker.topology.current.serial + 1));
+    }
+    worker.pools.configure(effective, worker.clock.nowMs());
+    for (const session of worker.sessions) session.configurationChanged();
+    void this.#warmSecrets();
+  }
+
+  /**
+   * No new clients. Waiting for servers: no new transactions either; resolves when the running ones have ended, or after
+   * `shutdown_timeout`. Waiting for clients: resolves when all have left by themselves, however long that takes.
+   */
+  async drain(waitFor: "servers" | "clients"): Promise<void> {
     const { clock, config, log, sessions } = this.#worker;
+    const forServers = waitFor === "servers";
     this.#worker.draining = true;
     for (const listener of this.#listeners) listener.close();
-    const deadlineMs = clock.nowMs() + config.shutdown_timeout;
+    const deadlineMs = forServers ? clock.nowMs() + config.shutdown_timeout : Infinity;
     log.info("draining", { clients: sessions.size });
-    for (;;) {
-      for (const session of sessions) if (session.idle) session.end(shuttingDown());
+    while (!this.#stopped) {
+      if (forServers) {
+        for (const session of sessions) {
+          if (session.idle || (session.waiting && session.pool.pool.paused)) session.end(shuttingDown());
+        }
+      }
       if (sessions.size === 0 || clock.nowMs() >= deadlineMs) break;
       await new Promise<void>((resolve) => clock.after(POOL_TICK_MS, resolve));
     }
@@ -132,6 +234,7 @@ export class App {
     const { sessions, pools, login } = this.#worker;
     for (const listener of this.#listeners) listener.close();
     for (const session of sessions) session.end(shuttingDown());
+    this.#console.end(shuttingDown());
     pools.close(shuttingDown());
     // What was just said reaches the sockets in the next turns.
     await login.turn();
@@ -172,10 +275,12 @@ export class App {
   #reportStats(): void {
     const { buffers, clock, log, pools, sessions, statements } = this.#worker;
     let before = this.#totals();
-    const report = () => {
-      if (this.#stopped) return;
-      const periodMs = this.#worker.config.log.stats_period;
-      if (periodMs > 0) {
+    let writtenMs = clock.nowMs();
+    // Looked at often, so that another period holds at once.
+    this.#tick(POOL_TICK_MS, () => {
+      const { stats_period: periodMs } = this.#worker.config.log;
+      if (periodMs > 0 && clock.nowMs() - writtenMs >= periodMs) {
+        writtenMs = clock.nowMs();
         let [idle, leased, opening, waiting] = [0, 0, 0, 0];
         for (const { pool } of pools.all()) {
           idle += pool.idleCount;
@@ -201,9 +306,7 @@ export class App {
         });
         before = now;
       }
-      clock.after(periodMs || 60_000, report);
-    };
-    clock.after(this.#worker.config.log.stats_period || 60_000, report);
+    });
   }
 
   /** What all pools did since start. */

@@ -92,6 +92,7 @@ export class Served {
           main: { nodes: [{ name: "main-1", host: "127.0.0.1", port: this.#node.port }], superuser: null },
         },
         routing: { databases, default_cluster: "main" },
+        console: { admin_users: ["postgres"], stats_users: ["watcher"] },
         log: { level: "debug" },
       },
     });

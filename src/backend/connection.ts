@@ -87,6 +87,8 @@ export class ServerConnection {
   unnamedBatch = 0;
   /** Status of the last ReadyForQuery. */
   txStatus: number = TxStatus.Idle;
+  /** When its last lease ended, in clock milliseconds. */
+  usedMs: number;
   /** Bytes read so far. */
   received = 0;
   /** Prepared statements that SQL made on the server: by name, the PREPARE. */
@@ -116,7 +118,7 @@ export class ServerConnection {
     this.id = id;
     this.#stream = stream;
     this.identity = identity;
-    this.openedMs = parts.clock.nowMs();
+    this.openedMs = this.usedMs = parts.clock.nowMs();
     this.out = new Outbox(stream, parts.buffers);
     this.prepared = new PreparedSet(parts.statements);
     this.settings = this.reported = identity.parameters;

@@ -37,11 +37,11 @@ export class Listener {
 
   /** Accepts until {@link close}. Never rejects. */
   async run(): Promise<void> {
-    const { clock, config, log } = this.#worker;
+    const { clock, log } = this.#worker;
     while (!this.#closed) {
       try {
         const conn = await this.#socket.accept();
-        if (this.#open >= config.listen.max_client_conn + LOGINS_MAX) {
+        if (this.#open >= this.#worker.config.listen.max_client_conn + LOGINS_MAX) {
           conn.close();
           continue;
         }

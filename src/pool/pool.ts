@@ -21,12 +21,17 @@ export interface Waiter<Wish, R> {
 
 /** What a pool asks of the world. Calls return at once; the answer to `open` comes as `opened` or `openFailed`. */
 export interface PoolPort<Wish, R> {
-  /** Begins to make a resource for this wish; null for one that only keeps the minimum. */
-  open(wish: Wish | null): void;
+  /**
+   * Begins to make a resource for this wish; null for one that only keeps the minimum. `generation` goes back with the
+   * answer.
+   */
+  open(wish: Wish | null, generation: number): void;
   /** Ends a resource that nobody holds. */
   close(resource: R, reason: string): void;
   /** Another pool's idle resource that shares an exhausted limit may be closed to make room. Whether one was. */
   makeRoom?(limit: SharedLimit): boolean;
+  /** A resource is gone that a pause or {@link Pool.recycle} waits for: {@link Pool.quiet} or `staleCount` may have changed. */
+  receded?(): void;
 }
 
 /** Limits of one pool; times in milliseconds, 0 switches a limit off. */
@@ -59,7 +64,8 @@ interface Idle<R> {
  * One pool.
  *
  * Invariants: leased + idle + opening <= size + reserveSize, unless a limit was lowered; of the waiters whom a resource
- * fits the first gets it; nobody waits while an idle resource fits.
+ * fits the first gets it; nobody waits while an idle resource fits; a paused pool has nothing idle, and what it still has
+ * goes as it is released.
  */
 export class Pool<Wish, R extends Poolable<Wish>> {
   #limits: PoolLimits;
@@ -69,12 +75,19 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** The most recently used is last. */
   readonly #idle: Idle<R>[] = [];
   readonly #leased = new Set<R>();
-  readonly #expiryMs = new Map<R, number>();
+  /** By which part of the lifetime each ends early, from 0 to 0.1. */
+  readonly #earlier = new Map<R, number>();
   #waiting: Waiting<Wish, R>[] = [];
   #opening = 0;
   #retryAtMs = 0;
   #failure: PgplexError | null = null;
   #paused = false;
+  /** Rises with each {@link recycle}; what is older ends as it is released. */
+  #generation = 0;
+  /** Leased resources of an older generation. */
+  readonly #stale = new Set<R>();
+  /** How many of those that are being opened are of an older generation. */
+  #staleOpening = 0;
   /** What those hear who wish something of a closed pool. */
   #closed: PgplexError | null = null;
 
@@ -113,6 +126,26 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
   get paused(): boolean {
     return this.#paused;
+  }
+  /** What those hear who wish something of it since it was closed; null while it is open. */
+  get closed(): PgplexError | null {
+    return this.#closed;
+  }
+  /** Whether nothing exists and nothing is being made: what a pause waits for. */
+  get quiet(): boolean {
+    return this.total === 0;
+  }
+  /** Resources that end as soon as they are released, or opened, since {@link recycle} was called. */
+  get staleCount(): number {
+    return this.#stale.size + this.#staleOpening;
+  }
+  /** Resources that nobody holds. */
+  *idle(): Generator<R> {
+    for (const { resource } of this.#idle) yield resource;
+  }
+  /** Whether a leased resource ends when it is released, because of a pause or of {@link recycle}. */
+  mustEnd(resource: R): boolean {
+    return this.#paused || this.#closed !== null || this.#stale.has(resource);
   }
 
   /** Whether `limit` is one of those that this pool shares with others. */
@@ -166,14 +199,17 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    */
   release(resource: R, end: LeaseEnd, nowMs: number): void {
     assert(this.#leased.delete(resource), "a lease ends once");
+    const ends = this.mustEnd(resource);
+    this.#stale.delete(resource);
     if (end === "broken") {
       this.#drop(resource);
-    } else if (this.#closed !== null || this.#isOver(resource, nowMs) || this.#room() <= 0) {
-      this.#close(resource, this.#closed !== null ? "pool closed" : "server lifetime or pool size");
+    } else if (ends || this.#isOver(resource, nowMs) || this.#room() <= 0) {
+      this.#close(resource, ends ? this.#endReason() : "server lifetime or pool size");
     } else {
       this.#idle.push({ resource, sinceMs: nowMs });
     }
     this.#serve(nowMs);
+    if (ends) this.#port.receded?.();
   }
 
   /** An idle resource ended by itself. */
@@ -186,28 +222,33 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
 
   /** The answer to {@link PoolPort.open}. */
-  opened(resource: R, nowMs: number): void {
+  opened(resource: R, nowMs: number, generation = this.#generation): void {
     assert(this.#opening > 0, "only what is being opened can open");
-    this.#opening--;
+    const stale = this.#opensNoMore(generation);
     this.#failure = null;
     this.#retryAtMs = 0;
-    const { lifetimeMs } = this.#limits;
-    if (lifetimeMs > 0) {
-      this.#expiryMs.set(resource, resource.openedMs + lifetimeMs * (1 - this.#jitter() / 10));
-    }
-    if (this.#closed !== null) this.#close(resource, "pool closed");
+    this.#earlier.set(resource, this.#jitter() / 10);
+    const ends = stale || this.#paused || this.#closed !== null;
+    if (ends) this.#close(resource, this.#endReason());
     else this.#idle.push({ resource, sinceMs: nowMs });
     this.#serve(nowMs);
     this.#askAgain(nowMs);
+    if (ends) this.#port.receded?.();
   }
 
   /**
    * The other answer to {@link PoolPort.open}. A `final` error is the answer to the wish itself (a wrong password, no such
    * database): it goes to the waiter who wished so. Any other is tried again after `retryMs` while waiters wait.
    */
-  openFailed(error: PgplexError, final: boolean, wish: Wish | null, nowMs: number): void {
+  openFailed(
+    error: PgplexError,
+    final: boolean,
+    wish: Wish | null,
+    nowMs: number,
+    generation = this.#generation,
+  ): void {
     assert(this.#opening > 0, "only what is being opened can fail to open");
-    this.#opening--;
+    const stale = this.#opensNoMore(generation);
     for (const limit of this.#shared) limit.give();
     const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
     if (index >= 0) this.#waiting[index]!.opening = false;
@@ -219,6 +260,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     }
     this.#serve(nowMs);
     this.#askAgain(nowMs);
+    if (stale || this.#paused) this.#port.receded?.();
   }
 
   /** Time passes: ends what is idle for too long or too old, refuses whoever waited too long, keeps the minimum. */
@@ -249,10 +291,23 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     this.#serve(nowMs);
   }
 
-  /** While paused nothing is leased; waiters keep their places. */
+  /**
+   * While paused nothing is leased and nothing opened, and what is released ends; waiters keep their places, and are refused
+   * when their time is up. What is idle ends now.
+   */
   setPaused(paused: boolean, nowMs: number): void {
     this.#paused = paused;
-    if (!paused) this.#serve(nowMs);
+    if (paused) this.closeIdle("paused");
+    else this.#serve(nowMs);
+  }
+
+  /** Every resource that exists, or is being made, ends: what is idle now, the rest as it is released. Others take their place. */
+  recycle(nowMs: number): void {
+    this.#generation++;
+    this.#staleOpening = this.#opening;
+    for (const resource of this.#leased) this.#stale.add(resource);
+    this.closeIdle("reconnect");
+    this.#serve(nowMs);
   }
 
   /** Ends everything idle now and the rest as it is released; waiters are refused. */
@@ -280,6 +335,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   invariants(): void {
     const { size, reserveSize } = this.#limits;
     assert(this.total <= size + reserveSize, "leased + idle + opening stays within the pool's size");
+    assert(!this.#paused || this.#idle.length === 0, "a paused pool has nothing idle");
+    assert(
+      this.#staleOpening >= 0 && this.#staleOpening <= this.#opening,
+      "what is opened late was asked for",
+    );
+    for (const resource of this.#stale) assert(this.#leased.has(resource), "what is stale is leased");
     const first = this.#waiting[0];
     if (first !== undefined && !this.#paused) {
       assert(
@@ -356,8 +417,20 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     }
     for (const limit of this.#shared) limit.take();
     this.#opening++;
-    this.#port.open(wish);
+    this.#port.open(wish, this.#generation);
     return true;
+  }
+
+  /** One that was being opened exists, or will not. Whether it is of an older generation. */
+  #opensNoMore(generation: number): boolean {
+    this.#opening--;
+    const stale = generation < this.#generation;
+    if (stale) this.#staleOpening--;
+    return stale;
+  }
+
+  #endReason(): string {
+    return this.#closed !== null ? "pool closed" : this.#paused ? "paused" : "reconnect";
   }
 
   #close(resource: R, reason: string): void {
@@ -366,13 +439,14 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
 
   #drop(resource: R): void {
-    this.#expiryMs.delete(resource);
+    this.#earlier.delete(resource);
     for (const limit of this.#shared) limit.give();
   }
 
   #isOver(resource: R, nowMs: number): boolean {
-    const expiryMs = this.#expiryMs.get(resource);
-    return expiryMs !== undefined && nowMs >= expiryMs;
+    const { lifetimeMs } = this.#limits;
+    if (lifetimeMs === 0) return false;
+    return nowMs >= resource.openedMs + lifetimeMs * (1 - (this.#earlier.get(resource) ?? 0));
   }
 
   /** How many more there may be; below 0 when a limit was lowered. */

@@ -70,6 +70,10 @@ export class FakeWorld {
   makeRoom: (limit: SharedLimit) => boolean = () => false;
   /** Called in place of queueing an open, when set. */
   onOpen: ((wish: Wish | null) => void) | null = null;
+  /** How often the pool said that something is gone which a pause or a recycle waits for. */
+  receded = 0;
+  /** The generations of {@link opens}. */
+  readonly #generations: number[] = [];
   #serial = 0;
 
   constructor(limits: Partial<PoolLimits> = {}, shared: readonly SharedLimit[] = [], seed?: number) {
@@ -77,10 +81,12 @@ export class FakeWorld {
     this.pool = new Pool<Wish, Resource>(
       limitsOf(limits),
       {
-        open: (wish) => {
-          if (this.onOpen !== null) this.onOpen(wish);
-          else this.opens.push(wish);
+        open: (wish, generation) => {
+          if (this.onOpen !== null) return this.onOpen(wish);
+          this.opens.push(wish);
+          this.#generations.push(generation);
         },
+        receded: () => this.receded++,
         close: (resource, reason) => {
           resource.alive = false;
           this.closed.push({ resource, reason });
@@ -120,15 +126,17 @@ export class FakeWorld {
   /** The open at `index` of those not answered succeeds. */
   open(index = 0): Resource {
     const [wish] = this.opens.splice(index, 1);
+    const [generation] = this.#generations.splice(index, 1);
     const resource = new Resource(++this.#serial, this.nowMs, wish ?? null);
-    this.pool.opened(resource, this.nowMs);
+    this.pool.opened(resource, this.nowMs, generation);
     return resource;
   }
 
   /** The open at `index` of those not answered fails. */
   fail(options: { index?: number; final?: boolean } = {}): void {
     const [wish] = this.opens.splice(options.index ?? 0, 1);
-    this.pool.openFailed(unreachable, options.final ?? false, wish ?? null, this.nowMs);
+    const [generation] = this.#generations.splice(options.index ?? 0, 1);
+    this.pool.openFailed(unreachable, options.final ?? false, wish ?? null, this.nowMs, generation);
   }
 
   /** Time passes, and the pool is told. */

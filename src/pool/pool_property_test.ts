@@ -70,6 +70,7 @@ function settle(model: Model, real: Real): void {
   equal(shared.used - real.others, pool.total, "each resource counts once in the shared limit");
   if (pool.total <= real.size) model.lowered = false;
   if (!model.lowered) pool.invariants();
+  equal(pool.quiet, leased.size + world.opens.length + pool.idleCount === 0);
   if (pool.paused) return;
   const idle = [...pool.resources()].slice(pool.leasedCount);
   for (const { outcome } of model.waiting) {
@@ -173,6 +174,18 @@ const steps = [
   fc.boolean().map((paused) =>
     new Step(paused ? "pause" : "resume", (_model, { world }) => world.pool.setPaused(paused, world.nowMs))
   ),
+  fc.constant(
+    new Step("recycle", (_model, real) => {
+      const { world, leased } = real;
+      const before = [...world.pool.resources()];
+      const opening = world.opens.length;
+      world.pool.recycle(world.nowMs);
+      for (const resource of before) {
+        ok(leased.has(resource) ? world.pool.mustEnd(resource) : !resource.alive, "what was there ends");
+      }
+      equal(world.pool.staleCount, leased.size + opening, "what cannot end at once is counted");
+    }),
+  ),
   fc.constantFrom("take", "give").map((what) =>
     new Step(`another pool: ${what}`, (_model, real) => {
       if (what === "take" && !real.shared.exhausted) real.others++, real.shared.take();
@@ -228,7 +241,10 @@ Deno.test("Pool keeps its invariants, its order and its limits, and serves every
         const model: Model = { waiting: [], lowered: false };
         fc.modelRun(() => ({ model, real }), commands);
         endWell(model, real);
+        world.pool.setPaused(true, world.nowMs);
         for (const resource of real.leased) world.release(resource);
+        while (world.opens.length > 0) world.open();
+        ok(world.pool.quiet && world.pool.staleCount === 0, "a pause ends with nothing left");
         world.pool.close(new PgplexError("shutting_down", "stop"));
         while (world.opens.length > 0) world.open();
         equal(world.pool.total, 0);

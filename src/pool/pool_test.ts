@@ -302,9 +302,59 @@ Deno.test("Pool grants nothing while it is paused, and serves in order afterward
   const [first, second] = [world.wait("first"), world.wait("second")];
   world.release(holder.granted);
   equal(world.pool.tryAcquire(first.wish), null);
-  deepEqual([first.calls, world.pool.idleCount], [0, 1]);
+  deepEqual([first.calls, world.pool.total, world.opens.length], [0, 0, 0]);
   world.pool.setPaused(false, world.nowMs);
-  deepEqual([first.granted, second.granted], [holder.granted, null]);
+  const opened = world.open();
+  deepEqual([first.granted, second.granted], [opened, null]);
+});
+
+Deno.test("Pool is quiet once a pause has outlived leases and openings, and tells each time that one is gone", () => {
+  const world = new FakeWorld({ size: 4, sizeMin: 2 });
+  const [idle, clean, broken] = [world.wait("idle"), world.wait("clean"), world.wait("broken")];
+  for (let i = 0; i < 3; i++) world.open();
+  world.wait("opening", "bx");
+  world.release(idle.granted);
+  const before = world.closed.length;
+  equal(world.receded, 0);
+  world.pool.setPaused(true, world.nowMs);
+  deepEqual(world.closed.slice(before).map(({ reason }) => reason), ["paused"]);
+  equal(world.pool.quiet, false);
+  world.release(clean.granted);
+  world.release(broken.granted, "broken");
+  equal(world.pool.quiet, false);
+  world.open();
+  deepEqual([world.pool.quiet, world.receded, world.pool.leasedCount], [true, 3, 0]);
+  world.tick(60_000);
+  deepEqual([world.pool.quiet, world.opens.length, world.pool.waitingCount], [true, 0, 1]);
+  world.pool.invariants();
+});
+
+Deno.test("Pool.tick refuses whose time is up also while the pool is paused", () => {
+  const world = new FakeWorld({ size: 1 });
+  world.pool.setPaused(true, world.nowMs);
+  const [late, patient] = [world.wait("late", "ax", 50), world.wait("patient")];
+  world.tick(50);
+  deepEqual([late.refused, patient.calls], [tooLate, 0]);
+});
+
+Deno.test("Pool.recycle ends what is idle now and the rest as it comes back, and opens others at once", () => {
+  const world = new FakeWorld({ size: 3 });
+  const [idle, leased, opening] = [world.wait("idle"), world.wait("leased"), world.wait("opening", "bx")];
+  world.open();
+  world.open();
+  world.release(idle.granted);
+  world.pool.recycle(world.nowMs);
+  deepEqual([idle.granted!.alive, world.pool.staleCount], [false, 2]);
+  const late = world.open();
+  deepEqual([late.alive, opening.calls, world.opens.length], [false, 0, 1]);
+  const fresh = world.open();
+  deepEqual([opening.granted, world.pool.staleCount], [fresh, 1]);
+  equal(world.pool.mustEnd(leased.granted!), true);
+  equal(world.pool.mustEnd(fresh), false);
+  world.release(leased.granted);
+  world.release(fresh);
+  deepEqual([leased.granted!.alive, fresh.alive, world.pool.staleCount], [false, true, 0]);
+  world.pool.invariants();
 });
 
 Deno.test("Pool.close refuses those who wait, closes idle ones now and the rest as they come back", () => {

@@ -22,13 +22,16 @@ const CATALOGUE_QUERY =
 
 /**
  * The secret of a user that the file does not name, from the cluster that the database name leads to. A name that leads
- * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere.
+ * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere. The console's users
+ * are looked up on `routing.default_cluster` or, without one, not at all.
  *
  * @returns null for an unknown user, and where `auth.query` is off or its cluster cannot be asked: that is logged.
  */
 export async function lookUpSecret(worker: Worker, user: string, database: string): Promise<Secret | null> {
   const { config, log } = worker;
   if (config.auth.query === null || config.auth.type === "trust" || config.auth.type === "cert") return null;
+  // Who administers pgplex must not be decided by whichever cluster happens to come first.
+  if (worker.console?.opens(database) && config.routing.default_cluster === null) return null;
   const cluster = clusterOf(worker, database);
   const superuser = config.clusters.get(cluster)?.superuser;
   const node = nodeFor(worker.topology.current, cluster);

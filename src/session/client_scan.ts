@@ -237,10 +237,10 @@ export class ClientScan {
         return -1;
       case Front.Parse:
         this.#relay.openBatch = true;
-        return this.#extended.parse(server, length, bytes, at, end);
+        return this.#countParse(this.#extended.parse(server, length, bytes, at, end));
       case Front.Bind:
         this.#relay.openBatch = true;
-        return this.#extended.bind(server, length, bytes, at, end);
+        return this.#countBind(this.#extended.bind(server, length, bytes, at, end));
       case Front.Describe:
       case Front.Close:
         this.#relay.openBatch = true;
@@ -274,6 +274,17 @@ export class ClientScan {
       server.owed.sent(Owed.Query);
     }
     return cursor.dropMessage(at, length);
+  }
+
+  /** Counts a Parse that was taken; one at which the scan stopped comes again. */
+  #countParse(next: number): number {
+    if (next >= 0) this.#relay.parseCount++;
+    return next;
+  }
+
+  #countBind(next: number): number {
+    if (next >= 0) this.#relay.bindCount++;
+    return next;
   }
 
   /** Looks at a simple query's text; false when more of it must come first. */

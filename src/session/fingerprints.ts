@@ -22,10 +22,22 @@ export class Fingerprint {
   runs = 0;
   /** By its words it does what no probe can see. */
   readonly unseen: boolean;
+  /** How often it ran, as one of several in a row once; for the console. */
+  seen = 0;
+  /** Probes after it ran, and those that found a change; for the console. */
+  probes = 0;
+  hits = 0;
 
   constructor(traits: SqlTraits) {
     this.traits = traits;
     this.unseen = traits.sticky !== null || traits.sequences !== null || traits.altersDefaults;
+  }
+
+  /** What is known of it; `neutral` is BEGIN and its kin. */
+  get state(): "neutral" | "learning" | "trusted" | "stateful" {
+    if (this.traits.neutral) return "neutral";
+    if (this.traits.stateful || this.dirty) return "stateful";
+    return this.clean < CLEAN_PROBES_TO_TRUST ? "learning" : "trusted";
   }
 
   /** Whether session state must be looked at after this run. */
@@ -92,6 +104,9 @@ export class Fingerprints {
     this.probes++;
     if (changed) this.changes++;
     for (const fingerprint of ran) {
+      if (fingerprint === OPAQUE_FINGERPRINT) continue;
+      fingerprint.probes++;
+      if (changed) fingerprint.hits++;
       const { neutral, stateful } = fingerprint.traits;
       if (neutral || stateful) continue;
       if (changed) fingerprint.dirty = true;
@@ -99,8 +114,13 @@ export class Fingerprints {
     }
   }
 
-  /** All that is known, for the console. */
-  all(): Iterable<Fingerprint> {
-    return this.#known.values();
+  /** How many statements are known. */
+  get size(): number {
+    return this.#known.size;
+  }
+
+  /** All that is known, with the hash of each text, for the console. */
+  all(): Iterable<[number, Fingerprint]> {
+    return this.#known;
   }
 }

@@ -62,3 +62,17 @@ Deno.test("Fingerprints.learn begins anew when there are too many, and find know
   equal(all.find(1), null);
   equal([...all.all()].length, 1);
 });
+
+Deno.test("Fingerprint.state and its counts tell the console what is known of a statement", () => {
+  const fingerprints = new Fingerprints();
+  const [plain, set, begin] = ["SELECT 1", "SET a = 1", "BEGIN"].map((sql, i) => fingerprints.learn(i, sql));
+  deepEqual([plain, set, begin].map((fingerprint) => fingerprint!.state), [
+    "learning",
+    "stateful",
+    "neutral",
+  ]);
+  for (let i = 0; i < 3; i++) fingerprints.probed([plain!], false);
+  deepEqual([plain!.state, plain!.probes, plain!.hits], ["trusted", 3, 0]);
+  fingerprints.probed([plain!, set!, OPAQUE_FINGERPRINT], true);
+  deepEqual([plain!.state, plain!.probes, plain!.hits, set!.hits], ["stateful", 4, 1, 1]);
+});

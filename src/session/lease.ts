@@ -69,6 +69,16 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     return this.#held !== null;
   }
 
+  /** The server connection that is held, also while it is probed, or null. */
+  get connection(): ServerConnection | null {
+    return this.#held?.connection ?? null;
+  }
+
+  /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
+  get waitingSinceMs(): number {
+    return this.#waitingSinceMs;
+  }
+
   /** Begins a lease: null when it has begun at once, else resolves, never rejects, when it has or {@link error} says why not. */
   obtain(): Promise<void> | null {
     const { pool } = this.#pool;
@@ -158,10 +168,10 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       this.#obtainAgain();
       return;
     }
-    if (this.#ended) return;
-    const wanted = this.#resolve !== null && this.#pool.settings.server_reset !== "always" &&
-      this.#pool.pool.waitingCount === 0 &&
-      this.wish.settings === connection.settings;
+    if (this.#ended) return this.#settle(sessionOver());
+    const { pool, settings } = this.#pool;
+    const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
+      this.wish.settings === connection.settings && !pool.mustEnd(server);
     if (this.pins.length > 0 || wanted) {
       connection.setSink(this.wish);
       this.wish.leaseBegins(connection, this.#worker.clock.nowMs());
@@ -190,6 +200,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
 
   /** The session asked for a connection while the last one was probed: it takes its place in the queue now. */
   #obtainAgain(): void {
+    if (this.#ended) return this.#settle(sessionOver());
     const resolve = this.#resolve;
     if (resolve === null) return;
     this.#resolve = null;
@@ -203,17 +214,13 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   end(how: LeaseEnd): number {
     const held = this.#held!;
     this.#held = null;
-    if (how === "clean" && held.connection.owed.doubtful) {
+    const always = this.#pool.settings.server_reset === "always";
+    if (how === "clean" && (always || held.connection.owed.doubtful)) {
       held.connection.setSink(null);
       held.connection.close();
       how = "broken";
     }
-    if (how === "clean" && this.#pool.settings.server_reset === "always") {
-      held.connection.setSink(null);
-      held.connection.close();
-      how = "broken";
-    }
-    const nowMs = this.#worker.clock.nowMs();
+    const nowMs = held.connection.usedMs = this.#worker.clock.nowMs();
     this.#pool.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
     this.#pool.pool.release(held, how, nowMs);
@@ -223,7 +230,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   /** No lease begins from here on; one that is being prepared is given back. */
   close(): void {
     this.#ended = true;
-    this.stopWaiting(new PgplexError("shutting_down", "the session is over"));
+    this.stopWaiting(sessionOver());
   }
 
   /**
@@ -318,4 +325,8 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       timer.cancel();
     }
   }
+}
+
+function sessionOver(): PgplexError {
+  return new PgplexError("shutting_down", "the session is over");
 }

@@ -7,6 +7,10 @@
  * @module
  */
 export * from "./cancel_keys.ts";
+export * from "./databases.ts";
+export * from "./fingerprints.ts";
+export * from "./pool_control.ts";
+export * from "./console_door.ts";
 export * from "./replication.ts";
 export * from "./server_pools.ts";
 export * from "./session.ts";

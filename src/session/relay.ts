@@ -65,8 +65,16 @@ export class Relay {
   boundary = false;
   /** What the server connection remembers of sequences may be another session's. */
   sequencesForeign = false;
+  // Since they were last collected (`Session`): added to while messages pass.
   /** ReadyForQuery messages seen, that is, queries and batches. */
   queryCount = 0;
+  /** Those that said that no transaction is open. */
+  xactCount = 0;
+  /** Parse and Bind messages of the client. */
+  parseCount = 0;
+  bindCount = 0;
+  /** Parse messages of pgplex's own, for statements that the client prepared elsewhere. */
+  ownParseCount = 0;
 
   constructor(
     client: ByteSink,
@@ -98,6 +106,7 @@ export class Relay {
       this.closeOnServer(server, statement);
     }
     server.out.put(statement.encodeParse());
+    this.ownParseCount++;
     server.prepared.add(statement, searchPath);
     server.prepared.inFlight.begin(statement, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
@@ -117,6 +126,7 @@ export class Relay {
     const body = names.unnamed;
     if (body === null) return false;
     server.out.put(encodeFront(Front.Parse, body));
+    this.ownParseCount++;
     this.ownUnnamed(server);
     server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
       done: () => server.unnamedInFlight--,

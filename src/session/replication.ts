@@ -10,7 +10,7 @@ import {
   TxStatus,
 } from "../protocol/mod.ts";
 import type { TopologyNode } from "../topology/mod.ts";
-import { type ByteStream, LARGE_BUFFER_BYTES, writeAll } from "../transport/mod.ts";
+import { type ByteStream, LARGE_BUFFER_BYTES, type PeerAddress, writeAll } from "../transport/mod.ts";
 import type { Cancellable } from "./cancel_keys.ts";
 import type { Worker } from "./worker.ts";
 
@@ -23,6 +23,21 @@ export interface ReplicationRequest {
   readonly credentials: ServerCredentials;
   readonly params: ReadonlyMap<string, BinaryString>;
   readonly minor: number;
+  readonly id: number;
+  readonly peer: PeerAddress;
+  readonly mode: "physical" | "logical";
+  /** The name under which the console knows the database. */
+  readonly name: string;
+  readonly tls: string | null;
+}
+
+/** A replication connection that is being served, as the console sees it. */
+export interface ReplicationClient {
+  readonly request: ReplicationRequest;
+  readonly server: ServerIdentity;
+  readonly connectedMs: number;
+  /** Closes both sides. */
+  end(): void;
 }
 
 /**
@@ -54,6 +69,16 @@ export async function serveReplication(
     cancel: () => cancelOn(identity, worker.clock, settings.server_connect_timeout),
   };
   const key = worker.cancelKeys.issue(cancellable, request.minor);
+  const shown: ReplicationClient = {
+    request,
+    server: identity,
+    connectedMs: worker.clock.nowMs(),
+    end: () => {
+      server.close();
+      client.stream.close();
+    },
+  };
+  worker.replications.add(shown);
   try {
     await greet(client.stream, identity, key);
     await writeAll(client.stream, rest);
@@ -63,8 +88,8 @@ export async function serveReplication(
     // One side was reset: both end.
   } finally {
     worker.cancelKeys.revoke(cancellable, key);
-    server.close();
-    client.stream.close();
+    worker.replications.delete(shown);
+    shown.end();
   }
 }
 

@@ -10,12 +10,25 @@ import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import { Pool, type Poolable, type PoolLimits, SharedLimit } from "../pool/mod.ts";
 import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
+import {
+  addStats,
+  type Log,
+  NO_STATS,
+  PoolCounters,
+  statsOf,
+  StatsPeriods,
+  type StatsTotals,
+} from "../telemetry/mod.ts";
+import { databaseNameOf, isDatabaseName } from "./databases.ts";
 import { Fingerprints } from "./fingerprints.ts";
-import { type Log, PoolCounters } from "../telemetry/mod.ts";
+import { PoolControl } from "./pool_control.ts";
 import type { TopologyNode } from "../topology/mod.ts";
 
 /** Connections that one pool opens at the same time, at most. */
 const OPENING_MAX = 8;
+
+/** Over which time averages are made where `log.stats_period` is 0. */
+const STATS_PERIOD_MS = 60_000;
 
 /** Greetings kept in one pool: one for each combination of startup parameters. */
 const GREETINGS_MAX = 1000;
@@ -69,7 +82,9 @@ export class ServerPool {
   readonly #greetings = new Map<string, Settings>();
   readonly #bases = new Map<string, Base>();
   readonly #encoded = new WeakMap<Settings, Uint8Array>();
-  readonly #open: (pool: ServerPool, wish: ServerWish | null) => void;
+  /** Logins under way: by the id that the console knows each by, when it began, in clock milliseconds. */
+  readonly logins = new Map<number, number>();
+  readonly #open: (pool: ServerPool, wish: ServerWish | null, generation: number) => void;
   #lastBase: Base = NO_PARAMS;
 
   constructor(
@@ -80,7 +95,8 @@ export class ServerPool {
       fingerprints: Fingerprints;
       shared: readonly SharedLimit[];
       jitter: () => number;
-      open: (pool: ServerPool, wish: ServerWish | null) => void;
+      open: (pool: ServerPool, wish: ServerWish | null, generation: number) => void;
+      receded: () => void;
       makeRoom: (pool: ServerPool, limit: SharedLimit) => boolean;
     },
   ) {
@@ -92,7 +108,8 @@ export class ServerPool {
     this.pool = new Pool(
       limitsOf(settings),
       {
-        open: (wish) => this.#open(this, wish),
+        open: (wish, generation) => this.#open(this, wish, generation),
+        receded: parts.receded,
         close: (server) => server.connection.close(),
         makeRoom: (limit) => parts.makeRoom(this, limit),
       },
@@ -149,7 +166,13 @@ export class ServerPool {
 
 /** All pools of one worker, made as they are needed. */
 export class ServerPools {
+  /** What the console holds back; call {@link applyControl} after a change. */
+  readonly control = new PoolControl();
+  /** Averages by {@link nameOf} a database. */
+  readonly periods: StatsPeriods;
   readonly #pools = new Map<string, ServerPool>();
+  /** What pools that are gone did, by {@link nameOf} their databases. */
+  readonly #retired = new Map<string, StatsTotals>();
   readonly #databaseLimits = new Map<string, SharedLimit>();
   readonly #userLimits = new Map<string, SharedLimit>();
   readonly #fingerprints = new Map<string, Fingerprints>();
@@ -163,6 +186,46 @@ export class ServerPools {
     this.#config = config;
     this.#parts = parts;
     this.#log = log;
+    this.periods = new StatsPeriods(parts.clock.nowMs());
+  }
+
+  /** The name under which clients and the console know a pool's database. */
+  nameOf({ key }: ServerPool): string {
+    return databaseNameOf(this.#config, key);
+  }
+
+  /** Every pool of the database with this {@link nameOf} name; all of them for null. */
+  *of(database: string | null): Generator<ServerPool> {
+    for (const pool of this.#pools.values()) {
+      if (database === null || this.nameOf(pool) === database) yield pool;
+    }
+  }
+
+  /** Makes the pools as {@link control} says. */
+  applyControl(): void {
+    const nowMs = this.#parts.clock.nowMs();
+    for (const server of this.#pools.values()) {
+      const held = this.control.holds(this.nameOf(server));
+      if (server.pool.paused !== held) server.pool.setPaused(held, nowMs);
+    }
+  }
+
+  /** Totals since start by {@link nameOf} each database. */
+  totals(): Map<string, StatsTotals> {
+    const totals = new Map(this.#retired);
+    for (const server of this.#pools.values()) {
+      const name = this.nameOf(server);
+      totals.set(name, addStats(totals.get(name) ?? NO_STATS, statsOf(server.counters)));
+    }
+    return totals;
+  }
+
+  /** What the statements of each database are known to do. */
+  *fingerprints(): Generator<{ cluster: string; database: string; fingerprints: Fingerprints }> {
+    for (const [name, fingerprints] of this.#fingerprints) {
+      const [cluster, database] = JSON.parse(name) as [string, string];
+      yield { cluster, database, fingerprints };
+    }
   }
 
   /** Every pool there is. */
@@ -184,10 +247,12 @@ export class ServerPools {
       fingerprints: this.#fingerprintsOf(key),
       shared: this.#sharedLimits(key, settings),
       jitter: () => this.#parts.random.u32() / 2 ** 32,
-      open: (pool, wish) => void this.#open(pool, wish),
+      open: (pool, wish, generation) => void this.#open(pool, wish, generation),
+      receded: () => this.control.receded(),
       makeRoom: (pool, limit) => this.#makeRoom(pool, limit),
     });
     this.#pools.set(name, pool);
+    if (this.control.holds(this.nameOf(pool))) pool.pool.setPaused(true, this.#parts.clock.nowMs());
     return pool;
   }
 
@@ -196,26 +261,30 @@ export class ServerPools {
     for (const { pool, settings } of this.#pools.values()) {
       pool.tick(nowMs, () => waitTimeout(settings.query_wait_timeout));
     }
+    this.periods.tick(nowMs, this.#config.log.stats_period || STATS_PERIOD_MS, () => this.totals());
   }
 
   /** A reload: limits change in place; pools of clusters or nodes that are gone end. */
   configure(config: Config, nowMs: number): void {
     this.#config = config;
     for (const [name, server] of this.#pools) {
-      const { cluster, node, alias } = server.key;
-      const nodes = config.clusters.get(cluster)?.nodes ?? [];
-      const stays = nodes.some((other) =>
-        other.name === node.name && other.host === node.host && other.port === node.port
-      ) && (alias === null || config.routing.databases.has(alias));
-      if (!stays) {
+      const { cluster, alias } = server.key;
+      const reason = goneReason(config, server.key);
+      if (reason !== null) {
         this.#pools.delete(name);
-        server.pool.close(new PgplexError("config_changed", `cluster "${cluster}" changed`));
+        const database = this.nameOf(server);
+        const before = this.#retired.get(database) ?? NO_STATS;
+        this.#retired.set(database, addStats(before, statsOf(server.counters)));
+        server.pool.close(new PgplexError("config_changed", `terminating connection: ${reason}`));
         continue;
       }
       server.settings = poolSettings(config, cluster, alias ?? undefined);
       this.#sharedLimits(server.key, server.settings);
       server.pool.configure(limitsOf(server.settings), nowMs);
     }
+    for (const name of this.#retired.keys()) if (!isDatabaseName(config, name)) this.#retired.delete(name);
+    this.control.forget((name) => isDatabaseName(config, name));
+    this.applyControl();
   }
 
   /** Ends all pools. */
@@ -264,10 +333,12 @@ export class ServerPools {
     return false;
   }
 
-  async #open(server: ServerPool, wish: ServerWish | null): Promise<void> {
+  async #open(server: ServerPool, wish: ServerWish | null, generation: number): Promise<void> {
     const { key, settings, pool, counters } = server;
     const base = wish?.base ?? server.usualBase;
     const { clock } = this.#parts;
+    const id = this.#parts.nextId();
+    server.logins.set(id, clock.nowMs());
     try {
       const tls = this.#config.clusters.get(key.cluster)?.tls;
       if (tls === undefined) throw new PgplexError("config_changed", `cluster "${key.cluster}" is gone`);
@@ -282,6 +353,7 @@ export class ServerPools {
         timeoutMs: settings.server_connect_timeout,
       }, this.#parts);
       counters.opened++;
+      server.logins.delete(id);
       server.learnGreeting(base, connection.identity.parameters);
       const pooled: PooledServer = {
         connection,
@@ -297,8 +369,9 @@ export class ServerPools {
       };
       void connection.start();
       this.#log.debug("server connection opened", this.#fields(server));
-      pool.opened(pooled, clock.nowMs());
+      pool.opened(pooled, clock.nowMs(), generation);
     } catch (thrown) {
+      server.logins.delete(id);
       const error = toPgplexError(thrown, "server_unreachable");
       const final = error instanceof ServerRefusal ? !error.transient : error.code === "server_login_failed";
       this.#log.warning("cannot open a server connection", {
@@ -307,7 +380,7 @@ export class ServerPools {
         cause: error.extra.log,
         sqlstate: error.sqlstate,
       });
-      pool.openFailed(error, final, wish, clock.nowMs());
+      pool.openFailed(error, final, wish, clock.nowMs(), generation);
     }
   }
 
@@ -326,6 +399,20 @@ function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
   if (!wish.settings.equals(connection.settings)) return 1;
   wish.settings = connection.settings;
   return 2;
+}
+
+/** Why the configuration has no place for a pool any more; null where it has. */
+function goneReason(config: Config, { cluster, node, database, alias }: PoolKey): string | null {
+  const nodes = config.clusters.get(cluster)?.nodes;
+  if (nodes === undefined) return `cluster "${cluster}" was removed from the configuration`;
+  if (!nodes.some(({ name, host, port }) => name === node.name && host === node.host && port === node.port)) {
+    return `node "${node.name}" of cluster "${cluster}" was removed or moved in the configuration`;
+  }
+  if (alias === null) return null;
+  const leads = config.routing.databases.get(alias);
+  if (leads === undefined) return `database "${alias}" was removed from the configuration`;
+  if (leads.cluster === cluster && leads.database === database) return null;
+  return `database "${alias}" leads elsewhere since the configuration changed`;
 }
 
 function limitsOf(settings: PoolSettings): PoolLimits {

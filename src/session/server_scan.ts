@@ -8,6 +8,7 @@ import {
   endsConnection,
   int32At,
   SERVER_ACTIONS,
+  TxStatus,
 } from "../protocol/mod.ts";
 import type { Relay } from "./relay.ts";
 
@@ -168,6 +169,7 @@ export class ServerScan {
     if ((entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
     this.#heldError = null;
     this.#relay.queryCount++;
+    if (server.txStatus === TxStatus.Idle) this.#relay.xactCount++;
     this.#left = 0;
     this.#relay.checkBoundary();
     return at + 6;

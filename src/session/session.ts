@@ -24,6 +24,7 @@ import type { StateWatch } from "./state_watch.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
+import { WorkTime } from "./work_time.ts";
 import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
@@ -79,12 +80,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   readonly #key: CancelKey;
   readonly #lease: Lease;
   readonly #in: ClientBuffer;
+  readonly #work: WorkTime;
+  /** The statement that pinned the lease, without literals. */
+  #pinCause: string | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #stateBefore: Settings | null = null;
   /** Pins that nothing takes back. */
   #stickyPins: readonly PinReason[] = [];
   #nameWasReset = false;
-  #queriesSeen = 0;
   #cancels = 0;
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
@@ -96,9 +99,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   #statementTimer: Timer | null = null;
   /** The statement was cancelled for its time; clock milliseconds. */
   #timedOutMs: number | null = null;
-  /** What the last look at the timeouts saw: queries answered, and since when that is so. */
-  #queriesTimed = -1;
-  #queryingSinceMs = 0;
 
   constructor(worker: Worker, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
     this.#worker = worker;
@@ -122,6 +122,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       canceled: () => this.#canceledReply(),
     });
     this.#lease = new Lease(worker, pool, this);
+    this.#work = new WorkTime(worker.clock, pool.counters);
     this.#key = worker.cancelKeys.issue(this, facts.minor);
   }
 
@@ -144,9 +145,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     return !this.busy && !this.waiting && this.#clientScan.atMessageStart && this.#in.empty;
   }
 
-  /** A reload changed the pool's settings. */
+  /** A reload changed the pool's settings, or ended the pool: a session in a transaction goes on to its end. */
   configurationChanged(): void {
     this.#relay.preparedMax = this.pool.settings.max_prepared_statements;
+    const { closed } = this.pool.pool;
+    if (closed !== null && this.idle) this.end(closed);
   }
 
   /** Ends the session when it was idle, or its statement ran, for longer than its pool allows. */
@@ -175,12 +178,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       if (nowMs - this.#timedOutMs >= CANCEL_GRACE_MS) this.end(queryTimeout());
       return;
     }
-    const { queryCount } = this.#relay;
-    if (this.#queriesTimed !== queryCount || this.#queryingSinceMs < this.sinceMs) {
-      this.#queriesTimed = queryCount;
-      this.#queryingSinceMs = queryCount === this.#queriesSeen ? this.sinceMs : nowMs;
-    }
-    if (limitMs > 0 && nowMs - this.#queryingSinceMs >= limitMs) this.#statementTimedOut();
+    const { querySinceMs } = this.#work;
+    if (limitMs > 0 && querySinceMs >= 0 && nowMs - querySinceMs >= limitMs) this.#statementTimedOut();
   }
 
   #statementTimedOut(): void {
@@ -202,11 +201,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
 
   get poolSettings(): PoolSettings {
     return this.pool.settings;
-  }
-
-  /** Named prepared statements of the session, by Parse or by SQL. */
-  get preparedStatements(): number {
-    return this.#relay.names.size + this.#relay.sqlStatements.size;
   }
 
   get queryWaitTimeoutMs(): number {
@@ -255,6 +249,46 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     return this.#lease.pins;
   }
 
+  // What the console shows.
+
+  /** The server connection that the session holds, also while pgplex looks at it between two leases; or null. */
+  get held(): ServerConnection | null {
+    return this.#lease.connection;
+  }
+
+  /** Since when the session waits for a server connection, if it does, and when it last sent something on; clock milliseconds. */
+  get waitingSinceMs(): number {
+    return this.#lease.waitingSinceMs;
+  }
+  get requestMs(): number {
+    return this.#work.requestMs;
+  }
+
+  /** Since when the session is pinned, in clock milliseconds, and the statement that did it, without its literals. */
+  get pinned(): { readonly sinceMs: number; readonly statement: string | null } | null {
+    return this.pins.length === 0 ? null : { sinceMs: this.#lease.pinnedSinceMs, statement: this.#pinCause };
+  }
+
+  /** Prepared statements that the client has, by protocol and by SQL. */
+  get preparedCount(): number {
+    return this.#relay.names.size + this.#relay.sqlStatements.size;
+  }
+
+  /** Whether the session is over, and only tidies up. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** CancelRequests on their way to the server. */
+  get cancelCount(): number {
+    return this.#cancels;
+  }
+
+  /** Whether bytes wait that one of both sides has not taken. */
+  get writing(): boolean {
+    return this.#out.writing || (this.server?.out.writing ?? false);
+  }
+
   /** Whether the server owes this client something. */
   get busy(): boolean {
     return this.server !== null && !(this.server.owed.settled && this.server.txStatus === TxStatus.Idle);
@@ -265,6 +299,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#worker.sessions.add(this);
     this.#worker.counters.sessionsOpened++;
     try {
+      await this.#passSuspension();
       await this.#greet();
       this.#in.fill(rest);
       await this.#serve();
@@ -321,9 +356,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#wake?.();
     const { server, watch } = this.#relay;
     if (this.#steered && server !== null && server.owed.readies === 0) this.#statementEnds();
-    if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) return;
+    if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) {
+      if (server !== null && server.owed.settled) this.#work.answered();
+      return;
+    }
     if (this.facts.mode !== "transaction") {
       this.#relay.boundary = false;
+      this.#rests();
       if (watch.optionsMentioned) {
         this.#relay.server = null;
         this.#lease.look((connection) => this.#readOptions(connection));
@@ -331,6 +370,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     } else if (!server!.owed.doubtful && watch.suspicious(this.#settings.state_check)) {
       this.#relay.server = null;
       this.#relay.boundary = false;
+      this.#rests();
       this.#lease.probe(this.pool.fingerprints);
     } else {
       if (this.options.temporary) this.options.transactionEnds();
@@ -338,6 +378,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       if (pins.length > 0 || this.options.pins) this.#pin(this.#withOwnPins(pins));
       if (this.#lease.pins.length > 0) {
         this.#relay.boundary = false;
+        this.#rests();
         watch.begin();
       } else this.#endLease("clean");
     }
@@ -423,6 +464,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
         reason: pins.join(", "),
         statement: cause?.traits.text,
       });
+      this.#pinCause = cause?.traits.text ?? null;
     }
     if (this.#lease.pins.length === 0) this.#lease.pinnedSinceMs = this.#worker.clock.nowMs();
     this.#lease.pins = pins;
@@ -504,10 +546,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     const input = this.#in;
     let fullReads = 0;
     while (!this.#ending) {
+      if (this.#worker.pools.control.mode === "suspended") await this.#passSuspension();
       if (!input.empty) {
         input.start = scan.scan(input.bytes, input.start, input.end);
         const server = this.#relay.server;
         if (server !== null) {
+          if (!server.owed.settled) this.#work.sent();
           const written = server.out.flush();
           if (written !== null) await written;
         }
@@ -518,6 +562,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
           if (scan.need === Need.Lease) {
             const obtained = this.#lease.obtain();
             if (obtained !== null) await obtained;
+            this.#work.leased(this.sinceMs);
             // Without the BEGIN that waited in vain, what stands behind it would be committed.
             if (this.#gone && !this.#lease.held) return;
             if (this.#lease.error !== null && !this.#ending) this.#failPending(this.#lease.error);
@@ -558,7 +603,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
 
   /** The message for which no server could be had is answered by an error; the session goes on. */
   #failPending(error: PgplexError): void {
-    if (error.code === "internal") throw error;
+    // What a reload removed does not come back for this session: its client must log in anew to hear what there is.
+    if (error.code === "internal" || error.code === "config_changed") throw error;
     this.options.transactionEnds();
     this.#statementEnds();
     this.#clientScan.failPending(this.#in.bytes[this.#in.start]!, error);
@@ -586,11 +632,48 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   }
 
   #endLease(end: "clean" | "broken"): void {
-    this.pool.counters.queries += this.#relay.queryCount - this.#queriesSeen;
-    this.#queriesSeen = this.#relay.queryCount;
     this.#relay.server = null;
     this.#relay.boundary = false;
     this.sinceMs = this.#lease.end(end);
+    this.#work.ended(this.sinceMs);
+    this.#collectCounts();
+  }
+
+  /** A transaction has ended, and its lease goes on. */
+  #rests(): void {
+    this.#work.rests();
+    this.#collectCounts();
+  }
+
+  /** What passed since the last time counts for the pool. */
+  #collectCounts(): void {
+    const { pool: { counters } } = this;
+    const relay = this.#relay;
+    counters.queries += relay.queryCount;
+    counters.xacts += relay.xactCount;
+    counters.clientParses += relay.parseCount;
+    counters.serverParses += relay.parseCount + relay.ownParseCount;
+    counters.binds += relay.bindCount;
+    relay.queryCount =
+      relay.xactCount =
+      relay.parseCount =
+      relay.bindCount =
+      relay.ownParseCount =
+        0;
+  }
+
+  /** While clients are suspended they are read no further. */
+  async #passSuspension(): Promise<void> {
+    const { control } = this.#worker.pools;
+    while (control.mode === "suspended" && !this.#ending) {
+      let stop = () => {};
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        stop = control.onResumed(resolve);
+      });
+      this.#wake = null;
+      stop();
+    }
   }
 
   /** Reads ahead while there is room, to notice a client that leaves while it waits. */
@@ -644,7 +727,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     const { midMessage, openBatch } = this.#relay;
     this.#relay.server = null;
     const midWork = server !== null && (!server.owed.settled || midMessage || openBatch || this.#cancels > 0);
-    if (this.#lease.held) await this.#lease.abandon(midWork);
+    if (this.#lease.held) {
+      await this.#lease.abandon(midWork);
+      this.#rests();
+    }
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
   }

@@ -18,7 +18,7 @@ export function describeSession(
     ["pool_mode", facts.mode],
     ["server_pid", server?.identity.key == null ? null : String(server.identity.key.pid)],
     ["pins", session.pins.length === 0 ? null : session.pins.join(", ")],
-    ["prepared_statements", String(session.preparedStatements)],
+    ["prepared_statements", String(session.preparedCount)],
     ["application_name", session.settings?.values.get("application_name") ?? null],
     ["tls", facts.tls],
     ["protocol", `3.${facts.minor}`],

@@ -6,8 +6,8 @@ import {
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
 } from "../auth/mod.ts";
+import { type Config, DURATION_MS_MAX, OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
 import { startupOptions } from "./startup_options.ts";
-import { OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   AUTH_MESSAGE_MAX,
@@ -35,6 +35,8 @@ import {
   writeAll,
 } from "../transport/mod.ts";
 import { lookUpSecret } from "./auth_query.ts";
+import type { ConsoleDoor } from "./console_door.ts";
+import { databaseNameOf } from "./databases.ts";
 import { serveReplication } from "./replication.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { Session } from "./session.ts";
@@ -67,13 +69,16 @@ interface Authenticated extends Opened {
 export async function serveClient(worker: Worker, stream: ByteStream, peer: PeerAddress): Promise<void> {
   const { clock, config, counters } = worker;
   counters.accepted++;
+  counters.loggingIn++;
   let current = stream;
-  const timer = clock.after(config.listen.client_login_timeout, () => {
+  const timer = clock.after(loginTimeoutMs(config), () => {
     const error = new PgplexError("login_timeout", "client_login_timeout: the client did not log in in time");
     void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
   });
   try {
-    const serve = await logIn(worker, stream, peer, (tls) => current = tls);
+    const serve = await logIn(worker, stream, peer, (tls) => current = tls).finally(() =>
+      counters.loggingIn--
+    );
     timer.cancel();
     if (serve !== null) await serve();
   } catch (thrown) {
@@ -83,6 +88,11 @@ export async function serveClient(worker: Worker, stream: ByteStream, peer: Peer
     timer.cancel();
     current.close();
   }
+}
+
+/** 0 is for ever in the file; here it is the longest that a timer can be set to. */
+function loginTimeoutMs({ listen }: Config): number {
+  return listen.client_login_timeout || DURATION_MS_MAX;
 }
 
 /** Says FATAL, where PostgreSQL would say something. */
@@ -122,7 +132,7 @@ async function open(
       alpn: [ALPN],
       requireAlpn: direct,
       initialBytes: reader.rest(),
-      handshakeTimeoutMs: config.listen.client_login_timeout,
+      handshakeTimeoutMs: loginTimeoutMs(config),
       clock,
     });
     onTls(tls);
@@ -207,7 +217,8 @@ async function authenticate(
   }
   const database = utf8FromBinary(startup.params.get("database") || startup.params.get("user")!);
   if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
-  checkRoom(worker);
+  // The console has room of its own: it is needed most when there is none left.
+  if (!worker.console?.opens(database)) checkRoom(worker);
   const secret = worker.users.lookup(user) ?? await lookUpSecret(worker, user, database);
   const dialogue = new ClientAuthenticator({
     type: config.auth.type,
@@ -292,7 +303,9 @@ async function logIn(
 
 function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => Promise<void> {
   const { startup, reader, user, database, credentials } = client;
+  if (worker.console?.opens(database)) return enterConsole(worker.console, client, peer);
   const route = routeDatabase(worker.config, database);
+  checkEnabled(worker, route, database);
   const node = nodeFor(worker.topology.current, route.cluster);
   if (node === null) throw new PgplexError("server_unreachable", `cluster "${route.cluster}" has no primary`);
   const replication = replicationMode(startup.params.get("replication"));
@@ -307,6 +320,11 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
         credentials,
         params,
         minor: negotiatedMinor(startup.minor),
+        id: worker.login.nextId(),
+        peer,
+        mode: replication,
+        name: databaseNameOf(worker.config, route),
+        tls: tlsName(client),
       });
   }
   const pool = poolFor(worker, route, user, credentials);
@@ -320,7 +338,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
     user,
     database,
     minor: negotiatedMinor(startup.minor),
-    tls: client.tls === null ? null : `${client.tls.protocol}/${client.tls.cipher}`,
+    tls: tlsName(client),
     mode,
     base: pool.intern(baseOf(params, mode === "transaction", worker.pools.generation(route.cluster))),
     applicationName: mode === "transaction" ? applicationName : null,
@@ -330,9 +348,32 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
   return runOf(session, reader.rest());
 }
 
+function enterConsole(console: ConsoleDoor, client: Authenticated, peer: PeerAddress): () => Promise<void> {
+  const { startup: { params, minor }, reader: { stream }, user, database } = client;
+  if (replicationMode(params.get("replication")) !== null) {
+    throw new PgplexError("unsupported_feature", `database "${database}" takes no replication connections`);
+  }
+  const tls = tlsName(client);
+  const serve = console.admit({ stream, peer, user, database, minor: negotiatedMinor(minor), tls, params });
+  const rest = client.reader.rest();
+  return () => serve(rest);
+}
+
+function tlsName({ tls }: Opened): string | null {
+  return tls === null ? null : `${tls.protocol}/${tls.cipher}`;
+}
+
 /** In a function of its own, so that the closure keeps nothing of the login alive. */
 function runOf(session: Session, rest: Uint8Array): () => Promise<void> {
   return () => session.run(rest);
+}
+
+/** @throws PgplexError `database_disabled` */
+function checkEnabled({ config, pools }: Worker, route: Route, asked: string): void {
+  if (!pools.control.isDisabled(databaseNameOf(config, route))) return;
+  throw new PgplexError("database_disabled", `database "${asked}" is not currently accepting connections`, {
+    hint: "It was disabled in pgplex's console; ENABLE lets clients in again.",
+  });
 }
 
 function poolFor(worker: Worker, route: Route, user: string, credentials: ServerCredentials): ServerPool {

@@ -56,6 +56,7 @@ export class StateWatch {
       this.unseen.delete(fingerprint);
       this.unseen.add(fingerprint);
     }
+    if (fingerprint !== OPAQUE_FINGERPRINT) fingerprint.seen++;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     if (ran.length < RAN_MAX) ran.push(fingerprint);
     else ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;

@@ -7,6 +7,8 @@ import { type TopologyPublisher } from "../topology/mod.ts";
 import type { BufferPool } from "../transport/mod.ts";
 import type { StatementStore } from "../backend/mod.ts";
 import type { CancelKeys } from "./cancel_keys.ts";
+import type { ConsoleDoor } from "./console_door.ts";
+import type { ReplicationClient } from "./replication.ts";
 import type { ServerPools } from "./server_pools.ts";
 import type { Session } from "./session.ts";
 
@@ -29,9 +31,12 @@ export interface Worker {
   readonly mockKey: Uint8Array;
   readonly login: LoginParts;
   readonly sessions: Set<Session>;
+  readonly replications: Set<ReplicationClient>;
   readonly counters: WorkerCounters;
   /** Hash of the listener's certificate for SCRAM-SHA-256-PLUS; null without TLS. */
   channelBinding: Uint8Array | null;
+  /** The management database; null where there is none. */
+  console: ConsoleDoor | null;
   /** No new transactions: the process stops as soon as those that run have ended. */
   draining: boolean;
 }

@@ -6,3 +6,4 @@
 export * from "./counters.ts";
 export * from "./log.ts";
 export * from "./logtape.ts";
+export * from "./stats.ts";

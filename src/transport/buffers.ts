@@ -19,6 +19,11 @@ export class BufferPool {
     return this.#lent;
   }
 
+  /** Number of buffers that wait for the next borrower. */
+  get free(): number {
+    return this.#free.length;
+  }
+
   /** A buffer of {@link LARGE_BUFFER_BYTES}, its content undefined. */
   borrow(): Uint8Array {
     this.#lent++;

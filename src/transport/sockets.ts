@@ -77,7 +77,10 @@ export class SocketStream implements ByteStream {
 
 /** The other end's address. */
 export function peerOf(conn: Deno.Conn): PeerAddress {
-  const address = conn.remoteAddr;
-  if (address.transport === "tcp") return { host: address.hostname, port: address.port };
+  const { remoteAddr: address, localAddr: local } = conn;
+  if (address.transport === "tcp") {
+    const own = local.transport === "tcp" ? { localHost: local.hostname, localPort: local.port } : {};
+    return { host: address.hostname, port: address.port, ...own };
+  }
   return { host: "path" in address ? `unix:${address.path}` : "unix", port: 0 };
 }

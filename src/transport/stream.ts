@@ -19,4 +19,7 @@ export interface PeerAddress {
   readonly host: string;
   /** 0 for a unix socket. */
   readonly port: number;
+  /** This end's address, where it is known. */
+  readonly localHost?: string;
+  readonly localPort?: number;
 }

@@ -52,7 +52,18 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   ha: { pure: false, imports: ["kernel", "config", "topology", "telemetry", "monitor"] },
   console: {
     pure: false,
-    imports: ["kernel", "protocol", "config", "topology", "telemetry", "backend", "pool", "session"],
+    imports: [
+      "kernel",
+      "protocol",
+      "config",
+      "topology",
+      "transport",
+      "telemetry",
+      "backend",
+      "pool",
+      "routing",
+      "session",
+    ],
   },
 };
 

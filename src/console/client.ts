@@ -1,0 +1,289 @@
+import type { ConsoleConfig } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  binaryFromUtf8,
+  encodeBackendKeyData,
+  encodeError,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  TxStatus,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import type { CancelKey, Cancellable, ConsoleVisitor } from "../session/mod.ts";
+import { FrameLengthError, Outbox, type PeerAddress } from "../transport/mod.ts";
+import type { ParamValue } from "./args.ts";
+import { type ClientMessage, decodeClientMessage, UnknownMessageType } from "./client_messages.ts";
+import type { Answer, Asker, CommandContext } from "./command.ts";
+import type { Invocation } from "./commands.ts";
+import { Dialogue } from "./dialogue.ts";
+import { Inbox } from "./inbox.ts";
+import type { ConsoleParts } from "./parts.ts";
+
+/** The longest message that the console takes: its statements are short. */
+const MESSAGE_BYTES_MAX = 65_536;
+
+/** How much of a command the log shows. */
+const LOGGED_CHARS_MAX = 1000;
+
+/** What the console says of its server in the greeting, as PostgreSQL's own reported settings. */
+const GREETING: readonly (readonly [string, string])[] = [
+  ["server_encoding", "UTF8"],
+  ["client_encoding", "UTF8"],
+  ["DateStyle", "ISO, MDY"],
+  ["IntervalStyle", "postgres"],
+  ["TimeZone", "UTC"],
+  ["integer_datetimes", "on"],
+  ["standard_conforming_strings", "on"],
+  ["in_hot_standby", "off"],
+  ["default_transaction_read_only", "off"],
+];
+
+/** The PostgreSQL whose protocol and SHOW the console imitates; drivers take features from it. */
+export const IMITATED_VERSION = "18.0";
+
+/**
+ * One client of the console: reads its messages, has them answered, and ends with it or from outside.
+ *
+ * Invariant: at most one command runs.
+ */
+export class ConsoleClient implements Cancellable, Asker {
+  readonly id: number;
+  readonly user: string;
+  readonly database: string;
+  readonly peer: PeerAddress;
+  /** Protocol and cipher; null without TLS. */
+  readonly tls: string | null;
+  /** Clock milliseconds. */
+  readonly connectedMs: number;
+  /** When the last command began; clock milliseconds. */
+  requestMs: number;
+  readonly driverSettings = new Map<string, string>();
+  inTransaction = false;
+  readonly #parts: ConsoleParts;
+  readonly #visitor: ConsoleVisitor;
+  readonly #out: Outbox;
+  readonly #dialogue: Dialogue;
+  readonly #key: CancelKey;
+  /** The command that runs, and what stops it. */
+  #running: { readonly words: string; readonly abort: AbortController } | null = null;
+  #ending = false;
+
+  constructor(parts: ConsoleParts, visitor: ConsoleVisitor) {
+    const { worker } = parts;
+    this.#parts = parts;
+    this.#visitor = visitor;
+    this.id = worker.login.nextId();
+    this.user = visitor.user;
+    this.database = visitor.database;
+    this.peer = visitor.peer;
+    this.tls = visitor.tls;
+    this.connectedMs = this.requestMs = worker.clock.nowMs();
+    this.#out = new Outbox(visitor.stream, worker.buffers);
+    this.#key = worker.cancelKeys.issue(this, visitor.minor);
+    const name = visitor.params.get("application_name");
+    if (name !== undefined) this.driverSettings.set("application_name", utf8FromBinary(name));
+    this.#dialogue = new Dialogue({
+      commands: parts.commands,
+      run: (invocation, params) => this.#run(invocation, params),
+      inTransaction: () => this.inTransaction,
+      send: (message) => this.#out.put(message),
+      defect: (thrown) => this.#defect(thrown),
+    });
+  }
+
+  get admin(): boolean {
+    return this.#parts.worker.config.console.admin_users.includes(this.user);
+  }
+
+  get applicationName(): string {
+    return this.driverSettings.get("application_name") ?? "";
+  }
+
+  /** The words of the command that runs; null while the client is idle. */
+  get command(): string | null {
+    return this.#running?.words ?? null;
+  }
+
+  get preparedStatements(): number {
+    return this.#dialogue.prepared.statementCount;
+  }
+
+  report(name: string, value: string): void {
+    this.#out.put(encodeParameterStatus(name, binaryFromUtf8(value)));
+  }
+
+  deallocate(name: string | null): void {
+    const { prepared } = this.#dialogue;
+    if (name === null) return prepared.closeAllStatements();
+    prepared.statement(name);
+    prepared.closeStatement(name);
+  }
+
+  cancel(): Promise<void> {
+    this.#running?.abort.abort(
+      new PgplexError("query_canceled", "canceling statement due to user request"),
+    );
+    return Promise.resolve();
+  }
+
+  /** Ends the connection from outside: a FATAL for the client, then it closes. */
+  end(error: PgplexError): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#running?.abort.abort(error);
+    this.#sayLast(error);
+    const written = this.#out.flush() ?? Promise.resolve();
+    // A client that does not read is not waited for.
+    void Promise.race([written, this.#parts.worker.login.turn()]).then(() => this.#visitor.stream.close());
+  }
+
+  /** Serves the client to its end; `rest` is what was read behind the login. Never rejects. */
+  async run(rest: Uint8Array): Promise<void> {
+    const { cancelKeys } = this.#parts.worker;
+    try {
+      this.#greet();
+      await this.#out.flush();
+      await this.#serve(new Inbox(this.#visitor.stream, rest, MESSAGE_BYTES_MAX));
+    } catch (thrown) {
+      if (thrown instanceof PgplexError) {
+        this.#sayLast(thrown);
+        await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#parts.worker.login.turn()]);
+      } else if (!isSocketError(thrown)) this.#defect(thrown);
+    } finally {
+      this.#ending = true;
+      cancelKeys.revoke(this, this.#key);
+      this.#visitor.stream.close();
+      await this.#out.flush();
+    }
+  }
+
+  #greet(): void {
+    this.report("server_version", `${IMITATED_VERSION} (pgplex ${this.#parts.version})`);
+    for (const [name, value] of GREETING) this.report(name, value);
+    this.report("is_superuser", this.admin ? "on" : "off");
+    this.report("session_authorization", this.user);
+    this.report("application_name", this.applicationName);
+    this.#out.put(encodeBackendKeyData(this.#key.pid, this.#key.secret));
+    this.#out.put(encodeReadyForQuery(TxStatus.Idle));
+  }
+
+  async #serve(inbox: Inbox): Promise<void> {
+    for (;;) {
+      const frame = inbox.tryTake();
+      if (frame === null) {
+        if (!await inbox.fill() || this.#ending) return;
+        continue;
+      }
+      let message: ClientMessage;
+      try {
+        message = decodeClientMessage(frame.type, frame.body);
+      } catch (thrown) {
+        if (thrown instanceof UnknownMessageType) throw thrown;
+        this.#dialogue.refuseMessage(frame.type, thrown);
+        await this.#out.flush();
+        continue;
+      }
+      if (message.kind === "terminate") return;
+      let answered = false;
+      const answer = this.#dialogue.receive(message).finally(() => answered = true);
+      void this.#watch(inbox, () => answered);
+      const write = await answer;
+      if (this.#ending) return;
+      if (write) await this.#out.flush();
+    }
+  }
+
+  /** Looks whether the client leaves while its command runs, and stops the command then. */
+  async #watch(inbox: Inbox, over: () => boolean): Promise<void> {
+    await this.#parts.worker.login.turn(); // most commands are over before that
+    try {
+      while (!over() && !inbox.full) if (!await inbox.fill()) break;
+      if (over() || inbox.full) return;
+    } catch {
+      // The same end, said by the socket.
+    }
+    this.#running?.abort.abort(new PgplexError("shutting_down", "the client is gone"));
+  }
+
+  async #run(invocation: Invocation, params: readonly ParamValue[]): Promise<Answer> {
+    const { command, statement } = invocation;
+    const { worker } = this.#parts;
+    const words = command.words.join(" ");
+    const abort = new AbortController();
+    this.#running = { words, abort };
+    this.requestMs = worker.clock.nowMs();
+    const fields = { client: this.id, user: this.user, peer: this.peer.host };
+    let changes = command.access === "admin";
+    try {
+      // Another configuration may have taken the right back since the client entered.
+      if (!mayEnter(worker.config.console, this.user)) throw notAllowed(this.database);
+      if (command.access === "admin") requireAdmin(this);
+      const context: CommandContext = {
+        ...this.#parts,
+        asker: this,
+        signal: abort.signal,
+        set: (segments, value) => {
+          changes = true;
+          this.#parts.set(segments, value);
+        },
+        reset: (segments) => {
+          changes = true;
+          return this.#parts.reset(segments);
+        },
+      };
+      const answer = await command.run(invocation.args(params), context);
+      // No setting that holds a secret can be set, so what went through has none in it.
+      if (changes) {
+        worker.log.info("console", { ...fields, command: statement.text.slice(0, LOGGED_CHARS_MAX) });
+      } else worker.log.debug("console", { ...fields, command: words });
+      return answer;
+    } catch (thrown) {
+      if (thrown instanceof PgplexError && (changes || thrown.code === "insufficient_privilege")) {
+        worker.log.info("console command failed", { ...fields, command: words, error: thrown.message });
+      }
+      throw thrown;
+    } finally {
+      this.#running = null;
+    }
+  }
+
+  #defect(thrown: unknown): void {
+    const error = thrown instanceof Error ? `${thrown.message}\n${thrown.stack}` : String(thrown);
+    this.#parts.worker.log.error("internal error", { client: this.id, error });
+  }
+
+  #sayLast(error: PgplexError): void {
+    if (error instanceof FrameLengthError) this.#parts.worker.counters.protocolViolations++;
+    this.#out.put(encodeError("FATAL", error));
+    this.#out.end();
+  }
+}
+
+/** Whether a user may enter the console. */
+export function mayEnter(
+  { admin_users: admins, stats_users: watchers }: ConsoleConfig,
+  user: string,
+): boolean {
+  return admins.includes(user) || watchers.includes(user);
+}
+
+/** What a user hears who may not enter the console. */
+export function notAllowed(database: string): PgplexError {
+  return new PgplexError("insufficient_privilege", `permission denied for database "${database}"`, {
+    detail: "The user is neither in console.admin_users nor in console.stats_users.",
+  });
+}
+
+/** @throws PgplexError `insufficient_privilege` for whoever may only look */
+export function requireAdmin({ admin, user }: Asker): void {
+  if (admin) return;
+  throw new PgplexError("insufficient_privilege", "admin access needed", {
+    hint: `Name "${user}" in console.admin_users.`,
+  });
+}
+
+/** Whether the system says that the client is gone; anything else that is thrown is a defect. */
+function isSocketError(thrown: unknown): boolean {
+  return thrown instanceof Error &&
+    ("code" in thrown || Object.values(Deno.errors).some((kind) => thrown instanceof kind));
+}

@@ -1,0 +1,42 @@
+import { PgplexError } from "../kernel/mod.ts";
+import { Args, type ParamValue } from "./args.ts";
+import type { Command } from "./command.ts";
+import { keywordOf, type Statement } from "./lexer.ts";
+
+/** A statement with the command that it is. */
+export interface Invocation {
+  readonly command: Command;
+  readonly statement: Statement;
+  /** What stands behind the command's words, with the values of its parameters. */
+  args(params?: readonly ParamValue[]): Args;
+}
+
+/** Every command that the console knows. */
+export class Commands {
+  /** Those with more words first. */
+  readonly #commands: readonly Command[];
+
+  constructor(commands: readonly Command[]) {
+    this.#commands = commands.toSorted((a, b) => b.words.length - a.words.length);
+  }
+
+  /** In the order of their words. */
+  all(): readonly Command[] {
+    return this.#commands.toSorted((a, b) => a.words.join(" ") < b.words.join(" ") ? -1 : 1);
+  }
+
+  /** The command with the most words that the statement begins with. @throws PgplexError `syntax_error` */
+  find(statement: Statement): Invocation {
+    const { tokens, text } = statement;
+    const command = this.#commands.find(({ words }) =>
+      words.every((word, index) => keywordOf(tokens[index]) === word)
+    );
+    if (command === undefined) {
+      // PgBouncer's words; of the text only what is a word, as the rest may hold anything.
+      const shown = /^[\w ]{0,60}/.exec(text)![0].trim();
+      throw new PgplexError("syntax_error", `invalid command '${shown}', use SHOW HELP;`);
+    }
+    const rest = tokens.slice(command.words.length);
+    return { command, statement, args: (params = []) => new Args(rest, params) };
+  }
+}

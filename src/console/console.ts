@@ -1,0 +1,50 @@
+import { PgplexError } from "../kernel/mod.ts";
+import type { ConsoleDoor, ConsoleVisitor } from "../session/mod.ts";
+import { ConsoleClient, mayEnter, notAllowed } from "./client.ts";
+import { Commands } from "./commands.ts";
+import { CONNECTION_COMMANDS } from "./connection_commands.ts";
+import type { ConsoleParts } from "./parts.ts";
+import { PGBOUNCER_COMMANDS } from "./pgbouncer/commands.ts";
+import { TREE_COMMANDS } from "./tree/commands.ts";
+
+/** Console connections at the same time: of their own, beside max_client_conn, so that an operator gets in when that is reached. */
+export const CONSOLE_CLIENTS_MAX = 100;
+
+/** The management database of one worker. */
+export class Console implements ConsoleDoor {
+  readonly #parts: ConsoleParts;
+  readonly #clients = new Set<ConsoleClient>();
+
+  constructor(parts: Omit<ConsoleParts, "clients" | "commands">) {
+    const commands = new Commands([...PGBOUNCER_COMMANDS, ...TREE_COMMANDS, ...CONNECTION_COMMANDS]);
+    this.#parts = { ...parts, clients: this.#clients, commands };
+  }
+
+  opens(name: string): boolean {
+    const { database, aliases } = this.#parts.worker.config.console;
+    return name === database || aliases.includes(name);
+  }
+
+  admit(visitor: ConsoleVisitor): (rest: Uint8Array) => Promise<void> {
+    const { worker } = this.#parts;
+    const { user, database } = visitor;
+    if (!mayEnter(worker.config.console, user)) throw notAllowed(database);
+    if (this.#clients.size >= CONSOLE_CLIENTS_MAX) {
+      throw new PgplexError("too_many_clients", "sorry, too many clients already", {
+        detail: `The console takes ${CONSOLE_CLIENTS_MAX} connections.`,
+      });
+    }
+    const client = new ConsoleClient(this.#parts, visitor);
+    this.#clients.add(client);
+    worker.log.debug("console entered", { client: client.id, user, peer: visitor.peer.host });
+    return async (rest) => {
+      await client.run(rest);
+      this.#clients.delete(client);
+    };
+  }
+
+  /** Ends all connections to the console. */
+  end(error: PgplexError): void {
+    for (const client of this.#clients) client.end(error);
+  }
+}

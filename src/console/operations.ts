@@ -1,0 +1,153 @@
+import { PgplexError } from "../kernel/mod.ts";
+import type { PauseMode } from "../session/mod.ts";
+import { abortReason, type CommandContext } from "./command.ts";
+import { findDatabase } from "./pgbouncer/database_list.ts";
+
+/** How often a command that waits looks whether it is done, beside whenever something is known to have changed. */
+const LOOK_EVERY_MS = 100;
+
+/**
+ * PAUSE: no lease begins, and server connections end as they are released; returns when none is left. The pause stays when
+ * the client stops waiting.
+ *
+ * @throws PgplexError `wrong_state` where everything is paused or suspended already; `query_canceled` when RESUME came first
+ */
+export async function pause(context: CommandContext, asked: string | null): Promise<void> {
+  const { pools, replications } = context.worker;
+  const { control } = pools;
+  requireRunning(control.mode);
+  const name = asked === null ? null : findDatabase(context, asked, "pause");
+  if (name === null) control.mode = "paused";
+  else control.setPaused(name, true);
+  pools.applyControl();
+  const holds = () => control.mode === "paused" || (name !== null && control.isPaused(name));
+  await until(context, () => {
+    if (!holds()) throw new PgplexError("query_canceled", "canceling PAUSE due to RESUME");
+    for (const { pool } of pools.of(name)) if (!pool.quiet) return false;
+    for (const { request } of replications) if (name === null || request.name === name) return false;
+    return true;
+  });
+}
+
+/** RESUME: ends a pause or a suspension. @throws PgplexError `wrong_state` where there is none, as PgBouncer */
+export function resume(context: CommandContext, asked: string | null): void {
+  const { pools, draining } = context.worker;
+  const { control } = pools;
+  if (asked === null) {
+    if (draining) throw new PgplexError("wrong_state", "pooler is shutting down");
+    if (control.mode === "none") {
+      const { pausedNames } = control;
+      throw new PgplexError(
+        "wrong_state",
+        "pooler is not paused/suspended",
+        pausedNames.length === 0 ? {} : { hint: `Paused by name: ${pausedNames.join(", ")}. RESUME each.` },
+      );
+    }
+    control.mode = "none";
+  } else {
+    const name = findDatabase(context, asked, "resume");
+    if (!control.isPaused(name)) throw new PgplexError("wrong_state", `database ${name} is not paused`);
+    control.setPaused(name, false);
+  }
+  pools.applyControl();
+}
+
+/**
+ * SUSPEND: clients are read no further; returns when everything that was read has been written on. What servers still answer
+ * reaches the clients.
+ */
+export async function suspend(context: CommandContext): Promise<void> {
+  const { pools: { control }, sessions } = context.worker;
+  requireRunning(control.mode);
+  if (control.pausedNames.length > 0) {
+    throw new PgplexError("wrong_state", "cannot suspend with paused databases", {
+      detail: `Paused: ${control.pausedNames.join(", ")}.`,
+    });
+  }
+  control.mode = "suspended";
+  await until(context, () => {
+    if (control.mode !== "suspended") {
+      throw new PgplexError("query_canceled", "canceling SUSPEND due to RESUME");
+    }
+    for (const session of sessions) if (session.writing) return false;
+    return true;
+  });
+}
+
+/** RECONNECT: every server connection ends when it is released, idle ones now; new ones take their place at once. */
+export function reconnect(context: CommandContext, asked: string | null): void {
+  const { clock, pools } = context.worker;
+  const name = asked === null ? null : findDatabase(context, asked, "reconnect");
+  for (const { pool } of pools.of(name)) pool.recycle(clock.nowMs());
+}
+
+/** WAIT_CLOSE: returns when every server connection is gone that RECONNECT has marked. */
+export async function waitClose(context: CommandContext, asked: string | null): Promise<void> {
+  const { pools } = context.worker;
+  const name = asked === null ? null : findDatabase(context, asked, "wait in");
+  await until(context, () => {
+    for (const { pool } of pools.of(name)) if (pool.staleCount > 0) return false;
+    return true;
+  });
+}
+
+/** KILL: ends every client and server connection at once, and pauses the databases by name: new clients wait for RESUME. */
+export function kill(context: CommandContext, asked: string | null): void {
+  const { pools, sessions, replications } = context.worker;
+  requireRunning(pools.control.mode);
+  const name = asked === null ? null : findDatabase(context, asked, "kill");
+  if (name !== null) pools.control.setPaused(name, true);
+  else for (const pool of pools.all()) pools.control.setPaused(pools.nameOf(pool), true);
+  pools.applyControl();
+  for (const session of sessions) {
+    if (name === null || pools.nameOf(session.pool) === name) session.end(byAdministrator());
+  }
+  for (const replication of replications) {
+    if (name === null || replication.request.name === name) replication.end();
+  }
+}
+
+/** KILL_CLIENT: ends the client with this id, whatever it does. @throws PgplexError `undefined_object` */
+export function killClient({ worker, clients }: CommandContext, asked: string): void {
+  const id = /^\d{1,15}$/.test(asked) ? Number(asked) : NaN;
+  if (Number.isNaN(id)) throw new PgplexError("invalid_parameter_value", "invalid client id supplied");
+  for (const session of worker.sessions) {
+    if (session.facts.id === id && !session.ending) return session.end(byAdministrator());
+  }
+  for (const client of clients) if (client.id === id) return client.end(byAdministrator());
+  for (const replication of worker.replications) if (replication.request.id === id) return replication.end();
+  throw new PgplexError("undefined_object", "client not found", { hint: "SHOW CLIENTS has the ids." });
+}
+
+/** ENABLE and DISABLE: whether new clients of a database are let in. */
+export function setDisabled(context: CommandContext, asked: string, disabled: boolean): void {
+  const name = findDatabase(context, asked, disabled ? "disable" : "enable");
+  context.worker.pools.control.setDisabled(name, disabled);
+}
+
+function requireRunning(mode: PauseMode): void {
+  if (mode !== "none") throw new PgplexError("wrong_state", "already suspended/paused");
+}
+
+function byAdministrator(): PgplexError {
+  return new PgplexError("shutting_down", "terminating connection due to administrator command");
+}
+
+/** Waits until `done`, or until the client stops waiting. @throws PgplexError why it stopped */
+async function until({ worker, signal }: CommandContext, done: () => boolean): Promise<void> {
+  const { clock, pools: { control } } = worker;
+  while (!done()) {
+    if (signal.aborted) throw abortReason(signal);
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        timer.cancel();
+        stop();
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      const timer = clock.after(LOOK_EVERY_MS, wake);
+      const stop = control.onReceded(wake);
+      signal.addEventListener("abort", wake, { once: true });
+    });
+  }
+}

@@ -1,0 +1,34 @@
+import type { LiveConfig, Segments } from "../config/mod.ts";
+import type { Worker } from "../session/mod.ts";
+import type { ConsoleClient } from "./client.ts";
+import type { Commands } from "./commands.ts";
+
+/** How SHUTDOWN ends pgplex: at once, when running transactions have ended, or when all clients have left. */
+export type ShutdownMode = "now" | "wait_for_servers" | "wait_for_clients";
+
+/** What the console may see and do; `app.ts` hands it over. */
+export interface ConsoleParts {
+  readonly worker: Worker;
+  /** pgplex's own version: `0.1.0`. */
+  readonly version: string;
+  /** All commands, for SHOW HELP. */
+  readonly commands: Commands;
+  /** Connections to the console itself. */
+  readonly clients: ReadonlySet<ConsoleClient>;
+  /** Reads the configuration file again, as SIGHUP does. @throws PgplexError `config_invalid`; nothing changed then */
+  readonly reload: () => Promise<ReloadReport>;
+  /** The configuration in force with its origins. To read only: {@link set} and {@link reset} change it, and what follows. */
+  readonly live: Pick<LiveConfig, "config" | "sourceOf" | "pendingAt" | "laid">;
+  /** Lays a value over the file's; it takes effect at once. @throws PgplexError as {@link LiveConfig.set} */
+  readonly set: (segments: Segments, value: unknown) => void;
+  /** Takes SETs back; returns their paths. @throws PgplexError as {@link LiveConfig.reset} */
+  readonly reset: (segments: Segments) => readonly string[];
+  /** Begins to stop; returns at once. */
+  readonly shutdown: (mode: ShutdownMode) => void;
+}
+
+/** What a reload did: paths of settings. */
+export interface ReloadReport {
+  readonly live: readonly string[];
+  readonly restart: readonly string[];
+}

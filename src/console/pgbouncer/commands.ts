@@ -1,0 +1,162 @@
+import { PgplexError } from "../../kernel/mod.ts";
+import type { Args } from "../args.ts";
+import { requireAdmin } from "../client.ts";
+import type { Answer, Command, CommandContext, Notice } from "../command.ts";
+import {
+  kill,
+  killClient,
+  pause,
+  reconnect,
+  resume,
+  setDisabled,
+  suspend,
+  waitClose,
+} from "../operations.ts";
+import type { ReloadReport, ShutdownMode } from "../parts.ts";
+import { showProbes } from "../pgplex/show_probes.ts";
+import { showPins, showSessionState } from "../pgplex/session_tables.ts";
+import { columns, type Table } from "../table.ts";
+import { EMPTY_TABLES, emptyTable } from "./empty_tables.ts";
+import { help } from "./help.ts";
+import { showConfig } from "./show_config.ts";
+import { showDatabases } from "./show_databases.ts";
+import { showLists, showMem, showUsers } from "./show_lists.ts";
+import { showPools } from "./show_pools.ts";
+import { showClients, showServers, showSockets } from "./show_sockets.ts";
+import { showState } from "./show_state.ts";
+import { showStats, showStatsAverages, showStatsTotals, showTotals } from "./show_stats.ts";
+
+/**
+ * PgBouncer's commands, and the tables beside them that only pgplex has. To add one, add an entry: `words` in upper case, who
+ * may run it, and `run`, which gets what stands behind the words and a `CommandContext`, and returns a {@link Table}, `{}`
+ * for a command without rows, either with `notices`, or throws a PgplexError. Each table is in a file of its own.
+ */
+export const PGBOUNCER_COMMANDS: readonly Command[] = [
+  show("VERSION", ({ version }) => ({ columns: columns("version text"), rows: [[`pgplex ${version}`]] })),
+  show("DATABASES", showDatabases),
+  show("POOLS", showPools),
+  show("CLIENTS", showClients),
+  show("SERVERS", showServers),
+  show("SOCKETS", (context) => showSockets(context, false)),
+  show("ACTIVE_SOCKETS", (context) => showSockets(context, true)),
+  show("STATS", showStats),
+  show("STATS_TOTALS", showStatsTotals),
+  show("STATS_AVERAGES", showStatsAverages),
+  show("TOTALS", showTotals),
+  show("LISTS", showLists),
+  show("USERS", showUsers),
+  show("CONFIG", showConfig),
+  show("MEM", showMem),
+  show("PINS", showPins),
+  show("PROBES", showProbes),
+  ...EMPTY_TABLES.map((name) => show(name, () => emptyTable(name))),
+  {
+    words: ["SHOW", "STATE"],
+    access: "stats",
+    usage: "[<client id>]",
+    run: (args, context) => {
+      const [id] = args.texts(0, 1);
+      if (id === undefined) return showState(context);
+      requireAdmin(context.asker);
+      return showSessionState(context, id);
+    },
+  },
+  {
+    words: ["SHOW", "FDS"],
+    access: "stats",
+    run: () => {
+      throw new PgplexError("unsupported_feature", "SHOW FDS is not supported", {
+        detail: "File descriptors cannot be handed over to another process.",
+        hint: "SHOW SOCKETS shows connections.",
+      });
+    },
+  },
+  {
+    words: ["SHOW", "HELP"],
+    access: "stats",
+    run: (args, context) => (args.none(), help(context)),
+  },
+  operation("PAUSE", "[<db>]", (args, context) => pause(context, optional(args))),
+  operation("RESUME", "[<db>]", (args, context) => resume(context, optional(args))),
+  operation("RECONNECT", "[<db>]", (args, context) => reconnect(context, optional(args))),
+  operation("WAIT_CLOSE", "[<db>]", (args, context) => waitClose(context, optional(args))),
+  operation("KILL", "[<db>]", (args, context) => kill(context, optional(args))),
+  operation("KILL_CLIENT", "<client id>", (args, context) => killClient(context, args.texts(1, 1)[0]!)),
+  operation("ENABLE", "<db>", (args, context) => setDisabled(context, required(args), false)),
+  operation("DISABLE", "<db>", (args, context) => setDisabled(context, required(args), true)),
+  operation("SUSPEND", undefined, (args, context) => (args.none(), suspend(context))),
+  {
+    words: ["RELOAD"],
+    access: "admin",
+    run: async (args, { reload }) => {
+      args.none();
+      return { notices: reloadNotices(await reload()) };
+    },
+  },
+  {
+    words: ["SHUTDOWN"],
+    access: "admin",
+    usage: "[WAIT_FOR_SERVERS|WAIT_FOR_CLIENTS]",
+    run: (args, { shutdown }) => {
+      shutdown(shutdownMode(args));
+      return {};
+    },
+  },
+];
+
+function show(name: string, table: (context: CommandContext) => Table): Command {
+  return {
+    words: ["SHOW", name],
+    access: "stats",
+    run: (args, context) => {
+      args.none();
+      return table(context);
+    },
+  };
+}
+
+function operation(
+  word: string,
+  usage: string | undefined,
+  run: (args: Args, context: CommandContext) => void | Promise<void>,
+): Command {
+  const command = {
+    words: [word],
+    access: "admin" as const,
+    run: (args: Args, context: CommandContext): Answer | Promise<Answer> => {
+      const running = run(args, context);
+      return running instanceof Promise ? running.then(() => ({})) : {};
+    },
+  };
+  return usage === undefined ? command : { ...command, usage };
+}
+
+function optional(args: Args): string | null {
+  return args.texts(0, 1)[0] ?? null;
+}
+
+function required(args: Args): string {
+  const name = optional(args);
+  if (name === null) throw new PgplexError("syntax_error", "a database is required");
+  return name;
+}
+
+function shutdownMode(args: Args): ShutdownMode {
+  args.texts(0, 1);
+  const mode = args.keyword(0);
+  if (mode === null && args.count === 0) return "now";
+  if (mode === "WAIT_FOR_SERVERS") return "wait_for_servers";
+  if (mode === "WAIT_FOR_CLIENTS") return "wait_for_clients";
+  throw new PgplexError("syntax_error", "SHUTDOWN takes WAIT_FOR_SERVERS or WAIT_FOR_CLIENTS");
+}
+
+function reloadNotices({ live, restart }: ReloadReport): Notice[] {
+  const notices: Notice[] = [{
+    severity: "NOTICE",
+    message: live.length === 0 ? "nothing changed" : `changed: ${live.join(", ")}`,
+  }];
+  if (restart.length > 0) {
+    notices.push({ severity: "WARNING", message: `takes effect at the next start: ${restart.join(", ")}` });
+  }
+  return notices;
+}

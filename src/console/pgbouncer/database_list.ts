@@ -1,0 +1,59 @@
+import { databaseNameOf, type ServerPool } from "../../session/mod.ts";
+import { PgplexError } from "../../kernel/mod.ts";
+import { canonicalDatabase } from "../../session/mod.ts";
+import type { ConsoleParts } from "../parts.ts";
+
+/** A database as clients name it: an alias, or DATABASE@CLUSTER for one that somebody has used. */
+export interface ListedDatabase {
+  readonly name: string;
+  readonly cluster: string;
+  /** Its name on the cluster. */
+  readonly database: string;
+  readonly alias: string | null;
+  readonly pools: readonly ServerPool[];
+}
+
+/** Every alias, and every other database to which a pool leads; sorted by name. The console itself is not among them. */
+export function listDatabases({ worker: { config, pools } }: ConsoleParts): ListedDatabase[] {
+  const listed = new Map<string, Omit<ListedDatabase, "pools"> & { pools: ServerPool[] }>();
+  for (const [name, { cluster, database }] of config.routing.databases) {
+    listed.set(name, { name, cluster, database, alias: name, pools: [] });
+  }
+  for (const pool of pools.all()) {
+    const { cluster, database, alias } = pool.key;
+    const name = databaseNameOf(config, pool.key);
+    let entry = listed.get(name);
+    if (entry === undefined) listed.set(name, entry = { name, cluster, database, alias, pools: [] });
+    entry.pools.push(pool);
+  }
+  return [...listed.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/**
+ * The name by which the console knows the database that an operator names as a client would. A name without its cluster must
+ * be one that exists or is in use, as any other would do where there is a default cluster.
+ *
+ * @throws PgplexError `unknown_database` that says which there are; `unsupported_feature` for the console's own
+ */
+export function findDatabase(parts: ConsoleParts, asked: string, command: string): string {
+  const { config } = parts.worker;
+  const { database, aliases } = config.console;
+  if (asked === database || aliases.includes(asked)) {
+    throw new PgplexError("unsupported_feature", `cannot ${command} the console's own database "${asked}"`);
+  }
+  const listed = listDatabases(parts).map(({ name }) => name);
+  let name: string | null = null;
+  try {
+    name = canonicalDatabase(config, asked);
+  } catch {
+    // Said below, with what there is.
+  }
+  const spelledOut = asked.includes(config.routing.separator) || asked.includes("@");
+  if (name !== null && (spelledOut || listed.includes(name))) return name;
+  throw new PgplexError("unknown_database", `database "${asked}" does not exist`, {
+    detail: listed.length === 0 ? "No database has been used yet." : `Databases: ${listed.join(", ")}.`,
+    hint: `Name a database that is not in use as DATABASE${config.routing.separator}CLUSTER. Clusters: ${
+      [...config.clusters.keys()].join(", ")
+    }.`,
+  });
+}

@@ -1,0 +1,20 @@
+import { columns, type Table } from "../table.ts";
+
+/** What PgBouncer shows of things that pgplex does not have: no rows, and its columns, for whoever reads them by place. */
+const EMPTY = {
+  PEERS: "peer_id int4, host text, port int4, pool_size int4",
+  PEER_POOLS:
+    "peer_id int4, cl_active_cancel_req int4, cl_waiting_cancel_req int4, sv_active_cancel int4, sv_login int4",
+  DNS_HOSTS: "hostname text, ttl int8, addrs text",
+  DNS_ZONES: "zonename text, serial int8, count int4",
+  /** Until LISTEN is multiplexed. */
+  LISTENERS: "channel text, cluster text, database text, user text, sessions int4",
+} as const;
+
+/** The names of these tables. */
+export const EMPTY_TABLES = Object.keys(EMPTY) as (keyof typeof EMPTY)[];
+
+/** One of them. */
+export function emptyTable(name: keyof typeof EMPTY): Table {
+  return { columns: columns(EMPTY[name]), rows: [] };
+}

@@ -1,0 +1,117 @@
+import type { ServerPool, Session } from "../../session/mod.ts";
+import { TxStatus } from "../../protocol/mod.ts";
+import type { ConsoleParts } from "../parts.ts";
+import { type Cell, columns, type Table } from "../table.ts";
+import { databaseOf } from "./clients.ts";
+
+const COLUMNS = columns(
+  "database text, user text, cl_active int4, cl_waiting int4, cl_active_cancel_req int4, " +
+    "cl_waiting_cancel_req int4, sv_active int4, sv_active_cancel int4, sv_being_canceled int4, sv_idle int4, " +
+    "sv_used int4, sv_tested int4, sv_login int4, maxwait int4, maxwait_us int4, pool_mode text, " +
+    "load_balance_hosts text, cl_pinned int4, cluster text, paused int4",
+);
+
+/** What all pools of one database and user have in common: with several nodes there are several. */
+interface PoolRow {
+  readonly database: string;
+  readonly user: string;
+  readonly cluster: string;
+  readonly mode: string;
+  paused: boolean;
+  active: number;
+  waiting: number;
+  cancels: number;
+  serversLeased: number;
+  serversActive: number;
+  beingCanceled: number;
+  serversIdle: number;
+  serversLogin: number;
+  maxWaitMs: number;
+  pinned: number;
+}
+
+/** SHOW POOLS: one row for each database and user, PgBouncer's columns first; the console is a pool too. */
+export function showPools(parts: ConsoleParts): Table {
+  const rows = poolRows(parts).map((row): Cell[] => [
+    row.database,
+    row.user,
+    row.active,
+    row.waiting,
+    row.cancels,
+    0,
+    row.serversActive,
+    row.cancels,
+    row.beingCanceled,
+    row.serversIdle,
+    0,
+    row.serversLeased - row.serversActive,
+    row.serversLogin,
+    Math.floor(row.maxWaitMs / 1000),
+    Math.floor((row.maxWaitMs % 1000) * 1000),
+    row.mode,
+    null,
+    row.pinned,
+    row.cluster,
+    row.paused ? 1 : 0,
+  ]);
+  const { database } = parts.worker.config.console;
+  const idle = Array<Cell>(12).fill(0);
+  rows.push([database, database, parts.clients.size, ...idle, "statement", null, 0, null, 0]);
+  return { columns: COLUMNS, rows };
+}
+
+function poolRows(parts: ConsoleParts): PoolRow[] {
+  const { pools, sessions, clock } = parts.worker;
+  const rows = new Map<string, PoolRow>();
+  const rowOf = (database: string, pool: ServerPool) => {
+    const { key: { user, cluster }, settings: { pool_mode: mode } } = pool;
+    const key = JSON.stringify([database, user]);
+    let row = rows.get(key);
+    if (row === undefined) rows.set(key, row = emptyRow(database, user, cluster, mode));
+    return row;
+  };
+  const nowMs = clock.nowMs();
+  for (const server of pools.all()) {
+    const row = rowOf(pools.nameOf(server), server);
+    row.serversLeased += server.pool.leasedCount;
+    row.serversIdle += server.pool.idleCount;
+    row.serversLogin += server.pool.openingCount;
+    row.maxWaitMs = Math.max(row.maxWaitMs, server.pool.waitedMs(nowMs));
+    row.paused ||= server.pool.paused;
+  }
+  for (const session of sessions) addSession(rowOf(databaseOf(parts, session), session.pool), session);
+  return [...rows.values()].sort((a, b) =>
+    a.database === b.database ? (a.user < b.user ? -1 : 1) : a.database < b.database ? -1 : 1
+  );
+}
+
+function addSession(row: PoolRow, session: Session): void {
+  if (session.waiting) row.waiting++;
+  else row.active++;
+  if (session.pins.length > 0) row.pinned++;
+  const { server, cancelCount } = session;
+  if (server === null) return;
+  row.serversActive++;
+  row.cancels += cancelCount;
+  if (cancelCount > 0 && server.owed.settled && server.txStatus === TxStatus.Idle) row.beingCanceled++;
+}
+
+function emptyRow(database: string, user: string, cluster: string, mode: string): PoolRow {
+  return {
+    database,
+    user,
+    cluster,
+    mode,
+    paused: false,
+    active: 0,
+    waiting: 0,
+    cancels: 0,
+    serversLeased: 0,
+    serversActive: 0,
+    beingCanceled: 0,
+    serversIdle: 0,
+    serversLogin: 0,
+    maxWaitMs: 0,
+    pinned: 0,
+  };
+}

@@ -1,0 +1,16 @@
+import type { ConsoleParts } from "../parts.ts";
+import { type Cell, columns, type Table } from "../table.ts";
+
+/** SHOW STATE: PgBouncer's three keys, then which databases are held back by name, and whether pgplex is stopping. */
+export function showState({ worker: { pools: { control }, draining } }: ConsoleParts): Table {
+  const yes = (is: boolean) => is ? "yes" : "no";
+  const rows: Cell[][] = [
+    ["active", yes(control.mode === "none")],
+    ["paused", yes(control.mode === "paused")],
+    ["suspended", yes(control.mode === "suspended")],
+    ["paused_databases", control.pausedNames.join(", ")],
+    ["disabled_databases", control.disabledNames.join(", ")],
+    ["shutting_down", yes(draining)],
+  ];
+  return { columns: columns("key text, value text"), rows };
+}

@@ -1,0 +1,101 @@
+import type { ServerConnection } from "../../backend/mod.ts";
+import { PgplexError } from "../../kernel/mod.ts";
+import { utf8FromBinary } from "../../protocol/mod.ts";
+import type { Session } from "../../session/mod.ts";
+import type { ConsoleParts } from "../parts.ts";
+import { clientState, databaseOf } from "../pgbouncer/clients.ts";
+import { type Cell, columns, type Table } from "../table.ts";
+import { timestamp } from "../timestamp.ts";
+
+/**
+ * SHOW PINS: the sessions that keep their server connection between transactions, why, since when, and the statement that did
+ * it, without its literals.
+ */
+export function showPins(parts: ConsoleParts): Table {
+  const { sessions, clock } = parts.worker;
+  const startedMs = clock.wallMs() - clock.nowMs();
+  const rows: Cell[][] = [];
+  for (const session of sessions) {
+    const { pinned, pins, facts } = session;
+    if (pinned === null) continue;
+    rows.push([
+      facts.id,
+      facts.user,
+      databaseOf(parts, session),
+      pins.join(", "),
+      timestamp(startedMs + pinned.sinceMs),
+      pinned.statement === null ? null : utf8FromBinary(pinned.statement),
+    ]);
+  }
+  rows.sort(([a], [b]) => Number(a) - Number(b));
+  return {
+    columns: columns("session int4, user text, database text, reason text, since text, statement text"),
+    rows,
+  };
+}
+
+/**
+ * SHOW STATE of one session: what it believes, and what the server connection says that it holds; NULL where it holds none.
+ * Values of settings may be anybody's secrets: for administrators only.
+ *
+ * @throws PgplexError `undefined_object`
+ */
+export function showSessionState(parts: ConsoleParts, asked: string): Table {
+  const session = [...parts.worker.sessions].find(({ facts }) => String(facts.id) === asked);
+  if (session === undefined) {
+    throw new PgplexError("undefined_object", `session ${asked} does not exist`, {
+      hint: "SHOW CLIENTS has the ids.",
+    });
+  }
+  const server = session.held;
+  return {
+    columns: columns("kind text, name text, session text, server text, differs bool"),
+    rows: [...facts(parts, session, server), ...settings(session, server)],
+  };
+}
+
+function facts(parts: ConsoleParts, session: Session, server: ServerConnection | null): Cell[][] {
+  const { facts, pins } = session;
+  const row = (name: string, value: string | number, other: string | number | null = null): Cell[] => [
+    "session",
+    name,
+    String(value),
+    other === null ? null : String(other),
+    null,
+  ];
+  return [
+    row("user", facts.user, server?.identity.user ?? null),
+    row("database", databaseOf(parts, session), server?.identity.database ?? null),
+    row("pool_mode", facts.mode),
+    row("state", clientState(session), server === null ? null : transactionState(server.txStatus)),
+    row("pins", pins.join(", ")),
+    row(
+      "prepared_statements",
+      session.preparedCount,
+      server === null ? null : server.prepared.size + server.sqlStatements.size,
+    ),
+  ];
+}
+
+function settings({ settings }: Session, server: ServerConnection | null): Cell[][] {
+  const mine = settings?.values ?? new Map<string, string>();
+  const names = new Set([...mine.keys(), ...(server?.settings.values.keys() ?? [])]);
+  return [...names].sort().map((name): Cell[] => {
+    const [value, other] = [mine.get(name), server?.settings.values.get(name)];
+    return [
+      "setting",
+      utf8FromBinary(name),
+      shown(value),
+      shown(other),
+      server === null ? null : value !== other,
+    ];
+  });
+}
+
+function shown(value: string | undefined): string | null {
+  return value === undefined ? null : utf8FromBinary(value);
+}
+
+function transactionState(status: number): string {
+  return status === 0x49 ? "idle" : status === 0x54 ? "in transaction" : "in failed transaction";
+}

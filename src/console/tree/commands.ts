@@ -1,0 +1,181 @@
+import {
+  describeType,
+  nearest,
+  needsRestart,
+  parseValue,
+  type Segments,
+  type Setting,
+} from "../../config/mod.ts";
+import { PgplexError } from "../../kernel/mod.ts";
+import { type Args, syntaxErrorAt } from "../args.ts";
+import { requireAdmin } from "../client.ts";
+import type { Answer, Command, CommandContext } from "../command.ts";
+import {
+  driverValue,
+  isDriverSetting,
+  resetDriverSetting,
+  setDriverSetting,
+  showDriverSetting,
+} from "../driver_settings.ts";
+import type { NamePart } from "../lexer.ts";
+import type { Leaf } from "./node.ts";
+import { formatPlace, type Found, noPath, walk } from "./path.ts";
+import { treeRoot } from "./root.ts";
+import { showPlace } from "./show.ts";
+import { settingsNamed } from "./settings_path.ts";
+
+/** SHOW, SET and RESET of any place of the tree, and of what drivers ask of their own connection. */
+export const TREE_COMMANDS: readonly Command[] = [
+  { words: ["SHOW"], access: "stats", usage: "<path>", run: show },
+  {
+    words: ["SHOW", "ALL"],
+    access: "stats",
+    run: async (args, context) => {
+      args.none();
+      return showPlace({ ...await walk(treeRoot(context), [{ text: "settings", quoted: false }]), path: [] });
+    },
+  },
+  { words: ["SET"], access: "stats", usage: "<path> = <value>", run: set },
+  { words: ["RESET"], access: "stats", usage: "<path> | ALL", run: reset },
+];
+
+async function show(args: Args, context: CommandContext): Promise<Answer> {
+  const parts = pathAt(args, 0);
+  args.texts(1, 1);
+  const driver = driverName(parts);
+  if (driver !== null) return showDriverSetting(driver, context.asker);
+  return showPlace(await find(parts, context));
+}
+
+async function set(args: Args, context: CommandContext): Promise<Answer> {
+  // SET SESSION and SET LOCAL are what drivers write; here they mean the same.
+  const from = ["SESSION", "LOCAL"].includes(args.keyword(0) ?? "") && args.count > 3 ? 1 : 0;
+  const parts = pathAt(args, from);
+  const sign = args.tokens[from + 1];
+  if (sign === undefined) throw new PgplexError("syntax_error", "syntax error at end of input");
+  if (!(sign.kind === "mark" && sign.text === "=") && args.keyword(from + 1) !== "TO") {
+    throw syntaxErrorAt(sign);
+  }
+  const values = args.rest(from + 2);
+  const driver = driverName(parts);
+  if (driver !== null) {
+    if (values.keyword(0) === "DEFAULT") return { ...resetDriverSetting(driver, context.asker), tag: "SET" };
+    return setDriverSetting(driver, driverValue(values), context.asker);
+  }
+  requireAdmin(context.asker);
+  const { segments, row, path } = settable(await find(parts, context));
+  if (values.keyword(0) === "DEFAULT" && values.count === 1) {
+    context.reset(segments);
+    return {};
+  }
+  const value = valueOf(values, row, path);
+  if (row.path === "console.admin_users") keepAsker(value as readonly string[], context);
+  context.set(segments, value);
+  return {};
+}
+
+async function reset(args: Args, context: CommandContext): Promise<Answer> {
+  if (args.keyword(0) === "ALL") {
+    args.rest(1).none();
+    resetDriverSetting(null, context.asker);
+    // Pools of drivers send RESET ALL when they hand a connection on: without admin rights it is that alone.
+    return context.asker.admin ? undone(context.reset([])) : {};
+  }
+  const parts = pathAt(args, 0);
+  args.texts(1, 1);
+  const driver = driverName(parts);
+  if (driver !== null) return resetDriverSetting(driver, context.asker);
+  requireAdmin(context.asker);
+  const { node, path } = await find(parts, context);
+  const segments = node.leaf?.setting?.segments ?? node.segments;
+  if (segments === undefined) {
+    throw new PgplexError("invalid_parameter_value", `"${formatPlace(path)}" is no setting`);
+  }
+  return undone(context.reset(segments));
+}
+
+function undone(paths: readonly string[]): Answer {
+  if (paths.length === 0) return {};
+  return { notices: [{ severity: "NOTICE", message: `back to the file's value: ${paths.join(", ")}` }] };
+}
+
+/** The place that a path names; a bare key may be a setting's last name. */
+async function find(parts: readonly NamePart[], context: CommandContext): Promise<Found> {
+  const root = treeRoot(context);
+  const [only] = parts;
+  if (parts.length === 1 && !new Set(root.names()).has(only!.text.toLowerCase())) {
+    const named = settingsNamed(only!.text);
+    if (named.length === 1) return await walk(root, named[0]!.map((text) => ({ text, quoted: false })));
+    if (named.length > 1) {
+      const paths = named.map((path) => path.join("."));
+      throw new PgplexError("undefined_object", `"${only!.text}" is ambiguous`, {
+        detail: `It may be ${paths.join(" or ")}.`,
+      });
+    }
+    const words = context.commands.all().filter(({ words }) => words[0] === "SHOW" && words.length === 2);
+    const names = new Set([...root.names(), ...words.map(({ words }) => words[1]!.toLowerCase())]);
+    const near = nearest(only!.text, names);
+    if (near !== undefined) return await walk({ names: () => names, child: () => undefined }, parts);
+  }
+  return await walk(root, parts);
+}
+
+/** The setting at a place. @throws PgplexError that says why it cannot be SET */
+function settable({ node, path: names }: Found): { segments: Segments; row: Setting; path: string } {
+  const path = formatPlace(names);
+  const leaf: Leaf | undefined = node.leaf;
+  if (leaf === undefined) {
+    throw new PgplexError("invalid_parameter_value", `"${path}" is not a single setting`, {
+      hint: `SHOW ${path} lists those below it.`,
+    });
+  }
+  if (leaf.setting === undefined) {
+    throw new PgplexError("cant_change_now", `"${path}" is observed and cannot be set`);
+  }
+  if (leaf.changeable === "file") {
+    throw new PgplexError("cant_change_now", `"${path}" is changed in the file only`, {
+      hint: "Change it there, then RELOAD.",
+    });
+  }
+  if (leaf.changeable === "restart") throw needsRestart(path);
+  return { ...leaf.setting, path };
+}
+
+/** A SET outlives every reload: who shut itself out could not take it back. */
+function keepAsker(admins: readonly string[], { asker }: CommandContext): void {
+  if (admins.includes(asker.user)) return;
+  throw new PgplexError("invalid_parameter_value", `this would leave "${asker.user}" without admin rights`, {
+    hint: "Keep yourself in the list, or change the file and RELOAD.",
+  });
+}
+
+/** The value of a SET in the form of the configuration. */
+function valueOf(args: Args, { type }: Setting, path: string): unknown {
+  const texts = args.texts(1, 1000);
+  const bare = args.count === 1 && args.tokens[0]!.kind === "name" ? texts[0]! : null;
+  let raw: unknown = texts.length === 1 ? texts[0] : texts;
+  if (type.kind === "texts") raw = bare === "[]" ? [] : texts;
+  else if (bare?.toLowerCase() === "null") raw = null;
+  else if (type.kind === "query" && bare?.toLowerCase() === "true") raw = true;
+  else if (type.kind === "integer" && /^-?\d{1,15}$/.test(String(raw))) raw = Number(raw);
+  else if (type.kind === "choice") raw = String(raw).toLowerCase();
+  const parsed = parseValue(type, raw);
+  if ("value" in parsed) return parsed.value;
+  throw new PgplexError(
+    "invalid_parameter_value",
+    `invalid value for setting "${path}": "${texts.join(", ").slice(0, 100)}"`,
+    { hint: `It must be ${describeType(type)}.` },
+  );
+}
+
+function pathAt(args: Args, index: number): readonly NamePart[] {
+  const token = args.tokens[index];
+  if (token?.kind !== "name") throw token === undefined ? noPath() : syntaxErrorAt(token);
+  return token.parts;
+}
+
+/** The name of a driver's setting, where the path is one. */
+function driverName(parts: readonly NamePart[]): string | null {
+  const [only] = parts;
+  return parts.length === 1 && isDriverSetting(only!.text) ? only!.text : null;
+}

@@ -1,0 +1,111 @@
+import {
+  type Config,
+  formatValue,
+  POOL_KEYS,
+  type PoolSettings,
+  poolSettings,
+  type Segments,
+  type Setting,
+  type SettingNode,
+  settingNodeAt,
+  valueAt,
+} from "../../config/mod.ts";
+import type { ConsoleParts } from "../parts.ts";
+import { formatPlace } from "./path.ts";
+import type { Changeable, Leaf, ReadyNode } from "./node.ts";
+import { leafNode } from "./node.ts";
+
+/** What the configuration's part of the tree is made from. */
+export type ConfigView = ConsoleParts["live"];
+
+/**
+ * The configuration at `segments` as a node, with the keys of a pool also where they are inherited; undefined where the
+ * configuration has nothing there.
+ */
+export function configNode(live: ConfigView, segments: Segments): ReadyNode | undefined {
+  const known = settingNodeAt(segments);
+  if (known === undefined) return undefined;
+  const value = valueAt(live.config, segments);
+  if (value === undefined) return inherited(live, segments, known.setting);
+  const { type } = known.setting;
+  const single = !["group", "map", "list"].includes(type.kind) || value === null;
+  if (single) {
+    return { ...leafNode(leafOf(live, segments, known.setting, formatValue(type, value))), segments };
+  }
+  return {
+    segments,
+    names: () => namesOf(known, value),
+    child: (name) => {
+      const step = stepOf(value, name);
+      return step === undefined && !known.members.has(name)
+        ? undefined
+        : configNode(live, [...segments, step ?? name]);
+    },
+  };
+}
+
+/** The names below a group, a map or a list; entries of a list go by their `name`. */
+function namesOf(known: SettingNode, value: unknown): string[] {
+  if (value instanceof Map) return [...value.keys()];
+  if (Array.isArray(value)) return value.map((item, index) => String(item.name ?? index));
+  return [...known.members.keys()];
+}
+
+/** The segment that a name stands for; undefined when the value has none such. */
+function stepOf(value: unknown, name: string): string | number | undefined {
+  if (value instanceof Map) return value.has(name) ? name : undefined;
+  if (!Array.isArray(value)) return undefined;
+  const index = value.findIndex((item) => item.name === name);
+  if (index >= 0) return index;
+  return /^\d{1,4}$/.test(name) && Number(name) < value.length ? Number(name) : undefined;
+}
+
+function leafOf(live: ConfigView, segments: Segments, row: Setting, value: string): Leaf {
+  return {
+    value,
+    source: live.sourceOf(segments),
+    changeable: changeableOf(segments, row),
+    default: defaultOf(segments, row),
+    pending: live.pendingAt(segments),
+    description: row.doc,
+    setting: { segments, row },
+  };
+}
+
+/** Secrets, what is read from other files, and what makes or unmakes objects change in the file only. */
+function changeableOf(segments: Segments, { type, reload }: Setting): Changeable {
+  if (reload === "restart") return "restart";
+  if (["secret", "file", "env", "group", "map", "list"].includes(type.kind)) return "file";
+  return segments.some((segment) => typeof segment === "number") ? "file" : "live";
+}
+
+function defaultOf(segments: Segments, { type, default: value }: Setting): string | null {
+  if (value.kind === "value") return formatValue(type, value.value);
+  return value.kind === "name" ? String(segments.at(-2)) : null;
+}
+
+/** A pool key that the cluster or alias does not give: the value that holds there, and whose it is. */
+function inherited(live: ConfigView, segments: Segments, row: Setting): ReadyNode | undefined {
+  const key = segments.at(-1) as keyof PoolSettings;
+  if (row.default.kind !== "inherited" || !POOL_KEYS.includes(key)) return undefined;
+  const parent = segments.slice(0, -1);
+  const around = valueAt(live.config, parent);
+  if (typeof around !== "object" || around === null) return undefined;
+  const { values, owner } = holding(live.config, segments, key);
+  const leaf = leafOf(live, segments, row, formatValue(row.type, values[key]));
+  return { ...leafNode({ ...leaf, source: owner }), segments };
+}
+
+/** What holds at a cluster's or an alias's key that is not given, and the path of the group that gives it. */
+function holding(
+  config: Config,
+  segments: Segments,
+  key: keyof PoolSettings,
+): { values: PoolSettings; owner: string } {
+  const isAlias = segments[0] === "routing";
+  const name = String(segments[isAlias ? 2 : 1]);
+  const cluster = isAlias ? config.routing.databases.get(name)!.cluster : name;
+  const values = poolSettings(config, cluster, isAlias ? name : undefined);
+  const given = isAlias && config.clusters.get(cluster)?.pool[key] !== undefined;
+  return { values, owner: given ? formatPlace(["clusters", cluster, "pool"]) : "pool" };
+}

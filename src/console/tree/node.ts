@@ -1,0 +1,85 @@
+import type { Segments, Setting } from "../../config/mod.ts";
+import { nearest } from "../../config/mod.ts";
+import { PgplexError } from "../../kernel/mod.ts";
+import type { Cell, Table } from "../table.ts";
+
+/** When a value can change: by SET and by the file, by the file alone, at the next start, or never by hand. */
+export type Changeable = "live" | "file" | "restart" | "no";
+
+/** What is at the end of a path: one value. */
+export interface Leaf {
+  readonly value: Cell;
+  /** `state` for what pgplex observes; else where the setting comes from. */
+  readonly source: string;
+  readonly changeable: Changeable;
+  /** What it is when nobody says; null for what is observed. */
+  readonly default: string | null;
+  /** What takes effect at the next start, where that differs. */
+  readonly pending: string | null;
+  readonly description: string;
+  /** The setting and its place in the configuration, where it is one. */
+  readonly setting?: { readonly segments: Segments; readonly row: Setting };
+}
+
+/** One place of the tree: a leaf, or a branch with names below it, or, as the root of a list, a table of its own. */
+export interface TreeNode {
+  readonly leaf?: Leaf;
+  /** What a SHOW of this place answers; a branch without one is shown as the leaves below it. */
+  readonly table?: () => Table;
+  /** The place in the configuration, for RESET. */
+  readonly segments?: Segments;
+  names(): Iterable<string>;
+  child(name: string): TreeNode | undefined | Promise<TreeNode | undefined>;
+}
+
+/** A node all of whose children are at hand. */
+export interface ReadyNode extends TreeNode {
+  child(name: string): ReadyNode | undefined;
+}
+
+/** A leaf that pgplex observes. */
+export function observed(value: Cell, description = ""): ReadyNode {
+  return leafNode({ value, source: "state", changeable: "no", default: null, pending: null, description });
+}
+
+/** A node of one value. */
+export function leafNode(leaf: Leaf): ReadyNode {
+  return { leaf, names: () => [], child: () => undefined };
+}
+
+/** A branch from names to nodes. */
+export function branch(children: ReadonlyMap<string, ReadyNode>, table?: () => Table): ReadyNode {
+  return { ...(table && { table }), names: () => children.keys(), child: (name) => children.get(name) };
+}
+
+/** Several views of one object: where they have the same name, the first's value counts. A missing view is left out. */
+export function merged(...views: (ReadyNode | undefined)[]): ReadyNode | undefined {
+  const there = views.filter((view) => view !== undefined);
+  if (there.length <= 1) return there[0];
+  const leaf = there.find((view) => view.leaf !== undefined)?.leaf;
+  const segments = there.find((view) => view.segments !== undefined)?.segments;
+  const table = there.find((view) => view.table !== undefined)?.table;
+  return {
+    ...(leaf && { leaf }),
+    ...(segments && { segments }),
+    ...(table && { table }),
+    names: () => new Set(there.flatMap((view) => [...view.names()])),
+    child: (name) => merged(...there.map((view) => view.child(name))),
+  };
+}
+
+/** Steps below one node that are named in an error. */
+const NAMES_SHOWN = 20;
+
+/** Nothing is at `path`: says what is beside it, nearest names first. */
+export function nothingAt(path: string, parent: string, asked: string, names: Iterable<string>): PgplexError {
+  const all = [...names];
+  const near = nearest(asked, all);
+  const listed = near === undefined ? all : [near, ...all.filter((name) => name !== near)];
+  const more = listed.length > NAMES_SHOWN ? `, and ${listed.length - NAMES_SHOWN} more` : "";
+  const shown = listed.slice(0, NAMES_SHOWN).join(", ");
+  return new PgplexError("undefined_object", `"${path}" does not exist`, {
+    detail: listed.length === 0 ? `${parent} has nothing below it.` : `${parent} has: ${shown}${more}.`,
+    ...(near !== undefined && { hint: `Did you mean "${near}"?` }),
+  });
+}

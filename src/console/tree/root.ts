@@ -1,0 +1,72 @@
+import { SETTING_TREE } from "../../config/mod.ts";
+import { isTable } from "../command.ts";
+import type { CommandContext } from "../command.ts";
+import type { Table } from "../table.ts";
+import { clustersNode } from "./clusters.ts";
+import { configNode } from "./config_node.ts";
+import { branch, merged, type ReadyNode, type TreeNode } from "./node.ts";
+import { sessionsTable } from "./sessions.ts";
+import { tableNode } from "./table_node.ts";
+
+/** Tables of PgBouncer that are branches of the tree as well, with the columns that lead to one row. */
+const TABLES: ReadonlyMap<string, readonly string[]> = new Map([
+  ["clients", ["id"]],
+  ["databases", ["name"]],
+  ["pools", ["database", "user"]],
+  ["servers", ["id"]],
+  ["stats", ["database"]],
+  ["users", ["name"]],
+]);
+
+/** What stands at the root beside the file's own sections and {@link TABLES}. */
+const OBJECTS = ["clusters", "sessions", "settings"] as const;
+
+/** The whole tree: objects, and the configuration both as `settings` and by the names of its sections. */
+export function treeRoot(context: CommandContext): TreeNode {
+  return {
+    names: () => new Set([...OBJECTS, ...TABLES.keys(), ...SETTING_TREE.members.keys()]),
+    child: async (name) => {
+      switch (name) {
+        case "clusters":
+          return clustersNode(context);
+        case "sessions":
+          return tableNode(sessionsTable(context), ["id"]);
+        case "settings":
+          return configNode(context.live, []);
+        case "databases":
+          return objects(
+            await answered(context, name),
+            name,
+            configNode(context.live, ["routing", "databases"])!,
+          );
+        case "users":
+          return objects(await answered(context, name), name, configNode(context.live, ["auth", "users"])!);
+      }
+      const keys = TABLES.get(name);
+      return keys === undefined
+        ? configNode(context.live, [name])
+        : tableNode(await answered(context, name), keys);
+    },
+  };
+}
+
+/** What SHOW of this name answers. */
+async function answered(context: CommandContext, name: string): Promise<Table> {
+  const word = (text: string) => ({ kind: "name", parts: [{ text, quoted: false }], at: 0 }) as const;
+  const show = context.commands.find({
+    tokens: [word("SHOW"), word(name)],
+    text: `SHOW ${name}`,
+    directives: [],
+  });
+  const answer = await show.command.run(show.args(), context);
+  return isTable(answer) ? answer : { columns: [], rows: [] };
+}
+
+/** Objects that a table lists, and the configuration knows: each is both. */
+function objects(table: Table, name: string, config: ReadyNode): ReadyNode {
+  const rows = tableNode(table, TABLES.get(name)!);
+  const names = new Set([...rows.names(), ...config.names()]);
+  const children = new Map<string, ReadyNode>();
+  for (const one of names) children.set(one, merged(config.child(one), rows.child(one))!);
+  return { ...branch(children, () => table), segments: config.segments! };
+}

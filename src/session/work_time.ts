@@ -1,0 +1,67 @@
+import type { Clock } from "../kernel/mod.ts";
+import type { PoolCounters } from "../telemetry/mod.ts";
+
+/**
+ * How long a session's transactions and statements take, as PgBouncer counts them.
+ *
+ * A transaction lasts from the first message that is sent on to the boundary behind it; a query as long as the server owes a
+ * reply, so that the time a client takes between two statements of a transaction counts for the first only. A transaction of
+ * one round trip costs no look at the clock beyond those of its lease; each further round trip costs two.
+ *
+ * Invariant: a query runs only inside a transaction.
+ */
+export class WorkTime {
+  readonly #clock: Clock;
+  readonly #counters: PoolCounters;
+  #xactSinceMs = -1;
+  #querySinceMs = -1;
+  /** When a lease began whose first message has not been sent on yet; -1 when there is none. */
+  #leasedMs = -1;
+  /** When the client last sent something that went to a server, in clock milliseconds. */
+  requestMs: number;
+
+  constructor(clock: Clock, counters: PoolCounters) {
+    this.#clock = clock;
+    this.#counters = counters;
+    this.requestMs = clock.nowMs();
+  }
+
+  /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
+  get querySinceMs(): number {
+    return this.#querySinceMs;
+  }
+
+  /** A lease begins for a message that is sent on at once. */
+  leased(nowMs: number): void {
+    this.#leasedMs = nowMs;
+  }
+
+  /** Something was sent on that the server will answer. */
+  sent(): void {
+    if (this.#querySinceMs >= 0) return;
+    const nowMs = this.#leasedMs >= 0 ? this.#leasedMs : this.#clock.nowMs();
+    this.#leasedMs = -1;
+    this.#querySinceMs = this.requestMs = nowMs;
+    if (this.#xactSinceMs < 0) this.#xactSinceMs = nowMs;
+  }
+
+  /** The server owes nothing, in the middle of a transaction. */
+  answered(): void {
+    if (this.#querySinceMs < 0) return;
+    this.#counters.queryMs += this.#clock.nowMs() - this.#querySinceMs;
+    this.#querySinceMs = -1;
+  }
+
+  /** The boundary was reached, and the lease goes on. */
+  rests(): void {
+    if (this.#xactSinceMs >= 0) this.ended(this.#clock.nowMs());
+    this.#leasedMs = -1;
+  }
+
+  /** The lease has ended. */
+  ended(nowMs: number): void {
+    if (this.#querySinceMs >= 0) this.#counters.queryMs += nowMs - this.#querySinceMs;
+    if (this.#xactSinceMs >= 0) this.#counters.xactMs += nowMs - this.#xactSinceMs;
+    this.#querySinceMs = this.#xactSinceMs = this.#leasedMs = -1;
+  }
+}

@@ -1,0 +1,49 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { VirtualClock } from "../kernel/mod.ts";
+import { PoolCounters } from "../telemetry/mod.ts";
+import { WorkTime } from "./work_time.ts";
+
+function setUp() {
+  const clock = new VirtualClock();
+  const counters = new PoolCounters();
+  return { clock, counters, work: new WorkTime(clock, counters) };
+}
+
+Deno.test("WorkTime counts a transaction of one round trip from its lease's begin to its end", () => {
+  const { clock, counters, work } = setUp();
+  clock.advance(100);
+  work.leased(clock.nowMs());
+  work.sent();
+  clock.advance(5);
+  work.ended(clock.nowMs());
+  deepEqual([counters.xactMs, counters.queryMs, work.requestMs], [5, 5, 100]);
+});
+
+Deno.test("WorkTime leaves out of query time what the client took inside a transaction", () => {
+  const { clock, counters, work } = setUp();
+  work.leased(clock.nowMs());
+  work.sent();
+  clock.advance(1);
+  work.answered();
+  work.answered();
+  clock.advance(50);
+  work.sent();
+  work.sent();
+  clock.advance(2);
+  work.ended(clock.nowMs());
+  deepEqual([counters.xactMs, counters.queryMs], [53, 3]);
+});
+
+Deno.test("WorkTime counts nothing while a kept lease rests", () => {
+  const { clock, counters, work } = setUp();
+  work.leased(clock.nowMs());
+  work.rests();
+  clock.advance(1000);
+  work.sent();
+  clock.advance(3);
+  work.rests();
+  clock.advance(1000);
+  work.ended(clock.nowMs());
+  deepEqual([counters.xactMs, counters.queryMs], [3, 3]);
+  equal(work.requestMs, 1000);
+});
