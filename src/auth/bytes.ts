@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { timingSafeEqual } from "node:crypto";
+import { putInt32 } from "../protocol/mod.ts";
 
 /** One byte a character, both ways: SCRAM messages are cut and signed as the bytes that they are, in whatever encoding. */
 export function textOf(bytes: Uint8Array): string {
@@ -54,11 +55,6 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 /** A 32-bit integer in network order. */
 export function int32(value: number): Uint8Array {
   const out = new Uint8Array(4);
-  new DataView(out.buffer).setInt32(0, value);
+  putInt32(out, 0, value);
   return out;
-}
-
-/** The 32-bit integer in network order at `at`; the caller has checked that four bytes are there. */
-export function int32At(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getInt32(at);
 }

@@ -1,6 +1,7 @@
 import { assert, assertNever, PgplexError, type Random } from "../kernel/mod.ts";
+import { int32At } from "../protocol/mod.ts";
 import { AUTH_REQUEST, authBody, cString, saslBody } from "./auth_message.ts";
-import { int32At, textOf } from "./bytes.ts";
+import { textOf } from "./bytes.ts";
 import { commonNameMatches } from "./certificate.ts";
 import { credentialsOf, type ServerCredentials } from "./credentials.ts";
 import { MD5_SALT_BYTES, verifyMd5Response } from "./md5.ts";
