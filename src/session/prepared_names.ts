@@ -23,7 +23,8 @@ interface Entry {
  */
 export class PreparedNames {
   readonly #store: StatementStore;
-  #buckets = new Map<number, Entry[]>();
+  /** By the hash of the name; made when it is needed. */
+  #buckets: Map<number, Entry[]> | null = null;
   #size = 0;
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
@@ -46,7 +47,7 @@ export class PreparedNames {
 
   /** The statement whose name lies in `bytes` from `start` to `end`. */
   find(bytes: Uint8Array, start: number, end: number): Statement | null {
-    const bucket = this.#buckets.get(hashOf(bytes, start, end));
+    const bucket = this.#buckets?.get(hashOf(bytes, start, end));
     if (bucket === undefined) return null;
     for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry.statement;
     return null;
@@ -64,9 +65,9 @@ export class PreparedNames {
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
-    const bucket = this.#buckets.get(hash);
+    const bucket = this.#buckets?.get(hash);
     const entry = { name: bytes, hash, statement };
-    if (bucket === undefined) this.#buckets.set(hash, [entry]);
+    if (bucket === undefined) (this.#buckets ??= new Map()).set(hash, [entry]);
     else bucket.push(entry);
     this.#size++;
   }
@@ -76,21 +77,21 @@ export class PreparedNames {
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
-    const bucket = this.#buckets.get(hash);
+    const bucket = this.#buckets?.get(hash);
     const index = bucket?.findIndex((entry) => sameBytes(entry.name, bytes, 0, bytes.length)) ?? -1;
     if (bucket === undefined || index < 0) return null;
     const [entry] = bucket.splice(index, 1);
-    if (bucket.length === 0) this.#buckets.delete(hash);
+    if (bucket.length === 0) this.#buckets!.delete(hash);
     this.#size--;
     return entry!.statement;
   }
 
   /** Forgets everything and releases what it used. */
   clear(): void {
-    for (const bucket of this.#buckets.values()) {
+    for (const bucket of this.#buckets?.values() ?? []) {
       for (const entry of bucket) this.#store.release(entry.statement);
     }
-    this.#buckets = new Map();
+    this.#buckets = null;
     this.#size = 0;
     this.dropUnnamed();
   }
@@ -144,7 +145,7 @@ export class PreparedNames {
 
   /** All names, for the console. */
   *names(): Generator<BinaryString> {
-    for (const bucket of this.#buckets.values()) {
+    for (const bucket of this.#buckets?.values() ?? []) {
       for (const { name } of bucket) yield binaryString(name, 0, name.length);
     }
   }

@@ -423,7 +423,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#pin(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
     watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged);
-    if ([...watch.unseen].some(({ traits }) => traits.altersDefaults)) {
+    if (watch.unseen.some(({ traits }) => traits.altersDefaults)) {
       this.#worker.pools.defaultsChanged(this.pool.key.cluster);
     }
     await this.#relay.settleForeignStatements(server, found.foreignStatements);

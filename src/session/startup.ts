@@ -55,6 +55,9 @@ interface Opened {
   readonly startup: Startup;
 }
 
+/** Serves a client that has logged in to its end. Never rejects; the stream is closed then. */
+type Serve = () => Promise<void>;
+
 /** A client that has proved who it is. */
 interface Authenticated extends Opened {
   readonly user: string;
@@ -66,7 +69,17 @@ interface Authenticated extends Opened {
  * Serves one accepted connection from its first byte to its last: TLS, startup packet, authentication, then a session, a
  * replication connection or a cancel request. Never rejects; the stream is closed in the end.
  */
-export async function serveClient(worker: Worker, stream: ByteStream, peer: PeerAddress): Promise<void> {
+export function serveClient(worker: Worker, stream: ByteStream, peer: PeerAddress): Promise<void> {
+  // No function waits here for the session's end: its frame would be kept with all that the login needed.
+  return logInWithin(worker, stream, peer).then(begun);
+}
+
+function begun(serve: Serve | null): Promise<void> | void {
+  return serve?.();
+}
+
+/** {@link logIn} within `client_login_timeout`; one that fails is refused, and its stream closed. Never rejects. */
+async function logInWithin(worker: Worker, stream: ByteStream, peer: PeerAddress): Promise<Serve | null> {
   const { clock, config, counters } = worker;
   counters.accepted++;
   counters.loggingIn++;
@@ -75,19 +88,18 @@ export async function serveClient(worker: Worker, stream: ByteStream, peer: Peer
     const error = new PgplexError("login_timeout", "client_login_timeout: the client did not log in in time");
     void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
   });
+  let serve: Serve | null = null;
   try {
-    const serve = await logIn(worker, stream, peer, (tls) => current = tls).finally(() =>
-      counters.loggingIn--
-    );
-    timer.cancel();
-    if (serve !== null) await serve();
+    serve = await logIn(worker, stream, peer, (tls) => current = tls);
   } catch (thrown) {
     counters.loginFailures++;
     await refuse(worker, current, thrown, peer);
   } finally {
+    counters.loggingIn--;
     timer.cancel();
-    current.close();
+    if (serve === null) current.close();
   }
+  return serve;
 }
 
 /** 0 is for ever in the file; here it is the longest that a timer can be set to. */
@@ -292,7 +304,7 @@ async function logIn(
   stream: ByteStream,
   peer: PeerAddress,
   onTls: (stream: TlsStream) => void,
-): Promise<(() => Promise<void>) | null> {
+): Promise<Serve | null> {
   const opened = await open(worker, stream, peer, onTls);
   if (opened === null) return null;
   const client = await authenticate(worker, opened, peer);
@@ -301,7 +313,7 @@ async function logIn(
   return null;
 }
 
-function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => Promise<void> {
+function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve {
   const { startup, reader, user, database, credentials } = client;
   if (worker.console?.opens(database)) return enterConsole(worker.console, client, peer);
   const route = routeDatabase(worker.config, database);
@@ -325,7 +337,10 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
         mode: replication,
         name: databaseNameOf(worker.config, route),
         tls: tlsName(client),
-      });
+      }).catch((thrown) => {
+        worker.counters.loginFailures++;
+        return refuse(worker, reader.stream, thrown, peer);
+      }).finally(() => reader.stream.close());
   }
   const pool = poolFor(worker, route, user, credentials);
   const { params, options } = startupOptions(startup.params, pool.settings.options_allowed);
@@ -348,7 +363,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): () => 
   return runOf(session, reader.rest());
 }
 
-function enterConsole(console: ConsoleDoor, client: Authenticated, peer: PeerAddress): () => Promise<void> {
+function enterConsole(console: ConsoleDoor, client: Authenticated, peer: PeerAddress): Serve {
   const { startup: { params, minor }, reader: { stream }, user, database } = client;
   if (replicationMode(params.get("replication")) !== null) {
     throw new PgplexError("unsupported_feature", `database "${database}" takes no replication connections`);

@@ -15,10 +15,11 @@ export class StateWatch {
   readonly fingerprints: Fingerprints;
   /** Statements that ran since {@link begin}, each once in a row. */
   readonly ran: Fingerprint[] = [];
-  /** Those that did what no probe can see, each at its last run. */
-  readonly unseen = new Set<Fingerprint>();
+  // Both are made when they are needed: most sessions never do.
+  /** Statements that did what no probe can see, each at its last run. */
+  #unseen: Set<Fingerprint> | null = null;
   /** Names of prepared statements in the SQL that ran since {@link begin}. */
-  readonly #mentioned = new Set<BinaryString>();
+  #mentioned: Set<BinaryString> | null = null;
   /** An option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
   optionsMentioned = false;
   /** standard_conforming_strings is off for this session. */
@@ -31,8 +32,8 @@ export class StateWatch {
   /** A lease begins, or its state has just been looked at. */
   begin(): void {
     if (this.ran.length > 0) this.ran.length = 0;
-    if (this.unseen.size > 0) this.unseen.clear();
-    if (this.#mentioned.size > 0) this.#mentioned.clear();
+    this.#unseen = null;
+    this.#mentioned = null;
     this.optionsMentioned = false;
   }
 
@@ -53,15 +54,16 @@ export class StateWatch {
   runs(fingerprint: Fingerprint): void {
     const { ran } = this;
     if (fingerprint.unseen) {
-      this.unseen.delete(fingerprint);
-      this.unseen.add(fingerprint);
+      this.#unseen ??= new Set();
+      this.#unseen.delete(fingerprint);
+      this.#unseen.add(fingerprint);
     }
     if (fingerprint !== OPAQUE_FINGERPRINT) fingerprint.seen++;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     if (ran.length < RAN_MAX) ran.push(fingerprint);
     else ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;
     // Told apart or not, its names must be found by what comes later in the same transaction.
-    for (const name of fingerprint.traits.statements) this.#mentioned.add(name);
+    for (const name of fingerprint.traits.statements) (this.#mentioned ??= new Set()).add(name);
   }
 
   /** An option of pgplex is SET or RESET. */
@@ -80,6 +82,11 @@ export class StateWatch {
     this.fingerprints.noteSettings(customSettingsInParameters(binaryString(bytes, start, end)));
   }
 
+  /** Statements that ran since {@link begin} and did what no probe can see, each once, in the order of their last runs. */
+  get unseen(): readonly Fingerprint[] {
+    return this.#unseen === null ? [] : [...this.#unseen];
+  }
+
   /** Whether nothing but BEGIN and its kin ran since {@link begin}. */
   get ranNothing(): boolean {
     return this.ran.every(({ traits }) => traits.neutral);
@@ -87,7 +94,7 @@ export class StateWatch {
 
   /** Whether SQL of this lease mentioned a prepared statement of this name. */
   mentions(name: BinaryString): boolean {
-    return this.#mentioned.has(name);
+    return this.#mentioned !== null && this.#mentioned.has(name);
   }
 
   /** Whether the server connection's state must be looked at before anybody relies on it. */

@@ -94,11 +94,11 @@ Deno.test("StateWatch keeps what no probe can see, however much runs besides", (
   for (let i = 0; i < 200; i++) run(`SELECT a${i}`);
   run("SELECT currval('s')");
   run("DISCARD SEQUENCES");
-  deepEqual([...watch.unseen].map(({ traits }) => traits.sticky ?? traits.sequences), [
+  deepEqual(watch.unseen.map(({ traits }) => traits.sticky ?? traits.sequences), [
     "setseed",
     "read",
     "discard",
   ]);
   watch.begin();
-  equal(watch.unseen.size, 0);
+  equal(watch.unseen.length, 0);
 });
