@@ -1,6 +1,13 @@
 import type { Clock } from "../src/kernel/mod.ts";
 import type { ByteStream } from "../src/transport/stream.ts";
-import { type AcceptTlsOptions, type ConnectTlsOptions } from "../src/transport/tls.ts";
+import { socketStream } from "../src/transport/socket_stream.ts";
+import {
+  acceptTls,
+  type AcceptTlsOptions,
+  connectTls,
+  type ConnectTlsOptions,
+  type TlsStream,
+} from "../src/transport/tls.ts";
 import type { CertPair, Certs } from "./harness/mod.ts";
 
 /** The system's time. */
@@ -18,6 +25,16 @@ export async function tcpPair(): Promise<[Deno.TcpConn, Deno.TcpConn]> {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   return await Promise.all([listener.accept(), Deno.connect({ hostname: "127.0.0.1", port })]);
+}
+
+/** `acceptTls` over a socket. */
+export function acceptConn(conn: Deno.Conn, options: AcceptTlsOptions): Promise<TlsStream> {
+  return acceptTls(socketStream(conn), options);
+}
+
+/** `connectTls` over a socket. */
+export function connectConn(conn: Deno.Conn, options: ConnectTlsOptions): Promise<TlsStream> {
+  return connectTls(socketStream(conn), options);
 }
 
 /** A server's options: `certs.server`, nothing else. */
@@ -76,7 +93,7 @@ export async function expectPattern(stream: Pick<ByteStream, "read">, total: num
   const bytes = new Uint8Array(room);
   for (let at = 0; at < total;) {
     const count = await stream.read(bytes.subarray(0, Math.min(room, total - at)));
-    if (count === null) throw new Error(`The stream ended after ${at} of ${total} bytes`);
+    if (count === 0) throw new Error(`The stream ended after ${at} of ${total} bytes`);
     for (let i = 0; i < count; i++) {
       if (bytes[i] !== patternAt(at + i)) throw new Error(`Wrong byte at ${at + i} of ${total}`);
     }
@@ -96,7 +113,7 @@ export async function readText(stream: Pick<ByteStream, "read">, ending: string)
   let text = "";
   while (!text.endsWith(ending)) {
     const count = await stream.read(bytes);
-    if (count === null) return text;
+    if (count === 0) return text;
     text += new TextDecoder().decode(bytes.subarray(0, count));
   }
   return text;
@@ -150,10 +167,10 @@ export class OpensslPeer implements ByteStream, AsyncDisposable {
     }
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
+  async read(into: Uint8Array): Promise<number> {
     if (this.#left.length === 0) {
       const { value, done } = await this.#reader.read();
-      if (done) return null;
+      if (done) return 0;
       this.#left = value;
     }
     const count = Math.min(into.length, this.#left.length);

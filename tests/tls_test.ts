@@ -1,15 +1,13 @@
 import assert from "node:assert/strict";
 import { PgplexError, VirtualClock } from "../src/kernel/mod.ts";
-import {
-  acceptTls,
-  type AcceptTlsOptions,
-  connectTls,
-  type ConnectTlsOptions,
-} from "../src/transport/tls.ts";
+import { ConnStream, socketStream } from "../src/transport/socket_stream.ts";
+import { acceptTls, type AcceptTlsOptions, type ConnectTlsOptions } from "../src/transport/tls.ts";
 import type { TlsStream } from "../src/transport/tls.ts";
 import { type Certs, makeCerts } from "./harness/mod.ts";
 import {
+  acceptConn,
   acceptOptions,
+  connectConn,
   connectOptions,
   expectPattern,
   OpensslPeer,
@@ -28,8 +26,8 @@ async function tlsPair(
 ): Promise<[TlsStream, TlsStream]> {
   const [server, client] = await tcpPair();
   return await Promise.all([
-    acceptTls(server, acceptOptions(certs, accept)),
-    connectTls(client, connectOptions(certs, connect)),
+    acceptConn(server, acceptOptions(certs, accept)),
+    connectConn(client, connectOptions(certs, connect)),
   ]);
 }
 
@@ -54,7 +52,7 @@ Deno.test("acceptTls and connectTls agree on TLS 1.3 and move 50 MB both ways at
   assert.equal(client.peerCommonName, "localhost");
   await exchangePattern(server, client, LARGE_BYTES);
   client.close();
-  assert.equal(await server.read(new Uint8Array(1)), null);
+  assert.equal(await server.read(new Uint8Array(1)), 0);
   server.close();
 });
 
@@ -70,7 +68,7 @@ Deno.test("acceptTls serves Deno.connectTls: 50 MB both ways, and a close_notify
   await using certs = await makeCerts();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const [server, client] = await Promise.all([
-    listener.accept().then((conn) => acceptTls(conn, acceptOptions(certs, { alpn: ["postgresql"] }))),
+    listener.accept().then((conn) => acceptConn(conn, acceptOptions(certs, { alpn: ["postgresql"] }))),
     Deno.connectTls({
       hostname: "localhost",
       port: listener.addr.port,
@@ -81,7 +79,7 @@ Deno.test("acceptTls serves Deno.connectTls: 50 MB both ways, and a close_notify
   using _client = client;
   assert.equal((await client.handshake()).alpnProtocol, "postgresql");
   assert.equal(server.alpn, "postgresql");
-  await exchangePattern(server, client, LARGE_BYTES);
+  await exchangePattern(server, new ConnStream(client), LARGE_BYTES);
   server.close();
   // Rejects with UnexpectedEof if the connection ends without close_notify.
   assert.equal(await client.read(new Uint8Array(1)), null);
@@ -94,13 +92,13 @@ for (const version of ["TLSv1.2", "TLSv1.3"]) {
     await using certs = await makeCerts();
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await using peer = OpensslPeer.client(listener.addr.port, flag, "-alpn", "other,postgresql");
-    const server = await acceptTls(await listener.accept(), acceptOptions(certs, { alpn: ["postgresql"] }));
+    const server = await acceptConn(await listener.accept(), acceptOptions(certs, { alpn: ["postgresql"] }));
     assert.equal(server.protocol, version);
     assert.equal(server.alpn, "postgresql");
     assert.match(server.cipher, /AES|CHACHA20/);
     await exchangePattern(server, peer, LARGE_BYTES);
     server.close();
-    assert.equal(await peer.read(new Uint8Array(1)), null);
+    assert.equal(await peer.read(new Uint8Array(1)), 0);
     assert.doesNotMatch(await peer.errors, /unexpected eof/i);
   });
 
@@ -108,12 +106,12 @@ for (const version of ["TLSv1.2", "TLSv1.3"]) {
     await using certs = await makeCerts();
     const [peer, conn] = await OpensslPeer.server(certs.server, flag, "-alpn", "postgresql");
     await using _peer = peer;
-    const client = await connectTls(conn, connectOptions(certs));
+    const client = await connectConn(conn, connectOptions(certs));
     assert.equal(client.protocol, version);
     assert.equal(client.alpn, "postgresql");
     await exchangePattern(client, peer, LARGE_BYTES);
     peer.close();
-    assert.equal(await client.read(new Uint8Array(1)), null);
+    assert.equal(await client.read(new Uint8Array(1)), 0);
     client.close();
   });
 }
@@ -125,7 +123,7 @@ Deno.test("acceptTls takes the ClientHello of direct TLS from initialBytes", asy
   const conn = await listener.accept();
   const first = new Uint8Array(100);
   const initialBytes = first.subarray(0, (await conn.read(first))!);
-  const server = await acceptTls(
+  const server = await acceptConn(
     conn,
     acceptOptions(certs, { alpn: ["postgresql"], requireAlpn: true, initialBytes }),
   );
@@ -140,7 +138,7 @@ for (const [offer, name] of [[[], "without ALPN"], [["-alpn", "h2"], "with other
     using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     await using _peer = OpensslPeer.client(listener.addr.port, ...offer);
     const options = acceptOptions(certs, { alpn: ["postgresql"], requireAlpn: true });
-    await rejects(listener.accept().then((conn) => acceptTls(conn, options)), "protocol_violation");
+    await rejects(listener.accept().then((conn) => acceptConn(conn, options)), "protocol_violation");
   });
 }
 
@@ -160,7 +158,7 @@ Deno.test("acceptTls speaks with psql sslmode=require", async () => {
   const conn = await listener.accept();
   assert.equal(await conn.read(new Uint8Array(8)), 8);
   await sendText(conn, "S");
-  const server = await acceptTls(conn, acceptOptions(certs));
+  const server = await acceptConn(conn, acceptOptions(certs));
   await server.read(new Uint8Array(512)); // StartupMessage
   await sendText(server, "R\0\0\0\x08\0\0\0\0" + "Z\0\0\0\x05I"); // AuthenticationOk, ReadyForQuery
   await server.read(new Uint8Array(512)); // Query
@@ -217,13 +215,13 @@ Deno.test("TlsStream.read gives what was sent before a connection that just ends
   await using certs = await makeCerts();
   const [serverConn, clientConn] = await tcpPair();
   const [server, client] = await Promise.all([
-    acceptTls(serverConn, acceptOptions(certs)),
-    connectTls(clientConn, connectOptions(certs)),
+    acceptConn(serverConn, acceptOptions(certs)),
+    connectConn(clientConn, connectOptions(certs)),
   ]);
   await sendText(client, "last words");
   await clientConn.closeWrite();
   assert.equal(await readText(server, "never"), "last words");
-  assert.equal(await server.read(new Uint8Array(1)), null);
+  assert.equal(await server.read(new Uint8Array(1)), 0);
   server.close();
   client.close();
 });
@@ -232,8 +230,8 @@ Deno.test("TlsStream.read rejects when the peer sends what is not TLS", async ()
   await using certs = await makeCerts();
   const [serverConn, clientConn] = await tcpPair();
   const [server, client] = await Promise.all([
-    acceptTls(serverConn, acceptOptions(certs)),
-    connectTls(clientConn, connectOptions(certs)),
+    acceptConn(serverConn, acceptOptions(certs)),
+    connectConn(clientConn, connectOptions(certs)),
   ]);
   await sendText(clientConn, "this is not a TLS record, by no means");
   await assert.rejects(server.read(new Uint8Array(1)));
@@ -246,14 +244,15 @@ Deno.test("TlsStream rejects with the socket's own error when the connection is 
   await using certs = await makeCerts();
   const [serverConn, clientConn] = await tcpPair();
   const reset = Promise.withResolvers<never>();
+  const socket = socketStream(serverConn);
   const flaky = {
-    read: (into: Uint8Array) => Promise.race([serverConn.read(into), reset.promise]),
-    write: (from: Uint8Array) => serverConn.write(from),
-    close: () => serverConn.close(),
+    read: (into: Uint8Array) => Promise.race([socket.read(into), reset.promise]),
+    write: (from: Uint8Array) => socket.write(from),
+    close: () => socket.close(),
   };
   const [server, client] = await Promise.all([
     acceptTls(flaky, acceptOptions(certs)),
-    connectTls(clientConn, connectOptions(certs)),
+    connectConn(clientConn, connectOptions(certs)),
   ]);
   const reading = assert.rejects(server.read(new Uint8Array(1)), /reset by the test/);
   reset.reject(new Deno.errors.ConnectionReset("reset by the test"));
@@ -271,8 +270,8 @@ for (const side of ["acceptTls", "connectTls"] as const) {
     more: { handshakeTimeoutMs?: number; clock?: VirtualClock } = {},
   ) =>
     side === "acceptTls"
-      ? acceptTls(conn, acceptOptions(certs, more))
-      : connectTls(conn, connectOptions(certs, more));
+      ? acceptConn(conn, acceptOptions(certs, more))
+      : connectConn(conn, connectOptions(certs, more));
   const broken = side === "acceptTls" ? "protocol_violation" : "server_unreachable";
 
   Deno.test(`${side} rejects cleanly when the peer sends garbage`, async () => {

@@ -1,18 +1,22 @@
 import assert from "node:assert/strict";
 import { PgplexError } from "../src/kernel/mod.ts";
-import {
-  acceptTls,
-  type AcceptTlsOptions,
-  connectTls,
-  type ConnectTlsOptions,
-} from "../src/transport/tls.ts";
+import { type AcceptTlsOptions, type ConnectTlsOptions } from "../src/transport/tls.ts";
 import { type CertPair, type Certs, makeCerts, run } from "./harness/mod.ts";
-import { acceptOptions, connectOptions, OpensslPeer, readText, sendText, tcpPair } from "./tls_peer.ts";
+import {
+  acceptConn,
+  acceptOptions,
+  connectConn,
+  connectOptions,
+  OpensslPeer,
+  readText,
+  sendText,
+  tcpPair,
+} from "./tls_peer.ts";
 
 /** The code of the error and its log text, or "ok" and the server's common name. */
 async function connecting(conn: Deno.Conn, options: ConnectTlsOptions): Promise<[string, string]> {
   try {
-    const client = await connectTls(conn, options);
+    const client = await connectConn(conn, options);
     client.close();
     return ["ok", client.peerCommonName ?? ""];
   } catch (error) {
@@ -70,7 +74,7 @@ Deno.test("connectTls verifies what its mode says, as libpq does", async () => {
   ];
   for (const [options, code, log] of cases) {
     const [server, client] = await tcpPair();
-    const accepting = acceptTls(server, acceptOptions(certs)).then((stream) => stream.close(), () => {});
+    const accepting = acceptConn(server, acceptOptions(certs)).then((stream) => stream.close(), () => {});
     const got = await connecting(client, connectOptions(certs, options));
     await accepting;
     assert.equal(got[0], code, `${JSON.stringify(options)}: ${got}`);
@@ -107,7 +111,7 @@ for (const flag of ["-tls1_2", "-tls1_3"]) {
     const args = [flag, "-Verify", "1", "-verify_return_error", "-CAfile", certs.caFile];
     const [peer, conn] = await OpensslPeer.server(certs.server, ...args);
     await using _peer = peer;
-    const client = await connectTls(
+    const client = await connectConn(
       conn,
       connectOptions(certs, { certPem: alice.cert, keyPem: alice.key }),
     );
@@ -128,7 +132,7 @@ for (const flag of ["-tls1_2", "-tls1_3"]) {
     );
     await using _peer = peer;
     await assert.rejects(async () => {
-      const client = await connectTls(conn, connectOptions(certs));
+      const client = await connectConn(conn, connectOptions(certs));
       try {
         await client.read(new Uint8Array(1));
       } finally {
@@ -167,7 +171,7 @@ async function acceptingFrom(
   const keys = pair === null ? [] : ["-cert", pair.certFile, "-key", pair.keyFile];
   await using peer = OpensslPeer.client(listener.addr.port, ...keys, ...args);
   try {
-    const server = await acceptTls(await listener.accept(), acceptOptions(certs, options));
+    const server = await acceptConn(await listener.accept(), acceptOptions(certs, options));
     assert.equal(server.peerCertificate === null, server.peerCommonName === null);
     await sendText(server, "hello\n");
     assert.equal(await readText(peer, "\n"), "hello\n");
@@ -185,7 +189,7 @@ Deno.test("acceptTls says config_invalid when its key is not its certificate's",
   for (const keyPem of [other.server.key, "nothing"]) {
     const [conn, peer] = await tcpPair();
     using _peer = peer;
-    await assert.rejects(acceptTls(conn, acceptOptions(certs, { keyPem })), (error) => {
+    await assert.rejects(acceptConn(conn, acceptOptions(certs, { keyPem })), (error) => {
       assert(error instanceof PgplexError);
       assert.equal(error.code, "config_invalid");
       return true;
@@ -222,8 +226,8 @@ Deno.test("acceptTls and connectTls follow a chain with an authority in between"
   const chainPem = leaf.cert + await Deno.readTextFile(`${certs.dir}/sub.crt`);
   const [server, client] = await tcpPair();
   const [accepted, connected] = await Promise.all([
-    acceptTls(server, acceptOptions(certs, { certPem: chainPem, keyPem: leaf.key, clientCaPem: certs.ca })),
-    connectTls(client, connectOptions(certs, { certPem: chainPem, keyPem: leaf.key })),
+    acceptConn(server, acceptOptions(certs, { certPem: chainPem, keyPem: leaf.key, clientCaPem: certs.ca })),
+    connectConn(client, connectOptions(certs, { certPem: chainPem, keyPem: leaf.key })),
   ]);
   assert.equal(accepted.peerCommonName, "bob");
   assert.equal(connected.peerCommonName, "bob");

@@ -22,7 +22,7 @@ export async function cancelOn(
     timer = clock.after(timeoutMs, () => stream.close());
     try {
       await writeAll(stream, encodeCancel(identity.key.pid, identity.key.secret));
-      while (await stream.read(new Uint8Array(64)) !== null);
+      while (await stream.read(new Uint8Array(64)) > 0);
     } finally {
       stream.close();
     }

@@ -154,7 +154,7 @@ export class ServerConnection {
     try {
       while (!this.#closed) {
         const n = await this.#stream.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
-        if (n === null) break;
+        if (n === 0) break;
         this.received += n;
         this.#end += n;
         fullReads = this.#end === this.#buffer.length ? fullReads + 1 : 0;

@@ -44,7 +44,7 @@ export class FakeStream implements ByteStream {
     await hungry.promise;
   }
 
-  async read(into: Uint8Array): Promise<number | null> {
+  async read(into: Uint8Array): Promise<number> {
     while (this.#queue.length === 0 && !this.closed) {
       this.#reader = Promise.withResolvers();
       this.#feedHungry();
@@ -53,7 +53,7 @@ export class FakeStream implements ByteStream {
     }
     if (this.closed) throw new Deno.errors.BadResource("closed");
     const next = this.#queue[0]!;
-    if (next === "end") return null;
+    if (next === "end") return 0;
     if (next instanceof Error) throw next;
     const count = Math.min(into.length, next.length);
     into.set(next.subarray(0, count));

@@ -148,7 +148,7 @@ async function openStream(request: LoginRequest, parts: LoginParts, deadlineMs: 
     await writeAll(stream, encodeSslRequest());
     // One byte only: more before the handshake would be an attacker's (CVE-2021-23222).
     const byte = new Uint8Array(1);
-    return await stream.read(byte) === null ? -1 : byte[0]!;
+    return await stream.read(byte) === 0 ? -1 : byte[0]!;
   });
   if (answer === 0x53) {
     try {

@@ -56,7 +56,7 @@ export class Inbox {
     this.#end -= this.#start;
     this.#start = 0;
     const n = await this.#stream.read(this.#buffer.subarray(this.#end));
-    if (n === null) return false;
+    if (n === 0) return false;
     this.#end += n;
     return true;
   }

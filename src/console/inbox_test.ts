@@ -9,7 +9,7 @@ function streamOf(bytes: Uint8Array, sizes: readonly number[]): ByteStream {
   let piece = 0;
   return {
     read: (into) => {
-      if (at === bytes.length) return Promise.resolve(null);
+      if (at === bytes.length) return Promise.resolve(0);
       const size = Math.min(sizes[piece++ % sizes.length]!, into.length, bytes.length - at);
       into.set(bytes.subarray(at, at + size));
       at += size;

@@ -1,5 +1,5 @@
 import { serveClient, type Worker } from "../session/mod.ts";
-import { peerOf, SocketStream, unixSocketPath } from "../transport/mod.ts";
+import { peerOf, socketStream, unixSocketPath } from "../transport/mod.ts";
 
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
 const LOGINS_MAX = 1000;
@@ -46,7 +46,7 @@ export class Listener {
           continue;
         }
         this.#open++;
-        void serveClient(this.#worker, new SocketStream(conn), peerOf(conn)).finally(() => this.#open--);
+        void serveClient(this.#worker, socketStream(conn), peerOf(conn)).finally(() => this.#open--);
       } catch (error) {
         if (this.#closed) return;
         // A client that reset its connection before it was accepted must not delay the next one.

@@ -18,7 +18,7 @@ export class ClientBuffer {
   readonly #small: Uint8Array = this.bytes;
   readonly #pool: BufferPool;
   readonly #stream: ByteStream;
-  #reading: Promise<number | null> | null = null;
+  #reading: Promise<number> | null = null;
 
   constructor(pool: BufferPool, stream: ByteStream) {
     this.#pool = pool;
@@ -41,11 +41,11 @@ export class ClientBuffer {
   }
 
   /**
-   * Waits for more: the stream's own promise of the number of bytes, null at its end. Whoever awaits it says {@link took}.
+   * Waits for more: the stream's own promise of the number of bytes, 0 at its end. Whoever awaits it says {@link took}.
    *
    * @param wanted bytes that must fit behind `start`; 0: any number.
    */
-  read(wanted: number): Promise<number | null> {
+  read(wanted: number): Promise<number> {
     if (this.#reading !== null) return this.#reading;
     this.#makeRoom(wanted);
     return this.#read();
@@ -58,7 +58,7 @@ export class ClientBuffer {
   }
 
   /** Reads ahead while there is room; null when a read is on its way already, or there is no room. */
-  readAhead(): Promise<number | null> | null {
+  readAhead(): Promise<number> | null {
     if (this.#reading !== null || this.full) return null;
     return this.#reading = this.#read();
   }
@@ -68,7 +68,7 @@ export class ClientBuffer {
     if (this.bytes !== this.#small) this.#shrink();
   }
 
-  #read(): Promise<number | null> {
+  #read(): Promise<number> {
     return this.#stream.read(this.end === 0 ? this.bytes : this.bytes.subarray(this.end));
   }
 

@@ -110,7 +110,7 @@ async function pump(from: ByteStream, to: ByteStream): Promise<void> {
   const buffer = new Uint8Array(LARGE_BUFFER_BYTES);
   for (;;) {
     const n = await from.read(buffer);
-    if (n === null) return;
+    if (n === 0) return;
     await writeAll(to, n === buffer.length ? buffer : buffer.subarray(0, n));
   }
 }

@@ -574,7 +574,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       }
       if (this.#ending) return;
       const n = await input.read(scan.wanted);
-      if (n === null) return;
+      if (n === 0) return;
       input.took(n);
       this.pool.counters.bytesFromClients += n;
       fullReads = input.full ? fullReads + 1 : 0;
@@ -684,7 +684,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       this.#gone = true;
       this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
     };
-    ahead.then((n) => n === null && gone(), gone);
+    ahead.then((n) => n === 0 && gone(), gone);
   }
 
   /** The client is told why, unless it is gone. */

@@ -19,7 +19,8 @@ export type OptionSource = "statement" | "transaction" | "session" | "client" | 
 /** The setting under which PostgreSQL keeps an option. */
 export const OPTION_PREFIX = "pgplex.";
 
-const NONE: ReadonlyMap<OptionName, unknown> = new Map();
+/** No option: what most clients set. */
+export const NO_OPTIONS: ReadonlyMap<OptionName, unknown> = new Map();
 
 /**
  * What one client set for itself: in its connection string, by SET, by directives. Pure.
@@ -30,7 +31,7 @@ const NONE: ReadonlyMap<OptionName, unknown> = new Map();
 export class SessionOptions {
   /** From the connection string: what RESET goes back to. */
   readonly client: OptionValues;
-  #session: OptionValues = NONE;
+  #session: OptionValues = NO_OPTIONS;
   #pending: Map<OptionName, unknown> | null = null;
   #transaction: Map<OptionName, unknown> | null = null;
   #statement: OptionValues | null = null;
@@ -39,7 +40,7 @@ export class SessionOptions {
   /** `--!pgplex pin` was said, and no unpin since. */
   pinned = false;
 
-  constructor(client: OptionValues = NONE) {
+  constructor(client: OptionValues = NO_OPTIONS) {
     this.client = client;
   }
 
@@ -157,7 +158,7 @@ export class SessionOptions {
       if ("expected" in parsed) invalid.push(spec.name);
       else session.set(spec.name, parsed.value);
     }
-    this.#session = session.size === 0 ? NONE : session;
+    this.#session = session.size === 0 ? NO_OPTIONS : session;
     this.#pending = null;
     this.#merged = null;
     return invalid;

@@ -1,6 +1,6 @@
 import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
 import type { OptionName } from "../config/mod.ts";
-import { OPTION_PREFIX, optionValue, type OptionValues } from "./session_options.ts";
+import { NO_OPTIONS, OPTION_PREFIX, optionValue, type OptionValues } from "./session_options.ts";
 
 /** A startup packet's parameters, and the options of pgplex that stood among them. */
 export interface StartupOptions {
@@ -40,7 +40,7 @@ export function startupOptions(
       if (left.trim() !== "") params.set(name, left);
     } else if (!take(name, value)) params.set(name, value);
   }
-  return { params: options.size === 0 ? given : params, options };
+  return options.size === 0 ? { params: given, options: NO_OPTIONS } : { params, options };
 }
 
 /** `options` without the switches that `take` takes. */

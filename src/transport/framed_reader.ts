@@ -51,7 +51,7 @@ export class FramedReader {
         this.#buffer = bigger;
       }
       const n = await this.stream.read(this.#buffer.subarray(this.#end));
-      if (n === null) return null;
+      if (n === 0) return null;
       this.#end += n;
     }
     return this.#buffer.subarray(this.#start, this.#end);

@@ -15,9 +15,9 @@ class PieceStream implements ByteStream {
     this.#sizes = sizes[Symbol.iterator]();
   }
 
-  read(into: Uint8Array): Promise<number | null> {
+  read(into: Uint8Array): Promise<number> {
     const count = Math.min(into.length, this.#sizes.next().value ?? Infinity, this.#bytes.length - this.#at);
-    if (this.#at === this.#bytes.length) return Promise.resolve(null);
+    if (this.#at === this.#bytes.length) return Promise.resolve(0);
     into.set(this.#bytes.subarray(this.#at, this.#at + count));
     this.#at += count;
     return Promise.resolve(count);

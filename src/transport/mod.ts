@@ -9,6 +9,7 @@
 export * from "./buffers.ts";
 export * from "./framed_reader.ts";
 export * from "./outbox.ts";
+export * from "./socket_stream.ts";
 export * from "./sockets.ts";
 export * from "./stream.ts";
 export * from "./tls.ts";

@@ -27,7 +27,7 @@ class SlowStream implements ByteStream {
     this.#held = null;
   }
 
-  read(): Promise<number | null> {
+  read(): Promise<number> {
     throw new Error("An outbox only writes");
   }
 

@@ -1,4 +1,5 @@
 import { type Clock, PgplexError } from "../kernel/mod.ts";
+import { socketStream } from "./socket_stream.ts";
 import type { ByteStream, PeerAddress } from "./stream.ts";
 
 /** A host and port, or a unix socket's path when `host` begins with a slash (as in libpq, the folder that holds it). */
@@ -35,43 +36,11 @@ export async function connect(endpoint: Endpoint, clock: Clock, timeoutMs: numbe
   // A connection that opens after its time has no taker: it is closed here.
   opening.then((conn) => late && conn.close(), () => {});
   try {
-    return new SocketStream(await Promise.race([opening, timedOut.promise]));
+    return socketStream(await Promise.race([opening, timedOut.promise]));
   } catch (error) {
     throw error instanceof PgplexError ? error : failure(error);
   } finally {
     timer.cancel();
-  }
-}
-
-/** A socket as a {@link ByteStream}: without Nagle's algorithm, with keep-alive, and closed once however often it is asked. */
-export class SocketStream implements ByteStream {
-  readonly #conn: Deno.Conn;
-  #closed = false;
-
-  constructor(conn: Deno.Conn) {
-    this.#conn = conn;
-    if (!("setNoDelay" in conn)) return;
-    const tcp = conn as Deno.TcpConn;
-    tcp.setNoDelay(true);
-    tcp.setKeepAlive(true);
-  }
-
-  read(into: Uint8Array): Promise<number | null> {
-    return this.#conn.read(into);
-  }
-
-  write(from: Uint8Array): Promise<number> {
-    return this.#conn.write(from);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    try {
-      this.#conn.close();
-    } catch {
-      // The runtime closed it with the process's other resources.
-    }
   }
 }
 

@@ -5,8 +5,8 @@
  * reader. Reads and writes reject when the peer resets the connection; a closed one rejects both.
  */
 export interface ByteStream {
-  /** Resolves with the number of bytes put into `into` (at least 1), or null at the end of the stream. */
-  read(into: Uint8Array): Promise<number | null>;
+  /** Resolves with the number of bytes put into `into`; 0 at the end of the stream. `into` is not empty. */
+  read(into: Uint8Array): Promise<number>;
   /** Resolves with the number of bytes taken from `from`, which may be fewer than all. */
   write(from: Uint8Array): Promise<number>;
   /** Ends both directions at once. Safe to call twice. */

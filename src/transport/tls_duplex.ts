@@ -103,7 +103,7 @@ export class CipherDuplex extends Duplex {
       return initial;
     }
     const count = await this.#inner.read(this.#buffer);
-    if (count === null) {
+    if (count === 0) {
       this.#ended = true;
       return null;
     }

@@ -11,11 +11,11 @@ class ScriptedStream implements ByteStream {
 
   constructor(readonly chunks: (Uint8Array | null)[], readonly take = Infinity) {}
 
-  async read(into: Uint8Array): Promise<number | null> {
+  async read(into: Uint8Array): Promise<number> {
     this.reads++;
     const chunk = this.chunks.shift();
     if (chunk === undefined) return await this.#waiting.promise;
-    if (chunk === null) return null;
+    if (chunk === null) return 0;
     into.set(chunk);
     return chunk.length;
   }

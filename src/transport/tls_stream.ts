@@ -32,14 +32,14 @@ export type TlsFacts = Omit<TlsStream, keyof ByteStream>;
 
 interface Waiting {
   readonly into: Uint8Array;
-  readonly resolve: (count: number | null) => void;
+  readonly resolve: (count: number) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
  * A TLS connection after its handshake, as {@link ByteStream}.
  *
- * - `read` resolves with null at the peer's close_notify, and also where the connection just ends: PostgreSQL's
+ * - `read` resolves with 0 at the peer's close_notify, and also where the connection just ends: PostgreSQL's
  *   protocol says itself where its messages end. It rejects when the peer resets or sends what is not TLS.
  * - Decrypted bytes that did not fit `into` are kept: at most what one read of the socket held.
  * - `write` takes at most 16 kB and resolves when the socket has taken the encrypted bytes.
@@ -86,13 +86,13 @@ export class SecureStream implements TlsStream {
     duplex.on("close", () => this.#onFailure(null));
   }
 
-  read(into: Uint8Array): Promise<number | null> {
+  read(into: Uint8Array): Promise<number> {
     assert(this.#reader === null, "a stream has one reader");
     assert(into.length > 0, "a read has room for a byte");
     if (this.#closed) return Promise.reject(closedError());
     if (this.#kept.length > 0) return Promise.resolve(this.#take(into));
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (this.#ended) return Promise.resolve(null);
+    if (this.#ended) return Promise.resolve(0);
     return new Promise((resolve, reject) => {
       this.#reader = { into, resolve, reject };
       this.#duplex.pump();
@@ -159,7 +159,7 @@ export class SecureStream implements TlsStream {
     this.#ended = true;
     const reader = this.#reader;
     this.#reader = null;
-    reader?.resolve(null);
+    reader?.resolve(0);
   }
 
   #onFailure(error: Error | null): void {
