@@ -28,6 +28,9 @@ export class Outbox implements ByteSink {
   #gathered: Uint8Array | null = null;
   #gatheredBytes = 0;
   #writing: Promise<void> | null = null;
+  /** What the stream has not taken yet of the write under way, and the borrowed buffer in which it lies. */
+  #inWrite: Uint8Array | null = null;
+  #borrowed: Uint8Array | null = null;
   #broken = false;
   #written = 0;
 
@@ -88,39 +91,51 @@ export class Outbox implements ByteSink {
   flush(): Promise<void> | null {
     if (this.#writing !== null) return this.#writing;
     if (this.#run === null && this.#gathered === null) return null;
-    return this.#writing = this.#drain();
+    return this.#writing = this.#write().then(this.#wrote, this.#failed);
   }
 
-  async #drain(): Promise<void> {
-    try {
-      while (this.#run !== null || this.#gathered !== null) {
-        const bytes = (this.#run ?? this.#gathered)!;
-        let start = this.#run !== null ? this.#runStart : 0;
-        const end = this.#run !== null ? this.#runEnd : this.#gatheredBytes;
-        const borrowed = this.#gathered;
-        this.#run = null;
-        this.#gathered = null;
-        this.#gatheredBytes = 0;
-        try {
-          this.#written += end - start;
-          while (start < end) {
-            start += await this.#stream.write(
-              start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end),
-            );
-          }
-        } finally {
-          if (borrowed !== null) this.#buffers.giveBack(borrowed);
-        }
-      }
-    } catch {
-      // The reader of this stream sees the same end and says what it means; here the bytes have no taker any more.
-      this.#broken = true;
-      this.#run = null;
-      if (this.#gathered !== null) this.#buffers.giveBack(this.#gathered);
-      this.#gathered = null;
-    } finally {
-      this.#writing = null;
+  /** Hands what waits to the stream, in one write. */
+  #write(): Promise<number> {
+    const bytes = (this.#run ?? this.#gathered)!;
+    const start = this.#run !== null ? this.#runStart : 0;
+    const end = this.#run !== null ? this.#runEnd : this.#gatheredBytes;
+    this.#borrowed = this.#gathered;
+    this.#run = null;
+    this.#gathered = null;
+    this.#gatheredBytes = 0;
+    this.#written += end - start;
+    this.#inWrite = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+    return this.#stream.write(this.#inWrite);
+  }
+
+  // One closure each for all writes, where an async function would make several for each of them.
+
+  /** The stream took `count` bytes of the write: nearly always all of it, and nothing waits behind. */
+  readonly #wrote = (count: number): Promise<void> | void => {
+    const bytes = this.#inWrite!;
+    if (count < bytes.length) {
+      this.#inWrite = bytes.subarray(count);
+      return this.#stream.write(this.#inWrite).then(this.#wrote, this.#failed);
     }
+    this.#release();
+    if (this.#run !== null || this.#gathered !== null) return this.#write().then(this.#wrote, this.#failed);
+    this.#writing = null;
+  };
+
+  /** The reader of this stream sees the same end and says what it means; here the bytes have no taker any more. */
+  readonly #failed = (): void => {
+    this.#release();
+    this.#broken = true;
+    this.#run = null;
+    if (this.#gathered !== null) this.#buffers.giveBack(this.#gathered);
+    this.#gathered = null;
+    this.#writing = null;
+  };
+
+  #release(): void {
+    this.#inWrite = null;
+    if (this.#borrowed !== null) this.#buffers.giveBack(this.#borrowed);
+    this.#borrowed = null;
   }
 
   #gatherRun(): void {
