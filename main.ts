@@ -108,15 +108,10 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   let log = openLog({ ...config.log, write: complain });
   const stopped = Promise.withResolvers<number>();
   let app: App;
-  let stopping = false;
   const stop = (how: () => Promise<void>) => {
     how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
   };
-  const drain = (waitFor: "servers" | "clients") => {
-    if (stopping) return;
-    stopping = true;
-    stop(() => app.drain(waitFor));
-  };
+  const drain = (waitFor: "servers" | "clients") => stop(() => app.drain(waitFor));
   try {
     // The log is looked up at each call: another configuration may replace it.
     const current = {

@@ -19,7 +19,7 @@ import {
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { type Clock, PgplexError, type Random, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
-import { CancelKeys, ServerPools, type Session, type Worker } from "./session/mod.ts";
+import { CancelKeys, goneReason, ServerPools, type Session, type Worker } from "./session/mod.ts";
 import { type Log, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
 import { BufferPool } from "./transport/mod.ts";
@@ -61,6 +61,9 @@ export class App {
   readonly #listeners: Listener[] = [];
   /** The last reload that was asked for: they come one after the other, as the later file counts. */
   #reloading: Promise<unknown> = Promise.resolve();
+  #drained: Promise<void> | null = null;
+  /** When a drain stops to wait for running transactions, in clock milliseconds; Infinity while it waits for clients. */
+  #drainUntilMs = Infinity;
   #stopped = false;
   #warming = false;
 
@@ -201,27 +204,36 @@ export class App {
     }
     worker.pools.configure(effective, worker.clock.nowMs());
     for (const session of worker.sessions) session.configurationChanged();
+    for (const replication of worker.replications) {
+      if (goneReason(effective, replication.request) !== null) replication.end();
+    }
     void this.#warmSecrets();
   }
 
   /**
    * No new clients. Waiting for servers: no new transactions either; resolves when the running ones have ended, or after
-   * `shutdown_timeout`. Waiting for clients: resolves when all have left by themselves, however long that takes.
+   * `shutdown_timeout`. Waiting for clients: resolves when all have left by themselves, however long that takes, unless it is
+   * called again to wait for servers only.
    */
-  async drain(waitFor: "servers" | "clients"): Promise<void> {
+  drain(waitFor: "servers" | "clients"): Promise<void> {
     const { clock, config, log, sessions } = this.#worker;
-    const forServers = waitFor === "servers";
+    const begins = waitFor === "servers" ? this.#drainUntilMs === Infinity : this.#drained === null;
+    if (begins) log.info("draining", { clients: sessions.size, wait_for: waitFor });
+    if (begins && waitFor === "servers") this.#drainUntilMs = clock.nowMs() + config.shutdown_timeout;
+    return this.#drained ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    const { clock, sessions } = this.#worker;
     this.#worker.draining = true;
     for (const listener of this.#listeners) listener.close();
-    const deadlineMs = forServers ? clock.nowMs() + config.shutdown_timeout : Infinity;
-    log.info("draining", { clients: sessions.size });
     while (!this.#stopped) {
-      if (forServers) {
+      if (this.#drainUntilMs < Infinity) {
         for (const session of sessions) {
           if (session.idle || (session.waiting && session.pool.pool.paused)) session.end(shuttingDown());
         }
       }
-      if (sessions.size === 0 || clock.nowMs() >= deadlineMs) break;
+      if (sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
       await new Promise<void>((resolve) => clock.after(POOL_TICK_MS, resolve));
     }
     await this.stop();

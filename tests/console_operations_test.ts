@@ -19,6 +19,7 @@ const served = new Served({
     global: {},
     probe: { default_pool_size: 1, state_check: "always" },
     replicated: {},
+    unused: {},
   },
 });
 
@@ -280,6 +281,27 @@ Deno.test("KILL ends every client and connection of a database, and lets nobody 
   await succeed(console, "RESUME kill");
   assert.equal(await waiting, "alive");
   assert.equal(await one(bystander, "SELECT 2"), "2");
+});
+
+Deno.test("KILL without a name pauses every database of the file, also those that nobody uses", async () => {
+  await using console = await served.client("pgplex");
+  await succeed(console, "KILL");
+  const paused = (await state(console))["paused_databases"]!.split(", ");
+  assert.ok(paused.includes("unused"), paused.join());
+  for (const name of paused) await succeed(console, `RESUME ${name}`);
+  assert.equal((await state(console))["paused_databases"], "");
+});
+
+Deno.test("A paused database opens no replication connection either", async () => {
+  await using console = await served.client("pgplex");
+  const refusal = () => served.client("replicated", { replication: "database" }).then(() => null, String);
+  for (const which of ["", " replicated"]) {
+    await succeed(console, `PAUSE${which}`);
+    assert.match((await refusal())!, /FATAL 57P03: database "replicated" is paused/);
+    await succeed(console, `RESUME${which}`);
+  }
+  await using client = await served.client("replicated", { replication: "database" });
+  assert.deepEqual(tagsOf(await client.query("IDENTIFY_SYSTEM")), ["IDENTIFY_SYSTEM"]);
 });
 
 Deno.test("KILL_CLIENT ends one client by its id, whatever it does, a console too", async () => {

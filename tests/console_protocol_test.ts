@@ -5,16 +5,19 @@ import {
   cancel,
   errorOf,
   frontend,
+  makeCerts,
   pgOptions,
   postgresOptions,
   psql,
   rowsOf,
   tagsOf,
+  tempDir,
   typesOf,
   waitFor,
   WireClient,
   WireError,
 } from "./harness/mod.ts";
+import { rowsByName } from "./console_shown.ts";
 import { BOSS, consoleConnection, enter, EYE, NOBODY, startConsole } from "./console_served.ts";
 
 const NO_SERVER = 1; // nothing listens there: the console needs no cluster that answers
@@ -38,6 +41,18 @@ Deno.test("the console speaks both protocols with psql, drivers and bare message
       wrong.stderr,
       /ERROR: {2}"clusters\.mian" does not exist\nDETAIL: {2}clusters has: main\.\nHINT: {2}Did you mean "main"\?/,
     );
+    const near = await psql(["-c", "SHOW default_pool_sze"], { connection });
+    assert.match(near.stderr, /HINT: {2}Did you mean "default_pool_size"\?/);
+    for (const sql of ["\\d", "\\l", "SELECT * FROM pg_class", "SELECT state, 1 FROM x", "SELECT now()"]) {
+      const { stderr } = await psql(["-c", sql], { connection });
+      assert.match(
+        stderr,
+        /^ERROR: {2}invalid command 'SELECT …', use SHOW HELP;\nHINT: {2}The console/,
+        sql,
+      );
+    }
+    const prepare = await psql(["-c", "DEALLOCATE PREPARE", "-c", "DEALLOCATE PREPARE x"], { connection });
+    assert.match(prepare.stderr, /statement "PREPARE" does not exist\n.*statement "x" does not exist/);
     const expanded = await psql(["-x", "-c", "SHOW clusters"], { connection });
     assert.match(expanded.stdout, /^-\[ RECORD 1 \]-*\+?-*\nname +\| main\nprimary +\| main-1\n/);
     const commented = await psql([
@@ -92,6 +107,12 @@ Deno.test("the console speaks both protocols with psql, drivers and bare message
       );
       assert.ok(seen.length > 10 && new Set(seen).size === seen.length, seen.join());
       await assert.rejects(sql`SET listen.port = ${1}`, { code: "55P02" });
+      // Described before its parameter is known: it has columns of its own.
+      await assert.rejects(sql`SHOW STATE ${999999}`, {
+        code: "42704",
+        message: "session 999999 does not exist",
+      });
+      assert.equal((await sql`SHOW STATE`)[0]!["key"], "active");
       assert.deepEqual(await sql`SELECT 1 AS x`.then(([row]) => ({ ...row })), { x: 1 });
     } finally {
       await sql.end();
@@ -312,6 +333,32 @@ Deno.test("the console lets in whom the configuration names, and each does what 
   assert.doesNotMatch(pgplex.log, /a-secret/);
   pgplex.signal("SIGTERM");
   assert.equal(errorOf(await boss.closed())!["C"], "57P01");
+});
+
+Deno.test("the console is entered over TLS and Unix sockets, by md5, and with long cancel keys", async () => {
+  await using certs = await makeCerts();
+  await using dir = await tempDir();
+  await using pgplex = await startConsole(NO_SERVER, {
+    listen: {
+      unix_socket_dir: dir.path,
+      tls: { cert_file: certs.server.certFile, key_file: certs.server.keyFile },
+    },
+    auth: { type: "md5", users: { [BOSS!]: "b" } },
+  });
+  const login = { user: BOSS!, password: "b", database: "pgplex", protocol: frontend.PROTOCOL_3_2 };
+  await using secure = await WireClient.connect(pgplex, login, { tls: { ca: certs.ca } });
+  await using local = await WireClient.connect({ path: `${dir.path}/.s.PGSQL.${pgplex.port}` }, login);
+  assert.equal(secure.authMethod, "md5");
+  assert.equal(secure.key!.secret.length, 32);
+  const clients = rowsByName(await local.query("SHOW CLIENTS"));
+  assert.match(clients[0]!["tls"]!, /^TLSv1\.3\//);
+  assert.equal(clients[1]!["tls"], "");
+  const { pid, secret } = secure.key!;
+  await cancel(pgplex, { pid, secret: secret.subarray(0, 4) });
+  await secure.send(frontend.query("SHOW ALL;".repeat(7000)));
+  await secure.readUntil("C");
+  await cancel(pgplex, { pid, secret });
+  assert.equal(errorOf(await secure.readUntil("Z"))!["C"], "57014");
 });
 
 Deno.test("a cancel request for a console connection that runs nothing is harmless", async () => {

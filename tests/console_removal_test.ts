@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { stringify } from "yaml";
-import { errorOf, startPgplex, startPostgres, waitFor, WireClient, WireError } from "./harness/mod.ts";
+import {
+  errorOf,
+  frontend,
+  rowsOf,
+  startPgplex,
+  startPostgres,
+  waitFor,
+  WireClient,
+  WireError,
+} from "./harness/mod.ts";
 import { BOSS } from "./console_served.ts";
 import { one } from "./served.ts";
 
@@ -88,6 +97,12 @@ Deno.test("clusters, nodes, aliases and users come and go under load, and only t
         const before = done;
         await reload(withCluster);
         const [idle, busy] = [await login("postgres@more"), await login("postgres@more")];
+        const walker = await WireClient.connect(pgplex, {
+          user: "postgres",
+          password: "p",
+          database: "postgres@more",
+          params: { replication: "database" },
+        });
         await one(idle, "SELECT 1");
         await one(busy, "BEGIN");
         await reload(base);
@@ -99,7 +114,8 @@ Deno.test("clusters, nodes, aliases and users come and go under load, and only t
         await busy.send(new Uint8Array([0x51, 0, 0, 0, 5, 0]));
         assert.equal(errorOf(await busy.closed())!["C"], "57P01");
         assert.equal(await refusal("postgres@more"), "3D000");
-        await Promise.all([idle.close(), busy.close()]);
+        await walker.closed();
+        await Promise.all([idle.close(), busy.close(), walker.close()]);
 
         await reload(withNode);
         assert.equal(await refusal("postgres@main"), "none");
@@ -109,6 +125,24 @@ Deno.test("clusters, nodes, aliases and users come and go under load, and only t
         await reload(base);
         assert.match(errorOf(await alias.closed())!["M"]!, /database "more" was removed/);
         assert.equal(await refusal("more"), "3D000");
+
+        await reload(withAlias);
+        await using last = await login("more");
+        await one(last, "BEGIN");
+        await using other = await WireClient.connect(pgplex, {
+          user: BOSS!,
+          password: "p",
+          database: "pgplex",
+        });
+        await other.send(frontend.query("PAUSE more"));
+        const paused = async () => rowsOf(await console.query("SHOW STATE"))[3]![1] === "more";
+        await waitFor(paused, { what: "the pause" });
+        await reload(base);
+        assert.equal(
+          errorOf(await other.readUntil("Z"))!["M"],
+          'canceling PAUSE as database "more" was removed',
+        );
+        assert.equal(await paused(), false);
 
         await reload(withUser);
         await using user = await login("postgres@main", "more");

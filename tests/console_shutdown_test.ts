@@ -90,6 +90,21 @@ Deno.test("SHUTDOWN stops pgplex in PgBouncer's three ways", async (t) => {
     assert.equal(await exitCode(pgplex), 0);
   });
 
+  await t.step("who waits for clients can still wait for servers only, or stop at once", async () => {
+    for (const how of ["SHUTDOWN WAIT_FOR_SERVERS", "SIGTERM", "SHUTDOWN"]) {
+      await using pgplex = await start();
+      await using console = await WireClient.connect(pgplex, consoleLogin);
+      await using client = await WireClient.connect(pgplex, login);
+      await succeed(console, "SHUTDOWN WAIT_FOR_CLIENTS");
+      await refuses(pgplex);
+      assert.equal(await one(client, "SELECT 1"), "1");
+      if (how === "SIGTERM") pgplex.signal(how);
+      else await console.query(how).catch(() => {});
+      assert.equal(errorOf(await client.closed())!["C"], "57P01", how);
+      assert.equal(await exitCode(pgplex), 0);
+    }
+  });
+
   await t.step("SHUTDOWN takes nothing else", async () => {
     await using pgplex = await start();
     await using console = await WireClient.connect(pgplex, consoleLogin);

@@ -36,7 +36,7 @@ const COLUMNS: Record<string, [columns: string, own?: string]> = {
     "pool_mode:s load_balance_hosts:s",
     "cl_pinned:i cluster:s paused:i",
   ],
-  "CLIENTS": [SOCKET],
+  "CLIENTS": [SOCKET, "tag:s"],
   "SERVERS": [SOCKET],
   "SOCKETS": [`${SOCKET} ${BUFFERS}`],
   "ACTIVE_SOCKETS": [`${SOCKET} ${BUFFERS}`],

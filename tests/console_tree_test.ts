@@ -58,6 +58,37 @@ Deno.test("the tree shows sessions, pools, clusters and settings as they are at 
     await one(client, "DROP TABLE pinned");
     await waitFor(async () => await value(`sessions.${id}.pinned`) === null, { what: "the pin's end" });
     assert.equal(errorOf(await console.query("SHOW sessions.999999"))!["C"], "42704");
+  });
+
+  await t.step(
+    "a session shows the options that its client set, and the pool mode that follows",
+    async () => {
+      assert.equal(await value(`sessions.${id}.tag`), "");
+      assert.equal(await value(`sessions.${id}.pool_mode`), "transaction");
+      await one(client, "SET pgplex.tag = 'nightly ä'");
+      await one(client, "SET pgplex.intent = 'read'");
+      await one(client, "SET pgplex.query_timeout = '5s'");
+      await one(client, "SET pgplex.pool_mode = 'session'");
+      await waitFor(async () => await value(`sessions.${id}.pool_mode`) === "session", {
+        what: "the option",
+      });
+      assert.equal(await value(`sessions.${id}.tag`), "nightly ä");
+      assert.equal(await value(`sessions.${id}.intent`), "read");
+      const [timeout] = await rows(`SHOW sessions.${id}.options.query_timeout`);
+      assert.deepEqual(timeout!.slice(1, 4), ["5s", "session", "no"]);
+      assert.deepEqual((await rows(`SHOW sessions.${id}.options.pin_timeout`))[0]!.slice(1, 3), [
+        "0s",
+        "pool",
+      ]);
+      assert.equal(await value(`clients.${id}.tag`), "nightly ä");
+      await one(client, "RESET pgplex.pool_mode");
+      await waitFor(async () => await value(`sessions.${id}.pool_mode`) === "transaction", {
+        what: "the option's end",
+      });
+    },
+  );
+
+  await t.step("nobody sets what is observed", async () => {
     assert.equal(errorOf(await console.query(`SET sessions.${id}.state = 'x'`))!["C"], "42501");
   });
 

@@ -1,4 +1,3 @@
-import type { ConsoleConfig } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   binaryFromUtf8,
@@ -11,9 +10,10 @@ import {
 } from "../protocol/mod.ts";
 import type { CancelKey, Cancellable, ConsoleVisitor } from "../session/mod.ts";
 import { FrameLengthError, Outbox, type PeerAddress } from "../transport/mod.ts";
+import { mayEnter, notAllowed, requireAdmin } from "./access.ts";
 import type { ParamValue } from "./args.ts";
 import { type ClientMessage, decodeClientMessage, UnknownMessageType } from "./client_messages.ts";
-import type { Answer, Asker, CommandContext } from "./command.ts";
+import { abortReason, type Answer, type Asker, type CommandContext } from "./command.ts";
 import type { Invocation } from "./commands.ts";
 import { Dialogue } from "./dialogue.ts";
 import { Inbox } from "./inbox.ts";
@@ -21,6 +21,12 @@ import type { ConsoleParts } from "./parts.ts";
 
 /** The longest message that the console takes: its statements are short. */
 const MESSAGE_BYTES_MAX = 65_536;
+
+/** Bytes of answers that may wait to be written before more is made: a client that does not read holds up itself alone. */
+const UNWRITTEN_BYTES_MAX = 65_536;
+
+/** For how long one client of the console works before everybody else has a turn. */
+const TURN_MS = 10;
 
 /** How much of a command the log shows. */
 const LOGGED_CHARS_MAX = 1000;
@@ -64,8 +70,14 @@ export class ConsoleClient implements Cancellable, Asker {
   readonly #out: Outbox;
   readonly #dialogue: Dialogue;
   readonly #key: CancelKey;
-  /** The command that runs, and what stops it. */
-  #running: { readonly words: string; readonly abort: AbortController } | null = null;
+  /** The words of the command that runs. */
+  #running: string | null = null;
+  /** What stops the answer to the message that was read last. */
+  #answering = new AbortController();
+  /** Bytes that were sent since the last flush. */
+  #unwrittenBytes = 0;
+  /** When others last had their turn; clock milliseconds. */
+  #turnMs = 0;
   #ending = false;
 
   constructor(parts: ConsoleParts, visitor: ConsoleVisitor) {
@@ -86,7 +98,11 @@ export class ConsoleClient implements Cancellable, Asker {
       commands: parts.commands,
       run: (invocation, params) => this.#run(invocation, params),
       inTransaction: () => this.inTransaction,
-      send: (message) => this.#out.put(message),
+      send: (message) => {
+        this.#unwrittenBytes += message.length;
+        this.#out.put(message);
+      },
+      pace: () => this.#pace(),
       defect: (thrown) => this.#defect(thrown),
     });
   }
@@ -101,7 +117,7 @@ export class ConsoleClient implements Cancellable, Asker {
 
   /** The words of the command that runs; null while the client is idle. */
   get command(): string | null {
-    return this.#running?.words ?? null;
+    return this.#running;
   }
 
   get preparedStatements(): number {
@@ -120,9 +136,7 @@ export class ConsoleClient implements Cancellable, Asker {
   }
 
   cancel(): Promise<void> {
-    this.#running?.abort.abort(
-      new PgplexError("query_canceled", "canceling statement due to user request"),
-    );
+    this.#answering.abort(new PgplexError("query_canceled", "canceling statement due to user request"));
     return Promise.resolve();
   }
 
@@ -130,7 +144,7 @@ export class ConsoleClient implements Cancellable, Asker {
   end(error: PgplexError): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#running?.abort.abort(error);
+    this.#answering.abort(error);
     this.#sayLast(error);
     const written = this.#out.flush() ?? Promise.resolve();
     // A client that does not read is not waited for.
@@ -142,7 +156,7 @@ export class ConsoleClient implements Cancellable, Asker {
     const { cancelKeys } = this.#parts.worker;
     try {
       this.#greet();
-      await this.#out.flush();
+      await this.#flush();
       await this.#serve(new Inbox(this.#visitor.stream, rest, MESSAGE_BYTES_MAX));
     } catch (thrown) {
       if (thrown instanceof PgplexError) {
@@ -172,6 +186,7 @@ export class ConsoleClient implements Cancellable, Asker {
       const frame = inbox.tryTake();
       if (frame === null) {
         if (!await inbox.fill() || this.#ending) return;
+        this.#turnMs = this.#parts.worker.clock.nowMs();
         continue;
       }
       let message: ClientMessage;
@@ -180,21 +195,22 @@ export class ConsoleClient implements Cancellable, Asker {
       } catch (thrown) {
         if (thrown instanceof UnknownMessageType) throw thrown;
         this.#dialogue.refuseMessage(frame.type, thrown);
-        await this.#out.flush();
+        await this.#flush();
         continue;
       }
       if (message.kind === "terminate") return;
       let answered = false;
+      this.#answering = new AbortController();
       const answer = this.#dialogue.receive(message).finally(() => answered = true);
-      void this.#watch(inbox, () => answered);
+      void this.#watch(inbox, this.#answering, () => answered);
       const write = await answer;
       if (this.#ending) return;
-      if (write) await this.#out.flush();
+      if (write) await this.#flush();
     }
   }
 
-  /** Looks whether the client leaves while its command runs, and stops the command then. */
-  async #watch(inbox: Inbox, over: () => boolean): Promise<void> {
+  /** Looks whether the client leaves while it is answered, and stops the answer then. */
+  async #watch(inbox: Inbox, abort: AbortController, over: () => boolean): Promise<void> {
     await this.#parts.worker.login.turn(); // most commands are over before that
     try {
       while (!over() && !inbox.full) if (!await inbox.fill()) break;
@@ -202,15 +218,35 @@ export class ConsoleClient implements Cancellable, Asker {
     } catch {
       // The same end, said by the socket.
     }
-    this.#running?.abort.abort(new PgplexError("shutting_down", "the client is gone"));
+    abort.abort(new PgplexError("shutting_down", "the client is gone"));
+  }
+
+  /** See {@link DialoguePort.pace}. */
+  #pace(): Promise<void> | null {
+    const { signal } = this.#answering;
+    if (signal.aborted) throw abortReason(signal);
+    const tired = this.#parts.worker.clock.nowMs() - this.#turnMs >= TURN_MS;
+    return tired || this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX ? this.#rest(signal) : null;
+  }
+
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { clock, login } = this.#parts.worker;
+    await this.#flush();
+    await login.turn();
+    this.#turnMs = clock.nowMs();
+    if (signal.aborted) throw abortReason(signal);
+  }
+
+  async #flush(): Promise<void> {
+    this.#unwrittenBytes = 0;
+    await this.#out.flush();
   }
 
   async #run(invocation: Invocation, params: readonly ParamValue[]): Promise<Answer> {
     const { command, statement } = invocation;
     const { worker } = this.#parts;
     const words = command.words.join(" ");
-    const abort = new AbortController();
-    this.#running = { words, abort };
+    this.#running = words;
     this.requestMs = worker.clock.nowMs();
     const fields = { client: this.id, user: this.user, peer: this.peer.host };
     let changes = command.access === "admin";
@@ -221,7 +257,7 @@ export class ConsoleClient implements Cancellable, Asker {
       const context: CommandContext = {
         ...this.#parts,
         asker: this,
-        signal: abort.signal,
+        signal: this.#answering.signal,
         set: (segments, value) => {
           changes = true;
           this.#parts.set(segments, value);
@@ -257,29 +293,6 @@ export class ConsoleClient implements Cancellable, Asker {
     this.#out.put(encodeError("FATAL", error));
     this.#out.end();
   }
-}
-
-/** Whether a user may enter the console. */
-export function mayEnter(
-  { admin_users: admins, stats_users: watchers }: ConsoleConfig,
-  user: string,
-): boolean {
-  return admins.includes(user) || watchers.includes(user);
-}
-
-/** What a user hears who may not enter the console. */
-export function notAllowed(database: string): PgplexError {
-  return new PgplexError("insufficient_privilege", `permission denied for database "${database}"`, {
-    detail: "The user is neither in console.admin_users nor in console.stats_users.",
-  });
-}
-
-/** @throws PgplexError `insufficient_privilege` for whoever may only look */
-export function requireAdmin({ admin, user }: Asker): void {
-  if (admin) return;
-  throw new PgplexError("insufficient_privilege", "admin access needed", {
-    hint: `Name "${user}" in console.admin_users.`,
-  });
 }
 
 /** Whether the system says that the client is gone; anything else that is thrown is a defect. */

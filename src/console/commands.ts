@@ -1,7 +1,7 @@
 import { PgplexError } from "../kernel/mod.ts";
 import { Args, type ParamValue } from "./args.ts";
 import type { Command } from "./command.ts";
-import { keywordOf, type Statement } from "./lexer.ts";
+import { keywordOf, type Statement, type Token } from "./lexer.ts";
 
 /** A statement with the command that it is. */
 export interface Invocation {
@@ -10,6 +10,8 @@ export interface Invocation {
   /** What stands behind the command's words, with the values of its parameters. */
   args(params?: readonly ParamValue[]): Args;
 }
+
+const SHOW: Token = { kind: "name", parts: [{ text: "SHOW", quoted: false }], at: 0 };
 
 /** Every command that the console knows. */
 export class Commands {
@@ -38,5 +40,10 @@ export class Commands {
     }
     const rest = tokens.slice(command.words.length);
     return { command, statement, args: (params = []) => new Args(rest, params) };
+  }
+
+  /** The SHOW whose rest these tokens are. */
+  findShow(rest: readonly Token[]): Invocation {
+    return this.find({ tokens: [SHOW, ...rest], text: "SHOW" });
   }
 }

@@ -1,5 +1,5 @@
 import { PgplexError } from "../kernel/mod.ts";
-import type { Args } from "./args.ts";
+import { type Args, syntaxErrorAt } from "./args.ts";
 import type { Answer, Command, CommandContext } from "./command.ts";
 import { resetDriverSetting, showDriverSetting, transactionWords } from "./driver_settings.ts";
 import type { Column } from "./table.ts";
@@ -19,9 +19,11 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
   command(["RELEASE"], (args) => (args.texts(1, 2), {})),
   command(["DISCARD"], discard),
   command(["DEALLOCATE"], (args, { asker }) => {
-    const values = args.texts(1, 2).slice(args.keyword(0) === "PREPARE" ? 1 : 0);
+    const values = args.texts(1, 2);
+    // PREPARE is a noise word, and a name where nothing follows, as in PostgreSQL.
+    if (values.length === 2 && args.keyword(0) !== "PREPARE") throw syntaxErrorAt(args.tokens[1]!);
     const all = args.keyword(args.count - 1) === "ALL";
-    asker.deallocate(all ? null : values[0]!);
+    asker.deallocate(all ? null : values.at(-1)!);
     return { tag: all ? "DEALLOCATE ALL" : "DEALLOCATE" };
   }),
   command(["CLOSE", "ALL"], (args) => (args.none(), { tag: "CLOSE CURSOR ALL" })),
@@ -95,11 +97,20 @@ async function select(args: Args, context: CommandContext): Promise<Answer> {
       return one(TYPE_OF[typeof value as keyof typeof TYPE_OF], value, word);
     }
   }
-  const show = context.commands.find({ tokens: [SHOW, ...args.tokens], text: "SHOW", directives: [] });
-  return { tag: "SHOW", ...await show.command.run(show.args(args.params), context) };
+  const show = context.commands.findShow(args.tokens);
+  try {
+    return { tag: "SHOW", ...await show.command.run(show.args(args.params), context) };
+  } catch (thrown) {
+    throw thrown instanceof PgplexError && thrown.code === "syntax_error" ? noSql() : thrown;
+  }
 }
 
-const SHOW = { kind: "name", parts: [{ text: "SHOW", quoted: false }], at: 0 } as const;
+/** What SQL hears: PgBouncer's words, and what to say in its place. */
+function noSql(): PgplexError {
+  return new PgplexError("syntax_error", "invalid command 'SELECT …', use SHOW HELP;", {
+    hint: "The console takes no SQL: SHOW and a name show what there is, as SHOW pools.",
+  });
+}
 
 const TYPE_OF = { number: "int4", string: "text", boolean: "bool" } as const;
 

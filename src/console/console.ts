@@ -1,6 +1,7 @@
 import { PgplexError } from "../kernel/mod.ts";
 import type { ConsoleDoor, ConsoleVisitor } from "../session/mod.ts";
-import { ConsoleClient, mayEnter, notAllowed } from "./client.ts";
+import { mayEnter, notAllowed } from "./access.ts";
+import { ConsoleClient } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { CONNECTION_COMMANDS } from "./connection_commands.ts";
 import type { ConsoleParts } from "./parts.ts";
@@ -9,6 +10,9 @@ import { TREE_COMMANDS } from "./tree/commands.ts";
 
 /** Console connections at the same time: of their own, beside max_client_conn, so that an operator gets in when that is reached. */
 export const CONSOLE_CLIENTS_MAX = 100;
+
+/** How many of these are for `admin_users` alone: monitoring that leaves its connections open shuts no operator out. */
+const ADMIN_CLIENTS_RESERVED = 10;
 
 /** The management database of one worker. */
 export class Console implements ConsoleDoor {
@@ -29,9 +33,11 @@ export class Console implements ConsoleDoor {
     const { worker } = this.#parts;
     const { user, database } = visitor;
     if (!mayEnter(worker.config.console, user)) throw notAllowed(database);
-    if (this.#clients.size >= CONSOLE_CLIENTS_MAX) {
+    const reserved = worker.config.console.admin_users.includes(user) ? 0 : ADMIN_CLIENTS_RESERVED;
+    if (this.#clients.size >= CONSOLE_CLIENTS_MAX - reserved) {
       throw new PgplexError("too_many_clients", "sorry, too many clients already", {
-        detail: `The console takes ${CONSOLE_CLIENTS_MAX} connections.`,
+        detail:
+          `The console takes ${CONSOLE_CLIENTS_MAX} connections, the last ${ADMIN_CLIENTS_RESERVED} from administrators only.`,
       });
     }
     const client = new ConsoleClient(this.#parts, visitor);

@@ -14,11 +14,15 @@ import {
   encodeParameterDescription,
   encodeRowDescription,
   type Format,
+  formatOf,
 } from "./reply.ts";
-import type { Column } from "./table.ts";
+import type { Column, Table } from "./table.ts";
 
 /** The oid of text: what a parameter is when Parse does not say. */
 const TEXT_OID = 25;
+
+/** Rows between two looks at the client's pace. */
+const ROWS_AT_ONCE = 100;
 
 /** What the dialogue asks of its surroundings. */
 export interface DialoguePort {
@@ -28,6 +32,13 @@ export interface DialoguePort {
   /** Whether the client has said BEGIN. */
   inTransaction(): boolean;
   send(message: Uint8Array): void;
+  /**
+   * Called between statements and among rows: waits while the client is behind with reading what was sent, or others wait for
+   * their turn; null where there is no need.
+   *
+   * @throws PgplexError why the rest is not wanted any more
+   */
+  pace(): Promise<void> | null;
   /** A defect of pgplex came to light; the client hears of an internal error. */
   defect(thrown: unknown): void;
 }
@@ -74,9 +85,11 @@ export class Dialogue {
           this.#bind(message);
           return false;
         case "describe":
+          await this.#port.pace();
           await this.#describe(message);
           return false;
         case "execute":
+          await this.#port.pace();
           await this.#execute(message);
           return false;
         case "close":
@@ -98,6 +111,7 @@ export class Dialogue {
 
   /** A message could not be decoded. */
   refuseMessage(type: number, thrown: unknown): void {
+    if (type === Front.Sync) this.#skipping = false;
     if (this.#skipping) return;
     if (type !== Front.Query && type !== Front.Sync) return this.refuse(thrown);
     this.fail(thrown);
@@ -125,12 +139,13 @@ export class Dialogue {
       const statements = lexStatements(text);
       if (statements.length === 0) this.#port.send(encodeEmpty(Back.EmptyQueryResponse));
       for (const statement of statements) {
+        await this.#port.pace();
         const invocation = this.#port.commands.find(statement);
         const answer = await this.#port.run(invocation, []);
         this.#notices(answer);
         if (isTable(answer)) {
           this.#port.send(encodeRowDescription(answer.columns));
-          for (const row of answer.rows) this.#port.send(encodeDataRow(answer.columns, row));
+          await this.#rows(answer, []);
         }
         this.#port.send(encodeCommandComplete(tagOf(invocation, answer)));
       }
@@ -150,7 +165,7 @@ export class Dialogue {
     const invocation = statement === undefined ? null : this.#port.commands.find(statement);
     const count = Math.max(types.length, statement === undefined ? 0 : paramCount(statement));
     const paramTypes = Array.from({ length: count }, (_, index) => types[index] || TEXT_OID);
-    this.prepared.addStatement(name, { invocation, paramTypes });
+    this.prepared.addStatement(name, { invocation, paramTypes, chars: text.length + 4 * count });
     this.#port.send(encodeEmpty(Back.ParseComplete));
   }
 
@@ -214,7 +229,7 @@ export class Dialogue {
   async #portalColumns(portal: Portal): Promise<readonly Column[] | null> {
     const { statement: { invocation }, params } = portal;
     if (invocation === null || !isShow(invocation)) return await this.#columnsOf(portal.statement);
-    const answer = portal.answer ??= await this.#port.run(invocation, params);
+    const answer = portal.answer ?? this.prepared.keep(portal, await this.#port.run(invocation, params));
     return isTable(answer) ? answer.columns : null;
   }
 
@@ -225,19 +240,24 @@ export class Dialogue {
     if (portal.finished && !(portal.answer !== null && isTable(portal.answer))) {
       throw new PgplexError("portal_missing", `portal "${name}" cannot be run`, { sqlstate: "55000" });
     }
-    const answer = portal.answer ??= await this.#port.run(invocation, params);
-    if (portal.sent === 0) this.#notices(answer);
+    const answer = portal.answer ?? this.prepared.keep(portal, await this.#port.run(invocation, params));
+    if (portal.sent === 0 && !portal.finished) this.#notices(answer);
     if (isTable(answer)) {
       checkFormats(formats, answer.columns);
       const end = rowsMax === 0 ? answer.rows.length : Math.min(answer.rows.length, portal.sent + rowsMax);
-      for (const row of answer.rows.slice(portal.sent, end)) {
-        this.#port.send(encodeDataRow(answer.columns, row, formats));
-      }
+      await this.#rows({ columns: answer.columns, rows: answer.rows.slice(portal.sent, end) }, formats);
       portal.sent = end;
       if (end < answer.rows.length) return this.#port.send(encodeEmpty(Back.PortalSuspended));
     }
-    portal.finished = true;
+    this.prepared.finish(portal);
     this.#port.send(encodeCommandComplete(tagOf(invocation, answer)));
+  }
+
+  async #rows({ columns, rows }: Table, formats: readonly Format[]): Promise<void> {
+    for (const [index, row] of rows.entries()) {
+      if (index % ROWS_AT_ONCE === 0) await this.#port.pace();
+      this.#port.send(encodeDataRow(columns, row, formats));
+    }
   }
 
   #notices({ notices = [] }: Done): void {
@@ -251,10 +271,6 @@ function isShow({ command }: Invocation): boolean {
 
 function tagOf({ command }: Invocation, { tag }: Done): string {
   return tag ?? command.words[0]!;
-}
-
-function formatOf(formats: readonly Format[], index: number): Format {
-  return formats.length === 1 ? formats[0]! : formats[index] ?? 0;
 }
 
 function checkFormats(formats: readonly Format[], columns: readonly Column[]): void {

@@ -9,11 +9,20 @@ import { columns } from "./table.ts";
 
 const TEN = { columns: columns("n int4"), rows: Array.from({ length: 10 }, (_, n) => [n]) };
 
+/** 300,000 cells. */
+const MANY = {
+  columns: columns("a int4, b int4, c int4, d int4, e int4, f int4"),
+  rows: Array.from({ length: 50_000 }, (_, n) => [n]),
+};
+
+const CANCELED = new PgplexError("query_canceled", "canceling statement due to user request");
+
 /** A dialogue with a few commands; `log` has what was run, `take` the types of what was sent. */
 function dialogue() {
   const log: string[] = [];
   const sent: Uint8Array[] = [];
   const defects: unknown[] = [];
+  const paces = { count: 0, canceled: false };
   const command = (words: string, run: Command["run"]): Command => ({
     words: words.split(" "),
     access: "stats",
@@ -21,6 +30,7 @@ function dialogue() {
   });
   const commands = new Commands([
     command("SHOW TEN", () => TEN),
+    command("SHOW MANY", () => MANY),
     command("SHOW", () => {
       throw new PgplexError("undefined_object", "no such thing");
     }),
@@ -40,13 +50,18 @@ function dialogue() {
     run: ({ command, args }, params) => command.run(args(params), undefined as never),
     inTransaction: () => false,
     send: (message) => void sent.push(message),
+    pace: () => (paces.count++, paces.canceled ? Promise.reject(CANCELED) : null),
     defect: (thrown) => void defects.push(thrown),
   });
   const say = async (...messages: ClientMessage[]) => {
     for (const message of messages) await it.receive(message);
     return sent.splice(0).map(([type]) => String.fromCharCode(type!)).join("");
   };
-  return { say, log, defects, prepared: it.prepared };
+  const malformed = (type: string) => {
+    it.refuseMessage(type.charCodeAt(0), new PgplexError("protocol_violation", "invalid message format"));
+    return sent.splice(0).map(([type]) => String.fromCharCode(type!)).join("");
+  };
+  return { say, malformed, log, defects, paces, prepared: it.prepared };
 }
 
 const query = (text: string): ClientMessage => ({ kind: "query", text });
@@ -146,6 +161,45 @@ Deno.test("Dialogue keeps a bounded number of prepared statements", async () => 
   for (let i = 0; i < 1000; i++) await say(parse("SHOW TEN", `s${i}`));
   equal(await say(parse("SHOW TEN", "one more"), SYNC), "EZ");
   equal(prepared.statementCount, 1000);
+});
+
+Deno.test("Dialogue keeps a bounded amount of text and of rows for one client", async () => {
+  const { say } = dialogue();
+  const long = `SHOW TEN /*${"x".repeat(60_000)}*/`;
+  for (let i = 0; i < 16; i++) equal(await say(parse(long, `s${i}`)), "1");
+  equal(await say(parse(long, "one more"), SYNC), "EZ");
+  equal(await say(parse("SHOW TEN", "short"), SYNC), "1Z");
+  const { say: ask } = dialogue();
+  const portal = (name: string): ClientMessage => ({
+    ...bind() as ClientMessage & { kind: "bind" },
+    portal: name,
+  });
+  const look = (name: string): ClientMessage => ({ kind: "describe", target: "portal", name });
+  await ask(parse("SHOW MANY"));
+  for (const name of ["a", "b", "c"]) equal(await ask(portal(name), look(name)), "2T");
+  equal(await ask(portal("d"), look("d"), SYNC), "2EZ");
+  // What was fetched to its end is not kept.
+  const whole = (name: string): ClientMessage => ({ kind: "execute", portal: name, rowsMax: 0 });
+  for (const name of ["a", "b", "c", "d", "e"]) equal((await ask(portal(name), whole(name))).at(-1), "C");
+});
+
+Deno.test("Dialogue looks at the client's pace between statements and among rows, and stops when it says so", async () => {
+  const { say, paces } = dialogue();
+  await say(query("SHOW TEN; SHOW TEN"));
+  equal(paces.count, 4);
+  await say(query("SHOW MANY"));
+  equal(paces.count > 500, true);
+  paces.canceled = true;
+  equal(await say(query("SHOW TEN; SHOW TEN")), "EZ");
+  equal(await say(parse("SHOW TEN"), bind(), execute(), SYNC), "12EZ");
+});
+
+Deno.test("Dialogue takes a malformed Sync for a Sync, and waits for one behind any other malformed message", async () => {
+  const { say, malformed } = dialogue();
+  equal(await say(parse("bogus")) + malformed("S"), "EEZ");
+  equal(await say(query("SHOW TEN")), `T${"D".repeat(10)}CZ`);
+  equal(malformed("B") + await say(query("SHOW TEN"), SYNC), "EZ");
+  equal(await say(parse("bogus")) + malformed("Q") + await say(SYNC), "EZ");
 });
 
 Deno.test("decodeClientMessage throws nothing but protocol errors, for any body", () => {

@@ -25,8 +25,6 @@ export interface Statement {
   readonly tokens: readonly Token[];
   /** As it was typed, without the white space around it and without comments in front. */
   readonly text: string;
-  /** The texts of `--!pgplex …` comments in front of it, without the introduction. */
-  readonly directives: readonly string[];
 }
 
 /** Parameters that one statement may have. */
@@ -56,22 +54,14 @@ class Lexer {
   statements(): Statement[] {
     const statements: Statement[] = [];
     let tokens: Token[] = [];
-    let directives: string[] = [];
     let end = 0;
     const finish = () => {
       const first = tokens[0];
-      if (first !== undefined) {
-        statements.push({ tokens, text: this.#text.slice(first.at, end), directives });
-        directives = [];
-      }
+      if (first !== undefined) statements.push({ tokens, text: this.#text.slice(first.at, end) });
       tokens = [];
     };
     for (;;) {
-      const directive = this.#skipSpace();
-      if (directive !== null) {
-        if (tokens.length === 0) directives.push(directive);
-        continue;
-      }
+      this.#skipSpace();
       if (this.#at >= this.#text.length) break;
       if (this.#text[this.#at] === ";") {
         finish();
@@ -85,20 +75,16 @@ class Lexer {
     return statements;
   }
 
-  /** Passes white space and comments; stops behind a directive and returns its text, null where a token begins. */
-  #skipSpace(): string | null {
+  /** Passes white space and comments. */
+  #skipSpace(): void {
     for (;;) {
-      const rest = this.#text.slice(this.#at, this.#at + 2);
-      if (rest === "--") {
+      const two = this.#text.slice(this.#at, this.#at + 2);
+      if (two === "--") {
         const newline = this.#text.indexOf("\n", this.#at);
-        const end = newline < 0 ? this.#text.length : newline;
-        const comment = this.#text.slice(this.#at, end);
-        this.#at = end;
-        const directive = /^--!pgplex(?:\s+(.*))?$/i.exec(comment.trimEnd());
-        if (directive !== null) return directive[1] ?? "";
-      } else if (rest === "/*") this.#skipBlockComment();
-      else if (/\s/.test(rest[0] ?? "")) this.#at++;
-      else return null;
+        this.#at = newline < 0 ? this.#text.length : newline;
+      } else if (two === "/*") this.#skipBlockComment();
+      else if (/\s/.test(two[0] ?? "")) this.#at++;
+      else return;
     }
   }
 

@@ -39,15 +39,11 @@ Deno.test("lexStatements reads paths, quoted parts, strings, marks and parameter
   deepEqual(lexed("$1x $ x$1"), ["$1x $ x$1"]);
 });
 
-Deno.test("lexStatements passes comments and keeps pgplex's own apart", () => {
+Deno.test("lexStatements passes comments, directives among them", () => {
   deepEqual(lexed("/* a /* b */ ; */ SHOW -- c ;\n x/* d */y --"), ["SHOW x y"]);
   deepEqual(lexed("a-b--c"), ["a-b"]);
-  const [first, second] = lexStatements(
-    "--!pgplex intent=read \r\n/* x */--!PGPLEX pin\nSHOW a; --!pgplexed\n b",
-  );
-  deepEqual(first!.directives, ["intent=read", "pin"]);
+  const [first] = lexStatements("--!pgplex intent=read \r\n/* x */--!PGPLEX pin\nSHOW a; --!pgplex pin");
   equal(first!.text, "SHOW a");
-  deepEqual(second!.directives, []);
 });
 
 Deno.test("lexStatements refuses what does not end, with its place", () => {

@@ -1,7 +1,7 @@
 import { PgplexError } from "../kernel/mod.ts";
-import type { PauseMode } from "../session/mod.ts";
+import { isDatabaseName, type PauseMode } from "../session/mod.ts";
 import { abortReason, type CommandContext } from "./command.ts";
-import { findDatabase } from "./pgbouncer/database_list.ts";
+import { findDatabase, listDatabases } from "./pgbouncer/database_list.ts";
 
 /** How often a command that waits looks whether it is done, beside whenever something is known to have changed. */
 const LOOK_EVERY_MS = 100;
@@ -10,7 +10,8 @@ const LOOK_EVERY_MS = 100;
  * PAUSE: no lease begins, and server connections end as they are released; returns when none is left. The pause stays when
  * the client stops waiting.
  *
- * @throws PgplexError `wrong_state` where everything is paused or suspended already; `query_canceled` when RESUME came first
+ * @throws PgplexError `wrong_state` where everything is paused or suspended already; `query_canceled` when RESUME came first,
+ *   or a reload that removed the database
  */
 export async function pause(context: CommandContext, asked: string | null): Promise<void> {
   const { pools, replications } = context.worker;
@@ -22,7 +23,11 @@ export async function pause(context: CommandContext, asked: string | null): Prom
   pools.applyControl();
   const holds = () => control.mode === "paused" || (name !== null && control.isPaused(name));
   await until(context, () => {
-    if (!holds()) throw new PgplexError("query_canceled", "canceling PAUSE due to RESUME");
+    if (!holds()) {
+      const gone = name !== null && !isDatabaseName(context.worker.config, name);
+      const reason = gone ? `as database "${name}" was removed` : "due to RESUME";
+      throw new PgplexError("query_canceled", `canceling PAUSE ${reason}`);
+    }
     for (const { pool } of pools.of(name)) if (!pool.quiet) return false;
     for (const { request } of replications) if (name === null || request.name === name) return false;
     return true;
@@ -96,8 +101,8 @@ export function kill(context: CommandContext, asked: string | null): void {
   const { pools, sessions, replications } = context.worker;
   requireRunning(pools.control.mode);
   const name = asked === null ? null : findDatabase(context, asked, "kill");
-  if (name !== null) pools.control.setPaused(name, true);
-  else for (const pool of pools.all()) pools.control.setPaused(pools.nameOf(pool), true);
+  const names = name === null ? listDatabases(context).map((listed) => listed.name) : [name];
+  for (const each of names) pools.control.setPaused(each, true);
   pools.applyControl();
   for (const session of sessions) {
     if (name === null || pools.nameOf(session.pool) === name) session.end(byAdministrator());

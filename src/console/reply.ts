@@ -61,7 +61,8 @@ export function encodeEmpty(type: number): Uint8Array {
   return encodeBack(type, new Uint8Array(0));
 }
 
-function formatOf(formats: readonly Format[], index: number): Format {
+/** The format at `index` of a list as Bind has it: none for text, one for all, or one each. */
+export function formatOf(formats: readonly Format[], index: number): Format {
   return formats.length === 1 ? formats[0]! : formats[index] ?? 0;
 }
 

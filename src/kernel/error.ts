@@ -88,7 +88,7 @@ export const ERROR_KINDS = {
     "client",
     "55000",
     true,
-    "DISABLE in the console keeps new clients of a database out.",
+    "DISABLE in the console, or PAUSE for replication, keeps new clients of a database out.",
   ),
   wrong_state: row(
     "client",

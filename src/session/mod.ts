@@ -14,5 +14,6 @@ export * from "./console_door.ts";
 export * from "./replication.ts";
 export * from "./server_pools.ts";
 export * from "./session.ts";
+export * from "./session_description.ts";
 export * from "./startup.ts";
 export * from "./worker.ts";

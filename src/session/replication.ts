@@ -20,6 +20,7 @@ export interface ReplicationRequest {
   readonly node: TopologyNode;
   readonly user: string;
   readonly database: string;
+  readonly alias: string | null;
   readonly credentials: ServerCredentials;
   readonly params: ReadonlyMap<string, BinaryString>;
   readonly minor: number;
@@ -44,7 +45,7 @@ export interface ReplicationClient {
  * Serves a replication connection: a server connection of its own, outside of every pool, and bytes straight through in
  * both directions until one side ends.
  *
- * @throws PgplexError when the server cannot be reached or refuses; the caller tells the client.
+ * @throws PgplexError when the database is paused, or the server cannot be reached or refuses; the caller tells the client.
  */
 export async function serveReplication(
   worker: Worker,
@@ -54,6 +55,7 @@ export async function serveReplication(
   const settings = poolSettings(worker.config, request.cluster);
   const tls = worker.config.clusters.get(request.cluster)?.tls;
   if (tls === undefined) throw new PgplexError("config_changed", "the cluster is gone");
+  checkRunning(worker, request);
   const params = new Map([...request.params].filter(([name]) => name !== "user" && name !== "database"));
   const { stream: server, identity, rest } = await loginStraight({
     endpoint: request.node,
@@ -65,6 +67,12 @@ export async function serveReplication(
     base: "",
     timeoutMs: settings.server_connect_timeout,
   }, worker.login);
+  try {
+    checkRunning(worker, request); // again: PAUSE and KILL do not see a connection that is logging in
+  } catch (thrown) {
+    server.close();
+    throw thrown;
+  }
   const cancellable: Cancellable = {
     cancel: () => cancelOn(identity, worker.clock, settings.server_connect_timeout),
   };
@@ -91,6 +99,15 @@ export async function serveReplication(
     worker.replications.delete(shown);
     shown.end();
   }
+}
+
+/** A pause has nobody new on a server, and whoever streams could not wait: such clients come again by themselves. */
+function checkRunning({ pools }: Worker, { name }: ReplicationRequest): void {
+  if (!pools.control.holds(name)) return;
+  throw new PgplexError("database_disabled", `database "${name}" is paused`, {
+    sqlstate: "57P03", // cannot_connect_now
+    hint: "It was paused in pgplex's console; RESUME lets clients in again.",
+  });
 }
 
 async function greet(

@@ -401,8 +401,11 @@ function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
   return 2;
 }
 
-/** Why the configuration has no place for a pool any more; null where it has. */
-function goneReason(config: Config, { cluster, node, database, alias }: PoolKey): string | null {
+/** Why the configuration has no place for a pool, or a connection, any more; null where it has. */
+export function goneReason(
+  config: Config,
+  { cluster, node, database, alias }: Pick<PoolKey, "cluster" | "node" | "database" | "alias">,
+): string | null {
   const nodes = config.clusters.get(cluster)?.nodes;
   if (nodes === undefined) return `cluster "${cluster}" was removed from the configuration`;
   if (!nodes.some(({ name, host, port }) => name === node.name && host === node.host && port === node.port)) {

@@ -251,6 +251,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
 
   // What the console shows.
 
+  /** What holds of this session: as it began, or as an option says since. */
+  get poolMode(): PoolSettings["pool_mode"] {
+    return this.facts.mode === "session" ? "session" : this.options.poolMode ?? "transaction";
+  }
+
   /** The server connection that the session holds, also while pgplex looks at it between two leases; or null. */
   get held(): ServerConnection | null {
     return this.#lease.connection;

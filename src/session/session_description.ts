@@ -1,4 +1,4 @@
-import { OPTIONS } from "../config/mod.ts";
+import { findOption, type OptionName, OPTIONS } from "../config/mod.ts";
 import type { Session } from "./session.ts";
 
 /** What `--!pgplex show session` answers: name and value, null for what does not apply. */
@@ -15,7 +15,7 @@ export function describeSession(
     ["cluster", pool.key.cluster],
     ["node", pool.key.node.name],
     ["server_database", pool.key.database],
-    ["pool_mode", facts.mode],
+    ["pool_mode", session.poolMode],
     ["server_pid", server?.identity.key == null ? null : String(server.identity.key.pid)],
     ["pins", session.pins.length === 0 ? null : session.pins.join(", ")],
     ["prepared_statements", String(session.preparedCount)],
@@ -27,9 +27,14 @@ export function describeSession(
 }
 
 /** What `--!pgplex show options` answers: name, value, source, description. */
-export function describeOptions(session: Session): readonly (readonly string[])[] {
+export function describeOptions(session: Session): readonly (readonly [string, string, string, string])[] {
   return OPTIONS.map((spec) => {
     const { text, source } = session.options.shown(spec, session.pool.settings);
     return [spec.name, text, source, spec.doc.replaceAll("`", "")];
   });
+}
+
+/** The value of one option that holds for a session now, as `SHOW pgplex.…` prints it. */
+export function optionOf(session: Session, name: OptionName): string {
+  return session.options.shown(findOption(name)!, session.pool.settings).text;
 }

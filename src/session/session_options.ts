@@ -9,6 +9,7 @@ import {
   type PoolSettings,
 } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
+import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
 
 /** Options and their values in the form of the configuration. */
 export type OptionValues = ReadonlyMap<OptionName, unknown>;
@@ -121,7 +122,12 @@ export class SessionOptions {
 
   /** Whether the client asks to keep its server connection. */
   get pins(): boolean {
-    return this.pinned || this.#value("pool_mode") === "session";
+    return this.pinned || this.poolMode === "session";
+  }
+
+  /** The pool mode that the client asks for; null when it asks for none. */
+  get poolMode(): PoolSettings["pool_mode"] | null {
+    return (this.#value("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? null;
   }
 
   /** The time that a directive gives the statement, in milliseconds; null when none does. */
@@ -148,13 +154,13 @@ export class SessionOptions {
    *
    * @returns names of options whose values are invalid.
    */
-  committed(texts: ReadonlyMap<string, string>): OptionName[] {
+  committed(texts: ReadonlyMap<string, BinaryString>): OptionName[] {
     const invalid: OptionName[] = [];
     const session = new Map<OptionName, unknown>();
     for (const spec of OPTIONS) {
       const text = texts.get(OPTION_PREFIX + spec.name);
       if (text === undefined || text === "") continue;
-      const parsed = parseOption(spec, text);
+      const parsed = parseOption(spec, utf8FromBinary(text));
       if ("expected" in parsed) invalid.push(spec.name);
       else session.set(spec.name, parsed.value);
     }

@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { findOption, type PoolSettings } from "../config/mod.ts";
+import { binaryFromUtf8 } from "../protocol/mod.ts";
 import { SessionOptions } from "./session_options.ts";
 
 const POOL = { pool_mode: "transaction", query_timeout: 0, state_check: "learn" } as unknown as PoolSettings;
@@ -37,6 +38,13 @@ Deno.test("SessionOptions leaves out values that are nonsense, and names them", 
     "query_timeout",
   ]);
   equal(options.settings(POOL), POOL);
+});
+
+Deno.test("SessionOptions reads what a SET left as UTF-8, and counts its bytes once", () => {
+  const options = new SessionOptions();
+  const tag = "ä".repeat(31);
+  deepEqual(options.committed(new Map([["pgplex.tag", binaryFromUtf8(tag)]])), []);
+  equal(options.shown(findOption("tag")!, POOL).text, tag);
 });
 
 Deno.test("SessionOptions makes one object of settings until something changes", () => {

@@ -329,6 +329,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
         node,
         user,
         database: route.database,
+        alias: route.alias,
         credentials,
         params,
         minor: negotiatedMinor(startup.minor),

@@ -1,6 +1,6 @@
 import { PgplexError } from "../../kernel/mod.ts";
+import { requireAdmin } from "../access.ts";
 import type { Args } from "../args.ts";
-import { requireAdmin } from "../client.ts";
 import type { Answer, Command, CommandContext, Notice } from "../command.ts";
 import {
   kill,
@@ -14,7 +14,7 @@ import {
 } from "../operations.ts";
 import type { ReloadReport, ShutdownMode } from "../parts.ts";
 import { showProbes } from "../pgplex/show_probes.ts";
-import { showPins, showSessionState } from "../pgplex/session_tables.ts";
+import { SESSION_STATE_COLUMNS, showPins, showSessionState } from "../pgplex/session_tables.ts";
 import { columns, type Table } from "../table.ts";
 import { EMPTY_TABLES, emptyTable } from "./empty_tables.ts";
 import { help } from "./help.ts";
@@ -23,7 +23,7 @@ import { showDatabases } from "./show_databases.ts";
 import { showLists, showMem, showUsers } from "./show_lists.ts";
 import { showPools } from "./show_pools.ts";
 import { showClients, showServers, showSockets } from "./show_sockets.ts";
-import { showState } from "./show_state.ts";
+import { showState, STATE_COLUMNS } from "./show_state.ts";
 import { showStats, showStatsAverages, showStatsTotals, showTotals } from "./show_stats.ts";
 
 /**
@@ -54,6 +54,7 @@ export const PGBOUNCER_COMMANDS: readonly Command[] = [
     words: ["SHOW", "STATE"],
     access: "stats",
     usage: "[<client id>]",
+    columns: ({ count }) => count === 0 ? STATE_COLUMNS : SESSION_STATE_COLUMNS,
     run: (args, context) => {
       const [id] = args.texts(0, 1);
       if (id === undefined) return showState(context);

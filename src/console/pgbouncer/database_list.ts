@@ -1,6 +1,5 @@
-import { databaseNameOf, type ServerPool } from "../../session/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import { canonicalDatabase } from "../../session/mod.ts";
+import { canonicalDatabase, databaseNameOf, type ServerPool } from "../../session/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 
 /** A database as clients name it: an alias, or DATABASE@CLUSTER for one that somebody has used. */

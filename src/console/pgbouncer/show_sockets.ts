@@ -1,6 +1,6 @@
 import type { ServerConnection } from "../../backend/mod.ts";
 import { utf8FromBinary } from "../../protocol/mod.ts";
-import type { ReplicationClient, ServerPool, Session } from "../../session/mod.ts";
+import { optionOf, type ReplicationClient, type ServerPool, type Session } from "../../session/mod.ts";
 import type { ConsoleClient } from "../client.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
@@ -44,11 +44,16 @@ interface Shown {
   readonly id: number;
   /** Whether bytes are on their way. */
   readonly busy: boolean;
+  /** The client's option `tag`; empty for servers. */
+  readonly tag: string;
 }
 
-/** SHOW CLIENTS. */
+/** SHOW CLIENTS: PgBouncer's columns, and the tag that a client gave itself. */
 export function showClients(parts: ConsoleParts): Table {
-  return { columns: COLUMNS, rows: clients(parts).map((shown) => row(parts, shown)) };
+  return {
+    columns: [...COLUMNS, { name: "tag", type: "text" }],
+    rows: clients(parts).map((shown) => [...row(parts, shown), shown.tag]),
+  };
 }
 
 /** SHOW SERVERS. */
@@ -70,7 +75,6 @@ export function showSockets(parts: ConsoleParts, activeOnly: boolean): Table {
 }
 
 function row({ worker: { clock } }: ConsoleParts, shown: Shown): Cell[] {
-  const startedMs = clock.wallMs() - clock.nowMs();
   return [
     shown.type,
     shown.user,
@@ -81,8 +85,8 @@ function row({ worker: { clock } }: ConsoleParts, shown: Shown): Cell[] {
     shown.port,
     shown.localAddr,
     shown.localPort,
-    timestamp(startedMs + shown.connectMs),
-    timestamp(startedMs + shown.requestMs),
+    timestamp(clock, shown.connectMs),
+    timestamp(clock, shown.requestMs),
     Math.floor(shown.waitMs / 1000),
     Math.floor((shown.waitMs % 1000) * 1000),
     shown.closeNeeded ? 1 : 0,
@@ -136,6 +140,7 @@ function client(parts: ConsoleParts, session: Session): Shown {
     preparedStatements: session.preparedCount,
     id: facts.id,
     busy: session.waiting || session.busy || session.writing,
+    tag: optionOf(session, "tag"),
   };
 }
 
@@ -163,6 +168,7 @@ function replicationClient({ request, server, connectedMs }: ReplicationClient):
     preparedStatements: 0,
     id: request.id,
     busy: true,
+    tag: "",
   };
 }
 
@@ -192,6 +198,7 @@ function visitor({ worker: { config, clock } }: ConsoleParts, visitor: ConsoleCl
     preparedStatements: visitor.preparedStatements,
     id: visitor.id,
     busy: command !== null,
+    tag: "",
   };
 }
 
@@ -253,6 +260,7 @@ function pooled(
     preparedStatements: connection.prepared.size + connection.sqlStatements.size,
     id: connection.id,
     busy: false,
+    tag: "",
   };
 }
 
@@ -288,6 +296,7 @@ function loggingIn(
     preparedStatements: 0,
     id,
     busy: true,
+    tag: "",
   };
 }
 

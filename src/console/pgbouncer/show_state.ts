@@ -1,6 +1,9 @@
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 
+/** Its columns. */
+export const STATE_COLUMNS = columns("key text, value text");
+
 /** SHOW STATE: PgBouncer's three keys, then which databases are held back by name, and whether pgplex is stopping. */
 export function showState({ worker: { pools: { control }, draining } }: ConsoleParts): Table {
   const yes = (is: boolean) => is ? "yes" : "no";
@@ -12,5 +15,5 @@ export function showState({ worker: { pools: { control }, draining } }: ConsoleP
     ["disabled_databases", control.disabledNames.join(", ")],
     ["shutting_down", yes(draining)],
   ];
-  return { columns: columns("key text, value text"), rows };
+  return { columns: STATE_COLUMNS, rows };
 }

@@ -1,6 +1,6 @@
 import type { ServerConnection } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import { utf8FromBinary } from "../../protocol/mod.ts";
+import { TxStatus, utf8FromBinary } from "../../protocol/mod.ts";
 import type { Session } from "../../session/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { clientState, databaseOf } from "../pgbouncer/clients.ts";
@@ -13,7 +13,6 @@ import { timestamp } from "../timestamp.ts";
  */
 export function showPins(parts: ConsoleParts): Table {
   const { sessions, clock } = parts.worker;
-  const startedMs = clock.wallMs() - clock.nowMs();
   const rows: Cell[][] = [];
   for (const session of sessions) {
     const { pinned, pins, facts } = session;
@@ -23,7 +22,7 @@ export function showPins(parts: ConsoleParts): Table {
       facts.user,
       databaseOf(parts, session),
       pins.join(", "),
-      timestamp(startedMs + pinned.sinceMs),
+      timestamp(clock, pinned.sinceMs),
       pinned.statement === null ? null : utf8FromBinary(pinned.statement),
     ]);
   }
@@ -33,6 +32,11 @@ export function showPins(parts: ConsoleParts): Table {
     rows,
   };
 }
+
+/** The columns of {@link showSessionState}. */
+export const SESSION_STATE_COLUMNS = columns(
+  "kind text, name text, session text, server text, differs bool",
+);
 
 /**
  * SHOW STATE of one session: what it believes, and what the server connection says that it holds; NULL where it holds none.
@@ -49,7 +53,7 @@ export function showSessionState(parts: ConsoleParts, asked: string): Table {
   }
   const server = session.held;
   return {
-    columns: columns("kind text, name text, session text, server text, differs bool"),
+    columns: SESSION_STATE_COLUMNS,
     rows: [...facts(parts, session, server), ...settings(session, server)],
   };
 }
@@ -66,7 +70,7 @@ function facts(parts: ConsoleParts, session: Session, server: ServerConnection |
   return [
     row("user", facts.user, server?.identity.user ?? null),
     row("database", databaseOf(parts, session), server?.identity.database ?? null),
-    row("pool_mode", facts.mode),
+    row("pool_mode", session.poolMode),
     row("state", clientState(session), server === null ? null : transactionState(server.txStatus)),
     row("pins", pins.join(", ")),
     row(
@@ -97,5 +101,6 @@ function shown(value: string | undefined): string | null {
 }
 
 function transactionState(status: number): string {
-  return status === 0x49 ? "idle" : status === 0x54 ? "in transaction" : "in failed transaction";
+  if (status === TxStatus.Idle) return "idle";
+  return status === TxStatus.InTransaction ? "in transaction" : "in failed transaction";
 }

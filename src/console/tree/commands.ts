@@ -1,14 +1,7 @@
-import {
-  describeType,
-  nearest,
-  needsRestart,
-  parseValue,
-  type Segments,
-  type Setting,
-} from "../../config/mod.ts";
+import { describeType, needsRestart, parseValue, type Segments, type Setting } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
+import { requireAdmin } from "../access.ts";
 import { type Args, syntaxErrorAt } from "../args.ts";
-import { requireAdmin } from "../client.ts";
 import type { Answer, Command, CommandContext } from "../command.ts";
 import {
   driverValue,
@@ -18,11 +11,11 @@ import {
   showDriverSetting,
 } from "../driver_settings.ts";
 import type { NamePart } from "../lexer.ts";
-import type { Leaf } from "./node.ts";
+import { type Leaf, nothingAt } from "./node.ts";
 import { formatPlace, type Found, noPath, walk } from "./path.ts";
 import { treeRoot } from "./root.ts";
 import { showPlace } from "./show.ts";
-import { settingsNamed } from "./settings_path.ts";
+import { bareKeys, settingsNamed } from "./settings_path.ts";
 
 /** SHOW, SET and RESET of any place of the tree, and of what drivers ask of their own connection. */
 export const TREE_COMMANDS: readonly Command[] = [
@@ -112,10 +105,13 @@ async function find(parts: readonly NamePart[], context: CommandContext): Promis
         detail: `It may be ${paths.join(" or ")}.`,
       });
     }
-    const words = context.commands.all().filter(({ words }) => words[0] === "SHOW" && words.length === 2);
-    const names = new Set([...root.names(), ...words.map(({ words }) => words[1]!.toLowerCase())]);
-    const near = nearest(only!.text, names);
-    if (near !== undefined) return await walk({ names: () => names, child: () => undefined }, parts);
+    const tables = context.commands.all().filter(({ words }) => words[0] === "SHOW" && words.length === 2);
+    throw nothingAt(formatPlace([only!.text]), {
+      parent: "The console",
+      asked: only!.text,
+      names: root.names(),
+      meant: [...tables.map(({ words }) => words[1]!.toLowerCase()), ...bareKeys()],
+    });
   }
   return await walk(root, parts);
 }

@@ -71,14 +71,25 @@ export function merged(...views: (ReadyNode | undefined)[]): ReadyNode | undefin
 /** Steps below one node that are named in an error. */
 const NAMES_SHOWN = 20;
 
-/** Nothing is at `path`: says what is beside it, nearest names first. */
-export function nothingAt(path: string, parent: string, asked: string, names: Iterable<string>): PgplexError {
+/**
+ * Nothing is at `path`: says what is beside it, nearest names first. `meant` are names that would lead somewhere too, but are
+ * too many to be listed.
+ */
+export function nothingAt(
+  path: string,
+  { parent, asked, names, meant = [] }: {
+    parent: string;
+    asked: string;
+    names: Iterable<string>;
+    meant?: Iterable<string>;
+  },
+): PgplexError {
   const all = [...names];
-  const near = nearest(asked, all);
+  const near = nearest(asked, new Set([...all, ...meant]));
   const listed = near === undefined ? all : [near, ...all.filter((name) => name !== near)];
   const more = listed.length > NAMES_SHOWN ? `, and ${listed.length - NAMES_SHOWN} more` : "";
   const shown = listed.slice(0, NAMES_SHOWN).join(", ");
-  return new PgplexError("undefined_object", `"${path}" does not exist`, {
+  return new PgplexError("undefined_object", `${path.includes('"') ? path : `"${path}"`} does not exist`, {
     detail: listed.length === 0 ? `${parent} has nothing below it.` : `${parent} has: ${shown}${more}.`,
     ...(near !== undefined && { hint: `Did you mean "${near}"?` }),
   });

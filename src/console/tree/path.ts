@@ -23,7 +23,7 @@ export async function walk(root: TreeNode, parts: readonly NamePart[]): Promise<
     const next = name === undefined ? undefined : await node.child(name);
     if (next === undefined) {
       const parent = path.length === 0 ? "The console" : formatPlace(path);
-      throw nothingAt(formatPlace([...path, text]), parent, text, node.names());
+      throw nothingAt(formatPlace([...path, text]), { parent, asked: text, names: node.names() });
     }
     path.push(name!);
     node = next;

@@ -5,7 +5,7 @@ import type { Table } from "../table.ts";
 import { clustersNode } from "./clusters.ts";
 import { configNode } from "./config_node.ts";
 import { branch, merged, type ReadyNode, type TreeNode } from "./node.ts";
-import { sessionsTable } from "./sessions.ts";
+import { sessionsNode } from "./sessions.ts";
 import { tableNode } from "./table_node.ts";
 
 /** Tables of PgBouncer that are branches of the tree as well, with the columns that lead to one row. */
@@ -30,7 +30,7 @@ export function treeRoot(context: CommandContext): TreeNode {
         case "clusters":
           return clustersNode(context);
         case "sessions":
-          return tableNode(sessionsTable(context), ["id"]);
+          return sessionsNode(context);
         case "settings":
           return configNode(context.live, []);
         case "databases":
@@ -52,12 +52,7 @@ export function treeRoot(context: CommandContext): TreeNode {
 
 /** What SHOW of this name answers. */
 async function answered(context: CommandContext, name: string): Promise<Table> {
-  const word = (text: string) => ({ kind: "name", parts: [{ text, quoted: false }], at: 0 }) as const;
-  const show = context.commands.find({
-    tokens: [word("SHOW"), word(name)],
-    text: `SHOW ${name}`,
-    directives: [],
-  });
+  const show = context.commands.findShow([{ kind: "name", parts: [{ text: name, quoted: false }], at: 0 }]);
   const answer = await show.command.run(show.args(), context);
   return isTable(answer) ? answer : { columns: [], rows: [] };
 }

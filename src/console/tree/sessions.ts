@@ -1,19 +1,43 @@
-import { TxStatus } from "../../protocol/mod.ts";
-import type { Session } from "../../session/mod.ts";
+import { TxStatus, utf8FromBinary } from "../../protocol/mod.ts";
+import { describeOptions, optionOf, type Session } from "../../session/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { timestamp } from "../timestamp.ts";
 import { type Cell, columns, type Table } from "../table.ts";
+import { branch, leafNode, merged, type ReadyNode } from "./node.ts";
+import { tableNode } from "./table_node.ts";
 
 const COLUMNS = columns(
   "id int8, user text, database text, cluster text, state text, since text, wait_ms int8, pool_mode text, server int4, " +
-    "pinned text, pinned_since text, prepared int4, application_name text, address text, tls text, connected text",
+    "pinned text, pinned_since text, prepared int4, application_name text, address text, tls text, connected text, " +
+    "intent text, tag text",
 );
 
-/** `sessions`: every client of a database, in the order in which they came; `server` is the backend's process id. */
+/** `sessions`: the table, and below each id its row and the options that hold. */
+export function sessionsNode(parts: ConsoleParts): ReadyNode {
+  const rows = tableNode(sessionsTable(parts), ["id"]);
+  const sessions = new Map([...parts.worker.sessions].map((session) => [String(session.facts.id), session]));
+  const options = (session: Session) =>
+    branch(
+      new Map(
+        describeOptions(session).map(([name, value, source, description]) => [
+          name,
+          leafNode({ value, source, changeable: "no", default: null, pending: null, description }),
+        ]),
+      ),
+    );
+  return {
+    ...rows,
+    child: (id) => {
+      const session = sessions.get(id);
+      return session && merged(rows.child(id), branch(new Map([["options", options(session)]])));
+    },
+  };
+}
+
+/** Every client of a database, in the order in which they came; `server` is the backend's process id. */
 export function sessionsTable(parts: ConsoleParts): Table {
   const nowMs = parts.worker.clock.nowMs();
-  const startedMs = parts.worker.clock.wallMs() - nowMs;
-  const when = (ms: number) => timestamp(startedMs + ms);
+  const when = (ms: number) => timestamp(parts.worker.clock, ms);
   const rows = [...parts.worker.sessions].map((session): Cell[] => {
     const { facts, pinned, waiting } = session;
     const { host, port } = facts.peer;
@@ -25,15 +49,17 @@ export function sessionsTable(parts: ConsoleParts): Table {
       stateOf(session),
       when(waiting ? session.waitingSinceMs : session.sinceMs),
       waiting ? Math.max(0, Math.round(nowMs - session.waitingSinceMs)) : 0,
-      facts.mode,
+      session.poolMode,
       session.held?.identity.key?.pid ?? null,
       pinned === null ? null : session.pins.join(", "),
       pinned === null ? null : when(pinned.sinceMs),
       session.preparedCount,
-      session.settings?.values.get("application_name") ?? facts.applicationName ?? "",
+      utf8FromBinary(session.settings?.values.get("application_name") ?? facts.applicationName ?? ""),
       port === 0 ? host : host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`,
       facts.tls,
       when(session.connectedMs),
+      optionOf(session, "intent"),
+      optionOf(session, "tag"),
     ];
   });
   return { columns: COLUMNS, rows };

@@ -12,6 +12,11 @@ export function settingsNamed(key: string): string[][] {
   return byLast.length > 0 ? byLast : all.filter((path) => path.join("_") === name);
 }
 
+/** The keys that {@link settingsNamed} takes by their last name. */
+export function* bareKeys(): Generator<string> {
+  for (const path of singles(SETTING_TREE, [])) yield path.at(-1)!;
+}
+
 /** Every single value that always has a place: not those of named objects. */
 function* singles(node: SettingNode, path: readonly string[]): Generator<string[]> {
   for (const [key, member] of node.members) {
