@@ -19,7 +19,7 @@ import {
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { type Clock, PgplexError, type Random, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
-import { CancelKeys, goneReason, ServerPools, type Session, type Worker } from "./session/mod.ts";
+import { CancelKeys, goneReason, Listeners, ServerPools, type Session, type Worker } from "./session/mod.ts";
 import { type Log, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
 import { BufferPool } from "./transport/mod.ts";
@@ -107,6 +107,7 @@ export class App {
     const mockKey = random.fill(new Uint8Array(32));
     let serial = 0;
     const login: LoginParts = { clock, random, keyCache, buffers, statements, turn, nextId: () => ++serial };
+    const pools = new ServerPools(config, login, log);
     const app = new App(world, live, {
       config,
       clock,
@@ -115,7 +116,8 @@ export class App {
       buffers,
       statements,
       topology: new TopologyPublisher(snapshotFromConfig(config, 1)),
-      pools: new ServerPools(config, login, log),
+      pools,
+      listeners: new Listeners(config, login, pools, log),
       cancelKeys: new CancelKeys(config.instance.id, 0, random),
       users: new UserDirectory(secretsOf(config)),
       secretCache: new SecretCache({ instanceKey: mockKey }),
@@ -131,6 +133,7 @@ export class App {
     });
     app.#listen();
     app.#tick(POOL_TICK_MS, () => app.#worker.pools.tick(clock.nowMs()));
+    app.#tick(POOL_TICK_MS, () => app.#worker.listeners.tick(clock.nowMs()));
     app.#tick(SESSION_TICK_MS, () => app.#checkTimeouts());
     app.#reportStats();
     void app.#warmSecrets();
@@ -203,6 +206,7 @@ export class App {
       worker.topology.publish(snapshotFromConfig(effective, worker.topology.current.serial + 1));
     }
     worker.pools.configure(effective, worker.clock.nowMs());
+    worker.listeners.configure(effective);
     for (const session of worker.sessions) session.configurationChanged();
     for (const replication of worker.replications) {
       if (goneReason(effective, replication.request) !== null) replication.end();
@@ -243,10 +247,11 @@ export class App {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    const { sessions, pools, login } = this.#worker;
+    const { sessions, pools, listeners, login } = this.#worker;
     for (const listener of this.#listeners) listener.close();
     for (const session of sessions) session.end(shuttingDown());
     this.#console.end(shuttingDown());
+    listeners.close(shuttingDown());
     pools.close(shuttingDown());
     // What was just said reaches the sockets in the next turns.
     await login.turn();

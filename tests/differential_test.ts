@@ -64,9 +64,6 @@ async function trace(client: WireClient, script: Script, between: () => Promise<
   return steps;
 }
 
-/** While these run the session keeps its connection: with one in their hands the intruders would wait for it in vain. */
-const PINS: ReadonlySet<string> = new Set(["a notification to oneself in a transaction"]);
-
 async function direct(script: Script): Promise<string[][]> {
   await using client = await served.direct();
   return await trace(client, script);
@@ -83,8 +80,7 @@ for (const script of SCRIPTS) {
     const expected = await direct(script);
     await using intruders = await Intruders.start(served, "transaction", DISTURB);
     await using client = await served.client("transaction");
-    const swap = PINS.has(script.name) ? undefined : () => intruders.swap();
-    assert.deepEqual(await trace(client, script, swap), expected);
+    assert.deepEqual(await trace(client, script, () => intruders.swap()), expected);
   });
 }
 

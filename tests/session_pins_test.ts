@@ -19,7 +19,6 @@ const served = new Served({
     one: { default_pool_size: 1 },
     two: { default_pool_size: 2 },
     single: { default_pool_size: 1, query_wait_timeout: "300ms" },
-    notify: { default_pool_size: 2 },
     vanish: { default_pool_size: 1 },
     defaults: { default_pool_size: 1 },
     sequences: { default_pool_size: 1 },
@@ -154,23 +153,6 @@ const PINNED: StateScript[] = [
         "SELECT random()",
       ]),
   },
-  {
-    name: "LISTEN takes effect at COMMIT, and its own NOTIFY comes with the answer",
-    pins: true,
-    steps: [
-      "LISTEN here",
-      "NOTIFY here, 'to myself'",
-      "SELECT pg_listening_channels()",
-      "BEGIN; LISTEN undone",
-      "ROLLBACK",
-      "NOTIFY undone, 'not heard'",
-      "BEGIN; NOTIFY here, 'in a transaction'; SELECT 1",
-      "COMMIT",
-      "UNLISTEN here",
-      "NOTIFY here, 'not heard'",
-      "SELECT pg_listening_channels()",
-    ],
-  },
 ];
 
 PINNED.push({
@@ -211,7 +193,6 @@ const WAYS: [what: string, begin: string, end: string][] = [
   ["a cursor WITH HOLD", "DECLARE held CURSOR WITH HOLD FOR SELECT 1", "CLOSE held"],
   ["an advisory lock", "SELECT pg_advisory_lock(77)", "SELECT pg_advisory_unlock(77)"],
   ["an advisory lock taken in a function", "SELECT lock_it(78)", "SELECT pg_advisory_unlock_all()"],
-  ["LISTEN", "LISTEN held", "UNLISTEN *"],
   [
     "all of it, DISCARD ALL",
     "CREATE TEMP TABLE held (v int); LISTEN held; SELECT lock_it(79)",
@@ -241,21 +222,6 @@ Deno.test("A pin is told in the log with its reason and its statement", async ()
   );
   assert.ok(line?.includes("advisory lock"), served.pgplex.log.slice(-2000));
   assert.ok(!line?.includes("secret"));
-});
-
-Deno.test("NOTIFY from another session reaches a listener that is idle, and one in a transaction at its end", async () => {
-  await using listener = await served.client("notify");
-  await using sender = await served.client("notify");
-  await one(listener, "LISTEN news");
-  await one(sender, "NOTIFY news, 'first'");
-  const [idle] = await listener.readUntil("A");
-  assert.deepEqual([idle!.notification!.channel, idle!.notification!.payload], ["news", "first"]);
-  await one(listener, "BEGIN");
-  await one(sender, "SELECT pg_notify('news', 'second')");
-  assert.ok((await listener.query("SELECT 1")).every(({ type }) => type !== "A"));
-  const messages = await listener.query("COMMIT");
-  const rest = messages.some(({ type }) => type === "A") ? messages : await listener.readUntil("A");
-  assert.equal(rest.find(({ type }) => type === "A")!.notification!.payload, "second");
 });
 
 Deno.test("A client that vanishes in a transaction leaves no lock, setting, role or temporary table", async () => {

@@ -93,6 +93,8 @@ export class ServerConnection {
   received = 0;
   /** Prepared statements that SQL made on the server: by name, the PREPARE. */
   sqlStatements: ReadonlyMap<BinaryString, BinaryString> = new Map();
+  /** Leases so far: tells the last holder from those before. */
+  tenure = 0;
   /** Takes NotificationResponse messages while pgplex runs something of its own on the connection. */
   onNotification: ((message: Uint8Array) => void) | null = null;
   /** Names under which statements of the holder stand on the server besides pgplex's own, for EXECUTE. */
@@ -267,8 +269,10 @@ export class ServerConnection {
         this.noteParameter(pair[0], pair[1]);
         return;
       }
-      case Back.NoticeResponse:
       case Back.NotificationResponse:
+        this.onNotification?.(bytes.slice(start - 5, end));
+        return;
+      case Back.NoticeResponse:
         return;
       case Back.ErrorResponse:
         this.noteFatal(serverError(bytes, start, end));

@@ -43,6 +43,9 @@ export interface Effect {
 /** Messages in flight at most; a client that pipelines more is read no further until replies come. */
 export const IN_FLIGHT_MAX = 1 << 20;
 
+/** Entries that pgplex's own messages before one of the client's may add. */
+const SPARE = 4096;
+
 /** What {@link OwedReplies.reply} returns when no such reply is owed: the server breaks the protocol. */
 export const NOT_OWED = -1;
 
@@ -73,7 +76,7 @@ export class OwedReplies {
   }
   /** Whether the client has to wait before it sends more. */
   get full(): boolean {
-    return this.#ring.length >= IN_FLIGHT_MAX - 8;
+    return this.#ring.length >= IN_FLIGHT_MAX - SPARE;
   }
   /** Whether the server ignores everything up to the next Sync. */
   get skipping(): boolean {

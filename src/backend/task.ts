@@ -50,7 +50,8 @@ class Task implements ServerSink {
 
   receive(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
-    while (end - at >= 5 && this.#readies > 0) {
+    // A notification behind the last reply would wait for whatever the server says next.
+    while (end - at >= 5 && (this.#readies > 0 || bytes[at] === Back.NotificationResponse)) {
       const length = int32At(bytes, at + 1);
       if (length < 4) throw new PgplexError("server_protocol", "the server sent a message of invalid length");
       if (end - at < 1 + length) break;

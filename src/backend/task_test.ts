@@ -149,3 +149,21 @@ Deno.test("runTask leaves to the idle connection what comes behind its last Read
   server.close();
   await reader;
 });
+
+Deno.test("Notifications that come before, among, and right behind the replies of a task are told at once", async () => {
+  const { server, stream } = fakeServer();
+  const told: number[] = [];
+  server.onNotification = (message) => told.push(message.at(-2)!);
+  const reader = server.start();
+  const notification = (payload: string) =>
+    encodeBack(0x41, joined([frontend.int32(1), frontend.cstring("ch"), frontend.cstring(payload)]));
+  const result = runQuery(server, "SELECT 1");
+  stream.say(joined([notification("1"), complete, notification("2"), ready, notification("3")]));
+  await result;
+  deepEqual(told, [..."123"].map((digit) => digit.charCodeAt(0)));
+  stream.say(notification("4"));
+  await stream.drained();
+  equal(told.length, 4, "also while nothing runs");
+  server.close();
+  await reader;
+});

@@ -35,6 +35,12 @@ export const ERROR_KINDS = {
     "No server connection became free within query_wait_timeout.",
   ),
   pin_timeout: row("client", "57P05", true, "A pinned session was idle for longer than pin_timeout."),
+  notifications_overflow: row(
+    "client",
+    "53200",
+    true,
+    "More notifications wait for a client than pgplex keeps.",
+  ),
   query_timeout: row("pgplex", "57014", false, "A statement ran for longer than query_timeout."),
   query_canceled: row(
     "client",

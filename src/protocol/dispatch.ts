@@ -24,8 +24,8 @@ export const CLIENT_ACTIONS: Readonly<Uint8Array> = table([
 /** {@link Action} for each type byte from a server after login. */
 export const SERVER_ACTIONS: Readonly<Uint8Array> = table([
   [Action.Pass, "DdtN"],
-  [Action.Note, "123TnsIGHWVcA"],
-  [Action.Inspect, "ZSEC"],
+  [Action.Note, "123TnsIGHWVc"],
+  [Action.Inspect, "ZSECA"],
 ]);
 
 /** The longest that PostgreSQL lets a client's message of each type be, length word included (SocketBackend in postgres.c). */

@@ -41,7 +41,7 @@ const SERVER: readonly (readonly [keyof typeof Back, string, Action])[] = [
   ["NegotiateProtocolVersion", "v", Reject],
   ["NoData", "n", Note],
   ["NoticeResponse", "N", Pass],
-  ["NotificationResponse", "A", Note],
+  ["NotificationResponse", "A", Inspect],
   ["ParameterDescription", "t", Pass],
   ["ParameterStatus", "S", Inspect],
   ["ParseComplete", "1", Note],

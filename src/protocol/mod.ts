@@ -13,6 +13,7 @@ export * from "./client_peek.ts";
 export * from "./dispatch.ts";
 export * from "./error_fields.ts";
 export * from "./frontend_writer.ts";
+export * from "./notification.ts";
 export * from "./sql_fingerprint.ts";
 export * from "./sql_head.ts";
 export * from "./sql_traits.ts";

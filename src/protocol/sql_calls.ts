@@ -31,7 +31,8 @@ const HARMLESS_CALLS: ReadonlySet<string> = words(`
   obj_description octet_length overlay parse_ident percent_rank percentile_cont percentile_disc pg_backend_pid
   pg_catalog pg_column_size pg_database_size pg_encoding_to_char pg_get_constraintdef pg_get_expr pg_get_function_arguments
   pg_get_function_identity_arguments pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_ruledef
-  pg_get_serial_sequence pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_is_in_recovery pg_postmaster_start_time
+  pg_get_serial_sequence pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_is_in_recovery pg_listening_channels pg_notify
+  pg_postmaster_start_time
   pg_relation_size pg_size_pretty pg_sleep pg_table_is_visible pg_table_size pg_total_relation_size pg_type_is_visible
   pg_typeof pi position power quote_ident quote_literal quote_nullable radians random rank regexp_match regexp_matches
   regexp_replace regexp_split_to_array regexp_split_to_table repeat replace reverse right round row_number row_to_json rpad

@@ -25,6 +25,14 @@ export interface SqlTraits {
   readonly statements: readonly BinaryString[];
   /** It reads pg_prepared_statements, where the session's own statements must stand and no others. */
   readonly listsStatements: boolean;
+  /** It holds a LISTEN or UNLISTEN. */
+  readonly listens: boolean;
+  /** It holds a NOTIFY, or mentions pg_notify. */
+  readonly notifies: boolean;
+  /** It mentions pg_listening_channels, which must show the session's own. */
+  readonly listsChannels: boolean;
+  /** It may take back what was done before it in the same transaction. */
+  readonly rollsBack: boolean;
   /** It changes what later sessions begin with: ALTER ROLE or ALTER DATABASE … SET. */
   readonly altersDefaults: boolean;
   /** The text with `?` for literals, at most 200 characters: for logs and the console. */
@@ -41,6 +49,10 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   sequences: null,
   statements: [],
   listsStatements: false,
+  listens: false,
+  notifies: false,
+  listsChannels: false,
+  rollsBack: true,
   altersDefaults: false,
   text: "(a long statement)",
 });
@@ -148,6 +160,7 @@ export function sqlTraits(text: BinaryString): SqlTraits {
   let stateful = false;
   let altersDefaults = false;
   let resets = false;
+  let [listens, notifies, rollsBack] = [false, false, false];
   const statements: BinaryString[] = [];
   let sticky: SqlTraits["sticky"] = null;
   let setsByFunction = false;
@@ -167,6 +180,9 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       if (word === "reset" || word === "discard") resets = true;
       if (word === "discard" && (next === "all" || next === "sequences")) sequences = "discard";
       if (word === "load") sticky = "load";
+      if (word === "listen" || word === "unlisten") listens = true;
+      if (word === "notify") notifies = true;
+      if (word === "rollback" || word === "abort") rollsBack = true;
       if (word === "alter" && /^(role|user|database|system)$/.test(next)) altersDefaults = true;
       if (word === "set" && words.slice(i + 1, i + 4).includes("seed")) sticky = "setseed";
     }
@@ -203,6 +219,10 @@ export function sqlTraits(text: BinaryString): SqlTraits {
     sequences,
     statements,
     listsStatements: words.includes("pg_prepared_statements") || words.includes("pg_prepared_statement"),
+    listens,
+    notifies: notifies || words.includes("pg_notify"),
+    listsChannels: words.includes("pg_listening_channels"),
+    rollsBack,
     altersDefaults,
     text: shown.slice(0, TEXT_MAX).trim(),
   };

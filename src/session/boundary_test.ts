@@ -4,10 +4,10 @@ import { StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Rig, RigServer } from "./rig_test.ts";
 
-const { concat, cstring, int32, message, text } = frontend;
+const { concat, cstring, message, text } = frontend;
 const ready = (status = "I") => message("Z", text(status));
 const complete = message("C", cstring("SELECT 1"));
-const notification = message("A", int32(7), cstring("channel"), cstring("a payload of some length"));
+const notice = message("N", cstring("SNOTICE"), cstring("Ma text of some length"), text("\0"));
 const failure = message("E", cstring("SERROR"), cstring("C22P04"), cstring("Mextra data"), text("\0"));
 const closeComplete = message("3");
 
@@ -21,16 +21,16 @@ function transactionRig(): { rig: Rig; server: RigServer } {
 }
 
 Deno.test("a lease does not end in the middle of a message that comes behind ReadyForQuery", async () => {
-  for (let cut = 0; cut <= notification.length; cut++) {
+  for (let cut = 0; cut <= notice.length; cut++) {
     const { rig, server } = transactionRig();
     await rig.say(frontend.query("x"));
-    await server.say(concat([complete, ready(), notification.subarray(0, cut)]));
+    await server.say(concat([complete, ready(), notice.subarray(0, cut)]));
     // Less than a header stays in the connection's buffer, for whoever has it next; what has begun must be passed whole.
-    if (cut >= 5 && cut < notification.length) {
+    if (cut >= 5 && cut < notice.length) {
       equal(rig.server, server, `cut at ${cut}`);
-      await server.say(notification.subarray(cut));
+      await server.say(notice.subarray(cut));
     }
-    if (cut >= 5) deepEqual(rig.out.taken(), concat([complete, ready(), notification]));
+    if (cut >= 5) deepEqual(rig.out.taken(), concat([complete, ready(), notice]));
     equal(rig.server, null, `cut at ${cut}`);
   }
 });
@@ -54,10 +54,10 @@ Deno.test("what pgplex answers itself waits for the end of the message that is p
   await rig.say(frontend.query("BEGIN"));
   await server.say(concat([complete, ready("T")]));
   rig.out.taken();
-  await server.say(notification.subarray(0, 12));
+  await server.say(notice.subarray(0, 12));
   await rig.say(frontend.close("S", "x"));
-  await server.say(notification.subarray(12));
-  deepEqual(rig.out.taken(), concat([notification, closeComplete]));
+  await server.say(notice.subarray(12));
+  deepEqual(rig.out.taken(), concat([notice, closeComplete]));
 });
 
 Deno.test("a session without a server fails one query, or one batch up to its Sync, and goes on", async () => {

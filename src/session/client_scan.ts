@@ -15,7 +15,7 @@ import {
   TxStatus,
 } from "../protocol/mod.ts";
 import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
-import { ExtendedQuery, interferes } from "./extended_query.ts";
+import { ExtendedQuery } from "./extended_query.ts";
 import type { Relay } from "./relay.ts";
 import type { Steering } from "./steering.ts";
 
@@ -207,22 +207,23 @@ export class ClientScan {
         if (this.#relay.renames && !owed.skipping && !this.#lookAtQuery(server, length, bytes, at, end)) {
           return -1;
         }
-        this.#relay.openBatch = false;
+        this.#relay.openBatch = this.#relay.batchSent = false;
         server.unnamedOwner = null;
         this.#relay.names.dropUnnamed();
         owed.sent(Owed.Query);
         return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
       case Front.Execute:
-        this.#relay.openBatch = true;
+        this.#relay.openBatch = this.#relay.batchSent = true;
         owed.sent(Owed.Execute);
         return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
       case Front.Sync:
-        this.#relay.openBatch = false;
+        if (this.#relay.lender !== null && !owed.skipping) this.#beforeSync(server, bytes, at);
+        this.#relay.openBatch = this.#relay.batchSent = false;
         owed.sent(Owed.Sync);
         return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
       case Front.FunctionCall:
         this.#relay.watch.runsOpaque();
-        this.#relay.openBatch = false;
+        this.#relay.openBatch = this.#relay.batchSent = false;
         owed.sent(Owed.FunctionCall);
         return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
       case Front.CopyDone:
@@ -237,14 +238,14 @@ export class ClientScan {
         return -1;
       case Front.Parse:
         this.#relay.openBatch = true;
-        return this.#countParse(this.#extended.parse(server, length, bytes, at, end));
+        return this.#countParse(this.#noteSent(this.#extended.parse(server, length, bytes, at, end)));
       case Front.Bind:
         this.#relay.openBatch = true;
-        return this.#countBind(this.#extended.bind(server, length, bytes, at, end));
+        return this.#countBind(this.#noteSent(this.#extended.bind(server, length, bytes, at, end)));
       case Front.Describe:
       case Front.Close:
         this.#relay.openBatch = true;
-        return this.#extended.describeOrClose(server, type, length, bytes, at, end);
+        return this.#noteSent(this.#extended.describeOrClose(server, type, length, bytes, at, end));
       default:
         throw invalidType(type);
     }
@@ -262,7 +263,7 @@ export class ClientScan {
     cursor.flushRun(bytes, at);
     this.#steering.apply(server, steered, true);
     if (steered.error === null && steered.text === null) return 0;
-    this.#relay.openBatch = false;
+    this.#relay.openBatch = this.#relay.batchSent = false;
     server.unnamedOwner = null;
     this.#relay.names.dropUnnamed();
     if (steered.error !== null) {
@@ -287,6 +288,21 @@ export class ClientScan {
     return next;
   }
 
+  /** `next` is the place behind a message of a batch, or -1 where the scan stopped before it. */
+  #noteSent(next: number): number {
+    const relay = this.#relay;
+    if (next >= 0) relay.batchSent = true;
+    // Nothing of the batch is there yet, and what it waits for may be a boundary.
+    else if (relay.lender !== null && !relay.batchSent) relay.openBatch = false;
+    return next;
+  }
+
+  #beforeSync(server: ServerConnection, bytes: Uint8Array, at: number): void {
+    this.#cursor.flushRun(bytes, at);
+    this.#cursor.run = at;
+    this.#relay.lender!.beforeSync(server);
+  }
+
   /** Looks at a simple query's text; false when more of it must come first. */
   #lookAtQuery(
     server: ServerConnection,
@@ -302,7 +318,10 @@ export class ClientScan {
     }
     if (at + 1 + length > end) return this.#cursor.want(1 + length) > 0;
     const fingerprint = relay.watch.look(bytes, at + 5, at + length);
-    if (interferes(fingerprint)) this.#cursor.flushRun(bytes, at);
+    if (relay.mustSettle(server, fingerprint) && this.#cursor.awaitWhile(() => !server.owed.settled)) {
+      return false;
+    }
+    if (relay.interferes(fingerprint)) this.#cursor.flushRun(bytes, at);
     relay.runs(server, fingerprint, true);
     return true;
   }

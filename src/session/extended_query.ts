@@ -71,7 +71,8 @@ export class ExtendedQuery {
       if (at + 1 + length > end) return this.#cursor.want(1 + length) > 0;
       relay.watch.lookAtParameters(bytes, at + 5, at + 1 + length);
     }
-    if (interferes(fingerprint)) {
+    if (this.#mustSettle(server, fingerprint)) return false;
+    if (relay.interferes(fingerprint)) {
       this.#cursor.flushRun(bytes, at);
       this.#cursor.run = at;
     }
@@ -79,12 +80,27 @@ export class ExtendedQuery {
     return true;
   }
 
-  /** The columns of an EXECUTE are those of the statement that it names: the server must have that when it parses. */
-  #lendForDescribe(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): void {
-    if (!interferes(fingerprint)) return;
+  /**
+   * The columns of an EXECUTE are those of the statement that it names: the server must have that when it parses. False when
+   * replies must come first.
+   */
+  #lendForDescribe(
+    server: ServerConnection,
+    fingerprint: Fingerprint,
+    bytes: Uint8Array,
+    at: number,
+  ): boolean {
+    if (!this.#relay.interferes(fingerprint)) return true;
+    if (this.#mustSettle(server, fingerprint)) return false;
     this.#cursor.flushRun(bytes, at);
     this.#cursor.run = at;
     this.#relay.runs(server, fingerprint, false);
+    return true;
+  }
+
+  #mustSettle(server: ServerConnection, fingerprint: Fingerprint): boolean {
+    return this.#relay.mustSettle(server, fingerprint) &&
+      this.#cursor.awaitWhile(() => !server.owed.settled);
   }
 
   /** The place of a Parse's text, or -1 when more of the message must come first. */
@@ -172,8 +188,9 @@ export class ExtendedQuery {
         return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
       }
       if (at + 1 + length > end && 1 + length <= LOOK_BYTES_MAX) return this.#cursor.want(1 + length);
-      names.unnamedFingerprint = this.#lookAtParse(bytes, bodyStart + 1, at + 1 + length, end);
-      this.#lendForDescribe(server, names.unnamedFingerprint, bytes, at);
+      const fingerprint = this.#lookAtParse(bytes, bodyStart + 1, at + 1 + length, end);
+      if (!this.#lendForDescribe(server, fingerprint, bytes, at)) return -1;
+      names.unnamedFingerprint = fingerprint;
       if (steered !== null) this.#steer(server, steered, bytes, at);
       names.unnamedDirective = directiveOf(steered);
       names.beginUnnamed(length - 4);
@@ -210,16 +227,20 @@ export class ExtendedQuery {
     // A DEALLOCATE ALL may be on its way.
     const { owed } = server;
     if (existing !== null && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return -1;
-    if (steered !== null) this.#steer(server, steered, bytes, at);
-    statement.directive = directiveOf(steered);
     this.#cursor.flushRun(bytes, at);
     if (statement.hash === 0 && 1 + length <= LOOK_BYTES_MAX) {
       const nul = findNul(bytes, nameEnd + 1, messageEnd);
       if (nul >= 0) statement.hash = sqlFingerprint(bytes, nameEnd + 1, nul, this.#relay.watch.backslashes);
     }
     if (1 + length <= LOOK_BYTES_MAX) {
-      this.#lendForDescribe(server, this.#lookAtParse(bytes, nameEnd + 1, messageEnd, end), bytes, at);
+      const fingerprint = this.#lookAtParse(bytes, nameEnd + 1, messageEnd, end);
+      if (!this.#lendForDescribe(server, fingerprint, bytes, at)) {
+        if (existing === null) this.#store.release(statement);
+        return -1;
+      }
     }
+    if (steered !== null) this.#steer(server, steered, bytes, at);
+    statement.directive = directiveOf(steered);
     if (existing === null) this.#parseNamed(server, name, statement);
     else this.#relay.refuseDuplicate(server, textAt(bytes, bodyStart, nameEnd), definition);
     this.#cursor.run = messageEnd;
@@ -355,7 +376,7 @@ export class ExtendedQuery {
     const nameStart = at + 6;
     if (name === "") {
       if (this.#unnamedDoubtful(server)) return -1;
-      this.#lendForDescribe(server, relay.names.unnamedFingerprint, bytes, at);
+      if (!this.#lendForDescribe(server, relay.names.unnamedFingerprint, bytes, at)) return -1;
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#cursor.flushRun(bytes, at);
         this.#cursor.run = at;
@@ -370,7 +391,7 @@ export class ExtendedQuery {
     const nameEnd = messageEnd - 1;
     if (statement === null) return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
     const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
-    if (known !== null) this.#lendForDescribe(server, known, bytes, at);
+    if (known !== null && !this.#lendForDescribe(server, known, bytes, at)) return -1;
     this.#cursor.flushRun(bytes, at);
     relay.ensureStatement(server, statement);
     this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
@@ -495,11 +516,6 @@ export class ExtendedQuery {
 
 function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
   return steered === null || steered.statement.length === 0 ? null : steered.statement;
-}
-
-/** Whether messages of pgplex's own go to the server before a statement. */
-export function interferes({ traits }: Fingerprint): boolean {
-  return traits.statements.length > 0 || traits.listsStatements || traits.sequences === "read";
 }
 
 function tooLarge(length: number): PgplexError {

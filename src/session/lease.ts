@@ -22,7 +22,9 @@ export interface LeaseHolder extends ServerWish, ServerSink {
   /** A probe found this on the connection; what was leased before is the session's state from now on. */
   stateFound(server: ServerConnection, found: ProbeResult): Promise<void>;
   /** A notification came while the connection was probed. */
-  notified(message: Uint8Array): void;
+  notified(server: ServerConnection, message: Uint8Array): void;
+  /** The connection was lost, or closed, while it was probed: nobody knows what the session did to it. */
+  stateLost(): void;
 }
 
 /**
@@ -127,7 +129,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     connection: ServerConnection,
     work: (connection: ServerConnection) => Promise<void>,
   ): Promise<void> {
-    connection.onNotification = (message) => this.wish.notified(message);
+    connection.onNotification = (message) => this.wish.notified(connection, message);
     try {
       await this.#withinTimeout(connection, work(connection));
     } catch (thrown) {
@@ -150,7 +152,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   async #probeAndFinish(server: PooledServer, fingerprints: Fingerprints): Promise<void> {
     const { connection } = server;
     let known = false;
-    connection.onNotification = (message) => this.wish.notified(message);
+    connection.onNotification = (message) => this.wish.notified(connection, message);
     try {
       await this.#withinTimeout(connection, this.#look(connection, fingerprints));
       known = true;
@@ -163,8 +165,12 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     if (connection.closed) {
       const wasPinned = this.pins.length > 0;
       this.pins = [];
-      this.end("broken");
+      // The holder ends the lease by itself when it hears that its connection has ended.
       if (wasPinned) this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+      else {
+        this.end("broken");
+        this.wish.stateLost();
+      }
       this.#obtainAgain();
       return;
     }
@@ -270,6 +276,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     this.#held = server;
     this.#sinceMs = this.#worker.clock.nowMs();
     this.#pool.counters.leases++;
+    server.connection.tenure++;
     server.connection.setSink(this.wish);
     this.wish.leaseBegins(server.connection, this.#sinceMs);
   }

@@ -11,6 +11,7 @@ export * from "./databases.ts";
 export * from "./fingerprints.ts";
 export * from "./pool_control.ts";
 export * from "./console_door.ts";
+export * from "./listeners.ts";
 export * from "./replication.ts";
 export * from "./server_pools.ts";
 export * from "./session.ts";

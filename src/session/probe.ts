@@ -38,6 +38,8 @@ export interface ProbeResult {
   /** Prepared statements that SQL made: by name, the PREPARE. */
   readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
   readonly pins: readonly PinReason[];
+  /** Channels that the connection listens to. */
+  readonly channels: readonly BinaryString[];
   /** Statements prepared by protocol under a name that is not pgplex's own. */
   readonly foreignStatements: readonly BinaryString[];
 }
@@ -173,6 +175,7 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
   const sqlStatements = new Map<BinaryString, BinaryString>();
   const pins = new Set<PinReason>();
   const foreignStatements: BinaryString[] = [];
+  const channels: BinaryString[] = [];
   for (const [kind, name, value] of rows) {
     switch (kind) {
       case "s":
@@ -198,11 +201,11 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
         pins.add("advisory lock");
         break;
       case "l":
-        pins.add("listen");
+        channels.push(name!);
         break;
     }
   }
-  return { settings: Settings.from(values), sqlStatements, pins: [...pins], foreignStatements };
+  return { settings: Settings.from(values), sqlStatements, pins: [...pins], channels, foreignStatements };
 }
 
 function quoteElement(text: string): string {

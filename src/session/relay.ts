@@ -20,6 +20,7 @@ import {
   encodeSync,
   Front,
   putBinary,
+  type SqlTraits,
   TxStatus,
 } from "../protocol/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
@@ -32,6 +33,18 @@ const NO_STATEMENTS: ReadonlyMap<BinaryString, BinaryString> = new Map();
 /** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
 const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
 
+/** What a session's channels do before a statement goes to the server; {@link "./session_channels.ts"}. */
+export interface ChannelLender {
+  /** Whether messages of pgplex's own go before a statement with these traits. */
+  wants(traits: SqlTraits): boolean;
+  /** A statement with these traits goes to the server next. */
+  before(server: ServerConnection, traits: SqlTraits, simple: boolean): void;
+  /** A batch ends with the next message. */
+  beforeSync(server: ServerConnection): void;
+  /** DISCARD ALL went through. */
+  discarded(): void;
+}
+
 /** What both directions of one session share. Pure: it puts bytes into sinks and never awaits. */
 export class Relay {
   readonly names: PreparedNames;
@@ -42,8 +55,10 @@ export class Relay {
   /** The session's prepared statements that SQL made, as of the last boundary: by name, the PREPARE. */
   sqlStatements: ReadonlyMap<BinaryString, BinaryString> = NO_STATEMENTS;
   readonly #store: StatementStore;
-  /** Towards the client. */
-  readonly client: ByteSink;
+  /** Towards the client; something that keeps the bytes while others must come first. */
+  client: ByteSink;
+  /** Of a session that has listened to a channel. */
+  lender: ChannelLender | null = null;
   /** The leased server connection. */
   server: ServerConnection | null = null;
   /**
@@ -61,6 +76,8 @@ export class Relay {
   #held: Uint8Array[] = [];
   /** Extended-query messages went to the server and no Sync behind them yet: not a boundary, even with all answered. */
   openBatch = false;
+  /** One of those messages went to the server: what pgplex puts there now stands in the client's batch. */
+  batchSent = false;
   /** The lease's boundary was reached: it may end once everything is written. */
   boundary = false;
   /** What the server connection remembers of sequences may be another session's. */
@@ -91,8 +108,14 @@ export class Relay {
 
   /** Notes whether the lease may end: nothing owed, no transaction, no half message. */
   checkBoundary(): void {
+    this.boundary = this.server !== null && this.quiet;
+  }
+
+  /** Whether the client has heard all that it is to hear for now, and is in no transaction. */
+  get quiet(): boolean {
     const server = this.server;
-    this.boundary = server !== null && !this.midMessage && !this.midReply && !this.openBatch &&
+    if (server === null) return !this.midReply;
+    return !this.midMessage && !this.midReply && !this.openBatch &&
       server.txStatus === TxStatus.Idle && server.owed.settled &&
       !server.owed.skipping;
   }
@@ -207,6 +230,7 @@ export class Relay {
     const { statements, listsStatements, sequences } = fingerprint.traits;
     if (sequences === "read" && this.sequencesForeign) this.#discardSequences(server, simple);
     this.watch.runs(fingerprint);
+    if (this.lender !== null) this.lender.before(server, fingerprint.traits, simple);
     for (const name of statements) {
       this.#lendName(server, name, simple);
       this.ensureSqlStatement(server, name, simple);
@@ -225,6 +249,17 @@ export class Relay {
     server.out.put(encodeExecute());
     server.unnamedOwner = null;
     this.ownMessages(server, [Owed.Parse, Owed.Bind, Owed.Execute], simple);
+  }
+
+  /** Whether messages of pgplex's own go to the server before a statement. */
+  interferes({ traits }: Fingerprint): boolean {
+    return traits.statements.length > 0 || traits.listsStatements || traits.sequences === "read" ||
+      (this.lender !== null && this.lender.wants(traits));
+  }
+
+  /** Whether everything that is owed has to come before messages of pgplex's own go there: they need to know where they stand. */
+  mustSettle(server: ServerConnection, { traits }: Fingerprint): boolean {
+    return this.lender !== null && !this.batchSent && !server.owed.settled && this.lender.wants(traits);
   }
 
   /** The view is to show the session's own statements under its own names: pgplex's are closed, and made again when needed. */

@@ -175,6 +175,7 @@ export class Rig {
         this.parameters.push([name, value]);
         return true;
       },
+      notification: () => true,
       fatal: (error) => this.fatal = error,
       canceled: () => null,
     });

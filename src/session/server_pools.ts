@@ -305,6 +305,21 @@ export class ServerPools {
     this.#generations.set(cluster, this.generation(cluster) + 1);
   }
 
+  /**
+   * Counts one connection more to the database and of the user of `server`, besides its pool's own. Null where there may be
+   * none, and none can be closed to make room.
+   *
+   * @returns what counts it off again
+   */
+  reserve(server: ServerPool): (() => void) | null {
+    const limits = this.#sharedLimits(server.key, server.settings);
+    for (const limit of limits) if (limit.exhausted && !this.#makeRoom(null, limit)) return null;
+    for (const limit of limits) limit.take();
+    return () => {
+      for (const limit of limits) limit.give();
+    };
+  }
+
   #fingerprintsOf({ cluster, database }: PoolKey): Fingerprints {
     const name = JSON.stringify([cluster, database]);
     let found = this.#fingerprints.get(name);
@@ -325,7 +340,7 @@ export class ServerPools {
     ];
   }
 
-  #makeRoom(asking: ServerPool, limit: SharedLimit): boolean {
+  #makeRoom(asking: ServerPool | null, limit: SharedLimit): boolean {
     for (const server of this.#pools.values()) {
       if (server === asking || !server.pool.shares(limit) || server.pool.waitingCount > 0) continue;
       if (server.pool.evictIdle()) return true;

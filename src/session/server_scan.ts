@@ -16,6 +16,8 @@ import type { Relay } from "./relay.ts";
 export interface ServerScanPort {
   /** The server reported a setting. Whether the client is told. */
   parameter(name: BinaryString, value: BinaryString): boolean;
+  /** The complete notification at `at`; it may be changed where it lies. Whether the client gets it. */
+  notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean;
   /** The server says that it ends the connection; its message has been handed to the client. */
   fatal(error: PgplexError): void;
   /** The server says that it cancelled the statement: what the client is told in place of that, or null. */
@@ -134,6 +136,12 @@ export class ServerScan {
         if (!this.#port.parameter(name, value)) return this.#skip(bytes, at, length);
         break;
       }
+      case Back.NotificationResponse:
+        this.#flushRun(bytes, at);
+        if (!this.#port.notification(server, bytes, at, at + 1 + length)) {
+          return this.#skip(bytes, at, length);
+        }
+        break;
       case Back.ParseComplete:
         return this.#answered(server, Owed.Parse, bytes, at, length);
       case Back.BindComplete:
@@ -198,8 +206,10 @@ export class ServerScan {
   #commandComplete(server: ServerConnection, bytes: Uint8Array, at: number, length: number): void {
     // "DISCARD ALL" or "DEALLOCATE ALL", each followed by NUL.
     if (bytes[at + 5] !== 0x44 || !this.#relay.renames) return;
-    if (length === 4 + 12 && tagIs(bytes, at + 5, "DISCARD ALL")) this.#relay.forgetStatements(server);
-    else if (length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
+    if (length === 4 + 12 && tagIs(bytes, at + 5, "DISCARD ALL")) {
+      this.#relay.forgetStatements(server);
+      this.#relay.lender?.discarded();
+    } else if (length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
       this.#relay.forgetStatements(server);
     }
   }

@@ -8,6 +8,8 @@ import {
   encodeNotice,
   encodeParameterStatus,
   encodeReadyForQuery,
+  int32At,
+  putInt32,
   TxStatus,
 } from "../protocol/mod.ts";
 import { type ByteStream, Outbox, type PeerAddress } from "../transport/mod.ts";
@@ -25,6 +27,7 @@ import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
 import { WorkTime } from "./work_time.ts";
+import { type ChannelsHost, SessionChannels } from "./session_channels.ts";
 import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
@@ -83,6 +86,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   readonly #work: WorkTime;
   /** The statement that pinned the lease, without literals. */
   #pinCause: string | null = null;
+  /** What the server connection listens to has been seen in this lease. */
+  #channelsSeen = false;
+  /** Since the first LISTEN in transaction mode. */
+  #channels: SessionChannels | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #stateBefore: Settings | null = null;
   /** Pins that nothing takes back. */
@@ -118,6 +125,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#clientScan = new ClientScan(this.#relay, worker.statements, new Steering(this.#relay, this));
     this.#serverScan = new ServerScan(this.#relay, {
       parameter: (name, value) => this.#parameter(name, value),
+      notification: (server, bytes, at, end) => this.#notification(server, bytes, at, end),
       fatal: (error) => this.#serverFatal(error),
       canceled: () => this.#canceledReply(),
     });
@@ -354,11 +362,17 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   }
 
   flush(): Promise<void> | null {
+    if (this.#channels !== null && this.#channels.holding) return this.#channels.flushHeld();
     return this.#out.flush();
   }
 
   settle(): void {
     this.#wake?.();
+    const channels = this.#channels;
+    if (channels !== null) {
+      if (channels.holding) return;
+      channels.deliver();
+    }
     const { server, watch } = this.#relay;
     if (this.#steered && server !== null && server.owed.readies === 0) this.#statementEnds();
     if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) {
@@ -372,7 +386,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
         this.#relay.server = null;
         this.#lease.look((connection) => this.#readOptions(connection));
       } else if (this.options.temporary) this.options.transactionEnds();
-    } else if (!server!.owed.doubtful && watch.suspicious(this.#settings.state_check)) {
+    } else if (
+      !server!.owed.doubtful &&
+      (watch.suspicious(this.#settings.state_check) || (channels !== null && channels.suspicious))
+    ) {
       this.#relay.server = null;
       this.#relay.boundary = false;
       this.#rests();
@@ -400,7 +417,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       const error = new PgplexError("invalid_option", `invalid value for parameter "pgplex.${name}"`, {
         hint: "It was set where pgplex cannot see, and is not followed.",
       });
-      this.#out.put(encodeNotice("WARNING", error));
+      this.#relay.client.put(encodeNotice("WARNING", error));
     }
   }
 
@@ -423,7 +440,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.settings = name === null ? server.settings : server.settings.with("application_name", name);
     this.#stickyPins = this.#stickyPinsAfter(watch);
     this.#optionsCommitted(found.settings.values);
-    const pins = this.#withOwnPins([...found.pins, ...this.#stickyPins]);
+    const pins = [...this.#withOwnPins([...found.pins, ...this.#stickyPins])];
+    if (!await this.#settleChannels(server, found.channels, pins.length === 0)) pins.push("listen");
     const pinsChanged = pins.join() !== this.#lease.pins.join();
     this.#pin(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
@@ -447,9 +465,53 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     return pins.size === this.#stickyPins.length ? this.#stickyPins : [...pins];
   }
 
-  notified(message: Uint8Array): void {
-    this.#out.put(message);
+  notified(server: ServerConnection, message: Uint8Array): void {
+    if (!this.#notification(server, message, 0, message.length)) return;
+    this.#relay.client.put(message);
     void this.#out.flush();
+  }
+
+  /** What a server connection says is for the client, unless it comes another way; its own pid is the one that it knows. */
+  #notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean {
+    const { key } = server.identity;
+    if (key !== null && end - at >= 9 && int32At(bytes, at + 5) === key.pid) {
+      putInt32(bytes, at + 5, this.#key.pid);
+    }
+    return this.#channels === null || this.#channels.fromOwn(bytes, at, end);
+  }
+
+  /** Whether the server connection listens to nothing any more. */
+  #settleChannels(
+    server: ServerConnection,
+    found: readonly BinaryString[],
+    mayMove: boolean,
+  ): boolean | Promise<boolean> {
+    this.#channelsSeen = true;
+    if (this.#channels === null) {
+      if (found.length === 0) return true;
+      this.#channels = new SessionChannels(this.#worker.listeners, this.#channelsHost, server);
+      this.#relay.lender = this.#channels;
+    }
+    return this.#channels.settle(server, found, mayMove);
+  }
+
+  get #channelsHost(): ChannelsHost {
+    return {
+      pool: this.pool,
+      relay: this.#relay,
+      out: this.#out,
+      pid: this.#key.pid,
+      lookAgain: () => {
+        if (this.#ending || this.server === null) return;
+        this.#relay.checkBoundary();
+        this.settle();
+      },
+      overflowed: () => {
+        const text = "terminating connection because too many notifications wait for it";
+        this.end(new PgplexError("notifications_overflow", text));
+      },
+      end: (error) => this.end(error),
+    };
   }
 
   #pin(pins: readonly PinReason[]): void {
@@ -475,6 +537,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#lease.pins = pins;
   }
 
+  stateLost(): void {
+    this.#channels?.ownLost();
+    // A client that waits for notifications which cannot come would wait for ever.
+    if (this.#channelsSeen || !this.#relay.watch.ran.some(({ traits }) => traits.listens)) return;
+    this.end(new PgplexError("server_lost", "the server connection was lost"));
+  }
+
   ended(error: PgplexError): void {
     // The connection has let go of its sink: the lease is over whatever the session was doing.
     this.pool.counters.lost++;
@@ -496,7 +565,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     ) {
       this.#nameWasReset = true;
       if (this.settings!.values.get(name) !== applicationName) {
-        this.#out.put(encodeParameterStatus(name, applicationName));
+        this.#relay.client.put(encodeParameterStatus(name, applicationName));
       }
       return false;
     }
@@ -618,10 +687,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   leaseBegins(server: ServerConnection, nowMs: number): void {
     this.#relay.server = server;
     this.#relay.boundary = false;
-    this.#relay.openBatch = false;
+    this.#relay.openBatch = this.#relay.batchSent = false;
     this.#relay.watch.begin();
     this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.#settings.currval === "pin";
     server.lastHolder = this.facts.id;
+    this.#channelsSeen = false;
+    this.#channels?.leased(server);
     this.sinceMs = nowMs;
     if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server);
     this.#stateBefore = this.settings;
@@ -728,6 +799,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#relay.names.clear();
     this.#in.release();
     this.#lease.close();
+    this.#channels?.close();
     const server = this.server;
     const { midMessage, openBatch } = this.#relay;
     this.#relay.server = null;

@@ -100,7 +100,8 @@ export class StateWatch {
   /** Whether the server connection's state must be looked at before anybody relies on it. */
   suspicious(check: "learn" | "always" | "off"): boolean {
     if (this.optionsMentioned) return true;
-    if (check === "off") return false;
+    // Nobody else may get what a session listens to.
+    if (check === "off") return this.ran.some(({ traits }) => traits.listens);
     for (const fingerprint of this.ran) {
       // Each is asked, as it counts its runs.
       if (fingerprint.traits.sequences === "advance" && this.fingerprints.readsSequences) return true;

@@ -102,3 +102,11 @@ Deno.test("StateWatch keeps what no probe can see, however much runs besides", (
   watch.begin();
   equal(watch.unseen.length, 0);
 });
+
+Deno.test("StateWatch.suspicious: with off nothing but a LISTEN or UNLISTEN", () => {
+  const { watch, run } = watching();
+  run("SET work_mem = 1");
+  equal(watch.suspicious("off"), false);
+  run("LISTEN a");
+  equal(watch.suspicious("off"), true);
+});

@@ -9,6 +9,7 @@ import type { StatementStore } from "../backend/mod.ts";
 import type { CancelKeys } from "./cancel_keys.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import type { ReplicationClient } from "./replication.ts";
+import type { Listeners } from "./listeners.ts";
 import type { ServerPools } from "./server_pools.ts";
 import type { Session } from "./session.ts";
 
@@ -23,6 +24,7 @@ export interface Worker {
   readonly statements: StatementStore;
   readonly topology: TopologyPublisher;
   readonly pools: ServerPools;
+  readonly listeners: Listeners;
   readonly cancelKeys: CancelKeys;
   readonly users: UserDirectory;
   readonly secretCache: SecretCache;
