@@ -207,7 +207,7 @@ Deno.test("timeout cancels one statement, and neither the next one nor the sessi
   }
 });
 
-Deno.test("A transaction's timeout holds for its first statement, and query_timeout set for the session for each", async () => {
+Deno.test("query_timeout for the transaction and for the session holds for each statement", async () => {
   await using client = await served.client("two");
   await one(client, "BEGIN");
   assert.equal(

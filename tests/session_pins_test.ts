@@ -362,3 +362,14 @@ Deno.test("currval never shows what another session did, and pins the session un
   await one(ignoring, "SELECT currval('numbers')");
   assert.equal(await one(another, "SELECT 'served'"), "served");
 });
+
+Deno.test("A pin by words alone takes the place of another that the same transaction ends, and quotes hide no word", async () => {
+  await using client = await served.client("two");
+  const pins = async () =>
+    rowsOf(await client.query("--!pgplex show session")).find(([name]) => name === "pins")![1];
+  await client.query('SELECT pg_catalog."lastval"()');
+  assert.equal(await pins(), "sequence");
+  await one(client, "BEGIN; DISCARD SEQUENCES; SELECT setseed(0.5)");
+  await one(client, "COMMIT");
+  assert.equal(await pins(), "setseed");
+});

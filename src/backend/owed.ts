@@ -153,6 +153,12 @@ export class OwedReplies {
     return this.#ring.peek();
   }
 
+  /** Whether a reply to a message of this kind is owed. Looks at each: not for every message. */
+  owes(kind: number): boolean {
+    for (let i = 0; i < this.#ring.length; i++) if ((this.#ring.at(i) & KIND) === kind) return true;
+    return false;
+  }
+
   /** The kind at the head, or -1. */
   peekKind(): number {
     const entry = this.#ring.peek();

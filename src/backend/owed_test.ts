@@ -510,3 +510,12 @@ Deno.test("OwedReplies keeps effects in order over thousands of messages in flig
   while (!owed.settled) owed.reply(Parse);
   deepEqual(done, Array.from({ length: 9000 }, (_, serial) => serial));
 });
+
+Deno.test("OwedReplies says whether a reply of a kind is owed, whatever its marks", () => {
+  const owed = owing(Parse, Bind);
+  equal(owed.owes(Execute), false);
+  owed.sent(Execute | Mark.Swallow);
+  equal(owed.owes(Execute), true);
+  for (const kind of [Parse, Bind, Execute]) owed.reply(kind);
+  equal(owed.owes(Execute), false);
+});

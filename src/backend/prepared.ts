@@ -15,8 +15,6 @@ export class Statement {
   readonly definition: BinaryString;
   /** Fingerprint of its text; 0 when it is too long to be looked at. */
   hash = 0;
-  /** What a directive in its text asks for each time that it runs; null for most. */
-  directive: readonly unknown[] | null = null;
   /** Sessions that know it by some name, and server connections that hold it. */
   users = 0;
 

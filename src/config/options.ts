@@ -23,7 +23,7 @@ export interface OptionSpec {
   readonly doc: string;
 }
 
-/** Bytes of a tag at most: NAMEDATALEN - 1, as of an application_name. */
+/** Bytes of a tag at most: NAMEDATALEN - 1, as of an application_name; as there, printable ASCII, which no encoding changes. */
 const TAG_BYTES_MAX = 63;
 
 const ALL: readonly OptionScope[] = ["session", "transaction", "statement"];
@@ -58,7 +58,7 @@ export const OPTIONS: readonly OptionSpec[] = [
     initial: "",
     scopes: ALL,
     short: null,
-    doc: "A word for the console and the log, of at most 63 bytes.",
+    doc: "A word for the console and the log, of at most 63 printable ASCII characters.",
   },
 ];
 
@@ -84,9 +84,10 @@ export function nearestOption(name: string): string | undefined {
 
 /** A value as a client writes it, in the form of the configuration. */
 export function parseOption(spec: OptionSpec, text: string): ParsedValue {
-  if (spec.type.kind === "text" && new TextEncoder().encode(text).length > (spec.type.bytesMax ?? Infinity)) {
-    return { expected: `text of at most ${spec.type.bytesMax} bytes` };
-  }
+  if (
+    spec.type.kind === "text" &&
+    (!/^[\x20-\x7e]*$/.test(text) || text.length > (spec.type.bytesMax ?? Infinity))
+  ) return { expected: `text of at most ${spec.type.bytesMax} printable ASCII characters` };
   if (spec.type.kind === "text" && text === "") return { value: "" };
   const raw = spec.type.kind === "choice" ? text.toLowerCase() : text;
   return parseValue(spec.type, raw === "0" ? 0 : raw);

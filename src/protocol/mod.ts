@@ -16,6 +16,7 @@ export * from "./frontend_writer.ts";
 export * from "./notification.ts";
 export * from "./sql_fingerprint.ts";
 export * from "./sql_head.ts";
+export * from "./sql_literal.ts";
 export * from "./sql_traits.ts";
 export * from "./startup.ts";
 export * from "./types.ts";

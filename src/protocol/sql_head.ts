@@ -15,7 +15,7 @@ export type OptionStatement =
 /** How a text begins, as far as it concerns pgplex itself. */
 export interface SqlHead {
   readonly directives: readonly DirectiveText[];
-  /** Nothing but white space, comments and semicolons stands in the text. */
+  /** Nothing but white space, comments and semicolons stands in the text, which is whole. */
   readonly empty: boolean;
   /** The text's only statement is about an option of pgplex; null otherwise. */
   readonly option: OptionStatement | null;
@@ -37,7 +37,7 @@ const SET = new RegExp(
   "iy",
 );
 const SET_LIST = new RegExp(
-  String.raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*([^;]*[^;\s])\s*;?\s*`,
+  String.raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*([^;\s](?:[^;]*[^;\s])?)\s*;?\s*`,
   "iy",
 );
 const RESET = new RegExp(String.raw`reset\s+${PREFIX}\s*;?\s*`, "iy");
@@ -46,33 +46,38 @@ const SHOW = new RegExp(String.raw`show\s+${PREFIX}\s*;?\s*`, "iy");
 /**
  * Whether a text may concern pgplex itself by how it begins: a comment, or a word of three bytes that SET, SHOW or RESET
  * begin with. Allocates nothing; most texts are told by their first bytes.
+ *
+ * The text goes to `textEnd`, of which what lies before `end` has come: where that does not tell yet, it may.
  */
-export function headMayConcern(bytes: Uint8Array, start: number, end: number): boolean {
+export function headMayConcern(bytes: Uint8Array, start: number, end: number, textEnd: number): boolean {
+  const whole = textEnd <= end || end - start >= HEAD_BYTES_MAX;
+  if (textEnd < end) end = textEnd;
   let at = start;
   let c = 0;
   for (; at < end; at++) {
     c = bytes[at]!;
     if (c !== 0x20 && (c < 0x09 || c > 0x0d)) break;
   }
-  if (at >= end) return false;
+  if (at >= end) return !whole;
   if (c === 0x2d || c === 0x2f) return true; // - /
   c |= 0x20;
   if (c !== 0x73 && c !== 0x72) return false; // s r
-  if (at + 3 > end) return false;
+  if (at + 3 > end) return !whole;
   const second = bytes[at + 1]! | 0x20;
   const third = bytes[at + 2]! | 0x20;
   if (c === 0x72) return second === 0x65 && third === 0x73; // res
   return second === 0x65 ? third === 0x74 : second === 0x68 && third === 0x6f; // set sho
 }
 
-/** Reads how `text` begins. */
-export function sqlHead(text: BinaryString): SqlHead {
+/** Reads how `text` begins; where it is not `whole`, there is more behind it, and a directive that may be cut off is none. */
+export function sqlHead(text: BinaryString, whole = true): SqlHead {
   const directives: DirectiveText[] = [];
   let at = skip(SPACE, text, 0);
   for (;;) {
     DIRECTIVE.lastIndex = at;
     const directive = DIRECTIVE.exec(text);
     if (directive !== null) {
+      if (!whole && directive[1] !== undefined && DIRECTIVE.lastIndex === text.length) break;
       directives.push({ arguments: directive[1] ?? directive[2]!, index: at });
       at = DIRECTIVE.lastIndex;
     } else if (text.startsWith("--", at)) at = skip(LINE_COMMENT, text, at);
@@ -81,7 +86,7 @@ export function sqlHead(text: BinaryString): SqlHead {
     else break;
     at = skip(SPACE, text, at);
   }
-  return { directives, empty: at >= text.length, option: optionAt(text, at) };
+  return { directives, empty: whole && at >= text.length, option: whole ? optionAt(text, at) : null };
 }
 
 function optionAt(text: BinaryString, at: number): OptionStatement | null {

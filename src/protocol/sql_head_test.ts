@@ -1,9 +1,9 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { headMayConcern, sqlHead } from "./sql_head.ts";
+import { HEAD_BYTES_MAX, headMayConcern, sqlHead } from "./sql_head.ts";
 
 const concerns = (text: string) => {
   const bytes = new TextEncoder().encode(text);
-  return headMayConcern(bytes, 0, bytes.length);
+  return headMayConcern(bytes, 0, bytes.length, bytes.length);
 };
 
 Deno.test("headMayConcern sends on comments, SET, SHOW and RESET, and nothing that begins otherwise", () => {
@@ -15,6 +15,32 @@ Deno.test("headMayConcern sends on comments, SET, SHOW and RESET, and nothing th
   ) {
     equal(concerns(text), false, text);
   }
+});
+
+Deno.test("headMayConcern cannot tell before enough of the text has come, and never waits for more than a head", () => {
+  const maybe = (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    return headMayConcern(bytes, 0, bytes.length, 100_000);
+  };
+  for (const text of ["", " ", "s", "  se", "Sh", "re"]) equal(maybe(text), true, text);
+  for (
+    const text of ["x", " sel", "rex", "b", " ".repeat(HEAD_BYTES_MAX), `${" ".repeat(HEAD_BYTES_MAX)}s`]
+  ) {
+    equal(maybe(text), false, text);
+  }
+  // What lies behind the text is not looked at.
+  equal(headMayConcern(new TextEncoder().encode("se\0t"), 0, 4, 2), false);
+});
+
+Deno.test("sqlHead leaves out a directive that may be cut off, and takes no part of a text for a statement", () => {
+  const cut = (text: string) => {
+    const { directives, empty, option } = sqlHead(text, false);
+    return [directives.map((directive) => directive.arguments), empty, option];
+  };
+  deepEqual(cut("--!pgplex a=1\n--!pgplex b=12"), [[" a=1"], false, null]);
+  deepEqual(cut("/*!pgplex a=1*/"), [[" a=1"], false, null]);
+  deepEqual(cut("/*!pgplex a=1"), [[], false, null]);
+  deepEqual(cut("SHOW pgplex.tag"), [[], false, null]);
 });
 
 Deno.test("sqlHead finds directives among white space, comments and semicolons at the head, and nowhere else", () => {
@@ -71,6 +97,7 @@ Deno.test("sqlHead takes a time that grows with the text, however it is nested",
       "--\n".repeat(50_000),
       ";".repeat(100_000),
       `SET pgplex.a = ${" ".repeat(50_000)}x y`,
+      `SET pgplex.a = ${" ".repeat(50_000)};;`,
     ]
   ) {
     sqlHead(text);

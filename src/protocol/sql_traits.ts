@@ -192,19 +192,23 @@ export function sqlTraits(text: BinaryString): SqlTraits {
         if (!statements.includes(name)) statements.push(name);
         stateful = true;
       }
-    } else if (word === "set_config") {
+      continue;
+    }
+    // A function's name may stand in quotes.
+    const name = word.startsWith('"') && words[i + 1] === "(" ? word.slice(1) : word;
+    if (name === "set_config") {
       stateful = setsByFunction = true;
-    } else if (word === "currval" || word === "lastval") {
+    } else if (name === "currval" || name === "lastval") {
       sequences = "read";
       stateful = true;
-    } else if (word === "nextval" || word === "setval") {
-      sequences ??= "advance";
-    } else if (word === "setseed") {
+    } else if (name === "nextval" || name === "setval") {
+      if (sequences !== "read") sequences = "advance";
+    } else if (name === "setseed") {
       sticky = "setseed";
-    } else if (word.startsWith("dblink_connect")) {
+    } else if (name.startsWith("dblink_connect")) {
       sticky = "dblink";
     } else if (
-      word.includes("advisory") || word === "temp" || word === "temporary" || word.startsWith("pg_temp")
+      name.includes("advisory") || name === "temp" || name === "temporary" || name.startsWith("pg_temp")
     ) {
       stateful = true;
     }

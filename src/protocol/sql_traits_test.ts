@@ -75,6 +75,8 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ["LOAD 'x'", { stateful, sticky: "load" }],
   ["SELECT currval('s'), nextval('s')", { stateful, sequences: "read" }],
   ["SELECT nextval('s')", { sequences: "advance" }],
+  [`SELECT pg_catalog."currval"('s'), "x"`, { stateful, sequences: "read" }],
+  ["DISCARD SEQUENCES; SELECT nextval('s')", { stateful, resets: true, sequences: "advance" }],
   ["DISCARD SEQUENCES", { stateful, resets: true, sequences: "discard" }],
   ["SELECT setseed(0.5)", { stateful, sticky: "setseed" }],
   ["SET seed = 0.5", { stateful, sticky: "setseed" }],

@@ -5,8 +5,10 @@ import { ModelServer } from "../../tests/harness/model_server.ts";
 import { StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { clientMessageMax } from "../protocol/mod.ts";
-import { Rig, RigServer } from "./rig_test.ts";
-import { type Script, scripts } from "./script_test.ts";
+import { Rig, type RigOptions, RigServer } from "./rig_test.ts";
+import { type Script, scripts, steeredScripts } from "./script_test.ts";
+
+type Relaying = Pick<RigOptions, "renames" | "directives">;
 
 /** What one side said before the other spoke again. */
 interface Segment {
@@ -26,10 +28,10 @@ interface Seen {
 const text = (bytes: Uint8Array) => String.fromCharCode(...bytes);
 
 /** The conversation of this script with a server, through the relay, each segment in one piece. */
-async function record(script: Script, renames: boolean): Promise<Segment[]> {
-  const model = new ModelServer({ pooled: renames });
+async function record(script: Script, options: Relaying): Promise<Segment[]> {
+  const model = new ModelServer({ pooled: options.renames });
   const segments: Segment[] = [];
-  const [rig, server] = rigOf({ renames, large: 1 << 20, small: 1 << 20 });
+  const [rig, server] = rigOf({ ...options, large: 1 << 20, small: 1 << 20 });
   for (const { bytes } of script) {
     segments.push({ from: "client", bytes });
     ok((await rig.say(bytes)).length === 0, "all of a turn fits the buffer");
@@ -43,7 +45,7 @@ async function record(script: Script, renames: boolean): Promise<Segment[]> {
   return segments;
 }
 
-function rigOf(options: { renames: boolean; small?: number; large?: number }): [Rig, RigServer] {
+function rigOf(options: Relaying & { small?: number; large?: number }): [Rig, RigServer] {
   const statements = new StatementStore();
   const server = new RigServer({ statements, small: options.small ?? 512 });
   const acquire = () => server.holder === null ? server : null;
@@ -62,7 +64,7 @@ function* cut(bytes: Uint8Array, sizes: Iterator<number>): Generator<Uint8Array>
 /** Says the segments again in pieces; what is seen after each segment. */
 async function replay(
   segments: readonly Segment[],
-  options: { renames: boolean; small: number; large: number },
+  options: Relaying & { small: number; large: number },
   sizes: Iterator<number>,
 ): Promise<Seen[]> {
   const [rig, server] = rigOf(options);
@@ -94,31 +96,34 @@ const sizes = fc.oneof(
 );
 
 for (const renames of [true, false]) {
-  Deno.test(
-    `any chunking of a conversation gives the same bytes, owed replies and boundaries, in ${
-      renames ? "transaction" : "session"
-    } pooling`,
-    async () => {
-      await fc.assert(
-        fc.asyncProperty(
-          scripts,
-          fc.infiniteStream(sizes),
-          fc.constantFrom(512, 700, 16_384),
-          async (script, sizes, large) => {
-            const segments = await record(script, renames);
-            const expected = await replay(
-              segments,
-              { renames, small: 1 << 20, large: 1 << 20 },
-              endless(1 << 20),
-            );
-            const actual = await replay(segments, { renames, small: 512, large }, sizes);
-            deepEqual(actual, expected);
-          },
-        ),
-        { numRuns: 150 },
-      );
-    },
-  );
+  for (const directives of ["off", "warn", "strict"] as const) {
+    const what = directives === "off" ? "" : ` and directives: ${directives}`;
+    const mode = renames ? "transaction" : "session";
+    Deno.test(
+      `any chunking of a conversation gives the same bytes, owed replies and boundaries, in ${mode} pooling${what}`,
+      async () => {
+        await fc.assert(
+          fc.asyncProperty(
+            directives === "off" ? scripts : steeredScripts,
+            fc.infiniteStream(sizes),
+            fc.constantFrom(512, 700, 16_384),
+            async (script, sizes, large) => {
+              const relaying = { renames, directives };
+              const segments = await record(script, relaying);
+              const expected = await replay(
+                segments,
+                { ...relaying, small: 1 << 20, large: 1 << 20 },
+                endless(1 << 20),
+              );
+              const actual = await replay(segments, { ...relaying, small: 512, large }, sizes);
+              deepEqual(actual, expected);
+            },
+          ),
+          { numRuns: 150 },
+        );
+      },
+    );
+  }
 }
 
 function* endless(value: number): Generator<number, never> {

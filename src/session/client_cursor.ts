@@ -1,3 +1,5 @@
+import { Owed, type ServerConnection } from "../backend/mod.ts";
+import { encodeFront, Front } from "../protocol/mod.ts";
 import { LARGE_BUFFER_BYTES } from "../transport/mod.ts";
 import type { Relay } from "./relay.ts";
 
@@ -20,6 +22,8 @@ export const Rest = { Pass: 0, Record: 1, Drop: 2 } as const;
 /** Texts longer than this are not looked at: what they do to session state is found by a probe each time. */
 export const LOOK_BYTES_MAX = LARGE_BUFFER_BYTES;
 
+const FLUSH: Readonly<Uint8Array> = encodeFront(Front.Flush, new Uint8Array(0));
+
 /**
  * How far the client's bytes have been taken, and what is to become of the rest. Pure.
  *
@@ -37,6 +41,8 @@ export class ClientCursor {
   /** Bytes of the current message's body that have not come yet. */
   left = 0;
   #rest: number = Rest.Pass;
+  /** A Flush was sent for the answers that are waited for. */
+  #flushed = false;
   readonly #relay: Relay;
 
   constructor(relay: Relay) {
@@ -100,6 +106,24 @@ export class ClientCursor {
     if (!doubt()) return false;
     this.doubt = doubt;
     this.need = Need.Replies;
+    return true;
+  }
+
+  /**
+   * Stops the scan at the message at `at` until all that was sent to run before is answered. A batch that is open is flushed for
+   * it. A COPY is not waited for: it may need what stands next to end.
+   */
+  awaitRuns({ owed, out }: ServerConnection, bytes: Uint8Array, at: number): boolean {
+    const runs = () => !owed.copyIn && (owed.readies > 0 || owed.owes(Owed.Execute));
+    if (!this.awaitWhile(runs)) {
+      this.#flushed = false;
+      return false;
+    }
+    if (owed.readies === 0 && !this.#flushed) {
+      this.flushRun(bytes, at);
+      out.put(FLUSH as Uint8Array);
+      this.#flushed = true;
+    }
     return true;
   }
 

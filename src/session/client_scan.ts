@@ -15,7 +15,8 @@ import {
   TxStatus,
 } from "../protocol/mod.ts";
 import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
-import { ExtendedQuery } from "./extended_query.ts";
+import { ExtendedQuery, textEndOf } from "./extended_query.ts";
+import type { OptionChange } from "./directives.ts";
 import type { Relay } from "./relay.ts";
 import type { Steering } from "./steering.ts";
 
@@ -178,14 +179,26 @@ export class ClientScan {
         return messageEnd;
       }
     }
-    if (type === Front.Query || type === Front.Parse) {
-      const textStart = type === Front.Query ? at + 5 : this.#extended.textStart(length, bytes, at, end);
-      if (textStart < 0 || !this.#steering.foresee(bytes, textStart, at + 1 + length, end)) {
-        return this.#cursor.want(Math.min(1 + length, end - at + HEAD_BYTES_MAX));
-      }
+    if (!this.#foresee(type, length, bytes, at, end)) {
+      return this.#cursor.want(Math.min(1 + length, end - at + HEAD_BYTES_MAX));
     }
     this.#cursor.need = Need.Lease;
     return -1;
+  }
+
+  /**
+   * Before a server connection is had for a message: what its statement says of the wait holds already. False when more of the
+   * message must come first.
+   */
+  #foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): boolean {
+    const messageEnd = at + 1 + length;
+    if (type === Front.Bind) return this.#extended.foreseeBind(length, bytes, at, end);
+    if (type !== Front.Query && type !== Front.Parse) return true;
+    const textStart = type === Front.Query ? at + 5 : this.#extended.textStart(length, bytes, at, end);
+    if (textStart < 0) return false;
+    if (!headMayConcern(bytes, textStart, end, messageEnd - 1)) return true;
+    const textEnd = type === Front.Query ? messageEnd : textEndOf(bytes, textStart, messageEnd, end);
+    return this.#steering.foresee(bytes, textStart, textEnd, end);
   }
 
   #toServer(
@@ -197,12 +210,15 @@ export class ClientScan {
     end: number,
   ): number {
     const { owed } = server;
+    if (this.#steering.timed && this.#mustFollow(server, type, bytes, at)) return -1;
     this.#relay.boundary = false;
     switch (type) {
       case Front.Query:
-        if (!owed.skipping && headMayConcern(bytes, at + 5, Math.min(end, at + length))) {
-          const next = this.#steerQuery(server, length, bytes, at, end);
-          if (next !== 0) return next;
+        if (!owed.skipping) {
+          if (headMayConcern(bytes, at + 5, end, at + length)) {
+            const next = this.#steerQuery(server, length, bytes, at, end);
+            if (next !== 0) return next;
+          } else if (this.#steering.active && !this.#begin(server, [], bytes, at)) return -1;
         }
         if (this.#relay.renames && !owed.skipping && !this.#lookAtQuery(server, length, bytes, at, end)) {
           return -1;
@@ -222,6 +238,7 @@ export class ClientScan {
         owed.sent(Owed.Sync);
         return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
       case Front.FunctionCall:
+        if (this.#steering.active && !this.#begin(server, [], bytes, at)) return -1;
         this.#relay.watch.runsOpaque();
         this.#relay.openBatch = this.#relay.batchSent = false;
         owed.sent(Owed.FunctionCall);
@@ -251,6 +268,16 @@ export class ClientScan {
     }
   }
 
+  /** Whether the message has to wait as it stands behind the end of a statement that runs alone. */
+  #mustFollow(server: ServerConnection, type: number, bytes: Uint8Array, at: number): boolean {
+    return server.owed.readies > 0 && FAILABLE.includes(String.fromCharCode(type)) &&
+      this.#cursor.awaitRuns(server, bytes, at);
+  }
+
+  #begin(server: ServerConnection, changes: readonly OptionChange[], bytes: Uint8Array, at: number): boolean {
+    return this.#steering.begin(server, changes, { cursor: this.#cursor, bytes, at });
+  }
+
   /** A simple query that may speak to pgplex. Returns 0 when it goes on its usual way. */
   #steerQuery(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
     const cursor = this.#cursor;
@@ -259,6 +286,10 @@ export class ClientScan {
       return cursor.want(Math.min(1 + length, 5 + HEAD_BYTES_MAX));
     }
     const steered = this.#steering.peek(bytes, at + 5, messageEnd, end);
+    // What is asked is done once: so all that is to be looked at must be there before.
+    const looks = steered !== null && this.#relay.renames && 1 + length <= LOOK_BYTES_MAX;
+    if (looks && messageEnd > end) return cursor.want(1 + length);
+    if (!this.#begin(server, steered?.statement ?? [], bytes, at)) return -1;
     if (steered === null) return 0;
     cursor.flushRun(bytes, at);
     this.#steering.apply(server, steered, true);

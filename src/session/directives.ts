@@ -25,7 +25,7 @@ export interface DirectiveProblem {
 }
 
 const SCOPES: readonly string[] = ["session", "transaction", "statement"];
-const WORD = /\s*,?\s*([^\s=,']+)(?:\s*=\s*('(?:[^']|'')*'|[^\s,']*))?/y;
+const WORD = /\s*(?:,\s*)?([^\s=,']+)(?:\s*=\s*('(?:[^']|'')*'|[^\s,']*))?/y;
 const ARGUMENTS_HINT =
   "A directive is [session | transaction | statement] followed by name=value, pin, unpin, " +
   "show session or show options.";

@@ -52,3 +52,14 @@ Deno.test("parseDirective refuses what is unknown or malformed, and says where",
   }
   equal(bad(" intnt=read").hint, 'Perhaps you meant "intent".');
 });
+
+Deno.test("parseDirective takes text that is printable ASCII alone: other bytes mean something else in each encoding", () => {
+  for (const value of ["\u8868", "a\u0001", "\ufffd\\", "x".repeat(64)]) {
+    equal(bad(` tag='${value}'`).message, `invalid value for option "tag": "${value}"`);
+  }
+  deepEqual(pairs(" tag='a\\b'"), [["tag", "a\\b"]]);
+});
+
+Deno.test("parseDirective takes a time that grows with the text", () => {
+  bad(`pin${" ".repeat(100_000)}=`);
+});

@@ -116,21 +116,27 @@ export class ExtendedQuery {
     const messageEnd = at + 1 + length;
     const textStart = this.textStart(length, bytes, at, end);
     if (textStart < 0) return this.#cursor.want(end - at + 1);
-    if (!headMayConcern(bytes, textStart, Math.min(end, messageEnd))) {
+    if (!headMayConcern(bytes, textStart, end, messageEnd)) {
+      if (this.#steering.active && !this.#begin(server, [], bytes, at)) return -1;
       return this.#parse(server, length, bytes, at, end, null);
     }
     if (!this.#steering.sees(messageEnd - textStart, end - textStart)) {
       return this.#cursor.want(Math.min(1 + length, textStart - at + HEAD_BYTES_MAX));
     }
-    const nul = findNul(bytes, textStart, Math.min(end, messageEnd));
-    const textEnd = nul < 0 ? messageEnd : nul + 1;
+    const textEnd = textEndOf(bytes, textStart, messageEnd, end);
     const steered = this.#steering.peek(bytes, textStart, textEnd, end);
+    // In transaction pooling a statement begins when it is bound; what it says of a Bind in session pooling is not known.
+    const own = this.#relay.renames ? [] : steered?.statement ?? [];
+    if (!this.#begin(server, own, bytes, at)) return -1;
     if (steered === null) return this.#parse(server, length, bytes, at, end, null);
     if (steered.error !== null) {
       this.#replaceBy(server, bytes, at, steered.error);
       return this.#cursor.dropMessage(at, length);
     }
-    if (steered.text === null) return this.#parse(server, length, bytes, at, end, steered);
+    // What stands behind the text is short, or wrong.
+    if (steered.text === null || 1 + length > LOOK_BYTES_MAX) {
+      return this.#parse(server, length, bytes, at, end, steered);
+    }
     if (messageEnd > end) return this.#cursor.want(1 + length);
     return this.#parseInstead(server, steered, { bytes, at, textStart, textEnd, messageEnd });
   }
@@ -240,8 +246,7 @@ export class ExtendedQuery {
       }
     }
     if (steered !== null) this.#steer(server, steered, bytes, at);
-    statement.directive = directiveOf(steered);
-    if (existing === null) this.#parseNamed(server, name, statement);
+    if (existing === null) this.#parseNamed(server, name, statement, directiveOf(steered));
     else this.#relay.refuseDuplicate(server, textAt(bytes, bodyStart, nameEnd), definition);
     this.#cursor.run = messageEnd;
     return messageEnd;
@@ -252,8 +257,17 @@ export class ExtendedQuery {
     this.#steering.apply(server, steered, false);
   }
 
+  #begin(server: ServerConnection, changes: readonly OptionChange[], bytes: Uint8Array, at: number): boolean {
+    return this.#steering.begin(server, changes, { cursor: this.#cursor, bytes, at });
+  }
+
   /** Makes `statement`, of which one more use is counted already, under a name that is free. */
-  #parseNamed(server: ServerConnection, name: BinaryString, statement: Statement): void {
+  #parseNamed(
+    server: ServerConnection,
+    name: BinaryString,
+    statement: Statement,
+    directive: readonly OptionChange[] | null,
+  ): void {
     const relay = this.#relay;
     const { inFlight } = server.prepared;
     if (server.prepared.touch(statement)) {
@@ -263,7 +277,7 @@ export class ExtendedQuery {
     }
     server.out.put(statement.encodeParse());
     server.prepared.add(statement, server.settings.searchPath);
-    relay.names.set(name, statement);
+    relay.names.set(name, statement, directive);
     inFlight.begin(statement, server.owed.batch);
     relay.namesInFlight.begin(name, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Effect, {
@@ -279,6 +293,37 @@ export class ExtendedQuery {
       },
     });
     relay.evictStatements(server);
+  }
+
+  /** Before a server connection is had for a Bind; false when more of it must come first. */
+  foreseeBind(length: number, bytes: Uint8Array, at: number, end: number): boolean {
+    const { names, renames } = this.#relay;
+    if (!renames || (names.unnamedDirective === null && !names.hasDirectives)) return true;
+    const seen = Math.min(end, at + 1 + length);
+    const nameStart = peekBindStatement(bytes, at + 5, seen);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
+    if (nameEnd < 0) return seen === at + 1 + length || seen - at >= NAMES_BYTES_MAX; // malformed: the server says so
+    this.#steering.foreseeStatement(this.#ownOf(bytes, nameStart, nameEnd) ?? []);
+    return true;
+  }
+
+  /** The statement whose name lies there begins; false when the scan has to stop first. */
+  #beginBound(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    at: number,
+    nameStart: number,
+    nameEnd: number,
+  ): boolean {
+    const own = this.#ownOf(bytes, nameStart, nameEnd);
+    return (own === null && !this.#steering.active) || this.#begin(server, own ?? [], bytes, at);
+  }
+
+  /** What a directive asks for each time that the statement runs whose name lies there. */
+  #ownOf(bytes: Uint8Array, nameStart: number, nameEnd: number): readonly OptionChange[] | null {
+    const { names } = this.#relay;
+    if (nameEnd === nameStart) return names.unnamedDirective;
+    return names.hasDirectives ? names.directiveOf(statementName(bytes, nameStart, nameEnd)) : null;
   }
 
   bind(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
@@ -300,9 +345,9 @@ export class ExtendedQuery {
     }
     if (nameEnd === nameStart) {
       if (this.#unnamedDoubtful(server)) return -1;
+      if (!this.#beginBound(server, bytes, at, nameStart, nameEnd)) return -1;
       // First: what it sends may replace the server's unnamed statement.
       if (!this.#noteBind(server, relay.names.unnamedFingerprint, length, bytes, at, end)) return -1;
-      if (relay.names.unnamedDirective !== null) this.#steering.beginStatement(relay.names.unnamedDirective);
       if (server.unnamedOwner !== relay.names || server.unnamedSerial !== relay.names.unnamedSerial) {
         this.#cursor.flushRun(bytes, at);
         this.#cursor.run = at;
@@ -323,11 +368,9 @@ export class ExtendedQuery {
       }
       return this.#refuse(server, bytes, at, length, textAt(bytes, nameStart, nameEnd));
     }
+    if (!this.#beginBound(server, bytes, at, nameStart, nameEnd)) return -1;
     const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
     if (!this.#noteBind(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
-    if (statement.directive !== null) {
-      this.#steering.beginStatement(statement.directive as readonly OptionChange[]);
-    }
     this.#cursor.flushRun(bytes, at);
     relay.ensureStatement(server, statement);
     this.#putRenamed(server, bytes, at, { nameStart, nameEnd, length, statement });
@@ -419,6 +462,7 @@ export class ExtendedQuery {
       return;
     }
     // Closing what does not exist is no error.
+    const directive = relay.names.directiveOf(name);
     const statement = relay.names.remove(name);
     relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
     relay.answer(Owed.Close, {
@@ -428,7 +472,7 @@ export class ExtendedQuery {
       },
       undo: () => {
         relay.namesInFlight.settle(name);
-        if (statement !== null) relay.names.set(name, statement);
+        if (statement !== null) relay.names.set(name, statement, directive);
       },
       reply: CLOSE_COMPLETE as Uint8Array,
     });
@@ -516,6 +560,12 @@ export class ExtendedQuery {
 
 function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
   return steered === null || steered.statement.length === 0 ? null : steered.statement;
+}
+
+/** The end of a Parse's text, NUL included; that of the message while it is not known. */
+export function textEndOf(bytes: Uint8Array, textStart: number, messageEnd: number, end: number): number {
+  const nul = findNul(bytes, textStart, Math.min(end, messageEnd));
+  return nul < 0 ? messageEnd : nul + 1;
 }
 
 function tooLarge(length: number): PgplexError {

@@ -136,11 +136,9 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       this.#worker.log.warning("cannot look at a session's options", {
         error: toPgplexError(thrown).message,
       });
-      connection.close();
     }
     connection.onNotification = null;
     if (connection.closed) {
-      this.end("broken");
       this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
     } else if (!this.#ended) {
       connection.setSink(this.wish);

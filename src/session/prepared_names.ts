@@ -26,6 +26,8 @@ export class PreparedNames {
   /** By the hash of the name; made when it is needed. */
   #buckets: Map<number, Entry[]> | null = null;
   #size = 0;
+  /** What directives in the texts of named statements ask for each time that they run, by name. */
+  readonly #directives = new Map<BinaryString, readonly OptionChange[]>();
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
   #unnamedKept = false;
@@ -60,8 +62,19 @@ export class PreparedNames {
     return this.find(bytes, 0, bytes.length);
   }
 
+  /** What a directive in this statement's text asks for; null for most. */
+  directiveOf(name: BinaryString): readonly OptionChange[] | null {
+    return this.#directives.get(name) ?? null;
+  }
+
+  /** Whether any named statement has a directive. */
+  get hasDirectives(): boolean {
+    return this.#directives.size > 0;
+  }
+
   /** Gives `statement`, in whose users this session is counted already, a name that is free. */
-  set(name: BinaryString, statement: Statement): void {
+  set(name: BinaryString, statement: Statement, directive: readonly OptionChange[] | null = null): void {
+    if (directive !== null) this.#directives.set(name, directive);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
@@ -74,6 +87,7 @@ export class PreparedNames {
 
   /** Takes a name away; its statement stays counted until the caller releases it. */
   remove(name: BinaryString): Statement | null {
+    this.#directives.delete(name);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
@@ -93,6 +107,7 @@ export class PreparedNames {
     }
     this.#buckets = null;
     this.#size = 0;
+    this.#directives.clear();
     this.dropUnnamed();
   }
 

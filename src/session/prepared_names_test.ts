@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { InFlight, type Statement, StatementStore } from "../backend/mod.ts";
+import { findOption } from "../config/mod.ts";
 import { PreparedNames, UNNAMED_BYTES_MAX } from "./prepared_names.ts";
 
 /** Two names with one FNV-1a hash. */
@@ -127,4 +128,18 @@ Deno.test("PreparedNames does not keep an unnamed statement that is too long", (
   const tooLong = names.unnamed;
   names.beginUnnamed(UNNAMED_BYTES_MAX);
   deepEqual([tooLong, names.unnamed?.length], [null, 0]);
+});
+
+Deno.test("PreparedNames keeps a directive with its name, whatever other names the statement has", () => {
+  const store = new StatementStore();
+  const names = new PreparedNames(store);
+  const directive = [{ spec: findOption("tag")!, value: "a", text: "a" }];
+  names.set("a", store.use("Q"), directive);
+  names.set("b", store.use("Q"));
+  deepEqual([names.directiveOf("a"), names.directiveOf("b"), names.hasDirectives], [directive, null, true]);
+  const statement = names.remove("a")!;
+  deepEqual([names.directiveOf("a"), names.hasDirectives], [null, false]);
+  names.set("a", statement);
+  equal(names.directiveOf("a"), null);
+  names.clear();
 });

@@ -1,7 +1,7 @@
 import { ok, strictEqual as equal } from "node:assert/strict";
 import type { ServerConnection, StatementStore } from "../backend/mod.ts";
 import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
-import type { PoolSettings } from "../config/mod.ts";
+import { OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import { Need } from "./client_cursor.ts";
@@ -132,19 +132,24 @@ export interface RigOptions {
   readonly small?: number;
   readonly large?: number;
   readonly preparedMax?: number;
+  /** Whether what statements say to pgplex itself is followed. */
+  readonly directives?: PoolSettings["directives"];
   /** A server connection for a session that needs one, or null: it waits. */
   readonly acquire: () => RigServer | null;
 }
 
-/** Nobody listens to what statements say to pgplex itself. */
-const NOT_STEERED: SteeringHost = {
-  options: new SessionOptions(),
-  poolSettings: { directives: "off", options_allowed: [] } as unknown as PoolSettings,
-  refusal: () => null,
-  steered() {},
-  describe: () => [],
-  describeOptions: () => [],
-};
+/** A session as far as its statements steer it. */
+function steered(directives: PoolSettings["directives"]): SteeringHost {
+  const poolSettings = { directives, options_allowed: OPTION_NAMES, query_timeout: 0, query_wait_timeout: 0 };
+  return {
+    options: new SessionOptions(),
+    poolSettings: poolSettings as unknown as PoolSettings,
+    refusal: () => null,
+    statementBegins() {},
+    describe: () => [["id", "1"], ["tls", null]],
+    describeOptions: () => [["tag", "it's", "client", "A word."]],
+  };
+}
 
 /** One session's machines between a client and servers, driven as `Session` drives them, without sockets. */
 export class Rig {
@@ -152,6 +157,8 @@ export class Rig {
   readonly relay: Relay;
   readonly clientScan: ClientScan;
   readonly serverScan: ServerScan;
+  readonly steering: Steering;
+  readonly host: SteeringHost;
   readonly input: ReadBuffer;
   readonly parameters: [string, string][] = [];
   fatal: PgplexError | null = null;
@@ -169,7 +176,9 @@ export class Rig {
       preparedMax: options.preparedMax ?? 200,
       fingerprints: new Fingerprints(),
     });
-    this.clientScan = new ClientScan(this.relay, options.statements, new Steering(this.relay, NOT_STEERED));
+    this.host = steered(options.directives ?? "off");
+    this.steering = new Steering(this.relay, this.host);
+    this.clientScan = new ClientScan(this.relay, options.statements, this.steering);
     this.serverScan = new ServerScan(this.relay, {
       parameter: (name, value) => {
         this.parameters.push([name, value]);
@@ -198,6 +207,8 @@ export class Rig {
   }
 
   async settle(): Promise<void> {
+    const server = this.relay.server;
+    if (server !== null && server.owed.readies === 0 && !this.relay.openBatch) this.steering.statementEnds();
     if (this.relay.boundary) this.#settleLease();
     if (this.waiting === "replies" && !this.clientScan.blocked) await this.#pump();
   }
@@ -205,6 +216,9 @@ export class Rig {
   #settleLease(): void {
     const { relay, server } = this;
     if (!relay.boundary || server === null) return;
+    this.host.options.transactionEnds();
+    this.host.options.forgetPending();
+    relay.watch.begin();
     if (!this.#options.renames) {
       relay.boundary = false;
       return;

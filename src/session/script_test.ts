@@ -21,6 +21,9 @@ const piece = (shown: string, ...bytes: Uint8Array[]): Piece => ({ shown, bytes:
 const joined = (pieces: readonly Piece[]): Piece =>
   piece(pieces.map(({ shown }) => shown).join(" "), ...pieces.map(({ bytes }) => bytes));
 
+/** A statement's text, as a failure shows it. */
+const shown = (sql: string) => sql.replace(/x{9,}/g, ({ length }) => `x…${length}`).trim();
+
 /** Names of statements: the unnamed one, short ones, and two that PostgreSQL takes for the same. */
 const names = fc.constantFrom("", "", "s1", "s2", `${"n".repeat(63)}a`, `${"n".repeat(63)}b`);
 
@@ -58,39 +61,40 @@ const prepared = fc.constantFrom(
   "copyout 1",
 );
 
-const extended: fc.Arbitrary<Piece> = fc.oneof(
-  fc.tuple(names, prepared).map(([name, sql]) =>
-    piece(`Parse(${name.slice(-4)}: ${sql})`, frontend.parse(sql, { name }))
-  ),
-  fc.tuple(names, fc.constantFrom("", "", "p1"), fc.constantFrom(0, 0, 700)).map((
-    [statement, portal, size],
-  ) =>
-    piece(
-      `Bind(${statement.slice(-4)}, ${portal})`,
-      frontend.bind({ statement, portal, values: size === 0 ? [] : ["v".repeat(size)] }),
-    )
-  ),
-  fc.tuple(fc.constantFrom("S" as const, "P" as const), names).map(([kind, name]) =>
-    piece(`Describe(${kind} ${name.slice(-4)})`, frontend.describe(kind, kind === "S" ? name : ""))
-  ),
-  fc.tuple(fc.constantFrom("", "", "p1"), fc.constantFrom(0, 0, 2)).map(([portal, rowsMax]) =>
-    piece(`Execute(${portal}, ${rowsMax})`, frontend.execute({ portal, rowsMax }))
-  ),
-  fc.tuple(fc.constantFrom("S" as const, "P" as const), names).map(([kind, name]) =>
-    piece(`Close(${kind} ${name.slice(-4)})`, frontend.close(kind, kind === "S" ? name : "p1"))
-  ),
-  fc.constant(piece("Flush", frontend.flush())),
-  fc.tuple(names, prepared).map(([name, sql]) =>
-    piece(
-      `ParseBindExecute(${name.slice(-4)}: ${sql})`,
-      frontend.close("S", name),
-      frontend.parse(sql, { name }),
-      frontend.bind({ statement: name }),
-      frontend.describe("P"),
-      frontend.execute(),
-    )
-  ),
-);
+const extendedOf = (prepared: fc.Arbitrary<string>): fc.Arbitrary<Piece> =>
+  fc.oneof(
+    fc.tuple(names, prepared).map(([name, sql]) =>
+      piece(`Parse(${name.slice(-4)}: ${shown(sql)})`, frontend.parse(sql, { name }))
+    ),
+    fc.tuple(names, fc.constantFrom("", "", "p1"), fc.constantFrom(0, 0, 700)).map((
+      [statement, portal, size],
+    ) =>
+      piece(
+        `Bind(${statement.slice(-4)}, ${portal})`,
+        frontend.bind({ statement, portal, values: size === 0 ? [] : ["v".repeat(size)] }),
+      )
+    ),
+    fc.tuple(fc.constantFrom("S" as const, "P" as const), names).map(([kind, name]) =>
+      piece(`Describe(${kind} ${name.slice(-4)})`, frontend.describe(kind, kind === "S" ? name : ""))
+    ),
+    fc.tuple(fc.constantFrom("", "", "p1"), fc.constantFrom(0, 0, 2)).map(([portal, rowsMax]) =>
+      piece(`Execute(${portal}, ${rowsMax})`, frontend.execute({ portal, rowsMax }))
+    ),
+    fc.tuple(fc.constantFrom("S" as const, "P" as const), names).map(([kind, name]) =>
+      piece(`Close(${kind} ${name.slice(-4)})`, frontend.close(kind, kind === "S" ? name : "p1"))
+    ),
+    fc.constant(piece("Flush", frontend.flush())),
+    fc.tuple(names, prepared).map(([name, sql]) =>
+      piece(
+        `ParseBindExecute(${name.slice(-4)}: ${shown(sql)})`,
+        frontend.close("S", name),
+        frontend.parse(sql, { name }),
+        frontend.bind({ statement: name }),
+        frontend.describe("P"),
+        frontend.execute(),
+      )
+    ),
+  );
 
 const sync = piece("Sync", frontend.sync());
 /** What ends a batch: mostly a Sync; what PostgreSQL answers by ReadyForQuery too, unless it skips. */
@@ -99,9 +103,10 @@ const batchEnds = fc.oneof(
   { weight: 1, arbitrary: fc.constant(piece("Query(rows 1 1)", frontend.query("rows 1 1"))) },
   { weight: 1, arbitrary: fc.constant(piece("F(5)", frontend.functionCall(5))) },
 );
-const batches = fc.tuple(fc.array(extended, { maxLength: 7 }), batchEnds).map(([pieces, end]) =>
-  joined([...pieces, end])
-);
+const batchesOf = (prepared: fc.Arbitrary<string>) =>
+  fc.tuple(fc.array(extendedOf(prepared), { maxLength: 7 }), batchEnds).map(([pieces, end]) =>
+    joined([...pieces, end])
+  );
 
 const copyEnd = fc.constantFrom(
   piece("CopyDone", frontend.copyDone()),
@@ -114,7 +119,7 @@ const copyData = fc.array(fc.constantFrom("line\n", "x".repeat(1500), "bad\n"), 
 /** COPY FROM STDIN whose data the client sends without waiting for the server to ask for it. */
 const copies = fc.oneof(
   fc.tuple(fc.constantFrom("copyin", "copyin view", "copyin;rows 1 1", "bad"), copyData, copyEnd).map(
-    ([sql, data, end]) => joined([piece(`Query(${sql})`, frontend.query(sql)), data, end]),
+    ([sql, data, end]) => joined([piece(`Query(${shown(sql)})`, frontend.query(sql)), data, end]),
   ),
   fc.tuple(copyData, copyEnd).map(([data, end]) =>
     joined([
@@ -129,18 +134,24 @@ const copies = fc.oneof(
   ),
 );
 
-const turns: fc.Arbitrary<Turn> = fc.tuple(
-  fc.oneof(
-    { weight: 3, arbitrary: queries.map((sql) => piece(`Query(${sql})`, frontend.query(sql))) },
-    { weight: 6, arbitrary: batches },
-    { weight: 1, arbitrary: copies },
-    {
-      weight: 1,
-      arbitrary: fc.constantFrom(0, 5).map((oid) => piece(`F(${oid})`, frontend.functionCall(oid))),
-    },
-  ),
-  fc.boolean(),
-).map(([{ bytes, shown }, waits]) => ({ bytes, waits, shown }));
+interface Statements {
+  readonly queries: fc.Arbitrary<string>;
+  readonly prepared: fc.Arbitrary<string>;
+}
+
+const turnsOf = ({ queries, prepared }: Statements): fc.Arbitrary<Turn> =>
+  fc.tuple(
+    fc.oneof(
+      { weight: 3, arbitrary: queries.map((sql) => piece(`Query(${shown(sql)})`, frontend.query(sql))) },
+      { weight: 6, arbitrary: batchesOf(prepared) },
+      { weight: 1, arbitrary: copies },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(0, 5).map((oid) => piece(`F(${oid})`, frontend.functionCall(oid))),
+      },
+    ),
+    fc.boolean(),
+  ).map(([{ bytes, shown }, waits]) => ({ bytes, waits, shown }));
 
 /** Ends any transaction and any batch, so that nothing is left. */
 const ending: Turn = {
@@ -149,15 +160,63 @@ const ending: Turn = {
   shown: "Sync Query(rollback)",
 };
 
+/** What a directive stands in front of. */
+const steered = fc.constantFrom(
+  "rows 1 5",
+  "rows 3 400",
+  "",
+  "begin",
+  "commit",
+  "fail",
+  "bad",
+  "SHOW pgplex.tag",
+);
+const directives = fc.constantFrom(
+  "--!pgplex tag=a\n",
+  "--!pgplex timeout=5s\n",
+  "/*!pgplex transaction tag=b timeout=0s*/ ",
+  "--!pgplex session tag=c intent=read\n",
+  "--!pgplex intnt=read\n--!pgplex tag=\n",
+  "/* driver */ --!pgplex pin\r\n",
+  "\n \t",
+  "/* nothing of pgplex's */ ",
+  "--!pgplex show session\n",
+  `--!pgplex timeout=5s\n--!pgplex intnt=read\n-- ${"x".repeat(4500)}\n`,
+  `--!pgplex intnt=read\n/*${"x".repeat(17_000)}*/`,
+  `/*${"x".repeat(4071)}*/--!pgplex tag=cut\n`,
+);
+const steering = fc.oneof(
+  fc.tuple(directives, steered).map((parts) => parts.join("")),
+  fc.constantFrom(
+    "SHOW pgplex.query_timeout",
+    " SHOW pgplex.tag;",
+    "SHOW pgplex.nothing",
+    "SET pgplex.tag = 'x'",
+    "SET pgplex.intent = maybe",
+    "RESET pgplex.tag",
+    "--!pgplex show options",
+  ),
+);
+
 /**
  * What one client may say. Whoever drops all statements waits until that is done before it names one: pgplex learns of it
  * from the reply.
  */
-export const scripts: fc.Arbitrary<Script> = fc.array(turns, { maxLength: 12, size: "max" }).map((all) => {
-  const script = [...all, ending].map((turn, index) => {
-    const before = index === 0 ? "" : all[index - 1]!.shown;
-    return / all\)/.test(before) ? { ...turn, waits: true } : turn;
-  });
-  const toString = () => script.map(({ shown, waits }) => `${waits ? "| " : ""}${shown}`).join(" ");
-  return Object.assign(script, { [fc.toStringMethod]: toString });
+export const scripts: fc.Arbitrary<Script> = scriptsOf({ queries, prepared });
+
+/** {@link scripts} of a client that speaks to pgplex itself besides. */
+export const steeredScripts: fc.Arbitrary<Script> = scriptsOf({
+  queries: fc.oneof(queries, steering),
+  prepared: fc.oneof(prepared, steering),
 });
+
+function scriptsOf(statements: Statements): fc.Arbitrary<Script> {
+  return fc.array(turnsOf(statements), { maxLength: 12, size: "max" }).map((all) => {
+    const script = [...all, ending].map((turn, index) => {
+      const before = index === 0 ? "" : all[index - 1]!.shown;
+      return / all\)/.test(before) ? { ...turn, waits: true } : turn;
+    });
+    const toString = () => script.map(({ shown, waits }) => `${waits ? "| " : ""}${shown}`).join(" ");
+    return Object.assign(script, { [fc.toStringMethod]: toString });
+  });
+}

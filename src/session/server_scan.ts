@@ -204,12 +204,17 @@ export class ServerScan {
   }
 
   #commandComplete(server: ServerConnection, bytes: Uint8Array, at: number, length: number): void {
-    // "DISCARD ALL" or "DEALLOCATE ALL", each followed by NUL.
-    if (bytes[at + 5] !== 0x44 || !this.#relay.renames) return;
-    if (length === 4 + 12 && tagIs(bytes, at + 5, "DISCARD ALL")) {
+    // "RESET", "DISCARD ALL" or "DEALLOCATE ALL", each followed by NUL.
+    const first = bytes[at + 5];
+    if (first !== 0x44 && first !== 0x52) return;
+    const { renames, watch } = this.#relay;
+    if (length === 4 + 6 && tagIs(bytes, at + 5, "RESET")) watch.wasReset = true;
+    else if (length === 4 + 12 && tagIs(bytes, at + 5, "DISCARD ALL")) {
+      watch.wasReset = true;
+      if (!renames) return;
       this.#relay.forgetStatements(server);
       this.#relay.lender?.discarded();
-    } else if (length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
+    } else if (renames && length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
       this.#relay.forgetStatements(server);
     }
   }

@@ -1,5 +1,5 @@
 import { cancelOn, type ServerConnection, type Settings } from "../backend/mod.ts";
-import { OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
+import { OPTION_NAMES, type OptionName, type PoolSettings } from "../config/mod.ts";
 import { PgplexError, type Timer } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -21,7 +21,7 @@ import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
 import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
-import { OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
+import { notAllowed, OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
 import type { StateWatch } from "./state_watch.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
@@ -78,6 +78,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   readonly #stream: ByteStream;
   readonly #out: Outbox;
   readonly #relay: Relay;
+  readonly #steering: Steering;
   readonly #clientScan: ClientScan;
   readonly #serverScan: ServerScan;
   readonly #key: CancelKey;
@@ -106,6 +107,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   #statementTimer: Timer | null = null;
   /** The statement was cancelled for its time; clock milliseconds. */
   #timedOutMs: number | null = null;
+  /** That cancel, while it is on its way: nothing goes to the server that it could meet. */
+  #timeoutCancel: Promise<void> | null = null;
+  /** The client cancelled the statement before its time was over. */
+  #clientCanceled = false;
 
   constructor(worker: Worker, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
     this.#worker = worker;
@@ -122,7 +127,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       fingerprints: pool.fingerprints,
     });
     this.options = new SessionOptions(facts.options);
-    this.#clientScan = new ClientScan(this.#relay, worker.statements, new Steering(this.#relay, this));
+    this.#steering = new Steering(this.#relay, this);
+    this.#clientScan = new ClientScan(this.#relay, worker.statements, this.#steering);
     this.#serverScan = new ServerScan(this.#relay, {
       parameter: (name, value) => this.#parameter(name, value),
       notification: (server, bytes, at, end) => this.#notification(server, bytes, at, end),
@@ -194,12 +200,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     const server = this.server;
     if (server === null || server.owed.settled || this.#ending || this.#timedOutMs !== null) return;
     this.#timedOutMs = this.#worker.clock.nowMs();
-    void this.cancel();
+    this.#timeoutCancel = this.#cancelOn(server).finally(() => this.#timeoutCancel = null);
   }
 
   /** The server says that it cancelled a statement: for its time, or because the client asked for it (null). */
   #canceledReply(): Uint8Array | null {
-    return this.#timedOutMs === null ? null : encodeError("ERROR", queryTimeout());
+    return this.#timedOutMs === null || this.#clientCanceled ? null : encodeError("ERROR", queryTimeout());
   }
 
   /** The pool's settings with what the client set over them. */
@@ -223,13 +229,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     });
   }
 
-  steered(): void {
+  statementBegins(timeoutMs: number | null): void {
     this.#statementTimer?.cancel();
-    this.#statementTimer = null;
-    const timeoutMs = this.options.statementTimeoutMs;
-    if (timeoutMs !== null && timeoutMs > 0) {
-      this.#statementTimer = this.#worker.clock.after(timeoutMs, () => this.#statementTimedOut());
-    }
+    this.#statementTimer = timeoutMs === null || timeoutMs === 0
+      ? null
+      : this.#worker.clock.after(timeoutMs, () => this.#statementTimedOut());
   }
 
   describe(): readonly (readonly [string, string | null])[] {
@@ -240,16 +244,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     return describeOptions(this);
   }
 
-  /** Whether a statement runs that has options of its own, or was cancelled for its time. */
-  get #steered(): boolean {
-    return this.#timedOutMs !== null || this.options.forStatement;
-  }
-
   /** The client's last statement is answered: nothing of its own holds any more. */
   #statementEnds(): void {
     this.#timedOutMs = null;
-    this.options.setForStatement(null);
-    this.steered();
+    this.#clientCanceled = false;
+    this.#steering.statementEnds();
   }
 
   /** Why the session keeps its server connection between transactions. */
@@ -348,6 +347,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       return;
     }
     if (server === null || server.owed.settled) return;
+    if (this.#timedOutMs === null) this.#clientCanceled = true;
+    await this.#cancelOn(server);
+  }
+
+  /** The lease does not end while the cancel is on its way: it meets no other session's statement. */
+  async #cancelOn(server: ServerConnection): Promise<void> {
     this.#cancels++;
     await cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
     this.#cancels--;
@@ -374,18 +379,20 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       channels.deliver();
     }
     const { server, watch } = this.#relay;
-    if (this.#steered && server !== null && server.owed.readies === 0) this.#statementEnds();
+    if (server !== null && server.owed.readies === 0 && !this.#relay.openBatch) this.#statementEnds();
     if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) {
       if (server !== null && server.owed.settled) this.#work.answered();
       return;
     }
+    this.options.transactionEnds();
+    if (watch.wasReset && this.options.wasSet) watch.mentionsOptions();
     if (this.facts.mode !== "transaction") {
       this.#relay.boundary = false;
       this.#rests();
       if (watch.optionsMentioned) {
         this.#relay.server = null;
         this.#lease.look((connection) => this.#readOptions(connection));
-      } else if (this.options.temporary) this.options.transactionEnds();
+      }
     } else if (
       !server!.owed.doubtful &&
       (watch.suspicious(this.#settings.state_check) || (channels !== null && channels.suspicious))
@@ -395,7 +402,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       this.#rests();
       this.#lease.probe(this.pool.fingerprints);
     } else {
-      if (this.options.temporary) this.options.transactionEnds();
       const { pins } = this.#lease;
       if (pins.length > 0 || this.options.pins) this.#pin(this.#withOwnPins(pins));
       if (this.#lease.pins.length > 0) {
@@ -412,11 +418,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   }
 
   #optionsCommitted(values: ReadonlyMap<string, BinaryString>): void {
-    this.options.transactionEnds();
-    for (const name of this.options.committed(values)) {
-      const error = new PgplexError("invalid_option", `invalid value for parameter "pgplex.${name}"`, {
-        hint: "It was set where pgplex cannot see, and is not followed.",
-      });
+    const { options_allowed: allowed } = this.pool.settings;
+    const mayBe = (change: { readonly name: OptionName; readonly value: unknown }) =>
+      allowed.includes(change.name) ? this.refusal(change) : notAllowed(change.name);
+    for (const error of this.options.committed(values, mayBe)) {
       this.#relay.client.put(encodeNotice("WARNING", error));
     }
   }
@@ -462,7 +467,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
         pins.add("sequence");
       }
     }
-    return pins.size === this.#stickyPins.length ? this.#stickyPins : [...pins];
+    return [...pins];
   }
 
   notified(server: ServerConnection, message: Uint8Array): void {
@@ -621,6 +626,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     let fullReads = 0;
     while (!this.#ending) {
       if (this.#worker.pools.control.mode === "suspended") await this.#passSuspension();
+      if (this.#timeoutCancel !== null) {
+        await this.#timeoutCancel;
+        continue;
+      }
       if (!input.empty) {
         input.start = scan.scan(input.bytes, input.start, input.end);
         const server = this.#relay.server;
@@ -689,6 +698,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#relay.boundary = false;
     this.#relay.openBatch = this.#relay.batchSent = false;
     this.#relay.watch.begin();
+    this.options.forgetPending();
     this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.#settings.currval === "pin";
     server.lastHolder = this.facts.id;
     this.#channelsSeen = false;

@@ -1,4 +1,5 @@
 import { findOption, type OptionName, OPTIONS } from "../config/mod.ts";
+import { utf8FromBinary } from "../protocol/mod.ts";
 import type { Session } from "./session.ts";
 
 /** What `--!pgplex show session` answers: name and value, null for what does not apply. */
@@ -19,7 +20,7 @@ export function describeSession(
     ["server_pid", server?.identity.key == null ? null : String(server.identity.key.pid)],
     ["pins", session.pins.length === 0 ? null : session.pins.join(", ")],
     ["prepared_statements", String(session.preparedCount)],
-    ["application_name", session.settings?.values.get("application_name") ?? null],
+    ["application_name", utf8FromBinary(session.settings?.values.get("application_name") ?? "")],
     ["tls", facts.tls],
     ["protocol", `3.${facts.minor}`],
     ["connected_for", seconds(nowMs - session.connectedMs)],

@@ -9,7 +9,7 @@ import {
   type PoolSettings,
 } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
 
 /** Options and their values in the form of the configuration. */
 export type OptionValues = ReadonlyMap<OptionName, unknown>;
@@ -22,6 +22,7 @@ export const OPTION_PREFIX = "pgplex.";
 
 /** No option: what most clients set. */
 export const NO_OPTIONS: ReadonlyMap<OptionName, unknown> = new Map();
+const NONE_REFUSED: ReadonlyMap<OptionName, string> = new Map();
 
 /**
  * What one client set for itself: in its connection string, by SET, by directives. Pure.
@@ -38,6 +39,8 @@ export class SessionOptions {
   #statement: OptionValues | null = null;
   #merged: PoolSettings | null = null;
   #mergedFrom: PoolSettings | null = null;
+  /** Texts of the server's that are not followed, each told once. */
+  #refused: ReadonlyMap<OptionName, string> = NONE_REFUSED;
   /** `--!pgplex pin` was said, and no unpin since. */
   pinned = false;
 
@@ -77,12 +80,13 @@ export class SessionOptions {
     };
   }
 
-  /** The text of an option, or of what holds without any SET; `overridden` where a directive is stronger than SET. */
+  /**
+   * The text of an option, or of what holds without any SET; `overridden` where a directive for the transaction is stronger
+   * than SET.
+   */
   base(spec: OptionSpec, pool: PoolSettings): { text: string; overridden: boolean } {
-    for (const values of [this.#statement, this.#transaction]) {
-      if (values?.has(spec.name)) {
-        return { text: formatOption(spec, values.get(spec.name)), overridden: true };
-      }
+    if (this.#transaction?.has(spec.name)) {
+      return { text: formatOption(spec, this.#transaction.get(spec.name)), overridden: true };
     }
     if (this.client.has(spec.name)) {
       return { text: formatOption(spec, this.client.get(spec.name)), overridden: false };
@@ -130,44 +134,59 @@ export class SessionOptions {
     return (this.#value("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? null;
   }
 
-  /** The time that a directive gives the statement, in milliseconds; null when none does. */
-  get statementTimeoutMs(): number | null {
-    const value = this.#statement?.get("query_timeout") ?? this.#transaction?.get("query_timeout");
-    return (value as number | undefined) ?? null;
+  /** Whether the server keeps any option for the client. */
+  get wasSet(): boolean {
+    return this.#session.size > 0;
   }
 
-  /** Whether anything ends with the transaction. */
-  get temporary(): boolean {
-    return this.#transaction !== null || this.#pending !== null;
-  }
-
-  /** The transaction has ended. */
+  /** The transaction has ended: what directives said for it is over. What SET left is to be {@link committed}. */
   transactionEnds(): void {
-    if (this.#transaction === null && this.#pending === null) return;
-    this.#transaction = this.#pending = null;
+    if (this.#transaction === null) return;
+    this.#transaction = null;
+    this.#merged = null;
+  }
+
+  /** Nobody could say what SET left: what was before holds. */
+  forgetPending(): void {
+    if (this.#pending === null) return;
+    this.#pending = null;
     this.#merged = null;
   }
 
   /**
-   * What the server says that SET left. Values that it could not have taken through pgplex, from inside functions, are
-   * left out.
+   * What the server says that SET left. What it could not have taken through pgplex, from inside functions, is left out: a
+   * value that the option does not take, or an option that `mayBe` refuses.
    *
-   * @returns names of options whose values are invalid.
+   * @returns the errors of what is left out and was not before.
    */
-  committed(texts: ReadonlyMap<string, BinaryString>): OptionName[] {
-    const invalid: OptionName[] = [];
+  committed(
+    texts: ReadonlyMap<string, BinaryString>,
+    mayBe: (change: { readonly name: OptionName; readonly value: unknown }) => PgplexError | null,
+  ): PgplexError[] {
+    const errors: PgplexError[] = [];
+    const refused = new Map<OptionName, string>();
     const session = new Map<OptionName, unknown>();
     for (const spec of OPTIONS) {
       const text = texts.get(OPTION_PREFIX + spec.name);
       if (text === undefined || text === "") continue;
-      const parsed = parseOption(spec, utf8FromBinary(text));
-      if ("expected" in parsed) invalid.push(spec.name);
-      else session.set(spec.name, parsed.value);
+      const { name } = spec;
+      const parsed = parseOption(spec, text);
+      const error = "expected" in parsed
+        ? new PgplexError("invalid_option", `invalid value for parameter "${OPTION_PREFIX}${name}"`, {
+          hint: "It was set where pgplex cannot see, and is not followed.",
+        })
+        : mayBe({ name, value: parsed.value });
+      if (error === null) session.set(name, (parsed as { value: unknown }).value);
+      else {
+        refused.set(name, text);
+        if (this.#refused.get(name) !== text) errors.push(error);
+      }
     }
     this.#session = session.size === 0 ? NO_OPTIONS : session;
+    this.#refused = refused.size === 0 ? NONE_REFUSED : refused;
     this.#pending = null;
     this.#merged = null;
-    return invalid;
+    return errors;
   }
 
   /** @returns undefined where the client set nothing. */
@@ -214,7 +233,7 @@ export function optionValue(
       },
     );
   }
-  if (!allowed.includes(spec.name)) throw notAllowed(spec);
+  if (!allowed.includes(spec.name)) throw notAllowed(spec.name);
   if (text === null) return { spec, value: undefined };
   const parsed = parseOption(spec, text);
   if ("expected" in parsed) {
@@ -228,10 +247,10 @@ export function optionValue(
 }
 
 /** An option that `options_allowed` does not list. */
-export function notAllowed(spec: OptionSpec): PgplexError {
+export function notAllowed(name: OptionName): PgplexError {
   return new PgplexError(
     "option_not_allowed",
-    `permission denied to set parameter "${OPTION_PREFIX}${spec.name}"`,
+    `permission denied to set parameter "${OPTION_PREFIX}${name}"`,
     {
       hint: "The operator's options_allowed does not list it.",
     },

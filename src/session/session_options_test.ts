@@ -1,9 +1,10 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { findOption, type PoolSettings } from "../config/mod.ts";
-import { binaryFromUtf8 } from "../protocol/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import { SessionOptions } from "./session_options.ts";
 
 const POOL = { pool_mode: "transaction", query_timeout: 0, state_check: "learn" } as unknown as PoolSettings;
+const any = () => null;
 const timeout = findOption("query_timeout")!;
 
 Deno.test("SessionOptions without any option is the pool's own object", () => {
@@ -14,7 +15,7 @@ Deno.test("SessionOptions lets the narrower scope win, and each ends when it sho
   const options = new SessionOptions(new Map([["query_timeout", 1000]]));
   const now = () => [options.settings(POOL).query_timeout, options.shown(timeout, POOL).source];
   deepEqual(now(), [1000, "client"]);
-  options.committed(new Map([["pgplex.query_timeout", "2s"]]));
+  options.committed(new Map([["pgplex.query_timeout", "2s"]]), any);
   deepEqual(now(), [2000, "session"]);
   options.setForTransaction("query_timeout", 3000);
   deepEqual(now(), [3000, "transaction"]);
@@ -26,25 +27,28 @@ Deno.test("SessionOptions lets the narrower scope win, and each ends when it sho
   deepEqual(now(), [2000, "session"]);
   options.reset("query_timeout");
   deepEqual(now(), [1000, "client"]);
-  options.transactionEnds(); // rolled back
+  options.forgetPending(); // rolled back
   deepEqual(now(), [2000, "session"]);
-  options.committed(new Map());
+  options.committed(new Map(), any);
   deepEqual(now(), [1000, "client"]);
 });
 
-Deno.test("SessionOptions leaves out values that are nonsense, and names them", () => {
+Deno.test("SessionOptions leaves out values that are nonsense or not allowed, and tells of each once", () => {
   const options = new SessionOptions();
-  deepEqual(options.committed(new Map([["pgplex.query_timeout", "soon"], ["pgplex.tag", ""]])), [
-    "query_timeout",
+  const told = (timeout: string, mayBe: Parameters<SessionOptions["committed"]>[1] = any) =>
+    options.committed(new Map([["pgplex.query_timeout", timeout], ["pgplex.tag", ""]]), mayBe)
+      .map(({ message }) => message);
+  const invalid = 'invalid value for parameter "pgplex.query_timeout"';
+  deepEqual(told("soon"), [invalid]);
+  equal(options.settings(POOL), POOL);
+  deepEqual(told("soon"), []);
+  deepEqual(told("later"), [invalid]);
+  deepEqual(told("1s"), []);
+  const refused = new PgplexError("option_not_allowed", "no");
+  deepEqual(told("2s", ({ name, value }) => name === "query_timeout" && value === 2000 ? refused : null), [
+    "no",
   ]);
   equal(options.settings(POOL), POOL);
-});
-
-Deno.test("SessionOptions reads what a SET left as UTF-8, and counts its bytes once", () => {
-  const options = new SessionOptions();
-  const tag = "ä".repeat(31);
-  deepEqual(options.committed(new Map([["pgplex.tag", binaryFromUtf8(tag)]])), []);
-  equal(options.shown(findOption("tag")!, POOL).text, tag);
 });
 
 Deno.test("SessionOptions makes one object of settings until something changes", () => {

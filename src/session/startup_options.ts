@@ -9,8 +9,11 @@ export interface StartupOptions {
   readonly options: OptionValues;
 }
 
-/** One word of `options`, its backslashes as they are, with the white space in front; as pg_split_opts() divides them. */
-const WORD = /\s*(?:\\[^]|[^\s\\])+/g;
+/**
+ * One word of `options`, its backslashes as they are, with the white space in front; as pg_split_opts() divides them. White
+ * space is ASCII's: any other byte may belong to a character.
+ */
+const WORD = /[ \t-\r]*(?:\\[^]|[^ \t-\r\\])+/g;
 
 /**
  * Takes pgplex's own options out of a startup packet: parameters `pgplex.NAME`, and `-c pgplex.NAME=value` or
@@ -37,7 +40,7 @@ export function startupOptions(
   for (const [name, value] of given) {
     if (name === "options") {
       const left = withoutOwn(value, take);
-      if (left.trim() !== "") params.set(name, left);
+      if (left !== "") params.set(name, left);
     } else if (!take(name, value)) params.set(name, value);
   }
   return options.size === 0 ? { params: given, options: NO_OPTIONS } : { params, options };
@@ -69,5 +72,5 @@ function withoutOwn(value: BinaryString, take: (name: string, value: BinaryStrin
 }
 
 function plain(word: string): string {
-  return word.trimStart().replace(/\\([^])/g, "$1");
+  return word.replace(/^[ \t-\r]+/, "").replace(/\\([^])/g, "$1");
 }

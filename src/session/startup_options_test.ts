@@ -20,6 +20,11 @@ Deno.test("startupOptions takes pgplex's options out of options and leaves the r
     equal(params["options"], left, given);
     deepEqual(options, { tag: "a" }, given);
   }
+  // The second byte of à in UTF-8 is no white space.
+  equal(
+    take({ options: "-c pgplex.tag=a --search-path=\xc3\xa0" }).left["options"],
+    " --search-path=\xc3\xa0",
+  );
   deepEqual(take({ options: "-c pgplex.tag=a\\ \\\\b" }).options, { tag: "a \\b" });
 });
 

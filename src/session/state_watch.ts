@@ -22,6 +22,8 @@ export class StateWatch {
   #mentioned: Set<BinaryString> | null = null;
   /** An option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
   optionsMentioned = false;
+  /** RESET or DISCARD ALL was done since {@link begin}. */
+  wasReset = false;
   /** standard_conforming_strings is off for this session. */
   backslashes = false;
 
@@ -34,7 +36,7 @@ export class StateWatch {
     if (this.ran.length > 0) this.ran.length = 0;
     this.#unseen = null;
     this.#mentioned = null;
-    this.optionsMentioned = false;
+    this.optionsMentioned = this.wasReset = false;
   }
 
   /** What is known of the complete text from `start` to `end`. */

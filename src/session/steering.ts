@@ -1,5 +1,6 @@
+import { Buffer } from "node:buffer";
 import { Owed, type ServerConnection } from "../backend/mod.ts";
-import { type PoolSettings } from "../config/mod.ts";
+import { formatOption, type PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   binaryFromUtf8,
@@ -10,17 +11,25 @@ import {
   encodeExecute,
   encodeNotice,
   encodeParse,
+  findNul,
   HEAD_BYTES_MAX,
-  headMayConcern,
   type OptionStatement,
   type SqlHead,
   sqlHead,
+  sqlLiteral,
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
+import type { ClientCursor } from "./client_cursor.ts";
 import { type Directive, type DirectiveProblem, type OptionChange, parseDirective } from "./directives.ts";
 import type { Relay } from "./relay.ts";
-import { notAllowed, OPTION_PREFIX, optionValue, type SessionOptions } from "./session_options.ts";
+import {
+  notAllowed,
+  OPTION_PREFIX,
+  optionValue,
+  type OptionValues,
+  type SessionOptions,
+} from "./session_options.ts";
 
 /** The statement that pgplex makes for itself to SET what a directive says. */
 const OWN_STATEMENT = "pgplex_option";
@@ -50,8 +59,8 @@ export interface SteeringHost {
   readonly poolSettings: PoolSettings;
   /** A SET of an option may be refused for what the session is. */
   refusal(change: { readonly name: string; readonly value: unknown }): PgplexError | null;
-  /** Options, or the time for which they hold, have changed. */
-  steered(): void;
+  /** From now on a statement may run for so long, in milliseconds; 0: for ever; null: nothing is said of its own. */
+  statementBegins(timeoutMs: number | null): void;
   /** Rows of `show session`: name and value. */
   describe(): readonly (readonly [string, string | null])[];
   /** Rows of `show options`: name, value, source, description. */
@@ -62,6 +71,8 @@ export interface SteeringHost {
 export class Steering {
   readonly #relay: Relay;
   readonly #host: SteeringHost;
+  /** A statement that has a time of its own is on its way. */
+  #timed = false;
 
   constructor(relay: Relay, host: SteeringHost) {
     this.#relay = relay;
@@ -78,18 +89,16 @@ export class Steering {
    * if all of it has come; there is nothing behind `end`.
    */
   peek(bytes: Uint8Array, start: number, textEnd: number, end: number): Steered | null {
-    const complete = textEnd <= end && textEnd - start <= HEAD_BYTES_MAX;
-    const text = binaryString(bytes, start, complete ? textEnd - 1 : Math.min(end, start + HEAD_BYTES_MAX));
-    const head = sqlHead(text);
+    const whole = textEnd <= end && textEnd - start <= HEAD_BYTES_MAX;
+    const textStop = whole ? textEnd - 1 : Math.min(end, start + HEAD_BYTES_MAX);
+    // Malformed: the server says so.
+    if ((whole && bytes[textStop] !== 0) || findNul(bytes, start, textStop) >= 0) return null;
+    const text = binaryString(bytes, start, textStop);
+    const head = sqlHead(text, whole);
     const { directives: policy } = this.#host.poolSettings;
-    const read = policy === "off" ? [] : head.directives;
-    const option = complete ? head.option : null;
-    if (read.length === 0 && option === null) return null;
-    return this.#decide(
-      text,
-      { directives: read, empty: complete && head.empty, option },
-      policy === "strict",
-    );
+    const directives = policy === "off" ? [] : head.directives;
+    if (directives.length === 0 && head.option === null) return null;
+    return this.#decide(text, { ...head, directives }, policy === "strict");
   }
 
   #decide(text: BinaryString, head: SqlHead, strict: boolean): Steered {
@@ -121,7 +130,7 @@ export class Steering {
     };
     if (problems.length > 0 && strict) return { ...outcome, error: problems[0]! };
     try {
-      return { ...outcome, warnings: problems, ...this.#option(head.option) };
+      return { ...outcome, warnings: problems, ...this.#option(head.option, changes) };
     } catch (thrown) {
       if (thrown instanceof PgplexError) return { ...outcome, error: thrown };
       throw thrown;
@@ -139,31 +148,40 @@ export class Steering {
     for (const { spec, value } of directive.changes) {
       const error = allowed.includes(spec.name)
         ? directive.scope === "session" ? this.#host.refusal({ name: spec.name, value }) : null
-        : notAllowed(spec);
+        : notAllowed(spec.name);
       if (error !== null) return refuse(error.message, error.extra.hint);
     }
     return directive;
   }
 
   #problem({ index, message, hint }: DirectiveProblem, text: BinaryString, at: number): PgplexError {
-    const argumentsAt = text.indexOf("pgplex", at) + "pgplex".length + index;
+    const argumentsAt = text.indexOf("pgplex", at) + "pgplex".length;
+    const before = utf8FromBinary(text.slice(0, argumentsAt)) +
+      utf8FromBinary(text.slice(argumentsAt)).slice(0, index);
     return new PgplexError("invalid_directive", message, {
       ...(hint === undefined ? {} : { hint }),
-      position: utf8FromBinary(text.slice(0, argumentsAt)).length + 1,
+      position: [...before].length + 1,
     });
   }
 
-  #option(option: OptionStatement | null): Partial<Steered> {
+  #option(
+    option: OptionStatement | null,
+    changes: Pick<Steered, "statement" | "transaction">,
+  ): Partial<Steered> {
     if (option === null) return {};
     const { poolSettings, options } = this.#host;
     const name = utf8FromBinary(option.name);
     if (option.kind === "show") {
       const { spec } = optionValue(name, null, poolSettings.options_allowed.concat(name));
-      const { text, overridden } = options.base(spec, poolSettings);
+      const own = [...changes.transaction, ...changes.statement].findLast((change) => change.spec === spec);
+      const { text, overridden } = own === undefined
+        ? options.base(spec, poolSettings)
+        : { text: formatOption(spec, own.value), overridden: true };
       const setting = `${OPTION_PREFIX}${spec.name}`;
+      const literal = sqlLiteral(text, { unicode: false });
       const value = overridden
-        ? literal(text)
-        : `coalesce(nullif(pg_catalog.current_setting('${setting}', true), ''), ${literal(text)})`;
+        ? literal
+        : `coalesce(nullif(pg_catalog.current_setting('${setting}', true), ''), ${literal})`;
       return { text: binaryFromUtf8(`SELECT ${value} AS "${setting}"`) };
     }
     const given = option.kind === "set" && option.value !== null ? utf8FromBinary(option.value) : null;
@@ -178,71 +196,111 @@ export class Steering {
     const [names, rows] = what === "session"
       ? ["name, value", this.#host.describe()]
       : ["name, value, source, description", this.#host.describeOptions()];
-    const values = rows.map((row) =>
-      `(${row.map((cell) => cell === null ? "NULL" : literal(cell)).join(", ")})`
-    );
+    const reported = this.#relay.server?.reported.values;
+    const unicode = reported?.get("server_encoding") === "UTF8" && reported.get("client_encoding") === "UTF8";
+    const cells = (row: readonly (string | null)[]) =>
+      row.map((cell) => cell === null ? "NULL" : sqlLiteral(cell, { unicode })).join(", ");
+    const values = rows.map((row) => `(${cells(row)})`);
     return binaryFromUtf8(`SELECT * FROM (VALUES ${values.join(", ")}) AS ${what} (${names})`);
   }
 
   /**
-   * Before a server connection is had for a statement: what its head says of the wait holds already.
+   * Before a server connection is had for a statement whose head may concern pgplex: what it says of the wait holds already.
    *
    * @returns false when more of it must come first.
    */
   foresee(bytes: Uint8Array, start: number, textEnd: number, end: number): boolean {
-    if (!headMayConcern(bytes, start, Math.min(end, textEnd - 1))) return true;
     if (!this.sees(textEnd - start, end - start)) return false;
     const steered = this.peek(bytes, start, textEnd, end);
     if (steered === null || steered.error !== null) return true;
     const { options } = this.#host;
     for (const { spec, value } of steered.transaction) options.setForTransaction(spec.name, value);
-    this.beginStatement(steered.statement);
+    this.foreseeStatement(steered.statement);
     return true;
   }
 
-  /** Does what {@link peek} found, in front of the statement, which goes to the server next. */
+  /** {@link foresee} of a statement that was prepared with these options of its own. */
+  foreseeStatement(changes: readonly OptionChange[]): void {
+    this.#host.options.setForStatement(valuesOf(changes));
+  }
+
+  /**
+   * Does what {@link peek} found, but for the statement's own options, in front of the statement, which goes to the server
+   * next. Once for each: the scan does not stop behind it.
+   */
   apply(server: ServerConnection, steered: Steered, simple: boolean): void {
     const { options } = this.#host;
-    for (const warning of steered.warnings) {
-      this.#relay.answer(Owed.Close, { done() {}, undo() {}, reply: encodeNotice("WARNING", warning) });
+    if (steered.warnings.length > 0) {
+      const reply = Buffer.concat(steered.warnings.map((warning) => encodeNotice("WARNING", warning)));
+      this.#relay.answer(Owed.Close, { done() {}, undo() {}, reply });
     }
     for (const { spec, value } of steered.transaction) options.setForTransaction(spec.name, value);
-    for (const { spec, value, text } of steered.session) {
-      options.set(spec.name, value);
-      this.#setOnServer(server, spec.name, text, simple);
+    const session = new Map(steered.session.map((change) => [change.spec.name, change]));
+    for (const [name, { value, text }] of session) {
+      options.set(name, value);
+      this.#setOnServer(server, name, text, simple);
     }
     if (steered.option !== null) options.set(steered.option.name as never, steered.option.value);
     if (steered.session.length > 0 || steered.option !== null) this.#relay.watch.mentionsOptions();
     if (steered.pin !== null) options.pinned = steered.pin;
-    this.beginStatement(steered.statement);
   }
 
-  /** A statement with these options of its own begins; what the one before had is over. */
-  beginStatement(changes: readonly OptionChange[] | null): void {
-    const { options } = this.#host;
-    options.setForStatement(
-      changes === null || changes.length === 0
-        ? null
-        : new Map(changes.map(({ spec, value }) => [spec.name, value])),
-    );
-    this.#host.steered();
+  /** Whether a statement has options of its own: the next one must {@link begin}. */
+  get active(): boolean {
+    return this.#host.options.forStatement;
+  }
+
+  /** Whether a statement has a time of its own: until it is answered, no other goes to the server. */
+  get timed(): boolean {
+    return this.#timed;
+  }
+
+  /**
+   * The message at `at` begins a statement with these options of its own, or none; what the one before had is over.
+   *
+   * A statement that has a time of its own runs alone. It goes when what was sent before is answered, so that its time is no
+   * other's, and what stands behind waits for its answer, so that a cancel meets nothing else.
+   *
+   * @returns false when the scan has to stop in front of the message.
+   */
+  begin(
+    server: ServerConnection,
+    changes: readonly OptionChange[],
+    { cursor, bytes, at }: { cursor: ClientCursor; bytes: Uint8Array; at: number },
+  ): boolean {
+    const values = valuesOf(changes);
+    const timeoutMs = values?.get("query_timeout") as number | undefined ?? null;
+    if ((timeoutMs !== null || this.#timed) && cursor.awaitRuns(server, bytes, at)) return false;
+    this.#host.options.setForStatement(values);
+    if (timeoutMs !== null || this.#timed) this.#host.statementBegins(timeoutMs);
+    this.#timed = timeoutMs !== null;
+    return true;
+  }
+
+  /** The last statement is answered, or failed for want of a server: nothing of its own holds any more. */
+  statementEnds(): void {
+    if (!this.active) return;
+    this.#host.options.setForStatement(null);
+    if (this.#timed) this.#host.statementBegins(null);
+    this.#timed = false;
   }
 
   /** The server keeps the option as it keeps a SET of the client's, so that one truth holds for both. */
   #setOnServer(server: ServerConnection, name: string, text: string, simple: boolean): void {
     const { owed } = server;
     if (owed.skipping || server.txStatus === TxStatus.Failed) return;
-    const sql = `SET ${OPTION_PREFIX}${name} TO ${literal(text)}`;
+    const sql = `SET ${OPTION_PREFIX}${name} TO ${sqlLiteral(text, { unicode: false })}`;
+    // A cancel may have left the statement behind.
+    server.out.put(encodeCloseStatement(OWN_STATEMENT));
     server.out.put(encodeParse(OWN_STATEMENT, binaryFromUtf8(sql)));
     server.out.put(encodeBind(OWN_STATEMENT, []));
     server.out.put(encodeExecute());
     server.out.put(encodeCloseStatement(OWN_STATEMENT));
-    this.#relay.ownMessages(server, [Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close], simple);
+    this.#relay.ownMessages(server, [Owed.Close, Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close], simple);
   }
 }
 
-/** As quote_literal: right whatever standard_conforming_strings says. */
-function literal(text: string): string {
-  const quoted = text.replaceAll("'", "''");
-  return text.includes("\\") ? `E'${quoted.replaceAll("\\", "\\\\")}'` : `'${quoted}'`;
+/** By name, the later of two; null for none. */
+function valuesOf(changes: readonly OptionChange[]): OptionValues | null {
+  return changes.length === 0 ? null : new Map(changes.map(({ spec, value }) => [spec.name, value]));
 }

@@ -30,7 +30,7 @@ class Failure extends Error {
  * transactions, prepared statements and portals. Its rules are those of the protocol chapter and of postgres.c; it shares
  * nothing with pgplex. Bytes in any pieces in, bytes out.
  *
- * Its SQL: `rows N SIZE`, `begin`, `commit`, `rollback`, `fail`, `bad` (does not parse), `copyin`, `copyin view` (fails
+ * Its SQL, with comments before it: `rows N SIZE`, `SELECT …` (one row), `SET …` and `RESET …` (that it reports nothing of), `begin`, `commit`, `rollback`, `fail`, `bad` (does not parse), `copyin`, `copyin view` (fails
  * before it reads), `copyout N`, `set NAME VALUE`, `notice SIZE`, `notify`, `discard all`, `deallocate all`, and nothing.
  */
 export class ModelServer {
@@ -105,14 +105,14 @@ export class ModelServer {
     switch (type) {
       case "Q":
         this.statements.delete("");
-        return this.#query(body.cstring().split(";").map((sql) => sql.trim()));
+        return this.#query(body.cstring().split(";").map(withoutComments));
       case "F":
         if (this.status === "E") throw aborted();
         if (body.int32() === 0) throw new Failure("42883", "function 0 does not exist");
         this.#say("V", int32(-1));
         return this.#ready();
       case "P":
-        return this.#parse(body.cstring(), body.cstring());
+        return this.#parse(body.cstring(), withoutComments(body.cstring().replace(/;$/, "")));
       case "B":
         return this.#bind(body.cstring(), body.cstring());
       case "D":
@@ -171,10 +171,10 @@ export class ModelServer {
       portal.done = true;
       return this.#execute(portal.sql, null);
     }
-    const [, count = "0", size = "0"] = portal.sql.split(" ");
-    for (let sent = 0; portal.rows < Number(count); sent++, portal.rows++) {
+    const [count, size] = rowsIn(portal.sql);
+    for (let sent = 0; portal.rows < count; sent++, portal.rows++) {
       if (rowsMax > 0 && sent === rowsMax) return this.#say("s");
-      this.#row(Number(size));
+      this.#row(size);
     }
     this.#complete(`SELECT ${count}`);
   }
@@ -197,8 +197,14 @@ export class ModelServer {
       case "":
         return this.#say("I");
       case "rows":
-        for (let i = 0; i < Number(first); i++) this.#row(Number(second));
-        return this.#complete(`SELECT ${first}`);
+      case "SELECT": {
+        const [count, size] = rowsIn(sql);
+        for (let i = 0; i < count; i++) this.#row(size);
+        return this.#complete(`SELECT ${count}`);
+      }
+      case "SET":
+      case "RESET":
+        return this.#complete(word);
       case "begin":
         this.status = "T";
         return this.#complete("BEGIN");
@@ -385,7 +391,17 @@ function isExit(sql: string): boolean {
 }
 
 function hasRows(sql: string): boolean {
-  return sql.startsWith("rows");
+  return sql.startsWith("rows") || sql.startsWith("SELECT");
+}
+
+/** How many rows a statement has, and the size of each; a SELECT has one, which tells how long its text is. */
+function rowsIn(sql: string): [count: number, size: number] {
+  const [word, count, size] = sql.split(" ");
+  return word === "rows" ? [Number(count), Number(size)] : [1, sql.length];
+}
+
+function withoutComments(sql: string): string {
+  return sql.replace(/^(?:\s|--[^\n]*|\/\*.*?\*\/)+/s, "").trim();
 }
 
 function aborted(): Failure {
