@@ -70,7 +70,7 @@ const COLUMNS: Record<string, [columns: string, own?: string]> = {
   "DNS_ZONES": ["zonename:s serial:q count:i"],
   "PINS": ["session:i user:s database:s reason:s since:s statement:s"],
   "PROBES": ["cluster:s database:s fingerprint:s state:s runs:q probes:q hits:q text:s"],
-  "LISTENERS": ["channel:s cluster:s database:s user:s sessions:i"],
+  "LISTENERS": ["channel:s cluster:s database:s user:s sessions:i node:s encoding:s state:s pid:i since:s"],
 };
 const OIDS: Record<number, string> = { 16: "b", 20: "q", 23: "i", 25: "s", 1700: "N" };
 
@@ -268,4 +268,26 @@ Deno.test("A session that speaks a replication protocol is a client and a server
   await succeed(console, `KILL_CLIENT ${client["id"]}`);
   await walker.closed();
   await walker.close();
+});
+
+Deno.test("SHOW LISTENERS shows a channel with its sessions and the connection that listens, until nobody does", async () => {
+  await using console = await served.client("pgplex");
+  await using first = await served.client("app");
+  await using second = await served.client("app");
+  for (const client of [first, second]) await one(client, 'LISTEN "a channel"');
+  const rows = async () => rowsOf(await succeed(console, "SHOW LISTENERS"));
+  await waitFor(async () => (await rows())[0]?.[4] === "2", { what: "both sessions to be handed over" });
+  const [[channel, cluster, database, user, , node, encoding, state, pid]] = await rows() as [string[]];
+  assert.deepEqual([channel, cluster, database, user, node, encoding, state], [
+    "a channel",
+    "main",
+    "postgres",
+    "postgres",
+    "main-1",
+    "UTF8",
+    "up",
+  ]);
+  assert.match(pid!, /^\d+$/);
+  for (const client of [first, second]) await one(client, "UNLISTEN *");
+  await waitFor(async () => (await rows()).length === 0, { what: "the channel to go" });
 });

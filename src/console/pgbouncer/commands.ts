@@ -13,6 +13,7 @@ import {
   waitClose,
 } from "../operations.ts";
 import type { ReloadReport, ShutdownMode } from "../parts.ts";
+import { showListeners } from "../pgplex/show_listeners.ts";
 import { showProbes } from "../pgplex/show_probes.ts";
 import { SESSION_STATE_COLUMNS, showPins, showSessionState } from "../pgplex/session_tables.ts";
 import { columns, type Table } from "../table.ts";
@@ -48,6 +49,7 @@ export const PGBOUNCER_COMMANDS: readonly Command[] = [
   show("CONFIG", showConfig),
   show("MEM", showMem),
   show("PINS", showPins),
+  show("LISTENERS", showListeners),
   show("PROBES", showProbes),
   ...EMPTY_TABLES.map((name) => show(name, () => emptyTable(name))),
   {

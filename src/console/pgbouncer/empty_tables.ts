@@ -7,8 +7,6 @@ const EMPTY = {
     "peer_id int4, cl_active_cancel_req int4, cl_waiting_cancel_req int4, sv_active_cancel int4, sv_login int4",
   DNS_HOSTS: "hostname text, ttl int8, addrs text",
   DNS_ZONES: "zonename text, serial int8, count int4",
-  /** Until LISTEN is multiplexed. */
-  LISTENERS: "channel text, cluster text, database text, user text, sessions int4",
 } as const;
 
 /** The names of these tables. */
