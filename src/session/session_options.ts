@@ -37,6 +37,8 @@ export class SessionOptions {
   #pending: Map<OptionName, unknown> | null = null;
   #transaction: Map<OptionName, unknown> | null = null;
   #statement: OptionValues | null = null;
+  /** The client set nothing: what most clients do, and the only question that each transaction asks. */
+  #none: boolean;
   #merged: PoolSettings | null = null;
   #mergedFrom: PoolSettings | null = null;
   /** Texts of the server's that are not followed, each told once. */
@@ -46,11 +48,12 @@ export class SessionOptions {
 
   constructor(client: OptionValues = NO_OPTIONS) {
     this.client = client;
+    this.#none = client.size === 0;
   }
 
   /** The pool's settings with what the client set over them. The same object until either changes. */
   settings(pool: PoolSettings): PoolSettings {
-    if (this.#isEmpty) return pool;
+    if (this.#none) return pool;
     if (this.#merged === null || this.#mergedFrom !== pool) {
       const over: Record<string, unknown> = {};
       for (const { name, poolKey } of OPTIONS) {
@@ -63,8 +66,9 @@ export class SessionOptions {
     return this.#merged;
   }
 
-  get #isEmpty(): boolean {
-    return this.#session.size === 0 && this.client.size === 0 && this.#statement === null &&
+  #changed(): void {
+    this.#merged = null;
+    this.#none = this.#session.size === 0 && this.client.size === 0 && this.#statement === null &&
       this.#pending === null && this.#transaction === null;
   }
 
@@ -98,7 +102,7 @@ export class SessionOptions {
   /** A SET goes to the server: it holds from now on, and the transaction's end says whether it stays. */
   set(name: OptionName, value: unknown): void {
     (this.#pending ??= new Map()).set(name, value);
-    this.#merged = null;
+    this.#changed();
   }
 
   /** A RESET goes to the server. */
@@ -109,14 +113,14 @@ export class SessionOptions {
   /** Until the transaction ends. */
   setForTransaction(name: OptionName, value: unknown): void {
     (this.#transaction ??= new Map()).set(name, value);
-    this.#merged = null;
+    this.#changed();
   }
 
   /** Until the statement is answered; null when it is. */
   setForStatement(values: OptionValues | null): void {
     if (values === this.#statement) return;
     this.#statement = values;
-    this.#merged = null;
+    this.#changed();
   }
 
   /** Whether a statement has options of its own. */
@@ -126,7 +130,7 @@ export class SessionOptions {
 
   /** Whether the client asks to keep its server connection. */
   get pins(): boolean {
-    return this.pinned || this.poolMode === "session";
+    return this.pinned || (!this.#none && this.poolMode === "session");
   }
 
   /** The pool mode that the client asks for; null when it asks for none. */
@@ -143,14 +147,14 @@ export class SessionOptions {
   transactionEnds(): void {
     if (this.#transaction === null) return;
     this.#transaction = null;
-    this.#merged = null;
+    this.#changed();
   }
 
   /** Nobody could say what SET left: what was before holds. */
   forgetPending(): void {
     if (this.#pending === null) return;
     this.#pending = null;
-    this.#merged = null;
+    this.#changed();
   }
 
   /**
@@ -185,7 +189,7 @@ export class SessionOptions {
     this.#session = session.size === 0 ? NO_OPTIONS : session;
     this.#refused = refused.size === 0 ? NONE_REFUSED : refused;
     this.#pending = null;
-    this.#merged = null;
+    this.#changed();
     return errors;
   }
 
