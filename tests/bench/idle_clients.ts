@@ -123,14 +123,20 @@ function close(connections: readonly Deno.Conn[]): void {
   for (const connection of connections) connection.close();
 }
 
-/** Waits until the memory of process `pid` stands still for a second, ten at most: collectors run late. */
+/** A collector comes by itself some ten seconds after the last login, or not at all. */
+const STILL_SECONDS = 15;
+const SETTLING_SECONDS_MAX = 60;
+
+/** Waits until the memory of process `pid` has stood still for {@link STILL_SECONDS}. */
 async function settled(pid: number, signal: AbortSignal): Promise<void> {
-  let last = -1;
-  for (let second = 0; second < 10; second++) {
-    const now = await residentBytes(pid);
-    if (Math.abs(now - last) < 0.01 * now) return;
-    last = now;
+  let still = await residentBytes(pid);
+  for (let second = 0, stillSince = 0; second < SETTLING_SECONDS_MAX; second++) {
+    if (second - stillSince >= STILL_SECONDS) return;
     await new Promise((resolve) => setTimeout(resolve, 1000));
     signal.throwIfAborted();
+    const now = await residentBytes(pid);
+    if (Math.abs(now - still) < 0.01 * now) continue;
+    still = now;
+    stillSince = second + 1;
   }
 }
