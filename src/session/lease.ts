@@ -2,6 +2,7 @@ import { cancelOn, type ServerConnection, type ServerSink } from "../backend/mod
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Waiter } from "../pool/mod.ts";
 import type { Fingerprints } from "./fingerprints.ts";
+import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
 import { resetConnection, restoreState } from "./restore.ts";
 import { type PooledServer, type ServerPool, type ServerWish, waitTimeout } from "./server_pools.ts";
@@ -42,6 +43,8 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   error: PgplexError | null = null;
   readonly #worker: Worker;
   readonly #pool: ServerPool;
+  /** Why the lease may not end at the transaction's end. */
+  readonly #pins: Pins;
   #held: PooledServer | null = null;
   #sinceMs = 0;
   #waitingSinceMs = 0;
@@ -51,20 +54,17 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #probing: Promise<void> | null = null;
   #resolve: (() => void) | null = null;
 
-  constructor(worker: Worker, pool: ServerPool, holder: LeaseHolder) {
+  constructor(worker: Worker, pool: ServerPool, holder: LeaseHolder, pins: Pins) {
     this.#worker = worker;
     this.#pool = pool;
     this.wish = holder;
+    this.#pins = pins;
   }
 
   /** Whether the session stands in the pool's queue. */
   get waiting(): boolean {
     return this.#waiting;
   }
-
-  /** Why the lease may not end at the transaction's end; empty when it may. */
-  pins: readonly PinReason[] = [];
-  pinnedSinceMs = 0;
 
   /** Whether a server connection is held. */
   get held(): boolean {
@@ -161,8 +161,8 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     // A connection whose state is not known is never leased again.
     if (!known) connection.close();
     if (connection.closed) {
-      const wasPinned = this.pins.length > 0;
-      this.pins = [];
+      const wasPinned = this.#pins.reasons.length > 0;
+      this.#pins.clear();
       // The holder ends the lease by itself when it hears that its connection has ended.
       if (wasPinned) this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
       else {
@@ -176,7 +176,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const { pool, settings } = this.#pool;
     const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
       this.wish.settings === connection.settings && !pool.mustEnd(server);
-    if (this.pins.length > 0 || wanted) {
+    if (this.#pins.reasons.length > 0 || wanted) {
       connection.setSink(this.wish);
       this.wish.leaseBegins(connection, this.#worker.clock.nowMs());
       this.#settle(null);
@@ -197,7 +197,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const found = await probe(connection, fingerprints.customSettings, this.#worker.statements);
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
-    if (this.pins.length > 0 && this.wish.settings !== connection.settings) {
+    if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
       await restoreState(connection, this.wish, this.#worker.statements);
     }
   }
@@ -245,7 +245,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     if (this.#probing !== null) await this.#probing;
     if (this.#held === null) return;
     const { connection } = this.#held;
-    if (midWork || connection.closed || this.pins.some((pin) => UNRESETTABLE.has(pin))) {
+    if (midWork || connection.closed || this.#pins.reasons.some((pin) => UNRESETTABLE.has(pin))) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
       if (!connection.closed) void cancelOn(connection.identity, this.#worker.clock, PREPARE_TIMEOUT_MS);
       connection.setSink(null);

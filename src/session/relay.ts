@@ -23,6 +23,7 @@ import {
   type SqlTraits,
   TxStatus,
 } from "../protocol/mod.ts";
+import type { PoolCounters } from "../telemetry/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import type { Fingerprint, Fingerprints } from "./fingerprints.ts";
 import { PreparedNames } from "./prepared_names.ts";
@@ -82,7 +83,7 @@ export class Relay {
   boundary = false;
   /** What the server connection remembers of sequences may be another session's. */
   sequencesForeign = false;
-  // Since they were last collected (`Session`): added to while messages pass.
+  // Since they were last collected: added to while messages pass.
   /** ReadyForQuery messages seen, that is, queries and batches. */
   queryCount = 0;
   /** Those that said that no transaction is open. */
@@ -104,6 +105,21 @@ export class Relay {
     this.watch = new StateWatch(options.fingerprints);
     this.renames = options.renames;
     this.preparedMax = options.preparedMax;
+  }
+
+  /** What passed since the last time counts for the pool. */
+  collectCounts(counters: PoolCounters): void {
+    counters.queries += this.queryCount;
+    counters.xacts += this.xactCount;
+    counters.clientParses += this.parseCount;
+    counters.serverParses += this.parseCount + this.ownParseCount;
+    counters.binds += this.bindCount;
+    this.queryCount =
+      this.xactCount =
+      this.parseCount =
+      this.bindCount =
+      this.ownParseCount =
+        0;
   }
 
   /** Notes whether the lease may end: nothing owed, no transaction, no half message. */

@@ -1,6 +1,6 @@
 import { cancelOn, type ServerConnection, type Settings } from "../backend/mod.ts";
 import { OPTION_NAMES, type OptionName, type PoolSettings } from "../config/mod.ts";
-import { PgplexError, type Timer } from "../kernel/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBackendKeyData,
@@ -19,6 +19,7 @@ import { Need } from "./client_cursor.ts";
 import { ClientScan, InvalidMessageLength } from "./client_scan.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
+import { Pins, type PinsHost } from "./pins.ts";
 import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
 import { notAllowed, OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
@@ -26,15 +27,13 @@ import type { StateWatch } from "./state_watch.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
+import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
 import { WorkTime } from "./work_time.ts";
 import { type ChannelsHost, SessionChannels } from "./session_channels.ts";
 import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
 const FULL_READS_PER_TURN = 16;
-
-/** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
-const CANCEL_GRACE_MS = 2000;
 
 /** The names under which PostgreSQL keeps the options that a client SET. */
 const OPTION_SETTINGS: readonly string[] = OPTION_NAMES.map((name) => OPTION_PREFIX + name);
@@ -62,7 +61,7 @@ export interface SessionFacts {
  * Invariants: `relay.server` is set exactly while a lease is held; only the client loop begins leases; a lease ends in
  * {@link settle}, at a boundary, or with the session.
  */
-export class Session implements LeaseHolder, Cancellable, SteeringHost {
+export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimitsHost, PinsHost {
   readonly facts: SessionFacts;
   readonly pool: ServerPool;
   readonly base: Base;
@@ -85,16 +84,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   readonly #lease: Lease;
   readonly #in: ClientBuffer;
   readonly #work: WorkTime;
-  /** The statement that pinned the lease, without literals. */
-  #pinCause: string | null = null;
+  readonly #pins: Pins;
+  readonly #times: TimeLimits;
   /** What the server connection listens to has been seen in this lease. */
   #channelsSeen = false;
   /** Since the first LISTEN in transaction mode. */
   #channels: SessionChannels | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #stateBefore: Settings | null = null;
-  /** Pins that nothing takes back. */
-  #stickyPins: readonly PinReason[] = [];
   #nameWasReset = false;
   #cancels = 0;
   #ending = false;
@@ -103,14 +100,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   /** The client was seen to leave while it waited for a server connection. */
   #gone = false;
   #wake: (() => void) | null = null;
-  /** Ends a statement that has a time of its own. */
-  #statementTimer: Timer | null = null;
-  /** The statement was cancelled for its time; clock milliseconds. */
-  #timedOutMs: number | null = null;
-  /** That cancel, while it is on its way: nothing goes to the server that it could meet. */
-  #timeoutCancel: Promise<void> | null = null;
-  /** The client cancelled the statement before its time was over. */
-  #clientCanceled = false;
 
   constructor(worker: Worker, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
     this.#worker = worker;
@@ -133,9 +122,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       parameter: (name, value) => this.#parameter(name, value),
       notification: (server, bytes, at, end) => this.#notification(server, bytes, at, end),
       fatal: (error) => this.#serverFatal(error),
-      canceled: () => this.#canceledReply(),
+      canceled: () => this.#times.canceledReply(),
     });
-    this.#lease = new Lease(worker, pool, this);
+    this.#pins = new Pins(this);
+    this.#lease = new Lease(worker, pool, this, this.#pins);
+    this.#times = new TimeLimits(worker.clock, this);
     this.#work = new WorkTime(worker.clock, pool.counters);
     this.#key = worker.cancelKeys.issue(this, facts.minor);
   }
@@ -166,50 +157,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     if (closed !== null && this.idle) this.end(closed);
   }
 
-  /** Ends the session when it was idle, or its statement ran, for longer than its pool allows. */
+  /** Does what time demands. Called about once a second. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting) this.#watchClient();
-    const { client_idle_timeout: idleMs, query_timeout: queryMs, pin_timeout: pinMs } = this.#settings;
-    const forMs = nowMs - this.sinceMs;
-    if (pinMs > 0 && this.pins.length > 0 && this.idle && forMs >= pinMs) {
-      this.end(
-        new PgplexError("pin_timeout", `terminating connection due to pin_timeout: ${this.pins.join(", ")}`),
-      );
-      return;
-    }
-    // The session's own: the server cannot keep it, as its connections serve others meanwhile.
-    const ownIdleMs = Number(this.settings?.values.get("idle_session_timeout") ?? 0);
-    if (ownIdleMs > 0 && forMs >= ownIdleMs && this.idle && this.facts.mode === "transaction") {
-      this.end(new PgplexError("idle_timeout", "terminating connection due to idle-session timeout"));
-    } else if (idleMs > 0 && forMs >= idleMs && this.idle) {
-      this.end(new PgplexError("idle_timeout", "terminating connection due to client_idle_timeout"));
-    } else if (this.server !== null && !this.server.owed.settled) this.#checkStatement(nowMs, queryMs);
-  }
-
-  /** A statement that runs for too long is cancelled; where that does not help, the session ends. */
-  #checkStatement(nowMs: number, limitMs: number): void {
-    if (this.#timedOutMs !== null) {
-      if (nowMs - this.#timedOutMs >= CANCEL_GRACE_MS) this.end(queryTimeout());
-      return;
-    }
-    const { querySinceMs } = this.#work;
-    if (limitMs > 0 && querySinceMs >= 0 && nowMs - querySinceMs >= limitMs) this.#statementTimedOut();
-  }
-
-  #statementTimedOut(): void {
-    const server = this.server;
-    if (server === null || server.owed.settled || this.#ending || this.#timedOutMs !== null) return;
-    this.#timedOutMs = this.#worker.clock.nowMs();
-    this.#timeoutCancel = this.#cancelOn(server).finally(() => this.#timeoutCancel = null);
-  }
-
-  /** The server says that it cancelled a statement: for its time, or because the client asked for it (null). */
-  #canceledReply(): Uint8Array | null {
-    return this.#timedOutMs === null || this.#clientCanceled ? null : encodeError("ERROR", queryTimeout());
+    this.#times.check(nowMs);
   }
 
   /** The pool's settings with what the client set over them. */
-  get #settings(): PoolSettings {
+  get limits(): PoolSettings {
     return this.options.settings(this.pool.settings);
   }
 
@@ -218,7 +173,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   }
 
   get queryWaitTimeoutMs(): number {
-    return this.#settings.query_wait_timeout;
+    return this.limits.query_wait_timeout;
   }
 
   refusal({ name, value }: { readonly name: string; readonly value: unknown }): PgplexError | null {
@@ -230,10 +185,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
   }
 
   statementBegins(timeoutMs: number | null): void {
-    this.#statementTimer?.cancel();
-    this.#statementTimer = timeoutMs === null || timeoutMs === 0
-      ? null
-      : this.#worker.clock.after(timeoutMs, () => this.#statementTimedOut());
+    this.#times.statementBegins(timeoutMs);
   }
 
   describe(): readonly (readonly [string, string | null])[] {
@@ -246,14 +198,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
 
   /** The client's last statement is answered: nothing of its own holds any more. */
   #statementEnds(): void {
-    this.#timedOutMs = null;
-    this.#clientCanceled = false;
+    this.#times.statementEnds();
     this.#steering.statementEnds();
   }
 
   /** Why the session keeps its server connection between transactions. */
   get pins(): readonly PinReason[] {
-    return this.#lease.pins;
+    return this.#pins.reasons;
   }
 
   // What the console shows.
@@ -276,9 +227,28 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     return this.#work.requestMs;
   }
 
+  /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
+  get querySinceMs(): number {
+    return this.#work.querySinceMs;
+  }
+
+  /** What ran in the current lease. */
+  get watch(): StateWatch {
+    return this.#relay.watch;
+  }
+
+  /** Whether the server connection is this session's until it ends. */
+  get keepsServer(): boolean {
+    return this.facts.mode === "session";
+  }
+
+  nowMs(): number {
+    return this.#worker.clock.nowMs();
+  }
+
   /** Since when the session is pinned, in clock milliseconds, and the statement that did it, without its literals. */
   get pinned(): { readonly sinceMs: number; readonly statement: string | null } | null {
-    return this.pins.length === 0 ? null : { sinceMs: this.#lease.pinnedSinceMs, statement: this.#pinCause };
+    return this.#pins.pinned;
   }
 
   /** Prepared statements that the client has, by protocol and by SQL. */
@@ -347,12 +317,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       return;
     }
     if (server === null || server.owed.settled) return;
-    if (this.#timedOutMs === null) this.#clientCanceled = true;
-    await this.#cancelOn(server);
+    this.#times.clientCancels();
+    await this.cancelOn(server);
   }
 
   /** The lease does not end while the cancel is on its way: it meets no other session's statement. */
-  async #cancelOn(server: ServerConnection): Promise<void> {
+  async cancelOn(server: ServerConnection): Promise<void> {
     this.#cancels++;
     await cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
     this.#cancels--;
@@ -395,16 +365,15 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
       }
     } else if (
       !server!.owed.doubtful &&
-      (watch.suspicious(this.#settings.state_check) || (channels !== null && channels.suspicious))
+      (watch.suspicious(this.limits.state_check) || (channels !== null && channels.suspicious))
     ) {
       this.#relay.server = null;
       this.#relay.boundary = false;
       this.#rests();
       this.#lease.probe(this.pool.fingerprints);
     } else {
-      const { pins } = this.#lease;
-      if (pins.length > 0 || this.options.pins) this.#pin(this.#withOwnPins(pins));
-      if (this.#lease.pins.length > 0) {
+      this.#pins.transactionEnds();
+      if (this.pins.length > 0) {
         this.#relay.boundary = false;
         this.#rests();
         watch.begin();
@@ -426,14 +395,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     }
   }
 
-  /** The pins that a probe finds, and those that the client asked for. */
-  #withOwnPins(pins: readonly PinReason[]): readonly PinReason[] {
-    const found: PinReason[] = pins.filter((pin) => pin !== "pool_mode" && pin !== "directive");
-    if (this.#settings.pool_mode === "session") found.push("pool_mode");
-    if (this.options.pinned) found.push("directive");
-    return found;
-  }
-
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
     const { watch } = this.#relay;
     const before = this.#stateBefore;
@@ -443,31 +404,17 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     const name = this.#nameWasReset ? this.facts.applicationName! : null;
     this.#nameWasReset = false;
     this.settings = name === null ? server.settings : server.settings.with("application_name", name);
-    this.#stickyPins = this.#stickyPinsAfter(watch);
     this.#optionsCommitted(found.settings.values);
-    const pins = [...this.#withOwnPins([...found.pins, ...this.#stickyPins])];
+    const pins = this.#pins.after(found.pins);
     if (!await this.#settleChannels(server, found.channels, pins.length === 0)) pins.push("listen");
-    const pinsChanged = pins.join() !== this.#lease.pins.join();
-    this.#pin(pins);
+    const pinsChanged = pins.join() !== this.pins.join();
+    this.#pins.set(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
     watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged);
     if (watch.unseen.some(({ traits }) => traits.altersDefaults)) {
       this.#worker.pools.defaultsChanged(this.pool.key.cluster);
     }
     await this.#relay.settleForeignStatements(server, found.foreignStatements);
-  }
-
-  /** The pins that only words tell of, and no probe. */
-  #stickyPinsAfter({ unseen, fingerprints }: StateWatch): readonly PinReason[] {
-    const pins = new Set(this.#stickyPins);
-    for (const { traits: { sticky, sequences } } of unseen) {
-      if (sticky !== null) pins.add(sticky);
-      if (sequences === "discard" || this.#settings.currval === "ignore") pins.delete("sequence");
-      else if (sequences === "read" || (sequences === "advance" && fingerprints.readsSequences)) {
-        pins.add("sequence");
-      }
-    }
-    return [...pins];
   }
 
   notified(server: ServerConnection, message: Uint8Array): void {
@@ -519,27 +466,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     };
   }
 
-  #pin(pins: readonly PinReason[]): void {
-    if (pins.join() === this.#lease.pins.join()) return;
-    const { ran } = this.#relay.watch;
-    const forced = pins.filter((pin) => pin !== "pool_mode" && pin !== "directive");
-    if (forced.length > 0 && this.#settings.pin_policy === "refuse") {
-      const message = `terminating connection: the session would have to be pinned (${forced.join(", ")})`;
-      this.end(new PgplexError("pin_refused", message, { detail: "pin_policy is refuse." }));
-    } else if (this.#lease.pins.length === 0 && forced.length > 0) {
-      // The statement that most likely did it: the last one whose words say that it may.
-      const cause = ran.findLast(({ traits }) => traits.stateful) ?? ran.at(-1);
-      this.#worker.log.warning("session pinned to its server connection", {
-        session: this.facts.id,
-        user: this.facts.user,
-        database: this.facts.database,
-        reason: pins.join(", "),
-        statement: cause?.traits.text,
-      });
-      this.#pinCause = cause?.traits.text ?? null;
-    }
-    if (this.#lease.pins.length === 0) this.#lease.pinnedSinceMs = this.#worker.clock.nowMs();
-    this.#lease.pins = pins;
+  warnOfPins(reasons: readonly PinReason[], statement: string | null): void {
+    this.#worker.log.warning("session pinned to its server connection", {
+      session: this.facts.id,
+      user: this.facts.user,
+      database: this.facts.database,
+      reason: reasons.join(", "),
+      statement: statement ?? undefined,
+    });
   }
 
   stateLost(): void {
@@ -626,8 +560,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     let fullReads = 0;
     while (!this.#ending) {
       if (this.#worker.pools.control.mode === "suspended") await this.#passSuspension();
-      if (this.#timeoutCancel !== null) {
-        await this.#timeoutCancel;
+      if (this.#times.cancelling !== null) {
+        await this.#times.cancelling;
         continue;
       }
       if (!input.empty) {
@@ -699,7 +633,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#relay.openBatch = this.#relay.batchSent = false;
     this.#relay.watch.begin();
     this.options.forgetPending();
-    this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.#settings.currval === "pin";
+    this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.limits.currval === "pin";
     server.lastHolder = this.facts.id;
     this.#channelsSeen = false;
     this.#channels?.leased(server);
@@ -722,30 +656,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#relay.boundary = false;
     this.sinceMs = this.#lease.end(end);
     this.#work.ended(this.sinceMs);
-    this.#collectCounts();
+    this.#relay.collectCounts(this.pool.counters);
   }
 
   /** A transaction has ended, and its lease goes on. */
   #rests(): void {
     this.#work.rests();
-    this.#collectCounts();
-  }
-
-  /** What passed since the last time counts for the pool. */
-  #collectCounts(): void {
-    const { pool: { counters } } = this;
-    const relay = this.#relay;
-    counters.queries += relay.queryCount;
-    counters.xacts += relay.xactCount;
-    counters.clientParses += relay.parseCount;
-    counters.serverParses += relay.parseCount + relay.ownParseCount;
-    counters.binds += relay.bindCount;
-    relay.queryCount =
-      relay.xactCount =
-      relay.parseCount =
-      relay.bindCount =
-      relay.ownParseCount =
-        0;
+    this.#relay.collectCounts(this.pool.counters);
   }
 
   /** While clients are suspended they are read no further. */
@@ -801,7 +718,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
 
   async #finish(): Promise<void> {
     this.#ending = true;
-    this.#statementTimer?.cancel();
+    this.#times.close();
     this.#worker.cancelKeys.revoke(this, this.#key);
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
@@ -821,10 +738,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost {
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
   }
-}
-
-function queryTimeout(): PgplexError {
-  return new PgplexError("query_timeout", "canceling statement due to query_timeout");
 }
 
 function isSocketError(thrown: unknown): boolean {

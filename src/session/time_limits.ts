@@ -1,0 +1,135 @@
+import type { ServerConnection, Settings } from "../backend/mod.ts";
+import type { PoolSettings } from "../config/mod.ts";
+import { type Clock, PgplexError, type Timer } from "../kernel/mod.ts";
+import { encodeError } from "../protocol/mod.ts";
+import type { PinReason } from "./probe.ts";
+
+/** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
+const CANCEL_GRACE_MS = 2000;
+
+/** What time limits ask of a session, and do to it. */
+export interface TimeLimitsHost {
+  /** The pool's settings with what the client set over them. */
+  readonly limits: PoolSettings;
+  /** What the client was last told of its settings. */
+  readonly settings: Settings | null;
+  /** Whether no other session ever gets the server connection before this one ends. */
+  readonly keepsServer: boolean;
+  readonly idle: boolean;
+  /** When the session last became idle, or its lease began; clock milliseconds. */
+  readonly sinceMs: number;
+  readonly pins: readonly PinReason[];
+  readonly server: ServerConnection | null;
+  readonly ending: boolean;
+  /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
+  readonly querySinceMs: number;
+  /** Cancels what runs on `server`; resolves when no other statement can be met by it any more. */
+  cancelOn(server: ServerConnection): Promise<void>;
+  end(error: PgplexError): void;
+}
+
+/**
+ * The time limits of one session: those of idleness end it, those of a statement cancel the statement.
+ *
+ * Invariant: at most one cancel for time is under way, and none outlasts its statement.
+ */
+export class TimeLimits {
+  readonly #clock: Clock;
+  readonly #host: TimeLimitsHost;
+  /** Ends a statement that has a time of its own. */
+  #timer: Timer | null = null;
+  /** When the statement was cancelled for its time; clock milliseconds. */
+  #timedOutMs: number | null = null;
+  #cancelling: Promise<void> | null = null;
+  /** The client cancelled the statement before its time was over. */
+  #clientCanceled = false;
+
+  constructor(clock: Clock, host: TimeLimitsHost) {
+    this.#clock = clock;
+    this.#host = host;
+  }
+
+  /** A cancel for time that is on its way, or null: nothing may go to the server that it could meet. */
+  get cancelling(): Promise<void> | null {
+    return this.#cancelling;
+  }
+
+  /** Does what time demands. Called about once a second. */
+  check(nowMs: number): void {
+    const host = this.#host;
+    if (host.idle) {
+      const error = this.#idleTooLong(nowMs - host.sinceMs);
+      if (error !== null) host.end(error);
+    } else if (host.server !== null && !host.server.owed.settled) this.#checkStatement(nowMs);
+  }
+
+  /** A statement begins that may take `timeoutMs`; null or 0: no limit of its own. */
+  statementBegins(timeoutMs: number | null): void {
+    this.#timer?.cancel();
+    this.#timer = timeoutMs === null || timeoutMs === 0
+      ? null
+      : this.#clock.after(timeoutMs, () => this.#statementTimedOut());
+  }
+
+  /** The client's last statement is answered. */
+  statementEnds(): void {
+    this.#timedOutMs = null;
+    this.#clientCanceled = false;
+  }
+
+  /** The client cancels its statement. */
+  clientCancels(): void {
+    if (this.#timedOutMs === null) this.#clientCanceled = true;
+  }
+
+  /** The server says that it cancelled a statement: the client's answer if that was for its time; null: the server's own. */
+  canceledReply(): Uint8Array | null {
+    return this.#timedOutMs === null || this.#clientCanceled ? null : encodeError("ERROR", queryTimeout());
+  }
+
+  /** No timer fires from here on. */
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #idleTooLong(forMs: number): PgplexError | null {
+    const { limits, pins, settings, keepsServer } = this.#host;
+    const exceeds = (limitMs: number) => limitMs > 0 && forMs >= limitMs;
+    if (pins.length > 0 && exceeds(limits.pin_timeout)) {
+      return new PgplexError(
+        "pin_timeout",
+        `terminating connection due to pin_timeout: ${pins.join(", ")}`,
+      );
+    }
+    // The session's own: the server cannot keep it, as its connections serve others meanwhile.
+    if (!keepsServer && exceeds(Number(settings?.values.get("idle_session_timeout") ?? 0))) {
+      return new PgplexError("idle_timeout", "terminating connection due to idle-session timeout");
+    }
+    return exceeds(limits.client_idle_timeout)
+      ? new PgplexError("idle_timeout", "terminating connection due to client_idle_timeout")
+      : null;
+  }
+
+  /** A statement that runs for too long is cancelled; where that does not help, the session ends. */
+  #checkStatement(nowMs: number): void {
+    const host = this.#host;
+    if (this.#timedOutMs !== null) {
+      if (nowMs - this.#timedOutMs >= CANCEL_GRACE_MS) host.end(queryTimeout());
+      return;
+    }
+    const limitMs = host.limits.query_timeout;
+    const sinceMs = host.querySinceMs;
+    if (limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs) this.#statementTimedOut();
+  }
+
+  #statementTimedOut(): void {
+    const { server, ending } = this.#host;
+    if (server === null || server.owed.settled || ending || this.#timedOutMs !== null) return;
+    this.#timedOutMs = this.#clock.nowMs();
+    this.#cancelling = this.#host.cancelOn(server).finally(() => this.#cancelling = null);
+  }
+}
+
+function queryTimeout(): PgplexError {
+  return new PgplexError("query_timeout", "canceling statement due to query_timeout");
+}
