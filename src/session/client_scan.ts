@@ -15,7 +15,7 @@ import {
   TxStatus,
 } from "../protocol/mod.ts";
 import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
-import { ExtendedQuery, textEndOf } from "./extended_query.ts";
+import { ExtendedQuery } from "./extended_query.ts";
 import type { OptionChange } from "./directives.ts";
 import type { Relay } from "./relay.ts";
 import type { Steering } from "./steering.ts";
@@ -191,14 +191,9 @@ export class ClientScan {
    * message must come first.
    */
   #foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): boolean {
-    const messageEnd = at + 1 + length;
-    if (type === Front.Bind) return this.#extended.foreseeBind(length, bytes, at, end);
-    if (type !== Front.Query && type !== Front.Parse) return true;
-    const textStart = type === Front.Query ? at + 5 : this.#extended.textStart(length, bytes, at, end);
-    if (textStart < 0) return false;
-    if (!headMayConcern(bytes, textStart, end, messageEnd - 1)) return true;
-    const textEnd = type === Front.Query ? messageEnd : textEndOf(bytes, textStart, messageEnd, end);
-    return this.#steering.foresee(bytes, textStart, textEnd, end);
+    if (type !== Front.Query) return this.#extended.foresee(type, length, bytes, at, end);
+    return !headMayConcern(bytes, at + 5, end, at + length) ||
+      this.#steering.foresee(bytes, at + 5, at + 1 + length, end);
   }
 
   #toServer(
@@ -254,15 +249,12 @@ export class ClientScan {
         this.#cursor.need = Need.End;
         return -1;
       case Front.Parse:
-        this.#relay.openBatch = true;
-        return this.#countParse(this.#noteSent(this.#extended.parse(server, length, bytes, at, end)));
+        return this.#extended.parse(server, length, bytes, at, end);
       case Front.Bind:
-        this.#relay.openBatch = true;
-        return this.#countBind(this.#noteSent(this.#extended.bind(server, length, bytes, at, end)));
+        return this.#extended.bind(server, length, bytes, at, end);
       case Front.Describe:
       case Front.Close:
-        this.#relay.openBatch = true;
-        return this.#noteSent(this.#extended.describeOrClose(server, type, length, bytes, at, end));
+        return this.#extended.describeOrClose(server, type, length, bytes, at, end);
       default:
         throw invalidType(type);
     }
@@ -308,29 +300,8 @@ export class ClientScan {
     return cursor.dropMessage(at, length);
   }
 
-  /** Counts a Parse that was taken; one at which the scan stopped comes again. */
-  #countParse(next: number): number {
-    if (next >= 0) this.#relay.parseCount++;
-    return next;
-  }
-
-  #countBind(next: number): number {
-    if (next >= 0) this.#relay.bindCount++;
-    return next;
-  }
-
-  /** `next` is the place behind a message of a batch, or -1 where the scan stopped before it. */
-  #noteSent(next: number): number {
-    const relay = this.#relay;
-    if (next >= 0) relay.batchSent = true;
-    // Nothing of the batch is there yet, and what it waits for may be a boundary.
-    else if (relay.lender !== null && !relay.batchSent) relay.openBatch = false;
-    return next;
-  }
-
   #beforeSync(server: ServerConnection, bytes: Uint8Array, at: number): void {
     this.#cursor.flushRun(bytes, at);
-    this.#cursor.run = at;
     this.#relay.lender!.beforeSync(server);
   }
 

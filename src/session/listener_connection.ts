@@ -1,4 +1,12 @@
-import { parameterAt, type ServerConnection, serverError, type ServerSink } from "../backend/mod.ts";
+import {
+  login,
+  type LoginParts,
+  parameterAt,
+  type ServerConnection,
+  serverError,
+  type ServerSink,
+} from "../backend/mod.ts";
+import type { ClusterTls } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   Back,
@@ -10,6 +18,11 @@ import {
   type Notification,
   notificationAt,
 } from "../protocol/mod.ts";
+import type { ServerPool } from "./server_pools.ts";
+
+/** Keeps a client's or a database's own limits from ending or failing it; older servers do not know the last one. */
+export const LISTENER_SETTINGS: BinaryString = "SET statement_timeout = 0; SET lock_timeout = 0; " +
+  "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'";
 
 /** What a listener's connection tells. All calls are synchronous. */
 export interface ListenerPort {
@@ -113,4 +126,21 @@ export class ListenerConnection implements ServerSink {
       }
     }
   }
+}
+
+/** Logs in to where `pool` leads, for the sessions of one client_encoding. @throws PgplexError when it cannot be had */
+export function loginListener(
+  pool: ServerPool,
+  { tls, encoding, parts }: { tls: ClusterTls; encoding: BinaryString; parts: LoginParts },
+): Promise<ServerConnection> {
+  return login({
+    endpoint: pool.key.node,
+    tls,
+    user: pool.key.user,
+    database: pool.key.database,
+    credentials: pool.credentials,
+    params: new Map([["client_encoding", encoding], ["application_name", "pgplex listener"]]),
+    base: "",
+    timeoutMs: pool.settings.server_connect_timeout,
+  }, parts);
 }

@@ -4,7 +4,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import type { ServerPool, ServerPools } from "./server_pools.ts";
-import { SharedListener } from "./shared_listener.ts";
+import { type ListenerState, SharedListener } from "./shared_listener.ts";
 
 /** One shared listener, for the console. */
 export interface ListenerInfo {
@@ -14,7 +14,7 @@ export interface ListenerInfo {
   readonly user: string;
   /** client_encoding. */
   readonly encoding: string;
-  readonly state: "down" | "opening" | "up" | "closed";
+  readonly state: ListenerState;
   /** The server's process id; null while it is not connected. */
   readonly pid: number | null;
   readonly channels: readonly { readonly channel: string; readonly sessions: number }[];

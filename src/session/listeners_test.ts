@@ -5,9 +5,9 @@ import type { Config } from "../config/mod.ts";
 import { PgplexError, SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import { NO_LOG } from "../telemetry/mod.ts";
 import { BufferPool } from "../transport/mod.ts";
+import type { ListenerMember } from "./listener_members.ts";
 import { Listeners } from "./listeners.ts";
 import type { ServerPool, ServerPools } from "./server_pools.ts";
-import type { ListenerMember } from "./shared_listener.ts";
 import { Subscription } from "./subscription.ts";
 
 const NODE = { name: "main-1", host: "127.0.0.1", port: 5432 };

@@ -1,0 +1,134 @@
+import { Owed, type ServerConnection } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  binaryString,
+  findNul,
+  peekBindStatement,
+  STATEMENT_NAME_BYTES_MAX,
+  statementName,
+} from "../protocol/mod.ts";
+import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
+import type { OptionChange } from "./directives.ts";
+import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import type { Relay } from "./relay.ts";
+import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import type { Steering } from "./steering.ts";
+import type { UnnamedStatement } from "./unnamed_statement.ts";
+
+/** Bind on its way to the server, by which a statement runs; see {@link "./extended_query.ts"}. Pure. */
+export class BindMessages {
+  readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
+  readonly #steering: Steering;
+  readonly #messages: StatementMessages;
+  readonly #unnamed: UnnamedStatement;
+
+  constructor(
+    relay: Relay,
+    { cursor, steering, messages, unnamed }: {
+      cursor: ClientCursor;
+      steering: Steering;
+      messages: StatementMessages;
+      unnamed: UnnamedStatement;
+    },
+  ) {
+    this.#relay = relay;
+    this.#cursor = cursor;
+    this.#steering = steering;
+    this.#messages = messages;
+    this.#unnamed = unnamed;
+  }
+
+  /** Before a server connection is had for it; false when more of it must come first. */
+  foresee(length: number, bytes: Uint8Array, at: number, end: number): boolean {
+    const { names, renames } = this.#relay;
+    if (!renames || (names.unnamedDirective === null && !names.hasDirectives)) return true;
+    const seen = Math.min(end, at + 1 + length);
+    const nameStart = peekBindStatement(bytes, at + 5, seen);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
+    if (nameEnd < 0) return seen === at + 1 + length || seen - at >= NAMES_BYTES_MAX; // malformed: the server says so
+    this.#steering.foreseeStatement(this.#ownOf(bytes, nameStart, nameEnd) ?? []);
+    return true;
+  }
+
+  take(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const relay = this.#relay;
+    const messages = this.#messages;
+    const bodyStart = at + 5;
+    if (!relay.renames || server.owed.skipping) return this.#pass(server, bodyStart, length - 4);
+    const messageEnd = at + 1 + length;
+    const seen = Math.min(end, messageEnd);
+    const nameStart = peekBindStatement(bytes, bodyStart, seen);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
+    if (nameEnd < 0) {
+      if (seen < messageEnd && seen - at < NAMES_BYTES_MAX) return this.#cursor.want(seen - at + 1);
+      if (seen < messageEnd) throw new PgplexError("protocol_violation", "invalid string in message");
+      server.owed.sent(Owed.Bind); // malformed: the server says so
+      return messageEnd;
+    }
+    if (nameEnd === nameStart) {
+      if (this.#unnamed.doubtful(server)) return -1;
+      if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
+      // First: what it sends may replace the server's unnamed statement.
+      if (!this.#runs(server, relay.names.unnamedFingerprint, length, bytes, at, end)) return -1;
+      if (!this.#unnamed.ensure(server, bytes, at)) {
+        return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
+      }
+      return this.#pass(server, bodyStart, length - 4);
+    }
+    const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
+    const statement = relay.names.find(bytes, nameStart, keyEnd);
+    if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
+    if (statement === null) {
+      const name = binaryString(bytes, nameStart, keyEnd);
+      if (!relay.isSqlStatement(name)) return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
+      messages.useSqlStatement(server, name, bytes, at);
+      return this.#pass(server, bodyStart, length - 4);
+    }
+    if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
+    const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
+    if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
+    messages.putRenamed(server, statement, bytes, at, nameStart, nameEnd);
+    return this.#pass(server, nameEnd, messageEnd - nameEnd);
+  }
+
+  #pass(server: ServerConnection, start: number, restBytes: number): number {
+    server.owed.sent(Owed.Bind);
+    return this.#cursor.begin(start, restBytes, Rest.Pass);
+  }
+
+  /** The statement whose name lies there begins; false when the scan has to stop first. */
+  #begins(
+    server: ServerConnection,
+    bytes: Uint8Array,
+    at: number,
+    nameStart: number,
+    nameEnd: number,
+  ): boolean {
+    const own = this.#ownOf(bytes, nameStart, nameEnd);
+    return (own === null && !this.#steering.active) || this.#messages.begins(server, own ?? [], bytes, at);
+  }
+
+  /** What a directive asks for each time that the statement runs whose name lies there. */
+  #ownOf(bytes: Uint8Array, nameStart: number, nameEnd: number): readonly OptionChange[] | null {
+    const { names } = this.#relay;
+    if (nameEnd === nameStart) return names.unnamedDirective;
+    return names.hasDirectives ? names.directiveOf(statementName(bytes, nameStart, nameEnd)) : null;
+  }
+
+  /** The statement is bound: it will run. False when more of the message, or replies, must come first. */
+  #runs(
+    server: ServerConnection,
+    fingerprint: Fingerprint,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): boolean {
+    if (fingerprint.traits.setsByFunction && 1 + length <= LOOK_BYTES_MAX) {
+      if (at + 1 + length > end) return this.#cursor.want(1 + length) > 0;
+      this.#relay.watch.lookAtParameters(bytes, at + 5, at + 1 + length);
+    }
+    return this.#messages.runs(server, fingerprint, bytes, at);
+  }
+}

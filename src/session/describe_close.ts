@@ -1,0 +1,137 @@
+import { Owed, type ServerConnection, type StatementStore } from "../backend/mod.ts";
+import { type BinaryString, findNul, Front, statementName } from "../protocol/mod.ts";
+import { type ClientCursor, Rest } from "./client_cursor.ts";
+import type { Relay } from "./relay.ts";
+import type { StatementMessages } from "./statement_messages.ts";
+import type { UnnamedStatement } from "./unnamed_statement.ts";
+
+const CLOSE_COMPLETE: Readonly<Uint8Array> = new Uint8Array([0x33, 0, 0, 0, 4]);
+
+/**
+ * Describe and Close on their way to the server; see {@link "./extended_query.ts"}. Pure.
+ *
+ * A Close of a statement does not go there: the session's name goes, the server's statement stays.
+ */
+export class DescribeClose {
+  readonly #relay: Relay;
+  readonly #store: StatementStore;
+  readonly #cursor: ClientCursor;
+  readonly #messages: StatementMessages;
+  readonly #unnamed: UnnamedStatement;
+
+  constructor(
+    relay: Relay,
+    { store, cursor, messages, unnamed }: {
+      store: StatementStore;
+      cursor: ClientCursor;
+      messages: StatementMessages;
+      unnamed: UnnamedStatement;
+    },
+  ) {
+    this.#relay = relay;
+    this.#store = store;
+    this.#cursor = cursor;
+    this.#messages = messages;
+    this.#unnamed = unnamed;
+  }
+
+  take(
+    server: ServerConnection,
+    type: number,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): number {
+    const relay = this.#relay;
+    const kind = type === Front.Describe ? Owed.Describe : Owed.Close;
+    const messageEnd = at + 1 + length;
+    if (!relay.renames || (server.owed.skipping && type !== Front.Close)) {
+      server.owed.sent(kind);
+      return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+    }
+    if (messageEnd > end) return this.#cursor.want(1 + length);
+    const name = this.statementOf(bytes, at, messageEnd);
+    if (server.owed.skipping) {
+      if (name === "") relay.names.dropUnnamed();
+      return messageEnd;
+    }
+    if (name === null) { // a portal, or malformed
+      server.owed.sent(kind);
+      return messageEnd;
+    }
+    if (name !== "" && relay.isSqlStatement(name) && relay.names.findName(name) === null) {
+      this.#messages.useSqlStatement(server, name, bytes, at);
+      server.owed.sent(kind);
+      return messageEnd;
+    }
+    if (type === Front.Describe) return this.#describe(server, name, length, bytes, at);
+    if (this.#messages.nameDoubtful(server, name)) return -1;
+    this.#cursor.flushRun(bytes, at);
+    this.close(name);
+    this.#cursor.run = messageEnd;
+    return messageEnd;
+  }
+
+  /** The complete Describe at `at` of a statement that SQL did not make. */
+  #describe(
+    server: ServerConnection,
+    name: BinaryString,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+  ): number {
+    const relay = this.#relay;
+    const messages = this.#messages;
+    const nameStart = at + 6;
+    const nameEnd = at + length;
+    if (name === "") {
+      if (this.#unnamed.doubtful(server)) return -1;
+      if (!messages.parses(server, relay.names.unnamedFingerprint, bytes, at)) return -1;
+      if (!this.#unnamed.ensure(server, bytes, at)) {
+        return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
+      }
+    } else {
+      const keyEnd = nameStart + name.length;
+      const statement = relay.names.find(bytes, nameStart, keyEnd);
+      if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
+      if (statement === null) return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
+      const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
+      if (known !== null && !messages.parses(server, known, bytes, at)) return -1;
+      messages.putRenamed(server, statement, bytes, at, nameStart, nameEnd);
+    }
+    server.owed.sent(Owed.Describe);
+    return nameEnd + 1;
+  }
+
+  /** The statement's name in a complete Describe or Close; null when it is about a portal, or malformed. */
+  statementOf(bytes: Uint8Array, at: number, messageEnd: number): BinaryString | null {
+    if (bytes[at + 5] !== 0x53 || messageEnd - at < 7 || bytes[messageEnd - 1] !== 0) return null;
+    const nul = findNul(bytes, at + 6, messageEnd);
+    return nul === messageEnd - 1 ? statementName(bytes, at + 6, nul) : null;
+  }
+
+  /** Takes the name away, and answers the client. Closing what does not exist is no error. */
+  close(name: BinaryString): void {
+    const relay = this.#relay;
+    if (name === "") {
+      relay.names.dropUnnamed(); // now, as a Parse behind it may make another before its turn comes
+      relay.answer(Owed.Close, { done() {}, undo() {}, reply: CLOSE_COMPLETE as Uint8Array });
+      return;
+    }
+    const directive = relay.names.directiveOf(name);
+    const statement = relay.names.remove(name);
+    relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
+    relay.answer(Owed.Close, {
+      done: () => {
+        relay.namesInFlight.settle(name);
+        if (statement !== null) this.#store.release(statement);
+      },
+      undo: () => {
+        relay.namesInFlight.settle(name);
+        if (statement !== null) relay.names.set(name, statement, directive);
+      },
+      reply: CLOSE_COMPLETE as Uint8Array,
+    });
+  }
+}
