@@ -286,7 +286,9 @@ export class App {
 
   #checkTimeouts(): void {
     const nowMs = this.#worker.clock.nowMs();
-    for (const session of this.#worker.sessions) session.checkTimeouts(nowMs);
+    const { sessions, pools } = this.#worker;
+    for (const session of sessions) session.checkTimeouts(nowMs);
+    pools.forgetUnused(new Set([...sessions].map(({ pool }) => pool)), nowMs);
   }
 
   #reportStats(): void {
@@ -328,8 +330,9 @@ export class App {
 
   /** What all pools did since start. */
   #totals(): { leases: number; queries: number; opened: number; lost: number } {
-    const totals = { leases: 0, queries: 0, opened: 0, lost: 0 };
-    for (const { counters } of this.#worker.pools.all()) {
+    const { pools } = this.#worker;
+    const totals = { ...pools.gone };
+    for (const { counters } of pools.all()) {
       totals.leases += counters.leases;
       totals.queries += counters.queries;
       totals.opened += counters.opened;

@@ -141,6 +141,8 @@ Deno.test("psql sends a directive in -c and from a script, and a block comment i
       .trim();
   assert.equal(await run(["-c", "--!pgplex session tag=one\nSELECT 1", "-c", "SHOW pgplex.tag"]), "1\none");
   assert.equal(await run([], "/*!pgplex session tag=two*/ SELECT 2;\nSHOW pgplex.tag;\n"), "2\ntwo");
+  // Its line comments at the head of a statement do not leave psql, but in -c.
+  assert.equal(await run([], "--!pgplex session tag=three\nSELECT 3;\nSHOW pgplex.tag;\n"), "3");
 });
 
 Deno.test("node-postgres and postgres.js send directives as they stand", async () => {

@@ -235,6 +235,13 @@ Deno.test("An option that was set to nonsense out of sight gets one WARNING, not
   assert.deepEqual(notices, ['invalid value for parameter "pgplex.intent"']);
 });
 
+Deno.test("An option that there is not, set where pgplex does not see, gets one WARNING", async () => {
+  await using client = await served.client("transaction");
+  const notices = [...noticesOf(await client.query("SELECT 1; SET pgplex.intnt = 'read'"))];
+  for (let i = 0; i < 3; i++) notices.push(...noticesOf(await client.query("SET work_mem = '5MB'")));
+  assert.deepEqual(notices, ['unrecognized configuration parameter "pgplex.intnt"']);
+});
+
 Deno.test("RESET ALL takes back options where state_check is off", async () => {
   await using client = await served.client("unchecked");
   await one(client, "SET pgplex.query_timeout = '7s'");

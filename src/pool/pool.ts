@@ -135,8 +135,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   get quiet(): boolean {
     return this.total === 0;
   }
-  /** Resources that end as soon as they are released, or opened, since {@link recycle} was called. */
+  /** Resources that end as soon as they are released, or opened, since {@link recycle} or {@link close} was called. */
   get staleCount(): number {
+    if (this.#closed !== null) return this.total;
     return this.#stale.size + this.#staleOpening;
   }
   /** Resources that nobody holds. */
@@ -260,17 +261,21 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     }
     this.#serve(nowMs);
     this.#askAgain(nowMs);
-    if (stale || this.#paused) this.#port.receded?.();
+    if (stale || this.#paused || this.#closed !== null) this.#port.receded?.();
   }
 
-  /** Time passes: ends what is idle for too long or too old, refuses whoever waited too long, keeps the minimum. */
-  tick(nowMs: number, refusal: () => PgplexError): void {
+  /**
+   * Time passes: ends what is idle for too long or too old, refuses whoever waited too long, keeps the minimum, unless it is
+   * not `wanted`.
+   */
+  tick(nowMs: number, refusal: () => PgplexError, { wanted = true } = {}): void {
     const late = this.#waiting.filter((waiting) => waiting.untilMs <= nowMs);
     if (late.length > 0) {
       this.#waiting = this.#waiting.filter((waiting) => waiting.untilMs > nowMs);
       for (const { waiter } of late) waiter.refused(this.#failure ?? refusal());
     }
-    const { idleTimeoutMs, sizeMin } = this.#limits;
+    const { idleTimeoutMs } = this.#limits;
+    const sizeMin = wanted ? this.#limits.sizeMin : 0;
     for (let i = 0; i < this.#idle.length; i++) {
       const { resource, sinceMs } = this.#idle[i]!;
       const bored = idleTimeoutMs > 0 && nowMs - sinceMs >= idleTimeoutMs && this.total > sizeMin;

@@ -243,6 +243,19 @@ Deno.test("Pool.tick opens up to the minimum without anybody who waits", () => {
   deepEqual([world.pool.idleCount, world.opens.length], [2, 0]);
 });
 
+Deno.test("Pool.tick keeps no minimum for a pool without clients", () => {
+  const world = new FakeWorld({ sizeMin: 2, idleTimeoutMs: 1000 });
+  const tick = () => world.pool.tick(world.clock.nowMs(), () => tooLate, { wanted: false });
+  tick();
+  deepEqual(world.opens, []);
+  const holder = world.wait("1");
+  world.open();
+  world.release(holder.granted);
+  world.clock.advance(1000);
+  tick();
+  equal(world.pool.quiet, true);
+});
+
 Deno.test("Pool ends a resource after its lifetime: idle ones at a tick, leased ones at their release", () => {
   const world = new FakeWorld({ lifetimeMs: 1000 });
   const [idle, leased] = [world.wait("idle"), world.wait("leased")];

@@ -1,4 +1,4 @@
-import { Owed, type ServerConnection } from "../backend/mod.ts";
+import { Owed, type ServerConnection, type Statement } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   binaryString,
@@ -88,8 +88,33 @@ export class BindMessages {
     if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
     const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
     if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
-    messages.putRenamed(server, statement, bytes, at, nameStart, nameEnd);
+    this.#cursor.flushRun(bytes, at);
+    const runs = relay.names.hasRemakes
+      ? this.#remade(server, statement, bytes, nameStart, keyEnd)
+      : statement;
+    messages.putRenamed(server, runs, bytes, at, nameStart, nameEnd);
     return this.#pass(server, nameEnd, messageEnd - nameEnd);
+  }
+
+  /** The statement with this name as it is to run now, where it shows what pgplex knows. */
+  #remade(
+    server: ServerConnection,
+    statement: Statement,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): Statement {
+    const relay = this.#relay;
+    const name = binaryString(bytes, start, end);
+    // While its Parse is on its way, the text is as new as that, and may still have to be taken back.
+    if (relay.namesInFlight.has(name)) return statement;
+    const made = relay.names.remade(name, statement);
+    if (made !== statement && server.prepared.touch(statement)) {
+      // One for each time that it ran would drive out what others need.
+      server.prepared.delete(statement);
+      relay.closeOnServer(server, statement);
+    }
+    return made;
   }
 
   #pass(server: ServerConnection, start: number, restBytes: number): number {

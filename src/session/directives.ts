@@ -1,10 +1,19 @@
-import { findOption, nearestOption, type OptionScope, type OptionSpec, parseOption } from "../config/mod.ts";
+import {
+  findOption,
+  nearest,
+  OPTIONS,
+  type OptionScope,
+  type OptionSpec,
+  parseOption,
+} from "../config/mod.ts";
 
 /** An option and the value that a directive gives it, in the form of the configuration and as it was written. */
 export interface OptionChange {
   readonly spec: OptionSpec;
   readonly value: unknown;
   readonly text: string;
+  /** It holds for the transaction in which the statement runs, not for the statement alone. */
+  readonly forTransaction?: boolean;
 }
 
 /** What one directive says. */
@@ -25,6 +34,14 @@ export interface DirectiveProblem {
 }
 
 const SCOPES: readonly string[] = ["session", "transaction", "statement"];
+/** Every word that an argument may begin with. */
+const WORDS: readonly string[] = [
+  ...OPTIONS.flatMap(({ name, short }) => short === null ? [name] : [name, short]),
+  ...SCOPES,
+  "pin",
+  "unpin",
+  "show",
+];
 const WORD = /\s*(?:,\s*)?([^\s=,']+)(?:\s*=\s*('(?:[^']|'')*'|[^\s,']*))?/y;
 const ARGUMENTS_HINT =
   "A directive is [session | transaction | statement] followed by name=value, pin, unpin, " +
@@ -96,7 +113,7 @@ export function parseDirective(text: string): Directive | DirectiveProblem {
 }
 
 function unknown(index: number, word: string): DirectiveProblem {
-  const near = nearestOption(word);
+  const near = nearest(word, WORDS);
   return problem(
     index,
     `unrecognized argument "${word}" of a directive`,

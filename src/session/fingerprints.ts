@@ -1,3 +1,4 @@
+import { OPTION_NAMES } from "../config/mod.ts";
 import { customSettingsIn, OPAQUE_TRAITS, type SqlTraits, sqlTraits } from "../protocol/mod.ts";
 
 /** Clean probes after which a statement is trusted to change no session state. */
@@ -11,6 +12,9 @@ const FINGERPRINTS_MAX = 20_000;
 
 /** Custom settings asked for in each probe, at most. */
 const CUSTOM_SETTINGS_MAX = 500;
+
+/** pgplex's own options are asked for besides. */
+const OPTION_SETTINGS: ReadonlySet<string> = new Set(OPTION_NAMES.map((name) => `pgplex.${name}`));
 
 /** What is known of all statements that look alike. */
 export class Fingerprint {
@@ -83,7 +87,7 @@ export class Fingerprints {
   noteSettings(names: Iterable<string>): void {
     for (const name of names) {
       if (this.#customSettings.has(name)) continue;
-      if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX && !name.startsWith("pgplex.")) continue;
+      if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX && !OPTION_SETTINGS.has(name)) continue;
       this.#customSettings.add(name);
       this.#customList = [...this.#customSettings];
     }

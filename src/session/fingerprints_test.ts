@@ -51,6 +51,9 @@ Deno.test("Fingerprints.noteText keeps each custom setting once, and five hundre
   equal(all.customSettings, before);
   for (let i = 0; i < 1000; i++) all.noteText(`SET x.n${i} = 1`);
   equal(all.customSettings.length, 500);
+  // Besides these there are pgplex's own options, and only those that exist.
+  for (let i = 0; i < 1000; i++) all.noteText(`SET pgplex.n${i} = 1; SET pgplex.tag = 'x'`);
+  deepEqual(all.customSettings.slice(500), ["pgplex.tag"]);
 });
 
 Deno.test("Fingerprints.learn begins anew when there are too many, and find knows what was learned", () => {

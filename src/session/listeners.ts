@@ -1,4 +1,4 @@
-import type { LoginParts } from "../backend/mod.ts";
+import type { LoginParts, ServerConnection } from "../backend/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
@@ -20,6 +20,10 @@ export interface ListenerInfo {
   readonly channels: readonly { readonly channel: string; readonly sessions: number }[];
   /** Clock milliseconds since when it is up, or down. */
   readonly sinceMs: number;
+  /** Its connection; null while there is none. */
+  readonly connection: ServerConnection | null;
+  /** The pool whose name and settings it has. */
+  readonly pool: ServerPool;
 }
 
 /** All shared listeners of one worker, made as they are needed. */
@@ -72,6 +76,8 @@ export class Listeners {
         user,
         encoding: listener.encoding,
         state: listener.state,
+        pool: listener.pool,
+        connection: listener.connection,
         pid: listener.pid,
         channels: [...listener.channels.counts()].map(({ channel, sessions }) => ({
           channel: utf8FromBinary(channel),
@@ -82,10 +88,20 @@ export class Listeners {
     }
   }
 
-  /** Time passes: those that nobody needs are closed after `server_idle_timeout`. */
+  /** Time passes: those that nobody needs are closed after `server_idle_timeout`, and at once while their database is paused. */
   tick(nowMs: number): void {
+    this.closeUnused((pool) => this.#pools.control.holds(this.#pools.nameOf(pool)));
     for (const [name, listener] of this.#listeners) {
       if (!listener.bored(nowMs)) continue;
+      this.#listeners.delete(name);
+      listener.close(new PgplexError("shutting_down", "nobody listens"));
+    }
+  }
+
+  /** Closes those that nobody needs at the moment, of the pools that `closes` says. */
+  closeUnused(closes: (pool: ServerPool) => boolean): void {
+    for (const [name, listener] of this.#listeners) {
+      if (!listener.unused || !closes(listener.pool)) continue;
       this.#listeners.delete(name);
       listener.close(new PgplexError("shutting_down", "nobody listens"));
     }

@@ -7,6 +7,7 @@ import { NO_LOG } from "../telemetry/mod.ts";
 import { BufferPool } from "../transport/mod.ts";
 import type { ListenerMember } from "./listener_members.ts";
 import { Listeners } from "./listeners.ts";
+import { PoolControl } from "./pool_control.ts";
 import type { ServerPool, ServerPools } from "./server_pools.ts";
 import { Subscription } from "./subscription.ts";
 
@@ -34,8 +35,10 @@ function rig() {
       clusters: new Map(clusters.map((name) => [name, { nodes: [NODE], tls: null }])),
     }) as unknown as Config;
   // No connection may be opened: what a pool of a full database says.
-  const pools = { reserve: () => null } as unknown as ServerPools;
-  return { clock, config, listeners: new Listeners(config("main", "other"), parts, pools, NO_LOG) };
+  const control = new PoolControl();
+  const nameOf = ({ key }: ServerPool) => `${key.database}@${key.cluster}`;
+  const pools = { reserve: () => null, control, nameOf } as unknown as ServerPools;
+  return { clock, config, control, listeners: new Listeners(config("main", "other"), parts, pools, NO_LOG) };
 }
 
 function member(): ListenerMember & { gone: PgplexError | null } {
@@ -85,6 +88,24 @@ Deno.test("Listeners: what cannot be opened is not there, and is tried again whi
   listener.leave(wisher);
   listeners.tick(clock.nowMs());
   deepEqual([[...listeners.all()].length, clock.pending], [0, 0]);
+});
+
+Deno.test("Listeners: while a database is paused, its listener stays for who needs it, and no longer", async () => {
+  const { clock, control, listeners } = rig();
+  const who = member();
+  for (const cluster of ["main", "other"]) {
+    const listener = listeners.get(poolOf(cluster), "UTF8");
+    await listener.ready();
+    listener.wish(who);
+  }
+  control.setPaused("app@main", true);
+  listeners.closeUnused(() => true);
+  listeners.tick(clock.nowMs());
+  equal([...listeners.all()].length, 2);
+  for (const cluster of ["main", "other"]) listeners.get(poolOf(cluster), "UTF8").leave(who);
+  listeners.closeUnused(({ key }) => key.cluster === "main");
+  deepEqual([...listeners.all()].map(({ cluster }) => cluster), ["other"]);
+  equal(who.gone, null);
 });
 
 Deno.test("Listeners: a reload without their cluster, or the end of pgplex, ends those who listen", async () => {

@@ -17,8 +17,8 @@ import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import type { OptionChange } from "./directives.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
-import { directiveOf, NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
-import type { Steered, Steering } from "./steering.ts";
+import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import { directiveOf, type Steered, type Steering } from "./steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** The longest Parse of a named statement that transaction pooling takes; it must be kept to be made again elsewhere. */
@@ -183,8 +183,10 @@ export class ParseMessages {
       return -1;
     }
     if (steered !== null) messages.steer(server, steered, bytes, at);
-    if (existing === null) this.#make(server, name, statement, directiveOf(steered));
-    else relay.refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
+    if (existing === null) {
+      this.#make(server, name, statement, directiveOf(steered));
+      if (steered !== null && steered.remake !== null) relay.names.remakeWith(name, steered.remake);
+    } else relay.refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
     this.#cursor.run = messageEnd;
     return messageEnd;
   }

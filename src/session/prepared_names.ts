@@ -28,6 +28,8 @@ export class PreparedNames {
   #size = 0;
   /** What directives in the texts of named statements ask for each time that they run, by name. */
   readonly #directives = new Map<BinaryString, readonly OptionChange[]>();
+  /** Statements that pgplex answers with what holds when they run: what makes their texts, by name. */
+  readonly #remakes = new Map<BinaryString, () => BinaryString>();
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
   #unnamedKept = false;
@@ -72,6 +74,36 @@ export class PreparedNames {
     return this.#directives.size > 0;
   }
 
+  /** From now on the statement's text is made anew each time that it runs. */
+  remakeWith(name: BinaryString, remake: () => BinaryString): void {
+    this.#remakes.set(name, remake);
+  }
+
+  /**
+   * `statement`, which has this name, with the text that says what holds now: another statement in its place where that
+   * differs from its own.
+   */
+  remade(name: BinaryString, statement: Statement): Statement {
+    const remake = this.#remakes.get(name);
+    if (remake === undefined) return statement;
+    const { definition, hash } = statement;
+    const next = remake() + definition.slice(definition.indexOf("\0"));
+    if (next === definition) return statement;
+    const made = this.#store.use(next);
+    made.hash ||= hash; // it changes no state either
+    const directive = this.directiveOf(name);
+    this.remove(name);
+    this.set(name, made, directive);
+    this.#remakes.set(name, remake);
+    this.#store.release(statement);
+    return made;
+  }
+
+  /** Whether any named statement's text is made anew each time. */
+  get hasRemakes(): boolean {
+    return this.#remakes.size > 0;
+  }
+
   /** Gives `statement`, in whose users this session is counted already, a name that is free. */
   set(name: BinaryString, statement: Statement, directive: readonly OptionChange[] | null = null): void {
     if (directive !== null) this.#directives.set(name, directive);
@@ -88,6 +120,7 @@ export class PreparedNames {
   /** Takes a name away; its statement stays counted until the caller releases it. */
   remove(name: BinaryString): Statement | null {
     this.#directives.delete(name);
+    this.#remakes.delete(name);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
@@ -108,6 +141,7 @@ export class PreparedNames {
     this.#buckets = null;
     this.#size = 0;
     this.#directives.clear();
+    this.#remakes.clear();
     this.dropUnnamed();
   }
 

@@ -23,6 +23,7 @@ import { databaseNameOf, isDatabaseName } from "./databases.ts";
 import { Fingerprints } from "./fingerprints.ts";
 import { PoolControl } from "./pool_control.ts";
 import type { TopologyNode } from "../topology/mod.ts";
+import { UnusedPools } from "./unused_pools.ts";
 
 /** Connections that one pool opens at the same time, at most. */
 const OPENING_MAX = 8;
@@ -77,6 +78,8 @@ export class ServerPool {
   /** What the statements of the pool's database are known to do to session state. */
   readonly fingerprints: Fingerprints;
   settings: PoolSettings;
+  /** Whether it had clients when that was last looked at: `min_pool_size` is for them. */
+  hasClients = true;
   /** What the latest client that logged in gave, or the configuration. */
   credentials: ServerCredentials;
   readonly #greetings = new Map<string, Settings>();
@@ -171,6 +174,11 @@ export class ServerPools {
   /** Averages by {@link nameOf} a database. */
   readonly periods: StatsPeriods;
   readonly #pools = new Map<string, ServerPool>();
+  /** Pools that a reload removed while leases of theirs ran: they end with the last of these. */
+  readonly #leaving = new Set<ServerPool>();
+  readonly #unused = new UnusedPools<string>();
+  /** What all pools that are gone did together, for the statistics line of the log. */
+  readonly gone = { leases: 0, queries: 0, opened: 0, lost: 0 };
   /** What pools that are gone did, by {@link nameOf} their databases. */
   readonly #retired = new Map<string, StatsTotals>();
   readonly #databaseLimits = new Map<string, SharedLimit>();
@@ -194,9 +202,9 @@ export class ServerPools {
     return databaseNameOf(this.#config, key);
   }
 
-  /** Every pool of the database with this {@link nameOf} name; all of them for null. */
+  /** Every pool of the database with this {@link nameOf} name; all of them for null. As in {@link all}. */
   *of(database: string | null): Generator<ServerPool> {
-    for (const pool of this.#pools.values()) {
+    for (const pool of this.all()) {
       if (database === null || this.nameOf(pool) === database) yield pool;
     }
   }
@@ -213,8 +221,9 @@ export class ServerPools {
   /** Totals since start by {@link nameOf} each database. */
   totals(): Map<string, StatsTotals> {
     const totals = new Map(this.#retired);
-    for (const server of this.#pools.values()) {
+    for (const server of this.all()) {
       const name = this.nameOf(server);
+      if (this.#leaving.has(server) && !isDatabaseName(this.#config, name)) continue;
       totals.set(name, addStats(totals.get(name) ?? NO_STATS, statsOf(server.counters)));
     }
     return totals;
@@ -228,9 +237,15 @@ export class ServerPools {
     }
   }
 
-  /** Every pool there is. */
-  all(): Iterable<ServerPool> {
-    return this.#pools.values();
+  /** Every pool there is, with those that a reload removed and that still have server connections. */
+  *all(): Generator<ServerPool> {
+    yield* this.#pools.values();
+    yield* this.#leaving;
+  }
+
+  /** Whether a reload removed the pool. */
+  isLeaving(server: ServerPool): boolean {
+    return this.#leaving.has(server);
   }
 
   /** The pool for this key; `credentials` become those of its next logins. */
@@ -240,6 +255,7 @@ export class ServerPools {
     const existing = this.#pools.get(name);
     if (existing !== undefined) {
       existing.credentials = credentials;
+      existing.hasClients = true;
       return existing;
     }
     const settings = poolSettings(this.#config, cluster, alias ?? undefined);
@@ -258,10 +274,64 @@ export class ServerPools {
 
   /** Time passes: timeouts, retries, minimum sizes. */
   tick(nowMs: number): void {
-    for (const { pool, settings } of this.#pools.values()) {
-      pool.tick(nowMs, () => waitTimeout(settings.query_wait_timeout));
+    for (const { pool, settings, hasClients } of this.#pools.values()) {
+      pool.tick(nowMs, () => waitTimeout(settings.query_wait_timeout), { wanted: hasClients });
+    }
+    for (const server of this.#leaving) {
+      if (!server.pool.quiet) continue;
+      this.#leaving.delete(server);
+      this.#retire(server);
     }
     this.periods.tick(nowMs, this.#config.log.stats_period || STATS_PERIOD_MS, () => this.totals());
+  }
+
+  /** Lets pools go that nobody uses, `used` being those that have clients. Called once a second. */
+  forgetUnused(used: ReadonlySet<ServerPool>, nowMs: number): void {
+    const pools = [...this.#pools].map(([name, server]) => {
+      const { pool, counters } = server;
+      server.hasClients = used.has(server);
+      const busy = server.hasClients || !pool.quiet || pool.waitingCount > 0;
+      return [name, { used: busy, opened: counters.opened > 0 }] as const;
+    });
+    const gone = this.#unused.look(pools, nowMs);
+    for (const name of gone) {
+      const server = this.#pools.get(name)!;
+      this.#pools.delete(name);
+      this.#retire(server);
+    }
+    if (gone.length > 0) this.#forgetShared();
+  }
+
+  /** What the pools of a database, or of a user, share goes with the last of them. */
+  #forgetShared(): void {
+    const kept = new Set<string>();
+    for (const { key: { cluster, database, user } } of this.all()) {
+      kept.add(JSON.stringify(["database", cluster, database]));
+      kept.add(JSON.stringify(["user", cluster, user]));
+    }
+    const gone = (what: string, name: string) => !kept.has(JSON.stringify([what, ...JSON.parse(name)]));
+    for (const name of this.#fingerprints.keys()) {
+      if (gone("database", name)) this.#fingerprints.delete(name);
+    }
+    for (const [name, { used }] of this.#databaseLimits) {
+      if (used === 0 && gone("database", name)) this.#databaseLimits.delete(name);
+    }
+    for (const [name, { used }] of this.#userLimits) {
+      if (used === 0 && gone("user", name)) this.#userLimits.delete(name);
+    }
+  }
+
+  /** A pool is gone: what it did still counts, as long as its name leads somewhere. */
+  #retire(server: ServerPool): void {
+    const { counters } = server;
+    this.gone.leases += counters.leases;
+    this.gone.queries += counters.queries;
+    this.gone.opened += counters.opened;
+    this.gone.lost += counters.lost;
+    const database = this.nameOf(server);
+    if (counters.opened === 0 || !isDatabaseName(this.#config, database)) return;
+    const before = this.#retired.get(database) ?? NO_STATS;
+    this.#retired.set(database, addStats(before, statsOf(counters)));
   }
 
   /** A reload: limits change in place; pools of clusters or nodes that are gone end. */
@@ -272,9 +342,7 @@ export class ServerPools {
       const reason = goneReason(config, server.key);
       if (reason !== null) {
         this.#pools.delete(name);
-        const database = this.nameOf(server);
-        const before = this.#retired.get(database) ?? NO_STATS;
-        this.#retired.set(database, addStats(before, statsOf(server.counters)));
+        this.#leaving.add(server);
         server.pool.close(new PgplexError("config_changed", `terminating connection: ${reason}`));
         continue;
       }
@@ -289,7 +357,7 @@ export class ServerPools {
 
   /** Ends all pools. */
   close(error: PgplexError): void {
-    for (const { pool } of this.#pools.values()) pool.close(error);
+    for (const { pool } of this.all()) pool.close(error);
   }
 
   /** Which reign of defaults a new session of this cluster begins in: part of its base. */

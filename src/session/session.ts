@@ -17,6 +17,7 @@ import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { Need } from "./client_cursor.ts";
 import { ClientScan, InvalidMessageLength } from "./client_scan.ts";
+import type { PreparedNames } from "./prepared_names.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
 import { Pins, type PinsHost } from "./pins.ts";
@@ -160,7 +161,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** Does what time demands. Called about once a second. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting) this.#watchClient();
-    this.#times.check(nowMs);
+    const { closed } = this.pool.pool;
+    // A reload removed the pool during a transaction.
+    if (closed !== null && this.idle) this.end(closed);
+    else this.#times.check(nowMs);
   }
 
   /** The pool's settings with what the client set over them. */
@@ -254,6 +258,16 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** Prepared statements that the client has, by protocol and by SQL. */
   get preparedCount(): number {
     return this.#relay.names.size + this.#relay.sqlStatements.size;
+  }
+
+  /** What they are called, by protocol. */
+  get preparedNames(): PreparedNames {
+    return this.#relay.names;
+  }
+
+  /** Channels to which a shared listener listens for the session. */
+  get channels(): Iterable<BinaryString> {
+    return this.#channels?.channels ?? [];
   }
 
   /** Whether the session is over, and only tidies up. */

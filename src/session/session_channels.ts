@@ -44,6 +44,11 @@ export class SessionChannels implements ChannelLender {
     this.leased(server);
   }
 
+  /** Channels to which a shared listener listens for the session. */
+  get channels(): ReadonlySet<BinaryString> {
+    return this.#notifications.subscription.channels;
+  }
+
   /** Whether the end of this lease has to be looked at, whatever ran in it. */
   get suspicious(): boolean {
     const { listener } = this.#notifications;

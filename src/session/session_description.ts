@@ -1,6 +1,7 @@
-import { findOption, type OptionName, OPTIONS } from "../config/mod.ts";
+import { findOption, type OptionName, OPTIONS, type PoolSettings } from "../config/mod.ts";
 import { utf8FromBinary } from "../protocol/mod.ts";
 import type { Session } from "./session.ts";
+import type { SessionOptions } from "./session_options.ts";
 
 /** What `--!pgplex show session` answers: name and value, null for what does not apply. */
 export function describeSession(
@@ -27,8 +28,14 @@ export function describeSession(
   ];
 }
 
+/** Whoever has options: a session, or a client of the console. */
+export interface Optioned {
+  readonly options: SessionOptions;
+  readonly pool: { readonly settings: PoolSettings };
+}
+
 /** What `--!pgplex show options` answers: name, value, source, description. */
-export function describeOptions(session: Session): readonly (readonly [string, string, string, string])[] {
+export function describeOptions(session: Optioned): readonly (readonly [string, string, string, string])[] {
   return OPTIONS.map((spec) => {
     const { text, source } = session.options.shown(spec, session.pool.settings);
     return [spec.name, text, source, spec.doc.replaceAll("`", "")];
@@ -36,6 +43,6 @@ export function describeOptions(session: Session): readonly (readonly [string, s
 }
 
 /** The value of one option that holds for a session now, as `SHOW pgplex.…` prints it. */
-export function optionOf(session: Session, name: OptionName): string {
+export function optionOf(session: Optioned, name: OptionName): string {
   return session.options.shown(findOption(name)!, session.pool.settings).text;
 }

@@ -22,7 +22,10 @@ export const OPTION_PREFIX = "pgplex.";
 
 /** No option: what most clients set. */
 export const NO_OPTIONS: ReadonlyMap<OptionName, unknown> = new Map();
-const NONE_REFUSED: ReadonlyMap<OptionName, string> = new Map();
+const NONE_REFUSED: ReadonlyMap<string, string> = new Map();
+
+/** Names that there is no option of, each told once: more are not looked at. */
+const UNKNOWN_MAX = 10;
 
 /**
  * What one client set for itself: in its connection string, by SET, by directives. Pure.
@@ -42,7 +45,7 @@ export class SessionOptions {
   #merged: PoolSettings | null = null;
   #mergedFrom: PoolSettings | null = null;
   /** Texts of the server's that are not followed, each told once. */
-  #refused: ReadonlyMap<OptionName, string> = NONE_REFUSED;
+  #refused: ReadonlyMap<string, string> = NONE_REFUSED;
   /** `--!pgplex pin` was said, and no unpin since. */
   pinned = false;
 
@@ -159,7 +162,7 @@ export class SessionOptions {
 
   /**
    * What the server says that SET left. What it could not have taken through pgplex, from inside functions, is left out: a
-   * value that the option does not take, or an option that `mayBe` refuses.
+   * value that the option does not take, an option that `mayBe` refuses, or one that there is not.
    *
    * @returns the errors of what is left out and was not before.
    */
@@ -168,7 +171,7 @@ export class SessionOptions {
     mayBe: (change: { readonly name: OptionName; readonly value: unknown }) => PgplexError | null,
   ): PgplexError[] {
     const errors: PgplexError[] = [];
-    const refused = new Map<OptionName, string>();
+    const refused = new Map<string, string>();
     const session = new Map<OptionName, unknown>();
     for (const spec of OPTIONS) {
       const text = texts.get(OPTION_PREFIX + spec.name);
@@ -185,6 +188,14 @@ export class SessionOptions {
         refused.set(name, text);
         if (this.#refused.get(name) !== text) errors.push(error);
       }
+    }
+    let unknown = 0;
+    for (const [setting, text] of texts) {
+      const name = setting.slice(OPTION_PREFIX.length);
+      if (text === "" || !setting.startsWith(OPTION_PREFIX) || findOption(name) !== null) continue;
+      if (++unknown > UNKNOWN_MAX) break;
+      refused.set(name, "");
+      if (!this.#refused.has(name)) errors.push(unknownOption(name));
     }
     this.#session = session.size === 0 ? NO_OPTIONS : session;
     this.#refused = refused.size === 0 ? NONE_REFUSED : refused;
@@ -225,18 +236,7 @@ export function optionValue(
   allowed: readonly string[],
 ): { spec: OptionSpec; value: unknown } {
   const spec = findOption(name);
-  if (spec === null) {
-    const near = nearestOption(name);
-    throw new PgplexError(
-      "unknown_option",
-      `unrecognized configuration parameter "${OPTION_PREFIX}${name}"`,
-      {
-        hint: near === undefined
-          ? `The options are ${OPTIONS.map((option) => option.name).join(", ")}.`
-          : `Perhaps you meant "${OPTION_PREFIX}${near}".`,
-      },
-    );
-  }
+  if (spec === null) throw unknownOption(name);
   if (!allowed.includes(spec.name)) throw notAllowed(spec.name);
   if (text === null) return { spec, value: undefined };
   const parsed = parseOption(spec, text);
@@ -248,6 +248,20 @@ export function optionValue(
     );
   }
   return { spec, value: parsed.value };
+}
+
+/** An option that there is not. */
+function unknownOption(name: string): PgplexError {
+  const near = findOption(name, { short: true })?.name ?? nearestOption(name);
+  return new PgplexError(
+    "unknown_option",
+    `unrecognized configuration parameter "${OPTION_PREFIX}${name}"`,
+    {
+      hint: near === undefined
+        ? `The options are ${OPTIONS.map((option) => option.name).join(", ")}.`
+        : `Perhaps you meant "${OPTION_PREFIX}${near}".`,
+    },
+  );
 }
 
 /** An option that `options_allowed` does not list. */

@@ -51,6 +51,21 @@ Deno.test("SessionOptions leaves out values that are nonsense or not allowed, an
   equal(options.settings(POOL), POOL);
 });
 
+Deno.test("SessionOptions tells once of each name set out of sight that is no option, and of ten at most", () => {
+  const options = new SessionOptions();
+  const told = (...names: string[]) =>
+    options.committed(new Map(names.map((name) => [name, "x"])), any).map((
+      { message, extra },
+    ) => [message, extra.hint]);
+  const unknown = 'unrecognized configuration parameter "pgplex.intnt"';
+  deepEqual(told("pgplex.intnt", "pgplex.tag", "other.intnt"), [[
+    unknown,
+    'Perhaps you meant "pgplex.intent".',
+  ]]);
+  deepEqual(told("pgplex.intnt"), []);
+  equal(told(...Array.from({ length: 50 }, (_, n) => `pgplex.n${n}`)).length, 10);
+});
+
 Deno.test("SessionOptions makes one object of settings until something changes", () => {
   const options = new SessionOptions();
   options.set("query_timeout", 5000);

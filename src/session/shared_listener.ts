@@ -95,6 +95,16 @@ export class SharedListener {
     return this.#link?.connection.identity.key?.pid ?? null;
   }
 
+  /** The connection that listens; null while there is none. */
+  get connection(): ServerConnection | null {
+    return this.#link?.connection ?? null;
+  }
+
+  /** Whether no session needs it at the moment. */
+  get unused(): boolean {
+    return !this.#members.needed && this.#state !== "opening";
+  }
+
   /** A serial for the next marker. */
   nextSerial(): number {
     return this.#parts.nextSerial();
@@ -185,7 +195,7 @@ export class SharedListener {
 
   /** Time passes. Whether nobody has needed the listener for so long that it is to be closed. */
   bored(nowMs: number): boolean {
-    if (this.#members.needed || this.#state === "opening") {
+    if (!this.unused) {
       this.#idleSinceMs = -1;
       return false;
     }

@@ -131,8 +131,3 @@ export class StatementMessages {
     return this.#cursor.dropMessage(at, length);
   }
 }
-
-/** What a directive in a Parse's text asks for each time that its statement runs; null for most. */
-export function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
-  return steered === null || steered.statement.length === 0 ? null : steered.statement;
-}

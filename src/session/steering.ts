@@ -42,6 +42,8 @@ export interface Steered {
   readonly warnings: readonly PgplexError[];
   /** What the server gets in place of the client's text. */
   readonly text: BinaryString | null;
+  /** Makes {@link text} anew each time that a statement runs which was prepared: what holds then may be something else. */
+  readonly remake: (() => BinaryString) | null;
   /** Options that hold for this statement. */
   readonly statement: readonly OptionChange[];
   readonly transaction: readonly OptionChange[];
@@ -127,6 +129,9 @@ export class Steering {
       warnings: [],
       option: null,
       text: show === null ? null : this.#showTable(show),
+      remake: show !== null || head.option?.kind === "show"
+        ? () => this.#decide(text, head, false).text ?? ""
+        : null,
     };
     if (problems.length > 0 && strict) return { ...outcome, error: problems[0]! };
     try {
@@ -144,6 +149,9 @@ export class Steering {
     const refuse = (message: string, hint: string | undefined) => ({ index: 0, message, hint });
     if (directive.show !== null && !alone) {
       return refuse(`"show ${directive.show}" must stand alone`, "Send the directive without a statement.");
+    }
+    if (directive.pin === true && !allowed.includes("pool_mode")) {
+      return refuse("permission denied to pin", "The operator's options_allowed does not list pool_mode.");
     }
     for (const { spec, value } of directive.changes) {
       const error = allowed.includes(spec.name)
@@ -221,6 +229,7 @@ export class Steering {
 
   /** {@link foresee} of a statement that was prepared with these options of its own. */
   foreseeStatement(changes: readonly OptionChange[]): void {
+    this.#setForTransaction(changes);
     this.#host.options.setForStatement(valuesOf(changes));
   }
 
@@ -269,12 +278,20 @@ export class Steering {
     { cursor, bytes, at }: { cursor: ClientCursor; bytes: Uint8Array; at: number },
   ): boolean {
     const values = valuesOf(changes);
+    this.#setForTransaction(changes);
     const timeoutMs = values?.get("query_timeout") as number | undefined ?? null;
     if ((timeoutMs !== null || this.#timed) && cursor.awaitRuns(server, bytes, at)) return false;
     this.#host.options.setForStatement(values);
     if (timeoutMs !== null || this.#timed) this.#host.statementBegins(timeoutMs);
     this.#timed = timeoutMs !== null;
     return true;
+  }
+
+  /** What a prepared statement says for its transaction, said again each time that it runs. */
+  #setForTransaction(changes: readonly OptionChange[]): void {
+    for (const { spec, value, forTransaction } of changes) {
+      if (forTransaction === true) this.#host.options.setForTransaction(spec.name, value);
+    }
   }
 
   /** The last statement is answered, or failed for want of a server: nothing of its own holds any more. */
@@ -302,5 +319,15 @@ export class Steering {
 
 /** By name, the later of two; null for none. */
 function valuesOf(changes: readonly OptionChange[]): OptionValues | null {
-  return changes.length === 0 ? null : new Map(changes.map(({ spec, value }) => [spec.name, value]));
+  const own = changes.filter(({ forTransaction }) => forTransaction !== true);
+  return own.length === 0 ? null : new Map(own.map(({ spec, value }) => [spec.name, value]));
+}
+
+/** What a prepared statement's directives ask for each time that it runs; null for nothing. */
+export function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
+  if (steered === null || steered.statement.length + steered.transaction.length === 0) return null;
+  return [
+    ...steered.statement,
+    ...steered.transaction.map((change) => ({ ...change, forTransaction: true })),
+  ];
 }

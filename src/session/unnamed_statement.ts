@@ -3,8 +3,8 @@ import { findNul } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
-import { directiveOf, type StatementMessages } from "./statement_messages.ts";
-import type { Steered } from "./steering.ts";
+import type { StatementMessages } from "./statement_messages.ts";
+import { directiveOf, type Steered } from "./steering.ts";
 
 /**
  * The session's unnamed statement on its way to the server, which has one for whoever holds it: its Parse is recorded as it
