@@ -246,7 +246,8 @@ Deno.test("the console speaks both protocols with psql, drivers and bare message
     );
     assert.equal((await client.query("BEGIN")).at(-1)!.status, "T");
     assert.equal((await client.query("END")).at(-1)!.status, "I");
-    assert.deepEqual(rowsOf(await client.query("SHOW application_name")), [[""]]);
+    // RESET and DISCARD go back to what the client said at connect, as in PostgreSQL.
+    assert.deepEqual(rowsOf(await client.query("SHOW application_name")), [["a dashboard"]]);
     await client.query("SET application_name = 'b'");
     assert.equal(client.parameters.get("application_name"), "b");
     assert.deepEqual(rowsOf(await client.query("SHOW DateStyle; SHOW TRANSACTION ISOLATION LEVEL")), [[

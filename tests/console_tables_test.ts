@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { rowsOf, waitFor } from "./harness/mod.ts";
+import { frontend, rowsOf, waitFor } from "./harness/mod.ts";
 import { describedColumns, failure, shown, shownRow, succeed } from "./console_shown.ts";
 import { one, Served } from "./served.ts";
 
@@ -225,7 +225,18 @@ Deno.test("SHOW STATE of a session shows its settings, and how its server connec
   assert.deepEqual([held["server"], held["differs"]], ["7168", "f"]);
   assert.equal((await find("state"))["server"], "in transaction");
   assert.equal((await find("prepared_statements"))["session"], "1");
+  const row = async (kind: string) =>
+    (await shown(console, `SHOW STATE ${id}`)).filter((row) => row["kind"] === kind).map((row) =>
+      [row["name"], row["session"], row["differs"]].join()
+    );
+  assert.deepEqual(await row("statement"), ["p,PREPARE,f"]);
+  await client.send(frontend.parse("SELECT 2", { name: "q" }), frontend.sync());
+  await client.readUntil("Z");
+  assert.deepEqual((await row("statement")).sort(), ["p,PREPARE,f", "q,Parse,f"]);
   await one(client, "ROLLBACK");
+  assert.deepEqual((await row("statement")).sort(), ["p,PREPARE,", "q,Parse,"]);
+  await one(client, "LISTEN news");
+  await waitFor(async () => (await row("channel")).join() === "news,LISTEN,", { what: "the channel" });
   assert.match(await failure(console, "SHOW STATE 999999"), /^42704 session 999999 does not exist/);
 });
 

@@ -22,7 +22,7 @@ export * from "./live.ts";
 export * from "./load.ts";
 export * from "./option_names.ts";
 export * from "./options.ts";
-export { nearest } from "./nearest.ts";
+export { nearest, nearestFirst } from "./nearest.ts";
 export * from "./parse.ts";
 export { formatPath, type Segments, valueAt, withValue } from "./path.ts";
 export * from "./pool_settings.ts";

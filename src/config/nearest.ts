@@ -21,6 +21,15 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best;
 }
 
+/** `names` with those first that are most like `word`; of equally near ones, in the order given. */
+export function nearestFirst(word: string, names: Iterable<string>): string[] {
+  const typed = word.slice(0, WORD_LENGTH_MAX).toLowerCase();
+  return [...names]
+    .map((name) => ({ name, edits: editDistance(typed, name.slice(0, WORD_LENGTH_MAX).toLowerCase()) }))
+    .sort((a, b) => a.edits - b.edits)
+    .map(({ name }) => name);
+}
+
 /**
  * The fewest insertions, deletions, substitutions and swaps of neighbours that make `b` of `a`: Levenshtein's distance,
  * with a swap, the commonest slip in typing, as one edit instead of two.

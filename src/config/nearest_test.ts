@@ -1,5 +1,5 @@
-import { strictEqual as equal } from "node:assert/strict";
-import { editDistance, nearest } from "./nearest.ts";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { editDistance, nearest, nearestFirst } from "./nearest.ts";
 
 Deno.test("editDistance counts insertions, deletions, substitutions and swaps", () => {
   const cases: [string, string, number][] = [
@@ -23,4 +23,16 @@ Deno.test("nearest offers nothing when every candidate is another word", () => {
   equal(nearest("x", ["c"]), undefined);
   equal(nearest("password", ["listen", "pool"]), undefined);
   equal(nearest("port", []), undefined);
+});
+
+Deno.test("nearestFirst sorts names by their likeness, whatever their case, and keeps the order of equals", () => {
+  deepEqual(nearestFirst("POOL", ["clients", "polls", "pool", "pools", "stats"]), [
+    "pool",
+    "pools",
+    "polls",
+    "stats",
+    "clients",
+  ]);
+  deepEqual(nearestFirst("", ["bb", "aa", "c"]), ["c", "bb", "aa"]);
+  deepEqual(nearestFirst("x".repeat(10_000), ["a", "b"]), ["a", "b"]);
 });

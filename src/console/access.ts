@@ -10,10 +10,11 @@ export function mayEnter(
   return admins.includes(user) || watchers.includes(user);
 }
 
-/** What a user hears who may not enter the console. */
-export function notAllowed(database: string): PgplexError {
+/** What a user hears who may not enter the console; the log hears who it was. */
+export function notAllowed(database: string, user: string): PgplexError {
   return new PgplexError("insufficient_privilege", `permission denied for database "${database}"`, {
     detail: "The user is neither in console.admin_users nor in console.stats_users.",
+    log: `user "${user}"`,
   });
 }
 

@@ -8,7 +8,7 @@ import {
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
-import type { CancelKey, Cancellable, ConsoleVisitor } from "../session/mod.ts";
+import { type CancelKey, type Cancellable, type ConsoleVisitor, optionOf } from "../session/mod.ts";
 import { FrameLengthError, Outbox, type PeerAddress } from "../transport/mod.ts";
 import { mayEnter, notAllowed, requireAdmin } from "./access.ts";
 import type { ParamValue } from "./args.ts";
@@ -16,8 +16,11 @@ import { type ClientMessage, decodeClientMessage, UnknownMessageType } from "./c
 import { abortReason, type Answer, type Asker, type CommandContext } from "./command.ts";
 import type { Invocation } from "./commands.ts";
 import { Dialogue } from "./dialogue.ts";
+import { IMITATED_VERSION } from "./driver_settings.ts";
+import { ConsoleOptions, type Directed } from "./directives.ts";
 import { Inbox } from "./inbox.ts";
 import type { ConsoleParts } from "./parts.ts";
+import type { Cell } from "./table.ts";
 
 /** The longest message that the console takes: its statements are short. */
 const MESSAGE_BYTES_MAX = 65_536;
@@ -44,9 +47,6 @@ const GREETING: readonly (readonly [string, string])[] = [
   ["default_transaction_read_only", "off"],
 ];
 
-/** The PostgreSQL whose protocol and SHOW the console imitates; drivers take features from it. */
-export const IMITATED_VERSION = "18.0";
-
 /**
  * One client of the console: reads its messages, has them answered, and ends with it or from outside.
  *
@@ -64,11 +64,13 @@ export class ConsoleClient implements Cancellable, Asker {
   /** When the last command began; clock milliseconds. */
   requestMs: number;
   readonly driverSettings = new Map<string, string>();
+  readonly startupName: string;
   inTransaction = false;
   readonly #parts: ConsoleParts;
   readonly #visitor: ConsoleVisitor;
   readonly #out: Outbox;
   readonly #dialogue: Dialogue;
+  readonly #options: ConsoleOptions;
   readonly #key: CancelKey;
   /** The words of the command that runs. */
   #running: string | null = null;
@@ -80,8 +82,10 @@ export class ConsoleClient implements Cancellable, Asker {
   #turnMs = 0;
   #ending = false;
 
+  /** @throws PgplexError for options in the connection string that there are not, or that are not allowed */
   constructor(parts: ConsoleParts, visitor: ConsoleVisitor) {
     const { worker } = parts;
+    this.#options = new ConsoleOptions(visitor.params, worker.config.pool);
     this.#parts = parts;
     this.#visitor = visitor;
     this.id = worker.login.nextId();
@@ -93,10 +97,13 @@ export class ConsoleClient implements Cancellable, Asker {
     this.#out = new Outbox(visitor.stream, worker.buffers);
     this.#key = worker.cancelKeys.issue(this, visitor.minor);
     const name = visitor.params.get("application_name");
-    if (name !== undefined) this.driverSettings.set("application_name", utf8FromBinary(name));
+    this.startupName = name === undefined ? "" : utf8FromBinary(name);
+    this.driverSettings.set("application_name", this.startupName);
     this.#dialogue = new Dialogue({
       commands: parts.commands,
-      run: (invocation, params) => this.#run(invocation, params),
+      directed: (text) => this.#options.read(text, worker.config.pool, () => this.#describe()),
+      apply: (directed) => this.#options.apply(directed),
+      run: (invocation, params, directed) => this.#runWithin(invocation, params, directed),
       inTransaction: () => this.inTransaction,
       send: (message) => {
         this.#unwrittenBytes += message.length;
@@ -122,6 +129,30 @@ export class ConsoleClient implements Cancellable, Asker {
 
   get preparedStatements(): number {
     return this.#dialogue.prepared.statementCount;
+  }
+
+  /** What the client calls itself by its option `tag`; empty without. */
+  get tag(): string {
+    return optionOf(
+      { options: this.#options.values, pool: { settings: this.#parts.worker.config.pool } },
+      "tag",
+    );
+  }
+
+  /** What `--!pgplex show session` answers, in the words that it has for sessions of databases. */
+  #describe(): Cell[][] {
+    const { clock } = this.#parts.worker;
+    return [
+      ["id", String(this.id)],
+      ["user", this.user],
+      ["database", this.database],
+      ["access", this.admin ? "admin" : "stats"],
+      ["prepared_statements", String(this.preparedStatements)],
+      ["application_name", this.applicationName],
+      ["tls", this.tls],
+      ["protocol", `3.${this.#visitor.minor}`],
+      ["connected_for", `${((clock.nowMs() - this.connectedMs) / 1000).toFixed(3)}s`],
+    ];
   }
 
   report(name: string, value: string): void {
@@ -242,6 +273,25 @@ export class ConsoleClient implements Cancellable, Asker {
     await this.#out.flush();
   }
 
+  /** Runs a command no longer than its directives, or the connection's options, allow. */
+  async #runWithin(
+    invocation: Invocation,
+    params: readonly ParamValue[],
+    directed: Directed,
+  ): Promise<Answer> {
+    const { clock, config } = this.#parts.worker;
+    const timeoutMs = this.#options.begins(directed, config.pool);
+    const answering = this.#answering;
+    const expired = new PgplexError("query_timeout", "canceling statement due to query_timeout");
+    const timer = timeoutMs === 0 ? null : clock.after(timeoutMs, () => answering.abort(expired));
+    try {
+      return await this.#run(invocation, params);
+    } finally {
+      timer?.cancel();
+      this.#options.ends(this.inTransaction);
+    }
+  }
+
   async #run(invocation: Invocation, params: readonly ParamValue[]): Promise<Answer> {
     const { command, statement } = invocation;
     const { worker } = this.#parts;
@@ -252,7 +302,7 @@ export class ConsoleClient implements Cancellable, Asker {
     let changes = command.access === "admin";
     try {
       // Another configuration may have taken the right back since the client entered.
-      if (!mayEnter(worker.config.console, this.user)) throw notAllowed(this.database);
+      if (!mayEnter(worker.config.console, this.user)) throw notAllowed(this.database, this.user);
       if (command.access === "admin") requireAdmin(this);
       const context: CommandContext = {
         ...this.#parts,
@@ -270,7 +320,9 @@ export class ConsoleClient implements Cancellable, Asker {
       const answer = await command.run(invocation.args(params), context);
       // No setting that holds a secret can be set, so what went through has none in it.
       if (changes) {
-        worker.log.info("console", { ...fields, command: statement.text.slice(0, LOGGED_CHARS_MAX) });
+        const command = statement.text.slice(0, LOGGED_CHARS_MAX);
+        const values = params.map((value) => value ?? "null").join(", ").slice(0, LOGGED_CHARS_MAX);
+        worker.log.info("console", { ...fields, command, ...(values !== "" && { values }) });
       } else worker.log.debug("console", { ...fields, command: words });
       return answer;
     } catch (thrown) {

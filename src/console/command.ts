@@ -32,6 +32,8 @@ export interface Asker {
   readonly admin: boolean;
   /** Settings of this console connection that drivers set and ask for; see `driver_settings.ts`. */
   readonly driverSettings: Map<string, string>;
+  /** The application_name of the connection string, to which RESET goes back. */
+  readonly startupName: string;
   /** Whether the client has said BEGIN. */
   inTransaction: boolean;
   /** Sends a ParameterStatus before the answer. */

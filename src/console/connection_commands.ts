@@ -1,7 +1,13 @@
 import { PgplexError } from "../kernel/mod.ts";
 import { type Args, syntaxErrorAt } from "./args.ts";
 import type { Answer, Command, CommandContext } from "./command.ts";
-import { resetDriverSetting, showDriverSetting, transactionWords } from "./driver_settings.ts";
+import { keywordOf } from "./lexer.ts";
+import {
+  IMITATED_VERSION,
+  resetDriverSetting,
+  showDriverSetting,
+  transactionWords,
+} from "./driver_settings.ts";
 import type { Column } from "./table.ts";
 
 /**
@@ -29,6 +35,10 @@ export const CONNECTION_COMMANDS: readonly Command[] = [
   command(["CLOSE", "ALL"], (args) => (args.none(), { tag: "CLOSE CURSOR ALL" })),
   command(["UNLISTEN"], (args) => (args.texts(1, 1), {})),
   command(["SET", "SESSION", "CHARACTERISTICS"], () => ({})),
+  command(["SET", "SESSION", "AUTHORIZATION", "DEFAULT"], (args) => (args.none(), {})),
+  command(["SET", "ROLE", "NONE"], (args) => (args.none(), {})),
+  command(["RESET", "ROLE"], (args) => (args.none(), {})),
+  command(["RESET", "SESSION", "AUTHORIZATION"], (args) => (args.none(), {})),
   command(["SET", "TRANSACTION"], () => ({})),
   command(["SET", "NAMES"], () => ({})),
   command(["SET", "TIME", "ZONE"], () => ({})),
@@ -97,6 +107,8 @@ async function select(args: Args, context: CommandContext): Promise<Answer> {
       return one(TYPE_OF[typeof value as keyof typeof TYPE_OF], value, word);
     }
   }
+  const types = typeColumns(args);
+  if (types !== null) return { columns: types, rows: [], tag: "SELECT 0" };
   const show = context.commands.findShow(args.tokens);
   try {
     return { tag: "SHOW", ...await show.command.run(show.args(args.params), context) };
@@ -118,7 +130,8 @@ const FUNCTIONS: ReadonlyMap<string, (context: CommandContext) => string | numbe
   string,
   (context: CommandContext) => string | number | boolean
 >([
-  ["version", ({ version }) => `pgplex ${version}`],
+  // Programs look for PostgreSQL's name and number there.
+  ["version", ({ version }) => `PostgreSQL ${IMITATED_VERSION} (pgplex ${version})`],
   ["current_database", ({ worker }) => worker.config.console.database],
   ["current_user", ({ asker }) => asker.user],
   ["session_user", ({ asker }) => asker.user],
@@ -130,6 +143,26 @@ const FUNCTIONS: ReadonlyMap<string, (context: CommandContext) => string | numbe
 ]);
 
 const NO_PARENTHESES: ReadonlySet<string> = new Set(["current_user", "session_user", "user"]);
+
+/**
+ * The columns of a plain `SELECT a, b FROM pg_catalog.pg_type …`, with which postgres.js and others look for arrays of types as
+ * they connect: the console has none, so that the answer has no rows. Null for any other statement.
+ */
+function typeColumns({ tokens }: Args): Column[] | null {
+  const from = tokens.findIndex((token) => keywordOf(token) === "FROM");
+  const table = tokens[from + 1];
+  if (from < 1 || table?.kind !== "name" || table.parts.at(-1)!.text.toLowerCase() !== "pg_type") return null;
+  const columns: Column[] = [];
+  for (const [index, token] of tokens.slice(0, from).entries()) {
+    const isName = token.kind === "name";
+    // Names and commas take turns.
+    if (isName !== (index % 2 === 0) || (!isName && (token.kind !== "mark" || token.text !== ","))) {
+      return null;
+    }
+    if (isName) columns.push({ name: token.parts.at(-1)!.text, type: "int4" });
+  }
+  return columns;
+}
 
 /** 3 for `name()`, else 1. */
 function selectItemTokens({ tokens }: Args): number {

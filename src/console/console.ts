@@ -32,7 +32,7 @@ export class Console implements ConsoleDoor {
   admit(visitor: ConsoleVisitor): (rest: Uint8Array) => Promise<void> {
     const { worker } = this.#parts;
     const { user, database } = visitor;
-    if (!mayEnter(worker.config.console, user)) throw notAllowed(database);
+    if (!mayEnter(worker.config.console, user)) throw notAllowed(database, user);
     const reserved = worker.config.console.admin_users.includes(user) ? 0 : ADMIN_CLIENTS_RESERVED;
     if (this.#clients.size >= CONSOLE_CLIENTS_MAX - reserved) {
       throw new PgplexError("too_many_clients", "sorry, too many clients already", {

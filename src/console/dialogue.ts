@@ -1,9 +1,17 @@
 import { assertNever, PgplexError, toPgplexError } from "../kernel/mod.ts";
-import { Back, encodeError, encodeReadyForQuery, Front, TxStatus } from "../protocol/mod.ts";
+import {
+  Back,
+  encodeError,
+  encodeNotice as encodeWarning,
+  encodeReadyForQuery,
+  Front,
+  TxStatus,
+} from "../protocol/mod.ts";
 import type { ParamValue } from "./args.ts";
 import { type ClientMessage, paramText } from "./client_messages.ts";
 import { type Answer, type Done, isTable } from "./command.ts";
 import type { Commands, Invocation } from "./commands.ts";
+import type { Directed } from "./directives.ts";
 import { lexStatements, paramCount } from "./lexer.ts";
 import { type Portal, PreparedSet, type PreparedStatement } from "./prepared.ts";
 import {
@@ -27,8 +35,12 @@ const ROWS_AT_ONCE = 100;
 /** What the dialogue asks of its surroundings. */
 export interface DialoguePort {
   readonly commands: Commands;
-  /** Runs a command, or says why the client may not. */
-  run(invocation: Invocation, params: readonly ParamValue[]): Answer | Promise<Answer>;
+  /** What the directives at the head of a text say. @throws PgplexError where they must be right and are not */
+  directed(text: string): Directed;
+  /** Directives for the transaction and for the session take effect. */
+  apply(directed: Directed): void;
+  /** Runs a command under its text's directives, or says why the client may not. */
+  run(invocation: Invocation, params: readonly ParamValue[], directed: Directed): Answer | Promise<Answer>;
   /** Whether the client has said BEGIN. */
   inTransaction(): boolean;
   send(message: Uint8Array): void;
@@ -137,11 +149,15 @@ export class Dialogue {
   async #query(text: string): Promise<void> {
     try {
       const statements = lexStatements(text);
-      if (statements.length === 0) this.#port.send(encodeEmpty(Back.EmptyQueryResponse));
-      for (const statement of statements) {
+      const directed = this.#directed(text);
+      this.#port.apply(directed);
+      if (statements.length === 0 && directed.show === null) {
+        this.#port.send(encodeEmpty(Back.EmptyQueryResponse));
+      }
+      for (const statement of directed.show === null ? statements : [null]) {
         await this.#port.pace();
-        const invocation = this.#port.commands.find(statement);
-        const answer = await this.#port.run(invocation, []);
+        const invocation = statement === null ? directed.show! : this.#port.commands.find(statement);
+        const answer = await this.#port.run(invocation, [], directed);
         this.#notices(answer);
         if (isTable(answer)) {
           this.#port.send(encodeRowDescription(answer.columns));
@@ -162,10 +178,11 @@ export class Dialogue {
       throw new PgplexError("syntax_error", "cannot insert multiple commands into a prepared statement");
     }
     const [statement] = statements;
-    const invocation = statement === undefined ? null : this.#port.commands.find(statement);
+    const directed = this.#directed(text);
+    const invocation = statement === undefined ? directed.show : this.#port.commands.find(statement);
     const count = Math.max(types.length, statement === undefined ? 0 : paramCount(statement));
     const paramTypes = Array.from({ length: count }, (_, index) => types[index] || TEXT_OID);
-    this.prepared.addStatement(name, { invocation, paramTypes, chars: text.length + 4 * count });
+    this.prepared.addStatement(name, { invocation, directed, paramTypes, chars: text.length + 4 * count });
     this.#port.send(encodeEmpty(Back.ParseComplete));
   }
 
@@ -216,31 +233,34 @@ export class Dialogue {
   }
 
   /** What a statement will return, its parameters not yet known. Only what has no effect is run to find out. */
-  async #columnsOf({ invocation }: PreparedStatement): Promise<readonly Column[] | null> {
+  async #columnsOf({ invocation, directed }: PreparedStatement): Promise<readonly Column[] | null> {
     if (invocation === null) return null;
     const { columns } = invocation.command;
     if (columns !== undefined) return typeof columns === "function" ? columns(invocation.args()) : columns;
     if (!isShow(invocation)) return null;
-    const answer = await this.#port.run(invocation, []);
+    const answer = await this.#port.run(invocation, [], directed);
     return isTable(answer) ? answer.columns : null;
   }
 
   /** A SHOW that is described keeps what it found for Execute, so that both say the same. */
   async #portalColumns(portal: Portal): Promise<readonly Column[] | null> {
-    const { statement: { invocation }, params } = portal;
+    const { statement: { invocation, directed }, params } = portal;
     if (invocation === null || !isShow(invocation)) return await this.#columnsOf(portal.statement);
-    const answer = portal.answer ?? this.prepared.keep(portal, await this.#port.run(invocation, params));
+    const answer = portal.answer ??
+      this.prepared.keep(portal, await this.#port.run(invocation, params, directed));
     return isTable(answer) ? answer.columns : null;
   }
 
   async #execute({ portal: name, rowsMax }: ClientMessage & { kind: "execute" }): Promise<void> {
     const portal = this.prepared.portal(name);
-    const { statement: { invocation }, params, formats } = portal;
+    const { statement: { invocation, directed }, params, formats } = portal;
+    if (portal.sent === 0 && !portal.finished) this.#port.apply(directed);
     if (invocation === null) return this.#port.send(encodeEmpty(Back.EmptyQueryResponse));
     if (portal.finished && !(portal.answer !== null && isTable(portal.answer))) {
       throw new PgplexError("portal_missing", `portal "${name}" cannot be run`, { sqlstate: "55000" });
     }
-    const answer = portal.answer ?? this.prepared.keep(portal, await this.#port.run(invocation, params));
+    const answer = portal.answer ??
+      this.prepared.keep(portal, await this.#port.run(invocation, params, directed));
     if (portal.sent === 0 && !portal.finished) this.#notices(answer);
     if (isTable(answer)) {
       checkFormats(formats, answer.columns);
@@ -258,6 +278,13 @@ export class Dialogue {
       if (index % ROWS_AT_ONCE === 0) await this.#port.pace();
       this.#port.send(encodeDataRow(columns, row, formats));
     }
+  }
+
+  /** @throws PgplexError `invalid_directive` */
+  #directed(text: string): Directed {
+    const directed = this.#port.directed(text);
+    for (const warning of directed.warnings) this.#port.send(encodeWarning("WARNING", warning));
+    return directed;
   }
 
   #notices({ notices = [] }: Done): void {

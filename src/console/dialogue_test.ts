@@ -5,6 +5,7 @@ import { type ClientMessage, decodeClientMessage } from "./client_messages.ts";
 import type { Command } from "./command.ts";
 import { Commands } from "./commands.ts";
 import { Dialogue } from "./dialogue.ts";
+import { UNDIRECTED } from "./directives.ts";
 import { columns } from "./table.ts";
 
 const TEN = { columns: columns("n int4"), rows: Array.from({ length: 10 }, (_, n) => [n]) };
@@ -47,6 +48,8 @@ function dialogue() {
   ]);
   const it = new Dialogue({
     commands,
+    directed: () => UNDIRECTED,
+    apply() {},
     run: ({ command, args }, params) => command.run(args(params), undefined as never),
     inTransaction: () => false,
     send: (message) => void sent.push(message),

@@ -2,6 +2,9 @@ import { PgplexError } from "../kernel/mod.ts";
 import type { Args } from "./args.ts";
 import type { Answer, Asker, Notice } from "./command.ts";
 
+/** The PostgreSQL whose protocol and SHOW the console imitates; drivers take features from it. */
+export const IMITATED_VERSION = "18.0";
+
 /** A setting of PostgreSQL that drivers set at connect or ask for, with what the console says it is. */
 interface DriverSetting {
   /** As PostgreSQL writes it. */
@@ -26,15 +29,18 @@ const DRIVER_SETTINGS: ReadonlyMap<string, DriverSetting> = new Map(
     { name: "extra_float_digits", value: "1" },
     { name: "idle_in_transaction_session_timeout", value: "0" },
     { name: "IntervalStyle", value: "postgres", fixed: true },
+    { name: "idle_session_timeout", value: "0" },
     { name: "jit", value: "off" },
     { name: "lock_timeout", value: "0" },
     { name: "max_identifier_length", value: "63", fixed: true },
     { name: "row_security", value: "on" },
     { name: "search_path", value: "" },
     { name: "server_encoding", value: "UTF8", fixed: true },
+    { name: "server_version", value: IMITATED_VERSION, fixed: true },
     { name: "server_version_num", value: "180000", fixed: true },
     { name: "standard_conforming_strings", value: "on", fixed: true },
     { name: "statement_timeout", value: "0" },
+    { name: "synchronous_commit", value: "on" },
     { name: "synchronize_seqscans", value: "on" },
     { name: "TimeZone", value: "UTC", fixed: true },
     { name: "transaction_isolation", value: "read committed" },
@@ -69,7 +75,10 @@ export function resetDriverSetting(name: string | null, asker: Asker): Answer {
   const key = name?.toLowerCase() ?? null;
   if (key === null) asker.driverSettings.clear();
   else asker.driverSettings.delete(key);
-  if (key === null || key === "application_name") asker.report("application_name", "");
+  if (key === null || key === "application_name") {
+    asker.driverSettings.set("application_name", asker.startupName);
+    asker.report("application_name", asker.startupName);
+  }
   return {};
 }
 
@@ -81,7 +90,7 @@ export function driverValue(args: Args): string {
 function fixedNotice({ name, value }: DriverSetting, asked: string): readonly Notice[] {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
   if (
-    plain(value).startsWith(plain(asked)) || plain(asked).startsWith("utf8") ||
+    plain(value).startsWith(plain(asked)) || plain(asked).startsWith("utf8") || plain(asked) === "unicode" ||
     asked.toUpperCase() === "DEFAULT"
   ) {
     return [];

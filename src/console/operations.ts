@@ -21,6 +21,7 @@ export async function pause(context: CommandContext, asked: string | null): Prom
   if (name === null) control.mode = "paused";
   else control.setPaused(name, true);
   pools.applyControl();
+  closeUnusedListeners(context, name);
   const holds = () => control.mode === "paused" || (name !== null && control.isPaused(name));
   await until(context, () => {
     if (!holds()) {
@@ -82,14 +83,20 @@ export async function suspend(context: CommandContext): Promise<void> {
 /** RECONNECT: every server connection ends when it is released, idle ones now; new ones take their place at once. */
 export function reconnect(context: CommandContext, asked: string | null): void {
   const { clock, pools } = context.worker;
-  const name = asked === null ? null : findDatabase(context, asked, "reconnect");
+  const name = asked === null ? null : findDatabase(context, asked, "reconnect", { leaving: true });
   for (const { pool } of pools.of(name)) pool.recycle(clock.nowMs());
+  closeUnusedListeners(context, name);
+}
+
+/** A shared listener that sessions need stays: without it they would miss what is notified. */
+function closeUnusedListeners({ worker: { pools, listeners } }: CommandContext, name: string | null): void {
+  listeners.closeUnused((pool) => name === null || pools.nameOf(pool) === name);
 }
 
 /** WAIT_CLOSE: returns when every server connection is gone that RECONNECT has marked. */
 export async function waitClose(context: CommandContext, asked: string | null): Promise<void> {
   const { pools } = context.worker;
-  const name = asked === null ? null : findDatabase(context, asked, "wait in");
+  const name = asked === null ? null : findDatabase(context, asked, "wait in", { leaving: true });
   await until(context, () => {
     for (const { pool } of pools.of(name)) if (pool.staleCount > 0) return false;
     return true;

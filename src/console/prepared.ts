@@ -1,6 +1,7 @@
 import { PgplexError } from "../kernel/mod.ts";
 import type { ParamValue } from "./args.ts";
 import type { Invocation } from "./commands.ts";
+import type { Directed } from "./directives.ts";
 import { type Answer, isTable } from "./command.ts";
 import type { Format } from "./reply.ts";
 
@@ -16,6 +17,8 @@ const CELLS_MAX = 1_000_000;
 /** A statement that Parse made; null when its text was empty. */
 export interface PreparedStatement {
   readonly invocation: Invocation | null;
+  /** What its text's directives say: they hold each time that it is executed. */
+  readonly directed: Directed;
   readonly paramTypes: readonly number[];
   /** What it counts for in the limit of all statements' texts. */
   readonly chars: number;

@@ -1,5 +1,6 @@
 import { PgplexError } from "../../kernel/mod.ts";
-import { canonicalDatabase, databaseNameOf, type ServerPool } from "../../session/mod.ts";
+import { routeDatabase } from "../../routing/mod.ts";
+import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../session/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 
 /** A database as clients name it: an alias, or DATABASE@CLUSTER for one that somebody has used. */
@@ -12,13 +13,22 @@ export interface ListedDatabase {
   readonly pools: readonly ServerPool[];
 }
 
-/** Every alias, and every other database to which a pool leads; sorted by name. The console itself is not among them. */
+/**
+ * Every alias, every other database to which a pool leads, and those that are paused or disabled by name; sorted by name. The
+ * console itself is not among them.
+ */
 export function listDatabases({ worker: { config, pools } }: ConsoleParts): ListedDatabase[] {
   const listed = new Map<string, Omit<ListedDatabase, "pools"> & { pools: ServerPool[] }>();
   for (const [name, { cluster, database }] of config.routing.databases) {
     listed.set(name, { name, cluster, database, alias: name, pools: [] });
   }
+  for (const name of [...pools.control.pausedNames, ...pools.control.disabledNames]) {
+    if (listed.has(name) || !isDatabaseName(config, name)) continue;
+    const { cluster, database, alias } = routeDatabase(config, name);
+    listed.set(name, { name, cluster, database, alias, pools: [] });
+  }
   for (const pool of pools.all()) {
+    if (pools.isLeaving(pool)) continue;
     const { cluster, database, alias } = pool.key;
     const name = databaseNameOf(config, pool.key);
     let entry = listed.get(name);
@@ -30,15 +40,24 @@ export function listDatabases({ worker: { config, pools } }: ConsoleParts): List
 
 /**
  * The name by which the console knows the database that an operator names as a client would. A name without its cluster must
- * be one that exists or is in use, as any other would do where there is a default cluster.
+ * be one that exists or is in use, as any other would do where there is a default cluster. With `leaving` one that a reload
+ * removed will do while leases of its run.
  *
  * @throws PgplexError `unknown_database` that says which there are; `unsupported_feature` for the console's own
  */
-export function findDatabase(parts: ConsoleParts, asked: string, command: string): string {
-  const { config } = parts.worker;
+export function findDatabase(
+  parts: ConsoleParts,
+  asked: string,
+  command: string,
+  { leaving = false } = {},
+): string {
+  const { config, pools } = parts.worker;
   const { database, aliases } = config.console;
   if (asked === database || aliases.includes(asked)) {
     throw new PgplexError("unsupported_feature", `cannot ${command} the console's own database "${asked}"`);
+  }
+  if (leaving) {
+    for (const pool of pools.all()) if (pools.isLeaving(pool) && pools.nameOf(pool) === asked) return asked;
   }
   const listed = listDatabases(parts).map(({ name }) => name);
   let name: string | null = null;

@@ -9,6 +9,7 @@ export function showLists(parts: ConsoleParts): Table {
   const { worker, clients } = parts;
   let servers = 0;
   for (const { pool } of worker.pools.all()) servers += pool.total;
+  for (const { connection } of worker.listeners.all()) if (connection !== null) servers++;
   const rows: Cell[][] = [
     ["databases", listDatabases(parts).length + 1],
     ["users", userNames(parts).length],

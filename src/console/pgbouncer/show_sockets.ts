@@ -198,7 +198,7 @@ function visitor({ worker: { config, clock } }: ConsoleParts, visitor: ConsoleCl
     preparedStatements: visitor.preparedStatements,
     id: visitor.id,
     busy: command !== null,
-    tag: "",
+    tag: visitor.tag,
   };
 }
 
@@ -222,6 +222,11 @@ function servers(parts: ConsoleParts): Shown[] {
       });
     }
     for (const [id, sinceMs] of pool.logins) shown.push(loggingIn(parts, pool, id, sinceMs, clock.nowMs()));
+  }
+  for (const { pool, connection, channels } of parts.worker.listeners.all()) {
+    if (connection === null) continue;
+    const state = channels.length > 0 ? "active" : "idle";
+    shown.push({ ...pooled(parts, pool, connection, null), state, socketState: `sv_${state}` });
   }
   for (const { request, server, connectedMs } of parts.worker.replications) {
     shown.push(replicationServer(request, server, connectedMs));

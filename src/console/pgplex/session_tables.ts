@@ -33,6 +33,9 @@ export function showPins(parts: ConsoleParts): Table {
   };
 }
 
+/** Prepared statements, and channels, of one session that are shown, at most. */
+const STATEMENTS_MAX = 1000;
+
 /** The columns of {@link showSessionState}. */
 export const SESSION_STATE_COLUMNS = columns(
   "kind text, name text, session text, server text, differs bool",
@@ -54,7 +57,12 @@ export function showSessionState(parts: ConsoleParts, asked: string): Table {
   const server = session.held;
   return {
     columns: SESSION_STATE_COLUMNS,
-    rows: [...facts(parts, session, server), ...settings(session, server)],
+    rows: [
+      ...facts(parts, session, server),
+      ...settings(session, server),
+      ...statements(session, server),
+      ...channels(session),
+    ],
   };
 }
 
@@ -94,6 +102,35 @@ function settings({ settings }: Session, server: ServerConnection | null): Cell[
       server === null ? null : value !== other,
     ];
   });
+}
+
+/** Prepared statements: how each was made, and its name on the server connection, where that has it. */
+function statements(session: Session, server: ServerConnection | null): Cell[][] {
+  const held = new Set(server?.prepared.all() ?? []);
+  const rows: Cell[][] = [];
+  const row = (name: string, how: string, there: string | null) =>
+    rows.push(["statement", utf8FromBinary(name), how, there, server === null ? null : there === null]);
+  for (const name of session.preparedNames.names()) {
+    const statement = session.preparedNames.findName(name);
+    row(name, "Parse", statement !== null && held.has(statement) ? statement.name : null);
+    if (rows.length >= STATEMENTS_MAX) return rows;
+  }
+  for (const name of session.sqlStatements.keys()) {
+    row(name, "PREPARE", server?.sqlStatements.has(name) === true ? utf8FromBinary(name) : null);
+    if (rows.length >= STATEMENTS_MAX) break;
+  }
+  return rows;
+}
+
+/** Channels that the session listens to without a server connection of its own; SHOW LISTENERS has the connection that does. */
+function channels(session: Session): Cell[][] {
+  return [...session.channels].slice(0, STATEMENTS_MAX).map((channel): Cell[] => [
+    "channel",
+    utf8FromBinary(channel),
+    "LISTEN",
+    null,
+    null,
+  ]);
 }
 
 function shown(value: string | undefined): string | null {

@@ -1,4 +1,12 @@
-import { describeType, needsRestart, parseValue, type Segments, type Setting } from "../../config/mod.ts";
+import {
+  describeType,
+  needsRestart,
+  parseValue,
+  type Segments,
+  type Setting,
+  settingNodeAt,
+  valueAt,
+} from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { requireAdmin } from "../access.ts";
 import { type Args, syntaxErrorAt } from "../args.ts";
@@ -56,7 +64,7 @@ async function set(args: Args, context: CommandContext): Promise<Answer> {
     return setDriverSetting(driver, driverValue(values), context.asker);
   }
   requireAdmin(context.asker);
-  const { segments, row, path } = settable(await find(parts, context));
+  const { segments, row, path } = settable(await findToSet(parts, context));
   if (values.keyword(0) === "DEFAULT" && values.count === 1) {
     context.reset(segments);
     return {};
@@ -115,6 +123,58 @@ async function find(parts: readonly NamePart[], context: CommandContext): Promis
   }
   return await walk(root, parts);
 }
+
+/** As {@link find}; where the file could have what is not there, the error says so. */
+async function findToSet(parts: readonly NamePart[], context: CommandContext): Promise<Found> {
+  try {
+    return await find(parts, context);
+  } catch (thrown) {
+    if (!(thrown instanceof PgplexError) || thrown.code !== "undefined_object") throw thrown;
+    const what = missingPart(parts.map(({ text }) => text), context);
+    if (what === null) throw thrown;
+    const { hint, ...extra } = thrown.extra;
+    const how = `SET changes what there is, until the next start. To add ${what}, write it into the ` +
+      "configuration file and RELOAD: no client that does not use it notices.";
+    throw new PgplexError(thrown.code, thrown.message, {
+      ...extra,
+      hint: hint === undefined ? how : `${hint} ${how}`,
+    });
+  }
+}
+
+/** What of a path the configuration could have and has not: `cluster "new"`; null where it could not. */
+function missingPart(names: readonly string[], { live }: CommandContext): string | null {
+  const [first, ...rest] = names.map((name, index) => index === 0 ? name.toLowerCase() : name);
+  const path = first === "settings"
+    ? rest
+    : first === "databases"
+    ? ["routing", ...names]
+    : first === "users"
+    ? ["auth", ...names]
+    : names;
+  let known = settingNodeAt([]);
+  let value: unknown = live.config;
+  for (const [index, name] of path.entries()) {
+    const above = known?.setting.type.kind;
+    known = settingNodeAt(path.slice(0, index + 1));
+    if (known === undefined) return null;
+    const next = Array.isArray(value) ? value.find((item) => item.name === name) : valueAt(value, [name]);
+    if (next === undefined || next === null) {
+      const named = above === "map" || above === "list" ? ENTRIES.get(String(path[index - 1])) : undefined;
+      return named === undefined ? `"${formatPlace(path.slice(0, index + 1))}"` : `${named} "${name}"`;
+    }
+    value = next;
+  }
+  return null;
+}
+
+/** What an entry of these is called. */
+const ENTRIES: ReadonlyMap<string, string> = new Map([
+  ["clusters", "cluster"],
+  ["nodes", "node"],
+  ["databases", "database"],
+  ["users", "user"],
+]);
 
 /** The setting at a place. @throws PgplexError that says why it cannot be SET */
 function settable({ node, path: names }: Found): { segments: Segments; row: Setting; path: string } {

@@ -1,5 +1,5 @@
 import type { Segments, Setting } from "../../config/mod.ts";
-import { nearest } from "../../config/mod.ts";
+import { nearest, nearestFirst } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import type { Cell, Table } from "../table.ts";
 
@@ -69,7 +69,10 @@ export function merged(...views: (ReadyNode | undefined)[]): ReadyNode | undefin
 }
 
 /** Steps below one node that are named in an error. */
-const NAMES_SHOWN = 20;
+const NAMES_SHOWN = 30;
+
+/** Names that are compared with the one that is not there; of more than these the first ones. */
+const NAMES_COMPARED = 1000;
 
 /**
  * Nothing is at `path`: says what is beside it, nearest names first. `meant` are names that would lead somewhere too, but are
@@ -85,8 +88,10 @@ export function nothingAt(
   },
 ): PgplexError {
   const all = [...names];
-  const near = nearest(asked, new Set([...all, ...meant]));
-  const listed = near === undefined ? all : [near, ...all.filter((name) => name !== near)];
+  const some = all.slice(0, NAMES_COMPARED);
+  const near = nearest(asked, new Set([...some, ...meant]));
+  const others = [...nearestFirst(asked, some), ...all.slice(NAMES_COMPARED)].filter((name) => name !== near);
+  const listed = near === undefined ? others : [near, ...others];
   const more = listed.length > NAMES_SHOWN ? `, and ${listed.length - NAMES_SHOWN} more` : "";
   const shown = listed.slice(0, NAMES_SHOWN).join(", ");
   return new PgplexError("undefined_object", `${path.includes('"') ? path : `"${path}"`} does not exist`, {

@@ -8,13 +8,21 @@ import { branch, merged, type ReadyNode, type TreeNode } from "./node.ts";
 import { sessionsNode } from "./sessions.ts";
 import { tableNode } from "./table_node.ts";
 
-/** Tables of PgBouncer that are branches of the tree as well, with the columns that lead to one row. */
+/** Tables that are branches of the tree as well, with the columns that lead to one row. */
 const TABLES: ReadonlyMap<string, readonly string[]> = new Map([
   ["clients", ["id"]],
+  ["config", ["key"]],
   ["databases", ["name"]],
+  ["listeners", ["cluster", "database", "channel"]],
+  ["lists", ["list"]],
+  ["mem", ["name"]],
+  ["pins", ["session"]],
   ["pools", ["database", "user"]],
+  ["probes", ["cluster", "database", "fingerprint"]],
   ["servers", ["id"]],
+  ["state", ["key"]],
   ["stats", ["database"]],
+  ["totals", ["name"]],
   ["users", ["name"]],
 ]);
 

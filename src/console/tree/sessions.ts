@@ -7,7 +7,7 @@ import { branch, leafNode, merged, type ReadyNode } from "./node.ts";
 import { tableNode } from "./table_node.ts";
 
 const COLUMNS = columns(
-  "id int8, user text, database text, cluster text, state text, since text, wait_ms int8, pool_mode text, server int4, " +
+  "id int4, user text, database text, cluster text, state text, since text, wait_ms int8, pool_mode text, server int4, " +
     "pinned text, pinned_since text, prepared int4, application_name text, address text, tls text, connected text, " +
     "intent text, tag text",
 );

@@ -25,7 +25,8 @@ export function tableNode(table: Table, keys: readonly string[]): ReadyNode {
   return branch(children, () => table);
 }
 
-/** One row: its columns as leaves. */
+/** One row: its columns as leaves; of a table of names and values it is the value. */
 function rowNode({ columns }: Table, row: readonly Cell[]): ReadyNode {
+  if (columns.length === 2) return observed(row[1] ?? null);
   return branch(new Map(columns.map(({ name }, index) => [name, observed(row[index] ?? null)])));
 }

@@ -108,7 +108,7 @@ Deno.test("walk says what there is where a path leads nowhere, nearest names fir
   await refused(
     "clusters.main.nodes[2]",
     '"clusters.main.nodes.2" does not exist',
-    "clusters.main.nodes has: main-1, main-2.",
+    "clusters.main.nodes has: main-2, main-1.",
   );
 });
 
@@ -136,6 +136,12 @@ Deno.test("tableNode answers its table, a row by its keys, and a cell", async ()
   deepEqual(await at("pools", "a"), [["a", "x", 1], ["a", "y", 2]]);
   deepEqual((await at("pools", "a", "y", "n"))[0]!.slice(0, 3), ["pools.a.y.n", "2", "state"]);
   equal((await at("pools", "b", "x")).length, 3);
+  const pairs = { columns: columns("key text, value text"), rows: [["paused", "no"]] };
+  const found = await walk(branch(new Map([["state", tableNode(pairs, ["key"])]])), [
+    { text: "state", quoted: false },
+    { text: "paused", quoted: false },
+  ]);
+  deepEqual(showPlace(found).rows.map((row) => row.slice(0, 2)), [["state.paused", "no"]]);
 });
 
 Deno.test("merged shows both views of an object, the first where both have a name", () => {
