@@ -85,25 +85,37 @@ async function measure(options: BenchOptions, signal: AbortSignal): Promise<Resu
   if (bouncer !== null) starters.set("pgbouncer", () => startPgBouncer(bouncer, pooler));
   else if (options.targets.includes("pgbouncer")) remarks.push("PgBouncer is not installed: left out.");
   if (options.targets.includes("pgplex")) {
-    if (await hasPgplex()) starters.set("pgplex", () => startPgplex(pooler));
+    if (await hasPgplex()) starters.set("pgplex", () => startPgplex(pooler, "learn"));
     else remarks.push("No pgplex: neither PGPLEX_BIN nor main.ts names one; left out.");
   }
 
   const context = { options, node, pgbench, database: DATABASE, starters, remarks, signal, say };
-  const { samples, versions } = await measureCases(context);
+  const { samples, versions } = await measureCases(context, options.cases);
+  const stateStarters = new Map<TargetName, () => Promise<Target>>([
+    ["pgplex", () => startPgplex(pooler, "learn")],
+    ["pgplex-off", () => startPgplex(pooler, "off")],
+  ]);
+  const stateCases = starters.has("pgplex") ? options.stateCases : [];
+  const state = await measureCases({ ...context, starters: stateStarters }, stateCases);
   const memory = await measureMemory(context);
   return {
     cases: options.cases,
     targets: [...starters.keys()],
     samples,
+    stateCases,
+    stateSamples: state.samples,
     memory,
-    circumstances: await machine({ options, versions: [version, ...versions], pgbench }),
+    circumstances: await machine({
+      options,
+      versions: [version, ...versions, ...state.versions],
+      pgbench,
+    }),
     remarks,
   };
 }
 
 async function startNode(options: BenchOptions): Promise<PostgresNode> {
-  const clients = Math.max(...options.cases.map((load) => load.clients));
+  const clients = Math.max(...[...options.cases, ...options.stateCases].map((load) => load.clients));
   return await startPostgres({
     major: options.major as PostgresMajor,
     auth: "trust",

@@ -6,8 +6,8 @@ export type Script = "S" | "B" | "C";
 /** pgbench's `-M`. */
 export type Protocol = "simple" | "extended" | "prepared";
 
-/** Where pgbench connects. */
-export type TargetName = "direct" | "pgbouncer" | "pgplex";
+/** Where pgbench connects. `pgplex-off` is a pgplex with `state_check: off`, for {@link BenchOptions.stateCases} only. */
+export type TargetName = "direct" | "pgbouncer" | "pgplex" | "pgplex-off";
 
 /** One load: the same for all targets. */
 export interface Case {
@@ -27,6 +27,8 @@ export interface BenchOptions {
   readonly major: number;
   readonly cases: readonly Case[];
   readonly targets: readonly TargetName[];
+  /** What is run with `state_check: learn` and `off`; none leaves that out. */
+  readonly stateCases: readonly Case[];
   /** Clients for the measurement of memory; 0 leaves it out. */
   readonly idleClients: number;
   /** A markdown file whose marked section is replaced. */
@@ -47,6 +49,7 @@ Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints m
                     scripts: S (-S), B (TPC-B), C (-S with a connection per transaction)
   --targets LIST    direct,pgbouncer,pgplex (all)
   --quick           1 round of 2 seconds, S and C at 16 clients, 1,000 idle clients
+  --state-check W   what state_check costs: yes, no, or only this (yes); needs the target pgplex
   --idle N          idle clients for the measurement of memory (5000); 0 leaves it out
   --scale N         pgbench's scale (10)
   --pool-size N     server connections of each pooler (20)
@@ -70,6 +73,13 @@ export function allCases(): Case[] {
   }
   for (const clients of CLIENTS) cases.push({ script: "C", protocol: "simple", clients });
   return cases;
+}
+
+/** What shows the cost of `state_check`: few statements a transaction, and many, looked at as texts and as fingerprints. */
+export function stateCases(): Case[] {
+  return (["S", "B"] as const).flatMap((script) =>
+    (["simple", "extended"] as const).map((protocol) => ({ script, protocol, clients: 16 }))
+  );
 }
 
 /** `S:simple:16`. */
@@ -120,6 +130,7 @@ export function parseOptions(args: string[]): BenchOptions | "help" {
       "only": text,
       "targets": text,
       "idle": text,
+      "state-check": text,
       "scale": text,
       "pool-size": text,
       "pg": text,
@@ -134,6 +145,14 @@ export function parseOptions(args: string[]): BenchOptions | "help" {
   if (unknown !== undefined) {
     throw new Error(`--targets must be of ${TARGETS.join(", ")}: received "${unknown}"`);
   }
+  const stateCheck = values["state-check"] ?? "yes";
+  if (!["yes", "no", "only"].includes(stateCheck)) {
+    throw new Error(`--state-check must be of yes, no, only: received "${stateCheck}"`);
+  }
+  const alone = stateCheck === "only";
+  if (alone && !targets.includes("pgplex")) {
+    throw new Error(`--state-check only must have the target pgplex: received "${values.targets}"`);
+  }
   return {
     rounds: count("rounds", values.rounds, quick ? 1 : 3, 1),
     seconds: count("seconds", values.seconds, quick ? 2 : 5, 1),
@@ -141,13 +160,16 @@ export function parseOptions(args: string[]): BenchOptions | "help" {
     scale: count("scale", values.scale, 10, 1),
     poolSize: count("pool-size", values["pool-size"], 20, 1),
     major: count("pg", values.pg, 18, 12),
-    cases: values.only !== undefined
+    cases: alone
+      ? []
+      : values.only !== undefined
       ? selectCases(values.only)
       : quick
       ? selectCases("S:*:16,C:*:16")
       : allCases(),
     targets: TARGETS.filter((target) => targets.includes(target)),
-    idleClients: count("idle", values.idle, quick ? 1000 : 5000, 0),
+    stateCases: stateCheck === "no" || !targets.includes("pgplex") ? [] : stateCases(),
+    idleClients: alone ? 0 : count("idle", values.idle, quick ? 1000 : 5000, 0),
     out: values.out ?? null,
     denoFlags: (values["deno-flags"] ?? "").split(/\s+/).filter((part) => part !== ""),
   };

@@ -27,6 +27,24 @@ Deno.test("parseOptions() refuses wrong numbers and unknown targets by name", ()
   assert.equal(parseOptions(["--help"]), "help");
 });
 
+Deno.test("parseOptions() measures state_check by default, leaves it out, or measures nothing else", () => {
+  const parsed = (...args: string[]) => {
+    const options = parseOptions(args);
+    assert(options !== "help");
+    return [options.cases.length, options.stateCases.map(caseName).join(" "), options.idleClients];
+  };
+  const all = "S:simple:16 S:extended:16 B:simple:16 B:extended:16";
+  assert.deepStrictEqual(parsed(), [allCases().length, all, 5000]);
+  assert.deepStrictEqual(parsed("--quick", "--state-check", "no"), [4, "", 1000]);
+  assert.deepStrictEqual(parsed("--state-check", "only"), [0, all, 0]);
+  assert.deepStrictEqual(parsed("--targets", "direct"), [allCases().length, "", 5000]);
+  assert.throws(() => parseOptions(["--state-check", "off"]), /--state-check must be of yes, no, only/);
+  assert.throws(
+    () => parseOptions(["--state-check", "only", "--targets", "direct"]),
+    /must have the target pgplex: received "direct"/,
+  );
+});
+
 Deno.test("parseOptions() lets single options win over --quick", () => {
   const options = parseOptions(["--quick", "--rounds", "4", "--targets", "pgplex,direct"]);
   assert(options !== "help");

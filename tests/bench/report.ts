@@ -15,6 +15,10 @@ export interface Results {
   readonly targets: readonly TargetName[];
   /** By {@link resultKey}; a case that a target cannot do has no samples. */
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  /** What was run on `pgplex` and on `pgplex-off`. */
+  readonly stateCases: readonly Case[];
+  /** As {@link samples}. */
+  readonly stateSamples: ReadonlyMap<string, readonly Sample[]>;
   readonly memory: ReadonlyMap<TargetName, IdleMemory>;
   /** Lines that say where and how it was measured. */
   readonly circumstances: readonly string[];
@@ -49,6 +53,13 @@ export function renderReport(results: Results): string {
     if (borrowed) {
       parts.push("\\* ratio to PgBouncer's figure for `extended`, as it could not run `prepared`.");
     }
+  }
+  if (results.stateCases.length > 0) {
+    parts.push(
+      "### What state_check costs",
+      "pgplex with `state_check: learn` beside pgplex with `state_check: off`; ratio: learn to off.",
+      stateTable(results),
+    );
   }
   if (results.memory.size > 0) parts.push("### Resident memory with idle clients", memoryTable(results));
   if (results.remarks.length > 0) {
@@ -97,9 +108,47 @@ function baseline(results: Results, load: Case): Baseline {
   return { load: borrowed ? extended : load, borrowed };
 }
 
+/** The median of one figure of all rounds; NaN where there is none. */
+function medianOf(
+  samples: readonly Sample[] | undefined,
+  of: (sample: Sample) => number | null,
+): number {
+  return median((samples ?? []).map((sample) => of(sample) ?? NaN));
+}
+
+function stateTable({ stateCases, stateSamples }: Results): string {
+  const head = [
+    "pgbench",
+    "protocol",
+    "clients",
+    "tps off",
+    "learn",
+    "ratio",
+    "CPU µs/tx off",
+    "learn",
+    "ratio",
+  ];
+  const rows = stateCases.map((load) => {
+    const cells = (of: (sample: Sample) => number | null, digits: number) => {
+      const [off, learn] = (["pgplex-off", "pgplex"] as const).map((target) =>
+        medianOf(stateSamples.get(resultKey(load, target)), of)
+      );
+      return [number(off!, digits), number(learn!, digits), number(learn! / off!, 2)];
+    };
+    return [
+      load.script === "S" ? "-S" : "TPC-B",
+      load.protocol,
+      String(load.clients),
+      ...cells((sample) => sample.tps, 0),
+      ...cells((sample) => sample.cpuUs, 1),
+    ];
+  });
+  return table(head, rows);
+}
+
 function row(results: Results, load: Case, base: Baseline): string[] {
   const pick = (one: Case, target: TargetName, of: (sample: Sample) => number | null) =>
-    median((results.samples.get(resultKey(one, target)) ?? []).map((sample) => of(sample) ?? NaN));
+    medianOf(results.samples.get(resultKey(one, target)), of);
   const ratio = (of: (sample: Sample) => number | null) => {
     const value = pick(load, "pgplex", of) / pick(base.load, "pgbouncer", of);
     return Number.isFinite(value) ? value.toFixed(2) + (base.borrowed ? "\\*" : "") : "n/a";

@@ -10,6 +10,8 @@ function results(samples: [string, Sample[]][]): Results {
     cases: [extended, prepared],
     targets: ["direct", "pgbouncer", "pgplex"],
     samples: new Map(samples),
+    stateCases: [],
+    stateSamples: new Map(),
     memory: new Map([["pgplex", {
       clients: 1024,
       baseBytes: 0,
@@ -44,6 +46,29 @@ Deno.test("renderReport() compares prepared with PgBouncer's extended when it ha
   ]);
   assert.match(text, /could not run `prepared`/);
   assert.match(text, /\| pgplex +\| +1024 \| +0\.0 \| +1\.0 \| +1\.0 \| +2\.0 \| +2\.0 \|/);
+});
+
+Deno.test("renderReport() shows what state_check costs as medians and ratios of learn to off", () => {
+  const tpcB: Case = { script: "B", protocol: "simple", clients: 16 };
+  const sample = (tps: number, cpuUs: number): Sample => ({ tps, p99Us: 1000, cpuUs });
+  const text = renderReport({
+    ...results([]),
+    cases: [],
+    stateCases: [extended, tpcB],
+    stateSamples: new Map([
+      [resultKey(extended, "pgplex"), [sample(900, 33), sample(100, 90), sample(950, 30)]],
+      [resultKey(extended, "pgplex-off"), [sample(1000, 30), sample(1100, 29), sample(1, 99)]],
+      [resultKey(tpcB, "pgplex"), [sample(50, 300)]],
+    ]),
+  });
+  const rows = text.slice(text.indexOf("### What state_check costs")).split("\n")
+    .filter((line) => line.startsWith("| -S") || line.startsWith("| TPC-B"))
+    .map((line) => line.split("|").map((cell) => cell.trim()).slice(1, -1));
+  assert.deepStrictEqual(rows, [
+    "-S extended 16 1000 900 0.90 30.0 33.0 1.10".split(" "),
+    "TPC-B simple 16 n/a 50 n/a n/a 300.0 n/a".split(" "),
+  ]);
+  assert.doesNotMatch(renderReport(results([])), /state_check/);
 });
 
 Deno.test("replaceSection() replaces what it wrote before and leaves the rest", () => {

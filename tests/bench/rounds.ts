@@ -19,12 +19,14 @@ export interface BenchContext {
   say(line: string): void;
 }
 
-/** Runs all cases on all targets, each case's rounds in turn over the targets, so that a slow minute hits all of them. */
+/** Runs `cases` on all targets, each case's rounds in turn over the targets, so that a slow minute hits all of them. */
 export async function measureCases(
   context: BenchContext,
+  cases: readonly Case[],
 ): Promise<{ samples: Map<string, Sample[]>; versions: string[] }> {
   const { options, signal, say, starters } = context;
   const samples = new Map<string, Sample[]>();
+  if (cases.length === 0) return { samples, versions: [] };
   const ticks = await ticksPerSecond();
   await using stack = new AsyncDisposableStack();
   const targets: Target[] = [];
@@ -34,8 +36,8 @@ export async function measureCases(
     targets.push(target);
     signal.throwIfAborted();
   }
-  for (const target of targets) await warmUp(context, target);
-  for (const load of options.cases) {
+  for (const target of targets) await warmUp(context, target, cases);
+  for (const load of cases) {
     const able = new Set(targets);
     for (let round = 0; round < options.rounds; round++) {
       // Each round begins with another target: who comes first meets caches that the last case left.
@@ -125,11 +127,11 @@ async function measureOnce(
 }
 
 /** Lets pools fill and compilers compile, in each protocol that will be measured. */
-async function warmUp(context: BenchContext, target: Target): Promise<void> {
+async function warmUp(context: BenchContext, target: Target, cases: readonly Case[]): Promise<void> {
   const { options, signal, say } = context;
   if (options.warmupSeconds === 0) return;
-  say(`Warming up ${target.version}`);
-  for (const protocol of new Set(options.cases.map((load) => load.protocol))) {
+  say(`Warming up ${target.name}, ${target.version}`);
+  for (const protocol of new Set(cases.map((load) => load.protocol))) {
     const load: Case = { script: "S", protocol, clients: 16 };
     try {
       await runPgbench(context.pgbench, runOf(context, target, load, options.warmupSeconds));

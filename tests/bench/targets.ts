@@ -113,11 +113,11 @@ export async function hasPgplex(): Promise<boolean> {
 }
 
 /** Starts pgplex in transaction mode. */
-export async function startPgplex(options: PoolerOptions): Promise<Target> {
+export async function startPgplex(options: PoolerOptions, stateCheck: "learn" | "off"): Promise<Target> {
   const { node, database } = options;
   const dir = (await tempDir("pgplex-bench-")).path;
   const port = freePort();
-  await Deno.writeTextFile(`${dir}/pgplex.yaml`, pgplexConfig(options, port));
+  await Deno.writeTextFile(`${dir}/pgplex.yaml`, pgplexConfig(options, port, stateCheck));
   const [command, ...args] = pgplexCommand();
   if (args[0] === "run") args.splice(1, 0, ...options.denoFlags);
   else if (options.denoFlags.length > 0) {
@@ -133,7 +133,7 @@ export async function startPgplex(options: PoolerOptions): Promise<Target> {
     ready: () => accepts(port),
   });
   return {
-    name: "pgplex",
+    name: stateCheck === "off" ? "pgplex-off" : "pgplex",
     version: `pgplex ${/\d+\.\d+\.\d+\S*/.exec(printed)?.[0] ?? "(unknown version)"} from ${source}`,
     host: "127.0.0.1",
     port,
@@ -144,7 +144,7 @@ export async function startPgplex(options: PoolerOptions): Promise<Target> {
   };
 }
 
-function pgplexConfig({ node, poolSize }: PoolerOptions, port: number): string {
+function pgplexConfig({ node, poolSize }: PoolerOptions, port: number, stateCheck: "learn" | "off"): string {
   return `
 listen: { address: 127.0.0.1, port: ${port}, max_client_conn: ${CLIENTS_MAX} }
 auth: { type: trust, users: { ${node.superuser}: "${node.superuserPassword}" } }
@@ -153,7 +153,7 @@ clusters:
     nodes: [{ name: main-1, host: ${node.host}, port: ${node.port} }]
     superuser: { user: ${node.superuser}, password: "${node.superuserPassword}", database: postgres }
     tls: { mode: disable }
-pool: { pool_mode: transaction, default_pool_size: ${poolSize} }
+pool: { pool_mode: transaction, default_pool_size: ${poolSize}, state_check: ${stateCheck} }
 log: { level: warning }
 `.trimStart();
 }
