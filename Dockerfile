@@ -1,5 +1,6 @@
 # Two stages: one executable is compiled, and the image that runs it holds little else.
-FROM node:22-bookworm-slim AS build
+# Its packages reach nobody, so its version is exact; Deno's is, and those of all modules are (deno.lock).
+FROM node:22.12.0-bookworm-slim AS build
 WORKDIR /build
 RUN npx -y deno@2.9.6 --version
 COPY deno.json deno.lock main.ts ./
@@ -7,7 +8,7 @@ COPY src ./src
 COPY tools ./tools
 RUN npx -y deno@2.9.6 task compile
 
-# The executable needs glibc and libgcc; certificate authorities are built into it.
+# Debian 12, not a point release: a rebuild brings its security updates. The executable needs glibc and libgcc; certificate authorities are built into it.
 FROM debian:bookworm-slim
 COPY --from=build /build/dist/pgplex /usr/local/bin/pgplex
 # Mount your own over it: the example listens on 127.0.0.1 only.

@@ -3,6 +3,7 @@ import denoJson from "./deno.json" with { type: "json" };
 import { App } from "./src/app.ts";
 import {
   type Config,
+  formatProblem,
   formatProblems,
   loadConfig,
   type ParsedConfig,
@@ -21,9 +22,14 @@ Usage: pgplex [--config FILE]
   --version       print the version and exit
   --help          print this text and exit
 
-Signals: SIGHUP reads the configuration again, SIGTERM drains and stops, SIGINT stops at once.
+To try it out from source, with PostgreSQL clusters of its own: deno task demo
+
+Signals: SIGHUP reads the configuration again, SIGTERM drains and stops, SIGINT and SIGQUIT stop at once.
 Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
 `;
+
+/** Shorter than the health check of the Dockerfile. */
+const HEALTH_TIMEOUT_MS = 2000;
 
 const ExitCode = { Ok: 0, Failure: 1, Usage: 2 } as const;
 
@@ -82,7 +88,13 @@ async function readConfig(path: string): Promise<ParsedConfig | null> {
   return null;
 }
 
-async function isHealthy({ listen }: Config): Promise<boolean> {
+/** Whether pgplex answers within {@link HEALTH_TIMEOUT_MS}. */
+function isHealthy(config: Config): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => setTimeout(resolve, HEALTH_TIMEOUT_MS, false));
+  return Promise.race([answers(config), late]);
+}
+
+async function answers({ listen }: Config): Promise<boolean> {
   const [address] = listen.address;
   const host = address === undefined || address === "0.0.0.0"
     ? "127.0.0.1"
@@ -105,6 +117,7 @@ async function isHealthy({ listen }: Config): Promise<boolean> {
 
 async function run(parsed: ParsedConfig, path: string): Promise<number> {
   const { config } = parsed;
+  let { format } = config.log;
   let log = openLog({ ...config.log, write: complain });
   const stopped = Promise.withResolvers<number>();
   let app: App;
@@ -128,22 +141,35 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       turn,
       version: denoJson.version,
       load: () => load(path),
-      configured: ({ log: { level, format } }) => log = openLog({ level, format, write: complain }),
-      refused: (problems) => complain(`${formatProblems(problems)}\n`),
+      configured: (next) => {
+        ({ format } = next.log);
+        log = openLog({ ...next.log, write: complain });
+      },
+      refused: (problems) => {
+        // People get what their editor can follow, machines a line of JSON each.
+        if (format === "text") return complain(`${formatProblems(problems)}\n`);
+        for (const problem of problems) {
+          log.error("problem in the configuration", { problem: formatProblem(problem) });
+        }
+      },
       shutdown: (mode) => {
         if (mode === "now") stop(() => app.stop());
         else drain(mode === "wait_for_servers" ? "servers" : "clients");
       },
     });
   } catch (error) {
-    complain(`pgplex: cannot listen: ${error instanceof Error ? error.message : error}\n`);
+    const reason = error instanceof Error ? error.message : String(error);
+    if (format === "text") complain(`pgplex: cannot listen: ${reason}\n`);
+    else log.error("cannot listen", { error: reason });
     return ExitCode.Failure;
   }
   log.info("pgplex is ready", { version: denoJson.version, listen: app.addresses.join(", ") });
   // Why a file was refused has been said where it was found.
   Deno.addSignalListener("SIGHUP", () => void app.reload().catch(() => {}));
   Deno.addSignalListener("SIGTERM", () => drain("servers"));
-  Deno.addSignalListener("SIGINT", () => stop(() => app.stop()));
+  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
+    Deno.addSignalListener(signal, () => stop(() => app.stop()));
+  }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     log.error("internal error", { error: String(event.reason?.stack ?? event.reason) });

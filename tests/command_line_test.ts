@@ -126,6 +126,15 @@ Deno.test("a port in use ends with code 1 and says which, and --health tells who
   assert.equal(second!.code, 1);
   assert.match(second!.stderr, new RegExp(`pgplex: cannot listen.*${pgplex.port}`));
   assert.deepEqual([healthy!.code, unhealthy!.code], [0, 1]);
+
+  using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await Deno.writeTextFile(nobody, stringify(config(silent.addr.port)));
+  assert.equal((await run(["--health", "--config", nobody])).code, 1);
+
+  await Deno.writeTextFile(same, stringify({ ...config(pgplex.port), log: { format: "json" } }));
+  const third = await run(["--config", same]);
+  assert.equal(third.code, 1);
+  assert.match(JSON.parse(third.stderr).message, /cannot listen/);
 });
 
 Deno.test("signals reload, drain and stop, and no log holds a password", async (t) => {
@@ -237,8 +246,8 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
       logs.push(pgplex.log);
     });
 
-    await t.step(`SIGINT stops at once, also while draining, ${pool_mode} pooling`, async () => {
-      for (const before of [[], ["SIGTERM"]] as Deno.Signal[][]) {
+    await t.step(`SIGINT and SIGQUIT stop at once, also while draining, ${pool_mode} pooling`, async () => {
+      for (const [last, ...before] of [["SIGINT"], ["SIGINT", "SIGTERM"], ["SIGQUIT"]] as Deno.Signal[][]) {
         await using pgplex = await start({ pool: { pool_mode } });
         await using busy = await WireClient.connect(pgplex, login);
         await busy.query("BEGIN");
@@ -246,7 +255,7 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
           pgplex.signal(signal);
           await says(pgplex, /draining/);
         }
-        assert.equal(await pgplex.stop("SIGINT", 2_000), 0);
+        assert.equal(await pgplex.stop(last, 2_000), 0);
         assert.equal(errorOf(await busy.closed())!["C"], "57P01");
         logs.push(pgplex.log);
       }
@@ -288,14 +297,15 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
         assert.equal(await pgplex.stop(), 0);
         logs.push(pgplex.log);
       }
-      assert.equal(logs.length, 2 * 5 + 2);
-      for (const log of logs) {
+      assert.equal(logs.length, 2 * 6 + 2);
+      for (const [i, log] of logs.entries()) {
+        const format = i === logs.length - 1 ? "text" : "json";
         const lines = log.trim().split("\n");
         assert.ok(lines.length >= 3, log);
         for (const line of lines) {
           assert.doesNotMatch(line, /a-secret/);
-          if (line.startsWith("{")) assert.equal(typeof JSON.parse(line).message, "string");
-          else assert.match(line, /^(\d{4}-\d\d-\d\dT\S+ [A-Z]+ +\S|\/.*pgplex\.yaml:\d+:\d+: )/);
+          if (format === "json") assert.equal(typeof JSON.parse(line).message, "string");
+          else assert.match(line, /^\d{4}-\d\d-\d\dT\S+ [A-Z]+ +\S/);
         }
       }
     },
@@ -322,7 +332,9 @@ Deno.test("a unix socket serves psql, is gone after a stop, and a stale one does
   await using first = await startPgplex({ config });
   assert.equal((await psql(["-Atc", "SELECT 1"], { connection })).stdout, "1\n");
   await first.stop("SIGKILL");
-  assert.ok((await Deno.stat(path)).isSocket);
+  const { isSocket, mode } = await Deno.stat(path);
+  assert.ok(isSocket);
+  assert.equal(mode! & 0o777, 0o777); // any user of the machine, whatever pgplex's umask
   await using second = await startPgplex({ config });
   const { stdout, stderr } = await psql(["-Atc", "SELECT 2"], { connection });
   assert.equal(stdout, "2\n", stderr);

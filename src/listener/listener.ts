@@ -4,6 +4,9 @@ import { peerOf, socketStream, unixSocketPath } from "../transport/mod.ts";
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
 const LOGINS_MAX = 1000;
 
+/** Whoever may enter the folder may connect, as with PostgreSQL (unix_socket_permissions); authentication comes behind it. */
+const UNIX_SOCKET_MODE = 0o777;
+
 /** Pause after an accept that failed for want of resources. */
 const ACCEPT_RETRY_MS = 100;
 
@@ -27,7 +30,14 @@ export class Listener {
   /** Listens on PostgreSQL's socket in a folder. @throws Error when it cannot be made there */
   static unix(worker: Worker, folder: string, port: number): Listener {
     const path = unixSocketPath(folder, port);
-    return new Listener(listen(path, () => Deno.listen({ transport: "unix", path })), worker);
+    const socket = listen(path, () => Deno.listen({ transport: "unix", path }));
+    try {
+      Deno.chmodSync(path, UNIX_SOCKET_MODE);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    return new Listener(socket, worker);
   }
 
   /** Connections that came through this socket and are still open, logged in or not. */
