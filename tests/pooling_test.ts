@@ -280,3 +280,18 @@ Deno.test(
     for (const client of waiting) await client.close();
   },
 );
+
+Deno.test("What clients ask for and does not exist leaves no pool behind, and a pool that was used stays", async () => {
+  await using console = await served.client("pgplex");
+  await using _used = await connect("recent");
+  const pools = async () => rowsOf(await console.query("SHOW POOLS")).map((row) => `${row[0]} ${row[1]}`);
+  for (let i = 0; i < 20; i++) {
+    await assert.rejects(served.client(`nothing_${i}`), /3D000/);
+    await assert.rejects(served.client("postgres", {}, `nobody_${i}`), /28000/);
+  }
+  await waitFor(async () => !(await pools()).some((pool) => /nothing_|nobody_/.test(pool)), {
+    what: "the pools of databases and users that do not exist to be forgotten",
+    deadlineMs: 20_000,
+  });
+  assert.ok((await pools()).includes("recent recent"));
+});

@@ -348,6 +348,46 @@ Deno.test("Long texts work unnamed and named, in the same batch and in a later l
   }
 });
 
+Deno.test("An unnamed statement of megabytes waits for its Bind on its connection, and says so where it is gone", async () => {
+  await using client = await served.client("one");
+  await using other = await served.client("one");
+  const sql = `SELECT length('${"x".repeat(3_000_000)}')`;
+  for (let round = 0; round < 2; round++) {
+    assert.equal(typesOf(await batch(client, parse(sql), describe("S", ""))), "1tTZ");
+    const waiting = other.query("SELECT 'other'");
+    const first = await batch(client, bind(), execute());
+    assert.deepEqual(rowsOf(first), [["3000000"]]);
+    // It was bound: the connection is anybody's now.
+    assert.deepEqual(rowsOf(await waiting), [["other"]]);
+    assert.equal(
+      errorText(await batch(client, bind(), execute())),
+      "ERROR ERROR 54000 the unnamed prepared statement was too large to be kept for another transaction",
+    );
+    assert.deepEqual(rowsOf(await client.extended(sql)), [["3000000"]]);
+    assert.deepEqual(rowsOf(await other.query("SELECT 'other'")), [["other"]]);
+  }
+});
+
+Deno.test("An unnamed statement of megabytes holds no connection once it is closed, replaced or refused", async () => {
+  await using client = await served.client("one");
+  await using other = await served.client("one");
+  const sql = `SELECT length('${"x".repeat(3_000_000)}')`;
+  const ends = [
+    parse("SELEKT"),
+    parse(`SELEKT ${sql}`),
+    parse("SELECT 1"),
+    close("S", ""),
+    query("SELECT 1"),
+  ];
+  for (const end of ends) {
+    await batch(client, parse(sql));
+    await client.send(end);
+    if (end[0] === 0x51) await client.readUntil("Z");
+    else await batch(client);
+    assert.deepEqual(rowsOf(await other.query("SELECT 'other'")), [["other"]]);
+  }
+});
+
 Deno.test("Describe tells of a statement right behind its Parse and in a later lease alike", async () => {
   await using intruders = await Intruders.start(served, "two");
   await using client = await served.client("two");

@@ -74,6 +74,7 @@ export class BindMessages {
       if (!this.#unnamed.ensure(server, bytes, at)) {
         return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
       }
+      relay.names.unnamedHolds = false;
       return this.#pass(server, bodyStart, length - 4);
     }
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);

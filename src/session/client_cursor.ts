@@ -113,9 +113,29 @@ export class ClientCursor {
    * Stops the scan at the message at `at` until all that was sent to run before is answered. A batch that is open is flushed for
    * it. A COPY is not waited for: it may need what stands next to end.
    */
-  awaitRuns({ owed, out }: ServerConnection, bytes: Uint8Array, at: number): boolean {
-    const runs = () => !owed.copyIn && (owed.readies > 0 || owed.owes(Owed.Execute));
-    if (!this.awaitWhile(runs)) {
+  awaitRuns(server: ServerConnection, bytes: Uint8Array, at: number): boolean {
+    const { owed } = server;
+    return this.#awaitReplies(
+      server,
+      () => !owed.copyIn && (owed.readies > 0 || owed.owes(Owed.Execute)),
+      bytes,
+      at,
+    );
+  }
+
+  /** As {@link awaitRuns}, until nothing at all is owed: the message at `at` is the client's last, and answers come in order. */
+  awaitAll(server: ServerConnection, bytes: Uint8Array, at: number): boolean {
+    const { owed } = server;
+    return this.#awaitReplies(server, () => !owed.copyIn && !owed.settled, bytes, at);
+  }
+
+  #awaitReplies(
+    { owed, out }: ServerConnection,
+    doubt: () => boolean,
+    bytes: Uint8Array,
+    at: number,
+  ): boolean {
+    if (!this.awaitWhile(doubt)) {
       this.#flushed = false;
       return false;
     }

@@ -121,10 +121,16 @@ export class ClientScan {
         continue;
       }
       const type = bytes[at]!;
-      if (CLIENT_ACTIONS[type] === Action.Reject) throw invalidType(type);
+      if (CLIENT_ACTIONS[type] === Action.Reject) {
+        if (this.#answersFirst(bytes, at, true)) break;
+        throw invalidType(type);
+      }
       if (end - at < 5) break;
       const length = int32At(bytes, at + 1);
-      if (length < 4 || length > clientMessageMax(type)) throw new InvalidMessageLength();
+      if (length < 4 || length > clientMessageMax(type)) {
+        if (this.#answersFirst(bytes, at, false)) break;
+        throw new InvalidMessageLength();
+      }
       const server = relay.server;
       if (server === null) {
         const next = this.#withoutLease(type, length, bytes, at, end);
@@ -143,6 +149,19 @@ export class ClientScan {
     if (at === end && this.#failing === Failing.Next) this.#failing = Failing.No;
     this.#cursor.flushRun(bytes, at);
     return at;
+  }
+
+  /**
+   * Whether replies must come before the connection ends with the message at `at`. What PostgreSQL says last brings the replies
+   * of a batch without Sync along (`flush`); where it says nothing, they stay away.
+   */
+  #answersFirst(bytes: Uint8Array, at: number, flush: boolean): boolean {
+    const { server } = this.#relay;
+    if (server === null) return false;
+    const { owed } = server;
+    return flush
+      ? this.#cursor.awaitAll(server, bytes, at)
+      : this.#cursor.awaitWhile(() => !owed.copyIn && owed.readies > 0);
   }
 
   /** Messages that pgplex answers itself while the session has no server. Returns the place behind, or -1 to stop. */

@@ -11,6 +11,15 @@ import type { Worker } from "./worker.ts";
 /** A reset or a restore that takes longer ends the server connection instead. */
 const PREPARE_TIMEOUT_MS = 10_000;
 
+/**
+ * Server connections that one session may lose in a row to a restore that was cancelled: the statement_timeout that holds on one,
+ * whoever set it, holds for the restore's own statements, and a busy machine may be slower.
+ */
+const CANCELED_RESTORES_MAX = 5;
+
+/** SQLSTATE query_canceled: also of a statement_timeout. */
+const QUERY_CANCELED = "57014";
+
 /** Pins that no reset takes back: their connection ends with the session. */
 const UNRESETTABLE: ReadonlySet<PinReason> = new Set<PinReason>(["load", "setseed", "dblink"]);
 
@@ -28,6 +37,9 @@ export interface LeaseHolder extends ServerWish, ServerSink {
   stateLost(): void;
 }
 
+/** What a lease asks of the session's pins. */
+export type LeasePins = Pick<Pins, "reasons" | "clear">;
+
 /**
  * One session's way to a server connection: at once, or through the pool's queue; then its state made the session's; then
  * held; then given back clean, reset or broken.
@@ -44,17 +56,18 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   readonly #worker: Worker;
   readonly #pool: ServerPool;
   /** Why the lease may not end at the transaction's end. */
-  readonly #pins: Pins;
+  readonly #pins: LeasePins;
   #held: PooledServer | null = null;
   #sinceMs = 0;
   #waitingSinceMs = 0;
   #untilMs = 0;
   #waiting = false;
   #ended = false;
+  #canceledRestores = 0;
   #probing: Promise<void> | null = null;
   #resolve: (() => void) | null = null;
 
-  constructor(worker: Worker, pool: ServerPool, holder: LeaseHolder, pins: Pins) {
+  constructor(worker: Worker, pool: ServerPool, holder: LeaseHolder, pins: LeasePins) {
     this.#worker = worker;
     this.#pool = pool;
     this.wish = holder;
@@ -85,6 +98,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   obtain(): Promise<void> | null {
     const { pool } = this.#pool;
     this.error = null;
+    this.#canceledRestores = 0;
     if (this.#probing !== null) return new Promise<void>((resolve) => this.#resolve = resolve);
     const idle = pool.tryAcquire(this.wish);
     if (idle !== null && this.#beginIfFit(idle)) return null;
@@ -295,7 +309,9 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       giveBack("broken");
       const error = toPgplexError(thrown);
       // The client's statement went nowhere yet: it can as well have another connection.
-      if (error.code === "server_lost" && !this.#ended) this.#wait();
+      const another = error.code === "server_lost" ||
+        (error.sqlstate === QUERY_CANCELED && this.#canceledRestores++ < CANCELED_RESTORES_MAX);
+      if (another && !this.#ended) this.#wait();
       else this.#settle(error);
       return;
     }

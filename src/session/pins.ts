@@ -4,6 +4,9 @@ import type { PinReason } from "./probe.ts";
 import type { SessionOptions } from "./session_options.ts";
 import type { StateWatch } from "./state_watch.ts";
 
+/** Pins that no probe finds. */
+const OWN_PINS: ReadonlySet<PinReason> = new Set<PinReason>(["pool_mode", "directive", "unnamed statement"]);
+
 /** What pins ask of a session, and do to it. */
 export interface PinsHost {
   /** The pool's settings with what the client set over them. */
@@ -11,6 +14,8 @@ export interface PinsHost {
   readonly options: SessionOptions;
   /** What ran in the current lease. */
   readonly watch: StateWatch;
+  /** Whether the session's unnamed statement is too large to be kept, and was not bound yet. */
+  readonly holdsUnnamed: boolean;
   nowMs(): number;
   /** The session is pinned from now on, for a reason other than that its client wants it. `statement` most likely did it. */
   warnOfPins(reasons: readonly PinReason[], statement: string | null): void;
@@ -41,7 +46,8 @@ export class Pins {
 
   /** A transaction ended that no probe looks behind: only what the client asks for may have changed. */
   transactionEnds(): void {
-    if (this.#reasons.length > 0 || this.#host.options.pins) this.set(this.#withWishes(this.#reasons));
+    const { options, holdsUnnamed } = this.#host;
+    if (this.#reasons.length > 0 || options.pins || holdsUnnamed) this.set(this.#withWishes(this.#reasons));
   }
 
   /** What pins the session when a probe found `found`: that, what only words tell of, and what the client asks for. */
@@ -76,8 +82,9 @@ export class Pins {
   }
 
   #withWishes(reasons: readonly PinReason[]): PinReason[] {
-    const { limits, options } = this.#host;
-    const all = reasons.filter((reason) => !isWish(reason));
+    const { limits, options, holdsUnnamed } = this.#host;
+    const all = reasons.filter((reason) => !OWN_PINS.has(reason));
+    if (holdsUnnamed) all.push("unnamed statement");
     if (limits.pool_mode === "session") all.push("pool_mode");
     if (options.pinned) all.push("directive");
     return all;

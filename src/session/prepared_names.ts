@@ -33,6 +33,9 @@ export class PreparedNames {
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
   #unnamedKept = false;
+  #unnamedTooLarge = false;
+  /** The unnamed statement is on one server connection only, and was not bound yet. */
+  unnamedHolds = false;
   /** What is known of the unnamed statement's text. */
   unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
   /** What a directive in the unnamed statement's text asks for each time that it runs. */
@@ -157,6 +160,7 @@ export class PreparedNames {
     this.unnamedSerial++;
     this.#unnamedBytes = 0;
     this.#unnamedKept = bodyBytes <= UNNAMED_BYTES_MAX;
+    this.#unnamedTooLarge = this.unnamedHolds = !this.#unnamedKept;
     if (!this.#unnamedKept) {
       this.#unnamed = null;
     } else if (
@@ -182,7 +186,7 @@ export class PreparedNames {
   /** The unnamed statement is gone: a simple Query came, or its Parse failed. */
   dropUnnamed(): void {
     this.unnamedSerial++;
-    this.#unnamedKept = false;
+    this.#unnamedKept = this.#unnamedTooLarge = this.unnamedHolds = false;
     this.#unnamedBytes = 0;
     if (this.#unnamed !== null && this.#unnamed.length > UNNAMED_BYTES_RETAINED) this.#unnamed = null;
   }
@@ -190,6 +194,11 @@ export class PreparedNames {
   /** The unnamed Parse's body, or null when there is none or it was too long to keep. */
   get unnamed(): Uint8Array | null {
     return this.#unnamedKept ? this.#unnamed!.subarray(0, this.#unnamedBytes) : null;
+  }
+
+  /** Whether there is an unnamed statement that was too long to keep. */
+  get unnamedTooLarge(): boolean {
+    return this.#unnamedTooLarge;
   }
 
   /** All names, for the console. */

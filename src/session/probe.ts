@@ -18,7 +18,7 @@ import {
   TxStatus,
 } from "../protocol/mod.ts";
 
-/** What holds a session to its server connection, as a probe finds it. */
+/** What holds a session to its server connection: as a probe finds it, or the session itself. */
 export type PinReason =
   | "temporary object"
   | "holdable cursor"
@@ -28,6 +28,7 @@ export type PinReason =
   | "setseed"
   | "dblink"
   | "sequence"
+  | "unnamed statement"
   | "pool_mode"
   | "directive";
 
@@ -114,6 +115,9 @@ export async function probe(
 /** SQLSTATE query_canceled: also of a statement_timeout. */
 const QUERY_CANCELED = "57014";
 
+/** How often a statement is asked that its timeout cancels. */
+const ASKED_MAX = 20;
+
 const TIMEOUT: BinaryString = "SELECT pg_catalog.current_setting('statement_timeout')";
 const NO_TIMEOUT: BinaryString = "SELECT pg_catalog.set_config('statement_timeout', '0', true)";
 
@@ -123,25 +127,38 @@ async function probeWithoutTimeout(
   statement: Statement,
   parameters: readonly BinaryString[],
 ): Promise<TaskResult["rows"]> {
-  const timeout = (await runQuery(server, TIMEOUT)).rows[0]?.[0] ?? "0";
-  const { rows, error, status } = await runTask(server, [
-    encodeParse("", NO_TIMEOUT),
-    encodeBind("", []),
-    encodeExecute(),
-    statement.encodeClose(),
-    statement.encodeParse(),
-    encodeBind(statement.name, parameters),
-    encodeExecute(),
-    statement.encodeClose(),
-    encodeSync(),
-  ], 1);
-  if (error !== null) throw error;
+  const timeout = (await untilNotCanceled(() => runQuery(server, TIMEOUT))).rows[0]?.[0];
+  if (timeout == null) {
+    throw new PgplexError("server_protocol", "a server does not know its statement_timeout");
+  }
+  const { rows, status } = await untilNotCanceled(() =>
+    runTask(server, [
+      encodeParse("", NO_TIMEOUT),
+      encodeBind("", []),
+      encodeExecute(),
+      statement.encodeClose(),
+      statement.encodeParse(),
+      encodeBind(statement.name, parameters),
+      encodeExecute(),
+      statement.encodeClose(),
+      encodeSync(),
+    ], 1)
+  );
   if (status !== TxStatus.Idle) {
     throw new PgplexError("server_protocol", "a probe ended inside a transaction");
   }
   return rows.slice(1).map((row) =>
     row[0] === "s" && row[1] === "statement_timeout" ? ["s", row[1], timeout] : row
   );
+}
+
+/** A busy machine may take longer than the session's statement_timeout for any statement: it is asked again. */
+async function untilNotCanceled(ask: () => Promise<TaskResult>): Promise<TaskResult> {
+  for (let i = 1;; i++) {
+    const result = await ask();
+    if (result.error === null) return result;
+    if (result.error.sqlstate !== QUERY_CANCELED || i === ASKED_MAX) throw result.error;
+  }
 }
 
 /** What these settings say in the session; those that nobody set are left out. */

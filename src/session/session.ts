@@ -241,6 +241,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     return this.#relay.watch;
   }
 
+  get holdsUnnamed(): boolean {
+    return this.#relay.names.unnamedHolds;
+  }
+
   /** Whether the server connection is this session's until it ends. */
   get keepsServer(): boolean {
     return this.facts.mode === "session";
@@ -706,8 +710,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   /** The client is told why, unless it is gone. */
   async #fail(thrown: unknown): Promise<void> {
-    if (this.#ending || thrown instanceof InvalidMessageLength) {
-      if (thrown instanceof InvalidMessageLength) this.#worker.counters.protocolViolations++;
+    if (this.#ending) return;
+    if (thrown instanceof InvalidMessageLength) {
+      this.#worker.counters.protocolViolations++;
+      await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#worker.login.turn()]);
       return;
     }
     if (!(thrown instanceof PgplexError)) {

@@ -1,9 +1,10 @@
 import type { ServerConnection, Statement } from "../backend/mod.ts";
-import type { PgplexError } from "../kernel/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, binaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import type { OptionChange } from "./directives.ts";
 import type { Fingerprint } from "./fingerprints.ts";
+import { UNNAMED_BYTES_MAX } from "./prepared_names.ts";
 import { missingStatement, type Relay } from "./relay.ts";
 import type { Steered, Steering } from "./steering.ts";
 
@@ -120,8 +121,9 @@ export class StatementMessages {
     nameStart: number,
     nameEnd: number,
   ): number {
+    const lost = nameStart === nameEnd && this.#relay.names.unnamedTooLarge;
     const name = utf8FromBinary(binaryString(bytes, nameStart, nameEnd));
-    return this.fail(server, length, bytes, at, missingStatement(name));
+    return this.fail(server, length, bytes, at, lost ? unnamedTooLarge() : missingStatement(name));
   }
 
   /** Makes the batch fail with `error`, and leaves out the message at `at`. Returns the place of its rest. */
@@ -130,4 +132,15 @@ export class StatementMessages {
     this.#relay.poison(server, error);
     return this.#cursor.dropMessage(at, length);
   }
+}
+
+function unnamedTooLarge(): PgplexError {
+  return new PgplexError(
+    "statement_too_large",
+    "the unnamed prepared statement was too large to be kept for another transaction",
+    {
+      detail: `Transaction pooling keeps ${UNNAMED_BYTES_MAX} bytes of it once it was bound.`,
+      hint: "Parse it again, give it a name, or use pool_mode: session.",
+    },
+  );
 }
