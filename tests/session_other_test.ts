@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { errorOf, rowsOf, startPgplex, startPostgres, tagsOf, waitFor, WireClient } from "./harness/mod.ts";
 import { one, Served } from "./served.ts";
-import { type StateScript, stateTests } from "./state_play.ts";
+import { playState, type StateScript, stateTests } from "./state_play.ts";
 
 /** State that neither is restored nor pins, and what becomes of it. */
 const served = new Served({
@@ -68,6 +68,33 @@ const SCRIPTS: StateScript[] = [
 ];
 
 stateTests(served, SCRIPTS);
+
+Deno.test("PREPARE TRANSACTION under search_path = pg_temp says what a session's own temporary schema makes it say", async () => {
+  // Backends that made theirs for somebody else keep it.
+  await using first = await served.client("two");
+  await using second = await served.client("two");
+  for (const sql of ["BEGIN; CREATE TEMP TABLE short (v int)", "DROP TABLE short", "COMMIT"]) {
+    await one(first, sql);
+    await one(second, sql);
+  }
+  await playState(served, {
+    name: "PREPARE TRANSACTION",
+    pins: true,
+    steps: [
+      "SET search_path = pg_temp",
+      "BEGIN",
+      "SELECT current_schema() ~ 'pg_temp'",
+      "PREPARE TRANSACTION 'p3'",
+      "SELECT current_schema() ~ 'pg_temp'",
+      "BEGIN",
+      "SELECT current_schema() ~ 'pg_temp'",
+      "PREPARE TRANSACTION 'p4'",
+      "ROLLBACK PREPARED 'p4'",
+      "RESET search_path",
+      "SELECT current_schema()",
+    ],
+  });
+});
 
 Deno.test("An exported snapshot is imported by another session of the same node", async () => {
   await using exporter = await served.client("two");

@@ -293,6 +293,16 @@ Deno.test("idle_session_timeout is the client's own: it ends the client, and nob
   assert.equal(await one(other, "SHOW idle_session_timeout"), "0");
 });
 
+Deno.test("idle_session_timeout of a client does not end the server connection that it used", async () => {
+  await using other = await served.client("vanish");
+  await using client = await served.client("vanish");
+  const pid = await one(other, "SELECT pg_backend_pid()");
+  await one(client, "SET idle_session_timeout = '300ms'");
+  assert.equal(await one(client, "SHOW idle_session_timeout"), "300ms");
+  assert.equal(errorOf(await client.closed())!["C"], "57P05");
+  assert.equal(await one(other, "SELECT pg_backend_pid()"), pid);
+});
+
 Deno.test("A connection on which setseed or LOAD ran ends with its session", async () => {
   for (const sql of ["SELECT setseed(0.5)", "LOAD 'plpgsql'"]) {
     const client = await served.client("two");
@@ -372,4 +382,22 @@ Deno.test("A pin by words alone takes the place of another that the same transac
   await one(client, "BEGIN; DISCARD SEQUENCES; SELECT setseed(0.5)");
   await one(client, "COMMIT");
   assert.equal(await pins(), "setseed");
+});
+
+Deno.test("A trigger that sets something is not trusted for inserts that failed", async () => {
+  await served.node.sql(`
+    CREATE TABLE audited (v text CHECK (v <> ''));
+    CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM set_config('audit.last', NEW.v, false); RETURN NEW; END $$;
+    CREATE TRIGGER t AFTER INSERT ON audited FOR EACH ROW EXECUTE FUNCTION audit();`);
+  await using client = await served.client("one");
+  await using other = await served.client("one");
+  await one(other, "SELECT current_setting('audit.last', true)");
+  for (let round = 0; round < 5; round++) await client.query("INSERT INTO audited VALUES ('')");
+  for (let round = 0; round < 5; round++) {
+    await client.query("BEGIN; INSERT INTO audited VALUES ('x'); ROLLBACK");
+  }
+  await one(client, "INSERT INTO audited VALUES ('mine')");
+  assert.equal(await one(other, "SELECT coalesce(current_setting('audit.last', true), '')"), "");
+  assert.equal(await one(client, "SELECT current_setting('audit.last')"), "mine");
 });

@@ -1,5 +1,6 @@
-import { frontend } from "./harness/mod.ts";
-import { Served } from "./served.ts";
+import assert from "node:assert/strict";
+import { frontend, rowsOf } from "./harness/mod.ts";
+import { one, Served } from "./served.ts";
 import { type StateScript, stateTests } from "./state_play.ts";
 
 const { bind, execute, extendedQuery, message, parse } = frontend;
@@ -185,6 +186,53 @@ const SETTINGS: StateScript[] = [
     ),
   },
   {
+    name:
+      "RESET inside a transaction shows the application_name of the login at once, and ROLLBACK takes it back",
+    params: { application_name: "given" },
+    steps: [
+      "SET application_name = 'other'",
+      "BEGIN",
+      "RESET application_name",
+      "SHOW application_name",
+      "ROLLBACK",
+      "SHOW application_name",
+      "BEGIN",
+      "RESET ALL",
+      [parse("SHOW application_name"), bind(), execute()],
+      "SAVEPOINT s; SET application_name = 'inner'",
+      "SET application_name TO DEFAULT",
+      "SHOW application_name",
+      "ROLLBACK TO s",
+      "COMMIT",
+      LOOK,
+      "SET application_name = 'fourth'",
+      extendedAll("BEGIN", "RESET application_name", "SHOW application_name", "COMMIT"),
+      LOOK,
+    ],
+  },
+  {
+    name: "What is SET behind a RESET in one query, or in one transaction, holds",
+    params: { application_name: "given" },
+    steps: [
+      "RESET ALL; SET application_name = 'behind'",
+      LOOK,
+      "BEGIN; RESET application_name; SET application_name = 'again'",
+      "SHOW application_name",
+      "COMMIT",
+      LOOK,
+      "SET application_name = ''",
+      LOOK,
+      "SET work_mem = '5MB'",
+      LOOK,
+      "BEGIN; RESET ALL; ROLLBACK",
+      LOOK,
+      "BEGIN; SET application_name = 'taken back'; ROLLBACK",
+      LOOK,
+      "RESET work_mem",
+      LOOK,
+    ],
+  },
+  {
     name: "SET SESSION CHARACTERISTICS holds for later transactions",
     before: "TRUNCATE changes",
     steps: [
@@ -275,6 +323,11 @@ const SETTINGS: StateScript[] = [
   },
 ];
 
+/** One batch of these statements. */
+function extendedAll(...statements: string[]): Uint8Array[] {
+  return statements.flatMap((sql) => [parse(sql), bind(), execute()]);
+}
+
 /** Text of which each character is one byte. */
 function raw(sql: string): Uint8Array {
   return message("Q", Uint8Array.from(sql + "\0", (c) => c.charCodeAt(0)));
@@ -333,6 +386,16 @@ const ROLES: StateScript[] = [
     ],
   },
   {
+    name: "A setting that only a superuser may set is had by a session that became somebody else before",
+    steps: [
+      "SET session_replication_role = replica",
+      "SET SESSION AUTHORIZATION app",
+      LOOK,
+      "SET work_mem = '5MB'",
+      "SELECT current_user, current_setting('session_replication_role'), current_setting('work_mem')",
+    ],
+  },
+  {
     name: "A setting that only a superuser may set stays with a session that became somebody else",
     steps: [
       "SET session_replication_role = replica; SET log_min_duration_statement = 12345; SET ROLE reader",
@@ -348,4 +411,73 @@ const ROLES: StateScript[] = [
 ];
 
 stateTests(served, SETTINGS);
+
+Deno.test("The same bytes, prepared in two encodings, are two statements", async () => {
+  await using latin = await served.client("one");
+  await using utf8 = await served.client("one");
+  await one(latin, "SET client_encoding = 'LATIN1'");
+  for (const client of [latin, utf8]) {
+    await client.send(parse("SELECT length('\u00e9')", { name: "s" }), frontend.sync());
+    await client.readUntil("Z");
+  }
+  for (const [client, length] of [[latin, "2"], [utf8, "1"], [latin, "2"]] as const) {
+    await client.send(bind({ statement: "s" }), execute(), frontend.sync());
+    assert.equal(rowsOf(await client.readUntil("Z"))[0]?.[0], length);
+  }
+});
+
+Deno.test("A literal of a prepared statement is read by the settings of the session that prepared it", async () => {
+  await using tokyo = await served.client("one");
+  await using utc = await served.client("one");
+  await one(tokyo, "SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'ISO, DMY'");
+  await one(utc, "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, MDY'");
+  const sql =
+    "SELECT extract(epoch FROM timestamptz '1970-01-02 00:00')::int || to_char(date '01/02/2024', ' Month')";
+  for (const client of [tokyo, utc]) {
+    await client.send(parse(sql, { name: "s" }), frontend.sync());
+    await client.readUntil("Z");
+  }
+  for (
+    const [client, value] of [[tokyo, "54000 February"], [utc, "86400 January"], [
+      tokyo,
+      "54000 February",
+    ]] as const
+  ) {
+    await client.send(bind({ statement: "s" }), execute(), frontend.sync());
+    assert.equal(rowsOf(await client.readUntil("Z"))[0]?.[0]?.trim(), value);
+  }
+});
+
+Deno.test("A custom setting whose name is only an argument holds, and is seen by nobody else", async () => {
+  await using client = await served.client("one");
+  await using other = await served.client("one");
+  const names = ["only.literal", "only.bound", "only.executed", "only.by_do"];
+  await one(client, `SELECT set_it('${names[0]}', 'mine')`);
+  await client.send(extendedQuery("SELECT set_it($1, $2)", [names[1]!, "mine"]));
+  await client.readUntil("Z");
+  await one(client, "PREPARE by_name(text) AS SELECT set_config($1, 'mine', false)");
+  await one(client, `EXECUTE by_name('${names[2]}')`);
+  await one(client, `DO $$ BEGIN PERFORM set_it('${names[3]}', 'mine'); END $$`);
+  await one(other, "SET work_mem = '9MB'");
+  for (const name of names) {
+    // The name is not a part of the text, from which it would be known.
+    const [prefix, rest] = name.split(".");
+    const read = `SELECT coalesce(current_setting('${prefix}' || '.' || '${rest}', true), '')`;
+    assert.equal(await one(other, read), "", name);
+    assert.equal(await one(client, read), "mine", name);
+  }
+});
 stateTests(served, ROLES);
+
+Deno.test("Two sessions that became the same role, with different settings that only a superuser may set, share a connection", async () => {
+  await using replica = await served.client("one");
+  await using origin = await served.client("one");
+  await one(replica, "SET session_replication_role = replica; SET SESSION AUTHORIZATION app");
+  await one(origin, "SET SESSION AUTHORIZATION app");
+  for (const [client, value] of [[replica, "replica"], [origin, "origin"], [replica, "replica"]] as const) {
+    assert.equal(
+      await one(client, "SELECT current_user || ' ' || current_setting('session_replication_role')"),
+      `app ${value}`,
+    );
+  }
+});

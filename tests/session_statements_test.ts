@@ -1,8 +1,9 @@
-import { frontend } from "./harness/mod.ts";
+import assert from "node:assert/strict";
+import { errorOf, frontend } from "./harness/mod.ts";
 import { Served } from "./served.ts";
 import { type StateScript, stateTests } from "./state_play.ts";
 
-const { bind, close, describe, execute, extendedQuery, parse } = frontend;
+const { bind, close, describe, execute, extendedQuery, parse, sync } = frontend;
 
 /** PREPARE and Parse share one namespace, whichever server connection a lease brings. */
 const served = new Served({
@@ -20,6 +21,11 @@ const served = new Served({
 /** The session's own statements, and whether SQL made them. */
 const LIST = "SELECT name, statement, from_sql, parameter_types FROM pg_prepared_statements ORDER BY name";
 const NAMES = "SELECT name, from_sql FROM pg_prepared_statements ORDER BY name";
+
+/** One statement of a batch. */
+function extended(sql: string): Uint8Array[] {
+  return [parse(sql), bind(), execute()];
+}
 
 const SCRIPTS: StateScript[] = [
   {
@@ -68,7 +74,16 @@ const SCRIPTS: StateScript[] = [
   },
   {
     name: "PREPARE in a query of several statements with an error behind it is kept, as a server keeps it",
-    steps: ["PREPARE s AS SELECT 's'; SELECT 1/0", "EXECUTE s", "DEALLOCATE s; SELECT 1/0", "EXECUTE s"],
+    steps: [
+      "PREPARE s AS SELECT 's'; SELECT 1/0",
+      "EXECUTE s",
+      "DEALLOCATE s; SELECT 1/0",
+      "EXECUTE s",
+      "PREPARE s AS SELECT 'first'; PREPARE s AS SELECT 'refused'",
+      "EXECUTE s",
+      "DEALLOCATE s; PREPARE s AS SELECT 'second'; DEALLOCATE ALL; PREPARE s AS SELECT 'third'",
+      "EXECUTE s",
+    ],
   },
   {
     name: "PREPARE inside a function and by EXECUTE in a DO block is kept",
@@ -129,6 +144,122 @@ const SCRIPTS: StateScript[] = [
       [parse("SELECT 'third'", { name: "a" }), bind({ statement: "a" }), execute()],
       extendedQuery("DEALLOCATE a"),
       [bind({ statement: "a" }), execute()],
+    ],
+  },
+  {
+    name: "Parse of a name that SQL deallocated in the same transaction",
+    steps: [
+      [parse("SELECT 'a'", { name: "a" })],
+      "BEGIN",
+      "DEALLOCATE a",
+      [parse("SELECT 'b'", { name: "a" })],
+      [bind({ statement: "a" }), execute()],
+      "EXECUTE a",
+      "COMMIT",
+      [bind({ statement: "a" }), execute()],
+      "EXECUTE a",
+      "BEGIN",
+      "DEALLOCATE a",
+      "SAVEPOINT s",
+      [parse("SELECT nonsense", { name: "a" })],
+      "ROLLBACK TO s",
+      [bind({ statement: "a" }), execute()],
+      "ROLLBACK",
+      [bind({ statement: "a" }), execute()],
+      "BEGIN; PREPARE a AS SELECT 1; DEALLOCATE a",
+      [parse("SELECT 'c'", { name: "a" })],
+      [describe("S", "a"), bind({ statement: "a" }), execute()],
+      "COMMIT",
+      [bind({ statement: "a" }), execute()],
+      NAMES,
+    ],
+  },
+  {
+    name: "A batch of DEALLOCATE, Parse and Bind of one name, and of DEALLOCATE ALL",
+    steps: [
+      [parse("SELECT 'a'", { name: "a" }), parse("SELECT 'z'", { name: "z" })],
+      [
+        ...extended("DEALLOCATE a"),
+        parse("SELECT 'b'", { name: "a" }),
+        ...[bind({ statement: "a" }), execute()],
+        ...extended("DEALLOCATE a"),
+        parse("SELECT 'c'", { name: "a" }),
+        ...[bind({ statement: "a" }), execute()],
+      ],
+      [bind({ statement: "a" }), execute()],
+      [...extended("DEALLOCATE a"), parse("SELECT 'd'", { name: "a" }), ...extended("SELECT 1/0")],
+      [bind({ statement: "a" }), execute()],
+      [parse("SELECT 'a'", { name: "a" })],
+      [
+        ...extended("DEALLOCATE ALL"),
+        parse("SELECT 'e'", { name: "a" }),
+        bind({ statement: "a" }),
+        execute(),
+      ],
+      [parse("SELECT 'twice'", { name: "a" })],
+      [...extended("DEALLOCATE ALL"), bind({ statement: "a" }), execute()],
+      [bind({ statement: "a" }), execute()],
+      [parse("SELECT 'f'", { name: "a" })],
+      [...extended("DEALLOCATE ALL"), parse("SELECT 'g'", { name: "a" }), ...extended("SELECT 1/0")],
+      NAMES,
+    ],
+  },
+  {
+    name: "Bind of a name that SQL deallocated, replaced or described in the same transaction",
+    steps: [
+      [parse("SELECT 'a'", { name: "a" })],
+      "BEGIN",
+      "DEALLOCATE a",
+      [bind({ statement: "a" }), execute()],
+      "ROLLBACK",
+      [bind({ statement: "a" }), execute()],
+      [parse("SELECT 'b'", { name: "a" })],
+      "BEGIN",
+      "DEALLOCATE a; PREPARE a AS SELECT 'by SQL'",
+      [describe("S", "a"), bind({ statement: "a" }), execute()],
+      [parse("SELECT 'twice'", { name: "a" })],
+      "COMMIT",
+      [bind({ statement: "a" }), execute()],
+      NAMES,
+    ],
+  },
+  {
+    name: "Close of a name that SQL mentioned in the same transaction ends it for SQL too",
+    steps: [
+      [parse("SELECT 'a'", { name: "a" })],
+      "BEGIN",
+      "EXECUTE a",
+      [close("S", "a")],
+      "SAVEPOINT s",
+      "EXECUTE a",
+      "ROLLBACK TO s",
+      [parse("SELECT 'again'", { name: "a" })],
+      "EXECUTE a",
+      "COMMIT",
+      "EXECUTE a",
+      "BEGIN",
+      "EXECUTE a",
+      [parse("SELECT 'twice'", { name: "a" })],
+      "ROLLBACK",
+      [bind({ statement: "a" }), execute()],
+    ],
+  },
+  {
+    name: "Names are cut at 63 bytes, and folded as servers fold them",
+    steps: [
+      `PREPARE ${"n".repeat(70)} AS SELECT 'long'`,
+      `EXECUTE ${"n".repeat(70)}`,
+      `EXECUTE ${"n".repeat(63)}`,
+      [bind({ statement: "n".repeat(70) }), execute()],
+      [parse("SELECT 'by Parse'", { name: "m".repeat(70) })],
+      `EXECUTE ${"m".repeat(66)}`,
+      `PREPARE "${"n".repeat(62)}\u00e9" AS SELECT 'cut before a character'`,
+      `EXECUTE "${"n".repeat(62)}"`,
+      "PREPARE \u00c9T\u00c9 AS SELECT '\u00e9t\u00e9'",
+      "EXECUTE \u00c9T\u00c9",
+      "EXECUTE \u00c9t\u00c9",
+      'DEALLOCATE "\u00c9t\u00c9"',
+      NAMES,
     ],
   },
   {
@@ -210,3 +341,14 @@ const SCRIPTS: StateScript[] = [
 ];
 
 stateTests(served, SCRIPTS);
+
+Deno.test("pg_prepared_statements read often leaves no name behind for others", async () => {
+  await using client = await served.client("one");
+  await using other = await served.client("one");
+  await client.send(parse("SELECT 'of the client'", { name: "lent" }), sync());
+  await client.readUntil("Z");
+  for (let round = 0; round < 8; round++) await client.query(NAMES);
+  assert.equal(errorOf(await other.query("EXECUTE lent"))?.["C"], "26000");
+  await other.send(bind({ statement: "lent" }), execute(), sync());
+  assert.equal(errorOf(await other.readUntil("Z"))?.["C"], "26000");
+});

@@ -93,6 +93,10 @@ export class ServerConnection {
   received = 0;
   /** Prepared statements that SQL made on the server: by name, the PREPARE. */
   sqlStatements: ReadonlyMap<BinaryString, BinaryString> = new Map();
+  /** application_name was SET on it, be it to what it was opened with. */
+  nameIsSet = false;
+  /** The backend has made its temporary schema: it keeps that for life. */
+  hasTempSchema = false;
   /** Leases so far: tells the last holder from those before. */
   tenure = 0;
   /** Takes NotificationResponse messages while pgplex runs something of its own on the connection. */

@@ -5,7 +5,8 @@ import { Front } from "../protocol/mod.ts";
 /**
  * A prepared statement's definition, shared by all sessions and server connections that use it.
  *
- * Identity is (text, parameter types); its name on servers is `pgplex_N`.
+ * Identity is (text, parameter types), and the settings by which its literals are read where it has any; its name on servers
+ * is `pgplex_N`.
  */
 export class Statement {
   readonly name: BinaryString;
@@ -13,13 +14,16 @@ export class Statement {
   readonly nameBytes: Uint8Array;
   /** A Parse's body behind the name: text, NUL, count and object ids of the parameter types. */
   readonly definition: BinaryString;
+  /** Its identity. */
+  readonly key: BinaryString;
   /** Fingerprint of its text; 0 when it is too long to be looked at. */
   hash = 0;
   /** Sessions that know it by some name, and server connections that hold it. */
   users = 0;
 
-  constructor(name: BinaryString, definition: BinaryString) {
+  constructor(name: BinaryString, definition: BinaryString, key: BinaryString) {
     this.name = name;
+    this.key = key;
     this.nameBytes = new Uint8Array(name.length);
     putBinary(this.nameBytes, 0, name);
     this.definition = definition;
@@ -41,21 +45,28 @@ export class Statement {
   }
 }
 
+/** Letters beyond ASCII, backslashes, and literals of any kind but numbers. */
+const NOT_PLAIN = /['\\\x80-\xff]|\$(?!\d)/;
+
 /** The statements that anybody uses, one for each definition. Invariant: each has at least one user. */
 export class StatementStore {
-  readonly #byDefinition = new Map<BinaryString, Statement>();
+  readonly #byKey = new Map<BinaryString, Statement>();
   #serial = 0;
 
   get size(): number {
-    return this.#byDefinition.size;
+    return this.#byKey.size;
   }
 
-  /** The statement of this definition, with one more user. */
-  use(definition: BinaryString): Statement {
-    let statement = this.#byDefinition.get(definition);
+  /**
+   * The statement of this definition, with one more user. `reading` tells apart by what settings its literals are read: servers
+   * make values of them when they parse.
+   */
+  use(definition: BinaryString, reading: BinaryString = ""): Statement {
+    const key = NOT_PLAIN.test(definition) ? `${reading}\0${definition}` : definition;
+    let statement = this.#byKey.get(key);
     if (statement === undefined) {
-      statement = new Statement(`pgplex_${++this.#serial}`, definition);
-      this.#byDefinition.set(definition, statement);
+      statement = new Statement(`pgplex_${++this.#serial}`, definition, key);
+      this.#byKey.set(key, statement);
     }
     statement.users++;
     return statement;
@@ -63,16 +74,16 @@ export class StatementStore {
 
   /** One more user of a statement that has some, or had: the server skipped the Close that was to end it. */
   share(statement: Statement): Statement {
-    if (statement.users++ === 0 && !this.#byDefinition.has(statement.definition)) {
-      this.#byDefinition.set(statement.definition, statement);
+    if (statement.users++ === 0 && !this.#byKey.has(statement.key)) {
+      this.#byKey.set(statement.key, statement);
     }
     return statement;
   }
 
   /** One user less; the last one takes it out. */
   release(statement: Statement): void {
-    if (--statement.users > 0 || this.#byDefinition.get(statement.definition) !== statement) return;
-    this.#byDefinition.delete(statement.definition);
+    if (--statement.users > 0 || this.#byKey.get(statement.key) !== statement) return;
+    this.#byKey.delete(statement.key);
   }
 }
 

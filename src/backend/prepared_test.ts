@@ -31,6 +31,15 @@ Deno.test("StatementStore has one statement for a text with its parameter types,
   deepEqual([other === first, other.name, store.size], [false, "pgplex_2", 2]);
 });
 
+Deno.test("StatementStore tells statements with literals apart by the settings that read them", () => {
+  const store = new StatementStore();
+  equal(store.use(SELECT, "any"), store.use(SELECT, "other"));
+  for (const text of ["SELECT 'a'", "SELECT $$a$$", "SELECT \xe9", 'SELECT U&"\\0061"']) {
+    equal(store.use(text, "any") === store.use(text, "other"), false, text);
+    equal(store.use(text, "any"), store.use(text, "any"), text);
+  }
+});
+
 Deno.test("StatementStore forgets a statement with its last user, and never uses a name twice", () => {
   const store = new StatementStore();
   const first = store.use("a");

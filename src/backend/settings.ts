@@ -1,5 +1,7 @@
 import type { BinaryString } from "../protocol/mod.ts";
 
+const READING = ["client_encoding", "standard_conforming_strings", "DateStyle", "TimeZone", "IntervalStyle"];
+
 /**
  * A set of settings by name, never changed: every change makes another. A session and a server connection each hold one,
  * and to ask whether a connection fits is, nearly always, to compare two references.
@@ -11,6 +13,10 @@ export class Settings {
   readonly values: ReadonlyMap<string, BinaryString>;
   /** The session's search_path where it was set, else empty. */
   readonly searchPath: BinaryString;
+  /** The settings by which servers read the literals of a text, as one. */
+  readonly reading: BinaryString;
+  /** search_path begins with pg_temp: a backend makes its temporary schema as soon as somebody asks for the first in the path. */
+  readonly createsInTemp: boolean;
   readonly #hash: number;
   /** The last change asked for, since the same one tends to come again. */
   #changedName: string | null = null;
@@ -20,6 +26,8 @@ export class Settings {
   private constructor(values: ReadonlyMap<string, BinaryString>, hash: number) {
     this.values = values;
     this.searchPath = values.get("search_path") ?? "";
+    this.reading = READING.map((name) => values.get(name) ?? "").join("|");
+    this.createsInTemp = this.searchPath.startsWith("pg_temp") || this.searchPath.startsWith('"pg_temp"');
     this.#hash = hash;
   }
 
@@ -43,6 +51,11 @@ export class Settings {
     this.#changedName = name;
     this.#changedValue = value;
     return this.#changed;
+  }
+
+  /** The same settings but for `name`. */
+  without(name: string): Settings {
+    return Settings.from([...this.values].filter(([other]) => other !== name));
   }
 
   /** Whether both say the same. */

@@ -11,6 +11,24 @@ Deno.test("Settings.none has no setting, and equals an empty set", () => {
   equal(Settings.none.equals(Settings.from([])), true);
 });
 
+Deno.test("Settings.without leaves one name out", () => {
+  const settings = Settings.from([["a", "1"], ["b", "2"]]).without("a");
+  deepEqual([...settings.values], [["b", "2"]]);
+  equal(settings.equals(Settings.from([["b", "2"]])), true);
+});
+
+Deno.test("Settings.reading tells apart who reads literals otherwise, and createsInTemp who makes tables in pg_temp", () => {
+  const settings = Settings.from([["TimeZone", "UTC"], ["search_path", "pg_temp, public"]]);
+  equal(settings.reading === settings.with("TimeZone", "CET").reading, false);
+  equal(settings.reading, settings.with("work_mem", "1MB").reading);
+  deepEqual(
+    ["pg_temp, public", '"pg_temp"', "public, pg_temp"].map((path) =>
+      settings.with("search_path", path).createsInTemp
+    ),
+    [true, true, false],
+  );
+});
+
 Deno.test("Settings.with leaves the old set as it is", () => {
   const old = Settings.from([["TimeZone", "UTC"]]);
   const changed = old.with("TimeZone", "CET").with("a", "1");

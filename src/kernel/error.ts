@@ -60,6 +60,12 @@ export const ERROR_KINDS = {
     false,
     "A message names a prepared statement that does not exist.",
   ),
+  transaction_aborted: row(
+    "client",
+    "25P02",
+    false,
+    "A message names a prepared statement that cannot be made on the server, whose transaction is aborted.",
+  ),
   duplicate_statement: row("client", "42P05", false, "A Parse names a prepared statement that exists."),
   portal_missing: row("client", "34000", false, "A message names a portal that does not exist."),
   duplicate_portal: row("client", "42P03", false, "A Bind names a portal that exists."),

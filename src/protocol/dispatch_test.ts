@@ -40,7 +40,7 @@ const SERVER: readonly (readonly [keyof typeof Back, string, Action])[] = [
   ["FunctionCallResponse", "V", Note],
   ["NegotiateProtocolVersion", "v", Reject],
   ["NoData", "n", Note],
-  ["NoticeResponse", "N", Pass],
+  ["NoticeResponse", "N", Note],
   ["NotificationResponse", "A", Inspect],
   ["ParameterDescription", "t", Pass],
   ["ParameterStatus", "S", Inspect],

@@ -1,4 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
+import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
 import { callsUnknown } from "./sql_calls.ts";
 
 /** What a text says that a pooler must know, beyond what the server's replies and a probe tell. Found once a fingerprint. */
@@ -10,9 +11,9 @@ export interface SqlTraits {
    * which nothing is known, …
    */
   readonly stateful: boolean;
-  /** It is RESET or DISCARD. */
-  readonly resets: boolean;
-  /** It mentions set_config: names of settings may be in its literals and parameters. */
+  /** By its words it may reset application_name. */
+  readonly resetsName: boolean;
+  /** It calls set_config, or a function of which nothing is known: names of settings may be in its parameters. */
   readonly setsByFunction: boolean;
   /** Session state that no probe can see and nothing takes back. */
   readonly sticky: "load" | "setseed" | "dblink" | null;
@@ -43,7 +44,7 @@ export interface SqlTraits {
 export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   neutral: false,
   stateful: true,
-  resets: false,
+  resetsName: false,
   setsByFunction: true,
   sticky: null,
   sequences: null,
@@ -148,24 +149,21 @@ export function sqlTraits(text: BinaryString): SqlTraits {
     }
     const literal = first === 0x27 || /^[eE]'/.test(token) || (first === 0x24 && token.length > 1) ||
       /^\d/.test(token);
-    const word = literal
-      ? "?"
-      : first === 0x22
-      ? token.slice(1, -1).replaceAll('""', '"')
-      : token.toLowerCase();
+    const word = literal ? "?" : first === 0x22 ? token.slice(1, -1).replaceAll('""', '"') : lowerCase(token);
     words.push(first === 0x22 ? `"${word}` : word);
     if (shown.length < TEXT_MAX) shown += literal ? "?" : token;
   }
   let neutral = true;
   let stateful = false;
   let altersDefaults = false;
-  let resets = false;
+  let resetsName = false;
   let [listens, notifies, rollsBack] = [false, false, false];
   const statements: BinaryString[] = [];
   let sticky: SqlTraits["sticky"] = null;
   let setsByFunction = false;
   let sequences: SqlTraits["sequences"] = null;
   let isFirst = true;
+  let firstWord = "";
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word === ";") {
@@ -174,10 +172,16 @@ export function sqlTraits(text: BinaryString): SqlTraits {
     }
     if (isFirst) {
       isFirst = false;
+      firstWord = word;
       const next = words[i + 1] ?? "";
       if (!NEUTRAL.has(word)) neutral = false;
       if (STATEFUL_FIRST.has(word) && !isLocalSet(word, next) && !isTwoPhase(word, next)) stateful = true;
-      if (word === "reset" || word === "discard") resets = true;
+      if (word === "reset" || word === "discard") {
+        if (next === "all" || next === "application_name") resetsName = true;
+      }
+      if (word === "set" && words.slice(i + 1, i + 3).includes("application_name")) {
+        if (words.slice(i + 2, i + 5).includes("default")) resetsName = true;
+      }
       if (word === "discard" && (next === "all" || next === "sequences")) sequences = "discard";
       if (word === "load") sticky = "load";
       if (word === "listen" || word === "unlisten") listens = true;
@@ -194,6 +198,8 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       }
       continue;
     }
+    // SELECT … INTO makes a table, and where the search_path says so a temporary one.
+    if (word === "into" && firstWord === "select") stateful = true;
     // A function's name may stand in quotes.
     const name = word.startsWith('"') && words[i + 1] === "(" ? word.slice(1) : word;
     if (name === "set_config") {
@@ -213,11 +219,11 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       stateful = true;
     }
   }
-  if (callsUnknown(words)) stateful = true;
+  if (callsUnknown(words)) stateful = setsByFunction = true;
   return {
     neutral: neutral && !stateful,
     stateful,
-    resets,
+    resetsName,
     setsByFunction,
     sticky,
     sequences,
@@ -243,9 +249,17 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
   let found: BinaryString | null = null;
   const endsAt = (end: number) => {
     if (words.length > 0) statements++;
-    const [first, second] = words;
-    if (first === "prepare" && (second === name || second === `"${name.replaceAll('"', '""')}"`)) {
-      found = query.slice(start, end);
+    const [first, second = "", third = ""] = words;
+    const isName = (word: string) =>
+      truncated(word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word) === name;
+    // Where it is prepared twice the second failed, unless the first was deallocated before.
+    if (first === "prepare" && isName(second)) found ??= query.slice(start, end);
+    const dropped = second === "prepare" ? third : second;
+    if (
+      (first === "deallocate" && (dropped === "all" || isName(dropped))) ||
+      (first === "discard" && second === "all")
+    ) {
+      found = null;
     }
   };
   for (const { token, index } of tokens(query)) {
@@ -253,8 +267,8 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
       endsAt(index + 1);
       start = index + 1;
       words = [];
-    } else if (words.length < 2 && !/^(\s|--|\/\*)/.test(token)) {
-      words.push(token.startsWith('"') ? token : token.toLowerCase());
+    } else if (words.length < 3 && !/^(\s|--|\/\*)/.test(token)) {
+      words.push(token.startsWith('"') ? token : lowerCase(token));
     }
   }
   endsAt(query.length);
@@ -275,8 +289,21 @@ function nameAfter(words: readonly string[], index: number): BinaryString | null
   let next = words[index + 1];
   if (next === "prepare" && words[index] === "deallocate") next = words[index + 2];
   if (next === undefined || next === "transaction" || next === "on" || next === "?") return null;
-  if (next.startsWith('"')) return next.slice(1);
-  return /^[a-z_\u0080-\u00ff]/.test(next) ? next : null;
+  if (next.startsWith('"')) return truncated(next.slice(1));
+  return /^[a-z_\u0080-\u00ff]/.test(next) ? truncated(next) : null;
+}
+
+/** As servers fold identifiers: bytes above 127 are parts of characters, of which nothing is known here. */
+function lowerCase(word: BinaryString): BinaryString {
+  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** An identifier as servers cut it: at 63 bytes, between two characters of UTF-8 (truncate_identifier). */
+function truncated(name: BinaryString): BinaryString {
+  if (name.length <= STATEMENT_NAME_BYTES_MAX) return name;
+  let end = STATEMENT_NAME_BYTES_MAX;
+  while (end > 0 && (name.charCodeAt(end) & 0xc0) === 0x80) end--;
+  return name.slice(0, end);
 }
 
 const SETTING = String
@@ -293,14 +320,19 @@ const WHOLE_SETTING = new RegExp(SETTING, "g");
 /** Custom settings (`myapp.user`) that a text sets or may set, in lower case: those are in no catalogue, and must be asked for by name. */
 export function customSettingsIn(text: BinaryString): string[] {
   const names: string[] = [];
-  for (const [, name] of text.matchAll(SET_SETTING)) names.push(name!.replace(/["\s]/g, "").toLowerCase());
+  for (const [, name] of text.matchAll(SET_SETTING)) names.push(lowerCase(name!.replace(/["\s]/g, "")));
   if (/set_config|current_setting/i.test(text)) {
-    for (const [, name] of text.matchAll(QUOTED_SETTING)) names.push(name!.toLowerCase());
+    for (const [, name] of text.matchAll(QUOTED_SETTING)) names.push(lowerCase(name!));
   }
   return names;
 }
 
+/** Literals of a text that may be names of custom settings: whatever they are handed to may set one. */
+export function literalsLikeSettings(text: BinaryString): string[] {
+  return [...text.matchAll(QUOTED_SETTING)].map(([, name]) => lowerCase(name!));
+}
+
 /** Anything in the parameters of a Bind that may be the name of a custom setting. */
 export function customSettingsInParameters(bytes: BinaryString): string[] {
-  return [...bytes.matchAll(WHOLE_SETTING)].map(([name]) => name.toLowerCase());
+  return [...bytes.matchAll(WHOLE_SETTING)].map(([name]) => lowerCase(name));
 }

@@ -1,15 +1,18 @@
 import { Owed, type ServerConnection, type Statement } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
+  type BinaryString,
   binaryString,
   findNul,
   peekBindStatement,
   STATEMENT_NAME_BYTES_MAX,
   statementName,
+  TxStatus,
 } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import type { OptionChange } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
 import type { Steering } from "./steering.ts";
@@ -22,14 +25,16 @@ export class BindMessages {
   readonly #steering: Steering;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
+  readonly #own: OwnStatements;
 
   constructor(
     relay: Relay,
-    { cursor, steering, messages, unnamed }: {
+    { cursor, steering, messages, unnamed, own }: {
       cursor: ClientCursor;
       steering: Steering;
       messages: StatementMessages;
       unnamed: UnnamedStatement;
+      own: OwnStatements;
     },
   ) {
     this.#relay = relay;
@@ -37,6 +42,7 @@ export class BindMessages {
     this.#steering = steering;
     this.#messages = messages;
     this.#unnamed = unnamed;
+    this.#own = own;
   }
 
   /** Before a server connection is had for it; false when more of it must come first. */
@@ -80,11 +86,14 @@ export class BindMessages {
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     const statement = relay.names.find(bytes, nameStart, keyEnd);
     if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
-    if (statement === null) {
+    if (statement === null || server.foreignStatements.size > 0) {
       const name = binaryString(bytes, nameStart, keyEnd);
-      if (!relay.isSqlStatement(name)) return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
-      messages.useSqlStatement(server, name, bytes, at);
-      return this.#pass(server, bodyStart, length - 4);
+      if (this.#own.has(server, name)) {
+        return this.#takeOwn(server, statement, name, { length, bytes, at, end, nameStart, nameEnd });
+      }
+    }
+    if (statement === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
+      return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
     }
     if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
     const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
@@ -116,6 +125,35 @@ export class BindMessages {
       relay.closeOnServer(server, statement);
     }
     return made;
+  }
+
+  /** A Bind of what stands on the server under the client's own name. */
+  #takeOwn(
+    server: ServerConnection,
+    statement: Statement | null,
+    name: BinaryString,
+    { length, bytes, at, end, nameStart, nameEnd }: {
+      length: number;
+      bytes: Uint8Array;
+      at: number;
+      end: number;
+      nameStart: number;
+      nameEnd: number;
+    },
+  ): number {
+    const relay = this.#relay;
+    if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
+    const hash = statement?.hash ?? 0;
+    const known = hash === 0 ? null : relay.watch.fingerprints.find(hash);
+    if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
+    const { owed } = server;
+    const failing = () => server.txStatus === TxStatus.Failed && owed.readies > 0 && !owed.copyIn;
+    if (this.#cursor.awaitWhile(failing)) return -1;
+    if (relay.isOutOfReach(server, name)) {
+      return this.#messages.fail(server, length, bytes, at, transactionAborted());
+    }
+    this.#messages.useSqlStatement(server, name, bytes, at);
+    return this.#pass(server, at + 5, length - 4);
   }
 
   #pass(server: ServerConnection, start: number, restBytes: number): number {
@@ -157,4 +195,12 @@ export class BindMessages {
     }
     return this.#messages.runs(server, fingerprint, bytes, at);
   }
+}
+
+/** As servers refuse each statement of an aborted transaction that does not end it. */
+function transactionAborted(): PgplexError {
+  return new PgplexError(
+    "transaction_aborted",
+    "current transaction is aborted, commands ignored until end of transaction block",
+  );
 }

@@ -339,7 +339,7 @@ export class ClientScan {
     }
     if (at + 1 + length > end) return this.#cursor.want(1 + length) > 0;
     const fingerprint = relay.watch.look(bytes, at + 5, at + length);
-    if (relay.mustSettle(server, fingerprint) && this.#cursor.awaitWhile(() => !server.owed.settled)) {
+    if (this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint))) {
       return false;
     }
     if (relay.interferes(fingerprint)) this.#cursor.flushRun(bytes, at);

@@ -1,6 +1,7 @@
 import { Owed, type ServerConnection, type StatementStore } from "../backend/mod.ts";
 import { type BinaryString, findNul, Front, statementName } from "../protocol/mod.ts";
 import { type ClientCursor, Rest } from "./client_cursor.ts";
+import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
@@ -18,14 +19,16 @@ export class DescribeClose {
   readonly #cursor: ClientCursor;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
+  readonly #own: OwnStatements;
 
   constructor(
     relay: Relay,
-    { store, cursor, messages, unnamed }: {
+    { store, cursor, messages, unnamed, own }: {
       store: StatementStore;
       cursor: ClientCursor;
       messages: StatementMessages;
       unnamed: UnnamedStatement;
+      own: OwnStatements;
     },
   ) {
     this.#relay = relay;
@@ -33,6 +36,7 @@ export class DescribeClose {
     this.#cursor = cursor;
     this.#messages = messages;
     this.#unnamed = unnamed;
+    this.#own = own;
   }
 
   take(
@@ -60,9 +64,16 @@ export class DescribeClose {
       server.owed.sent(kind);
       return messageEnd;
     }
-    if (name !== "" && relay.isSqlStatement(name) && relay.names.findName(name) === null) {
-      this.#messages.useSqlStatement(server, name, bytes, at);
-      server.owed.sent(kind);
+    if (name !== "" && this.#own.has(server, name)) {
+      if (this.#messages.nameDoubtful(server, name)) return -1;
+      if (type === Front.Close) {
+        // Closing what the server does not have is no error.
+        relay.watch.runsOpaque();
+        this.#own.close(server, name);
+      } else {
+        this.#messages.useSqlStatement(server, name, bytes, at);
+        server.owed.sent(kind);
+      }
       return messageEnd;
     }
     if (type === Front.Describe) return this.#describe(server, name, length, bytes, at);
@@ -95,7 +106,9 @@ export class DescribeClose {
       const keyEnd = nameStart + name.length;
       const statement = relay.names.find(bytes, nameStart, keyEnd);
       if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
-      if (statement === null) return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
+      if (statement === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
+        return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
+      }
       const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
       if (known !== null && !messages.parses(server, known, bytes, at)) return -1;
       messages.putRenamed(server, statement, bytes, at, nameStart, nameEnd);
@@ -121,6 +134,7 @@ export class DescribeClose {
     }
     const directive = relay.names.directiveOf(name);
     const statement = relay.names.remove(name);
+    const drops = relay.drops.before(name);
     relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
     relay.answer(Owed.Close, {
       done: () => {
@@ -129,7 +143,7 @@ export class DescribeClose {
       },
       undo: () => {
         relay.namesInFlight.settle(name);
-        if (statement !== null) relay.names.set(name, statement, directive);
+        if (statement !== null) relay.restoreName(name, statement, directive, drops);
       },
       reply: CLOSE_COMPLETE as Uint8Array,
     });

@@ -3,6 +3,7 @@ import { type BinaryString, Front } from "../protocol/mod.ts";
 import { BindMessages } from "./bind_messages.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import { DescribeClose } from "./describe_close.ts";
+import { OwnStatements } from "./own_statements.ts";
 import { ParseMessages } from "./parse_messages.ts";
 import type { Relay } from "./relay.ts";
 import { StatementMessages } from "./statement_messages.ts";
@@ -25,7 +26,8 @@ export class ExtendedQuery {
   constructor(relay: Relay, store: StatementStore, cursor: ClientCursor, steering: Steering) {
     const messages = new StatementMessages(relay, cursor, steering);
     const unnamed = new UnnamedStatement(relay, cursor, messages);
-    const parts = { store, cursor, steering, messages, unnamed };
+    const own = new OwnStatements(relay, store);
+    const parts = { store, cursor, steering, messages, unnamed, own };
     this.#relay = relay;
     this.#parses = new ParseMessages(relay, parts);
     this.#binds = new BindMessages(relay, parts);

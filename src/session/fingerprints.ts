@@ -1,5 +1,11 @@
 import { OPTION_NAMES } from "../config/mod.ts";
-import { customSettingsIn, OPAQUE_TRAITS, type SqlTraits, sqlTraits } from "../protocol/mod.ts";
+import {
+  customSettingsIn,
+  literalsLikeSettings,
+  OPAQUE_TRAITS,
+  type SqlTraits,
+  sqlTraits,
+} from "../protocol/mod.ts";
 
 /** Clean probes after which a statement is trusted to change no session state. */
 const CLEAN_PROBES_TO_TRUST = 3;
@@ -15,6 +21,8 @@ const CUSTOM_SETTINGS_MAX = 500;
 
 /** pgplex's own options are asked for besides. */
 const OPTION_SETTINGS: ReadonlySet<string> = new Set(OPTION_NAMES.map((name) => `pgplex.${name}`));
+/** Names besides that only look like one, until a probe finds such a setting; the oldest go first. */
+const GUESSED_SETTINGS_MAX = 100;
 
 /** What is known of all statements that look alike. */
 export class Fingerprint {
@@ -59,8 +67,9 @@ export const OPAQUE_FINGERPRINT: Fingerprint = Object.freeze(new Fingerprint(OPA
 export class Fingerprints {
   readonly #known = new Map<number, Fingerprint>();
   readonly #customSettings = new Set<string>();
-  /** The custom settings as one array, made anew when one is added. */
-  #customList: readonly string[] = [];
+  readonly #guessed = new Set<string>();
+  /** The custom settings as one array, made anew when it is asked for behind a change. */
+  #customList: readonly string[] | null = null;
   /** A statement or a routine of the database reads what a session remembers of sequences. */
   readsSequences = false;
   /** The bodies of the database's routines were searched for custom settings. */
@@ -89,8 +98,30 @@ export class Fingerprints {
       if (this.#customSettings.has(name)) continue;
       if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX && !OPTION_SETTINGS.has(name)) continue;
       this.#customSettings.add(name);
-      this.#customList = [...this.#customSettings];
+      this.#guessed.delete(name);
+      this.#customList = null;
     }
+  }
+
+  /** Takes note of what may be names of custom settings. Those that are must be {@link foundSettings} before others come. */
+  guessSettings(names: Iterable<string>): void {
+    for (const name of names) {
+      if (this.#customSettings.has(name) || this.#guessed.has(name)) continue;
+      this.#guessed.add(name);
+      if (this.#guessed.size > GUESSED_SETTINGS_MAX) {
+        for (const oldest of this.#guessed) {
+          this.#guessed.delete(oldest);
+          break;
+        }
+      }
+      this.#customList = null;
+    }
+  }
+
+  /** A probe found these set: what was a guess among them is known. */
+  foundSettings(names: Iterable<string>): void {
+    if (this.#guessed.size === 0) return;
+    for (const name of names) if (this.#guessed.has(name)) this.noteSettings([name]);
   }
 
   /** {@link noteSettings} of a text that sets something. */
@@ -98,13 +129,18 @@ export class Fingerprints {
     this.noteSettings(customSettingsIn(text));
   }
 
-  /** Names of custom settings to ask for. */
-  get customSettings(): readonly string[] {
-    return this.#customList;
+  /** {@link guessSettings} of a text that calls what may set something. */
+  guessIn(text: string): void {
+    this.guessSettings(literalsLikeSettings(text));
   }
 
-  /** A probe looked at what these statements left. */
-  probed(ran: readonly Fingerprint[], changed: boolean): void {
+  /** Names of custom settings to ask for. */
+  get customSettings(): readonly string[] {
+    return this.#customList ??= [...this.#customSettings, ...this.#guessed];
+  }
+
+  /** A probe looked at what these statements left; `undone`: some of them may have failed, or been rolled back. */
+  probed(ran: readonly Fingerprint[], changed: boolean, undone = false): void {
     this.probes++;
     if (changed) this.changes++;
     for (const fingerprint of ran) {
@@ -114,7 +150,7 @@ export class Fingerprints {
       const { neutral, stateful } = fingerprint.traits;
       if (neutral || stateful) continue;
       if (changed) fingerprint.dirty = true;
-      else fingerprint.clean++;
+      else if (!undone) fingerprint.clean++;
     }
   }
 

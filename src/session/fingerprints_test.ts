@@ -18,6 +18,13 @@ Deno.test("Fingerprint is suspect until three probes found no change, and then o
   equal(suspect.indexOf(true), 1023);
 });
 
+Deno.test("Fingerprint is not trusted for what failed or was rolled back", () => {
+  const all = new Fingerprints();
+  const f = of("INSERT INTO t (a) VALUES (1)");
+  for (let i = 0; i < 5; i++) all.probed([f], false, true);
+  equal(f.suspect, true);
+});
+
 Deno.test("Fingerprint that was seen to change something is suspect for ever", () => {
   const all = new Fingerprints();
   const f = of("INSERT INTO t (a) VALUES (1)");
@@ -54,6 +61,19 @@ Deno.test("Fingerprints.noteText keeps each custom setting once, and five hundre
   // Besides these there are pgplex's own options, and only those that exist.
   for (let i = 0; i < 1000; i++) all.noteText(`SET pgplex.n${i} = 1; SET pgplex.tag = 'x'`);
   deepEqual(all.customSettings.slice(500), ["pgplex.tag"]);
+});
+
+Deno.test("Fingerprints.guessIn keeps the latest hundred names, and for good those that a probe found set", () => {
+  const all = new Fingerprints();
+  all.guessIn("SELECT f('My.Name', 'no name', 'a.b c')");
+  deepEqual(all.customSettings, ["my.name"]);
+  all.foundSettings(["my.name", "work_mem"]);
+  for (let i = 0; i < 150; i++) all.guessIn(`SELECT f('guess.n${i}')`);
+  deepEqual([all.customSettings.length, all.customSettings[0], all.customSettings[1]], [
+    101,
+    "my.name",
+    "guess.n50",
+  ]);
 });
 
 Deno.test("Fingerprints.learn begins anew when there are too many, and find knows what was learned", () => {

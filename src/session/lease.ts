@@ -1,6 +1,7 @@
-import { cancelOn, type ServerConnection, type ServerSink } from "../backend/mod.ts";
+import { cancelOn, runQuery, type ServerConnection, type ServerSink } from "../backend/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Waiter } from "../pool/mod.ts";
+import { TxStatus } from "../protocol/mod.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
@@ -19,6 +20,9 @@ const CANCELED_RESTORES_MAX = 5;
 
 /** SQLSTATE query_canceled: also of a statement_timeout. */
 const QUERY_CANCELED = "57014";
+
+/** {@link "./session.ts"} keeps it itself. */
+const IDLE_TIMEOUT = "idle_session_timeout";
 
 /** Pins that no reset takes back: their connection ends with the session. */
 const UNRESETTABLE: ReadonlySet<PinReason> = new Set<PinReason>(["load", "setseed", "dblink"]);
@@ -189,7 +193,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     if (this.#ended) return this.#settle(sessionOver());
     const { pool, settings } = this.#pool;
     const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
-      this.wish.settings === connection.settings && !pool.mustEnd(server);
+      this.wish.settings === connection.settings && server.fitness(this.wish) === 2 && !pool.mustEnd(server);
     if (this.#pins.reasons.length > 0 || wanted) {
       connection.setSink(this.wish);
       this.wish.leaseBegins(connection, this.#worker.clock.nowMs());
@@ -209,6 +213,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       }
     }
     const found = await probe(connection, fingerprints.customSettings, this.#worker.statements);
+    fingerprints.foundSettings(found.settings.values.keys());
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
     if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
@@ -241,8 +246,28 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const nowMs = held.connection.usedMs = this.#worker.clock.nowMs();
     this.#pool.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
-    this.#pool.pool.release(held, how, nowMs);
+    const idleTimeout = how === "clean" ? held.connection.settings.values.get(IDLE_TIMEOUT) ?? "0" : "0";
+    if (idleTimeout === "0") this.#pool.pool.release(held, how, nowMs);
+    else void this.#releaseWithoutTimeout(held);
     return nowMs;
+  }
+
+  /** A session's own idle_session_timeout would end the connection while it serves nobody. */
+  async #releaseWithoutTimeout(server: PooledServer): Promise<void> {
+    const { connection } = server;
+    let known = false;
+    try {
+      const { error, status } = await this.#withinTimeout(
+        connection,
+        runQuery(connection, `RESET ${IDLE_TIMEOUT}`),
+      );
+      known = error === null && status === TxStatus.Idle;
+    } catch {
+      // The connection ended meanwhile.
+    }
+    connection.settings = connection.settings.without(IDLE_TIMEOUT);
+    if (!known) connection.close();
+    this.#pool.pool.release(server, connection.closed ? "broken" : "clean", this.#worker.clock.nowMs());
   }
 
   /** No lease begins from here on; one that is being prepared is given back. */

@@ -16,6 +16,7 @@ import {
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import type { OptionChange } from "./directives.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
 import { directiveOf, type Steered, type Steering } from "./steering.ts";
@@ -32,15 +33,17 @@ export class ParseMessages {
   readonly #steering: Steering;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
+  readonly #own: OwnStatements;
 
   constructor(
     relay: Relay,
-    { store, cursor, steering, messages, unnamed }: {
+    { store, cursor, steering, messages, unnamed, own }: {
       store: StatementStore;
       cursor: ClientCursor;
       steering: Steering;
       messages: StatementMessages;
       unnamed: UnnamedStatement;
+      own: OwnStatements;
     },
   ) {
     this.#relay = relay;
@@ -49,6 +52,7 @@ export class ParseMessages {
     this.#steering = steering;
     this.#messages = messages;
     this.#unnamed = unnamed;
+    this.#own = own;
   }
 
   /** Before a server connection is had for it; false when more of it must come first. */
@@ -162,27 +166,33 @@ export class ParseMessages {
       return messageEnd;
     }
     const name = statementName(bytes, nameStart, nameEnd);
-    const existing = relay.names.find(bytes, nameStart, nameStart + name.length);
-    if (existing === null && relay.isSqlStatement(name)) {
-      messages.useSqlStatement(server, name, bytes, at);
-      server.owed.sent(Owed.Parse); // the server has it, and says so
-      return messageEnd;
-    }
     const definition = binaryString(bytes, nameEnd + 1, messageEnd);
-    const statement = existing ?? this.#store.use(definition);
+    const own = this.#own.has(server, name);
+    const replaces = own || relay.drops.frees(server.owed, name);
+    const existing = replaces ? null : relay.names.find(bytes, nameStart, nameStart + name.length);
+    const statement = existing ?? this.#store.use(definition, server.settings.reading);
     if (messages.nameDoubtful(server, name) || messages.statementDoubtful(server, statement)) {
       if (existing === null) this.#store.release(statement);
       return -1;
     }
     // A DEALLOCATE ALL may be on its way.
     const { owed } = server;
-    if (existing !== null && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return -1;
+    if ((existing !== null || own) && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) {
+      if (existing === null) this.#store.release(statement);
+      return -1;
+    }
     this.#cursor.flushRun(bytes, at);
     if (1 + length <= LOOK_BYTES_MAX && !this.#look(server, statement, bytes, at, nameEnd + 1, messageEnd)) {
       if (existing === null) this.#store.release(statement);
       return -1;
     }
     if (steered !== null) messages.steer(server, steered, bytes, at);
+    if (own) {
+      messages.useSqlStatement(server, name, bytes, at);
+      this.#own.parse(server, name, statement, directiveOf(steered));
+      if (steered !== null && steered.remake !== null) relay.names.remakeWith(name, steered.remake);
+      return messageEnd; // as it is: the server knows whether it has one of that name
+    }
     if (existing === null) {
       this.#make(server, name, statement, directiveOf(steered));
       if (steered !== null && steered.remake !== null) relay.names.remakeWith(name, steered.remake);
@@ -223,19 +233,24 @@ export class ParseMessages {
     }
     server.out.put(statement.encodeParse());
     server.prepared.add(statement, server.settings.searchPath);
+    const [directiveBefore, before] = [relay.names.directiveOf(name), relay.names.remove(name)];
+    const drops = relay.drops.before(name);
     relay.names.set(name, statement, directive);
+    relay.drops.makes(name);
     inFlight.begin(statement, server.owed.batch);
     relay.namesInFlight.begin(name, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Effect, {
       done: () => {
         inFlight.settle(statement);
         relay.namesInFlight.settle(name);
+        if (before !== null) this.#store.release(before);
       },
       undo: () => {
         inFlight.settle(statement);
         relay.namesInFlight.settle(name);
         server.prepared.delete(statement);
         if (relay.names.remove(name) !== null) this.#store.release(statement);
+        if (before !== null) relay.restoreName(name, before, directiveBefore, drops);
       },
     });
     relay.evictStatements(server);

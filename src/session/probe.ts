@@ -36,9 +36,13 @@ export type PinReason =
 export interface ProbeResult {
   /** Reported settings, those set in the session, and the role. */
   readonly settings: Settings;
+  /** application_name was SET, rather than RESET or left alone. */
+  readonly nameIsSet: boolean;
   /** Prepared statements that SQL made: by name, the PREPARE. */
   readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
   readonly pins: readonly PinReason[];
+  /** The backend has made its temporary schema, which it keeps for life. */
+  readonly tempSchema: boolean;
   /** Channels that the connection listens to. */
   readonly channels: readonly BinaryString[];
   /** Statements prepared by protocol under a name that is not pgplex's own. */
@@ -69,6 +73,8 @@ SELECT 't', pg_catalog.min(t.name), '' FROM (
   UNION ALL SELECT y.typname::pg_catalog.text FROM pg_catalog.pg_type y
    WHERE y.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
 ) t HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0
+UNION ALL
+SELECT 'm', '', '' WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
 UNION ALL
 SELECT 'a', '', '' FROM pg_catalog.pg_locks l
  WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted
@@ -193,10 +199,12 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
   const pins = new Set<PinReason>();
   const foreignStatements: BinaryString[] = [];
   const channels: BinaryString[] = [];
+  let [nameIsSet, tempSchema] = [false, false];
   for (const [kind, name, value] of rows) {
     switch (kind) {
       case "s":
       case "u":
+        if (name === "application_name") nameIsSet = true;
         if (!reported.values.has(name!)) values.set(name!, value!);
         break;
       case "r":
@@ -214,6 +222,9 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
       case "t":
         pins.add("temporary object");
         break;
+      case "m":
+        tempSchema = true;
+        break;
       case "a":
         pins.add("advisory lock");
         break;
@@ -222,7 +233,8 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
         break;
     }
   }
-  return { settings: Settings.from(values), sqlStatements, pins: [...pins], channels, foreignStatements };
+  const settings = Settings.from(values);
+  return { settings, nameIsSet, sqlStatements, pins: [...pins], tempSchema, channels, foreignStatements };
 }
 
 function quoteElement(text: string): string {

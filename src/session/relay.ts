@@ -3,6 +3,7 @@ import {
   InFlight,
   Mark,
   Owed,
+  type OwedReplies,
   runTask,
   type ServerConnection,
   type Statement,
@@ -25,11 +26,18 @@ import {
 } from "../protocol/mod.ts";
 import type { PoolCounters } from "../telemetry/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
+import type { OptionChange } from "./directives.ts";
 import type { Fingerprint, Fingerprints } from "./fingerprints.ts";
+import { NameDrops } from "./name_drops.ts";
 import { PreparedNames } from "./prepared_names.ts";
 import { StateWatch } from "./state_watch.ts";
 
 const NO_STATEMENTS: ReadonlyMap<BinaryString, BinaryString> = new Map();
+
+/** A name that was SET is left alone. Returns no row, which would reach the client. */
+const RESTORE_NAME: BinaryString = "SELECT FROM pg_catalog.pg_settings s WHERE CASE WHEN " +
+  "s.name OPERATOR(pg_catalog.=) 'application_name' AND s.source OPERATOR(pg_catalog.<>) 'session' " +
+  "THEN pg_catalog.set_config('application_name', $1, false) IS NULL ELSE false END";
 
 /** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
 const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
@@ -56,6 +64,11 @@ export class Relay {
   /** The session's prepared statements that SQL made, as of the last boundary: by name, the PREPARE. */
   sqlStatements: ReadonlyMap<BinaryString, BinaryString> = NO_STATEMENTS;
   readonly #store: StatementStore;
+  /** What ends all names at once. */
+  readonly drops = new NameDrops();
+  /** The batch in which the last ROLLBACK or its kin of the extended protocol went to the server. */
+  #endsIn = -1;
+  #endsOn: OwedReplies | null = null;
   /** Towards the client; something that keeps the bytes while others must come first. */
   client: ByteSink;
   /** Of a session that has listened to a channel. */
@@ -81,6 +94,12 @@ export class Relay {
   batchSent = false;
   /** The lease's boundary was reached: it may end once everything is written. */
   boundary = false;
+  /** The application_name of the client's startup packet, with which the server connection was not opened; null: none. */
+  loginName: BinaryString | null = null;
+  /** The server connection's application_name may be what RESET makes of it there. */
+  nameMayBeReset = false;
+  /** It was made the client's own again, which the server is about to report. */
+  nameRestored = false;
   /** What the server connection remembers of sequences may be another session's. */
   sequencesForeign = false;
   // Since they were last collected: added to while messages pass.
@@ -243,15 +262,43 @@ export class Relay {
 
   /** A statement goes to the server with the next message. */
   runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
-    const { statements, listsStatements, sequences } = fingerprint.traits;
+    const { statements, listsStatements, sequences, resetsName, neutral } = fingerprint.traits;
+    if (this.nameMayBeReset) this.#restoreName(server, simple);
+    if (resetsName && this.loginName !== null) this.nameMayBeReset = true;
     if (sequences === "read" && this.sequencesForeign) this.#discardSequences(server, simple);
     this.watch.runs(fingerprint);
     if (this.lender !== null) this.lender.before(server, fingerprint.traits, simple);
+    if (neutral && !simple) {
+      this.#endsIn = server.owed.batch;
+      this.#endsOn = server.owed;
+    }
+    if (statements.includes("all") || (sequences === "discard" && resetsName)) {
+      this.drops.begin(server.owed, simple);
+    }
     for (const name of statements) {
       this.#lendName(server, name, simple);
       this.ensureSqlStatement(server, name, simple);
     }
     if (listsStatements) this.#showOwnStatements(server, simple);
+  }
+
+  /**
+   * RESET goes back to the application_name of the client's startup packet: where it went back to what the server connection
+   * was opened with, and nothing was set since, that is put right in the client's own transaction.
+   */
+  #restoreName(server: ServerConnection, simple: boolean): void {
+    this.nameMayBeReset = false;
+    if (this.#refuses(server)) return;
+    // Where no transaction was begun, what stands next may be a CALL that commits, which must stand first.
+    const { owed } = server;
+    const begun = this.#endsIn === owed.batch && this.#endsOn === owed;
+    if (!simple && server.txStatus === TxStatus.Idle && !begun) return;
+    server.out.put(encodeParse("", RESTORE_NAME));
+    server.out.put(encodeBind("", [this.loginName!]));
+    server.out.put(encodeExecute());
+    server.unnamedOwner = null;
+    this.nameRestored = true;
+    this.ownMessages(server, [Owed.Parse, Owed.Bind, Owed.Execute], simple);
   }
 
   /** What another session did with sequences is not this one's to read: rather it hears that there is nothing yet. */
@@ -269,18 +316,42 @@ export class Relay {
 
   /** Whether messages of pgplex's own go to the server before a statement. */
   interferes({ traits }: Fingerprint): boolean {
-    return traits.statements.length > 0 || traits.listsStatements || traits.sequences === "read" ||
+    return this.nameMayBeReset || traits.statements.length > 0 || traits.listsStatements ||
+      traits.sequences === "read" ||
       (this.lender !== null && this.lender.wants(traits));
   }
 
   /** Whether everything that is owed has to come before messages of pgplex's own go there: they need to know where they stand. */
   mustSettle(server: ServerConnection, { traits }: Fingerprint): boolean {
+    // A COPY is not waited for: it may need what stands next to end.
+    if (server.owed.readies > 0 && !server.owed.copyIn && this.#namesUnsettled(server, traits)) return true;
     return this.lender !== null && !this.batchSent && !server.owed.settled && this.lender.wants(traits);
+  }
+
+  /** Whether what is on its way decides which names there are, or whether anything may be sent for a statement at all. */
+  #namesUnsettled(server: ServerConnection, { statements, listsStatements }: SqlTraits): boolean {
+    if (statements.length === 0 && !listsStatements && !this.nameMayBeReset) return false;
+    if (this.drops.doubtful(server.owed)) return true;
+    if (
+      !this.batchSent &&
+      (server.txStatus === TxStatus.Failed || (listsStatements && this.namesInFlight.size > 0))
+    ) {
+      return true;
+    }
+    return statements.some((name) => this.namesInFlight.doubtful(name, server.owed.batch));
+  }
+
+  /** Whether the server takes nothing from pgplex before the statement at hand. */
+  #refuses({ owed, txStatus }: ServerConnection): boolean {
+    if (owed.skipping) return true;
+    // Behind a ROLLBACK in the same batch it does.
+    return txStatus === TxStatus.Failed &&
+      !(this.#endsIn === owed.batch && this.#endsOn === owed && !owed.settled);
   }
 
   /** The view is to show the session's own statements under its own names: pgplex's are closed, and made again when needed. */
   #showOwnStatements(server: ServerConnection, simple: boolean): void {
-    if (server.owed.skipping || server.txStatus === TxStatus.Failed) return;
+    if (this.#refuses(server)) return;
     for (const statement of server.prepared.all()) {
       server.prepared.delete(statement);
       this.closeOnServer(server, statement);
@@ -294,12 +365,18 @@ export class Relay {
     return this.sqlStatements.has(name) || this.watch.mentions(name);
   }
 
+  /** Whether SQL made this statement on another connection, and the aborted transaction keeps it from this one. */
+  isOutOfReach(server: ServerConnection, name: BinaryString): boolean {
+    return server.txStatus === TxStatus.Failed && this.sqlStatements.has(name) &&
+      !server.sqlStatements.has(name);
+  }
+
   /** The server is made to have a statement that SQL made on another connection, before a message that names it. */
   ensureSqlStatement(server: ServerConnection, name: BinaryString, simple: boolean): void {
     const sql = this.sqlStatements.get(name);
     const { owed } = server;
-    if (sql === undefined || server.sqlStatements.has(name) || owed.skipping) return;
-    if (server.txStatus === TxStatus.Failed) return;
+    if (sql === undefined || server.sqlStatements.has(name)) return;
+    if (this.#refuses(server) || this.drops.frees(server.owed, name)) return;
     server.out.put(encodeParse("", sql));
     server.out.put(encodeBind("", []));
     server.out.put(encodeExecute());
@@ -318,13 +395,17 @@ export class Relay {
   #lendName(server: ServerConnection, name: BinaryString, simple: boolean): void {
     const statement = this.names.findName(name);
     const { foreignStatements, owed } = server;
-    if (statement === null || foreignStatements.has(name) || owed.skipping) return;
-    if (server.txStatus === TxStatus.Failed) return;
+    if (statement === null || foreignStatements.has(name)) return;
+    if (this.#refuses(server) || this.drops.frees(server.owed, name)) return;
     server.out.put(statement.encodeParse(name));
     foreignStatements.add(name);
+    this.namesInFlight.begin(name, owed.batch);
     owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
-      done() {},
-      undo: () => foreignStatements.delete(name),
+      done: () => this.namesInFlight.settle(name),
+      undo: () => {
+        this.namesInFlight.settle(name);
+        foreignStatements.delete(name);
+      },
     });
     if (simple) this.#syncForItself(server);
   }
@@ -352,6 +433,23 @@ export class Relay {
     const changed = after.size !== before.size || [...after].some(([name, sql]) => before.get(name) !== sql);
     if (changed) this.sqlStatements = after;
     return changed;
+  }
+
+  /** What was to take a name away was skipped; unless something took all names since, by {@link drops}. */
+  restoreName(
+    name: BinaryString,
+    statement: Statement,
+    directive: readonly OptionChange[] | null,
+    drops: number,
+  ): void {
+    if (this.drops.survived(drops)) this.names.set(name, statement, directive);
+    else this.#store.release(statement);
+  }
+
+  /** A Close ended the statement that SQL made, on whichever connection it was. */
+  forgetSqlStatement(name: BinaryString): void {
+    if (!this.sqlStatements.has(name)) return;
+    this.sqlStatements = new Map([...this.sqlStatements].filter(([other]) => other !== name));
   }
 
   /** After a probe: names that were lent and are gone were deallocated by the session; the others are taken back. */
@@ -386,8 +484,11 @@ export class Relay {
 
   /** DISCARD ALL or DEALLOCATE ALL went through: no named statement is left, but for those that are made behind it. */
   forgetStatements(server: ServerConnection): void {
+    this.drops.done();
     server.prepared.forget();
-    server.foreignStatements.clear();
+    for (const name of server.foreignStatements) {
+      if (!this.namesInFlight.has(name)) server.foreignStatements.delete(name);
+    }
     server.sqlStatements = this.sqlStatements = new Map();
     this.names.forget(this.namesInFlight);
   }

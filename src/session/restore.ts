@@ -9,7 +9,7 @@ import {
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
-import type { ServerWish } from "./server_pools.ts";
+import { lacksName, type ServerWish } from "./server_pools.ts";
 
 /** Takes a setting's text as it is, lists too; a SET statement would need it quoted by the rules of each setting. */
 const SET_CONFIG: BinaryString = "SELECT pg_catalog.set_config($1, $2, false)\0\0\0";
@@ -55,6 +55,7 @@ export async function restoreState(
     }
     const { error, status } = await runTask(server, steps.flat(), steps.length);
     if (error !== null || status !== TxStatus.Idle) throw failed(names, error);
+    if (names.includes("application_name")) server.nameIsSet = wish.loginName != null;
     takeUnreported(server, target);
     server.sqlStatements = new Map(
       [...server.sqlStatements].filter(([name, sql]) => wish.sqlStatements.get(name) === sql),
@@ -78,11 +79,14 @@ function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryStrin
   const actual = server.settings.values;
   const wanted = target.values;
   const names = server.settings.namesThatDiffer(target).filter((name) => !READ_ONLY.has(name));
+  if (lacksName(server, wish)) names.push("application_name");
   const set = (pairs: readonly Pair[]) =>
     pairs.flatMap((pair) => [encodeBind(setConfig, pair), encodeExecute()]);
   const defaults = server.identity.parameters.values;
   const pairOf = (name: string): Pair => {
     const value = wanted.get(name)!;
+    // Whether it was RESET to that or SET must be seen by the next probe.
+    if (name === "application_name" && wish.loginName != null) return [name, value];
     return [name, value === defaults.get(name) ? null : value];
   };
   const want = (name: string): Pair[] => wanted.has(name) && names.includes(name) ? [pairOf(name)] : [];
@@ -91,9 +95,15 @@ function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryStrin
   const gone = names.filter((name) => !special.has(name) && !wanted.has(name));
   const before: Pair[] = [];
   if (actual.has("role") && names.length > 0) before.push(["role", "none"]);
-  if (names.includes("session_authorization")) {
-    before.push(["session_authorization", server.identity.parameters.values.get("session_authorization")!]);
+  // Also where the session's user stays the same: it may not set what the login's may.
+  const user = defaults.get("session_authorization");
+  if (user !== undefined && names.length > 0 && actual.get("session_authorization") !== user) {
+    before.push(["session_authorization", user]);
   }
+  const wantedUser = wanted.get("session_authorization");
+  const authorization: Pair[] = names.length > 0 && wantedUser !== undefined && wantedUser !== user
+    ? [["session_authorization", wantedUser]]
+    : [];
   // A role is lost to what comes before it, so it is set again whenever it was reset.
   const role: Pair[] = wanted.has("role") && names.length > 0 ? [["role", wanted.get("role")!]] : [];
   const steps: Uint8Array[][] = [];
@@ -106,7 +116,7 @@ function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryStrin
   }
   extended(set(want("client_encoding")));
   extended(set(rest.map(pairOf)));
-  extended(set(want("session_authorization")));
+  extended(set(authorization));
   extended(set(role));
   return { steps, names };
 }
@@ -137,6 +147,7 @@ export async function resetConnection(server: ServerConnection): Promise<boolean
   server.prepared.clear();
   const { rows, error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
   server.settings = server.reported;
+  server.nameIsSet = false;
   server.sqlStatements = new Map();
   return error === null && status === TxStatus.Idle && rows.at(-1)?.[0] === "0";
 }

@@ -97,15 +97,19 @@ Deno.test("restoreState sets what differs, the encoding in a round trip before t
   equal(script.server.settings.values.get("TimeZone"), "CET");
 });
 
-Deno.test("restoreState sets the session's user last, from the login's own", async () => {
+Deno.test("restoreState sets the session's user last, and everything else as the login's own, also where it stays the same", async () => {
   await using script = new Script({ session_authorization: "app", TimeZone: "UTC" });
+  const binds = () => script.asked.splice(0).filter((message) => message.startsWith("B"));
   await script.restore({ session_authorization: "other", TimeZone: "CET" });
-  const binds = script.asked.filter((message) => message.startsWith("B"));
-  deepEqual(binds, [
+  deepEqual(binds(), ["B pgplex_1 TimeZone CET", "B pgplex_1 session_authorization other"]);
+  await script.restore({ session_authorization: "other", TimeZone: "EST" });
+  deepEqual(binds(), [
     "B pgplex_1 session_authorization app",
-    "B pgplex_1 TimeZone CET",
+    "B pgplex_1 TimeZone EST",
     "B pgplex_1 session_authorization other",
   ]);
+  await script.restore({ session_authorization: "app", TimeZone: "EST" });
+  deepEqual(binds(), ["B pgplex_1 session_authorization app"]);
 });
 
 Deno.test("restoreState prepares its statement once for each connection, and releases it", async () => {

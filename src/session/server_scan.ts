@@ -133,6 +133,7 @@ export class ServerScan {
       case Back.ParameterStatus: {
         const [name, value] = parameterAt(bytes, at + 5, at + 1 + length);
         server.noteParameter(name, value);
+        this.#flushRun(bytes, at);
         if (!this.#port.parameter(name, value)) return this.#skip(bytes, at, length);
         break;
       }
@@ -142,6 +143,12 @@ export class ServerScan {
           return this.#skip(bytes, at, length);
         }
         break;
+      case Back.NoticeResponse: {
+        // A notice of what pgplex sent for itself: the client heard it when it said the same.
+        const entry = owed.peek();
+        if (entry > 0 && (entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
+        break;
+      }
       case Back.ParseComplete:
         return this.#answered(server, Owed.Parse, bytes, at, length);
       case Back.BindComplete:
@@ -227,6 +234,7 @@ export class ServerScan {
       return this.#begin(at, length);
     }
     this.#flushRun(bytes, at);
+    this.#relay.watch.hadError = true;
     // "cached plan must not change result type": prepared anew, it will work.
     if (fields.get("C") === "0A000" && this.#relay.renames) server.prepared.expire();
     let replaced = false;

@@ -93,7 +93,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #channels: SessionChannels | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #stateBefore: Settings | null = null;
-  #nameWasReset = false;
+  /** The server said something of application_name since the state was last looked at. */
+  #nameReported = false;
   #cancels = 0;
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
@@ -116,6 +117,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       preparedMax: pool.settings.max_prepared_statements,
       fingerprints: pool.fingerprints,
     });
+    this.#relay.loginName = facts.applicationName;
     this.options = new SessionOptions(facts.options);
     this.#steering = new Steering(this.#relay, this);
     this.#clientScan = new ClientScan(this.#relay, worker.statements, this.#steering);
@@ -134,6 +136,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
     return this.#relay.sqlStatements;
+  }
+
+  get loginName(): BinaryString | null {
+    return this.facts.applicationName;
   }
 
   /** The server connection that is leased, or null. */
@@ -383,7 +389,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       }
     } else if (
       !server!.owed.doubtful &&
-      (watch.suspicious(this.limits.state_check) || (channels !== null && channels.suspicious))
+      (watch.suspicious(this.limits.state_check) || server!.foreignStatements.size > 0 ||
+        (channels !== null && channels.suspicious))
     ) {
       this.#relay.server = null;
       this.#relay.boundary = false;
@@ -418,21 +425,38 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     const before = this.#stateBefore;
     const same = before !== null && found.settings.equals(before);
     server.settings = same ? before : found.settings;
+    const tempPins = this.#tempSchemaPins(server, found);
+    if (found.tempSchema) server.hasTempSchema = true;
     // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
-    const name = this.#nameWasReset ? this.facts.applicationName! : null;
-    this.#nameWasReset = false;
+    const mayBeReset = this.#nameReported || watch.ran.some(({ traits }) => traits.resetsName);
+    const name = mayBeReset && !found.nameIsSet ? this.facts.applicationName : null;
+    server.nameIsSet = found.nameIsSet;
+    if (name !== null && this.settings!.values.get("application_name") !== name) {
+      this.#relay.client.put(encodeParameterStatus("application_name", name));
+      void this.#out.flush();
+    }
     this.settings = name === null ? server.settings : server.settings.with("application_name", name);
     this.#optionsCommitted(found.settings.values);
-    const pins = this.#pins.after(found.pins);
+    const pins = this.#pins.after([...found.pins, ...tempPins]);
     if (!await this.#settleChannels(server, found.channels, pins.length === 0)) pins.push("listen");
     const pinsChanged = pins.join() !== this.pins.join();
     this.#pins.set(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
-    watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged);
+    watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged, watch.undone);
     if (watch.unseen.some(({ traits }) => traits.altersDefaults)) {
       this.#worker.pools.defaultsChanged(this.pool.key.cluster);
     }
     await this.#relay.settleForeignStatements(server, found.foreignStatements);
+  }
+
+  /** Under a search_path that begins with pg_temp it can be told whether the session has made its temporary schema. */
+  #tempSchemaPins(
+    server: ServerConnection,
+    { tempSchema, settings, pins }: ProbeResult,
+  ): readonly PinReason[] {
+    const temporary: PinReason = "temporary object";
+    if (!tempSchema || !settings.createsInTemp || pins.includes(temporary)) return [];
+    return !server.hasTempSchema || this.pins.includes(temporary) ? [temporary] : [];
   }
 
   notified(server: ServerConnection, message: Uint8Array): void {
@@ -516,16 +540,29 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #parameter(name: BinaryString, value: BinaryString): boolean {
     const server = this.server!;
     if (name === "standard_conforming_strings") this.#relay.watch.backslashes = value === "off";
-    const { applicationName } = this.facts;
-    if (
-      name === "application_name" && applicationName !== null && this.#relay.watch.ran.at(-1)?.traits.resets
-    ) {
-      this.#nameWasReset = true;
-      if (this.settings!.values.get(name) !== applicationName) {
-        this.#relay.client.put(encodeParameterStatus(name, applicationName));
-      }
-      return false;
+    if (name === "application_name" && this.facts.applicationName !== null) {
+      return this.#nameParameter(server, value, this.facts.applicationName);
     }
+    return this.#told(server, name, value);
+  }
+
+  /** The server reported application_name. Whether the client is told. */
+  #nameParameter(server: ServerConnection, value: BinaryString, given: BinaryString): boolean {
+    const relay = this.#relay;
+    const name = "application_name";
+    this.#nameReported = true;
+    const isReset = value === server.identity.parameters.values.get(name);
+    if (isReset) relay.nameMayBeReset = relay.loginName !== null;
+    const now = isReset && relay.watch.ran.at(-1)?.traits.resetsName ? given : value;
+    const old = this.settings!.values.get(name);
+    if (now === old && (now !== value || relay.nameRestored)) return false;
+    const tell = this.#told(server, name, now);
+    if (now === value) return tell;
+    relay.client.put(encodeParameterStatus(name, now));
+    return false;
+  }
+
+  #told(server: ServerConnection, name: BinaryString, value: BinaryString): boolean {
     const before = this.settings;
     const after = before!.with(name, value);
     // One object for both, where they agree: the next lease compares two references.
@@ -653,7 +690,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.options.forgetPending();
     this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.limits.currval === "pin";
     server.lastHolder = this.facts.id;
-    this.#channelsSeen = false;
+    this.#channelsSeen = this.#nameReported = false;
+    this.#relay.nameMayBeReset = this.#relay.nameRestored = false;
     this.#channels?.leased(server);
     this.sinceMs = nowMs;
     if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server);

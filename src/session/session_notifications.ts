@@ -13,6 +13,9 @@ const WARNING: Readonly<Uint8Array> = encodeWarning(
   "The server connection that listened for this session was interrupted. It listens again from now on.",
 );
 
+/** As a shared listener names its marker. */
+const MARKER = /^pgplex_[0-9a-f]{32}$/;
+
 /** What the notifications of a session need of it. */
 export interface NotificationsHost {
   readonly relay: Relay;
@@ -97,6 +100,8 @@ export class SessionNotifications implements ListenerMember {
     const notification = notificationAt(bytes, at, end);
     if (notification === null) return true;
     if (notification.channel !== this.#listener.marker) {
+      // Of the listener that the session had before its client_encoding changed.
+      if (MARKER.test(notification.channel)) return false;
       return this.subscription.fromOwn(notification.channel);
     }
     const serial = Number(notification.payload);

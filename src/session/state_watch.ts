@@ -22,6 +22,8 @@ export class StateWatch {
   #mentioned: Set<BinaryString> | null = null;
   /** An option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
   optionsMentioned = false;
+  /** The server reported an error since {@link begin}. */
+  hadError = false;
   /** RESET or DISCARD ALL was done since {@link begin}. */
   wasReset = false;
   /** standard_conforming_strings is off for this session. */
@@ -36,7 +38,7 @@ export class StateWatch {
     if (this.ran.length > 0) this.ran.length = 0;
     this.#unseen = null;
     this.#mentioned = null;
-    this.optionsMentioned = this.wasReset = false;
+    this.optionsMentioned = this.wasReset = this.hadError = false;
   }
 
   /** What is known of the complete text from `start` to `end`. */
@@ -49,6 +51,7 @@ export class StateWatch {
     // Names of custom settings may be in the literals, which differ from run to run.
     // One that is new may read such a setting, which somebody out of sight may set.
     if (fingerprint.traits.stateful || known === null) this.fingerprints.noteText(text);
+    if (fingerprint.traits.stateful) this.fingerprints.guessIn(text);
     return fingerprint;
   }
 
@@ -79,14 +82,19 @@ export class StateWatch {
     this.runs(OPAQUE_FINGERPRINT);
   }
 
-  /** Parameters of a statement that calls set_config(): they may name custom settings. */
+  /** Parameters of a statement that calls set_config(), or what may call it: they may name custom settings. */
   lookAtParameters(bytes: Uint8Array, start: number, end: number): void {
-    this.fingerprints.noteSettings(customSettingsInParameters(binaryString(bytes, start, end)));
+    this.fingerprints.guessSettings(customSettingsInParameters(binaryString(bytes, start, end)));
   }
 
   /** Statements that ran since {@link begin} and did what no probe can see, each once, in the order of their last runs. */
   get unseen(): readonly Fingerprint[] {
     return this.#unseen === null ? [] : [...this.#unseen];
+  }
+
+  /** Whether what ran since {@link begin} may have been taken back: what it left says nothing of it. */
+  get undone(): boolean {
+    return this.hadError || this.ran.some(({ traits }) => traits.rollsBack);
   }
 
   /** Whether nothing but BEGIN and its kin ran since {@link begin}. */

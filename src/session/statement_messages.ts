@@ -38,7 +38,7 @@ export class StatementMessages {
     nameEnd: number,
   ): boolean {
     if (statement !== null && this.statementDoubtful(server, statement)) return true;
-    return this.#relay.namesInFlight.size > 0 &&
+    return (this.#relay.namesInFlight.size > 0 || this.#relay.drops.doubtful(server.owed)) &&
       this.nameDoubtful(server, binaryString(bytes, nameStart, nameEnd));
   }
 
@@ -50,8 +50,16 @@ export class StatementMessages {
 
   /** {@link doubtful} of the name alone. */
   nameDoubtful({ owed }: ServerConnection, name: BinaryString): boolean {
-    return this.#relay.namesInFlight.size > 0 &&
-      this.#cursor.awaitWhile(() => this.#relay.namesInFlight.doubtful(name, owed.batch));
+    const { drops, namesInFlight } = this.#relay;
+    if (drops.doubtful(owed) && this.#cursor.awaitWhile(() => drops.doubtful(owed))) return true;
+    return namesInFlight.size > 0 &&
+      this.#cursor.awaitWhile(() => namesInFlight.doubtful(name, owed.batch));
+  }
+
+  /** Whether a DEALLOCATE ALL before in the batch ends the statement whose name lies there. */
+  dropped({ owed }: ServerConnection, bytes: Uint8Array, nameStart: number, nameEnd: number): boolean {
+    const { drops } = this.#relay;
+    return drops.pending && drops.frees(owed, binaryString(bytes, nameStart, nameEnd));
   }
 
   /** The message at `at` begins a statement with these options of its own; false when the scan has to stop in front of it. */
@@ -68,9 +76,10 @@ export class StatementMessages {
   /** What must come before a statement that runs goes in front of the message at `at`; false when replies must come first. */
   runs(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): boolean {
     const relay = this.#relay;
-    if (relay.mustSettle(server, fingerprint) && this.#cursor.awaitWhile(() => !server.owed.settled)) {
-      return false;
-    }
+    if (
+      relay.mustSettle(server, fingerprint) &&
+      this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint))
+    ) return false;
     if (relay.interferes(fingerprint)) this.#cursor.flushRun(bytes, at);
     relay.runs(server, fingerprint, false);
     return true;
