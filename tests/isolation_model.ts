@@ -149,8 +149,6 @@ export class SessionModel {
     const then = () => values.set(name, shown);
     switch (random.below(6)) {
       case 0:
-        // Inside a transaction application_name would be the pool's until the transaction's end.
-        if (name === "application_name" && this.inTransaction) return ["SELECT 1", () => {}];
         return [`RESET ${name}`, () => values.set(name, this.#defaults.get(name)!)];
       case 1:
         return [`SELECT set_config('${name}', '${value}', false)`, then];

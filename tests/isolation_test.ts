@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
 import { errorOf, frontend, rowsOf, type WireClient } from "./harness/mod.ts";
+import { ChannelsModel, Notifications } from "./isolation_channels.ts";
 import { type Random, randomFrom, SessionModel } from "./isolation_model.ts";
 import { Served } from "./served.ts";
 
 const SESSIONS = Number(Deno.env.get("PGPLEX_ISOLATION_SESSIONS") ?? 150);
 const SECONDS = Number(Deno.env.get("PGPLEX_ISOLATION_SECONDS") ?? 12);
 const SEED = Number(Deno.env.get("PGPLEX_TEST_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]!);
+
+/** Every fourth session listens, all of them notify. */
+const LISTENERS = 4;
+const CHANNELS = 3;
+
+/** What was sent before must have come by then. */
+const NOTIFIED_MS = 20_000;
 
 const { bind, close, execute, parse, sync } = frontend;
 
@@ -20,6 +28,8 @@ const served = new Served({
     GRANT SELECT ON s1.here, s2.here, s3.here, public.here TO PUBLIC;
     CREATE FUNCTION public.set_it(name text, value text) RETURNS text LANGUAGE plpgsql AS
       $$ BEGIN RETURN set_config(name, value, false); END $$;
+    CREATE FUNCTION public.tell(channel text, payload text) RETURNS void LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM pg_notify(channel, payload); END $$;
     CREATE TABLE public.secrets AS SELECT r AS owner, 'of ' || r AS v FROM unnest('{app,red,green,blue}'::text[]) r;
     ALTER TABLE public.secrets ENABLE ROW LEVEL SECURITY;
     CREATE POLICY own ON public.secrets USING (owner = current_user);
@@ -33,14 +43,20 @@ const served = new Served({
 class Walker {
   readonly #client: WireClient;
   readonly #model: SessionModel;
+  readonly #channels: ChannelsModel;
   readonly #random: Random;
   readonly #id: number;
   /** The last statements, for the message of a failure. */
   readonly #done: string[] = [];
   steps = 0;
 
-  constructor(id: number, client: WireClient, model: SessionModel, random: Random) {
+  constructor(
+    id: number,
+    client: WireClient,
+    { model, channels, random }: { model: SessionModel; channels: ChannelsModel; random: Random },
+  ) {
     this.#id = id;
+    this.#channels = channels;
     this.#client = client;
     this.#model = model;
     this.#random = random;
@@ -50,8 +66,9 @@ class Walker {
   async walk(until: () => boolean): Promise<void> {
     try {
       while (!until()) await this.#step();
-      if (this.#model.inTransaction) await this.#sql("ROLLBACK", () => this.#model.rollback());
-      await this.#sql("DISCARD ALL", () => this.#model.discardAll());
+      if (this.#model.inTransaction) await this.#rollback();
+      await this.#hear();
+      await this.#discardAll();
       await this.#look();
     } catch (thrown) {
       throw new Error(
@@ -62,12 +79,18 @@ class Walker {
     }
   }
 
+  /** Notifications that came. */
+  get heard(): number {
+    return this.#channels.receivedCount;
+  }
+
   async #sql(sql: string, then: () => void): Promise<string | null> {
     this.steps++;
     this.#done.push(sql === this.#model.question ? "(look)" : sql);
     const messages = await this.#client.query(sql);
     const error = errorOf(messages);
     assert.equal(error, null, `${sql}: ${error?.["C"]} ${error?.["M"]}`);
+    this.#channels.take(messages);
     then();
     return rowsOf(messages).at(-1)?.[0] ?? null;
   }
@@ -82,7 +105,7 @@ class Walker {
     const random = this.#random;
     // What pins is not kept for long: there are four connections for all.
     if (model.pinned && !model.inTransaction && random.below(3) === 0) return await this.#unpin();
-    switch (random.below(18)) {
+    switch (random.below(21)) {
       case 0:
       case 1: {
         const [sql, then] = model.set(random);
@@ -95,10 +118,11 @@ class Walker {
         return;
       }
       case 3:
-        if (model.inTransaction) {
-          const commit = random.below(3) > 0;
-          await this.#sql(commit ? "COMMIT" : "ROLLBACK", () => commit ? model.commit() : model.rollback());
-        } else await this.#sql("BEGIN", () => model.begin());
+        if (!model.inTransaction) {
+          this.#channels.begin();
+          await this.#sql("BEGIN", () => model.begin());
+        } else if (random.below(3) === 0) await this.#rollback();
+        else await this.#channels.commit(() => this.#sql("COMMIT", () => model.commit()));
         return;
       case 4:
         return await this.#prepare();
@@ -119,11 +143,9 @@ class Walker {
         return;
       case 10:
         if (model.inTransaction || random.below(6) > 0) return await this.#look();
-        await this.#sql("DISCARD ALL", () => model.discardAll());
-        return;
+        return await this.#discardAll();
       case 11:
-        // Not inside a transaction: there application_name would be the pool's until the transaction's end.
-        if (model.inTransaction || random.below(3) > 0) return await this.#look();
+        if (random.below(3) > 0) return await this.#look();
         await this.#sql("RESET ALL", () => model.resetAll());
         return;
       case 12:
@@ -132,8 +154,57 @@ class Walker {
       case 13:
         assert.equal(await this.#sql("SELECT v FROM here", () => {}), model.schema);
         return;
+      case 14:
+        return await this.#listen();
+      case 15:
+        return await this.#notify();
       default:
         await this.#look();
+    }
+  }
+
+  async #rollback(): Promise<void> {
+    this.#channels.rollback();
+    await this.#sql("ROLLBACK", () => this.#model.rollback());
+  }
+
+  async #discardAll(): Promise<void> {
+    const work = () => this.#sql("DISCARD ALL", () => this.#model.discardAll());
+    await this.#channels.unlisten(null, work, true);
+  }
+
+  async #listen(): Promise<void> {
+    if (this.#id % LISTENERS !== 0) return await this.#look();
+    const channel = `c${this.#random.below(CHANNELS)}`;
+    const what = this.#random.below(8);
+    if (what === 0) await this.#channels.unlisten(null, () => this.#sql("UNLISTEN *", () => {}));
+    else if (what < 3) {
+      await this.#channels.unlisten(channel, () => this.#sql(`UNLISTEN ${channel}`, () => {}));
+    } else await this.#channels.listen(channel, () => this.#sql(`LISTEN ${channel}`, () => {}));
+  }
+
+  async #notify(): Promise<void> {
+    const channels = this.#channels;
+    const channel = `c${this.#random.below(CHANNELS)}`;
+    const payload = channels.nextPayload();
+    const way = this.#random.below(3);
+    const sql = [
+      `NOTIFY ${channel}, '${payload}'`,
+      `SELECT pg_notify('${channel}', '${payload}')`,
+      `SELECT public.tell('${channel}', '${payload}')`,
+    ][way]!;
+    await channels.notify(channel, payload, () => this.#sql(sql, () => {}));
+    // What the text shows comes before the statement's end.
+    if (way === 2 || this.#model.inTransaction || !channels.listening.includes(channel)) return;
+    assert.ok(!channels.missing.includes(`${channel} ${payload}`), `${payload} came late, or never`);
+  }
+
+  /** Waits until everything has come that must. */
+  async #hear(): Promise<void> {
+    const untilMs = performance.now() + NOTIFIED_MS;
+    while (this.#channels.missing.length > 0) {
+      assert.ok(performance.now() < untilMs, `notifications are missing: ${this.#channels.missing}`);
+      await this.#look();
     }
   }
 
@@ -147,6 +218,7 @@ class Walker {
   async #fail(): Promise<void> {
     this.#done.push("(a failing query)");
     const messages = await this.#client.query("SET work_mem = '99MB'; SET ROLE blue; SELECT 1/0");
+    this.#channels.take(messages);
     assert.equal(errorOf(messages)?.["C"], "22012");
   }
 
@@ -156,8 +228,6 @@ class Walker {
     const name = `s${this.#random.below(4)}`;
     const known = statements.has(name);
     const value = `${this.#id}-${name}-${this.steps}`;
-    // Inside a transaction a name that SQL deallocated is free for Parse only at the transaction's end.
-    if (known && this.#model.inTransaction) return await this.#look();
     if (this.#random.below(2) === 0) {
       if (known) await this.#sql(`DEALLOCATE ${name}`, () => statements.delete(name));
       else await this.#sql(`PREPARE ${name} AS SELECT '${value}'`, () => statements.set(name, value));
@@ -165,7 +235,9 @@ class Walker {
     }
     this.#done.push(known ? `Close ${name}` : `Parse ${name} ${value}`);
     await this.#client.send(known ? close("S", name) : parse(`SELECT '${value}'`, { name }), sync());
-    assert.equal(errorOf(await this.#client.readUntil("Z")), null);
+    const messages = await this.#client.readUntil("Z");
+    this.#channels.take(messages);
+    assert.equal(errorOf(messages), null);
     if (known) statements.delete(name);
     else statements.set(name, value);
   }
@@ -181,6 +253,7 @@ class Walker {
     if (bySql) await this.#client.send(frontend.query(`EXECUTE ${name}`));
     else await this.#client.send(bind({ statement: name }), execute(), sync());
     const messages = await this.#client.readUntil("Z");
+    this.#channels.take(messages);
     if (value === undefined) assert.equal(errorOf(messages)?.["C"], "26000");
     else {
       assert.equal(errorOf(messages)?.["M"], undefined);
@@ -214,6 +287,7 @@ Deno.test(`${SESSIONS} sessions over four connections each see their own state a
   const random = randomFrom(SEED);
   const clients: WireClient[] = [];
   const walkers: Walker[] = [];
+  const notifications = new Notifications();
   for (let id = 1; id <= SESSIONS; id++) {
     const name = `client ${id}`;
     const given = random.below(10) === 0 ? "s2" : null;
@@ -224,7 +298,8 @@ Deno.test(`${SESSIONS} sessions over four connections each see their own state a
     const client = await served.client("four", params, "app");
     clients.push(client);
     const model = new SessionModel(id, { applicationName: name, searchPath: given });
-    walkers.push(new Walker(id, client, model, randomFrom(random.next())));
+    const channels = new ChannelsModel(notifications, id);
+    walkers.push(new Walker(id, client, { model, channels, random: randomFrom(random.next()) }));
   }
   const endMs = performance.now() + SECONDS * 1000;
   let broken = false;
@@ -237,7 +312,12 @@ Deno.test(`${SESSIONS} sessions over four connections each see their own state a
     ),
   );
   for (const client of clients) await client[Symbol.asyncDispose]();
-  console.log(`${walkers.reduce((sum, { steps }) => sum + steps, 0)} statements`);
+  const sum = (count: (walker: Walker) => number) =>
+    walkers.reduce((total, walker) => total + count(walker), 0);
+  console.log(
+    `${sum(({ steps }) => steps)} statements, ${notifications.sent.length} notifications, ` +
+      `which came ${sum(({ heard }) => heard)} times`,
+  );
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
 });
