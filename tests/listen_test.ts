@@ -161,6 +161,20 @@ const SCRIPTS: readonly StateScript[] = [
     ],
   },
   {
+    name: "UNLISTEN holds when a statement that SQL prepared is bound behind it",
+    steps: [
+      "LISTEN gone",
+      "BEGIN",
+      "PREPARE p AS SELECT 1",
+      "UNLISTEN *",
+      [bind({ statement: "p" }), execute()],
+      "NOTIFY gone, 'unheard'",
+      "COMMIT",
+      "NOTIFY gone, 'unheard'",
+      CHANNELS,
+    ],
+  },
+  {
     name: "LISTEN, NOTIFY and UNLISTEN by the extended protocol",
     steps: [
       [parse("LISTEN e"), bind(), execute()],

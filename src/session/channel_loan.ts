@@ -1,5 +1,5 @@
 import type { ServerConnection } from "../backend/mod.ts";
-import { type BinaryString, type SqlTraits, TxStatus } from "../protocol/mod.ts";
+import { type BinaryString, OPAQUE_TRAITS, type SqlTraits, TxStatus } from "../protocol/mod.ts";
 import { lendChannels, lendMarker } from "./channel_lending.ts";
 import type { ChannelLender, Relay } from "./relay.ts";
 import type { SessionNotifications } from "./session_notifications.ts";
@@ -51,7 +51,8 @@ export class ChannelLoan implements ChannelLender {
   before(server: ServerConnection, traits: SqlTraits, simple: boolean): void {
     if (this.wants(traits)) this.#lend(server, traits, simple);
     this.#lendMarker(server, simple);
-    if (traits.rollsBack) this.#doubt = true;
+    // One statement too long to be looked at, or made by SQL, is no ROLLBACK; a text of several may hold one.
+    if (traits.rollsBack && (simple || traits !== OPAQUE_TRAITS)) this.#doubt = true;
     if (traits.listens && this.#notifications.subscription.doubtful) {
       this.#unlistened = this.#markerLost = true;
     }
