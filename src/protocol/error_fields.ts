@@ -1,5 +1,8 @@
 import { type BinaryString, binaryString, findNul } from "./bytes.ts";
 
+/** SQLSTATE query_canceled: at the client's wish, or for a statement_timeout. */
+export const QUERY_CANCELED = "57014";
+
 /** Fields of an ErrorResponse or NoticeResponse by their one-letter code ("Error and Notice Message Fields"). */
 export type ErrorFields = ReadonlyMap<string, BinaryString>;
 

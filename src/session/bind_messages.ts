@@ -14,7 +14,7 @@ import type { OptionChange } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
-import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
 import type { Steering } from "./steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
@@ -27,16 +27,7 @@ export class BindMessages {
   readonly #unnamed: UnnamedStatement;
   readonly #own: OwnStatements;
 
-  constructor(
-    relay: Relay,
-    { cursor, steering, messages, unnamed, own }: {
-      cursor: ClientCursor;
-      steering: Steering;
-      messages: StatementMessages;
-      unnamed: UnnamedStatement;
-      own: OwnStatements;
-    },
-  ) {
+  constructor(relay: Relay, { cursor, steering, messages, unnamed, own }: StatementParts) {
     this.#relay = relay;
     this.#cursor = cursor;
     this.#steering = steering;

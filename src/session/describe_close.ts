@@ -3,7 +3,7 @@ import { type BinaryString, findNul, Front, statementName } from "../protocol/mo
 import { type ClientCursor, Rest } from "./client_cursor.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
-import type { StatementMessages } from "./statement_messages.ts";
+import type { StatementMessages, StatementParts } from "./statement_messages.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 const CLOSE_COMPLETE: Readonly<Uint8Array> = new Uint8Array([0x33, 0, 0, 0, 4]);
@@ -21,16 +21,7 @@ export class DescribeClose {
   readonly #unnamed: UnnamedStatement;
   readonly #own: OwnStatements;
 
-  constructor(
-    relay: Relay,
-    { store, cursor, messages, unnamed, own }: {
-      store: StatementStore;
-      cursor: ClientCursor;
-      messages: StatementMessages;
-      unnamed: UnnamedStatement;
-      own: OwnStatements;
-    },
-  ) {
+  constructor(relay: Relay, { store, cursor, messages, unnamed, own }: StatementParts) {
     this.#relay = relay;
     this.#store = store;
     this.#cursor = cursor;

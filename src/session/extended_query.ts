@@ -6,7 +6,7 @@ import { DescribeClose } from "./describe_close.ts";
 import { OwnStatements } from "./own_statements.ts";
 import { ParseMessages } from "./parse_messages.ts";
 import type { Relay } from "./relay.ts";
-import { StatementMessages } from "./statement_messages.ts";
+import { StatementMessages, type StatementParts } from "./statement_messages.ts";
 import type { Steering } from "./steering.ts";
 import { UnnamedStatement } from "./unnamed_statement.ts";
 
@@ -27,7 +27,7 @@ export class ExtendedQuery {
     const messages = new StatementMessages(relay, cursor, steering);
     const unnamed = new UnnamedStatement(relay, cursor, messages);
     const own = new OwnStatements(relay, store);
-    const parts = { store, cursor, steering, messages, unnamed, own };
+    const parts: StatementParts = { store, cursor, steering, messages, unnamed, own };
     this.#relay = relay;
     this.#parses = new ParseMessages(relay, parts);
     this.#binds = new BindMessages(relay, parts);

@@ -1,7 +1,7 @@
 import { cancelOn, runQuery, type ServerConnection, type ServerSink } from "../backend/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Waiter } from "../pool/mod.ts";
-import { TxStatus } from "../protocol/mod.ts";
+import { QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
@@ -17,9 +17,6 @@ const PREPARE_TIMEOUT_MS = 10_000;
  * whoever set it, holds for the restore's own statements, and a busy machine may be slower.
  */
 const CANCELED_RESTORES_MAX = 5;
-
-/** SQLSTATE query_canceled: also of a statement_timeout. */
-const QUERY_CANCELED = "57014";
 
 /** {@link "./session.ts"} keeps it itself. */
 const IDLE_TIMEOUT = "idle_session_timeout";

@@ -18,7 +18,7 @@ import type { OptionChange } from "./directives.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
-import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
 import { directiveOf, type Steered, type Steering } from "./steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
@@ -35,17 +35,7 @@ export class ParseMessages {
   readonly #unnamed: UnnamedStatement;
   readonly #own: OwnStatements;
 
-  constructor(
-    relay: Relay,
-    { store, cursor, steering, messages, unnamed, own }: {
-      store: StatementStore;
-      cursor: ClientCursor;
-      steering: Steering;
-      messages: StatementMessages;
-      unnamed: UnnamedStatement;
-      own: OwnStatements;
-    },
-  ) {
+  constructor(relay: Relay, { store, cursor, steering, messages, unnamed, own }: StatementParts) {
     this.#relay = relay;
     this.#store = store;
     this.#cursor = cursor;

@@ -15,6 +15,7 @@ import {
   encodeParse,
   encodeSync,
   prepareIn,
+  QUERY_CANCELED,
   TxStatus,
 } from "../protocol/mod.ts";
 
@@ -117,9 +118,6 @@ export async function probe(
     store.release(statement);
   }
 }
-
-/** SQLSTATE query_canceled: also of a statement_timeout. */
-const QUERY_CANCELED = "57014";
 
 /** How often a statement is asked that its timeout cancels. */
 const ASKED_MAX = 20;

@@ -306,20 +306,18 @@ export class ServerPools {
 
   /** What the pools of a database, or of a user, share goes with the last of them. */
   #forgetShared(): void {
-    const kept = new Set<string>();
-    for (const { key: { cluster, database, user } } of this.all()) {
-      kept.add(JSON.stringify(["database", cluster, database]));
-      kept.add(JSON.stringify(["user", cluster, user]));
+    const databases = new Set<string>();
+    const users = new Set<string>();
+    for (const { key } of this.all()) {
+      databases.add(databaseKey(key));
+      users.add(userKey(key));
     }
-    const gone = (what: string, name: string) => !kept.has(JSON.stringify([what, ...JSON.parse(name)]));
-    for (const name of this.#fingerprints.keys()) {
-      if (gone("database", name)) this.#fingerprints.delete(name);
-    }
+    for (const name of this.#fingerprints.keys()) if (!databases.has(name)) this.#fingerprints.delete(name);
     for (const [name, { used }] of this.#databaseLimits) {
-      if (used === 0 && gone("database", name)) this.#databaseLimits.delete(name);
+      if (used === 0 && !databases.has(name)) this.#databaseLimits.delete(name);
     }
     for (const [name, { used }] of this.#userLimits) {
-      if (used === 0 && gone("user", name)) this.#userLimits.delete(name);
+      if (used === 0 && !users.has(name)) this.#userLimits.delete(name);
     }
   }
 
@@ -390,8 +388,8 @@ export class ServerPools {
     };
   }
 
-  #fingerprintsOf({ cluster, database }: PoolKey): Fingerprints {
-    const name = JSON.stringify([cluster, database]);
+  #fingerprintsOf(key: PoolKey): Fingerprints {
+    const name = databaseKey(key);
     let found = this.#fingerprints.get(name);
     if (found === undefined) this.#fingerprints.set(name, found = new Fingerprints());
     return found;
@@ -405,8 +403,8 @@ export class ServerPools {
       return found;
     };
     return [
-      limit(this.#databaseLimits, JSON.stringify([key.cluster, key.database]), settings.max_db_connections),
-      limit(this.#userLimits, JSON.stringify([key.cluster, key.user]), settings.max_user_connections),
+      limit(this.#databaseLimits, databaseKey(key), settings.max_db_connections),
+      limit(this.#userLimits, userKey(key), settings.max_user_connections),
     ];
   }
 
@@ -472,6 +470,16 @@ export class ServerPools {
   #fields({ key }: ServerPool): Record<string, string> {
     return { cluster: key.cluster, node: key.node.name, database: key.database, user: key.user };
   }
+}
+
+/** Under what the pools of one database share something. */
+function databaseKey({ cluster, database }: PoolKey): string {
+  return JSON.stringify([cluster, database]);
+}
+
+/** Under what the pools of one user share something. */
+function userKey({ cluster, user }: PoolKey): string {
+  return JSON.stringify([cluster, user]);
 }
 
 /**

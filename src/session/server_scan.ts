@@ -7,6 +7,7 @@ import {
   decodeErrorFields,
   endsConnection,
   int32At,
+  QUERY_CANCELED,
   SERVER_ACTIONS,
   TxStatus,
 } from "../protocol/mod.ts";
@@ -26,9 +27,6 @@ export interface ServerScanPort {
 
 /** SQLSTATE invalid_sql_statement_name. */
 const UNDEFINED_STATEMENT = "26000";
-
-/** SQLSTATE query_canceled. */
-const QUERY_CANCELED = "57014";
 
 /** So much of an ErrorResponse is read to know how grave it is: severity and SQLSTATE come first. */
 const ERROR_PEEK_BYTES = 8192;

@@ -1,15 +1,27 @@
-import type { ServerConnection, Statement } from "../backend/mod.ts";
+import type { ServerConnection, Statement, StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, binaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import type { OptionChange } from "./directives.ts";
 import type { Fingerprint } from "./fingerprints.ts";
+import type { OwnStatements } from "./own_statements.ts";
 import { UNNAMED_BYTES_MAX } from "./prepared_names.ts";
 import { missingStatement, type Relay } from "./relay.ts";
 import type { Steered, Steering } from "./steering.ts";
+import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** Names of portals and statements that fit the buffer; PostgreSQL itself compares 63 bytes of them. */
 export const NAMES_BYTES_MAX = 8192;
+
+/** What the machines of Parse, Bind, Describe and Close are made of; one of each for a session. */
+export interface StatementParts {
+  readonly store: StatementStore;
+  readonly cursor: ClientCursor;
+  readonly steering: Steering;
+  readonly messages: StatementMessages;
+  readonly unnamed: UnnamedStatement;
+  readonly own: OwnStatements;
+}
 
 /**
  * What Parse, Bind, Describe and Close do alike with the statement that they name: they wait while nobody knows what its name
