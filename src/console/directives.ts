@@ -3,6 +3,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, sqlHead } from "../protocol/mod.ts";
 import {
   describeOptions,
+  directiveRefusal,
   type OptionChange,
   parseDirective,
   SessionOptions,
@@ -67,15 +68,13 @@ export class ConsoleOptions {
         problem(directive.message, directive.hint, directive.index);
         continue;
       }
-      const forbidden = directive.changes.find(({ spec }) => !pool.options_allowed.includes(spec.name));
-      if (forbidden !== undefined) {
-        problem(
-          `permission denied to set parameter "pgplex.${forbidden.spec.name}"`,
-          "The operator's options_allowed does not list it.",
-        );
-      } else if (directive.show !== null && !empty) {
-        problem(`"show ${directive.show}" must stand alone`, "Send the directive without a statement.");
-      } else {
+      const refused = directiveRefusal(directive, {
+        allowed: pool.options_allowed,
+        alone: empty,
+        refusal: () => null,
+      });
+      if (refused !== null) problem(refused.message, refused.hint);
+      else {
         changes[directive.scope].push(...directive.changes);
         if (directive.show !== null) show = this.#show(directive.show, pool, describe);
       }

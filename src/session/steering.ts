@@ -21,15 +21,15 @@ import {
   utf8FromBinary,
 } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
-import { type Directive, type DirectiveProblem, type OptionChange, parseDirective } from "./directives.ts";
-import type { Relay } from "./relay.ts";
 import {
-  notAllowed,
-  OPTION_PREFIX,
-  optionValue,
-  type OptionValues,
-  type SessionOptions,
-} from "./session_options.ts";
+  type Directive,
+  type DirectiveProblem,
+  directiveRefusal,
+  type OptionChange,
+  parseDirective,
+} from "./directives.ts";
+import type { Relay } from "./relay.ts";
+import { OPTION_PREFIX, optionValue, type OptionValues, type SessionOptions } from "./session_options.ts";
 
 /** The statement that pgplex makes for itself to SET what a directive says. */
 const OWN_STATEMENT = "pgplex_option";
@@ -146,20 +146,13 @@ export class Steering {
   #check(directive: Directive | DirectiveProblem, alone: boolean): Directive | DirectiveProblem {
     if ("message" in directive) return directive;
     const { options_allowed: allowed } = this.#host.poolSettings;
-    const refuse = (message: string, hint: string | undefined) => ({ index: 0, message, hint });
-    if (directive.show !== null && !alone) {
-      return refuse(`"show ${directive.show}" must stand alone`, "Send the directive without a statement.");
-    }
     if (directive.pin === true && !allowed.includes("pool_mode")) {
-      return refuse("permission denied to pin", "The operator's options_allowed does not list pool_mode.");
+      const hint = "The operator's options_allowed does not list pool_mode.";
+      return { index: 0, message: "permission denied to pin", hint };
     }
-    for (const { spec, value } of directive.changes) {
-      const error = allowed.includes(spec.name)
-        ? directive.scope === "session" ? this.#host.refusal({ name: spec.name, value }) : null
-        : notAllowed(spec.name);
-      if (error !== null) return refuse(error.message, error.extra.hint);
-    }
-    return directive;
+    const refusal = ({ spec, value }: OptionChange) =>
+      directive.scope === "session" ? this.#host.refusal({ name: spec.name, value }) : null;
+    return directiveRefusal(directive, { allowed, alone, refusal }) ?? directive;
   }
 
   #problem({ index, message, hint }: DirectiveProblem, text: BinaryString, at: number): PgplexError {
