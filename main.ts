@@ -11,6 +11,7 @@ import {
 } from "./src/config/mod.ts";
 import type { Clock, Random } from "./src/kernel/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
+import { EpollNetwork, type Network, RuntimeNetwork } from "./src/transport/mod.ts";
 
 const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreSQL clusters
 
@@ -74,6 +75,22 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/**
+ * The sockets of this process. The right to call the C library ends here: what is open of it is all that anybody has.
+ *
+ * @throws Error when epoll is asked for and cannot be had
+ */
+async function openNetwork(method: Config["io_method"]): Promise<Network> {
+  const epoll = method === "runtime" ? null : EpollNetwork.open();
+  await Deno.permissions.revoke({ name: "ffi" });
+  if (epoll === null && method === "epoll") {
+    throw new Error(
+      "io_method is epoll, which needs Linux on x86_64 or aarch64, glibc, and --allow-ffi for it",
+    );
+  }
+  return epoll ?? new RuntimeNetwork();
+}
+
 function load(path: string): Promise<ParsedConfig | RefusedConfig> {
   return loadConfig(path, {
     readText: (file) => Deno.readTextFile(file),
@@ -133,10 +150,12 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       warning: (...args: Parameters<typeof log.warning>) => log.warning(...args),
       error: (...args: Parameters<typeof log.error>) => log.error(...args),
     };
+    const network = await openNetwork(config.io_method);
     await App.prepare(config);
-    app = App.start(parsed, {
+    app = await App.start(parsed, {
       clock: systemClock(),
       random: systemRandom(),
+      network,
       log: current,
       turn,
       version: denoJson.version,
@@ -163,7 +182,11 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     else log.error("cannot listen", { error: reason });
     return ExitCode.Failure;
   }
-  log.info("pgplex is ready", { version: denoJson.version, listen: app.addresses.join(", ") });
+  log.info("pgplex is ready", {
+    version: denoJson.version,
+    listen: app.addresses.join(", "),
+    io_method: app.ioMethod,
+  });
   // Why a file was refused has been said where it was found.
   Deno.addSignalListener("SIGHUP", () => void app.reload().catch(() => {}));
   Deno.addSignalListener("SIGTERM", () => drain("servers"));

@@ -22,7 +22,7 @@ import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { CancelKeys, goneReason, Listeners, ServerPools, type Session, type Worker } from "./session/mod.ts";
 import { type Log, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
-import { BufferPool } from "./transport/mod.ts";
+import { BufferPool, type Network } from "./transport/mod.ts";
 
 /** How often pools look at their timeouts. */
 const POOL_TICK_MS = 100;
@@ -37,6 +37,7 @@ const WARM_PER_TURN = 2;
 export interface AppWorld {
   readonly clock: Clock;
   readonly random: Random;
+  readonly network: Network;
   readonly log: Log;
   /** Resolves when the event loop has looked at its sockets once more. */
   readonly turn: () => Promise<void>;
@@ -97,16 +98,25 @@ export class App {
    *
    * @throws Error when an address cannot be listened on; nothing is left open then.
    */
-  static start(parsed: ParsedConfig, world: AppWorld): App {
+  static async start(parsed: ParsedConfig, world: AppWorld): Promise<App> {
     const live = new LiveConfig(parsed);
     const { config } = live;
-    const { clock, random, log, turn } = world;
+    const { clock, random, network, log, turn } = world;
     const buffers = new BufferPool();
     const statements = new StatementStore();
     const keyCache = new KeyCache();
     const mockKey = random.fill(new Uint8Array(32));
     let serial = 0;
-    const login: LoginParts = { clock, random, keyCache, buffers, statements, turn, nextId: () => ++serial };
+    const login: LoginParts = {
+      clock,
+      random,
+      network,
+      keyCache,
+      buffers,
+      statements,
+      turn,
+      nextId: () => ++serial,
+    };
     const pools = new ServerPools(config, login, log);
     const app = new App(world, live, {
       config,
@@ -131,13 +141,18 @@ export class App {
       console: null,
       draining: false,
     });
-    app.#listen();
+    await app.#listen();
     app.#tick(POOL_TICK_MS, () => app.#worker.pools.tick(clock.nowMs()));
     app.#tick(POOL_TICK_MS, () => app.#worker.listeners.tick(clock.nowMs()));
     app.#tick(SESSION_TICK_MS, () => app.#checkTimeouts());
     app.#reportStats();
     void app.#warmSecrets();
     return app;
+  }
+
+  /** How its sockets are served, for the log. */
+  get ioMethod(): Network["ioMethod"] {
+    return this.#world.network.ioMethod;
   }
 
   /** The addresses that clients can connect to, for the log. */
@@ -258,12 +273,15 @@ export class App {
     await login.turn();
   }
 
-  #listen(): void {
+  async #listen(): Promise<void> {
     const worker = this.#worker;
+    const { network } = this.#world;
     const { address, port, unix_socket_dir: folder } = worker.config.listen;
     try {
-      for (const host of address) this.#listeners.push(Listener.tcp(worker, host, port));
-      if (folder !== null) this.#listeners.push(Listener.unix(worker, folder, port));
+      for (const host of address) {
+        this.#listeners.push(await Listener.tcp(worker, network, host, port));
+      }
+      if (folder !== null) this.#listeners.push(Listener.unix(worker, network, folder, port));
     } catch (error) {
       for (const listener of this.#listeners) listener.close();
       throw error;

@@ -344,3 +344,41 @@ Deno.test("a unix socket serves psql, is gone after a stop, and a stale one does
   assert.equal(await second.stop(), 0);
   await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
 });
+
+Deno.test("io_method says how sockets are served, and the log says how they are", async (t) => {
+  await using node = await startPostgres({ major: 18 });
+  const config = (io_method?: string) => ({
+    ...(io_method && { io_method }),
+    auth: { type: "trust", users: { postgres: "postgres" } },
+    clusters: { main: { nodes: [{ name: "a", host: "127.0.0.1", port: node.port }] } },
+  });
+  const cases = [[undefined, "epoll"], ["epoll", "epoll"], ["runtime", "runtime"]] as const;
+  for (const [asked, used] of cases) {
+    await t.step(`io_method: ${asked ?? "left out"}`, async () => {
+      await using pgplex = await startPgplex({ config: config(asked) });
+      await says(pgplex, new RegExp(`pgplex is ready .*io_method=${used}$`, "m"));
+      const url = pgplex.url({ user: node.superuser, database: "postgres@main" });
+      assert.equal((await psql([url, "-Atc", "SELECT 1"])).stdout, "1\n");
+      assert.equal(await pgplex.stop(), 0);
+    });
+  }
+  await t.step("without the right to call the C library", async () => {
+    await using dir = await tempDir();
+    const [command, ...args] = pgplexCommand();
+    // An executable has its rights built in.
+    const limited = args.filter((flag) => !flag.startsWith("--allow-ffi"));
+    if (limited.length === args.length) return;
+    const path = `${dir.path}/pgplex.yaml`;
+    await Deno.writeTextFile(path, stringify({ ...config("epoll"), listen: { port: freePort() } }));
+    const { code, stderr } = await new Deno.Command(command, {
+      args: [...limited, "--config", path],
+      stdin: "null",
+      signal: AbortSignal.timeout(20_000),
+    }).output();
+    assert.equal(code, 1);
+    assert.match(
+      new TextDecoder().decode(stderr),
+      /^pgplex: .*io_method is epoll, which needs Linux .* --allow-ffi/,
+    );
+  });
+});

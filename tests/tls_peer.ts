@@ -179,6 +179,10 @@ export class OpensslPeer implements ByteStream, AsyncDisposable {
     return count;
   }
 
+  writeNow(): number {
+    return 0;
+  }
+
   async write(from: Uint8Array): Promise<number> {
     await this.#writer.write(from.slice());
     return from.length;

@@ -247,6 +247,7 @@ Deno.test("TlsStream rejects with the socket's own error when the connection is 
   const socket = socketStream(serverConn);
   const flaky = {
     read: (into: Uint8Array) => Promise.race([socket.read(into), reset.promise]),
+    writeNow: () => 0,
     write: (from: Uint8Array) => socket.write(from),
     close: () => socket.close(),
   };

@@ -1,6 +1,6 @@
 import type { Clock } from "../kernel/mod.ts";
 import { encodeCancel } from "../protocol/mod.ts";
-import { connect, writeAll } from "../transport/mod.ts";
+import { type Network, writeAll } from "../transport/mod.ts";
 import type { ServerIdentity } from "./connection.ts";
 
 /**
@@ -11,6 +11,7 @@ import type { ServerIdentity } from "./connection.ts";
  */
 export async function cancelOn(
   identity: ServerIdentity,
+  network: Network,
   clock: Clock,
   timeoutMs: number,
 ): Promise<void> {
@@ -18,7 +19,7 @@ export async function cancelOn(
   let timer = null;
   try {
     // Without TLS, as libpq's PQcancel does: the key is worth nothing once the statement is over.
-    const stream = await connect(identity.endpoint, clock, timeoutMs);
+    const stream = await network.connect(identity.endpoint, clock, timeoutMs);
     timer = clock.after(timeoutMs, () => stream.close());
     try {
       await writeAll(stream, encodeCancel(identity.key.pid, identity.key.secret));

@@ -62,6 +62,10 @@ export class FakeStream implements ByteStream {
     return count;
   }
 
+  writeNow(): number {
+    return 0;
+  }
+
   async write(from: Uint8Array): Promise<number> {
     if (this.closed) throw new Deno.errors.BadResource("closed");
     const bytes = from.slice();

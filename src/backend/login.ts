@@ -16,11 +16,11 @@ import {
 import {
   type BufferPool,
   type ByteStream,
-  connect,
   connectTls,
   type Endpoint,
   FramedReader,
   FrameLengthError,
+  type Network,
   type TlsStream,
   writeAll,
 } from "../transport/mod.ts";
@@ -51,6 +51,7 @@ export interface LoginRequest {
 export interface LoginParts {
   readonly clock: Clock;
   readonly random: Random;
+  readonly network: Network;
   readonly keyCache: KeyCache;
   readonly buffers: BufferPool;
   readonly statements: StatementStore;
@@ -141,7 +142,7 @@ async function withDeadline<T>(
 async function openStream(request: LoginRequest, parts: LoginParts, deadlineMs: number): Promise<ByteStream> {
   const { endpoint, tls } = request;
   const remainingMs = () => Math.max(1, deadlineMs - parts.clock.nowMs());
-  const stream = await connect(endpoint, parts.clock, remainingMs());
+  const stream = await parts.network.connect(endpoint, parts.clock, remainingMs());
   // As libpq: a unix socket is not encrypted, whatever the mode.
   if (tls.mode === "disable" || endpoint.host.startsWith("/")) return stream;
   const answer = await withDeadline(stream, parts.clock, deadlineMs, async () => {
@@ -164,7 +165,7 @@ async function openStream(request: LoginRequest, parts: LoginParts, deadlineMs: 
     } catch (error) {
       stream.close();
       if (tls.mode !== "prefer") throw error;
-      return await connect(endpoint, parts.clock, remainingMs());
+      return await parts.network.connect(endpoint, parts.clock, remainingMs());
     }
   }
   if (answer === 0x4e && tls.mode === "prefer") return stream;

@@ -11,6 +11,7 @@ import type { Secret } from "./secret.ts";
 export interface Config {
   readonly instance: InstanceConfig;
   readonly listen: ListenConfig;
+  readonly io_method: IoMethod;
   /** Milliseconds. */
   readonly shutdown_timeout: number;
   readonly auth: AuthConfig;
@@ -21,6 +22,9 @@ export interface Config {
   readonly console: ConsoleConfig;
   readonly log: LogConfig;
 }
+
+/** How sockets are served: by `epoll`, by the `runtime`, or by epoll where it can be had. */
+export type IoMethod = "auto" | "epoll" | "runtime";
 
 /** Which of several instances this one is. */
 export interface InstanceConfig {

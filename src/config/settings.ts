@@ -147,6 +147,14 @@ const ROWS: Record<SettingPath, Row> = {
     "Authorities that sign clients' certificates.",
   ),
 
+  "io_method": {
+    ...choice(
+      ["auto", "epoll", "runtime"],
+      "auto",
+      "How sockets are served: by epoll and system calls, by the runtime, or by epoll where it can be had.",
+    ),
+    reload: "restart",
+  },
   "shutdown_timeout": duration(MINUTE, "How long running transactions get to end after SIGTERM."),
 
   "auth": group("Who may connect."),

@@ -15,6 +15,7 @@ function streamOf(bytes: Uint8Array, sizes: readonly number[]): ByteStream {
       at += size;
       return Promise.resolve(size);
     },
+    writeNow: () => 0,
     write: (from) => Promise.resolve(from.length),
     close: () => {},
   };

@@ -1,5 +1,5 @@
 import { serveClient, type Worker } from "../session/mod.ts";
-import { peerOf, socketStream, unixSocketPath } from "../transport/mod.ts";
+import { type Acceptor, type Network, unixSocketPath } from "../transport/mod.ts";
 
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
 const LOGINS_MAX = 1000;
@@ -12,32 +12,37 @@ const ACCEPT_RETRY_MS = 100;
 
 /** One listening socket and the connections that came through it. */
 export class Listener {
-  readonly #socket: Deno.Listener;
+  readonly #socket: Acceptor;
   readonly #worker: Worker;
   #open = 0;
   #closed = false;
 
-  private constructor(socket: Deno.Listener, worker: Worker) {
+  private constructor(socket: Acceptor, worker: Worker) {
     this.#socket = socket;
     this.#worker = worker;
   }
 
   /** Listens on a TCP address. @throws Error when the address is taken or not this machine's */
-  static tcp(worker: Worker, address: string, port: number): Listener {
-    return new Listener(listen(`${address}:${port}`, () => Deno.listen({ hostname: address, port })), worker);
+  static async tcp(worker: Worker, network: Network, address: string, port: number): Promise<Listener> {
+    try {
+      return new Listener(await network.listenTcp(address, port), worker);
+    } catch (error) {
+      throw unable(`${address}:${port}`, error);
+    }
   }
 
   /** Listens on PostgreSQL's socket in a folder. @throws Error when it cannot be made there */
-  static unix(worker: Worker, folder: string, port: number): Listener {
+  static unix(worker: Worker, network: Network, folder: string, port: number): Listener {
     const path = unixSocketPath(folder, port);
-    const socket = listen(path, () => Deno.listen({ transport: "unix", path }));
+    let socket: Acceptor | null = null;
     try {
+      socket = network.listenUnix(path);
       Deno.chmodSync(path, UNIX_SOCKET_MODE);
+      return new Listener(socket, worker);
     } catch (error) {
-      socket.close();
-      throw error;
+      socket?.close();
+      throw unable(path, error);
     }
-    return new Listener(socket, worker);
   }
 
   /** Connections that came through this socket and are still open, logged in or not. */
@@ -50,13 +55,13 @@ export class Listener {
     const { clock, log } = this.#worker;
     while (!this.#closed) {
       try {
-        const conn = await this.#socket.accept();
+        const { stream, peer } = await this.#socket.accept();
         if (this.#open >= this.#worker.config.listen.max_client_conn + LOGINS_MAX) {
-          conn.close();
+          stream.close();
           continue;
         }
         this.#open++;
-        void serveClient(this.#worker, socketStream(conn), peerOf(conn)).finally(() => this.#open--);
+        void serveClient(this.#worker, stream, peer).finally(() => this.#open--);
       } catch (error) {
         if (this.#closed) return;
         // A client that reset its connection before it was accepted must not delay the next one.
@@ -75,13 +80,9 @@ export class Listener {
   }
 }
 
-/** The runtime's own error does not say which address it is about. */
-function listen(where: string, open: () => Deno.Listener): Deno.Listener {
-  try {
-    return open();
-  } catch (error) {
-    throw new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
-  }
+/** The system's own error does not say which address it is about. */
+function unable(where: string, error: unknown): Error {
+  return new Error(`${where}: ${error instanceof Error ? error.message : error}`, { cause: error });
 }
 
 /** Removes PostgreSQL's socket from a folder when nobody listens on it: its owner was killed. */

@@ -283,7 +283,14 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const { connection } = this.#held;
     if (midWork || connection.closed || this.#pins.reasons.some((pin) => UNRESETTABLE.has(pin))) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
-      if (!connection.closed) void cancelOn(connection.identity, this.#worker.clock, PREPARE_TIMEOUT_MS);
+      if (!connection.closed) {
+        void cancelOn(
+          connection.identity,
+          this.#worker.login.network,
+          this.#worker.clock,
+          PREPARE_TIMEOUT_MS,
+        );
+      }
       connection.setSink(null);
       connection.close();
       this.end("broken");

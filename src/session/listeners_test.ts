@@ -4,7 +4,7 @@ import { type LoginParts, StatementStore } from "../backend/mod.ts";
 import type { Config } from "../config/mod.ts";
 import { PgplexError, SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import { NO_LOG } from "../telemetry/mod.ts";
-import { BufferPool } from "../transport/mod.ts";
+import { BufferPool, RuntimeNetwork } from "../transport/mod.ts";
 import type { ListenerMember } from "./listener_members.ts";
 import { Listeners } from "./listeners.ts";
 import { PoolControl } from "./pool_control.ts";
@@ -24,6 +24,7 @@ function rig() {
   const parts: LoginParts = {
     clock,
     random: new SeededRandom(1),
+    network: new RuntimeNetwork(),
     keyCache: new KeyCache(),
     buffers: new BufferPool(),
     statements: new StatementStore(),

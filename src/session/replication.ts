@@ -74,7 +74,7 @@ export async function serveReplication(
     throw thrown;
   }
   const cancellable: Cancellable = {
-    cancel: () => cancelOn(identity, worker.clock, settings.server_connect_timeout),
+    cancel: () => cancelOn(identity, worker.login.network, worker.clock, settings.server_connect_timeout),
   };
   const key = worker.cancelKeys.issue(cancellable, request.minor);
   const shown: ReplicationClient = {

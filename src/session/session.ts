@@ -324,7 +324,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     const server = this.server;
     if (server !== null && server.out.writing) {
       // The client's loop waits for a server that reads nothing, and would keep its lease: only the connection's end frees it.
-      void cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
+      void cancelOn(
+        server.identity,
+        this.#worker.login.network,
+        this.#worker.clock,
+        this.pool.settings.server_connect_timeout,
+      );
       server.close();
     }
     const written = this.#out.flush() ?? Promise.resolve();
@@ -348,7 +353,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** The lease does not end while the cancel is on its way: it meets no other session's statement. */
   async cancelOn(server: ServerConnection): Promise<void> {
     this.#cancels++;
-    await cancelOn(server.identity, this.#worker.clock, this.pool.settings.server_connect_timeout);
+    await cancelOn(
+      server.identity,
+      this.#worker.login.network,
+      this.#worker.clock,
+      this.pool.settings.server_connect_timeout,
+    );
     this.#cancels--;
     this.settle();
   }

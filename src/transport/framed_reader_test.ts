@@ -23,6 +23,10 @@ class PieceStream implements ByteStream {
     return Promise.resolve(count);
   }
 
+  writeNow(): number {
+    return 0;
+  }
+
   write(from: Uint8Array): Promise<number> {
     const count = Math.min(from.length, this.#sizes.next().value ?? Infinity);
     this.written.push(...from.subarray(0, count));

@@ -7,9 +7,11 @@
  * @module
  */
 export * from "./buffers.ts";
+export { EpollNetwork } from "./epoll/epoll_network.ts";
 export * from "./framed_reader.ts";
+export * from "./network.ts";
 export * from "./outbox.ts";
+export * from "./runtime_network.ts";
 export * from "./socket_stream.ts";
-export * from "./sockets.ts";
 export * from "./stream.ts";
 export * from "./tls.ts";

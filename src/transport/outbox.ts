@@ -87,15 +87,19 @@ export class Outbox implements ByteSink {
     this.copy(bytes, 0, bytes.length);
   }
 
-  /** Starts writing what waits. Resolves, never rejects, when it is written or the peer is gone; null when nothing waits. */
+  /**
+   * Writes what waits. Resolves, never rejects, when it is written or the peer is gone; null when nothing waits, or the stream
+   * took it at once.
+   */
   flush(): Promise<void> | null {
     if (this.#writing !== null) return this.#writing;
     if (this.#run === null && this.#gathered === null) return null;
-    return this.#writing = this.#write().then(this.#wrote, this.#failed);
+    const rest = this.#write();
+    return rest === null ? null : this.#writing = rest.then(this.#wrote, this.#failed);
   }
 
-  /** Hands what waits to the stream, in one write. */
-  #write(): Promise<number> {
+  /** Hands what waits to the stream; null when it took all of it at once. */
+  #write(): Promise<number> | null {
     const bytes = (this.#run ?? this.#gathered)!;
     const start = this.#run !== null ? this.#runStart : 0;
     const end = this.#run !== null ? this.#runEnd : this.#gatheredBytes;
@@ -104,7 +108,13 @@ export class Outbox implements ByteSink {
     this.#gathered = null;
     this.#gatheredBytes = 0;
     this.#written += end - start;
-    this.#inWrite = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+    const taken = this.#stream.writeNow(bytes, start, end);
+    if (taken === end - start) {
+      this.#release();
+      return null;
+    }
+    const from = start + taken;
+    this.#inWrite = from === 0 && end === bytes.length ? bytes : bytes.subarray(from, end);
     return this.#stream.write(this.#inWrite);
   }
 
@@ -118,7 +128,8 @@ export class Outbox implements ByteSink {
       return this.#stream.write(this.#inWrite).then(this.#wrote, this.#failed);
     }
     this.#release();
-    if (this.#run !== null || this.#gathered !== null) return this.#write().then(this.#wrote, this.#failed);
+    const rest = this.#run === null && this.#gathered === null ? null : this.#write();
+    if (rest !== null) return rest.then(this.#wrote, this.#failed);
     this.#writing = null;
   };
 

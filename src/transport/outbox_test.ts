@@ -31,6 +31,10 @@ class SlowStream implements ByteStream {
     throw new Error("An outbox only writes");
   }
 
+  writeNow(): number {
+    return 0;
+  }
+
   async write(from: Uint8Array): Promise<number> {
     await this.#held?.promise;
     await Promise.resolve();

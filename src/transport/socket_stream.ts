@@ -58,6 +58,11 @@ class CoreSocketStream implements ByteStream {
     return this.#closed ? Promise.reject(closed()) : this.#core.write(this.#rid, from);
   }
 
+  /** The runtime writes in its own time. */
+  writeNow(): number {
+    return 0;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -88,6 +93,11 @@ export class ConnStream implements ByteStream {
 
   write(from: Uint8Array): Promise<number> {
     return this.#conn.write(from);
+  }
+
+  /** The runtime writes in its own time. */
+  writeNow(): number {
+    return 0;
   }
 
   close(): void {

@@ -9,13 +9,18 @@ export interface ByteStream {
   read(into: Uint8Array): Promise<number>;
   /** Resolves with the number of bytes taken from `from`, which may be fewer than all. */
   write(from: Uint8Array): Promise<number>;
+  /**
+   * Takes bytes from `start` to `end` as far as that needs no waiting; the number taken. What is left, and what went wrong, is
+   * {@link write}'s to say. 0 where a stream knows no such way. Not while a write is under way.
+   */
+  writeNow(bytes: Uint8Array, start: number, end: number): number;
   /** Ends both directions at once. Safe to call twice. */
   close(): void;
 }
 
 /** Where a stream's other end is, as a log or the console shows it. */
 export interface PeerAddress {
-  /** IP address, or the path of a unix socket. */
+  /** IP address, or `unix`. */
   readonly host: string;
   /** 0 for a unix socket. */
   readonly port: number;

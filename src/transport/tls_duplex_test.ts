@@ -20,6 +20,10 @@ class ScriptedStream implements ByteStream {
     return chunk.length;
   }
 
+  writeNow(): number {
+    return 0;
+  }
+
   write(from: Uint8Array): Promise<number> {
     const taken = from.subarray(0, this.take);
     this.written.push(...taken);

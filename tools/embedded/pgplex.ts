@@ -30,6 +30,7 @@ export function runFlags(): string[] {
     "--allow-read",
     "--allow-env",
     "--allow-write",
+    "--allow-ffi=/lib/x86_64-linux-gnu/libc.so.6,/lib/aarch64-linux-gnu/libc.so.6,/lib64/libc.so.6,/usr/lib/libc.so.6",
   ];
 }
 

@@ -1,0 +1,190 @@
+import type { Libc } from "./libc.ts";
+import type { EventLoop } from "./event_loop.ts";
+
+/** Bits of an event (epoll_ctl(2)). */
+export const Epoll = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000, ET: 0x80000000 } as const;
+
+const [CTL_ADD, CTL_DEL, CTL_MOD] = [1, 2, 3];
+const EPOLL_CLOEXEC = 0x80000;
+const [EFD_NONBLOCK, EFD_CLOEXEC] = [0x800, 0x80000];
+
+/** Events that one wait brings at most. */
+const EVENTS_MAX = 256;
+
+/** How long the thread sleeps in the kernel while there was work a moment ago; the runtime's timers are late by no more. */
+const BUSY_WAIT_MS = 1;
+
+/** How long the runtime waits for its turn while sockets keep coming. */
+const TURN_MS = 2;
+
+/** Waits in a row without a socket's event before the thread is given back to the runtime. */
+const EMPTY_WAITS = 2;
+
+/** File descriptors below this are looked through for those of the runtime, which opens them first. */
+const RUNTIME_FDS = 64;
+
+/** What waits for events of a file descriptor. Edge-triggered: it is told once of what is new (epoll(7)). */
+export interface Watched {
+  /** `events` are bits of {@link Epoll}. Must not throw. */
+  ready(events: number): void;
+}
+
+/** Stands for the runtime among what is watched. */
+const RUNTIME: Watched = { ready: () => {} };
+
+/**
+ * Waits for all sockets of the process at once, beside the runtime's own event loop.
+ *
+ * While there is work, it waits on this thread, for a millisecond at most, then lets everything run that its events set in
+ * motion, and waits again: no thread is woken and no promise of the runtime's is in between. The runtime gets its turn when
+ * its own sockets have something (their epoll is watched as well), when something waits for setImmediate, and every
+ * {@link TURN_MS} in any case. Without work the thread is the runtime's, and another one waits.
+ *
+ * Invariant: exactly one of these is under way while anything is watched: {@link #pump}, an immediate for it, the other thread.
+ */
+export class Poller {
+  readonly #libc: Libc;
+  readonly #loop: EventLoop;
+  readonly #epoll: number;
+  readonly #wakeup: number;
+  /** The runtime's epolls. */
+  readonly #runtime: readonly number[];
+  /** struct epoll_event, which is packed on x86_64 only: 3 or 4 words, the data behind the bits. */
+  readonly #words = Deno.build.arch === "x86_64" ? 3 : 4;
+  readonly #events = new Int32Array(EVENTS_MAX * this.#words);
+  readonly #change = new Int32Array(this.#words);
+  readonly #changeBytes = new Uint8Array(this.#change.buffer);
+  readonly #watched: (Watched | null)[] = [];
+  /** Tells a descriptor's events from those of an earlier one with the same number. */
+  readonly #serials: number[] = [];
+  #serial = 0;
+  #emptyWaits = 0;
+  #runtimeReady = false;
+  /** Events that the other thread brought and nobody was told of yet. */
+  #brought = 0;
+  #closed = false;
+  readonly #ended = Promise.withResolvers<void>();
+
+  /** @throws Error when the system gives no epoll */
+  constructor(libc: Libc, loop: EventLoop) {
+    this.#libc = libc;
+    this.#loop = loop;
+    this.#runtime = runtimeEpolls(libc);
+    this.#epoll = must(libc.epollCreate(EPOLL_CLOEXEC), "epoll_create1");
+    this.#wakeup = must(libc.eventfd(EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
+    this.watch(this.#wakeup, Epoll.IN | Epoll.ET, { ready: () => {} });
+    for (const fd of this.#runtime) this.watch(fd, 0, RUNTIME);
+    this.#waitElsewhere();
+  }
+
+  /** `events` are bits of {@link Epoll}. @throws Error when the kernel refuses, for want of memory or watches */
+  watch(fd: number, events: number, watched: Watched): void {
+    this.#watched[fd] = watched;
+    this.#serials[fd] = this.#serial = (this.#serial + 1) & 0x7fffffff;
+    const result = this.#control(CTL_ADD, fd, events);
+    if (result >= 0) return;
+    this.#watched[fd] = null;
+    must(result, "epoll_ctl");
+  }
+
+  /** Before the descriptor is closed, or is watched by somebody else. Events on their way are not told any more. */
+  forget(fd: number): void {
+    this.#watched[fd] = null;
+    this.#control(CTL_DEL, fd, 0);
+  }
+
+  /** Gives everything back. What is still watched is told nothing more. Resolves when no thread waits any longer. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#libc.write(this.#wakeup, new Uint8Array(new BigUint64Array([1n]).buffer));
+    return this.#ended.promise;
+  }
+
+  #control(operation: number, fd: number, events: number): number {
+    this.#change[0] = events | 0;
+    this.#change[this.#words - 2] = fd;
+    this.#change[this.#words - 1] = this.#serials[fd]!;
+    return this.#libc.epollCtl(this.#epoll, operation, fd, this.#changeBytes);
+  }
+
+  /** The runtime works by itself until a socket has something. */
+  #waitElsewhere(): void {
+    for (const fd of this.#runtime) this.#control(CTL_MOD, fd, 0);
+    void this.#libc.epollWaitElsewhere(this.#epoll, this.#events, EVENTS_MAX).then((count) => {
+      this.#brought = Math.max(0, count);
+      this.#emptyWaits = 0;
+      for (const fd of this.#runtime) this.#control(CTL_MOD, fd, Epoll.IN);
+      setImmediate(this.#pump);
+    });
+  }
+
+  readonly #pump = (): void => {
+    const untilMs = performance.now() + TURN_MS;
+    this.#runtimeReady = false;
+    try {
+      while (
+        this.#round() && !this.#runtimeReady && this.#loop.immediates() === 0 && performance.now() < untilMs
+      );
+    } finally {
+      if (this.#closed) this.#release();
+      else if (this.#emptyWaits >= EMPTY_WAITS) this.#waitElsewhere();
+      else setImmediate(this.#pump);
+    }
+  };
+
+  /** One wait, and everything that follows from it. Whether sockets had something. */
+  #round(): boolean {
+    const waitMs = this.#brought > 0 || this.#loop.immediates() > 0 ? 0 : BUSY_WAIT_MS;
+    const count = this.#brought > 0
+      ? this.#brought
+      : this.#libc.epollWait(this.#epoll, this.#events, EVENTS_MAX, waitMs);
+    this.#brought = 0;
+    const told = this.#tell(count);
+    if (told) {
+      this.#emptyWaits = 0;
+      this.#loop.settle();
+    } else if (waitMs > 0) {
+      this.#emptyWaits++;
+    }
+    return told;
+  }
+
+  /** Whether a socket was told something; the runtime's own events are noted. */
+  #tell(count: number): boolean {
+    let told = false;
+    for (let i = 0, at = 0; i < count; i++, at += this.#words) {
+      const fd = this.#events[at + this.#words - 2]!;
+      const watched = this.#watched[fd];
+      // Closed since, and perhaps opened again as another's.
+      if (watched == null || this.#serials[fd] !== this.#events[at + this.#words - 1]) continue;
+      if (watched === RUNTIME) {
+        this.#runtimeReady = true;
+      } else {
+        watched.ready(this.#events[at]!);
+        told = true;
+      }
+    }
+    return told;
+  }
+
+  #release(): void {
+    this.#libc.close(this.#wakeup);
+    this.#libc.close(this.#epoll);
+    this.#ended.resolve();
+  }
+}
+
+/** The runtime's epolls, as far as they can be found: when they are readable, the runtime has something to do. */
+function runtimeEpolls(libc: Libc): number[] {
+  const found: number[] = [];
+  for (let fd = 0; fd < RUNTIME_FDS; fd++) {
+    if (libc.readlink(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]") found.push(fd);
+  }
+  return found;
+}
+
+/** @throws Error naming the call, when `result` is a negative errno */
+function must(result: number, call: string): number {
+  if (result < 0) throw new Error(`${call}: errno ${-result}`);
+  return result;
+}

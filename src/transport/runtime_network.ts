@@ -1,0 +1,52 @@
+import type { Clock } from "../kernel/mod.ts";
+import { type Accepted, type Acceptor, type Endpoint, type Network, unixSocketPath } from "./network.ts";
+import { openInTime } from "./open_in_time.ts";
+import { socketStream } from "./socket_stream.ts";
+import type { ByteStream, PeerAddress } from "./stream.ts";
+
+/** Sockets of the runtime: everywhere, and with its permissions for the network. */
+export class RuntimeNetwork implements Network {
+  readonly ioMethod = "runtime";
+
+  listenTcp(host: string, port: number): Promise<Acceptor> {
+    return Promise.resolve(new RuntimeAcceptor(Deno.listen({ hostname: host, port })));
+  }
+
+  listenUnix(path: string): Acceptor {
+    return new RuntimeAcceptor(Deno.listen({ transport: "unix", path }));
+  }
+
+  connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
+    const opening: Promise<Deno.Conn> = endpoint.host.startsWith("/")
+      ? Deno.connect({ transport: "unix", path: unixSocketPath(endpoint.host, endpoint.port) })
+      : Deno.connect({ hostname: endpoint.host, port: endpoint.port });
+    return openInTime(opening.then(socketStream), endpoint, clock, timeoutMs);
+  }
+}
+
+class RuntimeAcceptor implements Acceptor {
+  readonly #listener: Deno.Listener;
+
+  constructor(listener: Deno.Listener) {
+    this.#listener = listener;
+  }
+
+  async accept(): Promise<Accepted> {
+    const conn = await this.#listener.accept();
+    return { stream: socketStream(conn), peer: peerOf(conn) };
+  }
+
+  close(): void {
+    this.#listener.close();
+  }
+}
+
+/** The other end's address. */
+function peerOf(conn: Deno.Conn): PeerAddress {
+  const { remoteAddr: address, localAddr: local } = conn;
+  if (address.transport === "tcp") {
+    const own = local.transport === "tcp" ? { localHost: local.hostname, localPort: local.port } : {};
+    return { host: address.hostname, port: address.port, ...own };
+  }
+  return { host: "unix", port: 0 };
+}
