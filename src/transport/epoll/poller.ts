@@ -17,9 +17,6 @@ const BUSY_WAIT_MS = 1;
 /** How long the runtime waits for its turn while sockets keep coming. */
 const TURN_MS = 2;
 
-/** Waits in a row without a socket's event before the thread is given back to the runtime. */
-const EMPTY_WAITS = 2;
-
 /** File descriptors below this are looked through for those of the runtime, which opens them first. */
 const RUNTIME_FDS = 64;
 
@@ -58,7 +55,8 @@ export class Poller {
   /** Tells a descriptor's events from those of an earlier one with the same number. */
   readonly #serials: number[] = [];
   #serial = 0;
-  #emptyWaits = 0;
+  /** A wait brought nothing for a socket. */
+  #quiet = false;
   #runtimeReady = false;
   /** Events that the other thread brought and nobody was told of yet. */
   #brought = 0;
@@ -112,7 +110,7 @@ export class Poller {
     for (const fd of this.#runtime) this.#control(CTL_MOD, fd, 0);
     void this.#libc.epollWaitElsewhere(this.#epoll, this.#events, EVENTS_MAX).then((count) => {
       this.#brought = Math.max(0, count);
-      this.#emptyWaits = 0;
+      this.#quiet = false;
       for (const fd of this.#runtime) this.#control(CTL_MOD, fd, Epoll.IN);
       setImmediate(this.#pump);
     });
@@ -127,7 +125,7 @@ export class Poller {
       );
     } finally {
       if (this.#closed) this.#release();
-      else if (this.#emptyWaits >= EMPTY_WAITS) this.#waitElsewhere();
+      else if (this.#quiet) this.#waitElsewhere();
       else setImmediate(this.#pump);
     }
   };
@@ -140,12 +138,8 @@ export class Poller {
       : this.#libc.epollWait(this.#epoll, this.#events, EVENTS_MAX, waitMs);
     this.#brought = 0;
     const told = this.#tell(count);
-    if (told) {
-      this.#emptyWaits = 0;
-      this.#loop.settle();
-    } else if (waitMs > 0) {
-      this.#emptyWaits++;
-    }
+    if (told) this.#loop.settle();
+    this.#quiet = !told && waitMs > 0;
     return told;
   }
 
