@@ -29,6 +29,10 @@ Signals: SIGHUP reads the configuration again, SIGTERM drains and stops, SIGINT 
 Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
 `;
 
+const NO_DEMO = `pgplex: the demo starts PostgreSQL servers, which this command has no permission for.
+It runs from a checkout of pgplex: npx deno@2.9.6 task demo
+`;
+
 /** Shorter than the health check of the Dockerfile. */
 const HEALTH_TIMEOUT_MS = 2000;
 
@@ -207,6 +211,10 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
 }
 
 async function main(args: string[]): Promise<number> {
+  if (args[0] === "demo") {
+    complain(NO_DEMO);
+    return ExitCode.Usage;
+  }
   let values;
   try {
     ({ values } = parseArgs({

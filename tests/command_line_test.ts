@@ -50,6 +50,12 @@ Deno.test("--version and --help answer on standard output, bad usage on standard
   assert.match(unknown!.stderr, /--nonsense/);
 });
 
+Deno.test("demo says from where it runs", async () => {
+  const { code, stdout, stderr } = await run(["demo"]);
+  assert.deepEqual([code, stdout], [2, ""]);
+  assert.match(stderr, /^pgplex: the demo .*\n.* task demo\n$/);
+});
+
 Deno.test("--check says which line of a file is wrong, and a start with that file ends with code 2", async (t) => {
   await using dir = await tempDir();
   const write = async (name: string, text: string) => {
