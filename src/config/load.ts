@@ -1,6 +1,6 @@
 import { secretExpected, secretServes } from "./check.ts";
 import { settingEntries, type SettingEntry } from "./entries.ts";
-import { parseConfig, type ParsedConfig, type RefusedConfig } from "./parse.ts";
+import { inOrder, parseConfig, type ParsedConfig, type RefusedConfig } from "./parse.ts";
 import { valueAt, withValue } from "./path.ts";
 import type { Problem } from "./problem.ts";
 import type { Config, UserConfig } from "./schema.ts";
@@ -20,7 +20,7 @@ export interface LoadSources {
 /**
  * Reads the file at `path` and every file and environment variable that it names: the configuration has all secrets,
  * certificates and users of users_file in it, so that nothing later reads files. Names of files are taken from the folder
- * of `path`. Returns all problems of the YAML, or all problems of what it names; never throws.
+ * of `path`. Returns all problems of the YAML and of what it names, as far as it can be read; never throws.
  *
  * This file touches no file itself and stays as pure as its folder: reading is handed in.
  */
@@ -31,7 +31,11 @@ export async function loadConfig(path: string, sources: LoadSources): Promise<Pa
     return { problems: [{ file: path, line: 0, column: 0, path: "", message }] };
   }
   const parsed = parseConfig(read.text, { file: path });
-  return "problems" in parsed ? parsed : await new Loader(path, parsed, sources).load();
+  if (!("problems" in parsed)) return await new Loader(path, parsed, sources).load();
+  const { problems, rest } = parsed;
+  if (rest === undefined) return { problems };
+  const loaded = await new Loader(path, rest, sources, rest.isBroken).load();
+  return { problems: inOrder("problems" in loaded ? [...problems, ...loaded.problems] : problems, path) };
 }
 
 type Source = SettingType & { kind: "file" | "env" };
@@ -41,23 +45,31 @@ class Loader {
   readonly #path: string;
   readonly #parsed: ParsedConfig;
   readonly #sources: LoadSources;
+  readonly #isBroken: (path: string) => boolean;
   #config: Config;
 
-  constructor(path: string, parsed: ParsedConfig, sources: LoadSources) {
+  constructor(
+    path: string,
+    parsed: ParsedConfig,
+    sources: LoadSources,
+    isBroken: (path: string) => boolean = () => false,
+  ) {
     this.#path = path;
     this.#parsed = parsed;
     this.#sources = sources;
+    this.#isBroken = isBroken;
     this.#config = parsed.config;
   }
 
   async load(): Promise<ParsedConfig | RefusedConfig> {
     for (const entry of settingEntries(this.#parsed.config)) {
       const { type } = entry.setting;
+      if (this.#isBroken(entry.path)) continue;
       if ((type.kind === "file" || type.kind === "env") && typeof entry.value === "string") {
         await this.#resolve(entry, type, entry.value);
       }
     }
-    if (this.#problems.length > 0) return { problems: this.#problems };
+    if (this.#problems.length > 0) return { problems: inOrder(this.#problems, this.#path) };
     return { config: this.#config, positions: this.#parsed.positions };
   }
 
@@ -92,7 +104,7 @@ class Loader {
     }
     const auth = this.#parsed.config.auth.type;
     const secret = parsed.value as Secret;
-    if (entry.segments[0] === "auth" && !secretServes(auth, secret)) {
+    if (entry.segments[0] === "auth" && !this.#isBroken("auth.type") && !secretServes(auth, secret)) {
       return this.#report(entry, `${secretExpected(auth)}: received an md5 secret`);
     }
     this.#keep(entry, type, secret);

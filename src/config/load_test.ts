@@ -115,6 +115,29 @@ listen: { tls: { cert_file: s.key, key_file: locked.key } }
   ok(!problems.join().includes("hunter2"));
 });
 
+Deno.test("loadConfig reports mistakes and missing files at once, in the order of the text", async () => {
+  const problems = await bad(
+    MAIN + `auth:
+  type: scrum
+  users: { a: { password_file: md5 }, b: { password_file: 3 }, c: { password_file: missing } }
+  users_file: userlist.txt
+pool: { query_timeout: 5 }
+listen: { tls: { cert_file: missing.crt, key_file: [] } }
+`,
+    { "/etc/pgplex/md5": "md5d41d8cd98f00b204e9800998ecf8427e", "/etc/pgplex/userlist.txt": "hunter2\n" },
+  );
+  const file = "/etc/pgplex/pgplex.yaml";
+  deepEqual(problems.map((text) => text.slice(0, text.indexOf(": "))), [
+    `${file}:3:9`, // type
+    `${file}:4:59`, // b, and nothing of a: whether it serves depends on the type
+    `${file}:4:84`, // c
+    `${file}:6:24`, // query_timeout
+    `${file}:7:29`, // cert_file
+    `${file}:7:52`, // key_file
+    "/etc/pgplex/userlist.txt:1:1",
+  ]);
+});
+
 Deno.test("loadConfig shows no password that stands where the name of a file or variable belongs", async () => {
   const problems = await bad(
     MAIN + "auth: { users: { a: { password_file: hunter2 }, b: { password_env: hunter3 } } }",

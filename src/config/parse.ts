@@ -22,6 +22,11 @@ export interface ParsedConfig {
 /** Everything that is wrong, in the order of the text; at least one. */
 export interface RefusedConfig {
   readonly problems: readonly Problem[];
+  /** What could be read all the same, with stand-ins for what could not; absent where that would be guessing. */
+  readonly rest?: ParsedConfig & {
+    /** Whether the value at a path, such as `listen.tls.key_file`, is a stand-in. */
+    readonly isBroken: (path: string) => boolean;
+  };
 }
 
 /**
@@ -52,15 +57,17 @@ export function parseConfig(text: string, { file }: ParseOptions): ParsedConfig 
     reader.report([], `Cannot read the YAML: ${message}`, { line, column });
   }
   // What a broken document seems to say would only add misleading problems.
-  if (syntax.some(({ readable }) => !readable)) return { problems: sorted(reader.problems) };
+  if (syntax.some(({ readable }) => !readable)) return { problems: inOrder(reader.problems, file) };
 
   const config = reader.read(SETTING_TREE, yaml.root, []) as Config;
   checkConfig(config, (at, message, because = []) => {
     if ([at, ...because].some((path) => isBroken(reader.broken, path))) return;
     reader.report(at, message);
   });
-  if (reader.problems.length > 0) return { problems: sorted(reader.problems) };
-  return { config, positions: reader.positions };
+  const { problems, positions, broken } = reader;
+  if (problems.length === 0) return { config, positions };
+  const isStandIn = (path: string) => broken.has(path) || broken.has("");
+  return { problems: inOrder(problems, file), rest: { config, positions, isBroken: isStandIn } };
 }
 
 /** Whether the value at `path`, or one around it, is a stand-in. */
@@ -68,6 +75,8 @@ function isBroken(broken: ReadonlySet<string>, path: Segments): boolean {
   return path.some((_, index) => broken.has(formatPath(path.slice(0, index + 1)))) || broken.has("");
 }
 
-function sorted(problems: readonly Problem[]): Problem[] {
-  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+/** In the order of `file`'s text; those of the files that it names behind them. */
+export function inOrder(problems: readonly Problem[], file: string): Problem[] {
+  const place = (problem: Problem) => problem.file === file ? 0 : 1;
+  return problems.toSorted((a, b) => place(a) - place(b) || a.line - b.line || a.column - b.column);
 }
