@@ -43,6 +43,32 @@ Deno.test("the console speaks both protocols with psql, drivers and bare message
     );
     const near = await psql(["-c", "SHOW default_pool_sze"], { connection });
     assert.match(near.stderr, /HINT: {2}Did you mean "default_pool_size"\?/);
+    const elsewhere = await psql([
+      ...[
+        "-c",
+        "PAUSE Shop@main",
+        "-c",
+        "RESUME SHOP@main",
+        "-c",
+        "RESUME shop@Main",
+        "-c",
+        "RESUME Shop@main",
+      ],
+      ...["-c", "SHOW CLIENTS WHERE user = 1", "-c", "SHOW pgplex.tag"],
+    ], { connection });
+    assert.equal(elsewhere.stdout, "PAUSE\nRESUME\n");
+    assert.match(
+      elsewhere.stderr,
+      new RegExp([
+        "ERROR: {2}database SHOP@main is not paused",
+        'ERROR: {2}database "shop@Main" does not exist',
+        "DETAIL: {2}Databases: Shop@main\\.",
+        'HINT: {2}Did you mean "Shop@main"\\? Name .*',
+        'ERROR: {2}syntax error at or near "WHERE"',
+        "ERROR: {2}the console has no SET, RESET and SHOW of pgplex.NAME",
+        "HINT: {2}--!pgplex show options ",
+      ].join("\n")),
+    );
     for (const sql of ["\\d", "\\l", "SELECT * FROM pg_class", "SELECT state, 1 FROM x", "SELECT now()"]) {
       const { stderr } = await psql(["-c", sql], { connection });
       assert.match(

@@ -97,7 +97,10 @@ Deno.test("the tree shows sessions, pools, clusters and settings as they are at 
       const answer = (statement: string) => console.query(statement).then((messages) => messages[0]!.columns);
       assert.deepEqual(await answer(`SHOW ${name}`), await answer(`SHOW ${name.toUpperCase()}`), name);
     }
-    assert.equal(await value('pools."odd.name".postgres.sv_idle'), "1");
+    // While its state is looked at it is not idle.
+    await waitFor(async () => await value('pools."odd.name".postgres.sv_idle') === "1", {
+      what: "the probe's end",
+    });
     assert.equal(await value('databases."odd.name".paused'), "0");
     assert.equal(await value('databases."odd.name".default_pool_size'), "20");
     assert.equal(await value("users.alice.password"), "***");

@@ -166,7 +166,9 @@ Try, in another terminal:
   psql '${uri}/app@old' -c 'SELECT version()'    # database app of cluster old
   psql '${uri}/app' -c 'TABLE notes'             # main is the default cluster
   psql '${uri}/app_old' -c 'TABLE notes'         # an alias of app@old
-  psql 'postgresql://app:app@127.0.0.1:${port}/app' -c "SET work_mem = '7MB'" -c 'SHOW work_mem'   # kept, in transaction mode
+  psql '${uri}/app' -c "SET work_mem = '7MB'" -c 'SHOW work_mem'   # kept, in transaction mode
+  psql '${uri}/app' -c "SET pgplex.tag = 'me'" -c 'SHOW pgplex.tag'   # an option of pgplex itself
+  psql 'postgresql://postgres:postgres@127.0.0.1:${port}/pgplex' -c 'SHOW clusters' -c 'SHOW HELP'   # the console
 
 For programs:
 

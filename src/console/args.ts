@@ -70,7 +70,6 @@ export class Args {
 
   /** @throws PgplexError `syntax_error` when anything stands there */
   none(): void {
-    this.texts(0, 0);
     const [first] = this.tokens;
     if (first !== undefined) throw syntaxErrorAt(first);
   }

@@ -135,9 +135,19 @@ class Lexer {
         if (this.#at === start) throw this.#error("a name is missing beside a dot", start);
         parts.push({ text: this.#text.slice(start, this.#at), quoted: false });
       }
-      if (this.#text[this.#at] !== ".") return parts;
+      if (this.#text[this.#at] !== ".") break;
       this.#at++;
     }
+    return this.#withoutParams(parts);
+  }
+
+  /** A parameter stands for a value. */
+  #withoutParams(parts: NamePart[]): NamePart[] {
+    const param = parts.find(({ text, quoted }) => !quoted && /^\$\d+$/.test(text));
+    if (param === undefined) return parts;
+    throw new PgplexError("syntax_error", `syntax error at or near "${param.text}"`, {
+      hint: "A parameter stands for a value, not for a name of a path.",
+    });
   }
 
   #quoted(quote: string, unterminated: string): string {

@@ -55,6 +55,7 @@ Deno.test("lexStatements refuses what does not end, with its place", () => {
       ['SHOW ""', "zero-length delimited identifier at character 6"],
       ["SHOW a..b", "a name is missing beside a dot at character 8"],
       ["SHOW $0", "there is no parameter $0 at character 6"],
+      ["SHOW a.$1", 'syntax error at or near "$1"'],
       ["SHOW $101", "there is no parameter $101 at character 6"],
     ] as const
   ) throws(() => lexStatements(text), { code: "syntax_error", message });

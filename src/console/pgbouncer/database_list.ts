@@ -1,3 +1,4 @@
+import { nearest } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { routeDatabase } from "../../routing/mod.ts";
 import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../session/mod.ts";
@@ -68,10 +69,20 @@ export function findDatabase(
   }
   const spelledOut = asked.includes(config.routing.separator) || asked.includes("@");
   if (name !== null && (spelledOut || listed.includes(name))) return name;
+  const near = nearest(asked, listed);
+  const meant = near === undefined ? "" : `Did you mean "${near}"? `;
+  const others = listed.filter((each) => each !== near);
+  const names = (near === undefined ? others : [near, ...others]).map(spelled).join(", ");
   throw new PgplexError("unknown_database", `database "${asked}" does not exist`, {
-    detail: listed.length === 0 ? "No database has been used yet." : `Databases: ${listed.join(", ")}.`,
-    hint: `Name a database that is not in use as DATABASE${config.routing.separator}CLUSTER. Clusters: ${
-      [...config.clusters.keys()].join(", ")
-    }.`,
+    detail: listed.length === 0 ? "No database has been used yet." : `Databases: ${names}.`,
+    hint:
+      `${meant}Name a database that is not in use as DATABASE${config.routing.separator}CLUSTER. Clusters: ${
+        [...config.clusters.keys()].join(", ")
+      }.`,
   });
+}
+
+/** A name as a command takes it: one that a blank or a mark would end is in double quotes. */
+function spelled(name: string): string {
+  return /^[^\s=,();'"]+$/.test(name) && !/--|\/\*/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

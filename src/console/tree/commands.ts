@@ -8,6 +8,7 @@ import {
   valueAt,
 } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
+import { OPTION_PREFIX } from "../../session/mod.ts";
 import { requireAdmin } from "../access.ts";
 import { type Args, syntaxErrorAt } from "../args.ts";
 import type { Answer, Command, CommandContext } from "../command.ts";
@@ -20,7 +21,8 @@ import {
 } from "../driver_settings.ts";
 import type { NamePart } from "../lexer.ts";
 import { type Leaf, nothingAt } from "./node.ts";
-import { formatPlace, type Found, noPath, walk } from "./path.ts";
+import { ambiguous, type Found, noPath, walk } from "./path.ts";
+import { formatPlace } from "./place.ts";
 import { treeRoot } from "./root.ts";
 import { showPlace } from "./show.ts";
 import { bareKeys, settingsNamed } from "./settings_path.ts";
@@ -104,15 +106,12 @@ function undone(paths: readonly string[]): Answer {
 async function find(parts: readonly NamePart[], context: CommandContext): Promise<Found> {
   const root = treeRoot(context);
   const [only] = parts;
+  const written = parts.map(({ text }) => text).join(".").toLowerCase();
+  if (written.startsWith(OPTION_PREFIX)) throw optionsByDirective();
   if (parts.length === 1 && !new Set(root.names()).has(only!.text.toLowerCase())) {
     const named = settingsNamed(only!.text);
     if (named.length === 1) return await walk(root, named[0]!.map((text) => ({ text, quoted: false })));
-    if (named.length > 1) {
-      const paths = named.map((path) => path.join("."));
-      throw new PgplexError("undefined_object", `"${only!.text}" is ambiguous`, {
-        detail: `It may be ${paths.join(" or ")}.`,
-      });
-    }
+    if (named.length > 1) throw ambiguous([only!.text], named);
     const tables = context.commands.all().filter(({ words }) => words[0] === "SHOW" && words.length === 2);
     throw nothingAt(formatPlace([only!.text]), {
       parent: "The console",
@@ -122,6 +121,14 @@ async function find(parts: readonly NamePart[], context: CommandContext): Promis
     });
   }
   return await walk(root, parts);
+}
+
+/** In a session of a database SET pgplex.NAME is one of its own options. */
+function optionsByDirective(): PgplexError {
+  return new PgplexError("undefined_object", "the console has no SET, RESET and SHOW of pgplex.NAME", {
+    hint:
+      "--!pgplex show options shows the options of this connection, --!pgplex session NAME=VALUE sets one.",
+  });
 }
 
 /** As {@link find}; where the file could have what is not there, the error says so. */
@@ -160,6 +167,9 @@ function missingPart(names: readonly string[], { live }: CommandContext): string
     if (known === undefined) return null;
     const next = Array.isArray(value) ? value.find((item) => item.name === name) : valueAt(value, [name]);
     if (next === undefined || next === null) {
+      // It is there, in another case: the error has said so.
+      const folded = name.toLowerCase();
+      if (value instanceof Map && [...value.keys()].some((key) => key.toLowerCase() === folded)) return null;
       const named = above === "map" || above === "list" ? ENTRIES.get(String(path[index - 1])) : undefined;
       return named === undefined ? `"${formatPlace(path.slice(0, index + 1))}"` : `${named} "${name}"`;
     }

@@ -11,7 +11,7 @@ import {
   valueAt,
 } from "../../config/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
-import { formatPlace } from "./path.ts";
+import { formatPlace } from "./place.ts";
 import type { Changeable, Leaf, ReadyNode } from "./node.ts";
 import { leafNode } from "./node.ts";
 

@@ -2,6 +2,7 @@ import type { Segments, Setting } from "../../config/mod.ts";
 import { nearest, nearestFirst } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import type { Cell, Table } from "../table.ts";
+import { formatPlace } from "./place.ts";
 
 /** When a value can change: by SET and by the file, by the file alone, at the next start, or never by hand. */
 export type Changeable = "live" | "file" | "restart" | "no";
@@ -76,26 +77,32 @@ const NAMES_COMPARED = 1000;
 
 /**
  * Nothing is at `path`: says what is beside it, nearest names first. `meant` are names that would lead somewhere too, but are
- * too many to be listed.
+ * too many to be listed; `begun` is one that was meant for certain.
  */
 export function nothingAt(
   path: string,
-  { parent, asked, names, meant = [] }: {
+  { parent, asked, names, meant = [], begun }: {
     parent: string;
     asked: string;
     names: Iterable<string>;
     meant?: Iterable<string>;
+    begun?: string | undefined;
   },
 ): PgplexError {
   const all = [...names];
   const some = all.slice(0, NAMES_COMPARED);
-  const near = nearest(asked, new Set([...some, ...meant]));
+  const near = begun ?? nearest(asked, new Set([...some, ...meant]));
   const others = [...nearestFirst(asked, some), ...all.slice(NAMES_COMPARED)].filter((name) => name !== near);
   const listed = near === undefined ? others : [near, ...others];
   const more = listed.length > NAMES_SHOWN ? `, and ${listed.length - NAMES_SHOWN} more` : "";
-  const shown = listed.slice(0, NAMES_SHOWN).join(", ");
-  return new PgplexError("undefined_object", `${path.includes('"') ? path : `"${path}"`} does not exist`, {
+  const shown = listed.slice(0, NAMES_SHOWN).map((name) => formatPlace([name])).join(", ");
+  return new PgplexError("undefined_object", `${inQuotes(path)} does not exist`, {
     detail: listed.length === 0 ? `${parent} has nothing below it.` : `${parent} has: ${shown}${more}.`,
-    ...(near !== undefined && { hint: `Did you mean "${near}"?` }),
+    ...(near !== undefined && { hint: `Did you mean ${inQuotes(formatPlace([near]))}?` }),
   });
+}
+
+/** A path in an error, unless it has quotes of its own. */
+function inQuotes(path: string): string {
+  return path.includes('"') ? path : `"${path}"`;
 }

@@ -1,6 +1,7 @@
 import { PgplexError } from "../../kernel/mod.ts";
 import type { NamePart } from "../lexer.ts";
 import { nothingAt, type TreeNode } from "./node.ts";
+import { formatPlace } from "./place.ts";
 
 /** Where a path leads. */
 export interface Found {
@@ -18,12 +19,15 @@ export interface Found {
 export async function walk(root: TreeNode, parts: readonly NamePart[]): Promise<Found> {
   let node = root;
   const path: string[] = [];
-  for (const { text, quoted } of parts.flatMap(withoutIndex)) {
-    const name = spelled(node, text, quoted);
+  const steps = parts.flatMap(withoutIndex);
+  for (const [index, { text, quoted }] of steps.entries()) {
+    const name = spelled(node, text, quoted, path);
     const next = name === undefined ? undefined : await node.child(name);
     if (next === undefined) {
       const parent = path.length === 0 ? "The console" : formatPlace(path);
-      throw nothingAt(formatPlace([...path, text]), { parent, asked: text, names: node.names() });
+      const names = [...node.names()];
+      const begun = withDots(names, steps.slice(index));
+      throw nothingAt(formatPlace([...path, text]), { parent, asked: text, names, begun });
     }
     path.push(name!);
     node = next;
@@ -31,23 +35,38 @@ export async function walk(root: TreeNode, parts: readonly NamePart[]): Promise<
   return { node, path };
 }
 
-/** A path as SHOW and SET read it: a name that is not plain is in double quotes, a quote in it doubled. */
-export function formatPlace(path: readonly string[]): string {
-  return path.map((name) => isPlain(name) ? name : `"${name.replaceAll('"', '""')}"`).join(".");
-}
-
-/** Two hyphens would begin a comment. */
-function isPlain(name: string): boolean {
-  return /^[\p{L}\p{N}_-]+$/u.test(name) && !name.includes("--");
-}
-
-function spelled(node: TreeNode, text: string, quoted: boolean): string | undefined {
+/** @throws PgplexError `undefined_object` where several names differ by case alone, and none of them is written */
+function spelled(
+  node: TreeNode,
+  text: string,
+  quoted: boolean,
+  path: readonly string[],
+): string | undefined {
   const names = [...node.names()];
   if (names.includes(text)) return text;
   // Places in a list are not among its names.
   if (/^\d+$/.test(text)) return text;
+  if (quoted) return undefined;
   const folded = text.toLowerCase();
-  return quoted ? undefined : names.find((name) => name.toLowerCase() === folded);
+  const alike = names.filter((name) => name.toLowerCase() === folded);
+  if (alike.length <= 1) return alike[0];
+  throw ambiguous([...path, text], alike.map((name) => [...path, name]));
+}
+
+/** A name that may be any of several. */
+export function ambiguous(
+  asked: readonly string[],
+  paths: readonly (readonly string[])[],
+): PgplexError {
+  return new PgplexError("undefined_object", `"${formatPlace(asked)}" is ambiguous`, {
+    detail: `It may be ${paths.map(formatPlace).join(" or ")}.`,
+  });
+}
+
+/** The name with dots that was written without quotes: what stands from a step on is its beginning, or all of it. */
+function withDots(names: readonly string[], steps: readonly NamePart[]): string | undefined {
+  const written = `${steps.map(({ text }) => text).join(".").toLowerCase()}.`;
+  return names.find((name) => name.includes(".") && written.startsWith(`${name.toLowerCase()}.`));
 }
 
 function withoutIndex(part: NamePart): NamePart[] {

@@ -1,5 +1,6 @@
 import { type Cell, columns, type Table } from "../table.ts";
-import { formatPlace, type Found } from "./path.ts";
+import type { Found } from "./path.ts";
+import { formatPlace } from "./place.ts";
 import type { Leaf, ReadyNode, TreeNode } from "./node.ts";
 
 /** Leaves that one SHOW lists; a branch with more is cut, and the last row says so. */

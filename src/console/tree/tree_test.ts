@@ -6,7 +6,8 @@ import { lexStatements } from "../lexer.ts";
 import { columns } from "../table.ts";
 import { configNode } from "./config_node.ts";
 import { branch, merged, observed } from "./node.ts";
-import { formatPlace, walk } from "./path.ts";
+import { walk } from "./path.ts";
+import { formatPlace } from "./place.ts";
 import { settingsNamed } from "./settings_path.ts";
 import { showPlace } from "./show.ts";
 import { tableNode } from "./table_node.ts";
@@ -110,6 +111,27 @@ Deno.test("walk says what there is where a path leads nowhere, nearest names fir
     '"clusters.main.nodes.2" does not exist',
     "clusters.main.nodes has: main-2, main-1.",
   );
+  await refused(
+    "auth.users.Odd.Name.password",
+    '"auth.users.Odd" does not exist',
+    'auth.users has: "odd.name", alice.',
+    'Did you mean "odd.name"?',
+  );
+});
+
+Deno.test("walk takes a name in any case where one alone is meant, and refuses one that may be several", async () => {
+  const root = branch(new Map([["Shop", observed(1)], ["shop", observed(2)], ["Other", observed(3)]]));
+  const at = async (text: string) => (await walk(root, [{ text, quoted: false }])).path;
+  deepEqual([await at("Shop"), await at("shop"), await at("OTHER")], [["Shop"], ["shop"], ["Other"]]);
+  await rejects(at("SHOP"), (thrown) => {
+    if (!(thrown instanceof PgplexError)) return false;
+    deepEqual([thrown.sqlstate, thrown.message, thrown.extra.detail], [
+      "42704",
+      '"SHOP" is ambiguous',
+      "It may be Shop or shop.",
+    ]);
+    return true;
+  });
 });
 
 Deno.test("formatPlace writes a path that the lexer reads back", () => {
