@@ -43,6 +43,24 @@ export function encodeNegotiation(minor: number, refused: readonly BinaryString[
   return message;
 }
 
+/** The RowDescription of one computed column of type text, as SHOW has it; `format` is 0 for text and 1 for binary. */
+export function encodeTextColumn(name: BinaryString, format: number = 0): Uint8Array {
+  const behind = `\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0${String.fromCharCode(format)}`;
+  return encodeBackText(Back.RowDescription, `\0\x01${name}${behind}`);
+}
+
+/** The DataRow of one text; it is the same in both formats. */
+export function encodeTextRow(value: BinaryString): Uint8Array {
+  const row = encodeBackText(Back.DataRow, `\0\x01\0\0\0\0${value}`);
+  putInt32(row, 7, value.length);
+  return row;
+}
+
+/** A CommandComplete. */
+export function encodeCommandComplete(tag: BinaryString): Uint8Array {
+  return encodeBackText(Back.CommandComplete, `${tag}\0`);
+}
+
 /** SQLSTATE warning. */
 const WARNING = "01000";
 

@@ -4,10 +4,13 @@ import { decodeBackend } from "../../tests/harness/backend_messages.ts";
 import {
   encodeBack,
   encodeBackendKeyData,
+  encodeCommandComplete,
   encodeError,
   encodeNegotiation,
   encodeParameterStatus,
   encodeReadyForQuery,
+  encodeTextColumn,
+  encodeTextRow,
 } from "./backend_writer.ts";
 import { Back, TxStatus } from "./types.ts";
 
@@ -31,6 +34,30 @@ Deno.test("the backend writers lay each message out as the protocol chapter says
     0, 0, 0, 12,            // length
     1, 2, 3, 4,             // process id
     5, 6, 7, 8,             // secret: four bytes in 3.0, up to 256 in 3.2
+  ));
+  deepEqual(encodeTextColumn("a.b", 1), bytesOf(
+    "T",                    // type
+    0, 0, 0, 28,            // length
+    0, 1,                   // number of columns
+    "a.b", 0,               // name
+    0, 0, 0, 0,             // no table
+    0, 0,                   // no attribute
+    0, 0, 0, 25,            // type text
+    255, 255,               // of any size
+    255, 255, 255, 255,     // without a modifier
+    0, 1,                   // format: binary
+  ));
+  deepEqual(encodeTextRow("ab"), bytesOf(
+    "D",                    // type
+    0, 0, 0, 12,            // length
+    0, 1,                   // number of values
+    0, 0, 0, 2,             // length of the value
+    "ab",
+  ));
+  deepEqual(encodeCommandComplete("SHOW"), bytesOf(
+    "C",                    // type
+    0, 0, 0, 9,             // length
+    "SHOW", 0,
   ));
   deepEqual(encodeReadyForQuery(TxStatus.Failed), bytesOf(
     "Z",                    // type

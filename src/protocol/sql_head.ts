@@ -30,10 +30,12 @@ const DIRECTIVE = /--!pgplex(?![\w$])([^\r\n]*)|\/\*!pgplex(?![\w$])((?:(?!\*\/|
 const LINE_COMMENT = /--[^\r\n]*/y;
 const BLOCK_MARK = /\/\*|\*\//g;
 
-const PREFIX = String.raw`(?:pgplex|"pgplex")\s*\.\s*(?:([A-Za-z_][\w$]*)|"((?:[^"]|"")*)")`;
+/** An option's name: `pgplex.tag`, `"pgplex"."tag"`, or `"pgplex.tag"`, which PostgreSQL takes for the same. */
+const PREFIX = String
+  .raw`(?:(?:pgplex|"pgplex")\s*\.\s*(?:([A-Za-z_][\w$]*)|"((?:[^"]|"")*)")|"pgplex\.((?:[^"]|"")*)")`;
 const SET = new RegExp(
   String
-    .raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*(?:'((?:[^']|'')*)'|(-?[\w.+]+))\s*;?\s*`,
+    .raw`set\s+(?:session\s+|local\s+)?${PREFIX}\s*(?:=|\bto\b)\s*(?:'((?:[^']|'')*)'|"((?:[^"]|"")*)"|(-?[\w.+]+))\s*;?\s*`,
   "iy",
 );
 const SET_LIST = new RegExp(
@@ -95,20 +97,22 @@ function optionAt(text: BinaryString, at: number): OptionStatement | null {
     const match = pattern.exec(text);
     return match !== null && onlyComments(text, pattern.lastIndex) ? match : null;
   };
-  const nameOf = (match: RegExpExecArray) => (match[1] ?? match[2]!.replaceAll('""', '"')).toLowerCase();
+  const nameOf = (match: RegExpExecArray) =>
+    (match[1] ?? (match[2] ?? match[3]!).replaceAll('""', '"')).toLowerCase();
   let match = whole(SHOW);
   if (match !== null) return { kind: "show", name: nameOf(match) };
   match = whole(RESET);
   if (match !== null) return { kind: "reset", name: nameOf(match) };
   match = whole(SET);
   if (match !== null) {
-    const quoted = match[3]?.replaceAll("''", "'");
-    const value = quoted ?? match[4]!;
-    const isDefault = quoted === undefined && value.toLowerCase() === "default";
+    const quoted = match[4]?.replaceAll("''", "'") ?? match[5]?.replaceAll('""', '"');
+    // Servers take a word without quotes in lower case, as any identifier.
+    const value = quoted ?? match[6]!.toLowerCase();
+    const isDefault = quoted === undefined && value === "default";
     return { kind: "set", name: nameOf(match), value: isDefault ? null : value };
   }
   match = whole(SET_LIST);
-  return match === null ? null : { kind: "set", name: nameOf(match), value: match[3]! };
+  return match === null ? null : { kind: "set", name: nameOf(match), value: match[4]! };
 }
 
 /** Whether nothing but white space and comments stands from `at` on. */

@@ -39,7 +39,7 @@ export class BindMessages {
   /** Before a server connection is had for it; false when more of it must come first. */
   foresee(length: number, bytes: Uint8Array, at: number, end: number): boolean {
     const { names, renames } = this.#relay;
-    if (!renames || (names.unnamedDirective === null && !names.hasDirectives)) return true;
+    if (!renames || (names.unnamedOrder === null && !names.hasOrders)) return true;
     const seen = Math.min(end, at + 1 + length);
     const nameStart = peekBindStatement(bytes, at + 5, seen);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
@@ -90,7 +90,7 @@ export class BindMessages {
     const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
     if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
     this.#cursor.flushRun(bytes, at);
-    const runs = relay.names.hasRemakes
+    const runs = relay.names.hasOrders
       ? this.#remade(server, statement, bytes, nameStart, keyEnd)
       : statement;
     messages.putRenamed(server, runs, bytes, at, nameStart, nameEnd);
@@ -167,8 +167,12 @@ export class BindMessages {
   /** What a directive asks for each time that the statement runs whose name lies there. */
   #ownOf(bytes: Uint8Array, nameStart: number, nameEnd: number): readonly OptionChange[] | null {
     const { names } = this.#relay;
-    if (nameEnd === nameStart) return names.unnamedDirective;
-    return names.hasDirectives ? names.directiveOf(statementName(bytes, nameStart, nameEnd)) : null;
+    const order = nameEnd === nameStart
+      ? names.unnamedOrder
+      : names.hasOrders
+      ? names.orderOf(statementName(bytes, nameStart, nameEnd))
+      : null;
+    return order === null || order.changes.length === 0 ? null : order.changes;
   }
 
   /** The statement is bound: it will run. False when more of the message, or replies, must come first. */

@@ -72,9 +72,15 @@ async function replay(
   // What the session cannot take yet stays in the client's socket.
   let unread: Uint8Array = new Uint8Array(0);
   for (const { from, bytes } of segments) {
-    for (const piece of cut(bytes, sizes)) {
-      if (from === "server") await server.say(piece);
-      unread = await rig.say(from === "client" ? frontend.concat([unread, piece]) : unread);
+    if (from === "server") {
+      // Where a client waits for replies, what it says next depends on which have come: for all of the segment here.
+      rig.holdsClient = true;
+      for (const piece of cut(bytes, sizes)) await server.say(piece);
+      rig.holdsClient = false;
+      await rig.settle();
+      unread = await rig.say(unread);
+    } else {
+      for (const piece of cut(bytes, sizes)) unread = await rig.say(frontend.concat([unread, piece]));
     }
     const { owed } = server.connection;
     seen.push({

@@ -1,5 +1,5 @@
 import { Owed, type ServerConnection } from "../backend/mod.ts";
-import { encodeFront, Front } from "../protocol/mod.ts";
+import { encodeFront, Front, HEAD_BYTES_MAX } from "../protocol/mod.ts";
 import { LARGE_BUFFER_BYTES } from "../transport/mod.ts";
 import type { Relay } from "./relay.ts";
 
@@ -99,6 +99,11 @@ export class ClientCursor {
   want(bytes: number): number {
     this.wanted = bytes;
     return -1;
+  }
+
+  /** Stops the scan until more of a statement's head lies in the buffer, of the message at `at` whose length field says `length`. */
+  wantHead(length: number, at: number, end: number): number {
+    return this.want(Math.min(1 + length, end - at + HEAD_BYTES_MAX));
   }
 
   /** Stops the scan, unless `doubt` says no, until it does. */

@@ -18,6 +18,8 @@ import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
 import { ExtendedQuery } from "./extended_query.ts";
 import type { OptionChange } from "./directives.ts";
 import type { Relay } from "./relay.ts";
+import { ShowPortals } from "./show_portals.ts";
+import { ShowQuery } from "./show_query.ts";
 import type { Steering } from "./steering.ts";
 
 const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
@@ -44,12 +46,16 @@ export class ClientScan {
   #failure: Uint8Array | null = null;
 
   readonly #steering: Steering;
+  readonly #showQuery: ShowQuery;
+  readonly #shows: ShowPortals;
 
   constructor(relay: Relay, store: StatementStore, steering: Steering) {
     this.#relay = relay;
     this.#steering = steering;
     this.#cursor = new ClientCursor(relay);
     this.#extended = new ExtendedQuery(relay, store, this.#cursor, steering);
+    this.#showQuery = new ShowQuery(relay, this.#cursor, steering);
+    this.#shows = new ShowPortals(relay, this.#cursor);
   }
 
   /** Why the last {@link scan} stopped. */
@@ -198,21 +204,24 @@ export class ClientScan {
         return messageEnd;
       }
     }
-    if (!this.#foresee(type, length, bytes, at, end)) {
-      return this.#cursor.want(Math.min(1 + length, end - at + HEAD_BYTES_MAX));
-    }
+    const foreseen = type === Front.Query
+      ? this.#foreseeQuery(length, bytes, at, end)
+      : this.#extended.foresee(type, length, bytes, at, end);
+    if (foreseen !== 0) return foreseen;
     this.#cursor.need = Need.Lease;
     return -1;
   }
 
   /**
-   * Before a server connection is had for a message: what its statement says of the wait holds already. False when more of the
-   * message must come first.
+   * Before a server connection is had for a simple query: what its statement says of the wait holds already, or it is answered.
+   * Returns the place behind its header, -1 to stop, 0 when it needs a server.
    */
-  #foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): boolean {
-    if (type !== Front.Query) return this.#extended.foresee(type, length, bytes, at, end);
-    return !headMayConcern(bytes, at + 5, end, at + length) ||
-      this.#steering.foresee(bytes, at + 5, at + 1 + length, end);
+  #foreseeQuery(length: number, bytes: Uint8Array, at: number, end: number): number {
+    if (!headMayConcern(bytes, at + 5, end, at + length)) return 0;
+    const answered = this.#showQuery.answer(length, bytes, at, end);
+    if (answered !== 0) return answered;
+    const foreseen = this.#steering.foresee(bytes, at + 5, at + 1 + length, end);
+    return foreseen ? 0 : this.#cursor.wantHead(length, at, end);
   }
 
   #toServer(
@@ -224,7 +233,10 @@ export class ClientScan {
     end: number,
   ): number {
     const { owed } = server;
-    if (this.#steering.timed && this.#mustFollow(server, type, bytes, at)) return -1;
+    if (this.#relay.attentive) {
+      const next = this.#attend(server, type, length, bytes, at, end);
+      if (next !== 0) return next;
+    }
     this.#relay.boundary = false;
     switch (type) {
       case Front.Query:
@@ -279,6 +291,21 @@ export class ClientScan {
     }
   }
 
+  /** A message that may have to wait, or be about SHOW of an option. Returns 0 when it goes on its usual way. */
+  #attend(
+    server: ServerConnection,
+    type: number,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): number {
+    const { timed } = this.#steering;
+    if (timed && this.#mustFollow(server, type, bytes, at)) return -1;
+    this.#relay.attentive = timed || this.#shows.watches;
+    return this.#shows.take(server, type, length, bytes, at, end);
+  }
+
   /** Whether the message has to wait as it stands behind the end of a statement that runs alone. */
   #mustFollow(server: ServerConnection, type: number, bytes: Uint8Array, at: number): boolean {
     return server.owed.readies > 0 && FAILABLE.includes(String.fromCharCode(type)) &&
@@ -309,10 +336,11 @@ export class ClientScan {
     server.unnamedOwner = null;
     this.#relay.names.dropUnnamed();
     if (steered.error !== null) {
-      this.#relay.poison(server, steered.error);
+      this.#relay.refuse(server, steered.error);
       server.out.put(encodeSync());
       server.owed.sent(Owed.Sync);
-    } else {
+    } else if (steered.show !== null) this.#showQuery.ask(server, steered.text!);
+    else {
       server.out.put(encodeQuery(steered.text!));
       server.owed.sent(Owed.Query);
     }

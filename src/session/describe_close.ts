@@ -123,7 +123,7 @@ export class DescribeClose {
       relay.answer(Owed.Close, { done() {}, undo() {}, reply: CLOSE_COMPLETE as Uint8Array });
       return;
     }
-    const directive = relay.names.directiveOf(name);
+    const order = relay.names.orderOf(name);
     const statement = relay.names.remove(name);
     const drops = relay.drops.before(name);
     relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
@@ -134,7 +134,7 @@ export class DescribeClose {
       },
       undo: () => {
         relay.namesInFlight.settle(name);
-        if (statement !== null) relay.restoreName(name, statement, directive, drops);
+        if (statement !== null) relay.restoreName(name, statement, order, drops);
       },
       reply: CLOSE_COMPLETE as Uint8Array,
     });

@@ -7,6 +7,7 @@ import {
   parseOption,
 } from "../config/mod.ts";
 import type { PgplexError } from "../kernel/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
 import { notAllowed } from "./session_options.ts";
 
 /** An option and the value that a directive gives it, in the form of the configuration and as it was written. */
@@ -16,6 +17,24 @@ export interface OptionChange {
   readonly text: string;
   /** It holds for the transaction in which the statement runs, not for the statement alone. */
   readonly forTransaction?: boolean;
+}
+
+/** What a prepared statement's text asks of pgplex each time that it runs. */
+export interface StandingOrder {
+  /** The options that directives give it. */
+  readonly changes: readonly OptionChange[];
+  /** Makes the text that servers get anew; null: it stays as it is. */
+  readonly remake: (() => BinaryString) | null;
+  /** Of SHOW of an option; null for anything else. */
+  readonly show: ShownOption | null;
+}
+
+/** An option that SHOW asks for. */
+export interface ShownOption {
+  /** The column's name, as of any custom setting. */
+  readonly setting: string;
+  /** What holds as far as pgplex knows: all of it, unless a server connection is held or looked at. */
+  text(): string;
 }
 
 /** What one directive says. */

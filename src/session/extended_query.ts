@@ -6,6 +6,7 @@ import { DescribeClose } from "./describe_close.ts";
 import { OwnStatements } from "./own_statements.ts";
 import { ParseMessages } from "./parse_messages.ts";
 import type { Relay } from "./relay.ts";
+import { ShowBatch } from "./show_batch.ts";
 import { StatementMessages, type StatementParts } from "./statement_messages.ts";
 import type { Steering } from "./steering.ts";
 import { UnnamedStatement } from "./unnamed_statement.ts";
@@ -19,9 +20,11 @@ import { UnnamedStatement } from "./unnamed_statement.ts";
  */
 export class ExtendedQuery {
   readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
   readonly #parses: ParseMessages;
   readonly #binds: BindMessages;
   readonly #describeClose: DescribeClose;
+  readonly #showBatch: ShowBatch;
 
   constructor(relay: Relay, store: StatementStore, cursor: ClientCursor, steering: Steering) {
     const messages = new StatementMessages(relay, cursor, steering);
@@ -29,19 +32,33 @@ export class ExtendedQuery {
     const own = new OwnStatements(relay, store);
     const parts: StatementParts = { store, cursor, steering, messages, unnamed, own };
     this.#relay = relay;
+    this.#cursor = cursor;
     this.#parses = new ParseMessages(relay, parts);
     this.#binds = new BindMessages(relay, parts);
     this.#describeClose = new DescribeClose(relay, parts);
+    const closeStatement = (name: BinaryString) => this.#describeClose.close(name);
+    this.#showBatch = new ShowBatch(relay, { store, cursor, steering, closeStatement });
   }
 
   /**
-   * Before a server connection is had for a message: what its statement says of the wait holds already.
+   * Before a server connection is had for a message: what its statement says of the wait holds already, or it begins a batch about
+   * SHOW of options alone, which is answered.
    *
-   * @returns false when more of it must come first.
+   * @returns the place behind that batch, -1 when more must come first, 0 when a server is needed.
    */
-  foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): boolean {
-    if (type === Front.Parse) return this.#parses.foresee(length, bytes, at, end);
-    return type !== Front.Bind || this.#binds.foresee(length, bytes, at, end);
+  foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): number {
+    if (type === Front.Parse) {
+      const concerns = this.#parses.mayConcern(length, bytes, at, end);
+      if (concerns === false) return 0;
+      const answered = concerns === null ? 0 : this.#showBatch.take(bytes, at, end);
+      if (answered !== 0) return answered;
+      const foreseen = concerns !== null && this.#parses.foresee(length, bytes, at, end);
+      return foreseen ? 0 : this.#cursor.wantHead(length, at, end);
+    }
+    if (type !== Front.Bind && type !== Front.Describe) return 0;
+    const answered = this.#relay.names.hasShows ? this.#showBatch.take(bytes, at, end) : 0;
+    if (answered !== 0 || type === Front.Describe) return answered;
+    return this.#binds.foresee(length, bytes, at, end) ? 0 : this.#cursor.wantHead(length, at, end);
   }
 
   /** Takes a Parse, and counts it; one at which the scan stops comes again. */

@@ -17,7 +17,7 @@ export * from "./replication.ts";
 export * from "./server_pools.ts";
 export * from "./session.ts";
 export * from "./session_description.ts";
-export { SessionOptions } from "./session_options.ts";
+export { OPTION_PREFIX, SessionOptions } from "./session_options.ts";
 export * from "./startup.ts";
 export { startupOptions } from "./startup_options.ts";
 export * from "./worker.ts";

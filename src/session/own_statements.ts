@@ -1,6 +1,6 @@
 import { Mark, Owed, type ServerConnection, type Statement, type StatementStore } from "../backend/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
-import type { OptionChange } from "./directives.ts";
+import type { StandingOrder } from "./directives.ts";
 import type { Relay } from "./relay.ts";
 
 /**
@@ -31,14 +31,14 @@ export class OwnStatements {
     server: ServerConnection,
     name: BinaryString,
     statement: Statement,
-    directive: readonly OptionChange[] | null,
+    order: StandingOrder | null,
   ): void {
     const { names, namesInFlight } = this.#relay;
     const { foreignStatements } = server;
     const wasForeign = foreignStatements.has(name);
-    const [directiveBefore, before] = [names.directiveOf(name), names.remove(name)];
+    const [orderBefore, before] = [names.orderOf(name), names.remove(name)];
     const drops = this.#relay.drops.before(name);
-    names.set(name, statement, directive);
+    names.set(name, statement, order);
     foreignStatements.add(name);
     this.#relay.drops.makes(name);
     namesInFlight.begin(name, server.owed.batch);
@@ -50,7 +50,7 @@ export class OwnStatements {
       undo: () => {
         namesInFlight.settle(name);
         if (names.remove(name) !== null) this.#store.release(statement);
-        if (before !== null) this.#relay.restoreName(name, before, directiveBefore, drops);
+        if (before !== null) this.#relay.restoreName(name, before, orderBefore, drops);
         if (!wasForeign) foreignStatements.delete(name);
       },
     });
@@ -63,7 +63,7 @@ export class OwnStatements {
     const wasForeign = foreignStatements.delete(name);
     const sql = this.#relay.sqlStatements.get(name);
     this.#relay.forgetSqlStatement(name);
-    const [directive, statement] = [names.directiveOf(name), names.remove(name)];
+    const [order, statement] = [names.orderOf(name), names.remove(name)];
     const drops = this.#relay.drops.before(name);
     namesInFlight.begin(name, server.owed.batch);
     server.owed.sent(Owed.Close | Mark.Effect, {
@@ -73,7 +73,7 @@ export class OwnStatements {
       },
       undo: () => {
         namesInFlight.settle(name);
-        if (statement !== null) this.#relay.restoreName(name, statement, directive, drops);
+        if (statement !== null) this.#relay.restoreName(name, statement, order, drops);
         if (wasForeign) foreignStatements.add(name);
         if (sql !== undefined) {
           this.#relay.sqlStatements = new Map([...this.#relay.sqlStatements, [name, sql]]);

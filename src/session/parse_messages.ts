@@ -1,4 +1,11 @@
-import { Mark, Owed, type ServerConnection, type Statement, type StatementStore } from "../backend/mod.ts";
+import {
+  type Effect,
+  Mark,
+  Owed,
+  type ServerConnection,
+  type Statement,
+  type StatementStore,
+} from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -14,12 +21,12 @@ import {
   utf8FromBinary,
 } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
-import type { OptionChange } from "./directives.ts";
+import type { StandingOrder } from "./directives.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
-import { directiveOf, type Steered, type Steering } from "./steering.ts";
+import { orderOf, type Steered, type Steering } from "./steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** The longest Parse of a named statement that transaction pooling takes; it must be kept to be made again elsewhere. */
@@ -34,6 +41,8 @@ export class ParseMessages {
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
   readonly #own: OwnStatements;
+  /** Orders of Parses that the server refused or skipped. */
+  readonly #refused = new WeakSet<StandingOrder>();
 
   constructor(relay: Relay, { store, cursor, steering, messages, unnamed, own }: StatementParts) {
     this.#relay = relay;
@@ -45,12 +54,17 @@ export class ParseMessages {
     this.#own = own;
   }
 
-  /** Before a server connection is had for it; false when more of it must come first. */
+  /** Whether it may speak to pgplex; null when more of it must come first. */
+  mayConcern(length: number, bytes: Uint8Array, at: number, end: number): boolean | null {
+    const messageEnd = at + 1 + length;
+    const textStart = textStartOf(bytes, at, messageEnd, end);
+    return textStart < 0 ? null : headMayConcern(bytes, textStart, end, messageEnd - 1);
+  }
+
+  /** Before a server connection is had for one that may speak to pgplex; false when more of it must come first. */
   foresee(length: number, bytes: Uint8Array, at: number, end: number): boolean {
     const messageEnd = at + 1 + length;
     const textStart = textStartOf(bytes, at, messageEnd, end);
-    if (textStart < 0) return false;
-    if (!headMayConcern(bytes, textStart, end, messageEnd - 1)) return true;
     return this.#steering.foresee(bytes, textStart, textEndOf(bytes, textStart, messageEnd, end), end);
   }
 
@@ -72,7 +86,11 @@ export class ParseMessages {
     const own = this.#relay.renames ? [] : steered?.statement ?? [];
     if (!this.#messages.begins(server, own, bytes, at)) return -1;
     if (steered === null) return this.#takeSteered(server, length, bytes, at, end, null);
-    if (steered.error !== null) return this.#messages.fail(server, length, bytes, at, steered.error);
+    if (steered.error !== null) {
+      this.#cursor.flushRun(bytes, at);
+      this.#relay.refuse(server, steered.error);
+      return this.#cursor.dropMessage(at, length);
+    }
     // What stands behind the text is short, or wrong.
     if (steered.text === null || 1 + length > LOOK_BYTES_MAX) {
       return this.#takeSteered(server, length, bytes, at, end, steered);
@@ -122,7 +140,9 @@ export class ParseMessages {
     const bodyStart = at + 5;
     if (!this.#relay.renames) {
       if (steered !== null) this.#messages.steer(server, steered, bytes, at);
-      server.owed.sent(Owed.Parse);
+      const effect = this.#noteOrder(server, steered, bytes, at, end);
+      if (effect === null) server.owed.sent(Owed.Parse);
+      else server.owed.sent(Owed.Parse | Mark.Effect, effect);
       return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
     }
     if (end - bodyStart < Math.min(1, length - 4)) return this.#cursor.want(6);
@@ -134,6 +154,35 @@ export class ParseMessages {
     return unnamed
       ? this.#unnamed.parse(server, length, bytes, at, end, steered)
       : this.#takeNamed(server, length, bytes, at, end, steered);
+  }
+
+  /**
+   * In session pooling, where the server knows the names: notes what the Parse at `at` asks each time that its statement runs.
+   * Where the server refuses it, what was noted before holds.
+   */
+  #noteOrder(
+    { owed }: ServerConnection,
+    steered: Steered | null,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): Effect | null {
+    const { names, attentive } = this.#relay;
+    if ((steered === null && !attentive) || owed.skipping) return null;
+    const nameEnd = findNul(bytes, at + 5, end);
+    if (nameEnd < 0) return null;
+    const name = statementName(bytes, at + 5, nameEnd);
+    const order = orderOf(steered);
+    const before = names.orderOf(name);
+    names.setOrder(name, order);
+    if ((order === null || order.show === null) && (before === null || before.show === null)) return null;
+    const undo = () => {
+      if (order !== null) this.#refused.add(order);
+      if (names.orderOf(name) !== order) return;
+      names.setOrder(name, before !== null && this.#refused.has(before) ? null : before);
+      if (names.hasShows) this.#relay.attentive = true;
+    };
+    return { done() {}, undo };
   }
 
   #takeNamed(
@@ -179,14 +228,11 @@ export class ParseMessages {
     if (steered !== null) messages.steer(server, steered, bytes, at);
     if (own) {
       messages.useSqlStatement(server, name, bytes, at);
-      this.#own.parse(server, name, statement, directiveOf(steered));
-      if (steered !== null && steered.remake !== null) relay.names.remakeWith(name, steered.remake);
+      this.#own.parse(server, name, statement, orderOf(steered));
       return messageEnd; // as it is: the server knows whether it has one of that name
     }
-    if (existing === null) {
-      this.#make(server, name, statement, directiveOf(steered));
-      if (steered !== null && steered.remake !== null) relay.names.remakeWith(name, steered.remake);
-    } else relay.refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
+    if (existing === null) this.#make(server, name, statement, orderOf(steered));
+    else relay.refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
     this.#cursor.run = messageEnd;
     return messageEnd;
   }
@@ -212,7 +258,7 @@ export class ParseMessages {
     server: ServerConnection,
     name: BinaryString,
     statement: Statement,
-    directive: readonly OptionChange[] | null,
+    order: StandingOrder | null,
   ): void {
     const relay = this.#relay;
     const { inFlight } = server.prepared;
@@ -223,9 +269,9 @@ export class ParseMessages {
     }
     server.out.put(statement.encodeParse());
     server.prepared.add(statement, server.settings.searchPath);
-    const [directiveBefore, before] = [relay.names.directiveOf(name), relay.names.remove(name)];
+    const [orderBefore, before] = [relay.names.orderOf(name), relay.names.remove(name)];
     const drops = relay.drops.before(name);
-    relay.names.set(name, statement, directive);
+    relay.names.set(name, statement, order);
     relay.drops.makes(name);
     inFlight.begin(statement, server.owed.batch);
     relay.namesInFlight.begin(name, server.owed.batch);
@@ -240,7 +286,7 @@ export class ParseMessages {
         relay.namesInFlight.settle(name);
         server.prepared.delete(statement);
         if (relay.names.remove(name) !== null) this.#store.release(statement);
-        if (before !== null) relay.restoreName(name, before, directiveBefore, drops);
+        if (before !== null) relay.restoreName(name, before, orderBefore, drops);
       },
     });
     relay.evictStatements(server);

@@ -1,5 +1,5 @@
 import type { InFlight, Statement, StatementStore } from "../backend/mod.ts";
-import type { OptionChange } from "./directives.ts";
+import type { StandingOrder } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import { type BinaryString, binaryString, putBinary } from "../protocol/mod.ts";
 
@@ -8,6 +8,9 @@ export const UNNAMED_BYTES_MAX = 1 << 20;
 
 /** A buffer longer than this is not kept when its unnamed statement is gone. */
 const UNNAMED_BYTES_RETAINED = 65_536;
+
+/** In session pooling, statements that ask something of pgplex: of more the oldest are forgotten. */
+const ORDERS_MAX = 1000;
 
 interface Entry {
   readonly name: Uint8Array;
@@ -26,10 +29,10 @@ export class PreparedNames {
   /** By the hash of the name; made when it is needed. */
   #buckets: Map<number, Entry[]> | null = null;
   #size = 0;
-  /** What directives in the texts of named statements ask for each time that they run, by name. */
-  readonly #directives = new Map<BinaryString, readonly OptionChange[]>();
-  /** Statements that pgplex answers with what holds when they run: what makes their texts, by name. */
-  readonly #remakes = new Map<BinaryString, () => BinaryString>();
+  /** What the texts of named statements ask of pgplex each time that they run, by name; most ask nothing. */
+  readonly #orders = new Map<BinaryString, StandingOrder>();
+  /** How many of them are SHOW of an option. */
+  #shows = 0;
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
   #unnamedKept = false;
@@ -38,8 +41,8 @@ export class PreparedNames {
   unnamedHolds = false;
   /** What is known of the unnamed statement's text. */
   unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
-  /** What a directive in the unnamed statement's text asks for each time that it runs. */
-  unnamedDirective: readonly OptionChange[] | null = null;
+  /** What the unnamed statement's text asks of pgplex each time that it runs. */
+  unnamedOrder: StandingOrder | null = null;
   /** Changes whenever the unnamed statement does. */
   unnamedSerial = 0;
 
@@ -67,19 +70,50 @@ export class PreparedNames {
     return this.find(bytes, 0, bytes.length);
   }
 
-  /** What a directive in this statement's text asks for; null for most. */
-  directiveOf(name: BinaryString): readonly OptionChange[] | null {
-    return this.#directives.get(name) ?? null;
+  /** What this statement's text asks of pgplex each time that it runs; null for most. The unnamed one's is named "". */
+  orderOf(name: BinaryString): StandingOrder | null {
+    return name === "" ? this.unnamedOrder : this.#orders.get(name) ?? null;
   }
 
-  /** Whether any named statement has a directive. */
-  get hasDirectives(): boolean {
-    return this.#directives.size > 0;
+  /** Whether any named statement asks anything of pgplex. */
+  get hasOrders(): boolean {
+    return this.#orders.size > 0;
   }
 
-  /** From now on the statement's text is made anew each time that it runs. */
-  remakeWith(name: BinaryString, remake: () => BinaryString): void {
-    this.#remakes.set(name, remake);
+  /** Whether any statement is SHOW of an option. */
+  get hasShows(): boolean {
+    return this.#shows > 0 || (this.unnamedOrder !== null && this.unnamedOrder.show !== null);
+  }
+
+  /**
+   * In session pooling, where servers know the names: what a statement of this name asks from now on. It stays when the statement
+   * is closed, as a name is of no use before it is parsed again.
+   */
+  setOrder(name: BinaryString, order: StandingOrder | null): void {
+    if (name === "") {
+      this.unnamedOrder = order;
+      return;
+    }
+    this.#dropOrder(name);
+    if (order === null) return;
+    for (const oldest of this.#orders.keys()) {
+      if (this.#orders.size < ORDERS_MAX) break;
+      this.#dropOrder(oldest);
+    }
+    this.#keepOrder(name, order);
+  }
+
+  #keepOrder(name: BinaryString, order: StandingOrder): void {
+    this.#dropOrder(name);
+    this.#orders.set(name, order);
+    if (order.show !== null) this.#shows++;
+  }
+
+  #dropOrder(name: BinaryString): void {
+    const order = this.#orders.get(name);
+    if (order === undefined) return;
+    this.#orders.delete(name);
+    if (order.show !== null) this.#shows--;
   }
 
   /**
@@ -87,29 +121,22 @@ export class PreparedNames {
    * differs from its own.
    */
   remade(name: BinaryString, statement: Statement): Statement {
-    const remake = this.#remakes.get(name);
-    if (remake === undefined) return statement;
+    const order = this.#orders.get(name);
+    if (order === undefined || order.remake === null) return statement;
     const { definition, hash } = statement;
-    const next = remake() + definition.slice(definition.indexOf("\0"));
+    const next = order.remake() + definition.slice(definition.indexOf("\0"));
     if (next === definition) return statement;
     const made = this.#store.use(next);
     made.hash ||= hash; // it changes no state either
-    const directive = this.directiveOf(name);
     this.remove(name);
-    this.set(name, made, directive);
-    this.#remakes.set(name, remake);
+    this.set(name, made, order);
     this.#store.release(statement);
     return made;
   }
 
-  /** Whether any named statement's text is made anew each time. */
-  get hasRemakes(): boolean {
-    return this.#remakes.size > 0;
-  }
-
   /** Gives `statement`, in whose users this session is counted already, a name that is free. */
-  set(name: BinaryString, statement: Statement, directive: readonly OptionChange[] | null = null): void {
-    if (directive !== null) this.#directives.set(name, directive);
+  set(name: BinaryString, statement: Statement, order: StandingOrder | null = null): void {
+    if (order !== null) this.#keepOrder(name, order);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
@@ -122,8 +149,7 @@ export class PreparedNames {
 
   /** Takes a name away; its statement stays counted until the caller releases it. */
   remove(name: BinaryString): Statement | null {
-    this.#directives.delete(name);
-    this.#remakes.delete(name);
+    this.#dropOrder(name);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
@@ -143,8 +169,8 @@ export class PreparedNames {
     }
     this.#buckets = null;
     this.#size = 0;
-    this.#directives.clear();
-    this.#remakes.clear();
+    this.#orders.clear();
+    this.#shows = 0;
     this.dropUnnamed();
   }
 

@@ -133,13 +133,33 @@ Deno.test("PreparedNames does not keep an unnamed statement that is too long", (
 Deno.test("PreparedNames keeps a directive with its name, whatever other names the statement has", () => {
   const store = new StatementStore();
   const names = new PreparedNames(store);
-  const directive = [{ spec: findOption("tag")!, value: "a", text: "a" }];
-  names.set("a", store.use("Q"), directive);
+  const changes = [{ spec: findOption("tag")!, value: "a", text: "a" }];
+  const order = { changes, remake: null, show: null };
+  names.set("a", store.use("Q"), order);
   names.set("b", store.use("Q"));
-  deepEqual([names.directiveOf("a"), names.directiveOf("b"), names.hasDirectives], [directive, null, true]);
+  deepEqual([names.orderOf("a"), names.orderOf("b"), names.hasOrders], [order, null, true]);
   const statement = names.remove("a")!;
-  deepEqual([names.directiveOf("a"), names.hasDirectives], [null, false]);
+  deepEqual([names.orderOf("a"), names.hasOrders], [null, false]);
   names.set("a", statement);
-  equal(names.directiveOf("a"), null);
+  equal(names.orderOf("a"), null);
+  names.clear();
+});
+
+Deno.test("PreparedNames counts the statements that are SHOW of an option, and in session pooling keeps a bounded number", () => {
+  const store = new StatementStore();
+  const names = new PreparedNames(store);
+  const show = { changes: [], remake: null, show: { setting: "pgplex.tag", text: () => "" } };
+  names.set("a", store.use("Q"), show);
+  names.set("b", store.use("Q"), { changes: [], remake: () => "", show: null });
+  equal(names.hasShows, true);
+  store.release(names.remove("a")!);
+  equal(names.hasShows, false);
+  names.setOrder("", show);
+  equal(names.hasShows, true);
+  names.setOrder("", null);
+  for (let i = 0; i <= 1000; i++) names.setOrder(`s${i}`, show);
+  deepEqual([names.orderOf("s0"), names.orderOf("s1"), names.orderOf("s1000")], [null, show, show]);
+  for (let i = 0; i <= 1000; i++) names.setOrder(`s${i}`, null);
+  equal(names.hasShows, false);
   names.clear();
 });

@@ -26,7 +26,7 @@ import {
 } from "../protocol/mod.ts";
 import type { PoolCounters } from "../telemetry/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
-import type { OptionChange } from "./directives.ts";
+import type { StandingOrder } from "./directives.ts";
 import type { Fingerprint, Fingerprints } from "./fingerprints.ts";
 import { NameDrops } from "./name_drops.ts";
 import { PreparedNames } from "./prepared_names.ts";
@@ -82,6 +82,8 @@ export class Relay {
   readonly renames: boolean;
   /** Statements kept on one server connection, at most. */
   preparedMax: number;
+  /** Messages to the server are looked at one by one: a statement has a time of its own, or may be SHOW of an option. */
+  attentive = false;
   /** A message to the server has begun and not ended: not a boundary. */
   midMessage = false;
   /** A message to the client has begun and not ended: not a boundary, and nothing else may be put there. */
@@ -242,6 +244,14 @@ export class Relay {
       reply: encodeError("ERROR", error),
       replaces: "26000",
     });
+  }
+
+  /** {@link poison} for what stands in a text: an aborted transaction is told first, as servers do behind their parser. */
+  refuse(server: ServerConnection, error: PgplexError): void {
+    server.out.put(encodeParse("", "SELECT"));
+    server.unnamedOwner = null;
+    server.owed.sent(Owed.Parse | Mark.Swallow);
+    this.poison(server, error);
   }
 
   /**
@@ -439,11 +449,13 @@ export class Relay {
   restoreName(
     name: BinaryString,
     statement: Statement,
-    directive: readonly OptionChange[] | null,
+    order: StandingOrder | null,
     drops: number,
   ): void {
-    if (this.drops.survived(drops)) this.names.set(name, statement, directive);
-    else this.#store.release(statement);
+    if (this.drops.survived(drops)) {
+      this.names.set(name, statement, order);
+      if (order !== null && order.show !== null) this.attentive = true;
+    } else this.#store.release(statement);
   }
 
   /** A Close ended the statement that SQL made, on whichever connection it was. */

@@ -146,6 +146,8 @@ function steered(directives: PoolSettings["directives"]): SteeringHost {
     poolSettings: poolSettings as unknown as PoolSettings,
     refusal: () => null,
     statementBegins() {},
+    optionsKnown: true,
+    answered() {},
     describe: () => [["id", "1"], ["tls", null]],
     describeOptions: () => [["tag", "it's", "client", "A word."]],
   };
@@ -166,6 +168,8 @@ export class Rig {
   /** What the client's side waits for. */
   waiting: "bytes" | "lease" | "replies" | "end" = "bytes";
   leases = 0;
+  /** Replies that come make nothing of the client's go on. */
+  holdsClient = false;
   readonly #options: RigOptions;
 
   constructor(options: RigOptions) {
@@ -210,7 +214,7 @@ export class Rig {
     const server = this.relay.server;
     if (server !== null && server.owed.readies === 0 && !this.relay.openBatch) this.steering.statementEnds();
     if (this.relay.boundary) this.#settleLease();
-    if (this.waiting === "replies" && !this.clientScan.blocked) await this.#pump();
+    if (this.waiting === "replies" && !this.holdsClient && !this.clientScan.blocked) await this.#pump();
   }
 
   #settleLease(): void {

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
 import { StatementStore } from "../backend/mod.ts";
+import { encodeTextColumn, encodeTextRow } from "../protocol/mod.ts";
 import { Rig, RigServer } from "./rig_test.ts";
 
 const { message, int16, int32, cstring, text } = frontend;
@@ -34,6 +35,10 @@ const back = {
     ),
   parameter: (name: string, value: string) => message("S", cstring(name), cstring(value)),
 };
+
+/** What servers run for SHOW pgplex.tag. */
+const SHOW_SELECT =
+  `SELECT coalesce(nullif(pg_catalog.current_setting('pgplex.tag', true), ''), '') AS "pgplex.tag"`;
 
 /** One step of a conversation: who speaks, and what the other side is to hear of it. */
 type Step =
@@ -328,6 +333,62 @@ const CHANGED: readonly Case[] = [
         hears: [back.closeComplete, back.closeComplete, back.ready()],
       },
       { client: [frontend.copyData("late"), frontend.copyDone(), frontend.copyFail("late")], hears: [] },
+    ],
+  },
+  {
+    name: "answers SHOW of an option without a server, by a query and in a batch of its own",
+    steps: [
+      {
+        client: [frontend.query("SHOW pgplex.tag"), frontend.query("SHOW pgplex.intent")],
+        hears: [
+          ...[encodeTextColumn("pgplex.tag"), encodeTextRow(""), back.complete("SHOW"), back.ready()],
+          ...[encodeTextColumn("pgplex.intent"), encodeTextRow("write"), back.complete("SHOW"), back.ready()],
+        ],
+      },
+      {
+        client: [
+          frontend.parse("SHOW pgplex.tag", { name: "s" }),
+          frontend.describe("S", "s"),
+          frontend.flush(),
+        ],
+        hears: [back.parseComplete, back.parameters, encodeTextColumn("pgplex.tag")],
+      },
+      { client: [frontend.bind({ statement: "s", resultFormats: [1] })], hears: [] },
+      { client: [frontend.describe("P"), frontend.execute({ rowsMax: 1 }), frontend.execute()], hears: [] },
+      {
+        client: [frontend.close("P"), frontend.sync()],
+        hears: [
+          back.bindComplete,
+          encodeTextColumn("pgplex.tag", 1),
+          encodeTextRow(""),
+          back.suspended,
+          back.complete("SHOW"),
+          back.closeComplete,
+          back.ready(),
+        ],
+      },
+    ],
+  },
+  {
+    name: "leaves a batch to the server that is about more than SHOW, or wants an answer before it runs",
+    held: true,
+    steps: [
+      {
+        client: [frontend.parse("SHOW pgplex.tag", { name: "s" }), frontend.sync()],
+        hears: [back.parseComplete, back.ready()],
+      },
+      { client: [frontend.bind({ statement: "s" })], hears: [] },
+      {
+        client: [frontend.flush()],
+        hears: [
+          frontend.parse(SHOW_SELECT, { name: "pgplex_1" }),
+          frontend.bind({ statement: "pgplex_1" }),
+          frontend.flush(),
+        ],
+      },
+      { server: [back.parseComplete, back.bindComplete], hears: [back.bindComplete] },
+      says(frontend.execute()),
+      { server: [back.row, back.complete("SELECT 1")], hears: [back.row, back.complete("SHOW")] },
     ],
   },
   {

@@ -198,6 +198,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#times.statementBegins(timeoutMs);
   }
 
+  get optionsKnown(): boolean {
+    return !this.#lease.held && this.options.settled;
+  }
+
+  answered(): void {
+    this.sinceMs = this.nowMs();
+  }
+
   describe(): readonly (readonly [string, string | null])[] {
     return describeSession(this, this.#worker.clock.nowMs());
   }

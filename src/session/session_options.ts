@@ -126,6 +126,11 @@ export class SessionOptions {
     this.#changed();
   }
 
+  /** Whether nothing was SET of which nobody has found out yet what became of it. */
+  get settled(): boolean {
+    return this.#pending === null;
+  }
+
   /** Whether a statement has options of its own. */
   get forStatement(): boolean {
     return this.#statement !== null;

@@ -27,6 +27,8 @@ import {
   directiveRefusal,
   type OptionChange,
   parseDirective,
+  type ShownOption,
+  type StandingOrder,
 } from "./directives.ts";
 import type { Relay } from "./relay.ts";
 import { OPTION_PREFIX, optionValue, type OptionValues, type SessionOptions } from "./session_options.ts";
@@ -52,6 +54,8 @@ export interface Steered {
   readonly pin: boolean | null;
   /** SET or RESET of an option in the text itself. */
   readonly option: { readonly name: string; readonly value: unknown } | null;
+  /** SHOW of one: {@link text} asks the server what a SET has left, where one is held. */
+  readonly show: ShownOption | null;
 }
 
 /** Whom a session's statements steer. */
@@ -63,6 +67,10 @@ export interface SteeringHost {
   refusal(change: { readonly name: string; readonly value: unknown }): PgplexError | null;
   /** From now on a statement may run for so long, in milliseconds; 0: for ever; null: nothing is said of its own. */
   statementBegins(timeoutMs: number | null): void;
+  /** Whether what the client set for itself is known: no server connection is being looked at for it. */
+  readonly optionsKnown: boolean;
+  /** The client had an answer for which no server connection was needed. */
+  answered(): void;
   /** Rows of `show session`: name and value. */
   describe(): readonly (readonly [string, string | null])[];
   /** Rows of `show options`: name, value, source, description. */
@@ -128,6 +136,7 @@ export class Steering {
       error: null,
       warnings: [],
       option: null,
+      show: null,
       text: show === null ? null : this.#showTable(show),
       remake: show !== null || head.option?.kind === "show"
         ? () => this.#decide(text, head, false).text ?? ""
@@ -183,7 +192,12 @@ export class Steering {
       const value = overridden
         ? literal
         : `coalesce(nullif(pg_catalog.current_setting('${setting}', true), ''), ${literal})`;
-      return { text: binaryFromUtf8(`SELECT ${value} AS "${setting}"`) };
+      const known = () =>
+        own === undefined ? options.shown(spec, this.#host.poolSettings).text : formatOption(spec, own.value);
+      return {
+        text: binaryFromUtf8(`SELECT ${value} AS "${setting}"`),
+        show: { setting, text: known },
+      };
     }
     const given = option.kind === "set" && option.value !== null ? utf8FromBinary(option.value) : null;
     const { spec, value } = optionValue(name, given, poolSettings.options_allowed);
@@ -220,6 +234,22 @@ export class Steering {
     return true;
   }
 
+  /** Whether pgplex answers a statement without a server connection: SHOW of an option, or an error. */
+  answersItself({ error, show, session, transaction, pin }: Steered): boolean {
+    if (session.length > 0 || pin !== null || !this.optionsKnown) return false;
+    return error !== null ? transaction.length === 0 : show !== null;
+  }
+
+  /** Whether what SHOW of an option says is known without asking a server. */
+  get optionsKnown(): boolean {
+    return this.#host.optionsKnown;
+  }
+
+  /** The client had such an answer. */
+  answered(): void {
+    this.#host.answered();
+  }
+
   /** {@link foresee} of a statement that was prepared with these options of its own. */
   foreseeStatement(changes: readonly OptionChange[]): void {
     this.#setForTransaction(changes);
@@ -245,6 +275,7 @@ export class Steering {
     if (steered.option !== null) options.set(steered.option.name as never, steered.option.value);
     if (steered.session.length > 0 || steered.option !== null) this.#relay.watch.mentionsOptions();
     if (steered.pin !== null) options.pinned = steered.pin;
+    if (steered.show !== null && !simple) this.#relay.attentive = true;
   }
 
   /** Whether a statement has options of its own: the next one must {@link begin}. */
@@ -277,6 +308,7 @@ export class Steering {
     this.#host.options.setForStatement(values);
     if (timeoutMs !== null || this.#timed) this.#host.statementBegins(timeoutMs);
     this.#timed = timeoutMs !== null;
+    if (this.#timed) this.#relay.attentive = true;
     return true;
   }
 
@@ -316,11 +348,13 @@ function valuesOf(changes: readonly OptionChange[]): OptionValues | null {
   return own.length === 0 ? null : new Map(own.map(({ spec, value }) => [spec.name, value]));
 }
 
-/** What a prepared statement's directives ask for each time that it runs; null for nothing. */
-export function directiveOf(steered: Steered | null): readonly OptionChange[] | null {
-  if (steered === null || steered.statement.length + steered.transaction.length === 0) return null;
-  return [
+/** What a prepared statement asks of pgplex each time that it runs; null for nothing. */
+export function orderOf(steered: Steered | null): StandingOrder | null {
+  if (steered === null) return null;
+  const { remake, show } = steered;
+  const changes = [
     ...steered.statement,
     ...steered.transaction.map((change) => ({ ...change, forTransaction: true })),
   ];
+  return changes.length === 0 && remake === null && show === null ? null : { changes, remake, show };
 }

@@ -4,7 +4,7 @@ import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
-import { directiveOf, type Steered } from "./steering.ts";
+import { orderOf, type Steered } from "./steering.ts";
 
 /**
  * The session's unnamed statement on its way to the server, which has one for whoever holds it: its Parse is recorded as it
@@ -41,7 +41,7 @@ export class UnnamedStatement {
     if (!this.#messages.parses(server, fingerprint, bytes, at)) return -1;
     names.unnamedFingerprint = fingerprint;
     if (steered !== null) this.#messages.steer(server, steered, bytes, at);
-    names.unnamedDirective = directiveOf(steered);
+    names.unnamedOrder = orderOf(steered);
     names.beginUnnamed(length - 4);
     this.#relay.ownUnnamed(server);
     this.#parses++;
