@@ -1,6 +1,7 @@
 import type { BinaryString } from "./bytes.ts";
-import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
 import { callsUnknown } from "./sql_calls.ts";
+import { type SqlReach, sqlReach } from "./sql_reach.ts";
+import { isBlank, isLiteral, isName, lowerCase, nameOf, sqlTokens, sqlWords, wordOf } from "./sql_tokens.ts";
 
 /** What a text says that a pooler must know, beyond what the server's replies and a probe tell. Found once a fingerprint. */
 export interface SqlTraits {
@@ -36,6 +37,8 @@ export interface SqlTraits {
   readonly rollsBack: boolean;
   /** It changes what later sessions begin with: ALTER ROLE or ALTER DATABASE … SET. */
   readonly altersDefaults: boolean;
+  /** What of the database's own routines it may reach without calling them by name. */
+  readonly reach: SqlReach;
   /** The text with `?` for literals, at most 200 characters: for logs and the console. */
   readonly text: string;
 }
@@ -55,57 +58,11 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   listsChannels: false,
   rollsBack: true,
   altersDefaults: false,
+  reach: { writes: true, defines: true, members: null },
   text: "(a long statement)",
 });
 
 const TEXT_MAX = 200;
-
-/** A token, or how one begins that {@link tokenEnd} ends: a comment, a string, a dollar quote. */
-const TOKEN =
-  /--[^\r\n]*|\/\*|[eE]?'|\$(?:[A-Za-z_\u0080-\u00ff][\w\u0080-\u00ff]*)?\$|"(?:[^"]|"")*"?|\$\d+|[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*|\d[\w.]*|\s+|[\s\S]/y;
-
-/** The tokens of a text, white space and comments among them. Each place is looked at once, so that no text takes long. */
-function* tokens(text: string): Generator<{ token: string; index: number }> {
-  const pattern = new RegExp(TOKEN);
-  for (let index = 0; index < text.length;) {
-    pattern.lastIndex = index;
-    const end = tokenEnd(text, index, pattern.exec(text)![0]);
-    yield { token: text.slice(index, end), index };
-    index = end;
-  }
-}
-
-/** Where the token ends that begins with `opening`; what is not closed goes to the end, and the server refuses it. */
-function tokenEnd(text: string, index: number, opening: string): number {
-  const behind = index + opening.length;
-  if (opening === "/*") return commentEnd(text, behind);
-  if (opening.endsWith("'")) return stringEnd(text, behind, opening.length > 1);
-  if (!opening.startsWith("$") || !opening.endsWith("$") || opening === "$") return behind;
-  const close = text.indexOf(opening, behind);
-  return close < 0 ? text.length : close + opening.length;
-}
-
-function commentEnd(text: string, behind: number): number {
-  const mark = /\/\*|\*\//g;
-  mark.lastIndex = behind;
-  for (let depth = 1; depth > 0;) {
-    const found = mark.exec(text);
-    if (found === null) return text.length;
-    depth += found[0] === "/*" ? 1 : -1;
-  }
-  return mark.lastIndex;
-}
-
-function stringEnd(text: string, behind: number, escapes: boolean): number {
-  let i = behind;
-  for (; i < text.length; i++) {
-    const c = text[i];
-    if (c === "\\" && escapes) i++;
-    else if (c === "'" && text[i + 1] === "'") i++;
-    else if (c === "'") return i + 1;
-  }
-  return text.length;
-}
 
 const NEUTRAL: ReadonlySet<string> = new Set([
   "abort",
@@ -118,7 +75,8 @@ const NEUTRAL: ReadonlySet<string> = new Set([
   "start",
 ]);
 
-const STATEFUL_FIRST: ReadonlySet<string> = new Set([
+/** Words that begin a statement which may change session state. */
+export const STATEFUL_FIRST: ReadonlySet<string> = new Set([
   "alter",
   "call",
   "close",
@@ -137,22 +95,13 @@ const STATEFUL_FIRST: ReadonlySet<string> = new Set([
   "unlisten",
 ]);
 
-/** Reads the traits of a text. It errs on the side of `stateful`. */
-export function sqlTraits(text: BinaryString): SqlTraits {
-  const words: string[] = [];
-  let shown = "";
-  for (const { token } of tokens(text)) {
-    const first = token.charCodeAt(0);
-    if (/^\s/.test(token) || token.startsWith("--") || token.startsWith("/*")) {
-      if (shown !== "" && !shown.endsWith(" ")) shown += " ";
-      continue;
-    }
-    const literal = first === 0x27 || /^[eE]'/.test(token) || (first === 0x24 && token.length > 1) ||
-      /^\d/.test(token);
-    const word = literal ? "?" : first === 0x22 ? token.slice(1, -1).replaceAll('""', '"') : lowerCase(token);
-    words.push(first === 0x22 ? `"${word}` : word);
-    if (shown.length < TEXT_MAX) shown += literal ? "?" : token;
-  }
+/**
+ * Reads the traits of a text. It errs on the side of `stateful`.
+ *
+ * `backslashes`: standard_conforming_strings is off, so that a backslash escapes in every string.
+ */
+export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
+  const words = sqlWords(text, backslashes);
   let neutral = true;
   let stateful = false;
   let altersDefaults = false;
@@ -219,7 +168,8 @@ export function sqlTraits(text: BinaryString): SqlTraits {
       stateful = true;
     }
   }
-  if (callsUnknown(words)) stateful = setsByFunction = true;
+  // What UESCAPE makes of a name is in a literal, which differs from run to run.
+  if (callsUnknown(words) || words.includes("uescape")) stateful = setsByFunction = true;
   return {
     neutral: neutral && !stateful,
     stateful,
@@ -234,8 +184,20 @@ export function sqlTraits(text: BinaryString): SqlTraits {
     listsChannels: words.includes("pg_listening_channels"),
     rollsBack,
     altersDefaults,
-    text: shown.slice(0, TEXT_MAX).trim(),
+    reach: sqlReach(words),
+    text: shownText(text, backslashes),
   };
+}
+
+/** A text without comments, with `?` for literals. */
+function shownText(text: BinaryString, backslashes: boolean): string {
+  let shown = "";
+  for (const { token } of sqlTokens(text, backslashes)) {
+    if (shown.length >= TEXT_MAX) break;
+    if (!isBlank(token)) shown += isLiteral(token) ? "?" : token;
+    else if (shown !== "" && !shown.endsWith(" ")) shown += " ";
+  }
+  return shown.slice(0, TEXT_MAX).trim();
 }
 
 /**
@@ -250,25 +212,19 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
   const endsAt = (end: number) => {
     if (words.length > 0) statements++;
     const [first, second = "", third = ""] = words;
-    const isName = (word: string) =>
-      truncated(word.startsWith('"') ? word.slice(1, -1).replaceAll('""', '"') : word) === name;
-    // Where it is prepared twice the second failed, unless the first was deallocated before.
-    if (first === "prepare" && isName(second)) found ??= query.slice(start, end);
+    const names = (word: string) => isName(word) && nameOf(word) === name;
+    // Where it is prepared twice the second failed, unless the first was deallocated before. DISCARD ALL fails among others.
+    if (first === "prepare" && names(second)) found ??= query.slice(start, end);
     const dropped = second === "prepare" ? third : second;
-    if (
-      (first === "deallocate" && (dropped === "all" || isName(dropped))) ||
-      (first === "discard" && second === "all")
-    ) {
-      found = null;
-    }
+    if (first === "deallocate" && (dropped === "all" || names(dropped))) found = null;
   };
-  for (const { token, index } of tokens(query)) {
+  for (const { token, index } of sqlTokens(query)) {
     if (token === ";") {
       endsAt(index + 1);
       start = index + 1;
       words = [];
-    } else if (words.length < 3 && !/^(\s|--|\/\*)/.test(token)) {
-      words.push(token.startsWith('"') ? token : lowerCase(token));
+    } else if (words.length < 3 && !isBlank(token)) {
+      words.push(wordOf(token));
     }
   }
   endsAt(query.length);
@@ -276,7 +232,7 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
 }
 
 /** SET LOCAL, SET TRANSACTION and SET CONSTRAINTS end with the transaction. */
-function isLocalSet(word: string, next: string): boolean {
+export function isLocalSet(word: string, next: string): boolean {
   return word === "set" && (next === "local" || next === "transaction" || next === "constraints");
 }
 
@@ -289,21 +245,7 @@ function nameAfter(words: readonly string[], index: number): BinaryString | null
   let next = words[index + 1];
   if (next === "prepare" && words[index] === "deallocate") next = words[index + 2];
   if (next === undefined || next === "transaction" || next === "on" || next === "?") return null;
-  if (next.startsWith('"')) return truncated(next.slice(1));
-  return /^[a-z_\u0080-\u00ff]/.test(next) ? truncated(next) : null;
-}
-
-/** As servers fold identifiers: bytes above 127 are parts of characters, of which nothing is known here. */
-function lowerCase(word: BinaryString): BinaryString {
-  return word.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
-
-/** An identifier as servers cut it: at 63 bytes, between two characters of UTF-8 (truncate_identifier). */
-function truncated(name: BinaryString): BinaryString {
-  if (name.length <= STATEMENT_NAME_BYTES_MAX) return name;
-  let end = STATEMENT_NAME_BYTES_MAX;
-  while (end > 0 && (name.charCodeAt(end) & 0xc0) === 0x80) end--;
-  return name.slice(0, end);
+  return isName(next) ? nameOf(next) : null;
 }
 
 const SETTING = String

@@ -56,6 +56,12 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ["EXECUTE \xc3\x89T\xc3\xa9", { stateful, statements: ["\xc3\x89t\xc3\xa9"] }],
   [`EXECUTE ${"n".repeat(64)}`, { stateful, statements: ["n".repeat(63)] }],
   [`EXECUTE "${"n".repeat(62)}\xc3\xa9"`, { stateful, statements: ["n".repeat(62)] }],
+  ['PREPARE U&"d\\0061t\\+000061" AS SELECT 1', { stateful, statements: ["data"] }],
+  ['EXECUTE u&"\\00e9"', { stateful, statements: ["\xc3\xa9"] }],
+  [`EXECUTE U&"d!0061ta!!" UESCAPE '!'`, { stateful, setsByFunction: true, statements: ["data!"] }],
+  [`SELECT U&"x" UESCAPE '!' ('role')`, { stateful, setsByFunction: true }],
+  ["SELECT * FROM a JOIN b ON set_it(a.x)", { stateful, setsByFunction: true }],
+  ["INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET (a, b) = (1, 2)", {}],
   ["DISCARD ALL", { stateful, resetsName: true, sequences: "discard" }],
   ["SELECT 1; reset all", { stateful, resetsName: true }],
   ["SELECT set_config('a.b', 'x', false)", { stateful, setsByFunction: true }],
@@ -108,7 +114,7 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
 
 Deno.test("sqlTraits reads what a statement may do to session state", () => {
   for (const [sql, expected] of TRAITS) {
-    const { text: _, ...traits } = sqlTraits(sql);
+    const { text: _text, reach: _reach, ...traits } = sqlTraits(sql);
     deepEqual(traits, { ...PLAIN, ...expected }, sql);
   }
 });
@@ -208,7 +214,7 @@ Deno.test("prepareIn takes one PREPARE out of a query of several statements", ()
     ['PREPARE "A" AS SELECT 1', "a", null],
     ["PREPARE a AS SELECT 1;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 1;"],
     ["PREPARE a AS SELECT 1;DEALLOCATE PREPARE a;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 2"],
-    ["PREPARE a AS SELECT 1;DISCARD ALL;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 2"],
+    ["PREPARE a AS SELECT 1;DISCARD ALL;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 1;"],
     [
       `PREPARE ${"n".repeat(70)} AS SELECT 1; SELECT 2`,
       "n".repeat(63),

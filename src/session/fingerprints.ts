@@ -1,4 +1,5 @@
 import { OPTION_NAMES } from "../config/mod.ts";
+import { CatalogueWatch } from "./catalogue_watch.ts";
 import {
   customSettingsIn,
   literalsLikeSettings,
@@ -45,7 +46,7 @@ export class Fingerprint {
     this.unseen = traits.sticky !== null || traits.sequences !== null || traits.altersDefaults;
   }
 
-  /** What is known of it; `neutral` is BEGIN and its kin. */
+  /** What is known of it by itself; `neutral` is BEGIN and its kin. */
   get state(): "neutral" | "learning" | "trusted" | "stateful" {
     if (this.traits.neutral) return "neutral";
     if (this.traits.stateful || this.dirty) return "stateful";
@@ -72,8 +73,8 @@ export class Fingerprints {
   #customList: readonly string[] | null = null;
   /** A statement or a routine of the database reads what a session remembers of sequences. */
   readsSequences = false;
-  /** The bodies of the database's routines were searched for custom settings. */
-  routinesRead = false;
+  /** What of the database's routines runs without being called by name. */
+  readonly catalogue = new CatalogueWatch();
   probes = 0;
   /** Probes that found a change. */
   changes = 0;
@@ -83,10 +84,10 @@ export class Fingerprints {
     return this.#known.get(hash) ?? null;
   }
 
-  /** Begins to know a statement. */
-  learn(hash: number, text: string): Fingerprint {
+  /** Begins to know a statement; `backslashes` escape in all its strings. */
+  learn(hash: number, text: string, backslashes = false): Fingerprint {
     if (this.#known.size >= FINGERPRINTS_MAX) this.#known.clear();
-    const fingerprint = new Fingerprint(sqlTraits(text));
+    const fingerprint = new Fingerprint(sqlTraits(text, backslashes));
     if (fingerprint.traits.sequences === "read") this.readsSequences = true;
     this.#known.set(hash, fingerprint);
     return fingerprint;
@@ -152,6 +153,11 @@ export class Fingerprints {
       if (changed) fingerprint.dirty = true;
       else if (!undone) fingerprint.clean++;
     }
+  }
+
+  /** The {@link Fingerprint.state} of a statement in this database; `exposed` to a routine that it reaches, not trusted. */
+  stateOf({ state, traits }: Fingerprint): Fingerprint["state"] | "exposed" {
+    return state === "trusted" && this.catalogue.hidden.reachedBy(traits.reach) ? "exposed" : state;
   }
 
   /** How many statements are known. */

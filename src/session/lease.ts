@@ -1,7 +1,8 @@
 import { cancelOn, runQuery, type ServerConnection, type ServerSink } from "../backend/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Waiter } from "../pool/mod.ts";
-import { QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
+import { QUERY_CANCELED, TxStatus, utf8FromBinary } from "../protocol/mod.ts";
+import { catalogueMark, lookAtCatalogue } from "./catalogue_look.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
@@ -202,19 +203,45 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   }
 
   async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
-    if (!fingerprints.routinesRead) {
-      fingerprints.routinesRead = true;
-      for (const body of await readRoutines(connection)) {
-        fingerprints.noteText(body);
-        if (/\b(currval|lastval)\b/i.test(body)) fingerprints.readsSequences = true;
-      }
-    }
+    await this.#lookAtCatalogue(connection, fingerprints);
     const found = await probe(connection, fingerprints.customSettings, this.#worker.statements);
     fingerprints.foundSettings(found.settings.values.keys());
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
     if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
       await restoreState(connection, this.wish, this.#worker.statements);
+    }
+  }
+
+  /** What the database's routines may do to a session is looked at anew where it may have changed. */
+  async #lookAtCatalogue(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
+    const { clock, log } = this.#worker;
+    const { catalogue } = fingerprints;
+    const check = catalogue.beginCheck(clock.nowMs());
+    if (check === null) return;
+    try {
+      const mark = await catalogueMark(connection);
+      if (!catalogue.mustLook(check, mark, clock.nowMs())) return;
+      for (const body of await readRoutines(connection)) {
+        fingerprints.noteText(body);
+        if (/\b(currval|lastval)\b/i.test(body)) fingerprints.readsSequences = true;
+      }
+      const hidden = await lookAtCatalogue(connection);
+      const news = catalogue.found(check, mark, hidden, clock.nowMs());
+      if (news && hidden.reach !== null) {
+        log.info("statements are probed each time as a routine that they reach may change session state", {
+          database: this.#pool.key.database,
+          routine: hidden.cause === null ? "(not known)" : utf8FromBinary(hidden.cause),
+          statements: hidden.reach === "any" ? "all" : "those that write",
+        });
+      }
+    } catch (thrown) {
+      if (connection.closed) throw thrown;
+      catalogue.failed(clock.nowMs());
+      log.warning("cannot look at a database's routines: statements are probed each time", {
+        database: this.#pool.key.database,
+        error: toPgplexError(thrown).message,
+      });
     }
   }
 

@@ -407,7 +407,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       }
     } else if (
       !server!.owed.doubtful &&
-      (watch.suspicious(this.limits.state_check) || server!.foreignStatements.size > 0 ||
+      (watch.suspicious(this.limits.state_check, this.sinceMs) || server!.foreignStatements.size > 0 ||
         (channels !== null && channels.suspicious))
     ) {
       this.#relay.server = null;

@@ -47,7 +47,7 @@ export class StateWatch {
     const known = this.fingerprints.find(hash);
     if (known !== null && !known.traits.stateful) return known;
     const text = binaryString(bytes, start, end);
-    const fingerprint = known ?? this.fingerprints.learn(hash, text);
+    const fingerprint = known ?? this.fingerprints.learn(hash, text, this.backslashes);
     // Names of custom settings may be in the literals, which differ from run to run.
     // One that is new may read such a setting, which somebody out of sight may set.
     if (fingerprint.traits.stateful || known === null) this.fingerprints.noteText(text);
@@ -64,6 +64,7 @@ export class StateWatch {
       this.#unseen.add(fingerprint);
     }
     if (fingerprint !== OPAQUE_FINGERPRINT) fingerprint.seen++;
+    if (fingerprint.traits.reach.defines) this.fingerprints.catalogue.changes();
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     if (ran.length < RAN_MAX) ran.push(fingerprint);
     else ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;
@@ -107,15 +108,24 @@ export class StateWatch {
     return this.#mentioned !== null && this.#mentioned.has(name);
   }
 
-  /** Whether the server connection's state must be looked at before anybody relies on it. */
-  suspicious(check: "learn" | "always" | "off"): boolean {
+  /**
+   * Whether the server connection's state must be looked at before anybody relies on it: a boundary of a transaction is reached.
+   *
+   * @param sinceMs when the lease began, in clock milliseconds
+   */
+  suspicious(check: "learn" | "always" | "off", sinceMs: number): boolean {
+    const { catalogue, readsSequences } = this.fingerprints;
+    // What another transaction found meanwhile was not there yet.
+    for (const { traits } of this.ran) if (traits.reach.defines) catalogue.changes();
     if (this.optionsMentioned) return true;
     // Nobody else may get what a session listens to.
     if (check === "off") return this.ran.some(({ traits }) => traits.listens);
     for (const fingerprint of this.ran) {
       // Each is asked, as it counts its runs.
-      if (fingerprint.traits.sequences === "advance" && this.fingerprints.readsSequences) return true;
-      if (fingerprint.suspect || (check === "always" && !fingerprint.traits.neutral)) return true;
+      const { neutral, sequences, reach } = fingerprint.traits;
+      if (sequences === "advance" && readsSequences) return true;
+      if (fingerprint.suspect || (check === "always" && !neutral)) return true;
+      if (!neutral && catalogue.reachedBy(reach, sinceMs)) return true;
     }
     return false;
   }

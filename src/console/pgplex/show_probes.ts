@@ -18,7 +18,9 @@ export function showProbes({ worker: { pools } }: ConsoleParts): Table {
   );
   for (const { cluster, database, fingerprints } of databases) {
     const known = [...fingerprints.all()].sort(([, a], [, b]) => b.seen - a.seen).slice(0, PROBES_MAX);
-    for (const [hash, { state, seen, probes, hits, traits }] of known) {
+    for (const [hash, fingerprint] of known) {
+      const { seen, probes, hits, traits } = fingerprint;
+      const state = fingerprints.stateOf(fingerprint);
       const text = utf8FromBinary(traits.text);
       rows.push([cluster, database, hash.toString(16).padStart(14, "0"), state, seen, probes, hits, text]);
     }

@@ -1,0 +1,69 @@
+import type { BinaryString } from "./bytes.ts";
+import { writesAt } from "./sql_reach.ts";
+import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
+import { isLocalSet, STATEFUL_FIRST } from "./sql_traits.ts";
+
+/** The language of a routine's source; `body`: SQL from BEGIN ATOMIC or RETURN on, as pg_get_functiondef() shows it. */
+export type RoutineLanguage = "sql" | "plpgsql" | "body";
+
+/** What a routine's source says. */
+export interface RoutineTraits {
+  /** By its own words it may change session state; what it calls is in {@link calls}. */
+  readonly stateful: boolean;
+  /** It may do more than read: triggers may run. */
+  readonly writes: boolean;
+  /** Names of all that it may call, in the encoding of the source; many are of no routine. */
+  readonly calls: ReadonlySet<BinaryString>;
+}
+
+/** A source of which nothing is known. */
+export const OPAQUE_ROUTINE: RoutineTraits = Object.freeze({
+  stateful: true,
+  writes: true,
+  calls: new Set<string>(),
+});
+
+/** Words behind which a statement begins, besides the semicolon. */
+const BEFORE_STATEMENT: ReadonlySet<string> = new Set([";", ">", "atomic", "begin", "else", "loop", "then"]);
+
+/** Words that begin a statement of PL/pgSQL, where SQL has others; a CALL is judged by what it calls. */
+const OF_PLPGSQL: ReadonlySet<string> = new Set(["call", "close", "declare"]);
+
+/** Reads what a routine's source says. It errs on the side of more. */
+export function routineTraits(source: BinaryString, language: RoutineLanguage): RoutineTraits {
+  // What the escapes stand for depends on the server's encoding.
+  if (/u&"/i.test(source)) return OPAQUE_ROUTINE;
+  const traits = traitsOf(sqlWords(source), language);
+  if (!source.includes("\\")) return traits;
+  // It is read by the standard_conforming_strings of whoever runs it.
+  const other = traitsOf(sqlWords(source, true), language);
+  return {
+    stateful: traits.stateful || other.stateful,
+    writes: traits.writes || other.writes,
+    calls: new Set([...traits.calls, ...other.calls]),
+  };
+}
+
+function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineTraits {
+  const calls = new Set<BinaryString>();
+  let [stateful, writes] = [false, false];
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const [before, next] = [words[i - 1] ?? (language === "body" ? "" : ";"), words[i + 1] ?? ""];
+    if (BEFORE_STATEMENT.has(before) && mayChangeState(word, next, language)) stateful = true;
+    if (writesAt(words, i)) writes = true;
+    // Dynamic SQL; and what exists for this session alone.
+    if (word === "execute" || /^"?pg_temp/.test(word) || word === "temp" || word === "temporary") {
+      stateful = true;
+    }
+    if (word === "into" && language === "sql" && before !== "insert" && before !== "merge") stateful = true;
+    if (isName(word) && (next === "(" || before === ".")) calls.add(nameOf(word));
+  }
+  return { stateful, writes, calls };
+}
+
+/** Whether a statement that begins with these words may change session state. */
+function mayChangeState(word: string, next: string, language: RoutineLanguage): boolean {
+  if (!STATEFUL_FIRST.has(word) || isLocalSet(word, next)) return false;
+  return word !== "call" && (language !== "plpgsql" || !OF_PLPGSQL.has(word));
+}

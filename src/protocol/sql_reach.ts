@@ -1,0 +1,85 @@
+import { isName, nameNumber, nameOf } from "./sql_tokens.ts";
+
+/** What of a database's own routines a statement may reach without calling them by name. */
+export interface SqlReach {
+  /** It may do more than read: triggers may run. */
+  readonly writes: boolean;
+  /** It may change what the database's routines are, or who calls them. */
+  readonly defines: boolean;
+  /**
+   * The {@link nameNumber} of each name behind a point, as `x.f` calls f(x) where x has no column f; null for more than
+   * are kept.
+   */
+  readonly members: readonly number[] | null;
+}
+
+/** Names behind points that are kept of one text. */
+const MEMBERS_MAX = 200;
+
+/** Words that begin a statement which only reads; BEGIN and its kin among them, and what changes the session alone. */
+const READS: ReadonlySet<string> = new Set([
+  ...[
+    "(",
+    "abort",
+    "begin",
+    "close",
+    "commit",
+    "deallocate",
+    "declare",
+    "discard",
+    "end",
+    "explain",
+    "fetch",
+  ],
+  ...[
+    "listen",
+    "lock",
+    "move",
+    "notify",
+    "release",
+    "reset",
+    "rollback",
+    "savepoint",
+    "select",
+    "set",
+    "show",
+  ],
+  ...["start", "table", "unlisten", "values", "with"],
+]);
+
+/** Words of which one makes a statement write, wherever it stands. */
+const WRITES: ReadonlySet<string> = new Set([
+  ...["call", "copy", "delete", "do", "execute", "insert", "merge", "refresh", "truncate", "update"],
+]);
+
+/** Words that begin a statement which may make routines, or what calls them. */
+const DEFINES: ReadonlySet<string> = new Set(["alter", "call", "create", "do", "drop", "execute", "import"]);
+
+/** Whether the word at `index` writes: the UPDATE of FOR UPDATE and FOR NO KEY UPDATE does not. */
+export function writesAt(words: readonly string[], index: number): boolean {
+  if (!WRITES.has(words[index]!)) return false;
+  return words[index] !== "update" || !/^(?:for|key)$/.test(words[index - 1] ?? "");
+}
+
+/** Reads the reach of a text from its words. It errs on the side of more. */
+export function sqlReach(words: readonly string[]): SqlReach {
+  let [writes, defines, isFirst] = [false, false, true];
+  const members = new Set<number>();
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === ";") {
+      isFirst = true;
+      continue;
+    }
+    if (isFirst) {
+      isFirst = false;
+      if (!READS.has(word)) writes = true;
+      if (DEFINES.has(word)) defines = true;
+    }
+    if (writesAt(words, i)) writes = true;
+    if (words[i - 1] === "." && words[i + 1] !== "(" && isName(word) && members.size <= MEMBERS_MAX) {
+      members.add(nameNumber(nameOf(word)));
+    }
+  }
+  return { writes, defines, members: members.size > MEMBERS_MAX ? null : [...members] };
+}

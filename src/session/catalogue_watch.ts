@@ -1,0 +1,87 @@
+import type { SqlReach } from "../protocol/mod.ts";
+import { HiddenCallers } from "./hidden_callers.ts";
+
+/** What may have been changed past pgplex is looked for as often. */
+export const CHECK_EVERY_MS = 60_000;
+
+/** Between two looks at a catalogue that goes on changing; meanwhile everything is probed. */
+const LOOK_PAUSE_MS = 1_000;
+
+/** A comparison of marks that has begun. */
+export interface CatalogueCheck {
+  /** Changes before it, which it will know of. */
+  readonly changes: number;
+}
+
+/**
+ * What is known of one database's catalogue as far as it concerns session state, and whether that is still true. Pure.
+ *
+ * A mark stands for the state of the catalogue that was looked at: where it is still the same, nothing is looked at again.
+ */
+export class CatalogueWatch {
+  #hidden = HiddenCallers.UNKNOWN;
+  /** That of what is known; null where nothing is. */
+  #mark: string | null = null;
+  /** How often something may have changed, and how much of that is in what is known. */
+  #changes = 1;
+  #changesKnown = 0;
+  #checkedMs = -Infinity;
+  /** No look begins before. */
+  #pausedUntilMs = -Infinity;
+
+  /** What was found last. */
+  get hidden(): HiddenCallers {
+    return this.#hidden;
+  }
+
+  /** A statement that may change routines, or who calls them, goes to a server, or its transaction has ended. */
+  changes(): void {
+    this.#changes++;
+  }
+
+  /** Whether a statement may reach what may change session state; so it may while what is known may be old. */
+  reachedBy(reach: SqlReach, nowMs: number): boolean {
+    return this.#isOld(nowMs) || this.#hidden.reachedBy(reach);
+  }
+
+  /** Begins to compare marks where what is known may be old; null where it is not. Changes from here on are not in it. */
+  beginCheck(nowMs: number): CatalogueCheck | null {
+    const waits = this.#mark === null && nowMs < this.#pausedUntilMs;
+    return this.#isOld(nowMs) && !waits ? { changes: this.#changes } : null;
+  }
+
+  /**
+   * Whether a catalogue that has this mark now must be looked at. Where it is the one that is known, what is known is new again;
+   * where it is another one and the last look was just now, what is known stays old.
+   */
+  mustLook({ changes }: CatalogueCheck, mark: string, nowMs: number): boolean {
+    if (mark !== this.#mark) return nowMs >= this.#pausedUntilMs;
+    this.#changesKnown = changes;
+    this.#checkedMs = nowMs;
+    return false;
+  }
+
+  /** A look found this in a catalogue that had this mark before. Whether that is news. */
+  found({ changes }: CatalogueCheck, mark: string, hidden: HiddenCallers, nowMs: number): boolean {
+    const { reach, cause } = this.#hidden;
+    const news = this.#mark === null || hidden.reach !== reach || hidden.cause !== cause;
+    this.#hidden = hidden;
+    this.#mark = mark;
+    this.#changesKnown = changes;
+    this.#checkedMs = nowMs;
+    this.#pausedUntilMs = nowMs + LOOK_PAUSE_MS;
+    return news;
+  }
+
+  /** The catalogue could not be read: anything may be reached until it can. */
+  failed(nowMs: number): void {
+    this.#hidden = HiddenCallers.UNKNOWN;
+    this.#mark = null;
+    this.#checkedMs = -Infinity;
+    this.#pausedUntilMs = nowMs + CHECK_EVERY_MS;
+  }
+
+  #isOld(nowMs: number): boolean {
+    return this.#changes !== this.#changesKnown || nowMs - this.#checkedMs >= CHECK_EVERY_MS;
+  }
+}

@@ -1,0 +1,162 @@
+import {
+  type BinaryString,
+  nameNumber,
+  OPAQUE_ROUTINE,
+  type RoutineLanguage,
+  type RoutineTraits,
+  routineTraits,
+  type SqlReach,
+} from "../protocol/mod.ts";
+
+/** What is reached by a statement that does not call it by name. */
+export type Reach = "any" | "writing";
+
+/** A routine as the catalogue has it; names and sources are in the server's encoding. */
+export interface Routine {
+  readonly oid: string;
+  readonly name: BinaryString;
+  /** What reaches it though nobody calls it; null for what is called by name alone. */
+  readonly reach: Reach | null;
+  /** How its source is read; `harmless` needs no reading, `opaque` cannot be read. */
+  readonly language: RoutineLanguage | "harmless" | "opaque";
+  /** It can be called with one argument, so that `x.name` calls it. */
+  readonly single: boolean;
+  /** Routines that it uses by what the catalogue says: an aggregate its functions, a default of a parameter what it calls. */
+  readonly uses: readonly string[];
+}
+
+/** What is known of a database's routines that are reached without being called by name. */
+export class HiddenCallers {
+  /** Nothing is known yet: any statement may reach anything. */
+  static readonly UNKNOWN: HiddenCallers = new HiddenCallers("any", null, new Set());
+
+  /** Which statements may reach one that may change session state; null for none. */
+  readonly reach: Reach | null;
+  /** That one's name, or that of whatever reaches it; null where it is not known. */
+  readonly cause: BinaryString | null;
+  /** Numbers of the names by which `x.name` calls something of which nothing is known. */
+  readonly members: ReadonlySet<number>;
+
+  constructor(reach: Reach | null, cause: BinaryString | null, members: ReadonlySet<number>) {
+    this.reach = reach;
+    this.cause = cause;
+    this.members = members;
+  }
+
+  /** Whether a statement may reach something that may change session state. */
+  reachedBy({ writes, members }: SqlReach): boolean {
+    if (this.reach === "any" || (writes && this.reach === "writing")) return true;
+    if (this.members.size === 0) return false;
+    return members === null || members.some((member) => this.members.has(member));
+  }
+}
+
+/** Bits of what reaches a routine. */
+const ANY = 1;
+const WRITING = 2;
+
+/** Sources asked for at once. */
+const WANTED_MAX = 500;
+
+/**
+ * Finds a database's {@link HiddenCallers}: from what is reached without a name along the names in sources, as far as those
+ * tell. Pure: it says whose source it needs next, until {@link found} says what there is.
+ *
+ * All routines of a name count as called by it, whatever their schemas and arguments, so that no search_path matters.
+ */
+export class HiddenCallerSearch {
+  readonly #byOid = new Map<string, Routine>();
+  readonly #byName = new Map<BinaryString, Routine[]>();
+  readonly #traits = new Map<string, RoutineTraits>();
+  /** What reaches each routine, as bits. */
+  readonly #reached = new Map<string, number>();
+  /** Reached, and to be read. */
+  readonly #unread = new Set<Routine>();
+  /** For each bit the first routine found that may change session state. */
+  readonly #causes = new Map<number, BinaryString>();
+  /** What may run for any statement may write. */
+  #anyWrites = false;
+
+  constructor(routines: Iterable<Routine>) {
+    for (const routine of routines) {
+      this.#byOid.set(routine.oid, routine);
+      const named = this.#byName.get(routine.name);
+      if (named === undefined) this.#byName.set(routine.name, [routine]);
+      else named.push(routine);
+    }
+    for (const routine of this.#byOid.values()) {
+      if (routine.reach !== null) this.#reach(routine, routine.reach === "any" ? ANY : WRITING);
+    }
+  }
+
+  /** Routines whose sources must be {@link read} next; none when the search is over. */
+  get wanted(): readonly Routine[] {
+    if (this.#causes.has(ANY)) return [];
+    const wanted: Routine[] = [];
+    for (const routine of this.#unread) {
+      const bits = this.#reached.get(routine.oid)!;
+      // Where one was found already, there is nothing more to find.
+      if (bits === WRITING && this.#causes.has(WRITING)) continue;
+      wanted.push(routine);
+      if (wanted.length === WANTED_MAX) break;
+    }
+    return wanted;
+  }
+
+  /** Takes the source of a wanted routine; null for one that is gone, or too long. */
+  read(routine: Routine, source: BinaryString | null): void {
+    this.#unread.delete(routine);
+    const { language, oid } = routine;
+    const traits = source === null || language === "harmless" || language === "opaque"
+      ? OPAQUE_ROUTINE
+      : routineTraits(source, language);
+    this.#traits.set(oid, traits);
+    const bits = this.#reached.get(oid)!;
+    for (const called of this.#calledBy(routine, bits)) this.#reach(called, bits);
+  }
+
+  /** What there is, as far as it was read. */
+  get found(): HiddenCallers {
+    const members = new Set<number>();
+    for (const { name, single, language } of this.#byOid.values()) {
+      if (single && language !== "harmless") members.add(nameNumber(name));
+    }
+    const any = this.#causes.get(ANY);
+    if (any !== undefined) return new HiddenCallers("any", any, members);
+    const writing = this.#causes.get(WRITING);
+    if (writing === undefined) return new HiddenCallers(null, null, members);
+    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members);
+  }
+
+  /** What `bits` stand for reaches this routine too, and what it calls. */
+  #reach(routine: Routine, bits: number): void {
+    const reached = [routine];
+    for (let next = reached.pop(); next !== undefined; next = reached.pop()) {
+      const before = this.#reached.get(next.oid) ?? 0;
+      if ((before | bits) === before) continue;
+      this.#reached.set(next.oid, before | bits);
+      for (const called of this.#calledBy(next, bits)) reached.push(called);
+    }
+  }
+
+  /** Takes note of what `bits` reach in this routine, and tells what it calls as far as that is known. */
+  *#calledBy(routine: Routine, bits: number): Generator<Routine> {
+    for (const oid of routine.uses) {
+      const used = this.#byOid.get(oid);
+      if (used !== undefined) yield used;
+    }
+    if (routine.language === "harmless") return;
+    const traits = routine.language === "opaque" ? OPAQUE_ROUTINE : this.#traits.get(routine.oid);
+    if (traits === undefined) {
+      this.#unread.add(routine);
+      return;
+    }
+    for (const bit of [ANY, WRITING]) {
+      if ((bits & bit) !== 0 && traits.stateful && !this.#causes.has(bit)) {
+        this.#causes.set(bit, routine.name);
+      }
+    }
+    if ((bits & ANY) !== 0 && traits.writes) this.#anyWrites = true;
+    for (const name of traits.calls) yield* this.#byName.get(name) ?? [];
+  }
+}
