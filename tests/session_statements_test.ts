@@ -86,6 +86,46 @@ const SCRIPTS: StateScript[] = [
     ],
   },
   {
+    name: "A name with Unicode escapes is the name that they stand for",
+    steps: [
+      'PREPARE U&"\\0061b" AS SELECT 1',
+      "EXECUTE ab",
+      `EXECUTE u&"!0061b" UESCAPE '!'`,
+      `DEALLOCATE U&"?+000061b" UESCAPE '?'`,
+      "EXECUTE ab",
+      `PREPARE U&"!0061b" UESCAPE '!' AS SELECT 2`,
+      "EXECUTE ab",
+      'PREPARE U&"\\00e9" AS SELECT 3',
+      "EXECUTE é",
+      [...extended('EXECUTE U&"\\00e9"')],
+      NAMES,
+    ],
+  },
+  {
+    name: "A DISCARD ALL that fails among other statements leaves what was prepared before it",
+    steps: [
+      "PREPARE s AS SELECT 'old'",
+      "DEALLOCATE ALL; PREPARE s AS SELECT 's'; SET LOCAL work_mem = '5MB'; DISCARD ALL",
+      "EXECUTE s",
+      "DEALLOCATE s",
+      NAMES,
+    ],
+  },
+  {
+    name: "A Close that is skipped behind DEALLOCATE ALL brings nothing back",
+    steps: [
+      "PREPARE s AS SELECT 's'",
+      [
+        ...extended("DEALLOCATE ALL"),
+        ...extended("ROLLBACK TO a"),
+        parse("SELECT 1", { name: "s" }),
+        close("S", "s"),
+      ],
+      NAMES,
+      "EXECUTE s",
+    ],
+  },
+  {
     name: "PREPARE inside a function and by EXECUTE in a DO block is kept",
     steps: [
       "SELECT prepare_it()",
@@ -329,6 +369,30 @@ const SCRIPTS: StateScript[] = [
     ],
   },
   {
+    name: "The unnamed statement stays when a Parse or Close of it is skipped, and goes when its Parse fails",
+    steps: [
+      [parse("SELECT 'first'")],
+      [bind({ statement: "none" }), close("S", "")],
+      [bind(), execute()],
+      [
+        bind({ statement: "none" }),
+        parse("SELECT 'skipped'"),
+        close("S", ""),
+        parse("SELECT 'too'"),
+        bind(),
+        execute(),
+      ],
+      [bind(), execute()],
+      [parse("SELECT 'second'"), bind({ statement: "none" }), parse("SELECT 'skipped'")],
+      [bind(), execute()],
+      [bind(), execute(), parse("SELECT none"), parse("SELECT 'skipped'")],
+      [bind(), execute()],
+      [parse("SELECT 'third'")],
+      [close("S", ""), bind({ statement: "none" }), parse("SELECT 'skipped'")],
+      [bind(), execute()],
+    ],
+  },
+  {
     name: "A cursor without HOLD ends with its transaction",
     steps: [
       "BEGIN; DECLARE c CURSOR FOR SELECT v FROM t ORDER BY id",
@@ -341,6 +405,23 @@ const SCRIPTS: StateScript[] = [
 ];
 
 stateTests(served, SCRIPTS);
+
+Deno.test("A name that could not be lent in a transaction which fails meanwhile is lent behind its ROLLBACK", async () => {
+  await using client = await served.client("two");
+  await client.send(parse("SELECT 97", { name: "s" }), sync());
+  await client.readUntil("Z");
+  await client.query("BEGIN");
+  const texts = ["SELECT 1/0", NAMES, "ROLLBACK", "EXECUTE s"];
+  await client.send(...texts.map((sql) => frontend.query(sql)));
+  const answers: string[] = [];
+  for (const _ of texts) {
+    answers.push(
+      (await client.readUntil("Z")).map(({ values, tag, fields }) => values ?? tag ?? fields?.["C"]).join(" ")
+        .trim(),
+    );
+  }
+  assert.deepEqual(answers, ["22012", "25P02", "ROLLBACK", "97 SELECT 1"]);
+});
 
 Deno.test("pg_prepared_statements read often leaves no name behind for others", async () => {
   await using client = await served.client("one");

@@ -34,6 +34,8 @@ export interface Effect {
   done(): void;
   /** The server failed or skipped it. Several are undone in reverse order. */
   undo(): void;
+  /** In place of {@link undo} where the server failed this very message, and did not skip it. */
+  failed?(): void;
   /** With {@link Mark.Local} or {@link Mark.Replace}: what the client gets instead of the server's bytes. */
   readonly reply?: Uint8Array;
   /** With {@link Mark.Replace}: the SQLSTATE of the error that is replaced; any other one reaches the client. */
@@ -64,6 +66,8 @@ export class OwedReplies {
   /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
   #syncsInCopy = 0;
   #batch = 0;
+  /** Something was sent behind the last Sync. */
+  #open = false;
   #readies = 0;
   #doubtful = false;
 
@@ -92,6 +96,11 @@ export class OwedReplies {
     return this.#batch;
   }
 
+  /** Whether what is sent next may be skipped, as something before it in its batch is not answered yet. */
+  get midBatch(): boolean {
+    return this.#open && this.#ring.length > 0;
+  }
+
   /**
    * Whether one ReadyForQuery more than was counted may come: a COPY failed, and nobody can tell whether the server had
    * read the Sync behind it as a part of the COPY. What such a connection sends may never reach another client.
@@ -106,8 +115,10 @@ export class OwedReplies {
 
   /** A message of this kind (with marks) goes to the server now. */
   sent(entry: number, effect?: Effect): void {
+    const kind = entry & KIND;
+    if (kind === Owed.Sync) this.#batch++; // one of pgplex's own divides batches too
+    this.#open = kind !== Owed.Sync;
     if (entry === Owed.Sync) {
-      this.#batch++;
       if (this.#copyIn) {
         this.#syncsInCopy++;
         return;
@@ -117,7 +128,6 @@ export class OwedReplies {
       effect?.undo();
       return;
     }
-    const kind = entry & KIND;
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) this.#readies++;
     this.#ring.push(entry);
     if (effect !== undefined) this.#effects.push(effect);
@@ -218,7 +228,11 @@ export class OwedReplies {
       undone.push(effect);
     }
     if (this.#ring.length === 0) this.#skipping = true;
-    for (let i = undone.length - 1; i >= 0; i--) undone[i]!.undo();
+    const own = (failed & Mark.Effect) !== 0 ? undone[0]! : null;
+    for (let i = undone.length - 1; i >= 0; i--) {
+      if (i === 0 && own?.failed !== undefined) own.failed();
+      else undone[i]!.undo();
+    }
     return failed;
   }
 

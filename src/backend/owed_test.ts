@@ -248,6 +248,25 @@ Deno.test("OwedReplies.batch rises with each Sync, also with one that the server
   equal(owed.batch, 2);
 });
 
+Deno.test("OwedReplies.batch rises with a Sync of pgplex's own too: what stands behind it is not skipped", () => {
+  const owed = owing(Parse);
+  owed.sent(Sync | Mark.Swallow);
+  equal(owed.batch, 1);
+});
+
+Deno.test("OwedReplies.midBatch: something behind the last Sync is not answered yet", () => {
+  const owed = new OwedReplies();
+  const said: boolean[] = [owed.midBatch];
+  for (const kind of [Parse, Sync, Query]) {
+    owed.sent(kind);
+    said.push(owed.midBatch);
+  }
+  owed.reply(Parse);
+  owed.ready();
+  owed.ready();
+  deepEqual([...said, owed.midBatch], [false, true, false, true, false]);
+});
+
 Deno.test("OwedReplies passes an earlier error on as it is, though one further back would be replaced", () => {
   const { log, effect } = effects();
   const owed = owing(Parse);

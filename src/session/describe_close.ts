@@ -4,9 +4,8 @@ import { type ClientCursor, Rest } from "./client_cursor.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages, StatementParts } from "./statement_messages.ts";
+import { CLOSE_COMPLETE } from "./unnamed_changes.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
-
-const CLOSE_COMPLETE: Readonly<Uint8Array> = new Uint8Array([0x33, 0, 0, 0, 4]);
 
 /**
  * Describe and Close on their way to the server; see {@link "./extended_query.ts"}. Pure.
@@ -47,10 +46,7 @@ export class DescribeClose {
     }
     if (messageEnd > end) return this.#cursor.want(1 + length);
     const name = this.statementOf(bytes, at, messageEnd);
-    if (server.owed.skipping) {
-      if (name === "") relay.names.dropUnnamed();
-      return messageEnd;
-    }
+    if (server.owed.skipping) return messageEnd;
     if (name === null) { // a portal, or malformed
       server.owed.sent(kind);
       return messageEnd;
@@ -118,11 +114,7 @@ export class DescribeClose {
   /** Takes the name away, and answers the client. Closing what does not exist is no error. */
   close(name: BinaryString): void {
     const relay = this.#relay;
-    if (name === "") {
-      relay.names.dropUnnamed(); // now, as a Parse behind it may make another before its turn comes
-      relay.answer(Owed.Close, { done() {}, undo() {}, reply: CLOSE_COMPLETE as Uint8Array });
-      return;
-    }
+    if (name === "") return this.#unnamed.close();
     const order = relay.names.orderOf(name);
     const statement = relay.names.remove(name);
     const drops = relay.drops.before(name);
@@ -136,7 +128,7 @@ export class DescribeClose {
         relay.namesInFlight.settle(name);
         if (statement !== null) relay.restoreName(name, statement, order, drops);
       },
-      reply: CLOSE_COMPLETE as Uint8Array,
+      reply: CLOSE_COMPLETE,
     });
   }
 }

@@ -106,11 +106,42 @@ Deno.test("Close of the unnamed statement ends it at once, and never the one tha
   equal(await turn(bindSync), "2Z");
 });
 
-Deno.test("an unnamed Parse that is skipped behind the refusal of a duplicate leaves no unnamed statement", async () => {
+Deno.test("an unnamed Parse that is skipped behind the refusal of a duplicate leaves what was there", async () => {
   const { turn } = served();
   const named = frontend.parse("rows 1 1", { name: "s" });
-  const unnamed = frontend.parse("rows 1 1");
-  equal(await turn(unnamed, named, frontend.sync()), "11Z");
-  equal(await turn(named, frontend.describe("S"), unnamed, frontend.sync()), "E42P05 Z");
+  equal(await turn(frontend.parse("rows 2 1"), named, frontend.sync()), "11Z");
+  equal(await turn(named, frontend.describe("S"), frontend.parse("rows 1 1"), frontend.sync()), "E42P05 Z");
+  equal(await turn(frontend.bind(), frontend.execute(), frontend.sync()), "2DDCZ");
+});
+
+Deno.test("a Close or Parse of the unnamed statement that is skipped leaves what was there, however much stands between", async () => {
+  const { turn } = served();
+  const one = frontend.parse("rows 1 1");
+  const run = concat([frontend.bind(), frontend.execute()]);
+  const close = frontend.close("S", "");
+  equal(await turn(frontend.parse("rows 3 1"), frontend.sync()), "1Z");
+  equal(await turn(failing, close, one, close, one, run, frontend.sync()), "E26000 Z");
+  equal(await turn(run, frontend.sync()), "2DDDCZ");
+  equal(
+    await turn(one, failing, frontend.parse("rows 2 1"), frontend.sync(), run, frontend.sync()),
+    "1E26000 Z2DCZ",
+  );
+  equal(await turn(run, close, failing, one, frontend.sync()), "2DC3E26000 Z");
+  equal(await turn(run, frontend.sync()), "E26000 Z");
+});
+
+Deno.test("a Parse of the unnamed statement that fails leaves none, in the middle of a batch too", async () => {
+  const { turn } = served();
+  const one = frontend.parse("rows 1 1");
+  equal(await turn(one, bindSync), "12Z");
+  equal(await turn(bindSync.subarray(0, -5), frontend.parse("bad"), one, frontend.sync()), "2E42601 Z");
   equal(await turn(bindSync), "E26000 Z");
+});
+
+Deno.test("a simple query behind a batch that fails ends the unnamed statement, whatever the batch would have brought back", async () => {
+  const { turn } = served();
+  const one = frontend.parse("rows 1 1");
+  equal(await turn(one, frontend.sync()), "1Z");
+  const batch = concat([failing, one, frontend.sync()]);
+  equal(await turn(batch, frontend.query("rows 1 1"), bindSync), "E26000 ZTDCZE26000 Z");
 });

@@ -52,6 +52,11 @@ export class NameDrops {
     return this.#last !== null;
   }
 
+  /** How many went through. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** How many the statement that now has this name has survived, or will have: as {@link survived} takes it. */
   before(name: BinaryString): number {
     const last = this.#last;

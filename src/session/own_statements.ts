@@ -65,6 +65,7 @@ export class OwnStatements {
     this.#relay.forgetSqlStatement(name);
     const [order, statement] = [names.orderOf(name), names.remove(name)];
     const drops = this.#relay.drops.before(name);
+    const { count } = this.#relay.drops;
     namesInFlight.begin(name, server.owed.batch);
     server.owed.sent(Owed.Close | Mark.Effect, {
       done: () => {
@@ -75,7 +76,7 @@ export class OwnStatements {
         namesInFlight.settle(name);
         if (statement !== null) this.#relay.restoreName(name, statement, order, drops);
         if (wasForeign) foreignStatements.add(name);
-        if (sql !== undefined) {
+        if (sql !== undefined && this.#relay.drops.count === count) {
           this.#relay.sqlStatements = new Map([...this.#relay.sqlStatements, [name, sql]]);
         }
       },

@@ -147,10 +147,7 @@ export class ParseMessages {
     }
     if (end - bodyStart < Math.min(1, length - 4)) return this.#cursor.want(6);
     const unnamed = bytes[bodyStart] === 0 || length === 4;
-    if (server.owed.skipping) {
-      if (unnamed) this.#unnamed.parseSkipped(server);
-      return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
-    }
+    if (server.owed.skipping) return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
     return unnamed
       ? this.#unnamed.parse(server, length, bytes, at, end, steered)
       : this.#takeNamed(server, length, bytes, at, end, steered);

@@ -35,6 +35,8 @@ export class PreparedNames {
   #shows = 0;
   #unnamed: Uint8Array | null = null;
   #unnamedBytes = 0;
+  /** Bytes of its body that have not come yet. */
+  #unnamedLeft = 0;
   #unnamedKept = false;
   #unnamedTooLarge = false;
   /** The unnamed statement is on one server connection only, and was not bound yet. */
@@ -185,6 +187,7 @@ export class PreparedNames {
   beginUnnamed(bodyBytes: number): void {
     this.unnamedSerial++;
     this.#unnamedBytes = 0;
+    this.#unnamedLeft = bodyBytes;
     this.#unnamedKept = bodyBytes <= UNNAMED_BYTES_MAX;
     this.#unnamedTooLarge = this.unnamedHolds = !this.#unnamedKept;
     if (!this.#unnamedKept) {
@@ -198,6 +201,7 @@ export class PreparedNames {
 
   /** The next piece of the unnamed Parse's body. */
   recordUnnamed(bytes: Uint8Array, start: number, end: number): void {
+    this.#unnamedLeft -= end - start;
     if (!this.#unnamedKept) return;
     const into = this.#unnamed!;
     let at = this.#unnamedBytes;
@@ -217,9 +221,20 @@ export class PreparedNames {
     if (this.#unnamed !== null && this.#unnamed.length > UNNAMED_BYTES_RETAINED) this.#unnamed = null;
   }
 
+  /** There is an unnamed statement again that was too long to keep; no server connection has it. */
+  loseUnnamed(): void {
+    this.dropUnnamed();
+    this.#unnamedTooLarge = true;
+  }
+
   /** The unnamed Parse's body, or null when there is none or it was too long to keep. */
   get unnamed(): Uint8Array | null {
     return this.#unnamedKept ? this.#unnamed!.subarray(0, this.#unnamedBytes) : null;
+  }
+
+  /** Whether the unnamed Parse's body has not come as a whole yet. */
+  get unnamedComes(): boolean {
+    return this.#unnamedLeft > 0;
   }
 
   /** Whether there is an unnamed statement that was too long to keep. */

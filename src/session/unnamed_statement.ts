@@ -1,10 +1,11 @@
-import { type Effect, Mark, Owed, type ServerConnection } from "../backend/mod.ts";
+import { Mark, Owed, type ServerConnection } from "../backend/mod.ts";
 import { findNul } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
 import { orderOf, type Steered } from "./steering.ts";
+import { UnnamedChanges } from "./unnamed_changes.ts";
 
 /**
  * The session's unnamed statement on its way to the server, which has one for whoever holds it: its Parse is recorded as it
@@ -14,13 +15,13 @@ export class UnnamedStatement {
   readonly #relay: Relay;
   readonly #cursor: ClientCursor;
   readonly #messages: StatementMessages;
-  /** The client's own Parses that were not answered yet. */
-  #parses = 0;
+  readonly #changes: UnnamedChanges;
 
   constructor(relay: Relay, cursor: ClientCursor, messages: StatementMessages) {
     this.#relay = relay;
     this.#cursor = cursor;
     this.#messages = messages;
+    this.#changes = new UnnamedChanges(relay);
   }
 
   /** Takes its Parse; see {@link "./extended_query.ts"}. */
@@ -39,25 +40,32 @@ export class UnnamedStatement {
     const nul = messageEnd > end ? -1 : findNul(bytes, at + 6, messageEnd);
     const fingerprint = nul < 0 ? OPAQUE_FINGERPRINT : watch.look(bytes, at + 6, nul);
     if (!this.#messages.parses(server, fingerprint, bytes, at)) return -1;
-    names.unnamedFingerprint = fingerprint;
     if (steered !== null) this.#messages.steer(server, steered, bytes, at);
+    const change = this.#changes.begin(server);
+    names.unnamedFingerprint = fingerprint;
     names.unnamedOrder = orderOf(steered);
     names.beginUnnamed(length - 4);
+    change.begun();
     this.#relay.ownUnnamed(server);
-    this.#parses++;
-    server.owed.sent(Owed.Parse | Mark.Effect, this.#parsed);
+    server.owed.sent(Owed.Parse | Mark.Effect, change);
     return this.#cursor.begin(at + 5, length - 4, Rest.Record);
   }
 
-  /** Its Parse goes to a server that skips: nobody needs to know what that has left, as whoever binds next makes its own. */
-  parseSkipped(server: ServerConnection): void {
-    server.unnamedOwner = null;
-    this.#relay.names.dropUnnamed();
+  /** A Close of it is taken; the server does not hear of it. */
+  close(): void {
+    const change = this.#changes.begin(null);
+    this.#relay.names.dropUnnamed(); // now, as a Parse behind it may make another before its turn comes
+    change.begun();
+    this.#relay.answer(Owed.Close, change);
   }
 
-  /** Whether the message at hand has to wait as an earlier batch decides what the server's unnamed statement is. */
+  /** Whether the message at hand has to wait as an earlier batch decides what the session's unnamed statement is, or the server's. */
   doubtful(server: ServerConnection): boolean {
-    return server.unnamedInFlight > 0 && this.#cursor.awaitWhile(() => this.#relay.unnamedDoubtful(server));
+    const changes = this.#changes;
+    if (server.unnamedInFlight === 0 && changes.newest === null) return false;
+    return this.#cursor.awaitWhile(() =>
+      this.#relay.unnamedDoubtful(server) || changes.doubtful(server.owed.batch)
+    );
   }
 
   /** Makes sure that the server's is this session's when the message at `at` comes there. Whether there is one at all. */
@@ -67,19 +75,4 @@ export class UnnamedStatement {
     this.#cursor.flushRun(bytes, at);
     return this.#relay.ensureUnnamed(server);
   }
-
-  /** One object for every Parse. */
-  readonly #parsed: Effect = {
-    done: () => {
-      this.#parses--;
-      const server = this.#relay.server;
-      if (server !== null) server.unnamedInFlight--;
-    },
-    // Where a later Parse is on its way, what that one makes stays.
-    undo: () => {
-      if (--this.#parses === 0) this.#relay.names.dropUnnamed();
-      const server = this.#relay.server;
-      if (server !== null && --server.unnamedInFlight === 0) server.unnamedOwner = null;
-    },
-  };
 }
