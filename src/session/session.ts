@@ -6,7 +6,6 @@ import {
   encodeBackendKeyData,
   encodeError,
   encodeNotice,
-  encodeParameterStatus,
   encodeReadyForQuery,
   int32At,
   putInt32,
@@ -29,6 +28,7 @@ import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pools.ts";
 import { ServerScan } from "./server_scan.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
+import { ToldSettings } from "./told_settings.ts";
 import { WorkTime } from "./work_time.ts";
 import { type ChannelsHost, SessionChannels } from "./session_channels.ts";
 import type { Worker } from "./worker.ts";
@@ -66,8 +66,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   readonly facts: SessionFacts;
   readonly pool: ServerPool;
   readonly base: Base;
-  /** What this client was last told of its settings; null until it is greeted. */
-  settings: Settings | null = null;
   /** What the client set for itself. */
   readonly options: SessionOptions;
   /** When the session last became idle, or its lease began; clock milliseconds. */
@@ -78,6 +76,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   readonly #stream: ByteStream;
   readonly #out: Outbox;
   readonly #relay: Relay;
+  readonly #told: ToldSettings;
   readonly #steering: Steering;
   readonly #clientScan: ClientScan;
   readonly #serverScan: ServerScan;
@@ -91,10 +90,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #channelsSeen = false;
   /** Since the first LISTEN in transaction mode. */
   #channels: SessionChannels | null = null;
-  /** The state with which the lease began, or that the last probe found. */
-  #stateBefore: Settings | null = null;
-  /** The server said something of application_name since the state was last looked at. */
-  #nameReported = false;
   #cancels = 0;
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
@@ -118,11 +113,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       fingerprints: pool.fingerprints,
     });
     this.#relay.loginName = facts.applicationName;
+    this.#told = new ToldSettings(this.#relay, this.#out, facts.applicationName);
     this.options = new SessionOptions(facts.options);
     this.#steering = new Steering(this.#relay, this);
     this.#clientScan = new ClientScan(this.#relay, worker.statements, this.#steering);
     this.#serverScan = new ServerScan(this.#relay, {
-      parameter: (name, value) => this.#parameter(name, value),
+      parameter: (name, value) => this.#told.reported(this.server!, name, value),
       notification: (server, bytes, at, end) => this.#notification(server, bytes, at, end),
       fatal: (error) => this.#serverFatal(error),
       canceled: () => this.#times.canceledReply(),
@@ -132,6 +128,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#times = new TimeLimits(worker.clock, this);
     this.#work = new WorkTime(worker.clock, pool.counters);
     this.#key = worker.cancelKeys.issue(this, facts.minor);
+  }
+
+  /** What this client was last told of its settings; null until it is greeted. */
+  get settings(): Settings | null {
+    return this.#told.current;
+  }
+  set settings(settings: Settings) {
+    this.#told.current = settings;
   }
 
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
@@ -440,20 +444,9 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
     const { watch } = this.#relay;
-    const before = this.#stateBefore;
-    const same = before !== null && found.settings.equals(before);
-    server.settings = same ? before : found.settings;
     const tempPins = this.#tempSchemaPins(server, found);
+    const same = this.#told.found(server, found);
     if (found.tempSchema) server.hasTempSchema = true;
-    // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
-    const mayBeReset = this.#nameReported || watch.ran.some(({ traits }) => traits.resetsName);
-    const name = mayBeReset && !found.nameIsSet ? this.facts.applicationName : null;
-    server.nameIsSet = found.nameIsSet;
-    if (name !== null && this.settings!.values.get("application_name") !== name) {
-      this.#relay.client.put(encodeParameterStatus("application_name", name));
-      void this.#out.flush();
-    }
-    this.settings = name === null ? server.settings : server.settings.with("application_name", name);
     this.#optionsCommitted(found.settings.values);
     const pins = this.#pins.after([...found.pins, ...tempPins]);
     if (!await this.#settleChannels(server, found.channels, pins.length === 0)) pins.push("listen");
@@ -555,39 +548,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.end(error);
   }
 
-  #parameter(name: BinaryString, value: BinaryString): boolean {
-    const server = this.server!;
-    if (name === "standard_conforming_strings") this.#relay.watch.backslashes = value === "off";
-    if (name === "application_name" && this.facts.applicationName !== null) {
-      return this.#nameParameter(server, value, this.facts.applicationName);
-    }
-    return this.#told(server, name, value);
-  }
-
-  /** The server reported application_name. Whether the client is told. */
-  #nameParameter(server: ServerConnection, value: BinaryString, given: BinaryString): boolean {
-    const relay = this.#relay;
-    const name = "application_name";
-    this.#nameReported = true;
-    const isReset = value === server.identity.parameters.values.get(name);
-    if (isReset) relay.nameMayBeReset = relay.loginName !== null;
-    const now = isReset && relay.watch.ran.at(-1)?.traits.resetsName ? given : value;
-    const old = this.settings!.values.get(name);
-    if (now === old && (now !== value || relay.nameRestored)) return false;
-    const tell = this.#told(server, name, now);
-    if (now === value) return tell;
-    relay.client.put(encodeParameterStatus(name, now));
-    return false;
-  }
-
-  #told(server: ServerConnection, name: BinaryString, value: BinaryString): boolean {
-    const before = this.settings;
-    const after = before!.with(name, value);
-    // One object for both, where they agree: the next lease compares two references.
-    this.settings = after.equals(server.settings) ? server.settings : after;
-    return true;
-  }
-
   #serverFatal(error: PgplexError): void {
     this.server!.noteFatal(error);
     this.#fatalPassed = true;
@@ -607,9 +567,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       settings = this.server!.identity.parameters;
       this.#endLease("clean");
     }
-    if (facts.applicationName !== null) settings = settings.with("application_name", facts.applicationName);
-    this.settings = settings;
-    this.#out.put(pool.encodedGreeting(settings));
+    this.#out.put(pool.encodedGreeting(this.#told.greet(settings)));
     this.#out.put(encodeBackendKeyData(this.#key.pid, this.#key.secret));
     this.#out.put(encodeReadyForQuery(TxStatus.Idle));
     pool.counters.logins++;
@@ -708,21 +666,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.options.forgetPending();
     this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.limits.currval === "pin";
     server.lastHolder = this.facts.id;
-    this.#channelsSeen = this.#nameReported = false;
+    this.#channelsSeen = false;
     this.#relay.nameMayBeReset = this.#relay.nameRestored = false;
     this.#channels?.leased(server);
     this.sinceMs = nowMs;
-    if (this.settings !== null && this.settings !== server.settings) this.#tellDifferences(server);
-    this.#stateBefore = this.settings;
-  }
-
-  /** What still differs after a restore is the server's truth, and news to the client. */
-  #tellDifferences(server: ServerConnection): void {
-    for (const name of this.settings!.namesThatDiffer(server.settings)) {
-      const value = server.reported.values.get(name);
-      if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
-    }
-    this.settings = server.settings;
+    this.#told.leaseBegins(server);
   }
 
   #endLease(end: "clean" | "broken"): void {
