@@ -189,13 +189,13 @@ export class App {
     const { dropped, ...diff } = this.#layOver(loaded);
     this.#apply(diff);
     const { live, restart } = diff;
-    log.info("configuration reloaded", { changed: live.join(", ") || "nothing" });
     if (dropped.length > 0) {
       log.warning("SETs of what is gone are forgotten", { settings: dropped.join(", ") });
     }
     if (restart.length > 0) {
       log.warning("settings that take effect at the next start", { settings: restart.join(", ") });
     }
+    log.info("configuration reloaded", { changed: live.join(", ") || "nothing" });
     return { live, restart };
   }
 
