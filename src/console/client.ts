@@ -9,7 +9,7 @@ import {
   utf8FromBinary,
 } from "../protocol/mod.ts";
 import { type CancelKey, type Cancellable, type ConsoleVisitor, optionOf } from "../session/mod.ts";
-import { FrameLengthError, Outbox, type PeerAddress } from "../transport/mod.ts";
+import { FrameLengthError, isSocketError, Outbox, type PeerAddress } from "../transport/mod.ts";
 import { mayEnter, notAllowed, requireAdmin } from "./access.ts";
 import type { ParamValue } from "./args.ts";
 import { type ClientMessage, decodeClientMessage, UnknownMessageType } from "./client_messages.ts";
@@ -345,10 +345,4 @@ export class ConsoleClient implements Cancellable, Asker {
     this.#out.put(encodeError("FATAL", error));
     this.#out.end();
   }
-}
-
-/** Whether the system says that the client is gone; anything else that is thrown is a defect. */
-function isSocketError(thrown: unknown): boolean {
-  return thrown instanceof Error &&
-    ("code" in thrown || Object.values(Deno.errors).some((kind) => thrown instanceof kind));
 }

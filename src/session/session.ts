@@ -11,7 +11,7 @@ import {
   putInt32,
   TxStatus,
 } from "../protocol/mod.ts";
-import { type ByteStream, Outbox, type PeerAddress } from "../transport/mod.ts";
+import { type ByteStream, isSocketError, Outbox, type PeerAddress } from "../transport/mod.ts";
 import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { Need } from "./client_cursor.ts";
@@ -762,12 +762,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
   }
-}
-
-function isSocketError(thrown: unknown): boolean {
-  return thrown instanceof Deno.errors.ConnectionReset || thrown instanceof Deno.errors.BrokenPipe ||
-    thrown instanceof Deno.errors.BadResource || thrown instanceof Deno.errors.Interrupted ||
-    thrown instanceof Deno.errors.ConnectionAborted || thrown instanceof Deno.errors.TimedOut;
 }
 
 function describe(thrown: unknown): string {

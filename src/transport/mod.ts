@@ -12,6 +12,7 @@ export * from "./framed_reader.ts";
 export * from "./network.ts";
 export * from "./outbox.ts";
 export * from "./runtime_network.ts";
+export * from "./socket_error.ts";
 export * from "./socket_stream.ts";
 export * from "./stream.ts";
 export * from "./tls.ts";

@@ -3,13 +3,13 @@ import type { Endpoint } from "./network.ts";
 import type { ByteStream } from "./stream.ts";
 
 /**
- * Waits for a connection to `endpoint` that is being opened.
+ * Waits for the connection to `endpoint` that `open` makes. Its signal says when nobody waits any more: what was begun is
+ * then given up, and a connection that opens all the same is closed.
  *
- * @throws PgplexError `server_unreachable`, also after `timeoutMs`; the address stands in the log text only. A connection
- *   that opens later is closed.
+ * @throws PgplexError `server_unreachable`, also after `timeoutMs`; the address stands in the log text only.
  */
 export async function openInTime(
-  opening: Promise<ByteStream>,
+  open: (signal: AbortSignal) => Promise<ByteStream>,
   endpoint: Endpoint,
   clock: Clock,
   timeoutMs: number,
@@ -19,15 +19,15 @@ export async function openInTime(
       log: `${endpoint.host}:${endpoint.port}: ${cause instanceof Error ? cause.message : cause}`,
       cause,
     });
-  let late = false;
+  const late = new AbortController();
   const timedOut = Promise.withResolvers<never>();
   const timer = clock.after(timeoutMs, () => {
-    late = true;
     timedOut.reject(failure(new Error(`no answer within ${timeoutMs} ms`)));
+    late.abort();
   });
-  // A connection that opens after its time has no taker: it is closed here.
-  opening.then((stream) => late && stream.close(), () => {});
   try {
+    const opening = open(late.signal);
+    opening.then((stream) => late.signal.aborted && stream.close(), () => {});
     return await Promise.race([opening, timedOut.promise]);
   } catch (error) {
     throw error instanceof PgplexError ? error : failure(error);

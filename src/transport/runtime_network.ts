@@ -17,10 +17,12 @@ export class RuntimeNetwork implements Network {
   }
 
   connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
-    const opening: Promise<Deno.Conn> = endpoint.host.startsWith("/")
-      ? Deno.connect({ transport: "unix", path: unixSocketPath(endpoint.host, endpoint.port) })
-      : Deno.connect({ hostname: endpoint.host, port: endpoint.port });
-    return openInTime(opening.then(socketStream), endpoint, clock, timeoutMs);
+    const { host, port } = endpoint;
+    const open = (signal: AbortSignal): Promise<Deno.Conn> =>
+      host.startsWith("/")
+        ? Deno.connect({ transport: "unix", path: unixSocketPath(host, port) })
+        : Deno.connect({ hostname: host, port, signal });
+    return openInTime((signal) => open(signal).then(socketStream), endpoint, clock, timeoutMs);
   }
 }
 

@@ -1,18 +1,20 @@
 import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import type { Clock } from "../../kernel/mod.ts";
-import { type Accepted, type Acceptor, type Endpoint, type Network, unixSocketPath } from "../network.ts";
+import { type Acceptor, type Endpoint, type Network, unixSocketPath } from "../network.ts";
 import { openInTime } from "../open_in_time.ts";
-import type { ByteStream, PeerAddress } from "../stream.ts";
+import type { ByteStream } from "../stream.ts";
+import { Errno, must } from "./errno.ts";
 import { runtimeEventLoop } from "./event_loop.ts";
-import { failure, FdStream } from "./fd_stream.ts";
-import { Errno, Libc } from "./libc.ts";
-import { Epoll, Poller, type Watched } from "./poller.ts";
-import { ADDRESS_MAX_BYTES, inetAddress, inetOf, type SocketAddress, unixAddress } from "./socket_address.ts";
+import { FdAcceptor } from "./fd_acceptor.ts";
+import { FdStream } from "./fd_stream.ts";
+import { Libc } from "./libc.ts";
+import { NameLookup, type Resolve } from "./name_lookup.ts";
+import { Epoll, Poller } from "./poller.ts";
+import { inetAddress, type SocketAddress, unixAddress } from "./socket_address.ts";
 
-// socket(2), tcp(7); Linux's numbers, the same on x86_64 and aarch64.
-const [SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 0x800, 0x80000];
-const [SOL_SOCKET, SO_REUSEADDR, SO_ERROR, SO_KEEPALIVE] = [1, 2, 4, 9];
-const [IPPROTO_TCP, TCP_NODELAY] = [6, 1];
+// socket(7), ipv6(7); Linux's numbers, the same on x86_64 and aarch64.
+const [SOL_SOCKET, SO_REUSEADDR, SO_ERROR] = [1, 2, 4];
 const [IPPROTO_IPV6, IPV6_V6ONLY] = [41, 26];
 
 /** As PostgreSQL and PgBouncer have it in effect: the kernel cuts it to net.core.somaxconn. */
@@ -27,25 +29,31 @@ export class EpollNetwork implements Network {
   readonly ioMethod = "epoll";
   readonly #libc: Libc;
   readonly #poller: Poller;
+  readonly #names: NameLookup;
 
-  private constructor(libc: Libc, poller: Poller) {
+  private constructor(libc: Libc, poller: Poller, names: NameLookup) {
     this.#libc = libc;
     this.#poller = poller;
+    this.#names = names;
   }
 
-  /** Null where it cannot be had: another system, another C library, or no permission for it (`--allow-ffi`). */
-  static open(): EpollNetwork | null {
+  /**
+   * Null where it cannot be had: another system, another C library, or no permission for it (`--allow-ffi`).
+   *
+   * `resolve` brings the addresses of a name; it is the system's unless given.
+   */
+  static open(resolve: Resolve = systemAddresses): EpollNetwork | null {
     const loop = runtimeEventLoop();
     const libc = loop === null ? null : Libc.open();
-    return libc === null ? null : new EpollNetwork(libc, new Poller(libc, loop!));
+    return libc === null ? null : new EpollNetwork(libc, new Poller(libc, loop!), new NameLookup(resolve));
   }
 
   async listenTcp(host: string, port: number): Promise<Acceptor> {
-    const [first] = await addressesOf(host, port);
-    return this.#listen(first!, (fd) => {
-      this.#option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    const [first] = await this.#addressesOf(host, port);
+    return this.#listen(first, (fd) => {
+      must("setsockopt", this.#libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
       // As the runtime has it: `::` takes IPv4 as well.
-      if (first!.bytes.length === 28) this.#libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+      if (first.bytes.length === 28) this.#libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     });
   }
 
@@ -61,7 +69,8 @@ export class EpollNetwork implements Network {
   }
 
   connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
-    return openInTime(this.#connect(endpoint), endpoint, clock, timeoutMs);
+    const connecting = (signal: AbortSignal) => this.#connect(endpoint, { clock, timeoutMs, signal });
+    return openInTime(connecting, endpoint, clock, timeoutMs);
   }
 
   /** Closes what serves the sockets. Those that are open are of no use any more. */
@@ -71,11 +80,11 @@ export class EpollNetwork implements Network {
   }
 
   #listen(address: SocketAddress, prepare: (fd: number) => void): Acceptor {
-    const fd = this.#socket(address.family);
+    const fd = must("socket", this.#libc.socket(address.family));
     try {
       prepare(fd);
-      this.#must("bind", this.#libc.bind(fd, address.bytes));
-      this.#must("listen", this.#libc.listen(fd, BACKLOG));
+      must("bind", this.#libc.bind(fd, address.bytes));
+      must("listen", this.#libc.listen(fd, BACKLOG));
       return new FdAcceptor(this.#libc, this.#poller, fd);
     } catch (error) {
       this.#libc.close(fd);
@@ -83,15 +92,22 @@ export class EpollNetwork implements Network {
     }
   }
 
-  /** Tries the addresses of a name one after the other. */
-  async #connect({ host, port }: Endpoint): Promise<ByteStream> {
+  /** Tries the addresses of a name one after the other. One that does not answer leaves the others their share of the time. */
+  async #connect(
+    endpoint: Endpoint,
+    { clock, timeoutMs, signal }: { clock: Clock; timeoutMs: number; signal: AbortSignal },
+  ): Promise<ByteStream> {
+    const { host, port } = endpoint;
     const addresses = host.startsWith("/")
-      ? [unixAddress(unixSocketPath(host, port))]
-      : await addressesOf(host, port);
+      ? [unixAddress(unixSocketPath(host, port))] as const
+      : await this.#addressesOf(host, port);
+    if (addresses.length === 1) return await this.#open(addresses[0], signal);
     let thrown: unknown;
     for (const address of addresses) {
+      signal.throwIfAborted();
+      const open = (late: AbortSignal) => this.#open(address, AbortSignal.any([signal, late]));
       try {
-        return await this.#open(address);
+        return await openInTime(open, endpoint, clock, timeoutMs / addresses.length);
       } catch (error) {
         thrown = error;
       }
@@ -99,105 +115,53 @@ export class EpollNetwork implements Network {
     throw thrown;
   }
 
-  async #open(address: SocketAddress): Promise<ByteStream> {
-    const fd = this.#socket(address.family);
+  /** @throws Error when the address refuses, or the signal's reason; no descriptor is left then */
+  async #open(address: SocketAddress, signal: AbortSignal): Promise<ByteStream> {
+    signal.throwIfAborted();
+    const fd = must("socket", this.#libc.socket(address.family));
     try {
       const result = this.#libc.connect(fd, address.bytes);
       if (result === -Errno.EINPROGRESS) {
-        await this.#writable(fd);
-        const error = this.#must("getsockopt", this.#libc.getsockopt(fd, SOL_SOCKET, SO_ERROR));
-        this.#must("connect", -error);
+        await this.#writable(fd, signal);
+        const error = must("getsockopt", this.#libc.getsockopt(fd, SOL_SOCKET, SO_ERROR));
+        must("connect", -error);
       } else {
-        this.#must("connect", result);
+        must("connect", result);
       }
     } catch (error) {
       this.#libc.close(fd);
       throw error;
     }
-    tune(this.#libc, fd);
     return new FdStream(this.#libc, this.#poller, fd);
   }
 
-  #writable(fd: number): Promise<void> {
-    return new Promise((resolve) =>
-      this.#poller.watch(fd, Epoll.OUT | Epoll.ET, {
-        ready: () => {
-          this.#poller.forget(fd);
-          resolve();
-        },
-      })
+  /** @throws Error the signal's reason, or when the descriptor cannot be watched; it is watched no more then */
+  #writable(fd: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const over = () => {
+        this.#poller.forget(fd);
+        signal.removeEventListener("abort", over);
+        if (signal.aborted) reject(signal.reason);
+        else resolve();
+      };
+      this.#poller.watch(fd, Epoll.OUT | Epoll.ET, { ready: over });
+      signal.addEventListener("abort", over);
+    });
+  }
+
+  /** The addresses of a host, in the system's order. @throws Error when the name is unknown */
+  async #addressesOf(host: string, port: number): Promise<readonly [SocketAddress, ...SocketAddress[]]> {
+    const names = isIP(host) === 0 ? await this.#names.addressesOf(host) : [host];
+    const [first, ...others] = names.map((name) => inetAddress(name, port)).filter((address) =>
+      address !== null
     );
-  }
-
-  #socket(family: number): number {
-    return this.#must("socket", this.#libc.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC));
-  }
-
-  #option(fd: number, level: number, option: number, value: number): void {
-    this.#must("setsockopt", this.#libc.setsockopt(fd, level, option, value));
-  }
-
-  #must(call: string, result: number): number {
-    if (result < 0) throw failure(call, result);
-    return result;
+    if (first === undefined) throw new Error("an IPv6 address with a zone cannot be used");
+    return [first, ...others];
   }
 }
 
-/** A listening socket by its descriptor. */
-class FdAcceptor implements Acceptor, Watched {
-  readonly #libc: Libc;
-  readonly #poller: Poller;
-  readonly #fd: number;
-  readonly #address = new Uint8Array(ADDRESS_MAX_BYTES);
-  readonly #length = new Uint32Array(1);
-  #accepting: PromiseWithResolvers<Accepted> | null = null;
-  #closed = false;
-
-  constructor(libc: Libc, poller: Poller, fd: number) {
-    this.#libc = libc;
-    this.#poller = poller;
-    this.#fd = fd;
-    poller.watch(fd, Epoll.IN | Epoll.ET, this);
-  }
-
-  accept(): Promise<Accepted> {
-    if (this.#closed) return Promise.reject(closed());
-    const accepting = this.#accepting = Promise.withResolvers<Accepted>();
-    this.ready();
-    return accepting.promise;
-  }
-
-  ready(): void {
-    const accepting = this.#accepting;
-    if (accepting === null) return;
-    const fd = this.#libc.accept(this.#fd, this.#address, this.#length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd === -Errno.EAGAIN) return;
-    this.#accepting = null;
-    try {
-      if (fd < 0) throw failure("accept", fd);
-      const peer = this.#peerOf(fd);
-      tune(this.#libc, fd);
-      accepting.resolve({ stream: new FdStream(this.#libc, this.#poller, fd), peer });
-    } catch (error) {
-      accepting.reject(error);
-    }
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#poller.forget(this.#fd);
-    this.#libc.close(this.#fd);
-    this.#accepting?.reject(closed());
-    this.#accepting = null;
-  }
-
-  #peerOf(fd: number): PeerAddress {
-    const remote = inetOf(this.#address);
-    if (remote === null) return { host: "unix", port: 0 };
-    const local = this.#libc.getsockname(fd, this.#address, this.#length) < 0 ? null : inetOf(this.#address);
-    return local === null ? remote : { ...remote, localHost: local.host, localPort: local.port };
-  }
+async function systemAddresses(name: string): Promise<readonly string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
 }
 
 function removeSocket(path: string): void {
@@ -206,22 +170,4 @@ function removeSocket(path: string): void {
   } catch {
     // It is gone already, by this or by another hand.
   }
-}
-
-function closed(): Error {
-  return new Deno.errors.BadResource("the socket is closed");
-}
-
-/** Without Nagle's algorithm, and with keep-alive; a unix socket has neither. */
-function tune(libc: Libc, fd: number): void {
-  libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  libc.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-}
-
-/** The addresses of a host, in the system's order. @throws Error when the name is unknown */
-async function addressesOf(host: string, port: number): Promise<SocketAddress[]> {
-  const literal = inetAddress(host, port);
-  if (literal !== null) return [literal];
-  const found = await lookup(host, { all: true });
-  return found.map(({ address }) => inetAddress(address, port)).filter((address) => address !== null);
 }

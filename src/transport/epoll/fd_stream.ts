@@ -1,14 +1,21 @@
-import { getSystemErrorMap } from "node:util";
+import { assert } from "../../kernel/mod.ts";
 import type { ByteStream } from "../stream.ts";
-import { Errno, type Libc } from "./libc.ts";
+import { Errno, failure } from "./errno.ts";
+import type { Libc } from "./libc.ts";
 import { Epoll, type Poller, type Watched } from "./poller.ts";
 
+// send(2), socket(7), tcp(7); Linux's numbers, the same on x86_64 and aarch64.
 const MSG_NOSIGNAL = 0x4000;
+const [SOL_SOCKET, SO_KEEPALIVE] = [1, 9];
+const [IPPROTO_TCP, TCP_NODELAY] = [6, 1];
 
 /** {@link FdStream.#receive} and {@link FdStream.#send}: nothing to be had now. */
 const LATER = -Errno.EAGAIN;
 
-/** A connected, non-blocking socket of which the stream is the owner. */
+/**
+ * A connected, non-blocking socket of which the stream is the owner: without Nagle's algorithm, and with keep-alive. A unix socket
+ * has neither.
+ */
 export class FdStream implements ByteStream, Watched {
   readonly #libc: Libc;
   readonly #poller: Poller;
@@ -33,17 +40,22 @@ export class FdStream implements ByteStream, Watched {
       libc.close(fd);
       throw error;
     }
+    libc.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    libc.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   }
 
   read(into: Uint8Array): Promise<number> {
     if (this.#closed) return Promise.reject(closed());
-    if (this.#readable) {
+    if (this.#readable && this.#poller.mayCall(this.#fd)) {
       const count = this.#receive(into);
       if (count !== LATER) {
         return count >= 0 ? Promise.resolve(count) : Promise.reject(failure("recv", count));
       }
     }
-    return new Promise((resolve, reject) => this.#reading = { bytes: into, resolve, reject });
+    return new Promise((resolve, reject) => {
+      assert(this.#reading === null, "a stream has one reader");
+      this.#reading = { bytes: into, resolve, reject };
+    });
   }
 
   write(from: Uint8Array): Promise<number> {
@@ -54,7 +66,10 @@ export class FdStream implements ByteStream, Watched {
         return count >= 0 ? Promise.resolve(count) : Promise.reject(failure("send", count));
       }
     }
-    return new Promise((resolve, reject) => this.#writing = { bytes: from, resolve, reject });
+    return new Promise((resolve, reject) => {
+      assert(this.#writing === null, "one write at a time waits");
+      this.#writing = { bytes: from, resolve, reject };
+    });
   }
 
   writeNow(bytes: Uint8Array, start: number, end: number): number {
@@ -76,15 +91,13 @@ export class FdStream implements ByteStream, Watched {
   ready(events: number): void {
     const over = (events & (Epoll.RDHUP | Epoll.HUP | Epoll.ERR)) !== 0;
     if (over) this.#ending = true;
-    if (over || (events & Epoll.IN) !== 0) {
-      this.#readable = true;
-      const reading = this.#reading;
-      if (reading !== null) {
-        const count = this.#receive(reading.bytes);
-        if (count !== LATER) {
-          this.#reading = null;
-          settle(reading, "recv", count);
-        }
+    if (over || (events & Epoll.IN) !== 0) this.#readable = true;
+    const reading = this.#reading;
+    if (this.#readable && reading !== null) {
+      const count = this.#receive(reading.bytes);
+      if (count !== LATER) {
+        this.#reading = null;
+        settle(reading, "recv", count);
       }
     }
     if ((events & (Epoll.OUT | Epoll.HUP | Epoll.ERR)) !== 0) {
@@ -130,13 +143,4 @@ function settle(waiting: Waiting<Uint8Array>, call: string, count: number): void
 
 function closed(): Error {
   return new Deno.errors.BadResource("the socket is closed");
-}
-
-/** The runtime's own error for a negative errno, as far as one is told from another. */
-export function failure(call: string, result: number): Error {
-  const [name, meaning] = getSystemErrorMap().get(result) ?? [`errno ${-result}`, "unknown error"];
-  const text = `${call}: ${meaning} (${name})`;
-  if (result === -Errno.ECONNRESET) return new Deno.errors.ConnectionReset(text);
-  if (result === -Errno.EPIPE) return new Deno.errors.BrokenPipe(text);
-  return new Error(text);
 }

@@ -9,7 +9,6 @@ const SYMBOLS = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
-  read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   readlink: { parameters: ["buffer", "buffer", "u32"], result: "i32" },
@@ -27,6 +26,9 @@ const SYMBOLS = {
   memcpy: { parameters: ["buffer", "usize", "u32"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
+// socket(2); Linux's numbers, the same on x86_64 and aarch64.
+const [SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 0x800, 0x80000];
+
 type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
 
 /** Where Linux distributions keep glibc; `--allow-ffi` names the same files. */
@@ -36,16 +38,6 @@ const LIBC_PATHS = [
   "/lib64/libc.so.6",
   "/usr/lib/libc.so.6",
 ];
-
-/** Numbers of errno that decide something (asm-generic/errno.h; the same on x86_64 and aarch64). */
-export const Errno = {
-  EINTR: 4,
-  EAGAIN: 11,
-  EPIPE: 32,
-  ECONNABORTED: 103,
-  ECONNRESET: 104,
-  EINPROGRESS: 115,
-} as const;
 
 /**
  * The few system calls that sockets need. Each returns what the call returns, or the negative errno, as the kernel itself does.
@@ -85,8 +77,9 @@ export class Libc {
     this.#library.close();
   }
 
-  socket(family: number, type: number): number {
-    return this.#result(this.#calls.socket(family, type, 0));
+  /** A stream socket that does not block. */
+  socket(family: number): number {
+    return this.#result(this.#calls.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
 
   bind(fd: number, address: Uint8Array<ArrayBuffer>): number {
@@ -97,15 +90,10 @@ export class Libc {
     return this.#result(this.#calls.listen(fd, backlog));
   }
 
-  /** `address` and its `length` are filled in. */
-  accept(
-    fd: number,
-    address: Uint8Array<ArrayBuffer>,
-    length: Uint32Array<ArrayBuffer>,
-    flags: number,
-  ): number {
+  /** A socket that does not block; the peer's `address` and its `length` are filled in. */
+  accept(fd: number, address: Uint8Array<ArrayBuffer>, length: Uint32Array<ArrayBuffer>): number {
     length[0] = address.length;
-    return this.#result(this.#calls.accept4(fd, address, length, flags));
+    return this.#result(this.#calls.accept4(fd, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC));
   }
 
   connect(fd: number, address: Uint8Array<ArrayBuffer>): number {
@@ -134,10 +122,6 @@ export class Libc {
 
   send(fd: number, from: Uint8Array<ArrayBuffer>, count: number, flags: number): number {
     return this.#result(this.#calls.send(fd, from, count, flags));
-  }
-
-  read(fd: number, into: Uint8Array<ArrayBuffer>): number {
-    return this.#result(this.#calls.read(fd, into, into.length));
   }
 
   write(fd: number, from: Uint8Array<ArrayBuffer>): number {

@@ -1,5 +1,6 @@
-import type { Libc } from "./libc.ts";
+import { must } from "./errno.ts";
 import type { EventLoop } from "./event_loop.ts";
+import type { Libc } from "./libc.ts";
 
 /** Bits of an event (epoll_ctl(2)). */
 export const Epoll = { IN: 0x1, OUT: 0x4, ERR: 0x8, HUP: 0x10, RDHUP: 0x2000, ET: 0x80000000 } as const;
@@ -10,6 +11,12 @@ const [EFD_NONBLOCK, EFD_CLOEXEC] = [0x800, 0x80000];
 
 /** Events that one wait brings at most. */
 const EVENTS_MAX = 256;
+
+/**
+ * Calls that one descriptor may have in a round without waiting for an event. One that always has bytes, or a listening socket in a
+ * storm of connections, would otherwise go on by promises alone, and nothing else would ever have its turn.
+ */
+const CALLS_PER_ROUND = 16;
 
 /** How long the thread sleeps in the kernel while there was work a moment ago; the runtime's timers are late by no more. */
 const BUSY_WAIT_MS = 1;
@@ -22,7 +29,7 @@ const RUNTIME_FDS = 64;
 
 /** What waits for events of a file descriptor. Edge-triggered: it is told once of what is new (epoll(7)). */
 export interface Watched {
-  /** `events` are bits of {@link Epoll}. Must not throw. */
+  /** `events` are bits of {@link Epoll}; none after {@link Poller.mayCall} has refused. Must not throw. */
   ready(events: number): void;
 }
 
@@ -55,6 +62,14 @@ export class Poller {
   /** Tells a descriptor's events from those of an earlier one with the same number. */
   readonly #serials: number[] = [];
   #serial = 0;
+  #rounds = 0;
+  /** By descriptor: calls in the round of that number. */
+  readonly #calls: number[] = [];
+  readonly #callRounds: number[] = [];
+  /** What may go on in the next round. Invariant: while anything waits here, another round comes without an event. */
+  #postponed: Watched[] = [];
+  /** The other thread waits, or has something that nobody has taken yet. */
+  #elsewhere = false;
   /** A wait brought nothing for a socket. */
   #quiet = false;
   #runtimeReady = false;
@@ -68,8 +83,8 @@ export class Poller {
     this.#libc = libc;
     this.#loop = loop;
     this.#runtime = runtimeEpolls(libc);
-    this.#epoll = must(libc.epollCreate(EPOLL_CLOEXEC), "epoll_create1");
-    this.#wakeup = must(libc.eventfd(EFD_NONBLOCK | EFD_CLOEXEC), "eventfd");
+    this.#epoll = must("epoll_create1", libc.epollCreate(EPOLL_CLOEXEC));
+    this.#wakeup = must("eventfd", libc.eventfd(EFD_NONBLOCK | EFD_CLOEXEC));
     this.watch(this.#wakeup, Epoll.IN | Epoll.ET, { ready: () => {} });
     for (const fd of this.#runtime) this.watch(fd, 0, RUNTIME);
     this.#waitElsewhere();
@@ -82,7 +97,7 @@ export class Poller {
     const result = this.#control(CTL_ADD, fd, events);
     if (result >= 0) return;
     this.#watched[fd] = null;
-    must(result, "epoll_ctl");
+    must("epoll_ctl", result);
   }
 
   /** Before the descriptor is closed, or is watched by somebody else. Events on their way are not told any more. */
@@ -91,11 +106,34 @@ export class Poller {
     this.#control(CTL_DEL, fd, 0);
   }
 
+  /**
+   * Whether what watches `fd` may make another call that may succeed without an event, {@link CALLS_PER_ROUND} times in a round.
+   * Where it may not, it is told in the next round, with no event.
+   */
+  mayCall(fd: number): boolean {
+    if (this.#callRounds[fd] !== this.#rounds) {
+      this.#callRounds[fd] = this.#rounds;
+      this.#calls[fd] = 0;
+    }
+    if (this.#calls[fd]! < CALLS_PER_ROUND) {
+      this.#calls[fd]!++;
+      return true;
+    }
+    const watched = this.#watched[fd];
+    if (watched != null && this.#postponed.push(watched) === 1 && this.#elsewhere) this.#wake();
+    return false;
+  }
+
   /** Gives everything back. What is still watched is told nothing more. Resolves when no thread waits any longer. */
   close(): Promise<void> {
+    if (!this.#closed) this.#wake();
     this.#closed = true;
-    this.#libc.write(this.#wakeup, new Uint8Array(new BigUint64Array([1n]).buffer));
     return this.#ended.promise;
+  }
+
+  /** Ends the other thread's wait: each write to an eventfd is an event (eventfd(2)). */
+  #wake(): void {
+    this.#libc.write(this.#wakeup, new Uint8Array(new BigUint64Array([1n]).buffer));
   }
 
   #control(operation: number, fd: number, events: number): number {
@@ -107,8 +145,10 @@ export class Poller {
 
   /** The runtime works by itself until a socket has something. */
   #waitElsewhere(): void {
+    this.#elsewhere = true;
     for (const fd of this.#runtime) this.#control(CTL_MOD, fd, 0);
     void this.#libc.epollWaitElsewhere(this.#epoll, this.#events, EVENTS_MAX).then((count) => {
+      this.#elsewhere = false;
       this.#brought = Math.max(0, count);
       this.#quiet = false;
       for (const fd of this.#runtime) this.#control(CTL_MOD, fd, Epoll.IN);
@@ -132,12 +172,21 @@ export class Poller {
 
   /** One wait, and everything that follows from it. Whether sockets had something. */
   #round(): boolean {
-    const waitMs = this.#brought > 0 || this.#loop.immediates() > 0 ? 0 : BUSY_WAIT_MS;
+    const postponed = this.#postponed;
+    const waitMs = this.#brought > 0 || postponed.length > 0 || this.#loop.immediates() > 0
+      ? 0
+      : BUSY_WAIT_MS;
     const count = this.#brought > 0
       ? this.#brought
       : this.#libc.epollWait(this.#epoll, this.#events, EVENTS_MAX, waitMs);
     this.#brought = 0;
-    const told = this.#tell(count);
+    this.#rounds = (this.#rounds + 1) & 0x7fffffff;
+    let told = this.#tell(count);
+    if (postponed.length > 0) {
+      this.#postponed = [];
+      for (const watched of postponed) watched.ready(0);
+      told = true;
+    }
     if (told) this.#loop.settle();
     this.#quiet = !told && waitMs > 0;
     return told;
@@ -175,10 +224,4 @@ function runtimeEpolls(libc: Libc): number[] {
     if (libc.readlink(`/proc/self/fd/${fd}`) === "anon_inode:[eventpoll]") found.push(fd);
   }
   return found;
-}
-
-/** @throws Error naming the call, when `result` is a negative errno */
-function must(result: number, call: string): number {
-  if (result < 0) throw new Error(`${call}: errno ${-result}`);
-  return result;
 }
