@@ -6,13 +6,11 @@ import {
   clientMessageMax,
   encodeError,
   encodeQuery,
-  encodeReadyForQuery,
   encodeSync,
   Front,
   HEAD_BYTES_MAX,
   headMayConcern,
   int32At,
-  TxStatus,
 } from "../protocol/mod.ts";
 import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
 import { ExtendedQuery } from "./extended_query.ts";
@@ -21,8 +19,7 @@ import type { Relay } from "./relay.ts";
 import { ShowPortals } from "./show_portals.ts";
 import { ShowQuery } from "./show_query.ts";
 import type { Steering } from "./steering.ts";
-
-const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
+import { READY_IDLE } from "./replies.ts";
 
 /**
  * What is left out after no server could be had: nothing, the next message, everything up to Sync; then whatever was on its way
@@ -99,7 +96,7 @@ export class ClientScan {
     }
     if (this.#failing === Failing.Message || type === Front.Sync) {
       this.#failing = messageEnd < end ? Failing.Next : Failing.No;
-      this.#relay.client.put(READY_IDLE as Uint8Array);
+      this.#relay.client.put(READY_IDLE);
     }
     return this.#cursor.dropMessage(at, messageEnd - at - 1);
   }
@@ -190,7 +187,7 @@ export class ClientScan {
         return this.#cursor.dropMessage(at, length);
       case Front.Sync:
         if (!relay.renames || length !== 4) break;
-        relay.client.put(READY_IDLE as Uint8Array);
+        relay.client.put(READY_IDLE);
         relay.queryCount++;
         return this.#cursor.dropMessage(at, length);
       case Front.Close: {

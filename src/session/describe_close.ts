@@ -4,7 +4,7 @@ import { type ClientCursor, Rest } from "./client_cursor.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages, StatementParts } from "./statement_messages.ts";
-import { CLOSE_COMPLETE } from "./unnamed_changes.ts";
+import { CLOSE_COMPLETE } from "./replies.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /**

@@ -7,7 +7,6 @@ import {
   encodeBack,
   encodeError,
   encodeNotice,
-  encodeReadyForQuery,
   encodeTextColumn,
   encodeTextRow,
   findNul,
@@ -16,7 +15,6 @@ import {
   putBinary,
   sqlFingerprint,
   statementName,
-  TxStatus,
   uint16At,
 } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "./client_cursor.ts";
@@ -24,12 +22,11 @@ import type { ShownOption } from "./directives.ts";
 import type { Relay } from "./relay.ts";
 import { SHOW_COMPLETE } from "./show_portals.ts";
 import { orderOf, type Steered, type Steering } from "./steering.ts";
+import { CLOSE_COMPLETE, READY_IDLE } from "./replies.ts";
 
-const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
 const empty = (type: number): Readonly<Uint8Array> => encodeBack(type, new Uint8Array(0));
 const PARSE_COMPLETE = empty(Back.ParseComplete);
 const BIND_COMPLETE = empty(Back.BindComplete);
-const CLOSE_COMPLETE = empty(Back.CloseComplete);
 const PORTAL_SUSPENDED = empty(Back.PortalSuspended);
 const NO_PARAMETERS: Readonly<Uint8Array> = encodeBack(Back.ParameterDescription, new Uint8Array(2));
 

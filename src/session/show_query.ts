@@ -8,19 +8,17 @@ import {
   encodeFront,
   encodeNotice,
   encodeParse,
-  encodeReadyForQuery,
   encodeSync,
   encodeTextColumn,
   encodeTextRow,
   Front,
-  TxStatus,
 } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import type { Relay } from "./relay.ts";
 import { SHOW_COMPLETE } from "./show_portals.ts";
 import type { Steering } from "./steering.ts";
+import { READY_IDLE } from "./replies.ts";
 
-const READY_IDLE: Readonly<Uint8Array> = encodeReadyForQuery(TxStatus.Idle);
 /** A Describe of the unnamed portal. */
 const DESCRIBE_PORTAL: Readonly<Uint8Array> = encodeFront(Front.Describe, new Uint8Array([0x50, 0]));
 
@@ -56,7 +54,7 @@ export class ShowQuery {
       client.put(encodeTextRow(binaryFromUtf8(text())));
       client.put(SHOW_COMPLETE as Uint8Array);
     }
-    client.put(READY_IDLE as Uint8Array);
+    client.put(READY_IDLE);
     names.dropUnnamed();
     this.#relay.queryCount++;
     steering.answered();

@@ -2,9 +2,7 @@ import type { Effect, ServerConnection } from "../backend/mod.ts";
 import type { StandingOrder } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
-
-/** CloseComplete as servers send it. Never written to. */
-export const CLOSE_COMPLETE: Uint8Array = new Uint8Array([0x33, 0, 0, 0, 4]);
+import { CLOSE_COMPLETE } from "./replies.ts";
 
 /** Changes that are kept to be used again. */
 const FREE_MAX = 16;

@@ -1,3 +1,4 @@
+import { socketClosed } from "./socket_error.ts";
 import type { ByteStream } from "./stream.ts";
 
 /** Reads and writes of the runtime below `Deno.Conn`. `rid` is the number under which it knows the socket. */
@@ -51,11 +52,11 @@ class CoreSocketStream implements ByteStream {
   }
 
   read(into: Uint8Array): Promise<number> {
-    return this.#closed ? Promise.reject(closed()) : this.#core.read(this.#rid, into);
+    return this.#closed ? Promise.reject(socketClosed()) : this.#core.read(this.#rid, into);
   }
 
   write(from: Uint8Array): Promise<number> {
-    return this.#closed ? Promise.reject(closed()) : this.#core.write(this.#rid, from);
+    return this.#closed ? Promise.reject(socketClosed()) : this.#core.write(this.#rid, from);
   }
 
   /** The runtime writes in its own time. */
@@ -72,10 +73,6 @@ class CoreSocketStream implements ByteStream {
       // The runtime closed it with the process's other resources.
     }
   }
-}
-
-function closed(): Error {
-  return new Deno.errors.BadResource("the socket is closed");
 }
 
 /** A socket by the runtime's public interface. */

@@ -1,4 +1,5 @@
 import type { Accepted, Acceptor } from "../network.ts";
+import { socketClosed } from "../socket_error.ts";
 import type { PeerAddress } from "../stream.ts";
 import { Errno, must } from "./errno.ts";
 import { FdStream } from "./fd_stream.ts";
@@ -25,7 +26,7 @@ export class FdAcceptor implements Acceptor, Watched {
   }
 
   accept(): Promise<Accepted> {
-    if (this.#closed) return Promise.reject(closed());
+    if (this.#closed) return Promise.reject(socketClosed());
     const accepting = this.#accepting = Promise.withResolvers<Accepted>();
     if (this.#poller.mayCall(this.#fd)) this.ready();
     return accepting.promise;
@@ -53,7 +54,7 @@ export class FdAcceptor implements Acceptor, Watched {
     this.#closed = true;
     this.#poller.forget(this.#fd);
     this.#libc.close(this.#fd);
-    this.#accepting?.reject(closed());
+    this.#accepting?.reject(socketClosed());
     this.#accepting = null;
   }
 
@@ -64,8 +65,4 @@ export class FdAcceptor implements Acceptor, Watched {
     const local = this.#libc.getsockname(fd, this.#address, this.#length) < 0 ? null : inetOf(this.#address);
     return local === null ? remote : { ...remote, localHost: local.host, localPort: local.port };
   }
-}
-
-function closed(): Error {
-  return new Deno.errors.BadResource("the socket is closed");
 }

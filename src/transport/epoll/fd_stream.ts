@@ -1,4 +1,5 @@
 import { assert } from "../../kernel/mod.ts";
+import { socketClosed } from "../socket_error.ts";
 import type { ByteStream } from "../stream.ts";
 import { Errno, failure } from "./errno.ts";
 import type { Libc } from "./libc.ts";
@@ -45,7 +46,7 @@ export class FdStream implements ByteStream, Watched {
   }
 
   read(into: Uint8Array): Promise<number> {
-    if (this.#closed) return Promise.reject(closed());
+    if (this.#closed) return Promise.reject(socketClosed());
     if (this.#readable && this.#poller.mayCall(this.#fd)) {
       const count = this.#receive(into);
       if (count !== LATER) {
@@ -59,7 +60,7 @@ export class FdStream implements ByteStream, Watched {
   }
 
   write(from: Uint8Array): Promise<number> {
-    if (this.#closed) return Promise.reject(closed());
+    if (this.#closed) return Promise.reject(socketClosed());
     if (this.#writable) {
       const count = this.#send(from, from.length);
       if (count !== LATER) {
@@ -83,8 +84,8 @@ export class FdStream implements ByteStream, Watched {
     this.#closed = true;
     this.#poller.forget(this.#fd);
     this.#libc.close(this.#fd);
-    this.#reading?.reject(closed());
-    this.#writing?.reject(closed());
+    this.#reading?.reject(socketClosed());
+    this.#writing?.reject(socketClosed());
     this.#reading = this.#writing = null;
   }
 
@@ -139,8 +140,4 @@ interface Waiting<Bytes> {
 function settle(waiting: Waiting<Uint8Array>, call: string, count: number): void {
   if (count >= 0) waiting.resolve(count);
   else waiting.reject(failure(call, count));
-}
-
-function closed(): Error {
-  return new Deno.errors.BadResource("the socket is closed");
 }
