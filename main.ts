@@ -9,7 +9,7 @@ import {
   type ParsedConfig,
   type RefusedConfig,
 } from "./src/config/mod.ts";
-import type { Clock, Random } from "./src/kernel/mod.ts";
+import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
 import { EpollNetwork, type Network, RuntimeNetwork } from "./src/transport/mod.ts";
 
@@ -84,8 +84,8 @@ function turn(): Promise<void> {
  *
  * @throws Error when epoll is asked for and cannot be had
  */
-async function openNetwork(method: Config["io_method"]): Promise<Network> {
-  const epoll = method === "runtime" ? null : EpollNetwork.open();
+async function openNetwork(method: Config["io_method"], rounds: Rounds): Promise<Network> {
+  const epoll = method === "runtime" ? null : EpollNetwork.open(rounds);
   await Deno.permissions.revoke({ name: "ffi" });
   if (epoll === null && method === "epoll") {
     throw new Error(
@@ -154,10 +154,11 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       warning: (...args: Parameters<typeof log.warning>) => log.warning(...args),
       error: (...args: Parameters<typeof log.error>) => log.error(...args),
     };
-    const network = await openNetwork(config.io_method);
+    const clock = new RoundClock(systemClock());
+    const network = await openNetwork(config.io_method, clock);
     await App.prepare(config);
     app = await App.start(parsed, {
-      clock: systemClock(),
+      clock,
       random: systemRandom(),
       network,
       log: current,

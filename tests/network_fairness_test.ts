@@ -7,9 +7,9 @@ import { CLOCK, pair, silentPort } from "./network_pair.ts";
 const DEADLINE_MS = 5000;
 
 function openEpoll(
-  ...resolve: Parameters<typeof EpollNetwork.open>
+  resolve?: Parameters<typeof EpollNetwork.open>[1],
 ): { network: Network; [Symbol.asyncDispose](): Promise<void> } {
-  const network = EpollNetwork.open(...resolve);
+  const network = EpollNetwork.open(CLOCK, resolve);
   assert.ok(network !== null, `Deno ${Deno.version.deno} on this system does not offer what is used`);
   return { network, [Symbol.asyncDispose]: () => network.close() };
 }

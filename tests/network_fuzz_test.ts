@@ -79,7 +79,7 @@ Deno.test("EpollNetwork loses no byte and no event while descriptors come, go in
   const seed = announceSeed();
   const endMs = performance.now() + 3000;
   await using dir = await tempDir();
-  const epoll = EpollNetwork.open()!;
+  const epoll = EpollNetwork.open(CLOCK)!;
   const networks = [epoll, new RuntimeNetwork()];
   const port = freePort();
   const acceptors = [

@@ -1,16 +1,16 @@
 import { freePort } from "./harness/mod.ts";
-import type { Clock } from "../src/kernel/mod.ts";
+import { RoundClock } from "../src/kernel/mod.ts";
 import type { ByteStream, Network } from "../src/transport/mod.ts";
 
-/** The system's clock. */
-export const CLOCK: Clock = {
+/** The system's clock, held while a network serves its sockets. */
+export const CLOCK = new RoundClock({
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   after: (delayMs, fire) => {
     const id = setTimeout(fire, delayMs);
     return { cancel: () => clearTimeout(id) };
   },
-};
+});
 
 /** Both ends of a connection over TCP, the accepted one first. */
 export async function pair(network: Network): Promise<[ByteStream, ByteStream]> {

@@ -14,7 +14,7 @@ type Opened = { network: Network; [Symbol.asyncDispose](): Promise<void> };
 
 const KINDS: readonly [name: string, open: () => Opened][] = [
   ["EpollNetwork", () => {
-    const network = EpollNetwork.open();
+    const network = EpollNetwork.open(CLOCK);
     assert.ok(network !== null, `Deno ${Deno.version.deno} on this system does not offer what is used`);
     return { network, [Symbol.asyncDispose]: () => network.close() };
   }],
@@ -171,7 +171,7 @@ for (const [name, open] of KINDS) {
 }
 
 Deno.test("EpollNetwork lets timers, immediates and the runtime's sockets have their turn while it is busy", async () => {
-  const network = EpollNetwork.open()!;
+  const network = EpollNetwork.open(CLOCK)!;
   const [near, far] = await pair(network);
   let rounds = 0;
   let stop = false;

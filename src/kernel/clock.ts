@@ -13,6 +13,44 @@ export interface Clock {
   after(delayMs: number, fire: () => void): Timer;
 }
 
+/** Time as what serves events in rounds has it. */
+export interface Rounds {
+  /** A round begins: until the next one, or {@link release}, the time stands still. @returns it, as in {@link Clock.nowMs} */
+  hold(): number;
+  /** The time goes on. */
+  release(): void;
+}
+
+/** A clock that can be held: to look at the time costs as much as a small message does, and a round of events lasts no time. */
+export class RoundClock implements Clock, Rounds {
+  readonly #clock: Clock;
+  #heldMs = -1;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  nowMs(): number {
+    return this.#heldMs >= 0 ? this.#heldMs : this.#clock.nowMs();
+  }
+
+  wallMs(): number {
+    return this.#clock.wallMs();
+  }
+
+  after(delayMs: number, fire: () => void): Timer {
+    return this.#clock.after(delayMs, fire);
+  }
+
+  hold(): number {
+    return this.#heldMs = this.#clock.nowMs();
+  }
+
+  release(): void {
+    this.#heldMs = -1;
+  }
+}
+
 /** A clock that stands until {@link VirtualClock.advance} moves it; timers fire in order of their time, then of their making. */
 export class VirtualClock implements Clock {
   #nowMs = 0;

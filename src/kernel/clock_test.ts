@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { VirtualClock } from "./clock.ts";
+import { RoundClock, VirtualClock } from "./clock.ts";
 
 Deno.test("VirtualClock stands still until it is advanced", () => {
   const clock = new VirtualClock();
@@ -91,4 +91,19 @@ Deno.test("VirtualClock fires what is due in order, whatever was made and howeve
       deepEqual(fired, expected);
     },
   ));
+});
+
+Deno.test("RoundClock stands still from one hold to the next, and goes on when it is released", () => {
+  const under = new VirtualClock();
+  const clock = new RoundClock(under);
+  under.advance(5);
+  equal(clock.nowMs(), 5);
+  equal(clock.hold(), 5);
+  under.advance(5);
+  equal(clock.nowMs(), 5, "held");
+  equal(clock.hold(), 10);
+  equal(clock.nowMs(), 10, "the next round");
+  under.advance(5);
+  clock.release();
+  equal(clock.nowMs(), 15);
 });

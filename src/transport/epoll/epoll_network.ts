@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import type { Clock } from "../../kernel/mod.ts";
+import type { Clock, Rounds } from "../../kernel/mod.ts";
 import { type Acceptor, type Endpoint, type Network, unixSocketPath } from "../network.ts";
 import { openInTime } from "../open_in_time.ts";
 import type { ByteStream } from "../stream.ts";
@@ -40,12 +40,13 @@ export class EpollNetwork implements Network {
   /**
    * Null where it cannot be had: another system, another C library, or no permission for it (`--allow-ffi`).
    *
-   * `resolve` brings the addresses of a name; it is the system's unless given.
+   * `rounds` hears when sockets are served. `resolve` brings the addresses of a name; it is the system's unless given.
    */
-  static open(resolve: Resolve = systemAddresses): EpollNetwork | null {
+  static open(rounds: Rounds, resolve: Resolve = systemAddresses): EpollNetwork | null {
     const loop = runtimeEventLoop();
     const libc = loop === null ? null : Libc.open();
-    return libc === null ? null : new EpollNetwork(libc, new Poller(libc, loop!), new NameLookup(resolve));
+    if (libc === null) return null;
+    return new EpollNetwork(libc, new Poller(libc, loop!, rounds), new NameLookup(resolve));
   }
 
   async listenTcp(host: string, port: number): Promise<Acceptor> {

@@ -1,3 +1,4 @@
+import type { Rounds } from "../../kernel/mod.ts";
 import { must } from "./errno.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { Libc } from "./libc.ts";
@@ -22,7 +23,7 @@ const CALLS_PER_ROUND = 16;
 const BUSY_WAIT_MS = 1;
 
 /** How long the runtime waits for its turn while sockets keep coming. */
-const TURN_MS = 2;
+const TURN_MS = 10;
 
 /** File descriptors below this are looked through for those of the runtime, which opens them first. */
 const RUNTIME_FDS = 64;
@@ -49,6 +50,7 @@ const RUNTIME: Watched = { ready: () => {} };
 export class Poller {
   readonly #libc: Libc;
   readonly #loop: EventLoop;
+  readonly #clock: Rounds;
   readonly #epoll: number;
   readonly #wakeup: number;
   /** The runtime's epolls. */
@@ -73,15 +75,19 @@ export class Poller {
   /** A wait brought nothing for a socket. */
   #quiet = false;
   #runtimeReady = false;
+  /** When the runtime has its turn, in milliseconds of the clock, and whether that is now. */
+  #untilMs = 0;
+  #turnOver = false;
   /** Events that the other thread brought and nobody was told of yet. */
   #brought = 0;
   #closed = false;
   readonly #ended = Promise.withResolvers<void>();
 
   /** @throws Error when the system gives no epoll */
-  constructor(libc: Libc, loop: EventLoop) {
+  constructor(libc: Libc, loop: EventLoop, clock: Rounds) {
     this.#libc = libc;
     this.#loop = loop;
+    this.#clock = clock;
     this.#runtime = runtimeEpolls(libc);
     this.#epoll = must("epoll_create1", libc.epollCreate(EPOLL_CLOEXEC));
     this.#wakeup = must("eventfd", libc.eventfd(EFD_NONBLOCK | EFD_CLOEXEC));
@@ -157,13 +163,12 @@ export class Poller {
   }
 
   readonly #pump = (): void => {
-    const untilMs = performance.now() + TURN_MS;
+    this.#untilMs = this.#clock.hold() + TURN_MS;
     this.#runtimeReady = false;
     try {
-      while (
-        this.#round() && !this.#runtimeReady && this.#loop.immediates() === 0 && performance.now() < untilMs
-      );
+      while (this.#round() && !this.#runtimeReady && this.#loop.immediates() === 0 && !this.#turnOver);
     } finally {
+      this.#clock.release();
       if (this.#closed) this.#release();
       else if (this.#quiet) this.#waitElsewhere();
       else setImmediate(this.#pump);
@@ -180,6 +185,7 @@ export class Poller {
       ? this.#brought
       : this.#libc.epollWait(this.#epoll, this.#events, EVENTS_MAX, waitMs);
     this.#brought = 0;
+    this.#turnOver = this.#clock.hold() >= this.#untilMs;
     this.#rounds = (this.#rounds + 1) & 0x7fffffff;
     let told = this.#tell(count);
     if (postponed.length > 0) {
