@@ -55,9 +55,16 @@ interface Waiting<Wish, R> {
   opening: boolean;
 }
 
-interface Idle<R> {
+/** A resource that exists: leased, or idle. */
+interface Slot<R> {
   readonly resource: R;
-  readonly sinceMs: number;
+  /** By which part of the lifetime it ends early, from 0 to 0.1. */
+  readonly earlier: number;
+  leased: boolean;
+  /** Since when it is idle, if it is. */
+  sinceMs: number;
+  /** Older than a {@link Pool.recycle}: it ends as it is released. */
+  stale: boolean;
 }
 
 /**
@@ -73,10 +80,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   readonly #shared: readonly SharedLimit[];
   readonly #jitter: () => number;
   /** The most recently used is last. */
-  readonly #idle: Idle<R>[] = [];
-  readonly #leased = new Set<R>();
-  /** By which part of the lifetime each ends early, from 0 to 0.1. */
-  readonly #earlier = new Map<R, number>();
+  readonly #idle: Slot<R>[] = [];
+  /** Everything that exists. */
+  readonly #slots = new Map<R, Slot<R>>();
   #waiting: Waiting<Wish, R>[] = [];
   #opening = 0;
   #retryAtMs = 0;
@@ -84,8 +90,8 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   #paused = false;
   /** Rises with each {@link recycle}; what is older ends as it is released. */
   #generation = 0;
-  /** Leased resources of an older generation. */
-  readonly #stale = new Set<R>();
+  /** How many leased ones are {@link Slot.stale}. */
+  #stale = 0;
   /** How many of those that are being opened are of an older generation. */
   #staleOpening = 0;
   /** What those hear who wish something of a closed pool. */
@@ -108,7 +114,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return this.#idle.length;
   }
   get leasedCount(): number {
-    return this.#leased.size;
+    return this.#slots.size - this.#idle.length;
   }
   get openingCount(): number {
     return this.#opening;
@@ -118,7 +124,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
   /** Resources that exist or are being made. */
   get total(): number {
-    return this.#idle.length + this.#leased.size + this.#opening;
+    return this.#slots.size + this.#opening;
   }
   /** Why the last attempt to open failed, until one succeeds. */
   get failure(): PgplexError | null {
@@ -138,7 +144,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Resources that end as soon as they are released, or opened, since {@link recycle} or {@link close} was called. */
   get staleCount(): number {
     if (this.#closed !== null) return this.total;
-    return this.#stale.size + this.#staleOpening;
+    return this.#stale + this.#staleOpening;
   }
   /** Resources that nobody holds. */
   *idle(): Generator<R> {
@@ -146,7 +152,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
   /** Whether a leased resource ends when it is released, because of a pause or of {@link recycle}. */
   mustEnd(resource: R): boolean {
-    return this.#paused || this.#closed !== null || this.#stale.has(resource);
+    return this.#ends(this.#slots.get(resource));
   }
 
   /** Whether `limit` is one of those that this pool shares with others. */
@@ -162,8 +168,8 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Every resource that exists, leased ones first. */
   *resources(): Generator<R> {
-    yield* this.#leased;
-    for (const idle of this.#idle) yield idle.resource;
+    for (const { resource, leased } of this.#slots.values()) if (leased) yield resource;
+    for (const { resource } of this.#idle) yield resource;
   }
 
   /** Whether a new wish would be served without waiting for anybody else: by an idle resource, or by one in its place. */
@@ -199,15 +205,18 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    * a broken one is gone.
    */
   release(resource: R, end: LeaseEnd, nowMs: number): void {
-    assert(this.#leased.delete(resource), "a lease ends once");
-    const ends = this.mustEnd(resource);
-    this.#stale.delete(resource);
+    const slot = this.#slots.get(resource);
+    assert(slot !== undefined && slot.leased, "a lease ends once");
+    const ends = this.#ends(slot);
+    slot.leased = false;
+    if (slot.stale) this.#stale--;
     if (end === "broken") {
       this.#drop(resource);
-    } else if (ends || this.#isOver(resource, nowMs) || this.#room() <= 0) {
+    } else if (ends || this.#isOver(slot, nowMs) || this.#room() < 0) {
       this.#close(resource, ends ? this.#endReason() : "server lifetime or pool size");
     } else {
-      this.#idle.push({ resource, sinceMs: nowMs });
+      slot.sinceMs = nowMs;
+      this.#idle.push(slot);
     }
     this.#serve(nowMs);
     if (ends) this.#port.receded?.();
@@ -228,10 +237,11 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const stale = this.#opensNoMore(generation);
     this.#failure = null;
     this.#retryAtMs = 0;
-    this.#earlier.set(resource, this.#jitter() / 10);
-    const ends = stale || this.#paused || this.#closed !== null;
+    const slot = { resource, earlier: this.#jitter() / 10, leased: false, sinceMs: nowMs, stale };
+    this.#slots.set(resource, slot);
+    const ends = this.#ends(slot);
     if (ends) this.#close(resource, this.#endReason());
-    else this.#idle.push({ resource, sinceMs: nowMs });
+    else this.#idle.push(slot);
     this.#serve(nowMs);
     this.#askAgain(nowMs);
     if (ends) this.#port.receded?.();
@@ -277,12 +287,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const { idleTimeoutMs } = this.#limits;
     const sizeMin = wanted ? this.#limits.sizeMin : 0;
     for (let i = 0; i < this.#idle.length; i++) {
-      const { resource, sinceMs } = this.#idle[i]!;
-      const bored = idleTimeoutMs > 0 && nowMs - sinceMs >= idleTimeoutMs && this.total > sizeMin;
-      const old = this.#isOver(resource, nowMs);
+      const slot = this.#idle[i]!;
+      const bored = idleTimeoutMs > 0 && nowMs - slot.sinceMs >= idleTimeoutMs && this.total > sizeMin;
+      const old = this.#isOver(slot, nowMs);
       if (!bored && !old && this.#room() >= 0) continue;
       this.#idle.splice(i--, 1);
-      this.#close(resource, old ? "server lifetime" : "server idle timeout");
+      this.#close(slot.resource, old ? "server lifetime" : "server idle timeout");
     }
     if (!this.#paused && this.#closed === null && this.total < sizeMin && nowMs >= this.#retryAtMs) {
       this.#open(null);
@@ -310,8 +320,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   recycle(nowMs: number): void {
     this.#generation++;
     this.#staleOpening = this.#opening;
-    for (const resource of this.#leased) this.#stale.add(resource);
     this.closeIdle("reconnect");
+    for (const slot of this.#slots.values()) slot.stale = true;
+    this.#stale = this.#slots.size;
     this.#serve(nowMs);
   }
 
@@ -345,7 +356,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       this.#staleOpening >= 0 && this.#staleOpening <= this.#opening,
       "what is opened late was asked for",
     );
-    for (const resource of this.#stale) assert(this.#leased.has(resource), "what is stale is leased");
+    for (const { leased } of this.#idle) assert(!leased, "what is idle is not leased");
+    let stale = 0;
+    for (const slot of this.#slots.values()) if (slot.leased && slot.stale) stale++;
+    assert(stale === this.#stale, "stale leases are counted");
     const first = this.#waiting[0];
     if (first !== undefined && !this.#paused) {
       assert(
@@ -366,9 +380,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       if (fitness === 1 && best < 0) best = i;
     }
     if (best < 0) return null;
-    const { resource } = best === this.#idle.length - 1 ? this.#idle.pop()! : this.#idle.splice(best, 1)[0]!;
-    this.#leased.add(resource);
-    return resource;
+    const slot = best === this.#idle.length - 1 ? this.#idle.pop()! : this.#idle.splice(best, 1)[0]!;
+    slot.leased = true;
+    return slot.resource;
   }
 
   /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */
@@ -434,6 +448,11 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return stale;
   }
 
+  /** Whether it ends as soon as nobody holds it. */
+  #ends(slot: Slot<R> | undefined): boolean {
+    return this.#paused || this.#closed !== null || (slot?.stale ?? false);
+  }
+
   #endReason(): string {
     return this.#closed !== null ? "pool closed" : this.#paused ? "paused" : "reconnect";
   }
@@ -444,14 +463,13 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
 
   #drop(resource: R): void {
-    this.#earlier.delete(resource);
+    this.#slots.delete(resource);
     for (const limit of this.#shared) limit.give();
   }
 
-  #isOver(resource: R, nowMs: number): boolean {
+  #isOver({ resource, earlier }: Slot<R>, nowMs: number): boolean {
     const { lifetimeMs } = this.#limits;
-    if (lifetimeMs === 0) return false;
-    return nowMs >= resource.openedMs + lifetimeMs * (1 - (this.#earlier.get(resource) ?? 0));
+    return lifetimeMs !== 0 && nowMs >= resource.openedMs + lifetimeMs * (1 - earlier);
   }
 
   /** How many more there may be; below 0 when a limit was lowered. */
