@@ -13,11 +13,15 @@ export class Settings {
   readonly values: ReadonlyMap<string, BinaryString>;
   /** The session's search_path where it was set, else empty. */
   readonly searchPath: BinaryString;
+  /** application_name and idle_session_timeout, which each lease asks for; undefined where they are not known. */
+  readonly applicationName: BinaryString | undefined;
+  readonly idleSessionTimeout: BinaryString | undefined;
   /** The settings by which servers read the literals of a text, as one. */
   readonly reading: BinaryString;
   /** search_path begins with pg_temp: a backend makes its temporary schema as soon as somebody asks for the first in the path. */
   readonly createsInTemp: boolean;
-  readonly #hash: number;
+  /** The same for settings that say the same, and rarely for others. */
+  readonly hash: number;
   /** The last change asked for, since the same one tends to come again. */
   #changedName: string | null = null;
   #changedValue: BinaryString = "";
@@ -26,9 +30,11 @@ export class Settings {
   private constructor(values: ReadonlyMap<string, BinaryString>, hash: number) {
     this.values = values;
     this.searchPath = values.get("search_path") ?? "";
+    this.applicationName = values.get("application_name");
+    this.idleSessionTimeout = values.get("idle_session_timeout");
     this.reading = READING.map((name) => values.get(name) ?? "").join("|");
     this.createsInTemp = this.searchPath.startsWith("pg_temp") || this.searchPath.startsWith('"pg_temp"');
-    this.#hash = hash;
+    this.hash = hash;
   }
 
   /** The settings of these pairs. */
@@ -46,7 +52,7 @@ export class Settings {
     if (this.#changedName === name && this.#changedValue === value) return this.#changed!;
     const values = new Map(this.values);
     values.set(name, value);
-    const hash = this.#hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
+    const hash = this.hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
     this.#changed = new Settings(values, hash | 0);
     this.#changedName = name;
     this.#changedValue = value;
@@ -61,7 +67,7 @@ export class Settings {
   /** Whether both say the same. */
   equals(other: Settings): boolean {
     if (this === other) return true;
-    if (this.#hash !== other.#hash || this.values.size !== other.values.size) return false;
+    if (this.hash !== other.hash || this.values.size !== other.values.size) return false;
     for (const [name, value] of this.values) if (other.values.get(name) !== value) return false;
     return true;
   }
@@ -72,6 +78,29 @@ export class Settings {
     for (const [name, value] of this.values) if (other.values.get(name) !== value) names.push(name);
     for (const name of other.values.keys()) if (!this.values.has(name)) names.push(name);
     return names;
+  }
+}
+
+/** Different settings that a {@link SettingsTable} keeps, at most. */
+const KNOWN_MAX = 64;
+
+/** Makes one object of settings that say the same, so that the next comparison is one of references. */
+export class SettingsTable {
+  readonly #known = new Map<number, Settings>();
+
+  /** The first that said the same as `settings`, as far as it is remembered. */
+  one(settings: Settings): Settings {
+    const known = this.#known.get(settings.hash);
+    if (known !== undefined && known.equals(settings)) return known;
+    this.#known.delete(settings.hash);
+    if (this.#known.size >= KNOWN_MAX) {
+      for (const oldest of this.#known.keys()) {
+        this.#known.delete(oldest);
+        break;
+      }
+    }
+    this.#known.set(settings.hash, settings);
+    return settings;
   }
 }
 

@@ -4,7 +4,7 @@ import {
   strictEqual as equal,
 } from "node:assert/strict";
 import fc from "fast-check";
-import { Settings } from "./settings.ts";
+import { Settings, SettingsTable } from "./settings.ts";
 
 Deno.test("Settings.none has no setting, and equals an empty set", () => {
   equal(Settings.none.values.size, 0);
@@ -97,4 +97,17 @@ Deno.test("Settings.equals says of any two sets what comparing them pair by pair
     equal(a.equals(b), same);
     equal(b.equals(a), same);
   }));
+});
+
+Deno.test("SettingsTable makes one object of settings that say the same, and keeps a bounded number of them", () => {
+  const table = new SettingsTable();
+  const first = Settings.from([["a", "1"], ["b", "2"]]);
+  const same = Settings.from([["b", "2"], ["a", "1"]]);
+  const other = Settings.from([["a", "1"], ["b", "3"]]);
+  equal(table.one(first), first);
+  equal(table.one(same), first);
+  equal(table.one(other), other);
+  for (let i = 0; i < 63; i++) table.one(Settings.from([["c", String(i)]]));
+  equal(table.one(same), same, "the oldest was forgotten");
+  equal(table.one(first), same);
 });

@@ -270,7 +270,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const nowMs = held.connection.usedMs = this.#worker.clock.nowMs();
     this.#pool.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
-    const idleTimeout = how === "clean" ? held.connection.settings.values.get(IDLE_TIMEOUT) ?? "0" : "0";
+    const idleTimeout = how === "clean" ? held.connection.settings.idleSessionTimeout ?? "0" : "0";
     if (idleTimeout === "0") this.#pool.pool.release(held, how, nowMs);
     else void this.#releaseWithoutTimeout(held);
     return nowMs;

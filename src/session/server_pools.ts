@@ -5,6 +5,7 @@ import {
   type ServerConnection,
   ServerRefusal,
   type Settings,
+  SettingsTable,
 } from "../backend/mod.ts";
 import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
@@ -89,6 +90,8 @@ export class ServerPool {
   readonly #encoded = new WeakMap<Settings, Uint8Array>();
   /** Logins under way: by the id that the console knows each by, when it began, in clock milliseconds. */
   readonly logins = new Map<number, number>();
+  /** States of its connections and their sessions. */
+  readonly known = new SettingsTable();
   readonly #open: (pool: ServerPool, wish: ServerWish | null, generation: number) => void;
   #lastBase: Base = NO_PARAMS;
 
@@ -441,7 +444,7 @@ export class ServerPools {
       const pooled: PooledServer = {
         connection,
         openedMs: connection.openedMs,
-        fitness: (wish) => fitness(connection, wish),
+        fitness: (wish) => fitness(connection, wish, server.known),
       };
       connection.onIdleEnd = (_, error) => {
         this.#log.debug("server connection ended while idle", {
@@ -486,7 +489,7 @@ function userKey({ cluster, user }: PoolKey): string {
  * Two: the connection's state is the session's, or the session has none yet. One: it can be made so. None: it was opened with
  * other parameters, or has made its temporary schema where the session is about to.
  */
-function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
+function fitness(connection: ServerConnection, wish: ServerWish, known: SettingsTable): 0 | 1 | 2 {
   if (connection.closed || connection.identity.base !== wish.base.key) return 0;
   if (connection.hasTempSchema && (wish.settings?.createsInTemp ?? false)) return 0;
   if (connection.sqlStatements.size > 0) {
@@ -495,7 +498,7 @@ function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
   if (lacksName(connection, wish)) return 1;
   if (wish.settings === null || wish.settings === connection.settings) return 2;
   if (!wish.settings.equals(connection.settings)) return 1;
-  wish.settings = connection.settings;
+  wish.settings = connection.settings = known.one(connection.settings);
   return 2;
 }
 
@@ -505,8 +508,9 @@ function fitness(connection: ServerConnection, wish: ServerWish): 0 | 1 | 2 {
  */
 export function lacksName(connection: ServerConnection, { loginName, settings }: ServerWish): boolean {
   if (connection.nameIsSet || loginName == null || settings === null) return false;
-  const name = settings.values.get("application_name");
-  return name !== loginName && name === connection.identity.parameters.values.get("application_name");
+  const { applicationName } = settings;
+  return applicationName !== loginName &&
+    applicationName === connection.identity.parameters.applicationName;
 }
 
 /** Why the configuration has no place for a pool, or a connection, any more; null where it has. */

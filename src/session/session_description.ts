@@ -21,7 +21,7 @@ export function describeSession(
     ["server_pid", server?.identity.key == null ? null : String(server.identity.key.pid)],
     ["pins", session.pins.length === 0 ? null : session.pins.join(", ")],
     ["prepared_statements", String(session.preparedCount)],
-    ["application_name", utf8FromBinary(session.settings?.values.get("application_name") ?? "")],
+    ["application_name", utf8FromBinary(session.settings?.applicationName ?? "")],
     ["tls", facts.tls],
     ["protocol", `3.${facts.minor}`],
     ["connected_for", seconds(nowMs - session.connectedMs)],

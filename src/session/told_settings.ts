@@ -65,7 +65,7 @@ export class ToldSettings {
     const mayBeReset = this.#nameReported || this.#relay.watch.ran.some(({ traits }) => traits.resetsName);
     const name = mayBeReset && !found.nameIsSet ? this.#loginName : null;
     server.nameIsSet = found.nameIsSet;
-    if (name !== null && this.current!.values.get(NAME) !== name) {
+    if (name !== null && this.current!.applicationName !== name) {
       this.#relay.client.put(encodeParameterStatus(NAME, name));
       void this.#out.flush();
     }
@@ -76,10 +76,10 @@ export class ToldSettings {
   #nameIs(server: ServerConnection, value: BinaryString, given: BinaryString): boolean {
     const relay = this.#relay;
     this.#nameReported = true;
-    const isReset = value === server.identity.parameters.values.get(NAME);
+    const isReset = value === server.identity.parameters.applicationName;
     if (isReset) relay.nameMayBeReset = relay.loginName !== null;
     const now = isReset && relay.watch.ran.at(-1)?.traits.resetsName ? given : value;
-    const old = this.current!.values.get(NAME);
+    const old = this.current!.applicationName;
     if (now === old && (now !== value || relay.nameRestored)) return false;
     this.#isNow(server, NAME, now);
     if (now === value) return true;
