@@ -263,7 +263,7 @@ Deno.test("a client that leaves while its server says nothing frees the lease, a
             await victim.send(query("SELECT 1"));
             await statsSettle(pgplex, { servers_active: 1 });
             if (how === "RST") victim.socket.reset();
-            else victim.socket.end();
+            else await victim[Symbol.asyncDispose]();
             await waitFor(() => fake.cancels === 1 && fake.open === 0, {
               what: "the server connection to end",
             });
@@ -285,7 +285,7 @@ Deno.test("nothing of what a client sent is done once it left the queue for a se
         await victim.send(query("BEGIN"), query("INSERT INTO left_behind VALUES (1)"));
         await statsSettle(pgplex, { waiting: 1 });
         if (how === "RST") victim.socket.reset();
-        else victim.socket.end();
+        else await victim[Symbol.asyncDispose]();
         await statsSettle(pgplex, { clients: 2, waiting: 0, servers_active: 1 });
         await holder.close();
         await statsSettle(pgplex, NOBODY_LEFT);

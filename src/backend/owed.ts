@@ -163,6 +163,12 @@ export class OwedReplies {
     return this.#ring.peek();
   }
 
+  /** The kind of what was sent last, while anything is owed; else -1. */
+  lastKind(): number {
+    const { length } = this.#ring;
+    return length === 0 ? -1 : this.#ring.at(length - 1) & KIND;
+  }
+
   /** Whether a reply to a message of this kind is owed. Looks at each: not for every message. */
   owes(kind: number): boolean {
     for (let i = 0; i < this.#ring.length; i++) if ((this.#ring.at(i) & KIND) === kind) return true;

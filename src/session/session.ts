@@ -1,4 +1,4 @@
-import { cancelOn, type ServerConnection, type Settings } from "../backend/mod.ts";
+import { cancelOn, Owed, type ServerConnection, type Settings } from "../backend/mod.ts";
 import { OPTION_NAMES, type OptionName, type PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
@@ -19,6 +19,7 @@ import { ClientScan, InvalidMessageLength } from "./client_scan.ts";
 import type { PreparedNames } from "./prepared_names.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
+import { Presence } from "./presence.ts";
 import { Pins, type PinsHost } from "./pins.ts";
 import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
@@ -86,6 +87,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   readonly #work: WorkTime;
   readonly #pins: Pins;
   readonly #times: TimeLimits;
+  /** Of a client that sends no more. */
+  #presence: Presence | null = null;
   /** What the server connection listens to has been seen in this lease. */
   #channelsSeen = false;
   /** Since the first LISTEN in transaction mode. */
@@ -94,7 +97,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
   #fatalPassed = false;
-  /** The client was seen to leave while it waited for a server connection. */
+  /** The client sends no more, and was seen to be gone. */
   #gone = false;
   #wake: (() => void) | null = null;
 
@@ -622,7 +625,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       }
       if (this.#ending) return;
       const n = await input.read(scan.wanted);
-      if (n === 0) return;
+      if (n === 0) {
+        this.#clientEnds();
+        return await this.#lastReplies();
+      }
       input.took(n);
       this.pool.counters.bytesFromClients += n;
       fullReads = input.full ? fullReads + 1 : 0;
@@ -639,14 +645,19 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#wake = null;
   }
 
-  /** What the client sent before it said Terminate is done, and answered, as a server would. */
+  /** What the client sent before it ended its side is done, and answered, as a server would; unless it is gone. */
   async #lastReplies(): Promise<void> {
+    while (!this.#ending && !this.#gone && this.#owesLast) await this.#replies();
+  }
+
+  /** Whether the server will answer something, though the client sends no more. */
+  get #owesLast(): boolean {
+    const { server, midMessage } = this.#relay;
     // A batch without its Sync is not waited for: the server keeps its replies, and drops it at the end.
-    while (
-      !this.#ending && this.server !== null && this.server.owed.readies > 0 && !this.server.owed.copyIn
-    ) {
-      await this.#replies();
-    }
+    if (server === null || server.owed.copyIn || server.owed.readies === 0) return false;
+    const last = server.owed.lastKind();
+    const torn = midMessage && (last === Owed.Query || last === Owed.FunctionCall);
+    return !torn || server.owed.readies > 1;
   }
 
   /** The message for which no server could be had is answered by an error; the session goes on. */
@@ -705,11 +716,24 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #watchClient(): void {
     const ahead = this.#in.readAhead();
     if (ahead === null) return;
-    const gone = () => {
-      this.#gone = true;
-      this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
-    };
-    ahead.then((n) => n === 0 && gone(), gone);
+    ahead.then((n) => n === 0 && this.#clientEnds(), () => this.#left());
+  }
+
+  /** The client sends no more. It may be gone. */
+  #clientEnds(): void {
+    // What it has not been greeted with cannot be said to it.
+    if (this.settings === null) return this.#left();
+    this.#presence ??= new Presence(this.#worker.clock, this.#out, {
+      sayNothing: () => this.#told.repeat(),
+      left: () => this.#left(),
+    });
+    this.#presence.watch();
+  }
+
+  #left(): void {
+    this.#gone = true;
+    this.#lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
+    this.#wake?.();
   }
 
   /** The client is told why, unless it is gone. */
@@ -743,6 +767,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   async #finish(): Promise<void> {
     this.#ending = true;
     this.#times.close();
+    this.#presence?.close();
     this.#worker.cancelKeys.revoke(this, this.#key);
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.

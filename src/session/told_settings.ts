@@ -6,6 +6,9 @@ import type { Relay } from "./relay.ts";
 
 const NAME = "application_name";
 
+/** What servers of all versions report, and clients hear of without a word to anybody. */
+const REPEATED = "client_encoding";
+
 /**
  * What a client was last told of its session's settings: what it expects of a server connection, and by ParameterStatus hears
  * changes of. application_name is kept apart, as connections are not opened with the client's: where the server goes back to its
@@ -32,6 +35,12 @@ export class ToldSettings {
   /** The settings of the greeting. */
   greet(settings: Settings): Settings {
     return this.current = this.#loginName === null ? settings : settings.with(NAME, this.#loginName);
+  }
+
+  /** Says what the client knows already, where nothing else is being said. */
+  repeat(): void {
+    const value = this.current?.values.get(REPEATED);
+    if (value !== undefined && !this.#relay.midReply) this.#out.put(encodeParameterStatus(REPEATED, value));
   }
 
   /** What still differs after a restore is the server's truth, and news to the client. */
