@@ -1,4 +1,5 @@
-import { concat, int32, utf8 } from "./bytes.ts";
+import { concat } from "../kernel/mod.ts";
+import { int32, utf8 } from "./bytes.ts";
 
 /** The codes of Authentication messages: AUTH_REQ_* in PostgreSQL's libpq/protocol.h. */
 export const AUTH_REQUEST = {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type ErrorCode, PgplexError, SeededRandom } from "../kernel/mod.ts";
+import { concat, type ErrorCode, PgplexError, SeededRandom } from "../kernel/mod.ts";
 import { int32At } from "../protocol/mod.ts";
 import { AUTH_REQUEST } from "./auth_message.ts";
-import { concat, int32, textOf, utf8 } from "./bytes.ts";
+import { int32, textOf, utf8 } from "./bytes.ts";
 import { type AuthStep, ClientAuthenticator, type ClientAuthOptions } from "./client_auth.ts";
 import { NO_CREDENTIALS, type ServerCredentials } from "./credentials.ts";
 import { md5Response } from "./md5.ts";

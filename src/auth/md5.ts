@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { concat, equalBytes, utf8 } from "./bytes.ts";
+import { concat } from "../kernel/mod.ts";
+import { equalBytes, utf8 } from "./bytes.ts";
 import { type Md5Secret, md5Secret, type PlainSecret } from "./secret.ts";
 
 /** Bytes of the salt in AuthenticationMD5Password. */

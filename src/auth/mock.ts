@@ -1,4 +1,5 @@
-import { concat, utf8 } from "./bytes.ts";
+import { concat } from "../kernel/mod.ts";
+import { utf8 } from "./bytes.ts";
 import { hmacSha256, SCRAM_ITERATIONS_DEFAULT, SCRAM_SALT_BYTES } from "./scram_keys.ts";
 import type { Md5Secret, ScramSecret } from "./secret.ts";
 

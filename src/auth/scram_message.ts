@@ -1,5 +1,5 @@
-import type { PgplexError } from "../kernel/mod.ts";
-import { concat, utf8 } from "./bytes.ts";
+import { concat, type PgplexError } from "../kernel/mod.ts";
+import { utf8 } from "./bytes.ts";
 
 /** The one type of channel binding that PostgreSQL knows. */
 export const CHANNEL_BINDING_TYPE = "tls-server-end-point";

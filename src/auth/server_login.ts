@@ -1,7 +1,7 @@
-import { assert, PgplexError, type Random } from "../kernel/mod.ts";
+import { assert, concat, PgplexError, type Random } from "../kernel/mod.ts";
 import { int32At } from "../protocol/mod.ts";
 import { AUTH_REQUEST, cString } from "./auth_message.ts";
-import { concat, int32, textOf, utf8 } from "./bytes.ts";
+import { int32, textOf, utf8 } from "./bytes.ts";
 import type { ServerCredentials } from "./credentials.ts";
 import { MD5_SALT_BYTES, md5Response } from "./md5.ts";
 import type { KeyCache } from "./scram_keys.ts";

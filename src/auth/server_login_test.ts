@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { PgplexError, SeededRandom } from "../kernel/mod.ts";
+import { concat, PgplexError, SeededRandom } from "../kernel/mod.ts";
 import { int32At } from "../protocol/mod.ts";
 import { AUTH_REQUEST, authBody, saslBody } from "./auth_message.ts";
-import { concat, textOf, utf8 } from "./bytes.ts";
+import { textOf, utf8 } from "./bytes.ts";
 import { ClientAuthenticator } from "./client_auth.ts";
 import { NO_CREDENTIALS, type ServerCredentials } from "./credentials.ts";
 import { md5Response } from "./md5.ts";

@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./assert.ts";
+export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./error.ts";
 export * from "./random.ts";

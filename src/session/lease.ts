@@ -297,7 +297,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   /** No lease begins from here on; one that is being prepared is given back. */
   close(): void {
     this.#ended = true;
-    this.stopWaiting(sessionOver());
+    if (this.#waiting) this.stopWaiting(sessionOver());
   }
 
   /**

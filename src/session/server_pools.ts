@@ -8,7 +8,7 @@ import {
   SettingsTable,
 } from "../backend/mod.ts";
 import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
-import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { concat, PgplexError, toPgplexError } from "../kernel/mod.ts";
 import { Pool, type Poolable, type PoolLimits, SharedLimit } from "../pool/mod.ts";
 import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
 import {
@@ -135,13 +135,7 @@ export class ServerPool {
   encodedGreeting(settings: Settings): Uint8Array {
     let bytes = this.#encoded.get(settings);
     if (bytes === undefined) {
-      const messages = [...settings.values].map(([name, value]) => encodeParameterStatus(name, value));
-      bytes = new Uint8Array(messages.reduce((sum, message) => sum + message.length, 0));
-      let at = 0;
-      for (const message of messages) {
-        bytes.set(message, at);
-        at += message.length;
-      }
+      bytes = concat(...[...settings.values].map(([name, value]) => encodeParameterStatus(name, value)));
       this.#encoded.set(settings, bytes);
     }
     return bytes;

@@ -315,8 +315,14 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     return this.server !== null && !(this.server.owed.settled && this.server.txStatus === TxStatus.Idle);
   }
 
-  /** Serves the client until it or pgplex ends the session. `rest` is what was read behind the login. Never rejects. */
-  async run(rest: Uint8Array): Promise<void> {
+  /**
+   * Serves the client until it or pgplex ends the session. Never rejects.
+   *
+   * @param admission what the greeting opens with
+   * @param rest what was read behind the login
+   */
+  async run(admission: Uint8Array, rest: Uint8Array): Promise<void> {
+    this.#out.put(admission);
     this.#worker.sessions.add(this);
     this.#worker.counters.sessionsOpened++;
     try {

@@ -8,7 +8,7 @@ import {
 } from "../auth/mod.ts";
 import { type Config, DURATION_MS_MAX, OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
 import { startupOptions } from "./startup_options.ts";
-import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { concat, PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   AUTH_MESSAGE_MAX,
   Back,
@@ -63,6 +63,8 @@ interface Authenticated extends Opened {
   readonly user: string;
   readonly database: string;
   readonly credentials: ServerCredentials;
+  /** AuthenticationOk and what goes before it. Not sent yet: as from PostgreSQL, it comes with what follows it. */
+  readonly admission: Uint8Array;
 }
 
 /**
@@ -250,10 +252,10 @@ async function authenticate(
     step = dialogue.receive(answer);
   }
   if (step.kind === "failed") throw step.error;
-  for (const body of step.bodies) await writeAll(stream, encodeBack(Back.Authentication, body));
-  await writeAll(stream, encodeBack(Back.Authentication, authBody(AUTH_REQUEST.ok)));
   worker.log.debug("client logged in", { peer: peer.host, user, database });
-  return { ...opened, user, database, credentials: step.credentials };
+  const bodies = [...step.bodies, authBody(AUTH_REQUEST.ok)];
+  const admission = concat(...bodies.map((body) => encodeBack(Back.Authentication, body)));
+  return { ...opened, user, database, credentials: step.credentials, admission };
 }
 
 /** @throws PgplexError `too_many_clients` */
@@ -308,13 +310,20 @@ async function logIn(
   const opened = await open(worker, stream, peer, onTls);
   if (opened === null) return null;
   const client = await authenticate(worker, opened, peer);
-  if (client !== null) return begin(worker, client, peer);
-  worker.counters.loginFailures++;
-  return null;
+  if (client === null) {
+    worker.counters.loginFailures++;
+    return null;
+  }
+  try {
+    return begin(worker, client, peer);
+  } catch (thrown) {
+    await writeAll(client.reader.stream, client.admission);
+    throw thrown;
+  }
 }
 
 function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve {
-  const { startup, reader, user, database, credentials } = client;
+  const { startup, reader, user, database, credentials, admission } = client;
   if (worker.console?.opens(database)) return enterConsole(worker.console, client, peer);
   const route = routeDatabase(worker.config, database);
   checkEnabled(worker, route, database);
@@ -324,21 +333,23 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
   if (replication !== null) {
     const { params } = startupOptions(startup.params, OPTION_NAMES);
     return () =>
-      serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
-        cluster: route.cluster,
-        node,
-        user,
-        database: route.database,
-        alias: route.alias,
-        credentials,
-        params,
-        minor: negotiatedMinor(startup.minor),
-        id: worker.login.nextId(),
-        peer,
-        mode: replication,
-        name: databaseNameOf(worker.config, route),
-        tls: tlsName(client),
-      }).catch((thrown) => {
+      writeAll(reader.stream, admission).then(() =>
+        serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
+          cluster: route.cluster,
+          node,
+          user,
+          database: route.database,
+          alias: route.alias,
+          credentials,
+          params,
+          minor: negotiatedMinor(startup.minor),
+          id: worker.login.nextId(),
+          peer,
+          mode: replication,
+          name: databaseNameOf(worker.config, route),
+          tls: tlsName(client),
+        })
+      ).catch((thrown) => {
         worker.counters.loginFailures++;
         return refuse(worker, reader.stream, thrown, peer);
       }).finally(() => reader.stream.close());
@@ -361,7 +372,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
     options,
   });
   worker.sessions.add(session);
-  return runOf(session, reader.rest());
+  return runOf(session, admission, reader.rest());
 }
 
 function enterConsole(console: ConsoleDoor, client: Authenticated, peer: PeerAddress): Serve {
@@ -371,8 +382,10 @@ function enterConsole(console: ConsoleDoor, client: Authenticated, peer: PeerAdd
   }
   const tls = tlsName(client);
   const serve = console.admit({ stream, peer, user, database, minor: negotiatedMinor(minor), tls, params });
+  const { admission } = client;
   const rest = client.reader.rest();
-  return () => serve(rest);
+  // A client that is gone is found out by what serves it.
+  return () => writeAll(stream, admission).catch(() => {}).then(() => serve(rest));
 }
 
 function tlsName({ tls }: Opened): string | null {
@@ -380,8 +393,8 @@ function tlsName({ tls }: Opened): string | null {
 }
 
 /** In a function of its own, so that the closure keeps nothing of the login alive. */
-function runOf(session: Session, rest: Uint8Array): () => Promise<void> {
-  return () => session.run(rest);
+function runOf(session: Session, admission: Uint8Array, rest: Uint8Array): Serve {
+  return () => session.run(admission, rest);
 }
 
 /** @throws PgplexError `database_disabled` */

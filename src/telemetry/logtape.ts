@@ -22,10 +22,10 @@ export function openLog({ level, format, write }: LogOptions): Log {
   });
   const logger = getLogger("pgplex");
   return {
-    debug: (message, fields) => logger.debug(message, present(fields)),
-    info: (message, fields) => logger.info(message, present(fields)),
-    warning: (message, fields) => logger.warn(message, present(fields)),
-    error: (message, fields) => logger.error(message, present(fields)),
+    debug: (message, fields) => logger.debug(message, () => present(fields)),
+    info: (message, fields) => logger.info(message, () => present(fields)),
+    warning: (message, fields) => logger.warn(message, () => present(fields)),
+    error: (message, fields) => logger.error(message, () => present(fields)),
   };
 }
 
