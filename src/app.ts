@@ -19,7 +19,15 @@ import {
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { type Clock, PgplexError, type Random, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
-import { CancelKeys, goneReason, Listeners, ServerPools, type Session, type Worker } from "./session/mod.ts";
+import {
+  CancelKeys,
+  goneReason,
+  Listeners,
+  LoginDeadlines,
+  ServerPools,
+  type Session,
+  type Worker,
+} from "./session/mod.ts";
 import { type Log, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
@@ -134,6 +142,7 @@ export class App {
       keyCache,
       mockKey,
       login,
+      logins: new LoginDeadlines(),
       sessions: new Set<Session>(),
       replications: new Set(),
       counters: new WorkerCounters(),
@@ -143,6 +152,7 @@ export class App {
     });
     await app.#listen();
     app.#tick(POOL_TICK_MS, () => app.#worker.pools.tick(clock.nowMs()));
+    app.#tick(POOL_TICK_MS, () => app.#worker.logins.tick(clock.nowMs()));
     app.#tick(POOL_TICK_MS, () => app.#worker.listeners.tick(clock.nowMs()));
     app.#tick(SESSION_TICK_MS, () => app.#checkTimeouts());
     app.#reportStats();

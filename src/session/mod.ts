@@ -13,6 +13,7 @@ export * from "./pool_control.ts";
 export * from "./console_door.ts";
 export * from "./directives.ts";
 export * from "./listeners.ts";
+export * from "./login_deadlines.ts";
 export * from "./replication.ts";
 export * from "./server_pools.ts";
 export * from "./session.ts";

@@ -82,14 +82,21 @@ function begun(serve: Serve | null): Promise<void> | void {
 
 /** {@link logIn} within `client_login_timeout`; one that fails is refused, and its stream closed. Never rejects. */
 async function logInWithin(worker: Worker, stream: ByteStream, peer: PeerAddress): Promise<Serve | null> {
-  const { clock, config, counters } = worker;
+  const { clock, config, counters, logins } = worker;
   counters.accepted++;
   counters.loggingIn++;
   let current = stream;
-  const timer = clock.after(loginTimeoutMs(config), () => {
-    const error = new PgplexError("login_timeout", "client_login_timeout: the client did not log in in time");
-    void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
-  });
+  const deadline = {
+    untilMs: clock.nowMs() + loginTimeoutMs(config),
+    late: () => {
+      const error = new PgplexError(
+        "login_timeout",
+        "client_login_timeout: the client did not log in in time",
+      );
+      void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
+    },
+  };
+  logins.begin(deadline);
   let serve: Serve | null = null;
   try {
     serve = await logIn(worker, stream, peer, (tls) => current = tls);
@@ -98,7 +105,7 @@ async function logInWithin(worker: Worker, stream: ByteStream, peer: PeerAddress
     await refuse(worker, current, thrown, peer);
   } finally {
     counters.loggingIn--;
-    timer.cancel();
+    logins.end(deadline);
     if (serve === null) current.close();
   }
   return serve;

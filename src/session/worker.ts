@@ -9,6 +9,7 @@ import type { StatementStore } from "../backend/mod.ts";
 import type { CancelKeys } from "./cancel_keys.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import type { ReplicationClient } from "./replication.ts";
+import type { LoginDeadlines } from "./login_deadlines.ts";
 import type { Listeners } from "./listeners.ts";
 import type { ServerPools } from "./server_pools.ts";
 import type { Session } from "./session.ts";
@@ -32,6 +33,7 @@ export interface Worker {
   /** Makes the secrets of users that do not exist; random at each start. */
   readonly mockKey: Uint8Array;
   readonly login: LoginParts;
+  readonly logins: LoginDeadlines;
   readonly sessions: Set<Session>;
   readonly replications: Set<ReplicationClient>;
   readonly counters: WorkerCounters;

@@ -41,12 +41,16 @@ export function unixAddress(path: string): SocketAddress {
 export function inetOf(bytes: Uint8Array<ArrayBuffer>): { host: string; port: number } | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const family = view.getUint16(0, true);
-  if (family === AF_INET) return { host: bytes.subarray(4, 8).join("."), port: view.getUint16(2) };
+  if (family === AF_INET) return { host: dotted(bytes, 4), port: view.getUint16(2) };
   if (family !== AF_INET6) return null;
   const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(8 + 2 * i));
   const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  const host = mapped ? `::ffff:${bytes.subarray(20, 24).join(".")}` : compress(groups);
+  const host = mapped ? `::ffff:${dotted(bytes, 20)}` : compress(groups);
   return { host, port: view.getUint16(2) };
+}
+
+function dotted(bytes: Uint8Array, at: number): string {
+  return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
 }
 
 /** The eight groups of an IPv6 address. */
