@@ -31,7 +31,8 @@ import { ServerScan } from "./server_scan.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
 import { ToldSettings } from "./told_settings.ts";
 import { WorkTime } from "./work_time.ts";
-import { type ChannelsHost, SessionChannels } from "./session_channels.ts";
+import type { ChannelsHost } from "./session_channels.ts";
+import { Listening } from "./listening.ts";
 import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
@@ -89,10 +90,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   readonly #times: TimeLimits;
   /** Of a client that sends no more. */
   #presence: Presence | null = null;
-  /** What the server connection listens to has been seen in this lease. */
-  #channelsSeen = false;
-  /** Since the first LISTEN in transaction mode. */
-  #channels: SessionChannels | null = null;
+  readonly #listening: Listening;
   #cancels = 0;
   #ending = false;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
@@ -130,6 +128,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#lease = new Lease(worker, pool, this, this.#pins);
     this.#times = new TimeLimits(worker.clock, this);
     this.#work = new WorkTime(worker.clock, pool.counters);
+    this.#listening = new Listening(worker.listeners, () => this.#channelsHost());
     this.#key = worker.cancelKeys.issue(this, facts.minor);
   }
 
@@ -292,7 +291,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   /** Channels to which a shared listener listens for the session. */
   get channels(): Iterable<BinaryString> {
-    return this.#channels?.channels ?? [];
+    return this.#listening.channels;
   }
 
   /** Whether the session is over, and only tidies up. */
@@ -392,17 +391,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   flush(): Promise<void> | null {
-    if (this.#channels !== null && this.#channels.holding) return this.#channels.flushHeld();
-    return this.#out.flush();
+    return this.#listening.holding ? this.#listening.flushHeld() : this.#out.flush();
   }
 
   settle(): void {
     this.#wake?.();
-    const channels = this.#channels;
-    if (channels !== null) {
-      if (channels.holding) return;
-      channels.deliver();
-    }
+    if (this.#listening.holding) return;
+    this.#listening.deliver();
     const { server, watch } = this.#relay;
     if (server !== null && server.owed.readies === 0 && !this.#relay.openBatch) this.#statementEnds();
     if (!this.#relay.boundary || this.#cancels > 0 || this.#ending) {
@@ -421,7 +416,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     } else if (
       !server!.owed.doubtful &&
       (watch.suspicious(this.limits.state_check, this.sinceMs) || server!.foreignStatements.size > 0 ||
-        (channels !== null && channels.suspicious))
+        this.#listening.suspicious)
     ) {
       this.#relay.server = null;
       this.#relay.boundary = false;
@@ -458,7 +453,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     if (found.tempSchema) server.hasTempSchema = true;
     this.#optionsCommitted(found.settings.values);
     const pins = this.#pins.after([...found.pins, ...tempPins]);
-    if (!await this.#settleChannels(server, found.channels, pins.length === 0)) pins.push("listen");
+    if (!await this.#listening.found(server, found.channels, pins.length === 0)) pins.push("listen");
     const pinsChanged = pins.join() !== this.pins.join();
     this.#pins.set(pins);
     const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
@@ -491,25 +486,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     if (key !== null && end - at >= 9 && int32At(bytes, at + 5) === key.pid) {
       putInt32(bytes, at + 5, this.#key.pid);
     }
-    return this.#channels === null || this.#channels.fromOwn(bytes, at, end);
+    return this.#listening.fromOwn(bytes, at, end);
   }
 
-  /** Whether the server connection listens to nothing any more. */
-  #settleChannels(
-    server: ServerConnection,
-    found: readonly BinaryString[],
-    mayMove: boolean,
-  ): boolean | Promise<boolean> {
-    this.#channelsSeen = true;
-    if (this.#channels === null) {
-      if (found.length === 0) return true;
-      this.#channels = new SessionChannels(this.#worker.listeners, this.#channelsHost, server);
-      this.#relay.lender = this.#channels;
-    }
-    return this.#channels.settle(server, found, mayMove);
-  }
-
-  get #channelsHost(): ChannelsHost {
+  #channelsHost(): ChannelsHost {
     return {
       pool: this.pool,
       relay: this.#relay,
@@ -539,9 +519,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   stateLost(): void {
-    this.#channels?.ownLost();
-    // A client that waits for notifications which cannot come would wait for ever.
-    if (this.#channelsSeen || !this.#relay.watch.ran.some(({ traits }) => traits.listens)) return;
+    if (!this.#listening.lost(this.#relay.watch)) return;
     this.end(new PgplexError("server_lost", "the server connection was lost"));
   }
 
@@ -683,9 +661,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.options.forgetPending();
     this.#relay.sequencesForeign = server.lastHolder !== this.facts.id && this.limits.currval === "pin";
     server.lastHolder = this.facts.id;
-    this.#channelsSeen = false;
     this.#relay.nameMayBeReset = this.#relay.nameRestored = false;
-    this.#channels?.leased(server);
+    this.#listening.leased(server);
     this.sinceMs = nowMs;
     this.#told.leaseBegins(server);
   }
@@ -781,7 +758,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#relay.names.clear();
     this.#in.release();
     this.#lease.close();
-    this.#channels?.close();
+    this.#listening.close();
     const server = this.server;
     const { midMessage, openBatch } = this.#relay;
     this.#relay.server = null;
