@@ -1,5 +1,5 @@
 import type { Clock } from "../kernel/mod.ts";
-import type { PooledServer, ServerPool, ServerWish } from "./server_pools.ts";
+import type { PooledServer, ServerPool, ServerWish } from "./server_pool.ts";
 
 /** A server connection for pgplex's own use: at once, or in the pool's queue within `query_wait_timeout`. */
 export function acquire(

@@ -12,7 +12,7 @@ import {
 } from "../protocol/mod.ts";
 import { nodeFor, routeDatabase } from "../routing/mod.ts";
 import { acquire } from "./acquire.ts";
-import { NO_PARAMS } from "./server_pools.ts";
+import { NO_PARAMS } from "./server_pool.ts";
 import type { Worker } from "./worker.ts";
 
 /** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */

@@ -7,7 +7,7 @@ import type { Fingerprints } from "./fingerprints.ts";
 import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
 import { resetConnection, restoreState } from "./restore.ts";
-import { type PooledServer, type ServerPool, type ServerWish, waitTimeout } from "./server_pools.ts";
+import { type PooledServer, type ServerPool, type ServerWish, waitTimeout } from "./server_pool.ts";
 import type { Worker } from "./worker.ts";
 
 /** A reset or a restore that takes longer ends the server connection instead. */

@@ -5,7 +5,7 @@ import { PgplexError, VirtualClock } from "../kernel/mod.ts";
 import { encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
 import { PoolCounters } from "../telemetry/mod.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
-import type { PooledServer, ServerPool } from "./server_pools.ts";
+import type { PooledServer, ServerPool } from "./server_pool.ts";
 import type { Worker } from "./worker.ts";
 
 const READY = encodeReadyForQuery("I".charCodeAt(0));

@@ -18,7 +18,7 @@ import {
   type Notification,
   notificationAt,
 } from "../protocol/mod.ts";
-import type { ServerPool } from "./server_pools.ts";
+import type { ServerPool } from "./server_pool.ts";
 
 /** Keeps a client's or a database's own limits from ending or failing it; older servers do not know the last one. */
 export const LISTENER_SETTINGS: BinaryString = "SET statement_timeout = 0; SET lock_timeout = 0; " +

@@ -3,7 +3,8 @@ import type { Config } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
-import type { ServerPool, ServerPools } from "./server_pools.ts";
+import type { ServerPool } from "./server_pool.ts";
+import type { ServerPools } from "./server_pools.ts";
 import { type ListenerState, SharedListener } from "./shared_listener.ts";
 
 /** One shared listener, for the console. */

@@ -8,7 +8,8 @@ import { BufferPool, RuntimeNetwork } from "../transport/mod.ts";
 import type { ListenerMember } from "./listener_members.ts";
 import { Listeners } from "./listeners.ts";
 import { PoolControl } from "./pool_control.ts";
-import type { ServerPool, ServerPools } from "./server_pools.ts";
+import type { ServerPool } from "./server_pool.ts";
+import type { ServerPools } from "./server_pools.ts";
 import { Subscription } from "./subscription.ts";
 
 const NODE = { name: "main-1", host: "127.0.0.1", port: 5432 };

@@ -15,6 +15,7 @@ export * from "./directives.ts";
 export * from "./listeners.ts";
 export * from "./login_deadlines.ts";
 export * from "./replication.ts";
+export type { PoolKey, ServerPool } from "./server_pool.ts";
 export * from "./server_pools.ts";
 export * from "./session.ts";
 export * from "./session_description.ts";

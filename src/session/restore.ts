@@ -9,7 +9,7 @@ import {
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
-import { lacksName, type ServerWish } from "./server_pools.ts";
+import { lacksName, type ServerWish } from "./server_pool.ts";
 
 /** Takes a setting's text as it is, lists too; a SET statement would need it quoted by the rules of each setting. */
 const SET_CONFIG: BinaryString = "SELECT pg_catalog.set_config($1, $2, false)\0\0\0";

@@ -26,7 +26,7 @@ import { describeOptions, describeSession } from "./session_description.ts";
 import { notAllowed, OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
 import type { StateWatch } from "./state_watch.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
-import type { Base, ServerPool } from "./server_pools.ts";
+import type { Base, ServerPool } from "./server_pool.ts";
 import { ServerScan } from "./server_scan.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
 import { ToldSettings } from "./told_settings.ts";

@@ -10,7 +10,7 @@ import {
 } from "./channel_queries.ts";
 import type { Listeners } from "./listeners.ts";
 import type { ChannelLender } from "./relay.ts";
-import type { ServerPool } from "./server_pools.ts";
+import type { ServerPool } from "./server_pool.ts";
 import { type NotificationsHost, SessionNotifications } from "./session_notifications.ts";
 
 /** A session that listens to more channels keeps its server connection: each of them is lent before a NOTIFY. */

@@ -12,7 +12,7 @@ import type { Log } from "../telemetry/mod.ts";
 import type { ListenerChannels } from "./listener_channels.ts";
 import { LISTENER_SETTINGS, ListenerConnection, loginListener } from "./listener_connection.ts";
 import { type ListenerMember, ListenerMembers } from "./listener_members.ts";
-import type { ServerPool } from "./server_pools.ts";
+import type { ServerPool } from "./server_pool.ts";
 import { SilenceWatch } from "./silence_watch.ts";
 
 /** The longest wait between two attempts to make a lost listener again. */

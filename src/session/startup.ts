@@ -38,7 +38,7 @@ import { lookUpSecret } from "./auth_query.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import { databaseNameOf } from "./databases.ts";
 import { serveReplication } from "./replication.ts";
-import type { Base, ServerPool } from "./server_pools.ts";
+import type { Base, ServerPool } from "./server_pool.ts";
 import { Session } from "./session.ts";
 import type { Worker } from "./worker.ts";
 
