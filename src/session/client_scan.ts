@@ -15,6 +15,7 @@ import {
 import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
 import { ExtendedQuery } from "./extended_query.ts";
 import type { OptionChange } from "./directives.ts";
+import { refuse } from "./poison.ts";
 import type { Relay } from "./relay.ts";
 import { ShowPortals } from "./show_portals.ts";
 import { ShowQuery } from "./show_query.ts";
@@ -333,7 +334,7 @@ export class ClientScan {
     server.unnamedOwner = null;
     this.#relay.names.dropUnnamed();
     if (steered.error !== null) {
-      this.#relay.refuse(server, steered.error);
+      refuse(server, steered.error);
       server.out.put(encodeSync());
       server.owed.sent(Owed.Sync);
     } else if (steered.show !== null) this.#showQuery.ask(server, steered.text!);

@@ -24,6 +24,7 @@ import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
 import type { StandingOrder } from "./directives.ts";
 import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { OwnStatements } from "./own_statements.ts";
+import { refuse, refuseDuplicate } from "./poison.ts";
 import type { Relay } from "./relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
 import { orderOf, type Steered, type Steering } from "./steering.ts";
@@ -88,7 +89,7 @@ export class ParseMessages {
     if (steered === null) return this.#takeSteered(server, length, bytes, at, end, null);
     if (steered.error !== null) {
       this.#cursor.flushRun(bytes, at);
-      this.#relay.refuse(server, steered.error);
+      refuse(server, steered.error);
       return this.#cursor.dropMessage(at, length);
     }
     // What stands behind the text is short, or wrong.
@@ -229,7 +230,7 @@ export class ParseMessages {
       return messageEnd; // as it is: the server knows whether it has one of that name
     }
     if (existing === null) this.#make(server, name, statement, orderOf(steered));
-    else relay.refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
+    else refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
     this.#cursor.run = messageEnd;
     return messageEnd;
   }

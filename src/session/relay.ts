@@ -14,13 +14,11 @@ import {
   type BinaryString,
   encodeBind,
   encodeCloseStatement,
-  encodeError,
   encodeExecute,
   encodeFront,
   encodeParse,
   encodeSync,
   Front,
-  putBinary,
   type SqlTraits,
   TxStatus,
 } from "../protocol/mod.ts";
@@ -38,9 +36,6 @@ const NO_STATEMENTS: ReadonlyMap<BinaryString, BinaryString> = new Map();
 const RESTORE_NAME: BinaryString = "SELECT FROM pg_catalog.pg_settings s WHERE CASE WHEN " +
   "s.name OPERATOR(pg_catalog.=) 'application_name' AND s.source OPERATOR(pg_catalog.<>) 'session' " +
   "THEN pg_catalog.set_config('application_name', $1, false) IS NULL ELSE false END";
-
-/** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
-const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
 
 /** What a session's channels do before a statement goes to the server; {@link "./session_channels.ts"}. */
 export interface ChannelLender {
@@ -230,44 +225,6 @@ export class Relay {
         server.prepared.add(statement);
       },
     });
-  }
-
-  /**
-   * Fails the client's batch with `error` where the server stands: the server is made to fail, so that it rolls back and
-   * skips to Sync by itself, and its error is replaced.
-   */
-  poison(server: ServerConnection, error: PgplexError): void {
-    server.out.put(POISON);
-    server.owed.sent(Owed.Bind | Mark.Swallow | Mark.Effect | Mark.Replace, {
-      done() {},
-      undo() {},
-      reply: encodeError("ERROR", error),
-      replaces: "26000",
-    });
-  }
-
-  /** {@link poison} for what stands in a text: an aborted transaction is told first, as servers do behind their parser. */
-  refuse(server: ServerConnection, error: PgplexError): void {
-    server.out.put(encodeParse("", "SELECT"));
-    server.unnamedOwner = null;
-    server.owed.sent(Owed.Parse | Mark.Swallow);
-    this.poison(server, error);
-  }
-
-  /**
-   * Fails the client's batch as a statement of this name exists, unless its definition fails by itself, or as the
-   * transaction is aborted: servers look at the name last.
-   */
-  refuseDuplicate(server: ServerConnection, name: string, definition: BinaryString): void {
-    const body = new Uint8Array(1 + definition.length);
-    putBinary(body, 1, definition);
-    server.out.put(encodeFront(Front.Parse, body));
-    server.unnamedOwner = null;
-    server.owed.sent(Owed.Parse | Mark.Swallow);
-    this.poison(
-      server,
-      new PgplexError("duplicate_statement", `prepared statement "${name}" already exists`),
-    );
   }
 
   /** A statement goes to the server with the next message. */

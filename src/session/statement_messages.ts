@@ -5,6 +5,7 @@ import type { ClientCursor } from "./client_cursor.ts";
 import type { OptionChange } from "./directives.ts";
 import type { Fingerprint } from "./fingerprints.ts";
 import type { OwnStatements } from "./own_statements.ts";
+import { poison } from "./poison.ts";
 import { UNNAMED_BYTES_MAX } from "./prepared_names.ts";
 import { missingStatement, type Relay } from "./relay.ts";
 import type { Steered, Steering } from "./steering.ts";
@@ -150,7 +151,7 @@ export class StatementMessages {
   /** Makes the batch fail with `error`, and leaves out the message at `at`. Returns the place of its rest. */
   fail(server: ServerConnection, length: number, bytes: Uint8Array, at: number, error: PgplexError): number {
     this.#cursor.flushRun(bytes, at);
-    this.#relay.poison(server, error);
+    poison(server, error);
     return this.#cursor.dropMessage(at, length);
   }
 }

@@ -1,0 +1,54 @@
+import { Mark, Owed, type ServerConnection } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  type BinaryString,
+  encodeBind,
+  encodeError,
+  encodeFront,
+  encodeParse,
+  Front,
+  putBinary,
+} from "../protocol/mod.ts";
+
+/** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
+const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
+
+/**
+ * Fails the client's batch with `error` where the server stands: the server is made to fail, so that it rolls back and skips to
+ * Sync by itself, and its error is replaced.
+ */
+export function poison(server: ServerConnection, error: PgplexError): void {
+  server.out.put(POISON);
+  server.owed.sent(Owed.Bind | Mark.Swallow | Mark.Effect | Mark.Replace, {
+    done() {},
+    undo() {},
+    reply: encodeError("ERROR", error),
+    replaces: "26000",
+  });
+}
+
+/** {@link poison} for what stands in a text: an aborted transaction is told first, as servers do behind their parser. */
+export function refuse(server: ServerConnection, error: PgplexError): void {
+  poisonBehind(server, encodeParse("", "SELECT"), error);
+}
+
+/**
+ * Fails the client's batch as a statement of this name exists, unless its definition fails by itself, or as the transaction is
+ * aborted: servers look at the name last.
+ *
+ * @param definition a Parse's body behind the name
+ */
+export function refuseDuplicate(server: ServerConnection, name: string, definition: BinaryString): void {
+  const body = new Uint8Array(1 + definition.length);
+  putBinary(body, 1, definition);
+  const error = new PgplexError("duplicate_statement", `prepared statement "${name}" already exists`);
+  poisonBehind(server, encodeFront(Front.Parse, body), error);
+}
+
+/** {@link poison}, unless `parse`, a Parse of the unnamed statement, fails. */
+function poisonBehind(server: ServerConnection, parse: Uint8Array, error: PgplexError): void {
+  server.out.put(parse);
+  server.unnamedOwner = null;
+  server.owed.sent(Owed.Parse | Mark.Swallow);
+  poison(server, error);
+}
