@@ -44,7 +44,7 @@ Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints m
 
   --rounds N        rounds per case (3)
   --seconds N       seconds per run (5)
-  --warmup N        seconds per target before the first round (2)
+  --warmup N        seconds for each protocol and target before the first round, twice (2)
   --only LIST       cases as script:protocol:clients; parts may be * : S:simple:16,S:prepared:*,C:*:16
                     scripts: S (-S), B (TPC-B), C (-S with a connection per transaction)
   --targets LIST    direct,pgbouncer,pgplex (all)
