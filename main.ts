@@ -58,6 +58,7 @@ function writeAll(to: { writeSync(bytes: Uint8Array): number }, text: string): v
 function systemClock(): Clock {
   return {
     nowMs: () => performance.now(),
+    exactMs: () => performance.now(),
     wallMs: () => Date.now(),
     after: (delayMs, fire) => {
       const id = setTimeout(fire, Math.min(delayMs, 2 ** 31 - 1));

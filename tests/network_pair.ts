@@ -5,6 +5,7 @@ import type { ByteStream, Network } from "../src/transport/mod.ts";
 /** The system's clock, held while a network serves its sockets. */
 export const CLOCK = new RoundClock({
   nowMs: () => performance.now(),
+  exactMs: () => performance.now(),
   wallMs: () => Date.now(),
   after: (delayMs, fire) => {
     const id = setTimeout(fire, delayMs);

@@ -13,6 +13,7 @@ import type { CertPair, Certs } from "./harness/mod.ts";
 /** The system's time. */
 export const realClock: Clock = {
   nowMs: () => performance.now(),
+  exactMs: () => performance.now(),
   wallMs: () => Date.now(),
   after: (delayMs, fire) => {
     const id = setTimeout(fire, delayMs);

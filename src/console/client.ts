@@ -217,7 +217,7 @@ export class ConsoleClient implements Cancellable, Asker {
       const frame = inbox.tryTake();
       if (frame === null) {
         if (!await inbox.fill() || this.#ending) return;
-        this.#turnMs = this.#parts.worker.clock.nowMs();
+        this.#turnMs = this.#parts.worker.clock.exactMs();
         continue;
       }
       let message: ClientMessage;
@@ -256,7 +256,7 @@ export class ConsoleClient implements Cancellable, Asker {
   #pace(): Promise<void> | null {
     const { signal } = this.#answering;
     if (signal.aborted) throw abortReason(signal);
-    const tired = this.#parts.worker.clock.nowMs() - this.#turnMs >= TURN_MS;
+    const tired = this.#parts.worker.clock.exactMs() - this.#turnMs >= TURN_MS;
     return tired || this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX ? this.#rest(signal) : null;
   }
 
@@ -264,7 +264,7 @@ export class ConsoleClient implements Cancellable, Asker {
     const { clock, login } = this.#parts.worker;
     await this.#flush();
     await login.turn();
-    this.#turnMs = clock.nowMs();
+    this.#turnMs = clock.exactMs();
     if (signal.aborted) throw abortReason(signal);
   }
 

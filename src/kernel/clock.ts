@@ -5,8 +5,10 @@ export interface Timer {
 
 /** Time as a parameter: the real one is made in `app.ts`, tests move a {@link VirtualClock}. */
 export interface Clock {
-  /** Milliseconds that only rise; their zero means nothing. */
+  /** Milliseconds that only rise; their zero means nothing. They may stand still while events of one moment are served. */
   nowMs(): number;
+  /** As {@link nowMs}, but never standing still: for work that looks how long it has taken. */
+  exactMs(): number;
   /** Milliseconds since 1970-01-01 UTC, for people and certificates. */
   wallMs(): number;
   /** Calls `fire` once, `delayMs` or more from now, never from inside this call. */
@@ -34,6 +36,10 @@ export class RoundClock implements Clock, Rounds {
     return this.#heldMs >= 0 ? this.#heldMs : this.#clock.nowMs();
   }
 
+  exactMs(): number {
+    return this.#clock.exactMs();
+  }
+
   wallMs(): number {
     return this.#clock.wallMs();
   }
@@ -43,7 +49,7 @@ export class RoundClock implements Clock, Rounds {
   }
 
   hold(): number {
-    return this.#heldMs = this.#clock.nowMs();
+    return this.#heldMs = this.#clock.exactMs();
   }
 
   release(): void {
@@ -58,6 +64,10 @@ export class VirtualClock implements Clock {
   #timers: { atMs: number; serial: number; fire: () => void }[] = [];
 
   nowMs(): number {
+    return this.#nowMs;
+  }
+
+  exactMs(): number {
     return this.#nowMs;
   }
 

@@ -101,6 +101,7 @@ Deno.test("RoundClock stands still from one hold to the next, and goes on when i
   equal(clock.hold(), 5);
   under.advance(5);
   equal(clock.nowMs(), 5, "held");
+  equal(clock.exactMs(), 10);
   equal(clock.hold(), 10);
   equal(clock.nowMs(), 10, "the next round");
   under.advance(5);
