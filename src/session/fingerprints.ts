@@ -14,6 +14,9 @@ const CLEAN_PROBES_TO_TRUST = 3;
 /** Of a trusted statement's runs one in so many is probed all the same. A power of two. */
 const SAMPLE_EVERY = 1024;
 
+/** But no more often than this: what runs thousands of times a second would be probed tens of times. */
+const SAMPLE_PAUSE_MS = 500;
+
 /** Statements remembered for one database; when there are more, learning begins anew. */
 const FINGERPRINTS_MAX = 20_000;
 
@@ -33,6 +36,8 @@ export class Fingerprint {
   /** A probe found a change after it ran: it is probed each time. */
   dirty = false;
   runs = 0;
+  /** When a run was chosen as a sample last, in clock milliseconds. */
+  #sampledMs = -Infinity;
   /** By its words it does what no probe can see. */
   readonly unseen: boolean;
   /** How often it ran, as one of several in a row once; for the console. */
@@ -53,11 +58,13 @@ export class Fingerprint {
     return this.clean < CLEAN_PROBES_TO_TRUST ? "learning" : "trusted";
   }
 
-  /** Whether session state must be looked at after this run. */
-  get suspect(): boolean {
+  /** Whether session state must be looked at after this run, of a lease that began at `nowMs`. */
+  suspect(nowMs: number): boolean {
     if (this.traits.neutral) return false;
     if (this.traits.stateful || this.dirty || this.clean < CLEAN_PROBES_TO_TRUST) return true;
-    return (++this.runs & (SAMPLE_EVERY - 1)) === 0;
+    if ((++this.runs & (SAMPLE_EVERY - 1)) !== 0 || nowMs - this.#sampledMs < SAMPLE_PAUSE_MS) return false;
+    this.#sampledMs = nowMs;
+    return true;
   }
 }
 

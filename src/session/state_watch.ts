@@ -125,7 +125,7 @@ export class StateWatch {
       // Each is asked, as it counts its runs.
       const { neutral, sequences, reach } = fingerprint.traits;
       if (sequences === "advance" && readsSequences) return true;
-      if (fingerprint.suspect || (check === "always" && !neutral)) return true;
+      if (fingerprint.suspect(sinceMs) || (check === "always" && !neutral)) return true;
       if (!neutral && catalogue.reachedBy(reach, sinceMs)) return true;
     }
     return false;
