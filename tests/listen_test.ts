@@ -72,6 +72,19 @@ const SCRIPTS: readonly StateScript[] = [
     ],
   },
   {
+    name: "What a transaction notifies out of sight comes in its order, on channels old and new",
+    steps: [
+      "LISTEN here",
+      "SELECT 1",
+      "BEGIN",
+      "DO $$ BEGIN EXECUTE 'NOT' || 'IFY here, ''1'''; EXECUTE 'NOT' || 'IFY there, ''2'''; END $$",
+      "NOTIFY here, '3'",
+      "LISTEN there",
+      "NOTIFY there, '4'",
+      "COMMIT",
+    ],
+  },
+  {
     name: "UNLISTEN of one, of all, and of none",
     steps: [
       "LISTEN a; LISTEN b; LISTEN c",

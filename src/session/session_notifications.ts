@@ -102,7 +102,9 @@ export class SessionNotifications implements ListenerMember {
     if (notification.channel !== this.#listener.marker) {
       // Of the listener that the session had before its client_encoding changed.
       if (MARKER.test(notification.channel)) return false;
-      return this.subscription.fromOwn(notification.channel);
+      const passes = this.subscription.fromOwn(notification.channel);
+      if (!passes) this.#comesShared();
+      return passes;
     }
     const serial = Number(notification.payload);
     const { subscription } = this;
@@ -119,6 +121,15 @@ export class SessionNotifications implements ListenerMember {
       this.deliver();
     }
     return false;
+  }
+
+  /** The shared listener brings what the own connection has just said: what that says next stands behind it. */
+  #comesShared(): void {
+    const { lending, holding, awaitedShared } = this.subscription;
+    if (!lending || holding) return;
+    if (awaitedShared === null) return this.#delivery.putAll();
+    this.#delivery.hold();
+    this.#listener.await(awaitedShared);
   }
 
   /** While {@link holding}: resolves, never rejects, when everything is written. */

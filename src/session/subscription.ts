@@ -65,6 +65,11 @@ export class Subscription {
     return this.#cut !== null && this.#cut.kind === "lend" && this.#cut.ownSeen;
   }
 
+  /** Serial of the marker that the shared listener has not brought yet, or null. */
+  get awaitedShared(): number | null {
+    return this.#cut === null || this.#cut.sharedSeen ? null : this.#cut.serial;
+  }
+
   /** Whether the marker of a hand-over has not come over the session's own connection. */
   get awaitsOwn(): boolean {
     return this.#cut !== null && this.#cut.kind === "hand over" && !this.#cut.ownSeen;
