@@ -1,17 +1,10 @@
 import { freePort } from "./harness/mod.ts";
 import { RoundClock } from "../src/kernel/mod.ts";
 import type { ByteStream, Network } from "../src/transport/mod.ts";
+import { realClock } from "./tls_peer.ts";
 
 /** The system's clock, held while a network serves its sockets. */
-export const CLOCK = new RoundClock({
-  nowMs: () => performance.now(),
-  exactMs: () => performance.now(),
-  wallMs: () => Date.now(),
-  after: (delayMs, fire) => {
-    const id = setTimeout(fire, delayMs);
-    return { cancel: () => clearTimeout(id) };
-  },
-});
+export const CLOCK = new RoundClock(realClock);
 
 /** Both ends of a connection over TCP, the accepted one first. */
 export async function pair(network: Network): Promise<[ByteStream, ByteStream]> {
