@@ -1,29 +1,29 @@
 import { cancelOn, Owed, type ServerConnection, type Settings } from "../backend/mod.ts";
-import { OPTION_NAMES, type OptionName, type PoolSettings } from "../config/mod.ts";
+import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBackendKeyData,
-  encodeError,
-  encodeNotice,
   encodeReadyForQuery,
   int32At,
   putInt32,
   TxStatus,
 } from "../protocol/mod.ts";
-import { type ByteStream, isSocketError, Outbox, type PeerAddress } from "../transport/mod.ts";
+import { type ByteStream, Outbox, type PeerAddress } from "../transport/mod.ts";
 import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { Need } from "./client_cursor.ts";
-import { ClientScan, InvalidMessageLength } from "./client_scan.ts";
+import { ClientScan } from "./client_scan.ts";
+import { Farewell } from "./farewell.ts";
+import { type FindingsHost, findOptions, takeFindings } from "./findings.ts";
 import type { PreparedNames } from "./prepared_names.ts";
 import { Relay } from "./relay.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
 import { Presence } from "./presence.ts";
 import { Pins, type PinsHost } from "./pins.ts";
-import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
+import type { PinReason, ProbeResult } from "./probe.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
-import { notAllowed, OPTION_PREFIX, type OptionValues, SessionOptions } from "./session_options.ts";
+import { type OptionValues, SessionOptions } from "./session_options.ts";
 import type { StateWatch } from "./state_watch.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
 import type { Base, ServerPool } from "./server_pool.ts";
@@ -37,9 +37,6 @@ import type { Worker } from "./worker.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
 const FULL_READS_PER_TURN = 16;
-
-/** The names under which PostgreSQL keeps the options that a client SET. */
-const OPTION_SETTINGS: readonly string[] = OPTION_NAMES.map((name) => OPTION_PREFIX + name);
 
 /** Who a client is and what it asked for, as its login found out. */
 export interface SessionFacts {
@@ -91,10 +88,9 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** Of a client that sends no more. */
   #presence: Presence | null = null;
   readonly #listening: Listening;
+  readonly #farewell: Farewell;
   #cancels = 0;
   #ending = false;
-  /** The server's own FATAL has been handed to the client: another would contradict it. */
-  #fatalPassed = false;
   /** The client sends no more, and was seen to be gone. */
   #gone = false;
   #wake: (() => void) | null = null;
@@ -121,9 +117,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#serverScan = new ServerScan(this.#relay, {
       parameter: (name, value) => this.#told.reported(this.server!, name, value),
       notification: (server, bytes, at, end) => this.#notification(server, bytes, at, end),
-      fatal: (error) => this.#serverFatal(error),
+      fatal: (error) => {
+        this.server!.noteFatal(error);
+        this.#farewell.serverSaid();
+      },
       canceled: () => this.#times.canceledReply(),
     });
+    this.#farewell = new Farewell(worker, this.#out, this.#serverScan);
     this.#pins = new Pins(this);
     this.#lease = new Lease(worker, pool, this, this.#pins);
     this.#times = new TimeLimits(worker.clock, this);
@@ -330,7 +330,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       this.#in.fill(rest);
       await this.#serve();
     } catch (thrown) {
-      await this.#fail(thrown);
+      if (!this.#ending) await this.#farewell.fail(thrown, this.facts.id);
     } finally {
       await this.#finish();
     }
@@ -340,7 +340,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   end(error: PgplexError): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#sayLast(error);
+    this.#farewell.say(error);
     const server = this.server;
     if (server !== null && server.out.writing) {
       // The client's loop waits for a server that reads nothing, and would keep its lease: only the connection's end frees it.
@@ -352,9 +352,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       );
       server.close();
     }
-    const written = this.#out.flush() ?? Promise.resolve();
-    // A client that does not read is not waited for.
-    void Promise.race([written, this.#worker.login.turn()]).then(() => this.#stream.close());
+    void this.#farewell.written().then(() => this.#stream.close());
     this.#lease.close();
     this.#wake?.();
   }
@@ -411,7 +409,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       this.#rests();
       if (watch.optionsMentioned) {
         this.#relay.server = null;
-        this.#lease.look((connection) => this.#readOptions(connection));
+        this.#lease.look((connection) => findOptions(this.#findingsHost(), connection));
       }
     } else if (
       !server!.owed.doubtful &&
@@ -432,46 +430,21 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     }
   }
 
-  /** In session pooling no probe looks at the session: what became of its options is asked for. */
-  async #readOptions(connection: ServerConnection): Promise<void> {
-    this.#optionsCommitted(await readSettings(connection, OPTION_SETTINGS));
-  }
-
-  #optionsCommitted(values: ReadonlyMap<string, BinaryString>): void {
-    const { options_allowed: allowed } = this.pool.settings;
-    const mayBe = (change: { readonly name: OptionName; readonly value: unknown }) =>
-      allowed.includes(change.name) ? this.refusal(change) : notAllowed(change.name);
-    for (const error of this.options.committed(values, mayBe)) {
-      this.#relay.client.put(encodeNotice("WARNING", error));
-    }
-  }
-
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
-    const { watch } = this.#relay;
-    const tempPins = this.#tempSchemaPins(server, found);
-    const same = this.#told.found(server, found);
-    if (found.tempSchema) server.hasTempSchema = true;
-    this.#optionsCommitted(found.settings.values);
-    const pins = this.#pins.after([...found.pins, ...tempPins]);
-    if (!await this.#listening.found(server, found.channels, pins.length === 0)) pins.push("listen");
-    const pinsChanged = pins.join() !== this.pins.join();
-    this.#pins.set(pins);
-    const statementsChanged = this.#relay.settleSqlStatements(server, found.sqlStatements);
-    watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged, watch.undone);
-    if (watch.unseen.some(({ traits }) => traits.altersDefaults)) {
-      this.#worker.pools.defaultsChanged(this.pool.key.cluster);
-    }
-    await this.#relay.settleForeignStatements(server, found.foreignStatements);
+    await takeFindings(this.#findingsHost(), server, found);
   }
 
-  /** Under a search_path that begins with pg_temp it can be told whether the session has made its temporary schema. */
-  #tempSchemaPins(
-    server: ServerConnection,
-    { tempSchema, settings, pins }: ProbeResult,
-  ): readonly PinReason[] {
-    const temporary: PinReason = "temporary object";
-    if (!tempSchema || !settings.createsInTemp || pins.includes(temporary)) return [];
-    return !server.hasTempSchema || this.pins.includes(temporary) ? [temporary] : [];
+  #findingsHost(): FindingsHost {
+    return {
+      pool: this.pool,
+      pools: this.#worker.pools,
+      relay: this.#relay,
+      told: this.#told,
+      options: this.options,
+      pins: this.#pins,
+      listening: this.#listening,
+      refusal: (change) => this.refusal(change),
+    };
   }
 
   notified(server: ServerConnection, message: Uint8Array): void {
@@ -533,11 +506,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     });
     this.#endLease("broken");
     this.end(error);
-  }
-
-  #serverFatal(error: PgplexError): void {
-    this.server!.noteFatal(error);
-    this.#fatalPassed = true;
   }
 
   // The client's side.
@@ -719,34 +687,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#wake?.();
   }
 
-  /** The client is told why, unless it is gone. */
-  async #fail(thrown: unknown): Promise<void> {
-    if (this.#ending) return;
-    if (thrown instanceof InvalidMessageLength) {
-      this.#worker.counters.protocolViolations++;
-      await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#worker.login.turn()]);
-      return;
-    }
-    if (!(thrown instanceof PgplexError)) {
-      // A socket's own error means that the client is gone; anything else is a defect, and must be seen.
-      if (!isSocketError(thrown)) {
-        this.#worker.log.error("internal error", { session: this.facts.id, error: describe(thrown) });
-        this.#sayLast(new PgplexError("internal", "internal error"));
-        await this.#out.flush();
-      }
-      return;
-    }
-    if (thrown.code === "protocol_violation") this.#worker.counters.protocolViolations++;
-    this.#sayLast(thrown);
-    await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#worker.login.turn()]);
-  }
-
-  /** The last that the client hears: why its connection ends. In the middle of a row it would be taken for the row. */
-  #sayLast(error: PgplexError): void {
-    if (!this.#fatalPassed && !this.#serverScan.midMessage) this.#out.put(encodeError("FATAL", error));
-    this.#out.end();
-  }
-
   async #finish(): Promise<void> {
     this.#ending = true;
     this.#times.close();
@@ -770,8 +710,4 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#worker.sessions.delete(this);
     this.#worker.counters.sessionsClosed++;
   }
-}
-
-function describe(thrown: unknown): string {
-  return thrown instanceof Error ? `${thrown.message}\n${thrown.stack}` : String(thrown);
 }
