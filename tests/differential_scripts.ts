@@ -52,6 +52,9 @@ const COPY_IN = "COPY t FROM STDIN";
 const rows = [copyData("11\ta\n12\t"), copyData("b\n")];
 const bad = [copyData("11\ta\n"), copyData("x\tnot a number\n")];
 
+/** PostgreSQL fails it, and skips up to Sync. */
+const MALFORMED_FLUSH = Uint8Array.of(0x48, 0, 0, 0, 8, 1, 2, 3, 4);
+
 const table: Record<string, Step[]> = {
   "simple queries": [
     q("SELECT 1"),
@@ -360,6 +363,56 @@ const table: Record<string, Step[]> = {
     q("SET TimeZone = 'Asia/Tokyo'", "DISCARD ALL", "SHOW TimeZone"),
     [[bind({ statement: "d" }), sync()], "Z"],
     q("DISCARD PLANS; DISCARD SEQUENCES", "BEGIN", "DISCARD ALL", "ROLLBACK"),
+  ],
+  "DEALLOCATE ALL that is parsed and described, and not run": [
+    [[parse("SELECT 5", { name: "kept" }), sync()], "Z"],
+    [[
+      parse("DEALLOCATE ALL", { name: "all" }),
+      describe("S", "all"),
+      bind({ statement: "kept" }),
+      execute(),
+      sync(),
+    ], "Z"],
+    [[bind({ statement: "all" }), execute(), sync(), bind({ statement: "kept" }), sync()], "ZZ"],
+  ],
+  "a simple query behind a batch without Sync": [
+    q("PREPARE sql AS SELECT 7", "LISTEN news"),
+    [[parse("SELECT 8", { name: "named" }), sync()], "Z"],
+    ...["EXECUTE sql", "EXECUTE named", "UNLISTEN news", "SELECT name FROM pg_prepared_statements ORDER BY 1"]
+      .flatMap(
+        (sql): Step[] => [
+          [[...portal("INSERT INTO t VALUES (70)"), query(`${sql}; SELECT 1/0`), sync()], "ZZ"],
+          [[execute({ portal: "none" }), query(`INSERT INTO t VALUES (71); ${sql}`), sync()], "Z"],
+          q("SELECT id FROM t WHERE id >= 70"),
+        ],
+      ),
+  ],
+  "a Sync right behind COPY data that are bad, and another batch": [
+    [
+      [...portal(COPY_IN), ...bad, sync(), parse("SELECT 4", { name: "behind" }), sync(), query("SELECT 1")],
+      "ZZZ",
+    ],
+    [[
+      ...portal(COPY_IN),
+      ...bad,
+      sync(),
+      bind({ statement: "nobody" }),
+      execute(),
+      sync(),
+      query("SELECT 2"),
+    ], "ZZZ"],
+    [[query(COPY_IN), ...bad, sync(), query("SELECT 3")], "ZZZ"],
+  ],
+  "a Flush with a body": [
+    [[MALFORMED_FLUSH, parse("SELECT 1"), sync()], "Z"],
+    [[...portal("SELECT 2"), MALFORMED_FLUSH, ...portal("SELECT 3"), sync(), query("SELECT 4")], "ZZ"],
+    q("BEGIN"),
+    [[MALFORMED_FLUSH, query("SELECT 5"), sync()], "Z"],
+    q("ROLLBACK"),
+    [[query(COPY_IN), MALFORMED_FLUSH, ...rows, copyDone()], "Z"],
+  ],
+  "the prepared statements behind the end of an aborted transaction": [
+    q("BEGIN", "SELEC", "COMMIT; SELECT name, statement FROM pg_prepared_statements"),
   ],
   "large rows and large parameters": [
     q("SELECT repeat('x', 300000), i FROM generate_series(1, 5) i"),

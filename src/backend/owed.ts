@@ -12,6 +12,8 @@ export const Owed = {
   FunctionCall: 8,
   /** CopyDone or CopyFail that went out before its COPY was seen to begin; never answered. */
   CopyEnd: 9,
+  /** CopyData, one or more in a row, that went out before its COPY was seen to begin; never answered. */
+  CopyData: 10,
 } as const;
 
 /** Marks of an owed reply, added to a kind of {@link Owed}. */
@@ -65,6 +67,8 @@ export class OwedReplies {
   #copyIn = false;
   /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
   #syncsInCopy = 0;
+  /** Those of them that were sent behind the last of its data. */
+  #syncsBehindData = 0;
   #batch = 0;
   /** Something was sent behind the last Sync. */
   #open = false;
@@ -121,13 +125,14 @@ export class OwedReplies {
     if (entry === Owed.Sync) {
       if (this.#copyIn) {
         this.#syncsInCopy++;
+        this.#syncsBehindData++;
         return;
       }
       this.#skipping = false;
     } else if (this.#skipping) {
       effect?.undo();
       return;
-    }
+    } else if (this.#copyIn) this.#copyFailed();
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) this.#readies++;
     this.#ring.push(entry);
     if (effect !== undefined) this.#effects.push(effect);
@@ -152,8 +157,17 @@ export class OwedReplies {
     return null;
   }
 
+  /** CopyData goes to the server now, perhaps before its COPY is seen to begin. */
+  copyData(): void {
+    if (this.#copyIn) this.#syncsBehindData = 0;
+    else if (this.#ring.length > 0 && !this.#skipping && this.lastKind() !== Owed.CopyData) {
+      this.#ring.push(Owed.CopyData);
+    }
+  }
+
   /** CopyDone or CopyFail goes to the server now, perhaps before its COPY is seen to begin. */
   copyEnds(): void {
+    this.#syncsBehindData = 0;
     if (this.#copyIn) this.#copyIn = false;
     else if (this.#ring.length > 0 && !this.#skipping) this.#ring.push(Owed.CopyEnd);
   }
@@ -219,6 +233,8 @@ export class OwedReplies {
   error(sqlstate: string | undefined, onReplace: (reply: Uint8Array) => void): number {
     const failed = this.#ring.peek();
     const kind = failed < 0 ? -1 : failed & KIND;
+    // What is cancelled may have read the Sync behind its data.
+    if (this.#copyIn && sqlstate?.startsWith("57") !== true) this.#copyFailed();
     this.#copyIn = false;
     if (this.#syncsInCopy > 0 && this.#readies > 0) this.#doubtful = true;
     if (kind < 0 || kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Sync) return failed;
@@ -244,25 +260,55 @@ export class OwedReplies {
 
   /**
    * CopyInResponse came: Syncs that were sent on behind the COPY, up to the end of its data, are ignored by the server, so
-   * nothing is owed for them.
+   * nothing is owed for them. A message of another kind behind them tells that the client does not believe in the COPY.
    */
   copyStarts(): void {
     this.#copyIn = true;
+    this.#syncsBehindData = 0;
     while (this.#copyIn && this.#ring.length > 1) {
       const next = this.#ring.at(1);
       if (next === Owed.Sync) {
+        if (this.#copyFailsBehind(1)) {
+          this.#copyIn = false;
+          return;
+        }
         this.#syncsInCopy++;
+        this.#syncsBehindData++;
         this.#readies--;
-      } else if (next === Owed.CopyEnd) this.#copyIn = false;
-      else return;
+      } else if (next === Owed.CopyData) this.#syncsBehindData = 0;
+      else {
+        this.#copyIn = false;
+        if (next !== Owed.CopyEnd) return;
+        this.#syncsBehindData = 0;
+      }
       this.#ring.removeAt(1);
     }
+  }
+
+  /** Whether Syncs from the place `at` on are the last of a COPY before something that ends it by an error, if no error did before. */
+  #copyFailsBehind(at: number): boolean {
+    let next = at;
+    while (next < this.#ring.length && this.#ring.at(next) === Owed.Sync) next++;
+    if (next === this.#ring.length) return false;
+    const kind = this.#ring.at(next) & KIND;
+    return kind !== Owed.CopyData && kind !== Owed.CopyEnd;
+  }
+
+  /**
+   * The COPY that was seen to begin has failed, or does by what is sent next. Failed by its data, it left the Syncs behind them to
+   * be answered; by anything else it ends the connection (CopyGetData).
+   */
+  #copyFailed(): void {
+    this.#copyIn = false;
+    this.#syncsInCopy -= this.#syncsBehindData;
+    this.#readies += this.#syncsBehindData;
+    for (; this.#syncsBehindData > 0; this.#syncsBehindData--) this.#ring.push(Owed.Sync);
   }
 
   /** A COPY or a command ended: whatever Syncs it ignored stay ignored. */
   commandEnds(): void {
     this.#copyIn = false;
-    this.#syncsInCopy = 0;
+    this.#syncsInCopy = this.#syncsBehindData = 0;
   }
 
   /** The next of pgplex's own replies whose turn it is, or null. Call until null after anything was answered. */
@@ -284,14 +330,14 @@ export class OwedReplies {
     this.#ring.clear();
     this.#skipping = false;
     this.#copyIn = false;
-    this.#syncsInCopy = 0;
+    this.#syncsInCopy = this.#syncsBehindData = 0;
     this.#readies = 0;
   }
 
-  /** Takes the head off, with the ends of COPYs behind it that did not begin. */
+  /** Takes the head off, with data and ends of COPYs behind it that did not begin. */
   #shift(): number {
     const entry = this.#ring.shift();
-    while (this.#ring.peek() === Owed.CopyEnd) this.#ring.shift();
+    while (this.#ring.peek() === Owed.CopyEnd || this.#ring.peek() === Owed.CopyData) this.#ring.shift();
     return entry;
   }
 

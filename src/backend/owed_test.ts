@@ -393,6 +393,47 @@ Deno.test("OwedReplies owes nothing for a Sync that is sent while the server rea
   equal(owed.ready(), NOT_OWED);
 });
 
+Deno.test("OwedReplies owes an answer to the Sync behind COPY data that failed, whenever that is seen", () => {
+  const parseBehind = (owed: OwedReplies) => {
+    equal(owed.error("22P02", () => {}), Execute);
+    equal(owed.skipping, false);
+    equal(owed.ready(), Sync);
+    equal(owed.reply(Parse), Parse);
+    equal(owed.ready(), Sync);
+    equal(owed.settled, true);
+  };
+  const early = owing(Execute);
+  early.copyData();
+  early.copyData();
+  for (const entry of [Sync, Parse, Sync]) early.sent(entry);
+  early.copyStarts();
+  parseBehind(early);
+
+  const late = owing(Execute);
+  late.copyStarts();
+  late.copyData();
+  for (const entry of [Sync, Parse, Sync]) late.sent(entry);
+  parseBehind(late);
+
+  const failedFirst = owing(Execute);
+  failedFirst.copyStarts();
+  failedFirst.copyData();
+  failedFirst.sent(Sync);
+  equal(failedFirst.error("22P02", () => {}), Execute);
+  equal(failedFirst.readies, 1);
+  equal(failedFirst.ready(), Sync);
+});
+
+Deno.test("OwedReplies owes nothing for a Sync before COPY data, though a batch follows them", () => {
+  const owed = owing(Execute, Sync);
+  owed.copyData();
+  for (const entry of [Parse, Sync]) owed.sent(entry);
+  owed.copyStarts();
+  equal(owed.error("22P02", () => {}), Execute);
+  equal(owed.ready(), Sync);
+  equal(owed.settled, true);
+});
+
 Deno.test("OwedReplies keeps the Sync behind a CopyDone that went out before the server said CopyInResponse", () => {
   const owed = owing(Execute);
   owed.copyEnds();

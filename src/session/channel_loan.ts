@@ -49,8 +49,10 @@ export class ChannelLoan implements ChannelLender {
   }
 
   before(server: ServerConnection, traits: SqlTraits, simple: boolean): void {
-    if (this.wants(traits)) this.#lend(server, traits, simple);
-    this.#lendMarker(server, simple);
+    // Behind messages of a batch a simple query stands in their transaction, as one of them.
+    const alone = simple && !this.#relay.batchSent;
+    if (this.wants(traits)) this.#lend(server, traits, alone);
+    this.#lendMarker(server, alone);
     // One statement too long to be looked at, or made by SQL, is no ROLLBACK; a text of several may hold one.
     if (traits.rollsBack && (simple || traits !== OPAQUE_TRAITS)) this.#doubt = true;
     if (traits.listens && this.#notifications.subscription.doubtful) {

@@ -272,7 +272,10 @@ export class ClientScan {
         owed.copyEnds();
         return this.#cursor.passUnanswered(at, length);
       case Front.Flush:
+        if (length !== 4) return this.#malformedFlush(server, length, bytes, at);
+        return this.#cursor.passUnanswered(at, length);
       case Front.CopyData:
+        owed.copyData();
         return this.#cursor.passUnanswered(at, length);
       case Front.Terminate:
         this.#cursor.need = Need.End;
@@ -287,6 +290,18 @@ export class ClientScan {
       default:
         throw invalidType(type);
     }
+  }
+
+  /** The server fails it, and skips up to Sync; in a COPY it ignores it. Which of both must be known. */
+  #malformedFlush(server: ServerConnection, length: number, bytes: Uint8Array, at: number): number {
+    const { owed } = server;
+    if (!owed.skipping && this.#cursor.awaitAll(server, bytes, at)) return -1;
+    if (!owed.copyIn) {
+      this.#relay.openBatch = this.#relay.batchSent = true;
+      // Any kind will do that takes an error.
+      owed.sent(Owed.Describe);
+    }
+    return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
   }
 
   /** A message that may have to wait, or be about SHOW of an option. Returns 0 when it goes on its usual way. */

@@ -242,11 +242,20 @@ export class Relay {
     if (statements.includes("all") || (sequences === "discard" && resetsName)) {
       this.drops.begin(server.owed, simple);
     }
-    for (const name of statements) {
+    this.#ensureNamed(server, statements, simple);
+    if (listsStatements) this.#showOwnStatements(server, simple);
+  }
+
+  /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */
+  parses(server: ServerConnection, { traits }: Fingerprint): void {
+    this.#ensureNamed(server, traits.statements, false);
+  }
+
+  #ensureNamed(server: ServerConnection, names: readonly BinaryString[], simple: boolean): void {
+    for (const name of names) {
       this.#lendName(server, name, simple);
       this.ensureSqlStatement(server, name, simple);
     }
-    if (listsStatements) this.#showOwnStatements(server, simple);
   }
 
   /**
@@ -318,11 +327,13 @@ export class Relay {
 
   /** The view is to show the session's own statements under its own names: pgplex's are closed, and made again when needed. */
   #showOwnStatements(server: ServerConnection, simple: boolean): void {
-    if (this.#refuses(server)) return;
+    if (server.owed.skipping) return;
     for (const statement of server.prepared.all()) {
       server.prepared.delete(statement);
       this.closeOnServer(server, statement);
     }
+    // An aborted transaction keeps Close from nothing, but Parse.
+    if (this.#refuses(server)) return;
     for (const name of this.names.names()) this.#lendName(server, name, simple);
     for (const name of this.sqlStatements.keys()) this.ensureSqlStatement(server, name, simple);
   }
@@ -383,8 +394,12 @@ export class Relay {
     if (simple) this.#syncForItself(server);
   }
 
-  /** A failure of what pgplex sent must not make the server skip the simple query behind it. */
+  /**
+   * A failure of what pgplex sent must not make the server skip the simple query behind it. Behind messages of a batch without
+   * Sync it does: a Sync would commit what they did, and end their failure, before the query that belongs to them.
+   */
   #syncForItself(server: ServerConnection): void {
+    if (this.batchSent) return;
     server.out.put(encodeSync());
     server.owed.sent(Owed.Sync | Mark.Swallow);
   }

@@ -89,13 +89,16 @@ export class StatementMessages {
   /** What must come before a statement that runs goes in front of the message at `at`; false when replies must come first. */
   runs(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): boolean {
     const relay = this.#relay;
-    if (
-      relay.mustSettle(server, fingerprint) &&
-      this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint))
-    ) return false;
+    if (this.#unsettled(server, fingerprint)) return false;
     if (relay.interferes(fingerprint)) this.#cursor.flushRun(bytes, at);
     relay.runs(server, fingerprint, false);
     return true;
+  }
+
+  #unsettled(server: ServerConnection, fingerprint: Fingerprint): boolean {
+    const relay = this.#relay;
+    return relay.mustSettle(server, fingerprint) &&
+      this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint));
   }
 
   /**
@@ -103,7 +106,12 @@ export class StatementMessages {
    * names, and the server must have that.
    */
   parses(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): boolean {
-    return !this.#relay.interferes(fingerprint) || this.runs(server, fingerprint, bytes, at);
+    const relay = this.#relay;
+    if (!relay.interferes(fingerprint)) return true;
+    if (this.#unsettled(server, fingerprint)) return false;
+    this.#cursor.flushRun(bytes, at);
+    relay.parses(server, fingerprint);
+    return true;
   }
 
   /** The message at `at` names a statement that SQL made: the server is made to have it, and nothing is known of what it does. */
