@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { errorOf, frontend, rowsOf, typesOf, waitFor, type WireClient } from "./harness/mod.ts";
 import { one, Served } from "./served.ts";
 
-const { bind, execute, parse, query, sync } = frontend;
+const { bind, execute, flush, parse, query, sync } = frontend;
 
 /** Each of these aliases has a user of its own, so that its server connections can be counted. */
 const POOLS = {
@@ -19,6 +19,7 @@ const POOLS = {
   retry: { default_pool_size: 4, server_login_retry: "200ms" },
   db1: { database: "limited", max_db_connections: 2 },
   db2: { database: "limited", max_db_connections: 2 },
+  skipping: { default_pool_size: 1, query_wait_timeout: "5s" },
   user1: { max_user_connections: 2 },
   user2: { max_user_connections: 2, database: "limited" },
 };
@@ -244,6 +245,16 @@ Deno.test("A client whose connection ends inside its transaction hears the serve
     assert.ok(await pidOf(session));
     if (session !== other) await session.close();
   }
+});
+
+Deno.test("A client that leaves while the server skips what it sent frees its connection at once", async () => {
+  {
+    await using client = await connect("skipping");
+    await client.send(execute({ portal: "none" }), query("SELECT 1"), flush());
+    assert.equal(errorOf(await client.readUntil("E"))!.C, "34000");
+  }
+  await using next = await connect("skipping");
+  assert.equal(await one(next, "SELECT 2"), "2");
 });
 
 Deno.test("The connection that was used last is leased first", async () => {

@@ -702,7 +702,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     const server = this.server;
     const { midMessage, openBatch } = this.#relay;
     this.#relay.server = null;
-    const midWork = server !== null && (!server.owed.settled || midMessage || openBatch || this.#cancels > 0);
+    const midWork = server !== null &&
+      (!server.owed.settled || server.owed.skipping || midMessage || openBatch || this.#cancels > 0);
     if (this.#lease.held) {
       await this.#lease.abandon(midWork);
       this.#rests();
