@@ -259,7 +259,7 @@ export class App {
     while (!this.#stopped) {
       if (this.#drainUntilMs < Infinity) {
         for (const session of sessions) {
-          if (session.idle || (session.waiting && session.pool.pool.paused)) session.end(shuttingDown());
+          if (session.endable || (session.waiting && session.pool.pool.paused)) session.end(shuttingDown());
         }
       }
       if (sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;

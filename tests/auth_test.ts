@@ -37,14 +37,17 @@ Deno.test("clients log in by every method, and are refused as PostgreSQL refuses
   await using node = await startPostgres({ major: 18, auth: "trust" });
   await node.sql(`
     CREATE ROLE plain LOGIN PASSWORD 'plain pass, word'; CREATE ROLE kept LOGIN PASSWORD 'kept-password';
-    CREATE ROLE asks LOGIN; CREATE ROLE "odd ""name"" ä" LOGIN; CREATE ROLE "no" NOLOGIN PASSWORD 'no-password';
+    CREATE ROLE ${
+    "u".repeat(63)
+  } LOGIN; CREATE ROLE asks LOGIN; CREATE ROLE "odd ""name"" ä" LOGIN; CREATE ROLE "no" NOLOGIN PASSWORD 'no-password';
     CREATE ROLE expired LOGIN PASSWORD 'expired-password' VALID UNTIL '2001-01-01';
     SET password_encryption = md5; CREATE ROLE hashed LOGIN PASSWORD 'hashed-password'`);
   const secrets = Object.fromEntries(
     (await node.sql("SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL"))
       .map(({ rolname, rolpassword }) => [rolname as string, rolpassword as string]),
   );
-  const users = { plain: "plain pass, word", kept: secrets["kept"]! };
+  const long = "u".repeat(63);
+  const users = { [long]: "long-password", plain: "plain pass, word", kept: secrets["kept"]! };
   const tls = { cert_file: certs.server.certFile, key_file: certs.server.keyFile };
   const start = (auth: Record<string, unknown>, listen: Record<string, unknown> = {}) =>
     startPgplex({
@@ -62,7 +65,13 @@ Deno.test("clients log in by every method, and are refused as PostgreSQL refuses
       },
     });
 
-  const words = [...Object.values(secrets), "plain pass, word", "kept-password", "hashed-password"].concat(
+  const words = [
+    ...Object.values(secrets),
+    "plain pass, word",
+    "kept-password",
+    "hashed-password",
+    "long-password",
+  ].concat(
     ["from users", "from the file", "new word", "of the file", "their word", 'quoted " password', "wrong"],
   );
   const keepSecrets = (...processes: PgplexProcess[]) => {
@@ -87,6 +96,17 @@ Deno.test("clients log in by every method, and are refused as PostgreSQL refuses
     const bad = await psql(["-Atc", "SELECT 1"], { connection: { ...connection, password: "wrong" } });
     assert.match(bad.stderr, /FATAL: {2}password authentication failed for user "kept"/);
     keepSecrets(pgplex);
+  });
+
+  await t.step("a user's name is cut at 63 bytes, as PostgreSQL cuts it", async () => {
+    await using pgplex = await start({ users });
+    for (const target of [node, pgplex]) {
+      const login = { user: `${long}EXTRA`, password: "long-password", database: "postgres" };
+      await using client = await WireClient.connect(target, login);
+      assert.deepEqual(rowsOf(await client.query("SELECT session_user")), [[long]]);
+    }
+    const [given, cut] = ["x".repeat(70), "x".repeat(63)];
+    assert.equal(await outcome(pgplex, { user: given, password: "x" }), refused(cut));
   });
 
   await t.step("SCRAM-SHA-256-PLUS binds to the TLS channel, and psql may require it", async () => {
@@ -131,8 +151,9 @@ Deno.test("clients log in by every method, and are refused as PostgreSQL refuses
     const failed = (user: string) => `28000 certificate authentication failed for user "${user}"`;
     assert.equal(await outcome(pgplex, { user: "asks" }, by(own)), "trust");
     assert.equal(await outcome(pgplex, { user: "plain" }, by(own)), failed("plain"));
-    assert.equal(await outcome(pgplex, { user: "asks" }, by()), failed("asks"));
-    assert.equal(await outcome(pgplex, { user: "asks" }), failed("asks"));
+    const without = "28000 connection requires a valid client certificate";
+    assert.equal(await outcome(pgplex, { user: "asks" }, by()), without);
+    assert.equal(await outcome(pgplex, { user: "asks" }), without);
     await assert.rejects(
       outcome(pgplex, { user: "asks" }, by(foreign)),
       (thrown) => !(thrown instanceof WireError),

@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import {
   errorOf,
   freePort,
+  frontend,
   pgplexCommand,
   type PgplexProcess,
   psql,
@@ -13,6 +14,8 @@ import {
   waitFor,
   WireClient,
 } from "./harness/mod.ts";
+
+const { bind, execute, flush, parse, query, sync } = frontend;
 
 /** Runs pgplex to its end. */
 async function run(args: string[], options: { cwd?: string } = {}) {
@@ -233,6 +236,59 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
         await Promise.all([idle.close(), busy.close()]);
       },
     );
+
+    await t.step(
+      `SIGTERM does not wait for clients without a transaction, ${pool_mode} pooling`,
+      async () => {
+        const halves: [what: string, ...sent: Uint8Array[]][] = [
+          ["half a Query", query("SELECT 1").subarray(0, 9)],
+          ["half a long Query", query(`SELECT '${"x".repeat(200_000)}'`).subarray(0, 150_000)],
+          ["a type byte", query("SELECT 1").subarray(0, 1)],
+          ...(pool_mode === "session"
+            ? []
+            : [["a Parse without Sync", parse("SELECT 1")] as [string, Uint8Array]]),
+        ];
+        for (const [what, sent] of halves) {
+          await using pgplex = await start({ pool: { pool_mode } });
+          await using client = await WireClient.connect(pgplex, login);
+          await client.query("SELECT 1");
+          await client.send(sent!);
+          await WireClient.connect(pgplex, login).then((other) => other.close()); // so it has been read
+          pgplex.signal("SIGTERM");
+          assert.equal(errorOf(await client.closed())!["C"], "57P01", what);
+          assert.equal(await pgplex.stop(), 0);
+        }
+        await using pgplex = await start({
+          pool: { pool_mode },
+          clusters: { main: { nodes: [{ name: "main-1", host: "127.0.0.1", port: freePort() }] } },
+        });
+        await using greeted = await WireClient.open(pgplex);
+        const refused = greeted.login(login).then(() => null, (error) => error);
+        await says(pgplex, /cannot open a server connection/);
+        pgplex.signal("SIGTERM");
+        assert.equal((await refused)?.fields?.["C"], "57P01");
+        assert.equal(await pgplex.stop(), 0);
+      },
+    );
+
+    await t.step(`SIGTERM waits for a batch that ran something, ${pool_mode} pooling`, async () => {
+      for (const flushed of pool_mode === "session" ? [false] : [false, true]) {
+        await using pgplex = await start({ pool: { pool_mode } });
+        await using client = await WireClient.connect(pgplex, login);
+        const run = parse("INSERT INTO written VALUES (4)");
+        await client.send(run, bind(), execute(), ...(flushed ? [flush()] : []));
+        if (flushed) await client.readUntil("C");
+        await WireClient.connect(pgplex, login).then((other) => other.close()); // so it has been read
+        pgplex.signal("SIGTERM");
+        await says(pgplex, /draining/);
+        await assert.rejects(WireClient.open(pgplex), /ECONNREFUSED|refused/);
+        await client.send(sync());
+        assert.equal((await client.readUntil("Z")).at(-1)!.status, "I");
+        assert.equal(errorOf(await client.closed())!["C"], "57P01");
+        assert.equal(await pgplex.stop(), 0);
+        assert.equal((await nodeSql("DELETE FROM written WHERE a = 4 RETURNING a")).length, 1);
+      }
+    });
 
     await t.step(`SIGTERM waits no longer than shutdown_timeout, ${pool_mode} pooling`, async () => {
       await using pgplex = await start({ pool: { pool_mode }, shutdown_timeout: "300ms" });

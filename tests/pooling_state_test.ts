@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { errorOf, frontend, rowsOf, typesOf, waitFor, type WireClient } from "./harness/mod.ts";
+import {
+  errorOf,
+  frontend,
+  rowsOf,
+  startPgplex,
+  startPostgres,
+  typesOf,
+  waitFor,
+  WireClient,
+  type WireTarget,
+} from "./harness/mod.ts";
 import { one, Served } from "./served.ts";
 
 const { bind, copyData, execute, flush, parse, query, sync } = frontend;
@@ -119,6 +129,69 @@ Deno.test("application_name of the startup packet differs from client to client 
     }
   }
   for (const client of clients) await client.close();
+});
+
+/** A client that logged in with a name of these bytes, in this encoding. */
+async function named(target: WireTarget, bytes: string, client_encoding: string): Promise<WireClient> {
+  const packet = frontend.startup({
+    user: "postgres",
+    client_encoding,
+    application_name: "\x01".repeat(bytes.length),
+  });
+  packet.set(Uint8Array.from(bytes, (byte) => byte.charCodeAt(0)), packet.indexOf(1));
+  const client = await WireClient.open(target);
+  await client.send(packet);
+  await client.readUntil("Z");
+  return client;
+}
+
+for (const major of [14, 18] as const) {
+  Deno.test(`application_name of any bytes is what PostgreSQL ${major} makes of it, told, shown and restored`, async () => {
+    await using node = await startPostgres({ major, auth: "trust" });
+    await using pgplex = await startPgplex({
+      config: {
+        auth: { type: "trust" },
+        routing: { default_cluster: "main" },
+        clusters: {
+          main: { nodes: [{ name: "main-1", host: node.host, port: node.port }], superuser: null },
+        },
+        pool: { pool_mode: "transaction", default_pool_size: 1 },
+      },
+    });
+    for (const encoding of ["UTF8", "LATIN1"]) {
+      for (const bytes of ["caf\xe9", "\xc3\xa4\n", "a".repeat(70), `${"a".repeat(62)}\xc3\xa4`]) {
+        await using direct = await named(node, bytes, encoding);
+        await using mine = await named(pgplex, bytes, encoding);
+        await using other = await named(pgplex, "other", encoding);
+        const name = direct.parameters.get("application_name");
+        assert.equal(mine.parameters.get("application_name"), name);
+        for (let round = 0; round < 2; round++) {
+          assert.equal(await one(mine, "SHOW application_name"), name);
+          assert.equal(await one(other, "SHOW application_name"), "other");
+        }
+        await one(mine, "SET application_name = 'set'; RESET application_name");
+        assert.equal(await one(mine, "SHOW application_name"), name);
+        assert.equal(mine.parameters.get("application_name"), name);
+      }
+    }
+  });
+}
+
+Deno.test("Of a startup parameter in two spellings the later one holds, application_name too", async () => {
+  for (const alias of ["base", "session"]) {
+    for (
+      const target of [
+        served.direct({ work_mem: "1MB", WORK_MEM: "2MB" }),
+        served.client(alias, { work_mem: "1MB", WORK_MEM: "2MB" }),
+      ]
+    ) {
+      await using client = await target;
+      assert.equal(await one(client, "SHOW work_mem"), "2MB");
+    }
+    await using client = await served.client(alias, { application_name: "a", Application_Name: "b" });
+    assert.equal(client.parameters.get("application_name"), "b");
+    assert.equal(await one(client, "SHOW application_name"), "b");
+  }
 });
 
 Deno.test("In session mode a new client finds nothing of the one before on the same connection", async () => {

@@ -22,6 +22,8 @@ const served = new Served({
     vanish: { default_pool_size: 1 },
     defaults: { default_pool_size: 1 },
     sequences: { default_pool_size: 1 },
+    resting: { default_pool_size: 1, client_idle_timeout: "1s" },
+    keeping: { default_pool_size: 1, client_idle_timeout: "1s", pool_mode: "session" },
     ignoring: { default_pool_size: 1, currval: "ignore", query_wait_timeout: "300ms" },
   },
 });
@@ -291,6 +293,38 @@ Deno.test("idle_session_timeout is the client's own: it ends the client, and nob
   const messages = await client.closed();
   assert.deepEqual([errorOf(messages)!["S"], errorOf(messages)!["C"]], ["FATAL", "57P05"]);
   assert.equal(await one(other, "SHOW idle_session_timeout"), "0");
+});
+
+for (
+  const [alias, first] of [
+    ["keeping", "SELECT 1"],
+    ["resting", "CREATE TEMPORARY TABLE pins (v int)"],
+    ["resting", "CREATE TEMPORARY TABLE pins (v int); SET idle_session_timeout = '1s'"],
+  ] as const
+) {
+  Deno.test(`A client that keeps its connection by ${first} in a pool like ${alias} is idle from its last statement on`, async () => {
+    await using client = await served.client(alias);
+    await one(client, first);
+    const sinceMs = performance.now();
+    await waitFor(async () => {
+      await one(client, "SELECT 1");
+      return performance.now() - sinceMs > 2500;
+    }, { what: "two looks at the clients" });
+    assert.match(errorOf(await client.closed())!["C"]!, /57P05/);
+  });
+}
+
+Deno.test("idle_session_timeout ends its client when it is over, and not up to a second later", async () => {
+  // One after the other: if only a look once a second ended them, the later ones would take all of it.
+  for (let round = 0; round < 3; round++) {
+    await using client = await served.client("vanish");
+    await one(client, "SET idle_session_timeout = '200ms'");
+    await one(client, "SELECT 1");
+    const sinceMs = performance.now();
+    assert.equal(errorOf(await client.closed())!["C"], "57P05");
+    const tookMs = performance.now() - sinceMs;
+    assert.ok(tookMs > 190 && tookMs < 700, `${tookMs} ms`);
+  }
 });
 
 Deno.test("idle_session_timeout of a client does not end the server connection that it used", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorOf, frontend, startPgplex, startPostgres, WireClient } from "./harness/mod.ts";
+import { frontend, startPgplex, startPostgres, WireClient } from "./harness/mod.ts";
 import { Bystander, ONE_BYTE, packet, play, type Script, withLengthWord } from "./wire_script.ts";
 
 const { concat, cstring, gssEncRequest, int32, message, saslInitialResponse, sslRequest, startup, text } =
@@ -96,6 +96,19 @@ const AUTHENTICATION: Script[] = [
   })),
   { name: "an empty password message", steps: [startup(user), "R", message("p")] },
   { name: "a password where SASL was asked for", steps: [startup(user), "R", frontend.password("postgres")] },
+  ...[3000, -2, 3, -1, 0].map((length) => ({
+    name: `a first SCRAM message of length ${length}`,
+    steps: [
+      startup(user),
+      "R",
+      message("p", cstring("SCRAM-SHA-256"), int32(length), text("n,,n=,r=abcdefghijkl")),
+    ],
+  })),
+  {
+    name: "an empty nonce",
+    steps: [startup(user), "R", saslInitialResponse("SCRAM-SHA-256", "n,,n=,r="), "R"],
+    leaves: true,
+  },
   {
     name: "an unknown SASL mechanism",
     steps: [startup(user), "R", saslInitialResponse("SCRAM-SHA-1", "n,,n=,r=abc")],
@@ -141,14 +154,23 @@ Deno.test("pgplex answers wrong bytes before login as PostgreSQL 18 does", async
     });
   }
 
-  // PostgreSQL answers in the format of protocol 2, which nothing has spoken since version 7.3.
-  await t.step("protocol 2.0 is refused by an error of protocol 3", async () => {
-    await using client = await WireClient.open(pgplex);
-    await client.send(startup(user, 0x2_0000));
-    const error = errorOf(await client.closed())!;
-    assert.equal(error["C"], "0A000");
-    assert.match(error["M"]!, /^unsupported frontend protocol 2\.0: server supports 3\.0 to 3\.2$/);
-  });
+  for (const version of [0x2_0000, 0x2_0003, 0x1_0000, 1]) {
+    await t.step(
+      `protocol ${version >> 16}.${version & 0xffff} is refused alike, in the format of protocol 2`,
+      async () => {
+        const [direct, through] = await Promise.all([node, pgplex].map(async (target) => {
+          await using client = await WireClient.open(target);
+          await client.send(startup(user, version));
+          let said = "";
+          while (!said.endsWith("\0")) said += await client.readByte();
+          assert.deepEqual(await client.closed(), []);
+          return said;
+        }));
+        assert.match(direct!, /^EFATAL: {2}unsupported frontend protocol \d\.\d: .*\n\0$/);
+        assert.equal(through, direct);
+      },
+    );
+  }
 
   // PostgreSQL takes the second packet for an attack; libpq of 17 and later may send both at once.
   await t.step(

@@ -7,6 +7,7 @@ import {
   rowsOf,
   startPgplex,
   startPostgres,
+  waitFor,
   WireClient,
 } from "./harness/mod.ts";
 import { Bystander, lineOf, play, type Script, withLengthWord } from "./wire_script.ts";
@@ -110,6 +111,23 @@ Deno.test("pgplex with TLS answers wrong bytes as PostgreSQL 18 does", async (t)
       },
     );
   }
+
+  await t.step(
+    "a handshake that takes longer than client_login_timeout ends without a word in clear",
+    async () => {
+      const { listen, ...rest } = config({ mode: "allow" });
+      await using hasty = await startPgplex({
+        config: { ...rest, listen: { ...listen, client_login_timeout: "600ms" } },
+      });
+      await using client = await WireClient.open(hasty);
+      // The login's time is over before the handshake's own.
+      const openedMs = performance.now();
+      await waitFor(() => performance.now() - openedMs > 300, { what: "half of the time to pass" });
+      await client.send(sslRequest());
+      assert.equal(await client.readByte(), "S");
+      assert.deepEqual(await client.closed(), []);
+    },
+  );
 
   await t.step("connections that are reset at each stage of the handshake disturb nobody", async () => {
     for (const bytes of [[], [0x16], [0x16, 3, 1, 0, 5], [...sslRequest()]]) {

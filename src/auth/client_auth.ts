@@ -26,7 +26,7 @@ export interface ClientAuthOptions {
   readonly mockKey: Uint8Array;
   /** {@link channelBindingHash} of our certificate; null without TLS. */
   readonly channelBinding: Uint8Array | null;
-  /** {@link commonNameOf} the client's verified certificate; null without one. */
+  /** {@link commonNameOf} the client's verified certificate, empty where it has none; null without a certificate. */
   readonly peerCommonName: string | null;
   readonly secretCache: SecretCache;
 }
@@ -125,8 +125,12 @@ export class ClientAuthenticator {
     const { user, secret, peerCommonName } = this.#options;
     if (commonNameMatches(peerCommonName, user)) return this.#done(credentialsOf(secret));
     this.#state = { kind: "ended" };
-    const log = peerCommonName === null || peerCommonName === ""
-      ? "the client has no certificate with a common name"
+    if (peerCommonName === null) {
+      const message = "connection requires a valid client certificate";
+      return { kind: "failed", error: new PgplexError("invalid_authorization", message) };
+    }
+    const log = peerCommonName === ""
+      ? "the client's certificate has no common name"
       : "the common name of the client's certificate is not the user";
     const message = `certificate authentication failed for user "${user}"`;
     return { kind: "failed", error: new PgplexError("invalid_authorization", message, { log }) };
@@ -178,6 +182,8 @@ export class ClientAuthenticator {
       this.#state = { kind: "saslFirst", mechanism, scram };
       return { kind: "send", body: authBody(AUTH_REQUEST.saslContinue) };
     }
+    // -1 says that nothing comes; any other negative length is more than there is, as unsigned.
+    if (length < -1 || length > data.length) throw invalid("insufficient data left in message");
     if (length !== data.length) throw invalid("invalid message format");
     return this.#challenge(scram, mechanism, data);
   }

@@ -124,7 +124,8 @@ export class ScramServer {
     }
     reader.read("n");
     const nonce = reader.read("r");
-    if (!isNonce(nonce)) {
+    // As PostgreSQL, which looks at each character of the client's nonce, and takes an empty one.
+    if (nonce !== "" && !isNonce(nonce)) {
       throw new PgplexError("protocol_violation", "non-printable characters in SCRAM nonce");
     }
     while (!reader.done) reader.readAny();

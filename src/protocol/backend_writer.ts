@@ -2,6 +2,14 @@ import type { PgplexError } from "../kernel/mod.ts";
 import { binaryFromUtf8, type BinaryString, putBinary, putInt32 } from "./bytes.ts";
 import { Back } from "./types.ts";
 
+/** A FATAL error in the format of protocol 2, for a client that speaks no newer one: text up to a NUL, without a length. */
+export function encodeOldError(error: PgplexError): Uint8Array {
+  const text = binaryFromUtf8(`EFATAL:  ${error.message}\n\0`);
+  const message = new Uint8Array(text.length);
+  putBinary(message, 0, text);
+  return message;
+}
+
 /** A message of one type with a body that is already laid out. */
 export function encodeBack(type: number, body: Uint8Array): Uint8Array {
   const message = new Uint8Array(5 + body.length);

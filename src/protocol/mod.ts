@@ -20,7 +20,7 @@ export * from "./sql_fingerprint.ts";
 export * from "./sql_head.ts";
 export * from "./sql_literal.ts";
 export type { SqlReach } from "./sql_reach.ts";
-export { nameNumber } from "./sql_tokens.ts";
+export { lowerCase, nameNumber } from "./sql_tokens.ts";
 export * from "./sql_traits.ts";
 export * from "./startup.ts";
 export * from "./types.ts";

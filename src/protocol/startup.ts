@@ -28,6 +28,9 @@ export interface Startup {
   readonly protocolOptions: readonly string[];
 }
 
+/** A client speaks a protocol older than 3. It is to be told in that protocol's format; see {@link "./backend_writer.ts"}. */
+export class OldProtocol extends PgplexError {}
+
 /** Bytes of the packet at `start`, length word included; 0 when not all of the length word has come, -1 when it is out of bounds. */
 export function startupPacketBytes(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < 4) return 0;
@@ -40,7 +43,7 @@ export function startupPacketBytes(bytes: Uint8Array, start: number, end: number
 /**
  * Decodes the complete packet from `start` to `end`.
  *
- * @throws PgplexError `unsupported_version`, `protocol_violation`: as PostgreSQL, in its words.
+ * @throws PgplexError `unsupported_version` ({@link OldProtocol} for one below 3), `protocol_violation`: as PostgreSQL, in its words.
  */
 export function decodeStartup(bytes: Uint8Array, start: number, end: number): StartupRequest {
   const code = uint32At(bytes, start + 4);
@@ -55,7 +58,8 @@ export function decodeStartup(bytes: Uint8Array, start: number, end: number): St
   const major = code >>> 16;
   const minor = code & 0xffff;
   if (major !== 3) {
-    throw new PgplexError(
+    // Where no version at all was said, PostgreSQL answers in today's format.
+    throw new (major < 3 && code !== 0 ? OldProtocol : PgplexError)(
       "unsupported_version",
       `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.${MINOR_NEWEST}`,
     );

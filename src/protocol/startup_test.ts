@@ -9,6 +9,7 @@ import {
   encodeStartup,
   needsNegotiation,
   negotiatedMinor,
+  OldProtocol,
   STARTUP_BYTES_MAX,
   startupPacketBytes,
   type StartupRequest,
@@ -103,6 +104,11 @@ Deno.test("decodeStartup refuses other majors, and takes any minor of 3", () => 
       sqlstate: "0A000",
       message: `unsupported frontend protocol ${major}.${minor}: server supports 3.0 to 3.2`,
     });
+  }
+  for (const [code, old] of [[0x2_0000, true], [1, true], [0, false], [0x4_0000, false]] as const) {
+    throws(() => decode(bytesOf(0, 0, 0, 9, 0, code >> 16, 0, code & 255, 0)), (thrown) => {
+      return thrown instanceof OldProtocol === old;
+    }, String(code));
   }
   const newest = decode(bytesOf(0, 0, 0, 9, 0, 3, 0x27, 0x0f, 0)); // 3.9999
   equal(newest.kind === "startup" && newest.startup.minor, 9999);

@@ -1,4 +1,4 @@
-import { cancelOn, Owed, type ServerConnection, type Settings } from "../backend/mod.ts";
+import { cancelOn, Owed, type OwedReplies, type ServerConnection, type Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
@@ -49,7 +49,7 @@ export interface SessionFacts {
   readonly tls: string | null;
   readonly mode: "session" | "transaction";
   readonly base: Base;
-  /** In transaction mode kept apart from the base, as it differs from client to client; null when not given. */
+  /** As given; in transaction mode kept apart from the base, as it differs from client to client; null when not given. */
   readonly applicationName: BinaryString | null;
   /** Options of pgplex in the connection string. */
   readonly options: OptionValues;
@@ -67,7 +67,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   readonly base: Base;
   /** What the client set for itself. */
   readonly options: SessionOptions;
-  /** When the session last became idle, or its lease began; clock milliseconds. */
+  /** When the last lease began or ended, or pgplex answered something itself; clock milliseconds. */
   sinceMs: number;
   readonly connectedMs: number;
 
@@ -109,7 +109,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       preparedMax: pool.settings.max_prepared_statements,
       fingerprints: pool.fingerprints,
     });
-    this.#relay.loginName = facts.applicationName;
     this.#told = new ToldSettings(this.#relay, this.#out, facts.applicationName);
     this.options = new SessionOptions(facts.options);
     this.#steering = new Steering(this.#relay, this);
@@ -145,7 +144,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   get loginName(): BinaryString | null {
-    return this.facts.applicationName;
+    return this.#told.loginName;
   }
 
   /** The server connection that is leased, or null. */
@@ -161,6 +160,33 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** Whether the client can be sent away without harm: no lease, or in session pooling nothing but an idle one. */
   get idle(): boolean {
     return !this.busy && !this.waiting && this.#clientScan.atMessageStart && this.#in.empty;
+  }
+
+  /**
+   * Whether the session can be ended before its client is: it waits for its greeting, is {@link idle}, or its client stopped where
+   * the server has nothing to run, in the middle of a message or behind a Parse.
+   */
+  get endable(): boolean {
+    const { server, openBatch, watch } = this.#relay;
+    if (this.settings === null) return true;
+    // All answered, and yet the server is in the implicit transaction of a batch.
+    if (server !== null && openBatch && watch.ran.length > 0) return false;
+    if (this.idle) return true;
+    if (this.waiting || this.#clientScan.need !== Need.Bytes) return false;
+    return !this.busy || this.#runsNothing(server!);
+  }
+
+  /** Whether what the server owes is nothing that it could run as it stands. */
+  #runsNothing({ txStatus, owed }: ServerConnection): boolean {
+    if (txStatus !== TxStatus.Idle) return false;
+    if (owed.length === 1 && this.#torn(owed)) return true;
+    return this.facts.mode === "transaction" && owed.readies === 0 && this.#relay.watch.ran.length === 0;
+  }
+
+  /** Whether of the last thing that is owed the server has not got the whole message. */
+  #torn(owed: OwedReplies): boolean {
+    const last = owed.lastKind();
+    return this.#relay.midMessage && (last === Owed.Query || last === Owed.FunctionCall);
   }
 
   /** A reload changed the pool's settings, or ended the pool: a session in a transaction goes on to its end. */
@@ -182,6 +208,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** The pool's settings with what the client set over them. */
   get limits(): PoolSettings {
     return this.options.settings(this.pool.settings);
+  }
+
+  /** When the session last became idle, or its lease began; clock milliseconds. */
+  get idleSinceMs(): number {
+    return Math.max(this.sinceMs, this.#work.endedMs);
   }
 
   get poolSettings(): PoolSettings {
@@ -432,6 +463,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
     await takeFindings(this.#findingsHost(), server, found);
+    this.#times.idles();
   }
 
   #findingsHost(): FindingsHost {
@@ -511,6 +543,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   // The client's side.
 
   async #greet(): Promise<void> {
+    if (this.#ending) return;
     const { facts, pool } = this;
     let settings = pool.greeting(facts.base);
     if (facts.mode === "session" && (settings === null || pool.pool.hasRoom)) {
@@ -604,12 +637,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   /** Whether the server will answer something, though the client sends no more. */
   get #owesLast(): boolean {
-    const { server, midMessage } = this.#relay;
+    const { server } = this.#relay;
     // A batch without its Sync is not waited for: the server keeps its replies, and drops it at the end.
     if (server === null || server.owed.copyIn || server.owed.readies === 0) return false;
-    const last = server.owed.lastKind();
-    const torn = midMessage && (last === Owed.Query || last === Owed.FunctionCall);
-    return !torn || server.owed.readies > 1;
+    return !this.#torn(server.owed) || server.owed.readies > 1;
   }
 
   /** The message for which no server could be had is answered by an error; the session goes on. */
@@ -640,6 +671,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#relay.boundary = false;
     this.sinceMs = this.#lease.end(end);
     this.#work.ended(this.sinceMs);
+    this.#times.idles();
     this.#relay.collectCounts(this.pool.counters);
   }
 

@@ -7,7 +7,7 @@ import {
   type ServerCredentials,
 } from "../auth/mod.ts";
 import { type Config, DURATION_MS_MAX, OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
-import { startupOptions } from "./startup_options.ts";
+import { startupOptions, type StartupSetting, startupSettings } from "./startup_options.ts";
 import { concat, PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   AUTH_MESSAGE_MAX,
@@ -17,9 +17,11 @@ import {
   encodeBack,
   encodeError,
   encodeNegotiation,
+  encodeOldError,
   Front,
   needsNegotiation,
   negotiatedMinor,
+  OldProtocol,
   type Startup,
   startupPacketBytes,
   utf8FromBinary,
@@ -47,6 +49,9 @@ const TLS_HANDSHAKE = 0x16;
 
 /** The ALPN name of PostgreSQL's protocol. */
 const ALPN = "postgresql";
+
+/** PostgreSQL cuts the user's name after this many bytes, be it in the middle of a character: NAMEDATALEN - 1. */
+const USER_BYTES_MAX = 63;
 
 /** A connection from which a startup packet has been read. */
 interface Opened {
@@ -86,6 +91,7 @@ async function logInWithin(worker: Worker, stream: ByteStream, peer: PeerAddress
   counters.accepted++;
   counters.loggingIn++;
   let current = stream;
+  let audible = true;
   const deadline = {
     untilMs: clock.nowMs() + loginTimeoutMs(config),
     late: () => {
@@ -93,16 +99,20 @@ async function logInWithin(worker: Worker, stream: ByteStream, peer: PeerAddress
         "login_timeout",
         "client_login_timeout: the client did not log in in time",
       );
-      void writeAll(current, encodeError("FATAL", error)).catch(() => {}).finally(() => current.close());
+      const said = audible ? writeAll(current, encodeError("FATAL", error)) : Promise.resolve();
+      void said.catch(() => {}).finally(() => current.close());
     },
   };
   logins.begin(deadline);
   let serve: Serve | null = null;
   try {
-    serve = await logIn(worker, stream, peer, (tls) => current = tls);
+    serve = await logIn(worker, stream, peer, (tls) => {
+      audible = tls !== null;
+      current = tls ?? stream;
+    });
   } catch (thrown) {
     counters.loginFailures++;
-    await refuse(worker, current, thrown, peer);
+    await refuse(worker, audible ? current : null, thrown, peer);
   } finally {
     counters.loggingIn--;
     logins.end(deadline);
@@ -116,8 +126,13 @@ function loginTimeoutMs({ listen }: Config): number {
   return listen.client_login_timeout || DURATION_MS_MAX;
 }
 
-/** Says FATAL, where PostgreSQL would say something. */
-async function refuse(worker: Worker, stream: ByteStream, thrown: unknown, peer: PeerAddress): Promise<void> {
+/** Says FATAL, where PostgreSQL would say something; a null stream is not to be spoken to. */
+async function refuse(
+  worker: Worker,
+  stream: ByteStream | null,
+  thrown: unknown,
+  peer: PeerAddress,
+): Promise<void> {
   if (thrown instanceof FrameLengthError || !(thrown instanceof PgplexError)) {
     worker.log.debug("connection ended during login", {
       peer: peer.host,
@@ -126,19 +141,27 @@ async function refuse(worker: Worker, stream: ByteStream, thrown: unknown, peer:
     return;
   }
   worker.log.info("login refused", { peer: peer.host, error: thrown.message, reason: thrown.extra.log });
+  if (stream === null) return;
   try {
-    await writeAll(stream, encodeError("FATAL", thrown));
+    await writeAll(
+      stream,
+      thrown instanceof OldProtocol ? encodeOldError(thrown) : encodeError("FATAL", thrown),
+    );
   } catch {
     // The client did not wait to hear why.
   }
 }
 
-/** TLS and the startup packet. Null when the connection is to be closed without a word, or was a cancel request. */
+/**
+ * TLS and the startup packet. `onTls` hears null while hands are shaken, when nothing can be said to the client.
+ *
+ * @returns null when the connection is to be closed without a word, or was a cancel request.
+ */
 async function open(
   worker: Worker,
   plain: ByteStream,
   peer: PeerAddress,
-  onTls: (stream: TlsStream) => void,
+  onTls: (stream: TlsStream | null) => void,
 ): Promise<Opened | null> {
   const { config, clock } = worker;
   const tlsConfig = peer.port === 0 ? null : config.listen.tls; // as PostgreSQL: no TLS on unix sockets
@@ -146,6 +169,8 @@ async function open(
   let tls: TlsStream | null = null;
   let [sslDone, gssDone] = [false, false];
   const upgrade = async (direct: boolean) => {
+    onTls(null);
+    if (!direct) await writeAll(plain, new Uint8Array([0x53]));
     tls = await acceptTls(plain, {
       certPem: tlsConfig!.cert_pem,
       keyPem: tlsConfig!.key_pem.reveal(),
@@ -193,7 +218,6 @@ async function open(
               "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack.",
           });
         }
-        await writeAll(plain, new Uint8Array([0x53]));
         await upgrade(false);
         break;
       case "gssenc":
@@ -232,11 +256,12 @@ async function authenticate(
   const { config } = worker;
   const minor = negotiatedMinor(startup.minor);
   if (needsNegotiation(startup)) await writeAll(stream, encodeNegotiation(minor, startup.protocolOptions));
-  const user = utf8FromBinary(startup.params.get("user") ?? "");
+  const named = (startup.params.get("user") ?? "").slice(0, USER_BYTES_MAX);
+  const user = utf8FromBinary(named);
   if (user === "") {
     throw new PgplexError("invalid_authorization", "no PostgreSQL user name specified in startup packet");
   }
-  const database = utf8FromBinary(startup.params.get("database") || startup.params.get("user")!);
+  const database = utf8FromBinary(startup.params.get("database") || named);
   if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
   // The console has room of its own: it is needed most when there is none left.
   if (!worker.console?.opens(database)) checkRoom(worker);
@@ -248,7 +273,7 @@ async function authenticate(
     random: worker.random,
     mockKey: worker.mockKey,
     channelBinding: tls === null ? null : worker.channelBinding,
-    peerCommonName: tls?.peerCommonName ?? null,
+    peerCommonName: tls === null || tls.peerCertificate === null ? null : tls.peerCommonName ?? "",
     secretCache: worker.secretCache,
   });
   let step: AuthStep = dialogue.start();
@@ -312,7 +337,7 @@ async function logIn(
   worker: Worker,
   stream: ByteStream,
   peer: PeerAddress,
-  onTls: (stream: TlsStream) => void,
+  onTls: (stream: TlsStream | null) => void,
 ): Promise<Serve | null> {
   const opened = await open(worker, stream, peer, onTls);
   if (opened === null) return null;
@@ -364,7 +389,8 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
   const pool = poolFor(worker, route, user, credentials);
   const { params, options } = startupOptions(startup.params, pool.settings.options_allowed);
   const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? pool.settings.pool_mode;
-  const applicationName = params.get("application_name") ?? null;
+  const settings = startupSettings(params);
+  const [, applicationName] = settings.get("application_name") ?? [null, null];
   checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const session = new Session(worker, reader.stream, pool, {
     id: worker.login.nextId(),
@@ -374,7 +400,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
     minor: negotiatedMinor(startup.minor),
     tls: tlsName(client),
     mode,
-    base: pool.intern(baseOf(params, mode === "transaction", worker.pools.generation(route.cluster))),
+    base: pool.intern(baseOf(settings, mode === "transaction", worker.pools.generation(route.cluster))),
     applicationName: mode === "transaction" ? applicationName : null,
     options,
   });
@@ -421,12 +447,18 @@ function poolFor(worker: Worker, route: Route, user: string, credentials: Server
 }
 
 /** The startup parameters that a server connection must share with a client, sorted by name. */
-function baseOf(params: ReadonlyMap<string, BinaryString>, withoutName: boolean, generation: number): Base {
-  const left = [...params].filter(([name]) =>
-    name !== "user" && name !== "database" && name !== "replication" &&
-    !(withoutName && name === "application_name")
-  ).sort(([a], [b]) => a < b ? -1 : 1);
-  return { key: JSON.stringify(generation === 0 ? left : [generation, ...left]), params: new Map(left) };
+function baseOf(
+  settings: ReadonlyMap<string, StartupSetting>,
+  withoutName: boolean,
+  generation: number,
+): Base {
+  const left = [...settings].filter(([folded]) => !(withoutName && folded === "application_name"))
+    .sort(([a], [b]) => a < b ? -1 : 1);
+  const pairs = left.map(([folded, [, value]]) => [folded, value]);
+  return {
+    key: JSON.stringify(generation === 0 ? pairs : [generation, ...pairs]),
+    params: new Map(left.map(([, setting]) => setting)),
+  };
 }
 
 /** As ProcessStartupPacket reads `replication`: a boolean as PostgreSQL spells it, or "database". Null: an ordinary client. */

@@ -1,4 +1,4 @@
-import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
+import { type BinaryString, lowerCase, utf8FromBinary } from "../protocol/mod.ts";
 import type { OptionName } from "../config/mod.ts";
 import { NO_OPTIONS, OPTION_PREFIX, optionValue, type OptionValues } from "./session_options.ts";
 
@@ -44,6 +44,26 @@ export function startupOptions(
     } else if (!take(name, value)) params.set(name, value);
   }
   return options.size === 0 ? { params: given, options: NO_OPTIONS } : { params, options };
+}
+
+/** Parameters that are no settings: as they stand, in lower case. */
+const NO_SETTINGS: ReadonlySet<string> = new Set(["user", "database", "options", "replication"]);
+
+/** A setting of a startup packet, or its `options`: name as it was spelled, and value. */
+export type StartupSetting = readonly [name: string, value: BinaryString];
+
+/**
+ * What a server connection is opened with for a client, by the names in lower case: servers take either case, and of two that are
+ * the same the later one.
+ */
+export function startupSettings(params: ReadonlyMap<string, BinaryString>): Map<string, StartupSetting> {
+  const settings = new Map<string, StartupSetting>();
+  for (const [name, value] of params) {
+    if (name !== "options" && NO_SETTINGS.has(name)) continue;
+    const folded = lowerCase(name);
+    settings.set(NO_SETTINGS.has(folded) ? name : folded, [name, value]);
+  }
+  return settings;
 }
 
 /** `options` without the switches that `take` takes. */

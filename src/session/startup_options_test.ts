@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import { OPTION_NAMES } from "../config/mod.ts";
-import { startupOptions } from "./startup_options.ts";
+import { startupOptions, startupSettings } from "./startup_options.ts";
 
 const take = (params: Record<string, string>) => {
   const { params: left, options } = startupOptions(new Map(Object.entries(params)), OPTION_NAMES);
@@ -47,4 +47,16 @@ Deno.test("startupOptions refuses what SET refuses", () => {
     () => startupOptions(new Map([["pgplex.tag", "x"]]), []),
     /permission denied to set parameter "pgplex.tag"/,
   );
+});
+
+Deno.test("startupSettings takes the later of two that differ in case only, and what is no setting as it stands", () => {
+  const of = (...params: [string, string][]) => [...startupSettings(new Map(params))];
+  deepEqual(of(["work_mem", "1MB"], ["WORK_MEM", "2MB"]), [["work_mem", ["WORK_MEM", "2MB"]]]);
+  deepEqual(of(["WORK_MEM", "2MB"], ["work_mem", "1MB"]), [["work_mem", ["work_mem", "1MB"]]]);
+  deepEqual(of(["user", "me"], ["database", "db"], ["replication", "no"]), []);
+  deepEqual(of(["options", "-c a=b"], ["OPTIONS", "x"], ["USER", "y"]), [
+    ["options", ["options", "-c a=b"]],
+    ["OPTIONS", ["OPTIONS", "x"]],
+    ["USER", ["USER", "y"]],
+  ]);
 });

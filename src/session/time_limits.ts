@@ -17,7 +17,7 @@ export interface TimeLimitsHost {
   readonly keepsServer: boolean;
   readonly idle: boolean;
   /** When the session last became idle, or its lease began; clock milliseconds. */
-  readonly sinceMs: number;
+  readonly idleSinceMs: number;
   readonly pins: readonly PinReason[];
   readonly server: ServerConnection | null;
   readonly ending: boolean;
@@ -38,6 +38,8 @@ export class TimeLimits {
   readonly #host: TimeLimitsHost;
   /** Ends a statement that has a time of its own. */
   #timer: Timer | null = null;
+  /** Ends a session that is idle for as long as its own idle_session_timeout says. */
+  #idleTimer: Timer | null = null;
   /** When the statement was cancelled for its time; clock milliseconds. */
   #timedOutMs: number | null = null;
   #cancelling: Promise<void> | null = null;
@@ -58,9 +60,24 @@ export class TimeLimits {
   check(nowMs: number): void {
     const host = this.#host;
     if (host.idle) {
-      const error = this.#idleTooLong(nowMs - host.sinceMs);
+      const error = this.#idleTooLong(nowMs - host.idleSinceMs);
       if (error !== null) host.end(error);
     } else if (host.server !== null && !host.server.owed.settled) this.#checkStatement(nowMs);
+  }
+
+  /** The session may be idle from here on: its own idle_session_timeout, which few have, is kept to the millisecond. */
+  idles(): void {
+    const host = this.#host;
+    const limitMs = idleSessionTimeoutMs(host);
+    if (limitMs === 0) return;
+    const dueMs = host.idleSinceMs + limitMs;
+    this.#idleTimer?.cancel();
+    this.#idleTimer = this.#clock.after(Math.max(0, dueMs - this.#clock.nowMs()), () => {
+      if (host.ending || !host.idle) return;
+      this.check(Math.max(dueMs, this.#clock.nowMs()));
+      // It was not idle all the time.
+      if (!host.ending) this.idles();
+    });
   }
 
   /** A statement begins that may take `timeoutMs`; null or 0: no limit of its own. */
@@ -90,10 +107,11 @@ export class TimeLimits {
   /** No timer fires from here on. */
   close(): void {
     this.#timer?.cancel();
+    this.#idleTimer?.cancel();
   }
 
   #idleTooLong(forMs: number): PgplexError | null {
-    const { limits, pins, settings, keepsServer } = this.#host;
+    const { limits, pins } = this.#host;
     const exceeds = (limitMs: number) => limitMs > 0 && forMs >= limitMs;
     if (pins.length > 0 && exceeds(limits.pin_timeout)) {
       return new PgplexError(
@@ -101,8 +119,7 @@ export class TimeLimits {
         `terminating connection due to pin_timeout: ${pins.join(", ")}`,
       );
     }
-    // The session's own: the server cannot keep it, as its connections serve others meanwhile.
-    if (!keepsServer && exceeds(Number(settings?.values.get("idle_session_timeout") ?? 0))) {
+    if (exceeds(idleSessionTimeoutMs(this.#host))) {
       return new PgplexError("idle_timeout", "terminating connection due to idle-session timeout");
     }
     return exceeds(limits.client_idle_timeout)
@@ -128,6 +145,11 @@ export class TimeLimits {
     this.#timedOutMs = this.#clock.nowMs();
     this.#cancelling = this.#host.cancelOn(server).finally(() => this.#cancelling = null);
   }
+}
+
+/** The session's own, 0 where it has none: the server cannot keep it, as its connections serve others meanwhile. */
+function idleSessionTimeoutMs({ settings, keepsServer }: TimeLimitsHost): number {
+  return keepsServer ? 0 : Number(settings?.idleSessionTimeout ?? 0);
 }
 
 function queryTimeout(): PgplexError {

@@ -1,6 +1,7 @@
 import type { ServerConnection, Settings } from "../backend/mod.ts";
 import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
+import { serverApplicationName } from "./application_name.ts";
 import type { ProbeResult } from "./probe.ts";
 import type { Relay } from "./relay.ts";
 
@@ -19,22 +20,31 @@ export class ToldSettings {
   current: Settings | null = null;
   readonly #relay: Relay;
   readonly #out: Outbox;
-  /** The application_name of the client's startup packet, in transaction pooling. */
-  readonly #loginName: BinaryString | null;
+  /** The application_name of the client's startup packet as it stood there, in transaction pooling. */
+  readonly #givenName: BinaryString | null;
+  /** As servers take it; null until the client is greeted. */
+  #loginName: BinaryString | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #before: Settings | null = null;
   /** The server said something of application_name since the state was last looked at. */
   #nameReported = false;
 
-  constructor(relay: Relay, out: Outbox, loginName: BinaryString | null) {
+  constructor(relay: Relay, out: Outbox, givenName: BinaryString | null) {
     this.#relay = relay;
     this.#out = out;
-    this.#loginName = loginName;
+    this.#givenName = givenName;
+  }
+
+  /** The application_name with which the client logged in, as servers take it; null where it gave none, or is not greeted yet. */
+  get loginName(): BinaryString | null {
+    return this.#loginName;
   }
 
   /** The settings of the greeting. */
   greet(settings: Settings): Settings {
-    return this.current = this.#loginName === null ? settings : settings.with(NAME, this.#loginName);
+    if (this.#givenName === null) return this.current = settings;
+    this.#loginName = this.#relay.loginName = serverApplicationName(this.#givenName, settings);
+    return this.current = settings.with(NAME, this.#loginName);
   }
 
   /** Says what the client knows already, where nothing else is being said. */

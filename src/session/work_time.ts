@@ -19,6 +19,8 @@ export class WorkTime {
   #leasedMs = -1;
   /** When the client last sent something that went to a server, in clock milliseconds. */
   requestMs: number;
+  /** When the last transaction ended, in clock milliseconds; -1 before the first. */
+  endedMs = -1;
 
   constructor(clock: Clock, counters: PoolCounters) {
     this.#clock = clock;
@@ -63,5 +65,6 @@ export class WorkTime {
     if (this.#querySinceMs >= 0) this.#counters.queryMs += nowMs - this.#querySinceMs;
     if (this.#xactSinceMs >= 0) this.#counters.xactMs += nowMs - this.#xactSinceMs;
     this.#querySinceMs = this.#xactSinceMs = this.#leasedMs = -1;
+    this.endedMs = nowMs;
   }
 }
