@@ -11,7 +11,13 @@ import {
 } from "./src/config/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
-import { EpollNetwork, type Network, RuntimeNetwork } from "./src/transport/mod.ts";
+import {
+  certificatesProblem,
+  EpollNetwork,
+  keyPairProblem,
+  type Network,
+  RuntimeNetwork,
+} from "./src/transport/mod.ts";
 
 const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreSQL clusters
 
@@ -25,7 +31,8 @@ Usage: pgplex [--config FILE]
 
 To try it out from source, with PostgreSQL clusters of its own: deno task demo
 
-Signals: SIGHUP reads the configuration again, SIGTERM drains and stops, SIGINT and SIGQUIT stop at once.
+Signals: SIGHUP reads the configuration again, SIGUSR1 pauses all databases and SIGUSR2 resumes them, SIGTERM drains and
+stops, SIGINT and SIGQUIT stop at once.
 Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
 `;
 
@@ -98,8 +105,10 @@ async function openNetwork(method: Config["io_method"], rounds: Rounds): Promise
 
 function load(path: string): Promise<ParsedConfig | RefusedConfig> {
   return loadConfig(path, {
-    readText: (file) => Deno.readTextFile(file),
+    readBytes: (file) => Deno.readFile(file),
     env: (name) => Deno.env.get(name),
+    certificatesProblem,
+    keyPairProblem,
   });
 }
 
@@ -195,6 +204,8 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   });
   // Why a file was refused has been said where it was found.
   Deno.addSignalListener("SIGHUP", () => void app.reload().catch(() => {}));
+  Deno.addSignalListener("SIGUSR1", () => void app.pause());
+  Deno.addSignalListener("SIGUSR2", () => app.resume());
   Deno.addSignalListener("SIGTERM", () => drain("servers"));
   for (const signal of ["SIGINT", "SIGQUIT"] as const) {
     Deno.addSignalListener(signal, () => stop(() => app.stop()));
@@ -240,6 +251,10 @@ async function main(args: string[]): Promise<number> {
   if (values.version) {
     say(`pgplex ${denoJson.version}\n`);
     return ExitCode.Ok;
+  }
+  if (values.config === "") {
+    complain(`pgplex: --config needs the name of a file\n\n${HELP}`);
+    return ExitCode.Usage;
   }
   const parsed = await readConfig(values.config);
   if (parsed === null) return values.check ? ExitCode.Failure : ExitCode.Usage;

@@ -11,6 +11,7 @@ import {
   type Config,
   type ConfigDiff,
   formatProblems,
+  listPaths,
   LiveConfig,
   type ParsedConfig,
   type Problem,
@@ -200,12 +201,12 @@ export class App {
     this.#apply(diff);
     const { live, restart } = diff;
     if (dropped.length > 0) {
-      log.warning("SETs of what is gone are forgotten", { settings: dropped.join(", ") });
+      log.warning("SETs of what is gone are forgotten", { settings: listPaths(dropped) });
     }
     if (restart.length > 0) {
-      log.warning("settings that take effect at the next start", { settings: restart.join(", ") });
+      log.warning("settings that take effect at the next start", { settings: listPaths(restart) });
     }
-    log.info("configuration reloaded", { changed: live.join(", ") || "nothing" });
+    log.info("configuration reloaded", { changed: listPaths(live) || "nothing" });
     return { live, restart };
   }
 
@@ -266,6 +267,30 @@ export class App {
       await new Promise<void>((resolve) => clock.after(POOL_TICK_MS, resolve));
     }
     await this.stop();
+  }
+
+  /** The console's PAUSE of all databases, as SIGUSR1 asks for it. The log says what became of it; never rejects. */
+  async pause(): Promise<void> {
+    const { log } = this.#worker;
+    log.info("pausing all databases");
+    try {
+      await this.#console.pause();
+      log.info("all databases are paused");
+    } catch (error) {
+      log.warning("PAUSE has not ended well", { error: toPgplexError(error).message });
+    }
+  }
+
+  /** The console's RESUME of all databases, as SIGUSR2 asks for it. The log says what became of it; never throws. */
+  resume(): void {
+    const { log } = this.#worker;
+    try {
+      this.#console.resume();
+      log.info("resuming all databases");
+    } catch (error) {
+      const { message, extra: { hint } } = toPgplexError(error);
+      log.warning("RESUME is refused", { error: message, hint });
+    }
   }
 
   /** Ends everything at once. */

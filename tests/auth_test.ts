@@ -154,6 +154,10 @@ Deno.test("clients log in by every method, and are refused as PostgreSQL refuses
     const without = "28000 connection requires a valid client certificate";
     assert.equal(await outcome(pgplex, { user: "asks" }, by()), without);
     assert.equal(await outcome(pgplex, { user: "asks" }), without);
+    // As in PostgreSQL, the first of several names counts.
+    const twice = await certs.client("asks/CN=plain");
+    assert.equal(await outcome(pgplex, { user: "asks" }, by(twice)), "trust");
+    assert.equal(await outcome(pgplex, { user: "plain" }, by(twice)), failed("plain"));
     await assert.rejects(
       outcome(pgplex, { user: "asks" }, by(foreign)),
       (thrown) => !(thrown instanceof WireError),

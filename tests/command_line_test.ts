@@ -4,6 +4,7 @@ import {
   errorOf,
   freePort,
   frontend,
+  makeCerts,
   pgplexCommand,
   type PgplexProcess,
   psql,
@@ -36,17 +37,18 @@ const says = (pgplex: PgplexProcess, pattern: RegExp) =>
   waitFor(() => pattern.test(pgplex.log), { what: `the log to say ${pattern}` });
 
 Deno.test("--version and --help answer on standard output, bad usage on standard error", async () => {
-  const [version, help, unknown, positional, missing] = await Promise.all([
+  const [version, help, unknown, positional, missing, empty] = await Promise.all([
     run(["--version"]),
     run(["--help"]),
     run(["--nonsense"]),
     run(["nonsense"]),
     run(["--config"]),
+    run(["--config="]),
   ]);
   assert.match(version!.stdout, /^pgplex \d+\.\d+\.\d+\n$/);
   assert.match(help!.stdout, /Usage: pgplex \[--config FILE\]/);
   for (const { code, stderr } of [version!, help!]) assert.deepEqual([code, stderr], [0, ""]);
-  for (const { code, stdout, stderr } of [unknown!, positional!, missing!]) {
+  for (const { code, stdout, stderr } of [unknown!, positional!, missing!, empty!]) {
     assert.deepEqual([code, stdout], [2, ""]);
     assert.match(stderr, /^pgplex: .+\n\npgplex .+\n\nUsage: /);
   }
@@ -114,6 +116,79 @@ Deno.test("--check says which line of a file is wrong, and a start with that fil
     ]);
     assert.deepEqual([checked.code, started.code], [1, 2]);
     for (const { stderr } of [checked, started]) assert.match(stderr, /nowhere\.yaml.*(not|no such)/i);
+  });
+});
+
+Deno.test("certificates and keys that cannot be used are refused by --check, a start and SIGHUP, and the good ones stay", async (t) => {
+  await using certs = await makeCerts();
+  const { server, caFile, dir } = certs;
+  const another = await certs.client("another");
+  const write = async (name: string, text: string) => {
+    await Deno.writeTextFile(`${dir}/${name}`, text);
+    return `${dir}/${name}`;
+  };
+  const [truncatedCert, truncatedKey, junk] = await Promise.all([
+    write("truncated.crt", server.cert.slice(0, 300)),
+    write("truncated.key", server.key.slice(0, 100)),
+    write("junk.pem", `${certs.ca}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`),
+  ]);
+  const config = (listen: Record<string, string> = {}, cluster: Record<string, string> = {}) => ({
+    listen: {
+      port,
+      tls: { cert_file: server.certFile, key_file: server.keyFile, client_ca_file: caFile, ...listen },
+    },
+    log: { level: "debug" },
+    clusters: {
+      main: {
+        nodes: [{ name: "a", host: "127.0.0.1", port: 1 }],
+        tls: { mode: "verify-ca", ca_file: caFile, ...cluster },
+      },
+    },
+  });
+  const port = freePort();
+  await using pgplex = await startPgplex({ config: config() });
+  const cases: [name: string, config: Record<string, unknown>, key: string][] = [
+    ["another's key", config({ key_file: another.keyFile }), "listen.tls.key_file"],
+    ["a truncated key", config({ key_file: truncatedKey }), "listen.tls.key_file"],
+    ["a truncated certificate", config({ cert_file: truncatedCert }), "listen.tls.cert_file"],
+    ["a junk authority of clients", config({ client_ca_file: junk }), "listen.tls.client_ca_file"],
+    ["a junk authority of a cluster", config({}, { ca_file: junk }), "clusters.main.tls.ca_file"],
+    [
+      "another's key for a cluster",
+      config({}, { cert_file: server.certFile, key_file: another.keyFile }),
+      "clusters.main.tls.key_file",
+    ],
+  ];
+  const handshake = async () => {
+    await using client = await WireClient.open(pgplex, { tls: { ca: certs.ca } });
+    assert(client);
+  };
+  await handshake();
+  for (const [name, bad, key] of cases) {
+    await t.step(name, async () => {
+      const path = await write("bad.yaml", stringify(bad));
+      const [checked, started] = await Promise.all([
+        run(["--check", "--config", path]),
+        run(["--config", path]),
+      ]);
+      assert.deepEqual([checked.code, started.code], [1, 2]);
+      const problem = new RegExp(`\\.yaml:\\d+:\\d+: Cannot use ${RegExp.escape(key)} as`);
+      for (const { stderr } of [checked, started]) {
+        assert.match(stderr, problem);
+        assert.doesNotMatch(stderr, /^\s+at |PRIVATE/m);
+      }
+      await pgplex.reload(bad);
+      await says(pgplex, problem);
+      await handshake();
+    });
+  }
+
+  await t.step("--health leaves no line that an operator has to read", async () => {
+    const path = await write("good.yaml", stringify(config()));
+    const { code } = await run(["--health", "--config", path]);
+    assert.equal(code, 0);
+    await says(pgplex, /DEBUG +connection ended during login.*left before the TLS handshake/);
+    assert.doesNotMatch(pgplex.log, /login refused/);
   });
 });
 
@@ -324,6 +399,32 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
     });
   }
 
+  await t.step("SIGUSR1 pauses all databases until SIGUSR2, as PAUSE and RESUME do", async () => {
+    await using pgplex = await start({ console: { admin_users: ["postgres"] } });
+    await using client = await WireClient.connect(pgplex, login);
+    await using console = await WireClient.connect(pgplex, { ...login, database: "pgplex" });
+    await client.query("BEGIN");
+    pgplex.signal("SIGUSR1");
+    await says(pgplex, /pausing all databases/);
+    assert.doesNotMatch(pgplex.log, /all databases are paused/);
+    await client.query("COMMIT");
+    await says(pgplex, /all databases are paused/);
+    pgplex.signal("SIGUSR1");
+    await says(pgplex, /PAUSE has not ended well.*already suspended\/paused/);
+    const waiting = client.query("SELECT 'after'");
+    await waitFor(
+      async () => rowsOf(await console.query("SHOW POOLS")).some((row) => row.includes("1")),
+      { what: "the client to wait" },
+    );
+    pgplex.signal("SIGUSR2");
+    await says(pgplex, /resuming all databases/);
+    assert.deepEqual(rowsOf(await waiting), [["after"]]);
+    pgplex.signal("SIGUSR2");
+    await says(pgplex, /RESUME is refused.*not paused\/suspended/);
+    assert.equal(await pgplex.stop(), 0);
+    logs.push(pgplex.log);
+  });
+
   await t.step("a login in the middle of a drain is told that the server shuts down", async () => {
     await using pgplex = await start();
     await using busy = await WireClient.connect(pgplex, login);
@@ -359,7 +460,7 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
         assert.equal(await pgplex.stop(), 0);
         logs.push(pgplex.log);
       }
-      assert.equal(logs.length, 2 * 6 + 2);
+      assert.equal(logs.length, 2 * 6 + 3);
       for (const [i, log] of logs.entries()) {
         const format = i === logs.length - 1 ? "text" : "json";
         const lines = log.trim().split("\n");

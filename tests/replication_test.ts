@@ -176,6 +176,20 @@ Deno.test("Replication connections do not wait for a full pool, nor fill it", as
   for (const client of clients) await client.close();
 });
 
+Deno.test("Replication connections count for max_client_conn", async () => {
+  await using console = await served.client("pgplex");
+  await using held = await replication("database");
+  assert.equal(await one(held, "SELECT 1"), "1");
+  assert.equal(errorOf(await console.query("SET listen.max_client_conn TO 1")), null);
+  await assert.rejects(served.client("transaction"), /53300: sorry, too many clients already/);
+  await assert.rejects(replication("true"), /53300: sorry, too many clients already/);
+  await held.close();
+  await waitFor(() => replication("true").then((client) => client.close().then(() => true), () => false), {
+    what: "room for another client",
+  });
+  assert.equal(errorOf(await console.query("RESET listen.max_client_conn")), null);
+});
+
 Deno.test("psql's replication connection runs commands of the replication protocol", async () => {
   const { code, stdout } = await psql([
     "-At",

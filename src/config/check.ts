@@ -4,6 +4,12 @@ import { poolSettings } from "./pool_settings.ts";
 import type { AuthType, Config, PoolSettings, UserConfig } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 
+/** A host name or an IPv4 address, or an IPv6 address, which has two colons at least. */
+const LISTEN_ADDRESS = /^(?:[\p{L}\p{N}_][\p{L}\p{N}_.-]*|(?=[^:]*:[^:]*:)[0-9a-f:.]+(?:%[\w.-]+)?)$/iu;
+
+/** sun_path of Linux, less the zero byte at its end. */
+const SOCKET_PATH_BYTES_MAX = 107;
+
 /**
  * Notes that the value at `at` does not go with others. `because` names those others: where one of them was already
  * refused, a stand-in was compared, and nothing is noted.
@@ -34,8 +40,22 @@ function checkListen({ listen }: Config, report: ReportClash): void {
     const because = [["listen", "unix_socket_dir"]];
     clash(["listen", "address"], "hold an address when unix_socket_dir is null", "none", report, because);
   }
-  if (listen.address.includes("*")) {
-    clash(["listen", "address"], "hold addresses: 0.0.0.0 and :: mean all", '"*"', report);
+  for (const [index, address] of listen.address.entries()) {
+    if (!LISTEN_ADDRESS.test(address)) {
+      const must = "hold IP addresses or host names, without port or mask: 0.0.0.0 and :: mean all";
+      clash(["listen", "address"], must, quoted(address), report);
+    } else if (listen.address.indexOf(address) < index) {
+      clash(["listen", "address"], "name each address once", `${quoted(address)} twice`, report);
+    }
+  }
+  if (listen.unix_socket_dir === null) return;
+  const bytes = new TextEncoder().encode(`${listen.unix_socket_dir}/.s.PGSQL.${listen.port}`).length;
+  if (bytes > SOCKET_PATH_BYTES_MAX) {
+    const must = `leave the path of the socket in it at most ${SOCKET_PATH_BYTES_MAX} bytes`;
+    clash(["listen", "unix_socket_dir"], must, `a folder that makes it ${bytes}`, report, [[
+      "listen",
+      "port",
+    ]]);
   }
 }
 

@@ -1,8 +1,11 @@
 import { assert } from "../kernel/mod.ts";
 import { settingEntries, type SettingEntry } from "./entries.ts";
-import { type Segments, valueAt, withValue } from "./path.ts";
+import { formatPath, valueAt, withValue } from "./path.ts";
 import type { Config } from "./schema.ts";
 import { Secret } from "./secret.ts";
+
+/** A reload may add 100,000 users. */
+const LISTED_MAX = 20;
 
 /** What a reload would change. */
 export interface ConfigDiff {
@@ -26,14 +29,14 @@ export function diffConfig(old: Config, next: Config): ConfigDiff {
   const after = new Map([...settingEntries(next)].map((entry) => [entry.path, entry]));
   const live: string[] = [];
   const restart: string[] = [];
-  const changed: Segments[] = [];
+  const changed = new Set<string>();
   let effective = next;
   for (const [path, entry] of new Map([...after, ...before])) {
     const was = before.get(path);
     const is = after.get(path);
     if (was !== undefined && is !== undefined && sameEntry(was, is)) continue;
-    if (changed.some((outer) => outer.every((segment, index) => segment === entry.segments[index]))) continue;
-    changed.push(entry.segments);
+    if (entry.segments.some((_, index) => changed.has(formatPath(entry.segments.slice(0, index))))) continue;
+    changed.add(path);
     if (entry.setting.reload === "live") live.push(path);
     else {
       assert(was !== undefined && is !== undefined, "only keys that always exist need a restart");
@@ -42,6 +45,13 @@ export function diffConfig(old: Config, next: Config): ConfigDiff {
     }
   }
   return { live, restart, effective };
+}
+
+/** Paths for a line that people read: the first {@link LISTED_MAX}, and how many others there are. */
+export function listPaths(paths: readonly string[]): string {
+  const others = paths.length - LISTED_MAX;
+  const first = paths.slice(0, LISTED_MAX).join(", ");
+  return others > 0 ? `${first} and ${others} more` : first;
 }
 
 /** Whether two entries of one path are alike in themselves; members have entries of their own. */

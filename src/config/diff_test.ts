@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { diffConfig } from "./diff.ts";
+import { diffConfig, listPaths } from "./diff.ts";
 import { loadConfig } from "./load.ts";
 import type { Config } from "./schema.ts";
 
@@ -7,8 +7,10 @@ const MAIN = "clusters: { main: { nodes: [{ name: a, host: db1 }, { name: b, hos
 
 async function load(yaml: string, files: Record<string, string> = {}): Promise<Config> {
   const loaded = await loadConfig("f", {
-    readText: (path) => path === "f" ? yaml : files[path]!,
+    readBytes: (path) => new TextEncoder().encode(path === "f" ? yaml : files[path]!),
     env: () => undefined,
+    certificatesProblem: () => null,
+    keyPairProblem: () => null,
   });
   ok("config" in loaded, JSON.stringify(loaded));
   return loaded.config;
@@ -97,4 +99,22 @@ Deno.test("diffConfig sees new contents of the same file, and new users in users
     "auth.users.d",
     "clusters.main.tls.ca_file",
   ]);
+});
+
+Deno.test("diffConfig compares as many users as a users_file may have in about the time that it takes to list them", async () => {
+  const users = (count: number) =>
+    Array.from({ length: count }, (_, index) => `"user${index}" "secret"`).join("\n");
+  const yaml = MAIN + "auth: { users_file: users }";
+  const next = await load(yaml, { users: users(50_000) });
+  const { live } = diffConfig(await load(yaml, { users: users(1) }), next);
+  equal(live.length, 49_999);
+  equal(live[0], "auth.users.user1");
+});
+
+Deno.test("listPaths names the first and counts the others", () => {
+  equal(listPaths([]), "");
+  equal(listPaths(["a", "b"]), "a, b");
+  const many = Array.from({ length: 1_000 }, (_, index) => `p${index}`);
+  equal(listPaths(many.slice(0, 20)), many.slice(0, 20).join(", "));
+  equal(listPaths(many), `${many.slice(0, 20).join(", ")} and 980 more`);
 });

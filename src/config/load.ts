@@ -11,10 +11,14 @@ import { parseValue, PASSWORD_BYTES_MAX } from "./value.ts";
 
 /** What loading needs from outside. */
 export interface LoadSources {
-  /** The text of the file at `path`; throws (or rejects) when it cannot be read. */
-  readonly readText: (path: string) => string | Promise<string>;
+  /** The bytes of the file at `path`; throws (or rejects) when it cannot be read. */
+  readonly readBytes: (path: string) => Uint8Array | Promise<Uint8Array>;
   /** An environment variable's value, undefined when it is not set. */
   readonly env: (name: string) => string | undefined;
+  /** Why not all certificates of a PEM text can be read, or null when they can. */
+  readonly certificatesProblem: (pem: string) => string | null;
+  /** Why a certificate and a private key, both in PEM, cannot be used together, or null when they can. */
+  readonly keyPairProblem: (certPem: string, keyPem: string) => string | null;
 }
 
 /**
@@ -25,7 +29,7 @@ export interface LoadSources {
  * This file touches no file itself and stays as pure as its folder: reading is handed in.
  */
 export async function loadConfig(path: string, sources: LoadSources): Promise<ParsedConfig | RefusedConfig> {
-  const read = await tryRead(path, sources);
+  const read = await tryRead(path, sources, UTF8);
   if ("failure" in read) {
     const message = `Cannot use the configuration file as it must be readable: received ${read.failure}`;
     return { problems: [{ file: path, line: 0, column: 0, path: "", message }] };
@@ -83,7 +87,9 @@ class Loader {
       return;
     }
     const file = besideFile(this.#path, name);
-    const read = await tryRead(file, this.#sources);
+    // What people write beside certificates may be in any encoding.
+    const isPem = type.holds === "certificate" || type.holds === "key";
+    const read = await tryRead(file, this.#sources, isPem ? LENIENT_UTF8 : UTF8);
     if ("failure" in read) {
       const which = type.holds === "secret" ? "" : ` for ${file}`;
       this.#report(entry, `name a file that can be read: received ${read.failure}${which}`);
@@ -91,7 +97,20 @@ class Loader {
     else if (type.holds === "users") this.#addUsers(file, read.text);
     else if (!PEM[type.holds].test(read.text)) {
       this.#report(entry, `name a file that holds ${PEM_NAMES[type.holds]}: received ${file} without one`);
-    } else this.#keep(entry, type, type.holds === "key" ? new Secret(read.text) : read.text);
+    } else {
+      const problem = this.#pemProblem(entry, type.holds, read.text);
+      if (problem !== null) {
+        this.#report(entry, `name a file that can be used: received ${file}, but ${problem}`);
+      } else this.#keep(entry, type, type.holds === "key" ? new Secret(read.text) : read.text);
+    }
+  }
+
+  /** Why `pem` cannot be used; a key must fit the certificate beside it, which stands before it in the table. */
+  #pemProblem(entry: SettingEntry, holds: "certificate" | "key", pem: string): string | null {
+    if (holds === "certificate") return this.#sources.certificatesProblem(pem);
+    const certPem = valueAt(this.#config, [...entry.segments.slice(0, -1), "cert_pem"]);
+    // Without one, the problem is said at cert_file.
+    return typeof certPem === "string" && certPem !== "" ? this.#sources.keyPairProblem(certPem, pem) : null;
   }
 
   #keepSecret(entry: SettingEntry, type: Source, text: string): void {
@@ -134,6 +153,10 @@ class Loader {
   }
 }
 
+/** A byte order mark stays, for whoever parses the text. */
+const UTF8: TextDecoderOptions = { fatal: true, ignoreBOM: true };
+const LENIENT_UTF8: TextDecoderOptions = { ignoreBOM: true };
+
 const SECRET: SettingType = { kind: "secret" };
 
 /** RFC 7468; a key that needs a passphrase (`ENCRYPTED`) cannot be used, as nobody is there to type it. */
@@ -147,12 +170,39 @@ const PEM_NAMES = {
   key: "a PEM private key that is not encrypted",
 } as const;
 
-async function tryRead(path: string, sources: LoadSources): Promise<{ text: string } | { failure: string }> {
+async function tryRead(
+  path: string,
+  sources: LoadSources,
+  encoding: TextDecoderOptions,
+): Promise<{ text: string } | { failure: string }> {
+  let bytes: Uint8Array;
   try {
-    return { text: await sources.readText(path) };
+    bytes = await sources.readBytes(path);
   } catch (error) {
     return { failure: failureOf(error) };
   }
+  try {
+    return { text: new TextDecoder("utf-8", encoding).decode(bytes) };
+  } catch {
+    return { failure: `bytes that are not UTF-8 in line ${lineOutsideUtf8(bytes)}` };
+  }
+}
+
+/** The first line, from 1, that is not UTF-8. No other character has the byte of a line's end in it. */
+function lineOutsideUtf8(bytes: Uint8Array): number {
+  const decoder = new TextDecoder("utf-8", UTF8);
+  let line = 1;
+  for (let start = 0; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    const next = end < 0 ? bytes.length : end + 1;
+    try {
+      decoder.decode(bytes.subarray(start, next));
+    } catch {
+      return line;
+    }
+    start = next;
+  }
+  return line;
 }
 
 /** The kind of failure only: the runtime's message repeats the path, which may be a password in the wrong place. */

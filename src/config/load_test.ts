@@ -1,22 +1,30 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
-import { loadConfig } from "./load.ts";
+import { loadConfig, type LoadSources } from "./load.ts";
 import { formatProblem } from "./problem.ts";
 
 const MAIN = "clusters: { main: { nodes: [{ name: a, host: db1 }] } }\n";
 const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
 const KEY = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
 
+const ANY_CERTIFICATES = { certificatesProblem: () => null, keyPairProblem: () => null };
+
 class NotFound extends Error {
   override name = "NotFound";
 }
 
-function load(yaml: string, files: Record<string, string> = {}, env: Record<string, string> = {}) {
-  const all: Record<string, string> = { "/etc/pgplex/pgplex.yaml": yaml, ...files };
-  const readText = (path: string) => {
-    if (all[path] === undefined) throw new NotFound(`No such file: readfile '${path}'`);
-    return all[path];
+function load(
+  yaml: string | Uint8Array,
+  files: Record<string, string | Uint8Array> = {},
+  env: Record<string, string> = {},
+  sources: Pick<LoadSources, "certificatesProblem" | "keyPairProblem"> = ANY_CERTIFICATES,
+) {
+  const all: Record<string, string | Uint8Array> = { "/etc/pgplex/pgplex.yaml": yaml, ...files };
+  const readBytes = (path: string) => {
+    const file = all[path];
+    if (file === undefined) throw new NotFound(`No such file: readfile '${path}'`);
+    return typeof file === "string" ? new TextEncoder().encode(file) : file;
   };
-  return loadConfig("/etc/pgplex/pgplex.yaml", { readText, env: (name) => env[name] });
+  return loadConfig("/etc/pgplex/pgplex.yaml", { ...sources, readBytes, env: (name) => env[name] });
 }
 
 async function good(...args: Parameters<typeof load>) {
@@ -148,12 +156,69 @@ Deno.test("loadConfig shows no password that stands where the name of a file or 
 
 Deno.test("loadConfig reports a configuration file that cannot be read", async () => {
   const loaded = await loadConfig("nowhere.yaml", {
-    readText: () => Promise.reject(new NotFound("x")),
+    readBytes: () => Promise.reject(new NotFound("x")),
     env: () => undefined,
+    ...ANY_CERTIFICATES,
   });
   ok("problems" in loaded);
   equal(
     formatProblem(loaded.problems[0]!),
     "nowhere.yaml: Cannot use the configuration file as it must be readable: received no such file",
   );
+});
+
+Deno.test("loadConfig reports certificates that cannot be read, and a key that does not fit, at their keys", async () => {
+  const problems = await bad(
+    `clusters:
+  main:
+    nodes: [{ name: a, host: db1 }]
+    tls: { mode: verify-ca, ca_file: junk.pem, cert_file: s.crt, key_file: s.key }
+listen: { tls: { cert_file: junk.pem, key_file: s.key, client_ca_file: junk.pem } }
+`,
+    {
+      "/etc/pgplex/junk.pem": `${CERTIFICATE}junk`,
+      "/etc/pgplex/s.crt": CERTIFICATE,
+      "/etc/pgplex/s.key": KEY,
+    },
+    {},
+    {
+      certificatesProblem: (pem) => pem.endsWith("junk") ? "a certificate cannot be read" : null,
+      keyPairProblem: (cert, key) => cert === CERTIFICATE && key === KEY ? "the key is another's" : null,
+    },
+  );
+  const cannot = "as it must name a file that can be used: received /etc/pgplex";
+  deepEqual(problems, [
+    `/etc/pgplex/pgplex.yaml:4:38: Cannot use clusters.main.tls.ca_file ${cannot}/junk.pem, but a certificate cannot be read`,
+    `/etc/pgplex/pgplex.yaml:4:76: Cannot use clusters.main.tls.key_file ${cannot}/s.key, but the key is another's`,
+    `/etc/pgplex/pgplex.yaml:5:29: Cannot use listen.tls.cert_file ${cannot}/junk.pem, but a certificate cannot be read`,
+    `/etc/pgplex/pgplex.yaml:5:72: Cannot use listen.tls.client_ca_file ${cannot}/junk.pem, but a certificate cannot be read`,
+  ]);
+});
+
+Deno.test("loadConfig reports bytes that are not UTF-8, but where people write beside certificates", async () => {
+  const latin1 = (text: string) => Uint8Array.from(text, (char) => char.charCodeAt(0));
+  const [first, second] = await bad(
+    MAIN + "auth: { users_file: userlist.txt, users: { a: { password_file: a } } }",
+    { "/etc/pgplex/userlist.txt": latin1('"a" "ä"\n"b" "\xfc"\n'), "/etc/pgplex/a": latin1("p\xe4ss\n") },
+  );
+  const at = "/etc/pgplex/pgplex.yaml:2";
+  equal(
+    first,
+    `${at}:21: Cannot use auth.users_file as it must name a file that can be read: ` +
+      "received bytes that are not UTF-8 in line 1 for /etc/pgplex/userlist.txt",
+  );
+  equal(
+    second,
+    `${at}:64: Cannot use auth.users.a.password_file as it must name a file that can be read: ` +
+      "received bytes that are not UTF-8 in line 1",
+  );
+  deepEqual(await bad(latin1(`${MAIN}# fine\n# nicht sch\xf6n\n`)), [
+    "/etc/pgplex/pgplex.yaml: Cannot use the configuration file as it must be readable: " +
+    "received bytes that are not UTF-8 in line 3",
+  ]);
+  const config = await good(
+    MAIN.replace("] }", "], tls: { ca_file: ca } }"),
+    { "/etc/pgplex/ca": latin1(`# Zo\xeb\n${CERTIFICATE}`) },
+  );
+  ok(config.clusters.get("main")!.tls.ca_pem!.endsWith(CERTIFICATE));
 });

@@ -57,6 +57,8 @@ Deno.test("parseConfig takes both forms of addresses, users and empty groups", (
     ].join("\n"),
   );
   deepEqual(config.listen.address, ["::1", "127.0.0.1"]);
+  const every = ["::", "::ffff:10.0.0.1", "fe80::1%eth0", "db-1.example_x.net", "0.0.0.0", "zoë.example"];
+  deepEqual(good(`${MAIN}listen: { address: ${JSON.stringify(every)} }`).config.listen.address, every);
   equal(config.auth.users.get("alice")?.password?.reveal(), "secret");
   equal(config.auth.users.get("bob")?.password_file, "bob.txt");
   equal(config.auth.users.get("12")?.password?.reveal(), "x");
@@ -185,6 +187,19 @@ Deno.test("parseConfig refuses values that are impossible together", () => {
     ["listen: { tls: { mode: allow, cert_file: c } }", "listen.tls.key_file", /no such key/],
     ["listen: { address: [] }", "listen.address", /unix_socket_dir is null/],
     ["listen: { address: '*' }", "listen.address", /0\.0\.0\.0/],
+    ...["127.0.0.1:6432", "a b", "0.0.0.0/0", "[::1]", "a:1", "::g"].map((
+      address,
+    ): [string, string, RegExp] => [
+      `listen: { address: ['127.0.0.1', '${address}'] }`,
+      "listen.address",
+      /without port or mask/,
+    ]),
+    ["listen: { address: ['::', db-1, '::'] }", "listen.address", /once: received "::" twice/],
+    [
+      `listen: { port: 6432, unix_socket_dir: /${"d".repeat(93)} }`,
+      "listen.unix_socket_dir",
+      /107 bytes: .*108/,
+    ],
     ["log: { level: warn }", "log.level", /one of/],
   ];
   for (const [text, path, message] of cases) refuses(MAIN + text, path, message);

@@ -4,6 +4,7 @@ import { mayEnter, notAllowed } from "./access.ts";
 import { ConsoleClient } from "./client.ts";
 import { Commands } from "./commands.ts";
 import { CONNECTION_COMMANDS } from "./connection_commands.ts";
+import { pause, resume } from "./operations.ts";
 import type { ConsoleParts } from "./parts.ts";
 import { PGBOUNCER_COMMANDS } from "./pgbouncer/commands.ts";
 import { TREE_COMMANDS } from "./tree/commands.ts";
@@ -18,6 +19,7 @@ const ADMIN_CLIENTS_RESERVED = 10;
 export class Console implements ConsoleDoor {
   readonly #parts: ConsoleParts;
   readonly #clients = new Set<ConsoleClient>();
+  readonly #ended = new AbortController();
 
   constructor(parts: Omit<ConsoleParts, "clients" | "commands">) {
     const commands = new Commands([...PGBOUNCER_COMMANDS, ...TREE_COMMANDS, ...CONNECTION_COMMANDS]);
@@ -49,8 +51,19 @@ export class Console implements ConsoleDoor {
     };
   }
 
-  /** Ends all connections to the console. */
+  /** PAUSE of all databases without a connection to the console. @throws PgplexError as {@link pause} */
+  pause(): Promise<void> {
+    return pause({ ...this.#parts, signal: this.#ended.signal }, null);
+  }
+
+  /** RESUME of all databases without a connection to the console. @throws PgplexError as {@link resume} */
+  resume(): void {
+    resume(this.#parts, null);
+  }
+
+  /** Ends all connections to the console, and whoever waits in {@link pause}. */
   end(error: PgplexError): void {
+    this.#ended.abort(error);
     for (const client of this.#clients) client.end(error);
   }
 }

@@ -1,10 +1,14 @@
 import { PgplexError } from "../kernel/mod.ts";
 import { isDatabaseName, type PauseMode } from "../session/mod.ts";
 import { abortReason, type CommandContext } from "./command.ts";
+import type { ConsoleParts } from "./parts.ts";
 import { findDatabase, listDatabases } from "./pgbouncer/database_list.ts";
 
 /** How often a command that waits looks whether it is done, beside whenever something is known to have changed. */
 const LOOK_EVERY_MS = 100;
+
+/** What a command works with that waits but answers nothing: a signal of the process has no connection that asks. */
+type Operation = Omit<CommandContext, "asker">;
 
 /**
  * PAUSE: no lease begins, and server connections end as they are released; returns when none is left. The pause stays when
@@ -13,7 +17,7 @@ const LOOK_EVERY_MS = 100;
  * @throws PgplexError `wrong_state` where everything is paused or suspended already; `query_canceled` when RESUME came first,
  *   or a reload that removed the database
  */
-export async function pause(context: CommandContext, asked: string | null): Promise<void> {
+export async function pause(context: Operation, asked: string | null): Promise<void> {
   const { pools, replications } = context.worker;
   const { control } = pools;
   requireRunning(control.mode);
@@ -36,7 +40,7 @@ export async function pause(context: CommandContext, asked: string | null): Prom
 }
 
 /** RESUME: ends a pause or a suspension. @throws PgplexError `wrong_state` where there is none, as PgBouncer */
-export function resume(context: CommandContext, asked: string | null): void {
+export function resume(context: ConsoleParts, asked: string | null): void {
   const { pools, draining } = context.worker;
   const { control } = pools;
   if (asked === null) {
@@ -89,7 +93,7 @@ export function reconnect(context: CommandContext, asked: string | null): void {
 }
 
 /** A shared listener that sessions need stays: without it they would miss what is notified. */
-function closeUnusedListeners({ worker: { pools, listeners } }: CommandContext, name: string | null): void {
+function closeUnusedListeners({ worker: { pools, listeners } }: ConsoleParts, name: string | null): void {
   listeners.closeUnused((pool) => name === null || pools.nameOf(pool) === name);
 }
 
@@ -146,7 +150,7 @@ function byAdministrator(): PgplexError {
 }
 
 /** Waits until `done`, or until the client stops waiting. @throws PgplexError why it stopped */
-async function until({ worker, signal }: CommandContext, done: () => boolean): Promise<void> {
+async function until({ worker, signal }: Operation, done: () => boolean): Promise<void> {
   const { clock, pools: { control } } = worker;
   while (!done()) {
     if (signal.aborted) throw abortReason(signal);

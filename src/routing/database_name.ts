@@ -13,15 +13,16 @@ export interface Route {
 /**
  * Resolves the database name of a startup packet: an alias, `database@cluster`, or a plain name with a default cluster.
  * An alias comes first. The separator that counts is the last one: a database's name may contain it, a cluster's may not.
- * Drivers that do not decode the path of a URI send `%40` for `@`; it is understood where no `@` stands.
+ * Drivers that do not decode the path of a URI send `%40` for `@`; where that is the separator and none stands in the name, it
+ * is understood.
  *
  * @throws PgplexError `unknown_database` (3D000), with what names there are.
  */
 export function routeDatabase(config: Config, asked: string): Route {
-  const name = asked.includes("@") ? asked : asked.replace(/%40/g, "@");
   const { separator, default_cluster: defaultCluster, databases } = config.routing;
-  const alias = databases.get(name);
-  if (alias !== undefined) return { cluster: alias.cluster, database: alias.database, alias: name };
+  const alias = databases.get(asked);
+  if (alias !== undefined) return { cluster: alias.cluster, database: alias.database, alias: asked };
+  const name = separator === "@" && !asked.includes("@") ? asked.replaceAll("%40", "@") : asked;
   const at = name.lastIndexOf(separator);
   if (at >= 0) {
     const cluster = name.slice(at + separator.length);

@@ -10,8 +10,12 @@ const CLUSTERS = `clusters:
 `;
 
 async function configOf(routing = ""): Promise<Config> {
-  const readText = () => `${CLUSTERS}${routing}`;
-  const loaded = await loadConfig("/pgplex.yaml", { readText, env: () => undefined });
+  const loaded = await loadConfig("/pgplex.yaml", {
+    readBytes: () => new TextEncoder().encode(`${CLUSTERS}${routing}`),
+    env: () => undefined,
+    certificatesProblem: () => null,
+    keyPairProblem: () => null,
+  });
   if ("problems" in loaded) throw new Error(loaded.problems.map(formatProblem).join("\n"));
   return loaded.config;
 }
@@ -29,6 +33,26 @@ Deno.test("routeDatabase understands %40 where no @ stands, and leaves it alone 
   const config = await configOf();
   equal(routeDatabase(config, "app%40main").database, "app");
   deepEqual(routeDatabase(config, "a%40b@main"), { cluster: "main", database: "a%40b", alias: null });
+});
+
+Deno.test("routeDatabase leaves %40 alone in an alias", async () => {
+  const config = await configOf(`routing:
+  default_cluster: other
+  databases:
+    per%40alias: { cluster: main, database: aliased }
+`);
+  deepEqual(routeDatabase(config, "per%40alias"), {
+    cluster: "main",
+    database: "aliased",
+    alias: "per%40alias",
+  });
+  deepEqual(routeDatabase(config, "app%40main"), { cluster: "main", database: "app", alias: null });
+});
+
+Deno.test("routeDatabase leaves %40 alone where the separator is another", async () => {
+  const config = await configOf('routing: { separator: "::", default_cluster: other }\n');
+  deepEqual(routeDatabase(config, "app%40main"), { cluster: "other", database: "app%40main", alias: null });
+  deepEqual(routeDatabase(config, "per%40c::main"), { cluster: "main", database: "per%40c", alias: null });
 });
 
 Deno.test("routeDatabase takes a plain name to the default cluster, if there is one", async () => {

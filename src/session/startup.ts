@@ -3,6 +3,7 @@ import {
   authBody,
   type AuthStep,
   ClientAuthenticator,
+  commonNameOf,
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
 } from "../auth/mod.ts";
@@ -273,7 +274,7 @@ async function authenticate(
     random: worker.random,
     mockKey: worker.mockKey,
     channelBinding: tls === null ? null : worker.channelBinding,
-    peerCommonName: tls === null || tls.peerCertificate === null ? null : tls.peerCommonName ?? "",
+    peerCommonName: tls?.peerCertificate ? commonNameOf(tls.peerCertificate) ?? "" : null,
     secretCache: worker.secretCache,
   });
   let step: AuthStep = dialogue.start();
@@ -291,8 +292,8 @@ async function authenticate(
 }
 
 /** @throws PgplexError `too_many_clients` */
-function checkRoom({ sessions, config: { listen } }: Worker): void {
-  if (sessions.size < listen.max_client_conn) return;
+function checkRoom({ sessions, replications, config: { listen } }: Worker): void {
+  if (sessions.size + replications.size < listen.max_client_conn) return;
   throw new PgplexError("too_many_clients", "sorry, too many clients already", {
     detail: `max_client_conn is ${listen.max_client_conn}.`,
   });
@@ -361,6 +362,7 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
   checkEnabled(worker, route, database);
   const node = nodeFor(worker.topology.current, route.cluster);
   if (node === null) throw new PgplexError("server_unreachable", `cluster "${route.cluster}" has no primary`);
+  checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const replication = replicationMode(startup.params.get("replication"));
   if (replication !== null) {
     const { params } = startupOptions(startup.params, OPTION_NAMES);
@@ -391,7 +393,6 @@ function begin(worker: Worker, client: Authenticated, peer: PeerAddress): Serve 
   const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? pool.settings.pool_mode;
   const settings = startupSettings(params);
   const [, applicationName] = settings.get("application_name") ?? [null, null];
-  checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const session = new Session(worker, reader.stream, pool, {
     id: worker.login.nextId(),
     peer,

@@ -8,7 +8,12 @@ const YAML = `clusters:
 `;
 
 async function config() {
-  const loaded = await loadConfig("/pgplex.yaml", { readText: () => YAML, env: () => undefined });
+  const loaded = await loadConfig("/pgplex.yaml", {
+    readBytes: () => new TextEncoder().encode(YAML),
+    env: () => undefined,
+    certificatesProblem: () => null,
+    keyPairProblem: () => null,
+  });
   if ("problems" in loaded) throw new Error(loaded.problems.map(formatProblem).join("\n"));
   return loaded.config;
 }

@@ -8,5 +8,5 @@
  */
 export { acceptTls, type AcceptTlsOptions, ALPN_POSTGRESQL } from "./tls_accept.ts";
 export { connectTls, type ConnectTlsOptions, type TlsVerification } from "./tls_connect.ts";
-export { keyPairProblem } from "./tls_certificate.ts";
+export { certificatesProblem, keyPairProblem } from "./tls_certificate.ts";
 export type { TlsStream } from "./tls_stream.ts";

@@ -3,7 +3,7 @@ import { type Clock, PgplexError } from "../kernel/mod.ts";
 import type { ByteStream } from "./stream.ts";
 import { chainProblem, commonName, keyPairProblem, peerChain } from "./tls_certificate.ts";
 import type { CipherDuplex } from "./tls_duplex.ts";
-import { HandshakeTimeout, reasonOf, shakeHands } from "./tls_handshake.ts";
+import { HandshakeTimeout, PeerLeft, reasonOf, shakeHands } from "./tls_handshake.ts";
 import type { TlsFacts, TlsStream } from "./tls_stream.ts";
 
 /** The ALPN name of PostgreSQL's protocol, registered with IANA; PG_ALPN_PROTOCOL in PostgreSQL 17. */
@@ -35,7 +35,8 @@ export interface AcceptTlsOptions {
  * for is refused, and so is one of X.509 version 1.
  *
  * @throws PgplexError `login_timeout`, `protocol_violation`, `invalid_authorization` (an untrusted certificate), or
- * `config_invalid` when the own certificate or key cannot be used.
+ * `config_invalid` when the own certificate or key cannot be used; PeerLeft when the client left without a word, as health
+ * checks do.
  */
 export async function acceptTls(stream: ByteStream, options: AcceptTlsOptions): Promise<TlsStream> {
   try {
@@ -105,8 +106,8 @@ function runtimeProblem(socket: TLSSocket): string | null {
   return answer === "" ? null : answer;
 }
 
-function acceptFailure(error: unknown, options: AcceptTlsOptions): PgplexError {
-  if (error instanceof PgplexError) return error;
+function acceptFailure(error: unknown, options: AcceptTlsOptions): Error {
+  if (error instanceof PgplexError || error instanceof PeerLeft) return error;
   if (error instanceof HandshakeTimeout) {
     return new PgplexError("login_timeout", "the TLS handshake took too long", { log: error.message });
   }

@@ -1,10 +1,17 @@
 import type { TLSSocket } from "node:tls";
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 
 /** Certificates that a peer's chain may hold; libpq and PostgreSQL leave OpenSSL's limit of 100, which nobody needs. */
 const CHAIN_LENGTH_MAX = 10;
 
 const PEM_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+const PEM_BEGIN = /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/g;
+
+/** Below it, the runtime throws instead of serving; OpenSSL's security level 2 refuses the same. */
+const RSA_BITS_MIN = 2048;
+
+/** Curves of ECDSA keys that the runtime can sign with, in OpenSSL's names. */
+const CURVES: readonly unknown[] = ["prime256v1", "secp384r1", "secp521r1"];
 
 /** The peer's certificate and those it sent along, in DER, its own first; empty when it sent none. */
 export function peerChain(socket: TLSSocket): Uint8Array[] {
@@ -61,14 +68,25 @@ export function certificatesIn(pem: string): X509Certificate[] {
 }
 
 /**
- * The last common name in a certificate's subject, or null. A name with a NUL byte counts as none: what C programs
- * read of it would be another name (CVE-2009-4034 in PostgreSQL).
+ * The first common name in a certificate's subject, as PostgreSQL reads it (be-secure-openssl.c), or null. A name with a NUL
+ * byte counts as none: what C programs read of it would be another name (CVE-2009-4034 in PostgreSQL).
  */
 export function commonName(der: Uint8Array): string | null {
   const subject: unknown = new X509Certificate(der).toLegacyObject().subject;
   const name = (subject as { CN?: string | string[] } | undefined)?.CN;
-  const last = Array.isArray(name) ? name.at(-1) : name;
-  return last === undefined || last === "" || last.includes("\0") ? null : last;
+  const first = Array.isArray(name) ? name[0] : name;
+  return first === undefined || first === "" || first.includes("\0") ? null : first;
+}
+
+/**
+ * Why the certificates of a PEM text cannot be used, or null when they can. One that does not parse spoils the others: with
+ * it among the authorities, Deno 2.9.6 throws where nobody catches.
+ */
+export function certificatesProblem(pem: string): string | null {
+  const count = pem.match(PEM_BEGIN)?.length ?? 0;
+  return count > 0 && certificatesIn(pem).length === count
+    ? null
+    : "a certificate cannot be read: expected PEM";
 }
 
 /** Why a certificate and a private key, both in PEM, cannot be used together, or null when they can. */
@@ -76,10 +94,19 @@ export function keyPairProblem(certPem: string, keyPem: string): string | null {
   const [own] = certificatesIn(certPem);
   if (own === undefined) return "the certificate cannot be read: expected PEM";
   try {
-    return own.checkPrivateKey(createPrivateKey(keyPem)) ? null : "the private key is not the certificate's";
+    const key = createPrivateKey(keyPem);
+    if (!own.checkPrivateKey(key)) return "the private key is not the certificate's";
+    return isServed(key) ? null : "the private key is of a kind that TLS is not served with here: expected " +
+      `RSA of ${RSA_BITS_MIN} bits or more, ECDSA (P-256, P-384, P-521) or Ed25519`;
   } catch {
     return "the private key cannot be read: expected PEM without a passphrase";
   }
+}
+
+/** Whether the runtime makes signatures with such a key; RSASSA-PSS keys are not among them. */
+function isServed({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): boolean {
+  if (type === "rsa") return (details?.modulusLength ?? 0) >= RSA_BITS_MIN;
+  return type === "ed25519" || (type === "ec" && CURVES.includes(details?.namedCurve));
 }
 
 function issued(issuer: X509Certificate, subject: X509Certificate): boolean {

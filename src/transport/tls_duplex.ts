@@ -26,11 +26,13 @@ export class CipherDuplex extends Duplex {
   #closed = false;
   #failure: unknown = null;
   #ended = false;
+  #received = false;
 
   constructor(inner: ByteStream, initialBytes: Uint8Array) {
     super({ allowHalfOpen: true, emitClose: true });
     this.#inner = inner;
     this.#initial = initialBytes.length > 0 ? initialBytes : null;
+    this.#received = this.#initial !== null;
     // Errors reach the owner through node:tls; a second one, or one after the owner left, must not end the process.
     this.on("error", () => {});
   }
@@ -43,6 +45,11 @@ export class CipherDuplex extends Duplex {
   /** Whether the peer ended the TCP connection, with or without saying so in TLS. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** Whether the peer has sent anything at all. */
+  get received(): boolean {
+    return this.#received;
   }
 
   /** Reads on while there is demand. Called when demand arises; safe to call at any time. */
@@ -107,6 +114,7 @@ export class CipherDuplex extends Duplex {
       this.#ended = true;
       return null;
     }
+    this.#received = true;
     const chunk = this.#buffer.subarray(0, count);
     if (count === this.#buffer.length && count < BUSY_READ_BYTES) {
       this.#buffer = new Uint8Array(BUSY_READ_BYTES);

@@ -20,6 +20,11 @@ export class HandshakeTimeout extends Error {
   override name = "HandshakeTimeout";
 }
 
+/** The peer has gone without a byte of a handshake: it only wanted to know whether somebody answers. */
+export class PeerLeft extends Error {
+  override name = "PeerLeft";
+}
+
 /** Runs one handshake. Whatever goes wrong, the stream is closed and the promise rejects with what the runtime said. */
 export function shakeHands(
   stream: ByteStream,
@@ -41,7 +46,8 @@ export function shakeHands(
   const failed = (error: Error) => {
     if (!pending) return;
     settle();
-    reject(duplex.failure ?? error);
+    const left = !duplex.received && (duplex.ended || duplex.failure !== null);
+    reject(left ? new PeerLeft("the peer left before the TLS handshake") : duplex.failure ?? error);
     duplex.destroy();
   };
   const onClose = () => failed(new Error("the peer closed the connection during the TLS handshake"));

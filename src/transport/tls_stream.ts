@@ -17,7 +17,7 @@ const CLOSE_NOTIFY_MS_MAX = 1_000;
 export interface TlsStream extends ByteStream {
   /** The peer's certificate in DER. Accepted: the client's, verified, or null. Connected: the server's. */
   readonly peerCertificate: Uint8Array | null;
-  /** The common name in that certificate's subject, only when it was verified; the last one where there are several. */
+  /** The common name in that certificate's subject, only when it was verified; the first one where there are several. */
   readonly peerCommonName: string | null;
   /** `TLSv1.2` or `TLSv1.3`. */
   readonly protocol: string;
