@@ -123,6 +123,15 @@ Deno.test("TLS to servers keeps what each mode of libpq promises", async (t) => 
   await using others = await makeCerts();
   await using plain = await startPostgres({ major: 18 });
   await using secured = await startPostgres({ major: 14, tls: { ...certs.server, caFile: certs.caFile } });
+  await using hbaOnly = await startPostgres({
+    major: 18,
+    tls: { ...certs.server, caFile: certs.caFile },
+    hba: [
+      "hostssl all bob 127.0.0.1/32 reject",
+      "hostnossl all bob 127.0.0.1/32 scram-sha-256",
+      "host all eve 127.0.0.1/32 reject",
+    ],
+  });
   const asked = "SELECT coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)";
   const login = { user: "postgres", password: "postgres" };
   const cluster = (node: PostgresNode, tls: Record<string, string>, host: string) => ({
@@ -175,6 +184,26 @@ Deno.test("TLS to servers keeps what each mode of libpq promises", async (t) => 
       assert.equal(await ask(pgplex, { ...login, database: `postgres@c${i}` }, asked), expected);
     });
   }
+
+  await t.step(
+    "prefer goes on without TLS where pg_hba.conf takes nobody over TLS, and require does not",
+    async () => {
+      const { host, port } = hbaOnly;
+      await hbaOnly.sql("CREATE ROLE bob LOGIN PASSWORD 'word'; CREATE ROLE eve LOGIN PASSWORD 'word'");
+      const clusterOf = (mode: string) => ({ nodes: [{ name: mode, host, port }], tls: { mode } });
+      await using own = await startPgplex({
+        config: {
+          auth: { users: { bob: "word", eve: "word" } },
+          clusters: { prefer: clusterOf("prefer"), require: clusterOf("require") },
+        },
+      });
+      const asks = (user: string, mode: string) =>
+        ask(own, { user, password: "word", database: `postgres@${mode}` }, asked);
+      assert.equal(await asks("bob", "prefer"), inClear);
+      assert.match(await asks("bob", "require"), /^28000 pg_hba.conf rejects connection .* SSL encryption$/);
+      assert.match(await asks("eve", "prefer"), /^28000 pg_hba.conf rejects connection .* SSL encryption$/);
+    },
+  );
 
   await t.step("a certificate of pgplex's own proves its user to the server", async () => {
     const pair: CertPair = await certs.client("by_cert");

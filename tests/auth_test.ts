@@ -219,6 +219,40 @@ Deno.test("clients log in by every method, and are refused as PostgreSQL refuses
     keepSecrets(pgplex);
   });
 
+  await t.step(
+    "where auth.query cannot be asked, known and unknown users hear so, and no word of a password",
+    async () => {
+      const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const { port } = free.addr as Deno.NetAddr;
+      free.close();
+      const cluster = (name: string, at: number, superuser: unknown) => ({
+        nodes: [{ name, host: node.host, port: at }],
+        superuser,
+      });
+      await using pgplex = await startPgplex({
+        config: {
+          auth: { query: true, users: { plain: "plain pass, word" } },
+          pool: { query_wait_timeout: "300ms", server_login_retry: "100ms" },
+          routing: { default_cluster: "misnamed" },
+          clusters: {
+            down: cluster("down", port, { user: "postgres" }),
+            misnamed: cluster("misnamed", node.port, { user: "no_such_role" }),
+            none: cluster("none", node.port, null),
+          },
+        },
+      });
+      for (const name of ["down", "misnamed", "none"]) {
+        for (const user of ["kept", "nobody"]) {
+          const login = { user, password: "kept-password", database: `postgres@${name}` };
+          assert.equal(await outcome(pgplex, login), "08001 the server cannot be asked who may log in");
+        }
+      }
+      // Who is in the file needs no cluster to be known, and is refused as ever.
+      assert.equal(await outcome(pgplex, { user: "plain", password: "wrong" }), refused("plain"));
+      keepSecrets(pgplex);
+    },
+  );
+
   await t.step("auth.query may be SQL of one's own, and a broken one refuses everybody", async () => {
     await node.sql(`
       CREATE TABLE logins (name text, secret text, active bool);

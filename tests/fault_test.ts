@@ -11,7 +11,7 @@ import {
   WireClient,
   WireError,
 } from "./harness/mod.ts";
-import { type Behaviour, FakeServer, server } from "./fake_server.ts";
+import { type Behaviour, type FakePeer, FakeServer, server } from "./fake_server.ts";
 import { assertSound, OBSERVED_LOG, residentBytes, statsSettle } from "./observed.ts";
 import { Bystander } from "./wire_script.ts";
 
@@ -123,6 +123,156 @@ Deno.test("a server that fails at login costs its clients their connection, with
       }));
   }
 });
+
+/** A server that logs everybody in and closes at the first message that is no simple query: what restores a session's state. */
+function closesAtFirstUse(delayMs: number): Behaviour {
+  return {
+    message: async (peer, type) => {
+      if (type === "Q") return false;
+      if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
+      peer.close();
+      return true;
+    },
+  };
+}
+
+for (const delayMs of [0, 300]) {
+  Deno.test(`a server that closes at first use, after ${delayMs} ms, is tried again after server_login_retry, and no longer than query_wait_timeout`, () =>
+    against(closesAtFirstUse(delayMs), async ({ fake, pgplex }) => {
+      const connect = (application_name: string) =>
+        WireClient.connect(pgplex, {
+          user: "postgres",
+          database: "postgres@faulty",
+          params: { application_name },
+        });
+      const victims = await Promise.all(["a", "b", "c"].map(connect));
+      const sinceMs = Date.now();
+      const before = fake.accepted;
+      const answers = await Promise.all(victims.map((victim) => victim.query("SELECT 1")));
+      const tookMs = Date.now() - sinceMs;
+      for (const messages of answers) assert.match(errorOf(messages)?.["M"] ?? "", /server/);
+      assert.ok(tookMs >= 400 && tookMs < 3000, `query_wait_timeout is 500 ms: it took ${tookMs} ms`);
+      // The first ones may be under way at the same time; then it is one in 100 ms.
+      const logins = fake.accepted - before;
+      assert.ok(logins >= 1 && logins <= 3 + tookMs / 100, `${logins} logins in ${tookMs} ms`);
+      assert.match(pgplex.log, /a new server connection was lost before anybody could use it/);
+      for (const victim of victims) await victim.close();
+    }));
+}
+
+Deno.test("a session whose idle server connections are all dead goes on with a new one", async () => {
+  const dead = new Set<FakePeer>();
+  const both = Promise.withResolvers<void>();
+  await against({
+    message: async (peer, type, sql) => {
+      if (sql === "SELECT both") {
+        dead.add(peer);
+        if (dead.size === 2) both.resolve();
+        await both.promise;
+      }
+      if (type === "Q") return false;
+      if (dead.has(peer)) peer.close();
+      else if (type === "S") {
+        await peer.send(
+          frontend.message("1"),
+          frontend.message("2"),
+          server.complete("SELECT 1"),
+          server.ready(),
+        );
+      }
+      return true;
+    },
+  }, async ({ pgplex, client }) => {
+    const users = await Promise.all([client(), client()]);
+    await Promise.all(users.map((user) => user.query("SELECT both")));
+    await using other = await WireClient.connect(pgplex, {
+      user: "postgres",
+      database: "postgres@faulty",
+      params: { application_name: "other" },
+    });
+    assert.deepEqual(rowsOf(await other.query("SELECT 2")), [["2"]]);
+    assert.doesNotMatch(pgplex.log, /"level":"warn/i);
+    for (const user of users) await user.close();
+  });
+});
+
+Deno.test("a server that refuses logins for good hears of one in each server_login_retry, and every client is told", () =>
+  against({
+    greet: async (peer) => {
+      await peer.send(frontend.message("E", text('SFATAL\0C3D000\0Mdatabase "x" does not exist\0\0')));
+      peer.close();
+    },
+  }, async ({ fake, client }) => {
+    const sinceMs = Date.now();
+    let refused = 0;
+    while (refused < 30 || Date.now() - sinceMs < 500) {
+      await assert.rejects(client(), /3D000: database "x" does not exist/);
+      refused++;
+    }
+    const most = 1 + (Date.now() - sinceMs) / 100;
+    assert.ok(fake.accepted >= 2 && fake.accepted <= most, `${fake.accepted} logins for ${refused} clients`);
+  }));
+
+const EARLY: { name: string; answer: Uint8Array; said: RegExp }[] = [
+  { name: "closes", answer: new Uint8Array(0), said: /^FATAL 08001: the server closed the connection/ },
+  {
+    name: "sends an ErrorResponse",
+    answer: frontend.message("E", text("SFATAL\0C57P03\0Mthe server starts up\0\0")),
+    said: /^FATAL 57P03: the server starts up$/,
+  },
+  {
+    name: "sends an error as text, as one that cannot fork",
+    answer: text("Ethe server could not fork: no memory\n\0"),
+    said: /^FATAL 08001: the server could not fork: no memory$/,
+  },
+];
+
+for (const { name, answer, said } of EARLY) {
+  Deno.test(`a server that ${name} where it is asked for TLS is tried again, and believed where TLS is not required`, async () => {
+    let failing = 1;
+    await using fake = new FakeServer({
+      greet: async (peer) => {
+        if (failing-- > 0) {
+          await peer.send(answer);
+          return peer.close();
+        }
+        await peer.send(text("N"));
+        const head = await peer.read(8);
+        await peer.read(new DataView(head!.buffer).getInt32(0) - 8);
+        await peer.send(server.greeting());
+      },
+    });
+    const cluster = (mode: string) => ({
+      nodes: [{ name: mode, host: "127.0.0.1", port: fake.port }],
+      superuser: null,
+      tls: { mode },
+    });
+    await using pgplex = await startPgplex({
+      config: {
+        auth: { type: "trust" },
+        clusters: { prefer: cluster("prefer"), require: cluster("require") },
+        pool: { query_wait_timeout: "500ms", server_login_retry: "100ms" },
+      },
+    });
+    const connect = (mode: string, user = "postgres") =>
+      WireClient.connect(pgplex, { user, database: `postgres@${mode}` });
+    const refusal = async (mode: string) => {
+      const thrown = await connect(mode, "another").then(() => null, (thrown) => thrown);
+      assert.ok(thrown instanceof WireError, `FATAL expected: ${thrown}`);
+      return `${thrown.fields["S"]} ${thrown.fields["C"]}: ${thrown.fields["M"]}`;
+    };
+    await using client = await connect("prefer");
+    assert.deepEqual(rowsOf(await client.query("SELECT 1")), [["1"]]);
+    assert.equal(failing, -1);
+    await client.close();
+    failing = Infinity;
+    assert.match(await refusal("prefer"), said);
+    assert.match(
+      await refusal("require"),
+      answer.length === 0 ? said : /^FATAL 08001: the server sent an error in place of an answer about TLS$/,
+    );
+  });
+}
 
 const ANSWERS: { name: string; answer: () => Uint8Array[] }[] = [
   { name: "ReadyForQuery twice", answer: () => [server.answer("1"), server.ready()] },

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { errorOf, frontend, rowsOf, typesOf, waitFor, type WireClient } from "./harness/mod.ts";
+import {
+  errorOf,
+  frontend,
+  rowsOf,
+  startPgplex,
+  typesOf,
+  waitFor,
+  WireClient,
+  WireError,
+} from "./harness/mod.ts";
 import { one, Served } from "./served.ts";
 
 const { bind, execute, flush, parse, query, sync } = frontend;
@@ -18,10 +27,11 @@ const POOLS = {
   recent: { default_pool_size: 3 },
   retry: { default_pool_size: 4, server_login_retry: "200ms" },
   db1: { database: "limited", max_db_connections: 2 },
-  db2: { database: "limited", max_db_connections: 2 },
+  db2: { database: "limited" },
+  refused: { server_login_retry: "1h" },
   skipping: { default_pool_size: 1, query_wait_timeout: "5s" },
   user1: { max_user_connections: 2 },
-  user2: { max_user_connections: 2, database: "limited" },
+  user2: { database: "limited" },
 };
 
 const served = new Served({
@@ -193,7 +203,7 @@ Deno.test("min_pool_size opens connections that fit clients, even before the fir
 
 Deno.test("max_db_connections holds over pools: an idle connection of another pool makes room, a used one is waited for", async () => {
   const [a1, a2] = [await connect("db1"), await connect("db1")];
-  await using b = await connect("db2");
+  await using b = await connect("db1", "db2");
   for (const client of [a1, a2]) await one(client, "BEGIN");
   await b.send(query("SELECT 'b'"));
   await b.quiet(200);
@@ -207,9 +217,61 @@ Deno.test("max_db_connections holds over pools: an idle connection of another po
   await a2.close();
 });
 
+Deno.test("max_db_connections counts each name that leads to a database by itself, whoever else looks", async () => {
+  await using console = await served.client("pgplex");
+  const connections = async () =>
+    rowsOf(await console.query("SHOW DATABASES"))
+      .filter(([name]) => name === "db1" || name === "limited@main")
+      .map((row) => `${row[0]} ${row[11]} ${row[12]}`);
+  const limited: WireClient[] = [];
+  for (let i = 0; i < 3; i++) limited.push(await connect("db1"));
+  const others = await Promise.all([1, 2, 3].map(() => served.client("limited@main")));
+  for (const [i, other] of others.entries()) {
+    await one(other, "BEGIN");
+    if (i < 2) await one(limited[i]!, "BEGIN");
+  }
+  await limited[2]!.send(query("SELECT 'third'"));
+  await limited[2]!.quiet(200);
+  assert.deepEqual(await connections(), ["db1 2 2", "limited@main 0 3"]);
+  await one(limited[0]!, "COMMIT");
+  assert.deepEqual(rowsOf(await limited[2]!.readUntil("Z")), [["third"]]);
+  for (const client of [...limited, ...others]) await client.close();
+});
+
+Deno.test("max_user_connections of an alias counts what its users have there", async () => {
+  const clients = await Promise.all([1, 2, 3].map(() => connect("user1", "everywhere")));
+  const others = await Promise.all([1, 2, 3].map(() => connect("user2", "everywhere")));
+  for (const client of [...others, ...clients.slice(1)]) await one(client, "BEGIN");
+  await clients[0]!.send(query("SELECT 'third'"));
+  await clients[0]!.quiet(200);
+  assert.equal((await pidsOf("everywhere")).length, 5);
+  for (const client of [...others, ...clients]) await client.close();
+  const gone = async () => (await pidsOf("everywhere")).length === 0;
+  await served.node.sql(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'everywhere'",
+  );
+  await waitFor(gone, { what: "the server connections to end" });
+});
+
 Deno.test("max_user_connections holds over pools of one user", async () => {
-  const [a1, a2] = [await connect("user1", "everywhere"), await connect("user1", "everywhere")];
-  await using b = await connect("user2", "everywhere");
+  await using pgplex = await startPgplex({
+    config: {
+      auth: { type: "trust" },
+      clusters: {
+        main: { nodes: [{ name: "main-1", host: "127.0.0.1", port: served.node.port }], superuser: null },
+      },
+      pool: { max_user_connections: 2 },
+      routing: {
+        databases: {
+          user1: { cluster: "main", database: "postgres" },
+          user2: { cluster: "main", database: "limited" },
+        },
+      },
+    },
+  });
+  const connect = (database: string) => WireClient.connect(pgplex, { user: "everywhere", database });
+  const [a1, a2] = [await connect("user1"), await connect("user1")];
+  await using b = await connect("user2");
   for (const client of [a1, a2]) await one(client, "BEGIN");
   await b.send(query("SELECT current_database()"));
   await b.quiet(200);
@@ -219,6 +281,29 @@ Deno.test("max_user_connections holds over pools of one user", async () => {
   assert.equal((await pidsOf("everywhere")).length, 2);
   await a1.close();
   await a2.close();
+});
+
+Deno.test("A login that is refused for good is tried again after server_login_retry, and what an operator does forgets it", async () => {
+  await using console = await served.client("pgplex");
+  const attempt = async () => {
+    try {
+      await using client = await connect("refused");
+      const messages = await client.query("SELECT 'served'");
+      return errorOf(messages)?.["C"] ?? rowsOf(messages)[0]![0];
+    } catch (thrown) {
+      if (!(thrown instanceof WireError)) throw thrown;
+      return thrown.fields["C"];
+    }
+  };
+  for (const commands of [["RECONNECT refused"], ["PAUSE refused", "RESUME refused"], ["RELOAD"]]) {
+    await one(console, "RECONNECT refused");
+    await served.node.sql("ALTER ROLE refused NOLOGIN");
+    assert.equal(await attempt(), "28000");
+    await served.node.sql("ALTER ROLE refused LOGIN");
+    for (let i = 0; i < 3; i++) assert.equal(await attempt(), "28000", "nobody has asked the server again");
+    for (const command of commands) await one(console, command);
+    assert.equal(await attempt(), "served", commands.join("; "));
+  }
 });
 
 Deno.test("Connections that end while idle are replaced without a word to anybody", async () => {

@@ -1,4 +1,5 @@
 import { assertNever } from "../kernel/mod.ts";
+import { equalBytes } from "./bytes.ts";
 import type { ScramSecret, Secret } from "./secret.ts";
 
 /**
@@ -41,4 +42,21 @@ export function credentialsOf(secret: Secret | null): ServerCredentials {
     default:
       return assertNever(secret);
   }
+}
+
+/** Whether a server that refused the one has to refuse the other. */
+export function sameCredentials(a: ServerCredentials, b: ServerCredentials): boolean {
+  return a.password === b.password && a.md5 === b.md5 && sameBytes(a.clientKey, b.clientKey) &&
+    sameScram(a.scram, b.scram);
+}
+
+function sameScram(a: ScramSecret | null, b: ScramSecret | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.iterations === b.iterations && equalBytes(a.salt, b.salt) &&
+    equalBytes(a.storedKey, b.storedKey) &&
+    equalBytes(a.serverKey, b.serverKey);
+}
+
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : equalBytes(a, b);
 }

@@ -34,6 +34,9 @@ const PROTOCOL_MINOR = 2;
 /** A message longer than this is not part of a login. */
 const LOGIN_MESSAGE_MAX = 65_536;
 
+/** As libpq: an ErrorResponse that claims to be longer is none of protocol 3, but a text that ends with NUL. */
+const EARLY_ERROR_MAX = 30_000;
+
 /** Whom to log in to, as whom, and how. */
 export interface LoginRequest {
   readonly endpoint: Endpoint;
@@ -64,8 +67,10 @@ export interface LoginParts {
 export class ServerRefusal extends PgplexError {
   /** Whether another attempt may go better without any change: the server starts, stops, or is full. */
   readonly transient: boolean;
+  /** Whether the server had accepted who pgplex is. */
+  readonly authenticated: boolean;
 
-  constructor(body: Uint8Array) {
+  constructor(body: Uint8Array, { authenticated = false } = {}) {
     const fields = decodeErrorFields(body, 0, body.length);
     const sqlstate = fields.get("C") ?? "58000";
     const [detail, hint] = [fields.get("D"), fields.get("H")];
@@ -74,6 +79,7 @@ export class ServerRefusal extends PgplexError {
       ...(detail === undefined ? {} : { detail: utf8FromBinary(detail) }),
       ...(hint === undefined ? {} : { hint: utf8FromBinary(hint) }),
     });
+    this.authenticated = authenticated;
     // cannot_connect_now, too_many_connections, admin_shutdown, crash_shutdown
     this.transient = ["57P03", "53300", "57P01", "57P02"].includes(sqlstate);
   }
@@ -85,9 +91,7 @@ export class ServerRefusal extends PgplexError {
  * @throws PgplexError `server_unreachable`, `server_login_failed` (also {@link ServerRefusal}), `server_protocol`
  */
 export async function login(request: LoginRequest, parts: LoginParts): Promise<ServerConnection> {
-  const deadlineMs = parts.clock.nowMs() + request.timeoutMs;
-  const stream = await openStream(request, parts, deadlineMs);
-  return await withDeadline(stream, parts.clock, deadlineMs, () => talk(stream, request, parts));
+  return await logInBy(request, parts, (stream) => talk(stream, request, parts));
 }
 
 /** A replication connection, or any other that is passed straight through: logged in, nothing interpreted. */
@@ -95,13 +99,46 @@ export async function loginStraight(
   request: LoginRequest,
   parts: LoginParts,
 ): Promise<{ stream: ByteStream; identity: ServerIdentity; rest: Uint8Array }> {
-  const deadlineMs = parts.clock.nowMs() + request.timeoutMs;
-  const stream = await openStream(request, parts, deadlineMs);
-  return await withDeadline(stream, parts.clock, deadlineMs, async () => {
+  return await logInBy(request, parts, async (stream) => {
     const reader = new FramedReader(stream);
     const identity = await greet(reader, request, parts);
     return { stream, identity, rest: reader.rest() };
   });
+}
+
+/** Opens a stream and logs in on it by `work`; as libpq's `prefer`, without TLS where the server takes nobody over TLS. */
+async function logInBy<T>(
+  request: LoginRequest,
+  parts: LoginParts,
+  work: (stream: ByteStream) => Promise<T>,
+): Promise<T> {
+  const deadlineMs = parts.clock.nowMs() + request.timeoutMs;
+  const stream = await openStream(request, parts, deadlineMs);
+  try {
+    return await withDeadline(stream, parts.clock, deadlineMs, () => work(stream));
+  } catch (thrown) {
+    if (request.tls.mode !== "prefer" || !isTls(stream) || !isTurnedAway(thrown)) throw thrown;
+    try {
+      const plain = await parts.network.connect(
+        request.endpoint,
+        parts.clock,
+        Math.max(1, deadlineMs - parts.clock.nowMs()),
+      );
+      return await withDeadline(plain, parts.clock, deadlineMs, () => work(plain));
+    } catch (again) {
+      // Turned away here as well: the first refusal is about the way that is preferred.
+      throw isTurnedAway(again) ? thrown : again;
+    }
+  }
+}
+
+/** Whether the server takes no login of this kind, before any proof: pg_hba.conf. */
+function isTurnedAway(thrown: unknown): boolean {
+  return thrown instanceof ServerRefusal && !thrown.authenticated && thrown.sqlstate === "28000";
+}
+
+function isTls(stream: ByteStream): stream is TlsStream {
+  return "protocol" in stream;
 }
 
 async function withDeadline<T>(
@@ -149,7 +186,9 @@ async function openStream(request: LoginRequest, parts: LoginParts, deadlineMs: 
     await writeAll(stream, encodeSslRequest());
     // One byte only: more before the handshake would be an attacker's (CVE-2021-23222).
     const byte = new Uint8Array(1);
-    return await stream.read(byte) === 0 ? -1 : byte[0]!;
+    if (await stream.read(byte) === 0) throw new Error("end of stream");
+    if (byte[0] === Back.ErrorResponse) throw await earlyError(stream, tls.mode === "prefer");
+    return byte[0]!;
   });
   if (answer === 0x53) {
     try {
@@ -176,6 +215,31 @@ async function openStream(request: LoginRequest, parts: LoginParts, deadlineMs: 
   );
 }
 
+/**
+ * What a server says in place of an answer about TLS, as one does that cannot fork: an ErrorResponse, or text up to NUL.
+ * Nobody has proved to be the server yet: where TLS is required its words are not passed on.
+ */
+async function earlyError(stream: ByteStream, believed: boolean): Promise<PgplexError> {
+  if (!believed) {
+    return new PgplexError("server_unreachable", "the server sent an error in place of an answer about TLS");
+  }
+  const bytes = new Uint8Array(EARLY_ERROR_MAX);
+  let end = 0;
+  let length = 0;
+  const isWhole = () => length > 0 ? end >= length : end >= 4 && bytes.subarray(0, end).includes(0);
+  while (end < bytes.length && !isWhole()) {
+    const n = await stream.read(bytes.subarray(end));
+    if (n === 0) break;
+    end += n;
+    if (length === 0 && end >= 4 && bytes[0] === 0) length = int32At(bytes, 0);
+    if (length > EARLY_ERROR_MAX) break;
+  }
+  if (length >= 8 && end >= length) return new ServerRefusal(bytes.slice(4, length));
+  const nul = bytes.subarray(0, end).indexOf(0);
+  const text = new TextDecoder().decode(bytes.subarray(0, nul < 0 ? end : nul)).trim();
+  return new PgplexError("server_unreachable", text || "the server closed the connection during login");
+}
+
 async function talk(stream: ByteStream, request: LoginRequest, parts: LoginParts): Promise<ServerConnection> {
   const reader = new FramedReader(stream);
   const identity = await greet(reader, request, parts);
@@ -196,7 +260,7 @@ async function greet(
     ...request.params,
   ];
   await writeAll(stream, encodeStartup(PROTOCOL_MINOR, pairs));
-  const tls = "protocol" in stream ? stream as TlsStream : null;
+  const tls = isTls(stream) ? stream : null;
   const dialogue = new ServerLogin({
     user: request.user,
     credentials: request.credentials,
@@ -223,7 +287,7 @@ async function greet(
         break;
       }
       case Back.ErrorResponse:
-        throw new ServerRefusal(body);
+        throw new ServerRefusal(body, { authenticated: loggedIn });
       case Back.NegotiateProtocolVersion:
       case Back.NoticeResponse:
         break;

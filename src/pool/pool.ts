@@ -65,6 +65,8 @@ interface Slot<R> {
   sinceMs: number;
   /** Older than a {@link Pool.recycle}: it ends as it is released. */
   stale: boolean;
+  /** Nobody has had it, or the first who has it got it no later than `retryMs` after it was opened. */
+  fresh: boolean;
 }
 
 /**
@@ -77,7 +79,7 @@ interface Slot<R> {
 export class Pool<Wish, R extends Poolable<Wish>> {
   #limits: PoolLimits;
   readonly #port: PoolPort<Wish, R>;
-  readonly #shared: readonly SharedLimit[];
+  #shared: readonly SharedLimit[];
   readonly #jitter: () => number;
   /** The most recently used is last. */
   readonly #idle: Slot<R>[] = [];
@@ -86,7 +88,11 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   #waiting: Waiting<Wish, R>[] = [];
   #opening = 0;
   #retryAtMs = 0;
+  /** When the minimum is filled up again, at the earliest, since an attempt failed for good. */
+  #refillAtMs = 0;
   #failure: PgplexError | null = null;
+  /** What was opened was lost before anybody could use it: that others open proves nothing, before one of them is used. */
+  #spoilt = false;
   #paused = false;
   /** Rises with each {@link recycle}; what is older ends as it is released. */
   #generation = 0;
@@ -126,7 +132,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   get total(): number {
     return this.#slots.size + this.#opening;
   }
-  /** Why the last attempt to open failed, until one succeeds. */
+  /** Why the last attempt to open failed, until one succeeds; one whose resource was {@link spoilt} failed too. */
   get failure(): PgplexError | null {
     return this.#failure;
   }
@@ -208,8 +214,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const slot = this.#slots.get(resource);
     assert(slot !== undefined && slot.leased, "a lease ends once");
     const ends = this.#ends(slot);
-    slot.leased = false;
+    slot.leased = slot.fresh = false;
     if (slot.stale) this.#stale--;
+    if (end === "clean") this.proved();
     if (end === "broken") {
       this.#drop(resource);
     } else if (ends || this.#isOver(slot, nowMs) || this.#room() < 0) {
@@ -222,22 +229,44 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     if (ends) this.#port.receded?.();
   }
 
-  /** An idle resource ended by itself. */
-  lost(resource: R, nowMs: number): void {
+  /**
+   * A leased resource ended before it was of any use. One that had only just been opened counts as one that could not be
+   * opened. Whether it does.
+   */
+  spoilt(resource: R, error: PgplexError, nowMs: number): boolean {
+    const counts = this.#slots.get(resource)?.fresh ?? false;
+    if (counts) this.#spoil(error, nowMs);
+    this.release(resource, "broken", nowMs);
+    return counts;
+  }
+
+  /** A resource serves as it should: others may be opened as they are needed. */
+  proved(): void {
+    if (this.#spoilt) this.#forgetFailure();
+  }
+
+  /**
+   * An idle resource ended by itself. One that nobody ever had, sooner than the next attempt would have been made, counts as
+   * one that could not be opened. Whether it does.
+   */
+  lost(resource: R, error: PgplexError, nowMs: number): boolean {
     const index = this.#idle.findIndex((idle) => idle.resource === resource);
-    if (index < 0) return;
-    this.#idle.splice(index, 1);
+    if (index < 0) return false;
+    const [slot] = this.#idle.splice(index, 1);
     this.#drop(resource);
+    const counts = slot!.fresh && this.#isNew(resource, nowMs);
+    if (counts) this.#spoil(error, nowMs);
     this.#serve(nowMs);
+    return counts;
   }
 
   /** The answer to {@link PoolPort.open}. */
   opened(resource: R, nowMs: number, generation = this.#generation): void {
     assert(this.#opening > 0, "only what is being opened can open");
     const stale = this.#opensNoMore(generation);
-    this.#failure = null;
-    this.#retryAtMs = 0;
-    const slot = { resource, earlier: this.#jitter() / 10, leased: false, sinceMs: nowMs, stale };
+    if (!this.#spoilt) this.#forgetFailure();
+    const earlier = this.#jitter() / 10;
+    const slot: Slot<R> = { resource, earlier, leased: false, sinceMs: nowMs, stale, fresh: true };
     this.#slots.set(resource, slot);
     const ends = this.#ends(slot);
     if (ends) this.#close(resource, this.#endReason());
@@ -263,8 +292,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     for (const limit of this.#shared) limit.give();
     const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
     if (index >= 0) this.#waiting[index]!.opening = false;
-    if (final && wish !== null) {
-      if (index >= 0) this.#waiting.splice(index, 1)[0]!.waiter.refused(error);
+    if (final) {
+      if (wish === null) this.#refillAtMs = nowMs + this.#limits.retryMs;
+      else if (index >= 0) this.#waiting.splice(index, 1)[0]!.waiter.refused(error);
     } else {
       this.#failure = error;
       this.#retryAtMs = nowMs + this.#limits.retryMs;
@@ -294,15 +324,18 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       this.#idle.splice(i--, 1);
       this.#close(slot.resource, old ? "server lifetime" : "server idle timeout");
     }
-    if (!this.#paused && this.#closed === null && this.total < sizeMin && nowMs >= this.#retryAtMs) {
-      this.#open(null);
-    }
     this.#serve(nowMs);
+    const canOpen = nowMs >= this.#retryAtMs && nowMs >= this.#refillAtMs;
+    if (!this.#paused && this.#closed === null && this.total < sizeMin && canOpen) this.#open(null, nowMs);
   }
 
-  /** Puts other limits in force; what is too much ends as it becomes idle. */
-  configure(limits: PoolLimits, nowMs: number): void {
+  /** Puts other limits in force; what is too much ends as it becomes idle. What exists counts in `shared` from here on. */
+  configure(limits: PoolLimits, nowMs: number, shared: readonly SharedLimit[] = this.#shared): void {
     this.#limits = limits;
+    this.#forgetFailure();
+    for (const limit of shared) for (let i = 0; i < this.total; i++) limit.take();
+    for (const limit of this.#shared) for (let i = 0; i < this.total; i++) limit.give();
+    this.#shared = shared;
     this.#serve(nowMs);
   }
 
@@ -312,14 +345,16 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    */
   setPaused(paused: boolean, nowMs: number): void {
     this.#paused = paused;
-    if (paused) this.closeIdle("paused");
-    else this.#serve(nowMs);
+    if (paused) return this.closeIdle("paused");
+    this.#forgetFailure();
+    this.#serve(nowMs);
   }
 
   /** Every resource that exists, or is being made, ends: what is idle now, the rest as it is released. Others take their place. */
   recycle(nowMs: number): void {
     this.#generation++;
     this.#staleOpening = this.#opening;
+    this.#forgetFailure();
     this.closeIdle("reconnect");
     for (const slot of this.#slots.values()) slot.stale = true;
     this.#stale = this.#slots.size;
@@ -369,7 +404,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     }
   }
 
-  #takeIdle(wish: Wish): R | null {
+  #takeIdle(wish: Wish, nowMs = Infinity): R | null {
     let best = -1;
     for (let i = this.#idle.length - 1; i >= 0; i--) {
       const fitness = this.#idle[i]!.resource.fitness(wish);
@@ -382,6 +417,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     if (best < 0) return null;
     const slot = best === this.#idle.length - 1 ? this.#idle.pop()! : this.#idle.splice(best, 1)[0]!;
     slot.leased = true;
+    slot.fresh &&= this.#isNew(slot.resource, nowMs);
     return slot.resource;
   }
 
@@ -391,12 +427,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     let canOpen = nowMs >= this.#retryAtMs;
     for (let i = 0; i < this.#waiting.length && (canOpen || this.#idle.length > 0); i++) {
       const waiting = this.#waiting[i]!;
-      const resource = this.#takeIdle(waiting.waiter.wish);
+      const resource = this.#takeIdle(waiting.waiter.wish, nowMs);
       if (resource !== null) {
         this.#waiting.splice(i--, 1);
         waiting.waiter.granted(resource);
       } else if (!waiting.opening && canOpen) {
-        canOpen = this.#openFor(waiting, nowMs);
+        canOpen = this.#openFor(waiting, nowMs) && nowMs >= this.#retryAtMs;
       }
     }
   }
@@ -409,7 +445,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     if (this.total >= (urgent ? size + reserveSize : size) && !this.evictIdle()) return false;
     waiting.opening = true; // before the call, which may fail at once
     const { wish } = waiting.waiter;
-    if (this.#open(wish) || (this.evictIdle() && this.#open(wish))) return true;
+    if (this.#open(wish, nowMs) || (this.evictIdle() && this.#open(wish, nowMs))) return true;
     waiting.opening = false;
     return false;
   }
@@ -430,14 +466,33 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     this.#serve(nowMs);
   }
 
-  #open(wish: Wish | null): boolean {
+  #open(wish: Wish | null, nowMs: number): boolean {
     for (const limit of this.#shared) {
       if (limit.exhausted && !(this.#port.makeRoom?.(limit) ?? false)) return false;
     }
     for (const limit of this.#shared) limit.take();
     this.#opening++;
+    // As long as it is not known whether it goes well again, one at a time is tried.
+    if (this.#failure !== null) this.#retryAtMs = nowMs + this.#limits.retryMs;
     this.#port.open(wish, this.#generation);
     return true;
+  }
+
+  /** Whether it was opened no longer ago than a failed attempt keeps from the next one. */
+  #isNew(resource: R, nowMs: number): boolean {
+    return nowMs - resource.openedMs <= this.#limits.retryMs;
+  }
+
+  #forgetFailure(): void {
+    this.#spoilt = false;
+    this.#failure = null;
+    this.#retryAtMs = this.#refillAtMs = 0;
+  }
+
+  #spoil(error: PgplexError, nowMs: number): void {
+    this.#spoilt = true;
+    this.#failure = error;
+    this.#retryAtMs = nowMs + this.#limits.retryMs;
   }
 
   /** One that was being opened exists, or will not. Whether it is of an older generation. */

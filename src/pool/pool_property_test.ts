@@ -2,7 +2,7 @@ import { ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { PgplexError } from "../kernel/mod.ts";
 import { SharedLimit } from "./limits.ts";
-import { FakeWorld, limitsOf, type Outcome, type Resource } from "./pool_fake_test.ts";
+import { FakeWorld, limitsOf, type Outcome, type Resource, unreachable } from "./pool_fake_test.ts";
 
 /** Both sides of a run: the pool's world, and who is still to be served in it. */
 interface Model {
@@ -155,7 +155,7 @@ const steps = [
       const resource = pick(idle, index);
       if (resource === undefined) return;
       resource.alive = false;
-      world.pool.lost(resource, world.nowMs);
+      world.pool.lost(resource, unreachable, world.nowMs);
     })
   ),
   fc.constantFrom(0, 10, 100, 1000, 10_000).map((ms) =>

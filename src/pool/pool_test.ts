@@ -181,7 +181,7 @@ Deno.test("Pool opens again for a waiter whose resource was dead on arrival", ()
   const [wish] = world.opens.splice(0);
   const dead = { openedMs: 0, fitness: () => 0 as const };
   world.pool.opened(dead as never, world.nowMs);
-  world.pool.lost(dead as never, world.nowMs);
+  world.pool.lost(dead as never, unreachable, world.nowMs);
   deepEqual(world.opens, [wish]);
   world.open();
   ok(waiting.granted !== null);
@@ -213,10 +213,10 @@ Deno.test("Pool.lost drops an idle resource, and nothing when it is not idle", (
   const world = new FakeWorld({}, [limit]);
   const holder = world.wait("holder");
   const resource = world.open();
-  world.pool.lost(resource, 0);
+  world.pool.lost(resource, unreachable, 0);
   equal(world.pool.leasedCount, 1);
   world.release(holder.granted);
-  world.pool.lost(resource, 0);
+  world.pool.lost(resource, unreachable, 0);
   deepEqual([world.pool.total, limit.used, world.closed.length], [0, 0, 0]);
 });
 
@@ -462,4 +462,110 @@ Deno.test("Pool.waitedMs and resources tell what the console shows", () => {
   world.wait("waiting");
   world.clock.advance(30);
   equal(world.pool.waitedMs(world.nowMs), 30);
+});
+
+Deno.test("Pool counts what was lost before it was of any use as a failed open, whatever else opens meanwhile", () => {
+  const world = new FakeWorld({ size: 5, retryMs: 1000 });
+  const [first, second] = [world.wait("first"), world.wait("second")];
+  world.open();
+  equal(world.pool.spoilt(first.granted!, unreachable, world.nowMs), true);
+  equal(world.pool.failure, unreachable);
+  const again = world.wait("again");
+  world.open(); // made for the second before that
+  equal(world.pool.spoilt(second.granted!, unreachable, world.nowMs), true);
+  equal(world.opens.length, 0);
+  world.tick(999);
+  equal(world.opens.length, 0);
+  world.wait("another");
+  world.tick(1);
+  equal(world.opens.length, 1);
+  world.open();
+  ok(again.granted !== null);
+  deepEqual([world.opens.length, world.pool.failure], [0, unreachable]);
+  world.pool.proved();
+  world.tick(1);
+  deepEqual([world.opens.length, world.pool.failure], [1, null]);
+});
+
+Deno.test("Pool goes on at once where what was lost had been in use, or idle for long", () => {
+  const world = new FakeWorld({ size: 3, retryMs: 1000 });
+  const [used, fresh] = [world.wait("used"), world.wait("fresh")];
+  for (const _ of [used, fresh]) world.open();
+  world.release(used.granted);
+  const wish = { name: "", base: "a", state: "x" };
+  equal(world.pool.spoilt(world.pool.tryAcquire(wish)!, unreachable, world.nowMs), false);
+  world.wait("next");
+  equal(world.opens.length, 1);
+  const gone = world.wait("gone", "bx");
+  gone.forget();
+  const idle = world.open(1);
+  equal(world.pool.idleCount, 1);
+  world.clock.advance(1001);
+  equal(world.pool.lost(idle, unreachable, world.nowMs), false);
+  equal(world.pool.failure, null);
+});
+
+Deno.test("Pool.lost counts what nobody ever had, and what ended soon, as a failed open", () => {
+  const world = new FakeWorld({ sizeMin: 1, retryMs: 1000 });
+  world.tick(0);
+  equal(world.pool.lost(world.open(), unreachable, world.nowMs), true);
+  world.tick(999);
+  equal(world.opens.length, 0);
+  world.tick(1);
+  equal(world.opens.length, 1);
+});
+
+Deno.test("Pool forgets why an open failed when it is recycled, resumed or configured", () => {
+  const changes: ((world: FakeWorld) => void)[] = [
+    ({ pool, nowMs }) => pool.recycle(nowMs),
+    ({ pool, nowMs }) => pool.setPaused(false, nowMs),
+    ({ pool, nowMs }) => pool.configure(limitsOf({}), nowMs),
+  ];
+  for (const change of changes) {
+    const world = new FakeWorld();
+    world.wait("waiting");
+    world.fail();
+    equal(world.opens.length, 0);
+    change(world);
+    deepEqual([world.opens.length, world.pool.failure], [1, null]);
+  }
+});
+
+Deno.test("Pool tries one at a time as long as opens fail, and all when one succeeds", () => {
+  const world = new FakeWorld({ size: 5, retryMs: 1000 });
+  for (let i = 0; i < 3; i++) world.wait(`${i}`);
+  while (world.opens.length > 0) world.fail();
+  world.tick(1000);
+  equal(world.opens.length, 1);
+  world.fail();
+  world.tick(1000);
+  equal(world.opens.length, 1);
+  world.open();
+  equal(world.opens.length, 2);
+});
+
+Deno.test("Pool.configure moves what exists and what is being opened to other shared limits", () => {
+  const [before, after] = [new SharedLimit(5), new SharedLimit(5)];
+  const world = new FakeWorld({}, [before]);
+  world.wait("one");
+  world.open();
+  world.wait("two");
+  world.pool.configure(limitsOf({}), world.nowMs, [after]);
+  deepEqual([before.used, after.used, world.pool.shares(after)], [0, 2, true]);
+  world.fail();
+  equal(after.used, 1);
+});
+
+Deno.test("Pool refuses a waiter at once whose open failed for good, also while the minimum cannot be filled", () => {
+  const world = new FakeWorld({ sizeMin: 1, retryMs: 1000 });
+  world.tick(0);
+  world.fail({ final: true });
+  const refused = world.wait("refused");
+  deepEqual(world.opens, [refused.wish]);
+  world.fail({ final: true });
+  equal(refused.refused, unreachable);
+  world.tick(999);
+  equal(world.opens.length, 0);
+  world.tick(1);
+  deepEqual(world.opens, [null]);
 });

@@ -1,7 +1,7 @@
 import { parseSecret, type Secret } from "../auth/mod.ts";
 import { credentialsOf } from "../auth/mod.ts";
-import { runTask } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import { runTask, type TaskResult } from "../backend/mod.ts";
+import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   binaryFromUtf8,
   encodeBind,
@@ -12,7 +12,7 @@ import {
 } from "../protocol/mod.ts";
 import { nodeFor, routeDatabase } from "../routing/mod.ts";
 import { acquire } from "./acquire.ts";
-import { NO_PARAMS } from "./server_pool.ts";
+import { NO_PARAMS, type PooledServer, type ServerPool, warnOfSpoilt } from "./server_pool.ts";
 import type { Worker } from "./worker.ts";
 
 /** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */
@@ -25,7 +25,8 @@ const CATALOGUE_QUERY =
  * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere. The console's users
  * are looked up on `routing.default_cluster` or, without one, not at all.
  *
- * @returns null for an unknown user, and where `auth.query` is off or its cluster cannot be asked: that is logged.
+ * @returns null for an unknown user, and where `auth.query` is off, or fails as a statement: that is logged
+ * @throws PgplexError `server_unreachable`, for whatever user, where the cluster cannot be asked: that is logged
  */
 export async function lookUpSecret(worker: Worker, user: string, database: string): Promise<Secret | null> {
   const { config, log } = worker;
@@ -37,37 +38,69 @@ export async function lookUpSecret(worker: Worker, user: string, database: strin
   const node = nodeFor(worker.topology.current, cluster);
   if (superuser === null || superuser === undefined || node === null) {
     log.warning("auth.query needs clusters.*.superuser", { cluster });
-    return null;
+    throw cannotAsk();
   }
   const password = superuser.password?.reveal() ?? null;
   const pool = worker.pools.get(
     { cluster, node, database: superuser.database, user: superuser.user, alias: null, purpose: "auth" },
     credentialsOf(password === null ? null : parseSecret(password)),
   );
-  const sql = config.auth.query === true ? CATALOGUE_QUERY : config.auth.query;
   try {
-    const lease = await acquire(
-      pool,
-      { base: NO_PARAMS, settings: null, sqlStatements: new Map() },
-      worker.clock,
-    );
-    const { rows, error } = await runTask(lease.connection, [
-      encodeParse("", binaryFromUtf8(sql)),
-      encodeBind("", [binaryFromUtf8(user)]),
-      encodeExecute(),
-      encodeSync(),
-    ], 1).finally(() =>
-      pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", worker.clock.nowMs())
-    );
+    const { rows, error } = await ask(worker, pool, user);
     if (error !== null) throw error;
     const [row] = rows;
     const secret = row === undefined ? null : row[row.length > 1 ? 1 : 0];
     return secret === null || secret === undefined ? null : parseSecret(utf8FromBinary(secret));
   } catch (thrown) {
-    const error = thrown instanceof PgplexError ? thrown.message : String(thrown);
-    log.error("auth.query failed", { cluster, error });
+    const error = thrown instanceof Unasked ? thrown.cause : thrown;
+    log.error("auth.query failed", {
+      cluster,
+      error: error instanceof Error ? error.message : String(error),
+    });
+    if (thrown instanceof Unasked) throw cannotAsk();
+    // SQL of one's own may fail for some users only, and must not tell of them.
     return null;
   }
+}
+
+/** The query went nowhere, whoever the user is. */
+class Unasked extends Error {}
+
+/** @throws Unasked when there is no server connection to be had, or it is lost */
+async function ask(worker: Worker, pool: ServerPool, user: string): Promise<TaskResult> {
+  const { config, clock, log } = worker;
+  const sql = config.auth.query === true ? CATALOGUE_QUERY : config.auth.query!;
+  for (;;) {
+    let lease: PooledServer;
+    try {
+      lease = await acquire(pool, { base: NO_PARAMS, settings: null, sqlStatements: new Map() }, clock);
+    } catch (cause) {
+      throw new Unasked("no server connection", { cause });
+    }
+    try {
+      const result = await runTask(lease.connection, [
+        encodeParse("", binaryFromUtf8(sql)),
+        encodeBind("", [binaryFromUtf8(user)]),
+        encodeExecute(),
+        encodeSync(),
+      ], 1);
+      lease.connection.tenure++;
+      pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", clock.nowMs());
+      return result;
+    } catch (cause) {
+      lease.connection.close();
+      const error = toPgplexError(cause, "server_lost");
+      // One that was idle may have ended unseen: another is asked. A new one ends the search.
+      const isNew = lease.connection.tenure === 0;
+      if (pool.pool.spoilt(lease, error, clock.nowMs())) warnOfSpoilt(log, pool, error);
+      if (isNew) throw new Unasked("the server connection was lost", { cause });
+    }
+  }
+}
+
+/** What everybody hears whom the query would have to look up, known or not: that is not known. */
+function cannotAsk(): PgplexError {
+  return new PgplexError("server_unreachable", "the server cannot be asked who may log in");
 }
 
 function clusterOf(worker: Worker, database: string): string {

@@ -7,7 +7,13 @@ import type { Fingerprints } from "./fingerprints.ts";
 import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
 import { resetConnection, restoreState } from "./restore.ts";
-import { type PooledServer, type ServerPool, type ServerWish, waitTimeout } from "./server_pool.ts";
+import {
+  type PooledServer,
+  type ServerPool,
+  type ServerWish,
+  waitTimeout,
+  warnOfSpoilt,
+} from "./server_pool.ts";
 import type { Worker } from "./worker.ts";
 
 /** A reset or a restore that takes longer ends the server connection instead. */
@@ -96,16 +102,22 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     return this.#waitingSinceMs;
   }
 
-  /** Begins a lease: null when it has begun at once, else resolves, never rejects, when it has or {@link error} says why not. */
-  obtain(): Promise<void> | null {
+  /**
+   * Begins a lease, within `query_wait_timeout` unless `untilMs` says otherwise: null when it has begun at once, else
+   * resolves, never rejects, when it has or {@link error} says why not.
+   */
+  obtain(untilMs: number | null = null): Promise<void> | null {
     const { pool } = this.#pool;
     this.error = null;
     this.#canceledRestores = 0;
-    if (this.#probing !== null) return new Promise<void>((resolve) => this.#resolve = resolve);
+    if (this.#probing !== null) {
+      this.#untilMs = this.#deadlineMs();
+      return new Promise<void>((resolve) => this.#resolve = resolve);
+    }
     const idle = pool.tryAcquire(this.wish);
     if (idle !== null && this.#beginIfFit(idle)) return null;
     const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
-    this.#untilMs = this.#worker.clock.nowMs() + (this.wish.queryWaitTimeoutMs || Infinity);
+    this.#untilMs = untilMs ?? this.#deadlineMs();
     if (idle !== null) void this.#prepare(idle);
     else this.#wait();
     return obtained;
@@ -252,7 +264,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     if (resolve === null) return;
     this.#resolve = null;
     this.#probing = null;
-    const obtained = this.obtain();
+    const obtained = this.obtain(this.#untilMs);
     if (obtained === null) resolve();
     else void obtained.then(resolve);
   }
@@ -344,14 +356,15 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     this.#held = server;
     this.#sinceMs = this.#worker.clock.nowMs();
     this.#pool.counters.leases++;
-    server.connection.tenure++;
+    if (server.connection.tenure++ === 0) this.#pool.pool.proved();
     server.connection.setSink(this.wish);
     this.wish.leaseBegins(server.connection, this.#sinceMs);
   }
 
   async #prepare(server: PooledServer): Promise<void> {
     const { connection } = server;
-    const giveBack = (how: LeaseEnd) => this.#pool.pool.release(server, how, this.#worker.clock.nowMs());
+    const { pool } = this.#pool;
+    const { clock } = this.#worker;
     try {
       if (server.fitness(this.wish) < 2 && !connection.closed) {
         this.#pool.counters.restores++;
@@ -362,16 +375,19 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       }
     } catch (thrown) {
       connection.close();
-      giveBack("broken");
       const error = toPgplexError(thrown);
+      const lost = error.code === "server_lost";
+      if (!lost) pool.release(server, "broken", clock.nowMs());
+      else if (pool.spoilt(server, error, clock.nowMs())) warnOfSpoilt(this.#worker.log, this.#pool, error);
       // The client's statement went nowhere yet: it can as well have another connection.
-      const another = error.code === "server_lost" ||
+      const another = lost ||
         (error.sqlstate === QUERY_CANCELED && this.#canceledRestores++ < CANCELED_RESTORES_MAX);
-      if (another && !this.#ended) this.#wait();
-      else this.#settle(error);
+      if (!another || this.#ended) this.#settle(error);
+      else if (clock.nowMs() < this.#untilMs) this.#wait();
+      else this.#settle(pool.failure ?? waitTimeout(this.wish.queryWaitTimeoutMs));
       return;
     }
-    if (this.#ended) giveBack("clean");
+    if (this.#ended) pool.release(server, "clean", clock.nowMs());
     else this.#begin(server);
     this.#settle(null);
   }
@@ -380,6 +396,11 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     const nowMs = this.#waitingSinceMs = this.#worker.clock.nowMs();
     this.#waiting = true;
     this.#pool.pool.wait(this, nowMs, this.#untilMs);
+  }
+
+  /** Until when a wait that begins now may last, however many connections it takes. */
+  #deadlineMs(): number {
+    return this.#worker.clock.nowMs() + (this.wish.queryWaitTimeoutMs || Infinity);
   }
 
   #stopWaiting(): void {

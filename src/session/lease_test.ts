@@ -45,6 +45,7 @@ async function obtain(canceled: number): Promise<{ got: ServerConnection | null;
       tryAcquire: next,
       wait: (lease: Lease) => lease.granted(next()),
       release: (_: PooledServer, how: string) => equal(how, "broken"),
+      proved() {},
     },
   } as unknown as ServerPool;
   const lease = new Lease({ clock: new VirtualClock(), statements } as unknown as Worker, pool, holder, {

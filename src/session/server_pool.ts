@@ -1,10 +1,10 @@
-import type { ServerCredentials } from "../auth/mod.ts";
+import { sameCredentials, type ServerCredentials } from "../auth/mod.ts";
 import { type ServerConnection, type Settings, SettingsTable } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { concat, PgplexError } from "../kernel/mod.ts";
 import { Pool, type Poolable, type PoolLimits, type SharedLimit } from "../pool/mod.ts";
 import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
-import { PoolCounters } from "../telemetry/mod.ts";
+import { type Log, PoolCounters } from "../telemetry/mod.ts";
 import type { TopologyNode } from "../topology/mod.ts";
 import type { Fingerprints } from "./fingerprints.ts";
 
@@ -52,6 +52,18 @@ export interface PoolKey {
   readonly purpose: "clients" | "auth";
 }
 
+/** A login that the server refused for good: what clients hear until another is tried. */
+export interface LoginRefusal {
+  readonly error: PgplexError;
+  /** Of the login that was refused: another may go better. */
+  readonly credentials: ServerCredentials;
+  /** The key of the {@link Base} that the refusal may be about; null where it is about the user or the database. */
+  readonly base: string | null;
+  readonly generation: number;
+  /** When another login is tried, in clock milliseconds. */
+  untilMs: number;
+}
+
 /** One pool of server connections, with what its sessions share. */
 export class ServerPool {
   readonly key: PoolKey;
@@ -64,6 +76,8 @@ export class ServerPool {
   hasClients = true;
   /** What the latest client that logged in gave, or the configuration. */
   credentials: ServerCredentials;
+  /** The last login that was refused for good, until one succeeds. */
+  refusal: LoginRefusal | null = null;
   readonly #greetings = new Map<string, Settings>();
   readonly #bases = new Map<string, Base>();
   readonly #encoded = new WeakMap<Settings, Uint8Array>();
@@ -103,6 +117,14 @@ export class ServerPool {
       parts.shared,
       parts.jitter,
     );
+  }
+
+  /** {@link refusal}, where a login for these startup parameters would be the same again. */
+  refusalOf(base: Base, generation: number): LoginRefusal | null {
+    const { refusal } = this;
+    if (refusal === null || refusal.generation !== generation) return null;
+    if (refusal.base !== null && refusal.base !== base.key) return null;
+    return sameCredentials(refusal.credentials, this.credentials) ? refusal : null;
   }
 
   /** What a server reports to a client that connects with these startup parameters, if it is known. */
@@ -185,6 +207,21 @@ export function limitsOf(settings: PoolSettings): PoolLimits {
     retryMs: settings.server_login_retry,
     openingMax: OPENING_MAX,
   };
+}
+
+/** What the log says of every pool. */
+export function fieldsOf({ key }: ServerPool): Record<string, string> {
+  return { cluster: key.cluster, node: key.node.name, database: key.database, user: key.user };
+}
+
+/** A connection was lost before its first lease began, which counts as a login that failed. */
+export function warnOfSpoilt(log: Log, pool: ServerPool, error: PgplexError): void {
+  log.warning("a new server connection was lost before anybody could use it", {
+    ...fieldsOf(pool),
+    error: error.message,
+    cause: error.extra.log,
+    sqlstate: error.sqlstate,
+  });
 }
 
 /** What a client hears that waited in vain. */

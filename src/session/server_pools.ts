@@ -8,6 +8,7 @@ import { databaseNameOf, isDatabaseName } from "./databases.ts";
 import { Fingerprints } from "./fingerprints.ts";
 import { PoolControl } from "./pool_control.ts";
 import {
+  fieldsOf,
   fitness,
   limitsOf,
   type PooledServer,
@@ -15,6 +16,7 @@ import {
   ServerPool,
   type ServerWish,
   waitTimeout,
+  warnOfSpoilt,
 } from "./server_pool.ts";
 import { UnusedPools } from "./unused_pools.ts";
 
@@ -68,7 +70,9 @@ export class ServerPools {
     const nowMs = this.#parts.clock.nowMs();
     for (const server of this.#pools.values()) {
       const held = this.control.holds(this.nameOf(server));
-      if (server.pool.paused !== held) server.pool.setPaused(held, nowMs);
+      if (server.pool.paused === held) continue;
+      server.refusal = null;
+      server.pool.setPaused(held, nowMs);
     }
   }
 
@@ -159,14 +163,16 @@ export class ServerPools {
   /** What the pools of a database, or of a user, share goes with the last of them. */
   #forgetShared(): void {
     const databases = new Set<string>();
+    const entries = new Set<string>();
     const users = new Set<string>();
     for (const { key } of this.all()) {
       databases.add(databaseKey(key));
-      users.add(userKey(key));
+      entries.add(entryKey(key));
+      users.add(this.#userScope(key));
     }
     for (const name of this.#fingerprints.keys()) if (!databases.has(name)) this.#fingerprints.delete(name);
     for (const [name, { used }] of this.#databaseLimits) {
-      if (used === 0 && !databases.has(name)) this.#databaseLimits.delete(name);
+      if (used === 0 && !entries.has(name)) this.#databaseLimits.delete(name);
     }
     for (const [name, { used }] of this.#userLimits) {
       if (used === 0 && !users.has(name)) this.#userLimits.delete(name);
@@ -199,8 +205,9 @@ export class ServerPools {
         continue;
       }
       server.settings = poolSettings(config, cluster, alias ?? undefined);
-      this.#sharedLimits(server.key, server.settings);
-      server.pool.configure(limitsOf(server.settings), nowMs);
+      server.refusal = null;
+      const shared = this.#sharedLimits(server.key, server.settings);
+      server.pool.configure(limitsOf(server.settings), nowMs, shared);
     }
     for (const name of this.#retired.keys()) if (!isDatabaseName(config, name)) this.#retired.delete(name);
     this.control.forget((name) => isDatabaseName(config, name));
@@ -255,9 +262,16 @@ export class ServerPools {
       return found;
     };
     return [
-      limit(this.#databaseLimits, databaseKey(key), settings.max_db_connections),
-      limit(this.#userLimits, userKey(key), settings.max_user_connections),
+      limit(this.#databaseLimits, entryKey(key), settings.max_db_connections),
+      limit(this.#userLimits, this.#userScope(key), settings.max_user_connections),
     ];
+  }
+
+  /** Among which pools a user's connections count: an alias that sets the limit itself counts its own. */
+  #userScope({ cluster, user, alias }: PoolKey): string {
+    const own = alias !== null &&
+      this.#config.routing.databases.get(alias)?.max_user_connections !== undefined;
+    return JSON.stringify([cluster, user, own ? alias : null]);
   }
 
   #makeRoom(asking: ServerPool | null, limit: SharedLimit): boolean {
@@ -272,6 +286,14 @@ export class ServerPools {
     const { key, settings, pool, counters } = server;
     const base = wish?.base ?? server.usualBase;
     const { clock } = this.#parts;
+    const { credentials } = server;
+    const refusal = server.refusalOf(base, generation);
+    if (refusal !== null && clock.nowMs() < refusal.untilMs) {
+      await Promise.resolve(); // many may wait, and each of them would be refused inside the call for the one before
+      return pool.openFailed(refusal.error, true, wish, clock.nowMs(), generation);
+    }
+    // Whoever comes while it is tried again hears the same.
+    if (refusal !== null) refusal.untilMs = clock.nowMs() + settings.server_login_retry;
     const id = this.#parts.nextId();
     server.logins.set(id, clock.nowMs());
     try {
@@ -282,13 +304,14 @@ export class ServerPools {
         tls,
         user: key.user,
         database: key.database,
-        credentials: server.credentials,
+        credentials,
         params: base.params,
         base: base.key,
         timeoutMs: settings.server_connect_timeout,
       }, this.#parts);
       counters.opened++;
       server.logins.delete(id);
+      if (refusal === server.refusal) server.refusal = null;
       server.learnGreeting(base, connection.identity.parameters);
       const pooled: PooledServer = {
         connection,
@@ -296,31 +319,29 @@ export class ServerPools {
         fitness: (wish) => fitness(connection, wish, server.known),
       };
       connection.onIdleEnd = (_, error) => {
-        this.#log.debug("server connection ended while idle", {
-          ...this.#fields(server),
-          error: error.message,
-        });
-        pool.lost(pooled, clock.nowMs());
+        this.#log.debug("server connection ended while idle", { ...fieldsOf(server), error: error.message });
+        if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(this.#log, server, error);
       };
       void connection.start();
-      this.#log.debug("server connection opened", this.#fields(server));
+      this.#log.debug("server connection opened", fieldsOf(server));
       pool.opened(pooled, clock.nowMs(), generation);
     } catch (thrown) {
       server.logins.delete(id);
       const error = toPgplexError(thrown, "server_unreachable");
       const final = error instanceof ServerRefusal ? !error.transient : error.code === "server_login_failed";
       this.#log.warning("cannot open a server connection", {
-        ...this.#fields(server),
+        ...fieldsOf(server),
         error: error.message,
         cause: error.extra.log,
         sqlstate: error.sqlstate,
       });
+      if (final) {
+        const untilMs = clock.nowMs() + settings.server_login_retry;
+        const ofAll = !(error instanceof ServerRefusal) || /^(28|3D)/.test(error.sqlstate);
+        server.refusal = { error, credentials, base: ofAll ? null : base.key, generation, untilMs };
+      }
       pool.openFailed(error, final, wish, clock.nowMs(), generation);
     }
-  }
-
-  #fields({ key }: ServerPool): Record<string, string> {
-    return { cluster: key.cluster, node: key.node.name, database: key.database, user: key.user };
   }
 }
 
@@ -329,9 +350,9 @@ function databaseKey({ cluster, database }: PoolKey): string {
   return JSON.stringify([cluster, database]);
 }
 
-/** Under what the pools of one user share something. */
-function userKey({ cluster, user }: PoolKey): string {
-  return JSON.stringify([cluster, user]);
+/** Under what the connections of one name that clients give are counted: two that lead to one database are two. */
+function entryKey({ cluster, database, alias }: PoolKey): string {
+  return JSON.stringify([cluster, database, alias]);
 }
 
 /** Why the configuration has no place for a pool, or a connection, any more; null where it has. */

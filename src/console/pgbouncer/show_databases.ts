@@ -25,7 +25,10 @@ function row(parts: ConsoleParts, listed: ListedDatabase, clients: number): Cell
   const outer = config.clusters.get(cluster)!;
   const { host, port } = pools[0]?.key.node ?? outer.nodes[0]!;
   const own = alias === null ? undefined : config.routing.databases.get(alias)?.pool_mode;
-  const connections = pools.reduce((sum, { pool }) => sum + pool.total, 0);
+  let connections = pools.reduce((sum, { pool }) => sum + pool.total, 0);
+  for (const { pool, connection } of parts.worker.listeners.all()) {
+    if (connection !== null && parts.worker.pools.nameOf(pool) === name) connections++;
+  }
   return [
     name,
     host.startsWith("/") ? null : host,
