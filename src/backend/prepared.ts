@@ -1,6 +1,10 @@
+import { type Describing, Description } from "./description.ts";
 import { InFlight } from "./in_flight.ts";
 import { type BinaryString, encodeCloseStatement, putBinary, putInt32 } from "../protocol/mod.ts";
 import { Front } from "../protocol/mod.ts";
+
+/** So many descriptions of one statement are kept to be shared: others are kept by each that knows them. */
+const KNOWN_MAX = 16;
 
 /**
  * A prepared statement's definition, shared by all sessions and server connections that use it.
@@ -20,6 +24,7 @@ export class Statement {
   hash = 0;
   /** Sessions that know it by some name, and server connections that hold it. */
   users = 0;
+  readonly #known: BinaryString[] = [];
 
   constructor(name: BinaryString, definition: BinaryString, key: BinaryString) {
     this.name = name;
@@ -29,14 +34,34 @@ export class Statement {
     this.definition = definition;
   }
 
-  /** The complete Parse that makes it on a server, under pgplex's name or another. */
-  encodeParse(name: BinaryString = this.name): Uint8Array {
-    const message = new Uint8Array(5 + name.length + 1 + this.definition.length);
+  /**
+   * The complete Parse that makes it on a server, under pgplex's name or another.
+   *
+   * @param parameters types of the parameters in place of the definition's; see {@link Description.parameters}
+   */
+  encodeParse(name: BinaryString = this.name, parameters: BinaryString | null = null): Uint8Array {
+    const definition = this.definitionWith(parameters);
+    const message = new Uint8Array(5 + name.length + 1 + definition.length);
     message[0] = Front.Parse;
     putInt32(message, 1, message.length - 1);
     const at = putBinary(message, 5, name) + 1;
-    putBinary(message, at, this.definition);
+    putBinary(message, at, definition);
     return message;
+  }
+
+  /** Its definition with these types of parameters; null: as it is. */
+  definitionWith(parameters: BinaryString | null): BinaryString {
+    const { definition } = this;
+    return parameters === null ? definition : definition.slice(0, definition.indexOf("\0") + 1) + parameters;
+  }
+
+  /** What describes it, one string for all that know the same. */
+  known(types: BinaryString): BinaryString {
+    const index = this.#known.indexOf(types);
+    if (index >= 0) return this.#known[index]!;
+    if (this.#known.length === KNOWN_MAX) this.#known.shift();
+    this.#known.push(types);
+    return types;
   }
 
   /** The complete Close that ends it on a server. */
@@ -62,7 +87,19 @@ export class StatementStore {
    * make values of them when they parse.
    */
   use(definition: BinaryString, reading: BinaryString = ""): Statement {
-    const key = NOT_PLAIN.test(definition) ? `${reading}\0${definition}` : definition;
+    return this.#use(definition, NOT_PLAIN.test(definition) ? `${reading}\0${definition}` : definition);
+  }
+
+  /** The statement of the same text with these types of parameters, with one more user. */
+  useTyped(statement: Statement, parameters: BinaryString): Statement {
+    const { definition, key } = statement;
+    const typed = statement.definitionWith(parameters);
+    const made = this.#use(typed, key.slice(0, key.length - definition.length) + typed);
+    made.hash ||= statement.hash;
+    return made;
+  }
+
+  #use(definition: BinaryString, key: BinaryString): Statement {
     let statement = this.#byKey.get(key);
     if (statement === undefined) {
       statement = new Statement(`pgplex_${++this.#serial}`, definition, key);
@@ -87,6 +124,13 @@ export class StatementStore {
   }
 }
 
+/** A statement on a server. */
+interface Held {
+  /** The search_path under which it was parsed. */
+  path: BinaryString;
+  readonly description: Description;
+}
+
 /** No search_path: whatever was parsed under it is stale. */
 const EXPIRED: BinaryString = "\0";
 
@@ -97,11 +141,13 @@ const EXPIRED: BinaryString = "\0";
  */
 export class PreparedSet {
   readonly #store: StatementStore;
-  /** Each with the search_path under which it was parsed. */
-  readonly #held = new Map<Statement, BinaryString>();
+  readonly #held = new Map<Statement, Held>();
   /** Statements whose Parse or Close was sent and not answered yet. */
   readonly inFlight = new InFlight<Statement>();
+  /** Describes that were sent, and whose replies are remembered. */
+  readonly describing: Describing[] = [];
   #latest: Statement | null = null;
+  #latestHeld: Held | null = null;
 
   constructor(store: StatementStore) {
     this.#store = store;
@@ -114,30 +160,53 @@ export class PreparedSet {
   /** Whether the server has it; if so it counts as just used. */
   touch(statement: Statement): boolean {
     if (this.#latest === statement) return true;
-    const path = this.#held.get(statement);
-    if (path === undefined) return false;
+    const held = this.#held.get(statement);
+    if (held === undefined) return false;
     this.#held.delete(statement);
-    this.#held.set(statement, path);
-    this.#latest = statement;
+    this.#put(statement, held);
     return true;
+  }
+
+  #put(statement: Statement, held: Held): void {
+    this.#held.set(statement, held);
+    this.#latest = statement;
+    this.#latestHeld = held;
+  }
+
+  #get(statement: Statement): Held | null {
+    return this.#latest === statement ? this.#latestHeld : this.#held.get(statement) ?? null;
   }
 
   /** Whether the server parsed it under another search_path: it may mean other tables there, with other result types. */
   isStale(statement: Statement, searchPath: BinaryString): boolean {
-    return this.#held.get(statement) !== searchPath;
+    return this.#get(statement)?.path !== searchPath;
   }
 
-  /** The server is being made to have it. */
-  add(statement: Statement, searchPath: BinaryString = ""): void {
+  /** What is known of the server's; null when it has none. */
+  descriptionOf(statement: Statement): Description | null {
+    return this.#get(statement)?.description ?? null;
+  }
+
+  /** Whether the server's is as `told` in all that this says. */
+  holdsAsTold(statement: Statement, searchPath: BinaryString, told: Description): boolean {
+    const held = this.#get(statement);
+    return held !== null && held.path === searchPath &&
+      (told.parameters === null || told.parameters === held.description.parameters) &&
+      (told.row === null || told.row === held.description.row);
+  }
+
+  /** The server is being made to have it, with these types of parameters where they are given. */
+  add(statement: Statement, searchPath: BinaryString = "", parameters: BinaryString | null = null): void {
     if (!this.#held.has(statement)) this.#store.share(statement);
     this.#held.delete(statement);
-    this.#held.set(statement, searchPath);
-    this.#latest = statement;
+    const description = new Description();
+    description.parameters = parameters;
+    this.#put(statement, { path: searchPath, description });
   }
 
   /** Every statement must be parsed anew before its next use: what it returns has changed on the server. */
   expire(): void {
-    for (const statement of this.#held.keys()) this.#held.set(statement, EXPIRED);
+    for (const held of this.#held.values()) held.path = EXPIRED;
   }
 
   /** All statements that the server has. */
@@ -148,7 +217,7 @@ export class PreparedSet {
   /** The server does not have it (any more). */
   delete(statement: Statement): void {
     if (!this.#held.delete(statement)) return;
-    if (this.#latest === statement) this.#latest = null;
+    if (this.#latest === statement) this.#latest = this.#latestHeld = null;
     this.#store.release(statement);
   }
 
@@ -175,6 +244,6 @@ export class PreparedSet {
   clear(): void {
     for (const statement of this.#held.keys()) this.#store.release(statement);
     this.#held.clear();
-    this.#latest = null;
+    this.#latest = this.#latestHeld = null;
   }
 }

@@ -60,6 +60,12 @@ export const ERROR_KINDS = {
     false,
     "A message names a prepared statement that does not exist.",
   ),
+  result_type_changed: row(
+    "client",
+    "0A000",
+    false,
+    "A prepared statement no longer returns what the client was told.",
+  ),
   transaction_aborted: row(
     "client",
     "25P02",
@@ -128,6 +134,8 @@ export interface ErrorExtra {
   readonly hint?: string;
   /** Where in the client's statement, in characters from 1. */
   readonly position?: number;
+  /** The function of PostgreSQL that says the same: drivers know some errors by it. */
+  readonly routine?: string;
   /** Written to the log only: addresses, counts. Never a password or an SQL value. */
   readonly log?: string;
   readonly cause?: unknown;

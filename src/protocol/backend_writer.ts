@@ -86,11 +86,12 @@ export function encodeNotice(severity: "WARNING" | "NOTICE", error: PgplexError)
 }
 
 function fields(severity: Severity, sqlstate: string, { message, extra }: PgplexError): BinaryString {
-  const { detail, hint, position } = extra;
+  const { detail, hint, position, routine } = extra;
   let body = `S${severity}\0V${severity}\0C${sqlstate}\0M${binaryFromUtf8(message)}\0`;
   if (detail !== undefined) body += `D${binaryFromUtf8(detail)}\0`;
   if (hint !== undefined) body += `H${binaryFromUtf8(hint)}\0`;
   if (position !== undefined) body += `P${position}\0`;
+  if (routine !== undefined) body += `R${routine}\0`;
   return `${body}\0`;
 }
 

@@ -23,8 +23,8 @@ export const CLIENT_ACTIONS: Readonly<Uint8Array> = table([
 
 /** {@link Action} for each type byte from a server after login. */
 export const SERVER_ACTIONS: Readonly<Uint8Array> = table([
-  [Action.Pass, "Ddt"],
-  [Action.Note, "123TnsIGHWVcN"],
+  [Action.Pass, "Dd"],
+  [Action.Note, "123TtnsIGHWVcN"],
   [Action.Inspect, "ZSECA"],
 ]);
 

@@ -42,7 +42,7 @@ const SERVER: readonly (readonly [keyof typeof Back, string, Action])[] = [
   ["NoData", "n", Note],
   ["NoticeResponse", "N", Note],
   ["NotificationResponse", "A", Inspect],
-  ["ParameterDescription", "t", Pass],
+  ["ParameterDescription", "t", Note],
   ["ParameterStatus", "S", Inspect],
   ["ParseComplete", "1", Note],
   ["PortalSuspended", "s", Note],

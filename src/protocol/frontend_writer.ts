@@ -50,8 +50,17 @@ export function encodeExecute(): Uint8Array {
 
 /** A Close of a prepared statement. */
 export function encodeCloseStatement(name: BinaryString): Uint8Array {
+  return encodeOfStatement(Front.Close, name);
+}
+
+/** A Describe of a prepared statement. */
+export function encodeDescribeStatement(name: BinaryString): Uint8Array {
+  return encodeOfStatement(Front.Describe, name);
+}
+
+function encodeOfStatement(type: number, name: BinaryString): Uint8Array {
   const message = new Uint8Array(5 + 1 + name.length + 1);
-  message[0] = Front.Close;
+  message[0] = type;
   putInt32(message, 1, message.length - 1);
   message[5] = 0x53;
   putBinary(message, 6, name);

@@ -16,6 +16,7 @@ import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
 import type { Steering } from "./steering.ts";
+import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** Bind on its way to the server, by which a statement runs; see {@link "./extended_query.ts"}. Pure. */
@@ -26,14 +27,16 @@ export class BindMessages {
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
   readonly #own: OwnStatements;
+  readonly #told: ToldTypes;
 
-  constructor(relay: Relay, { cursor, steering, messages, unnamed, own }: StatementParts) {
+  constructor(relay: Relay, { cursor, steering, messages, unnamed, own, told }: StatementParts) {
     this.#relay = relay;
     this.#cursor = cursor;
     this.#steering = steering;
     this.#messages = messages;
     this.#unnamed = unnamed;
     this.#own = own;
+    this.#told = told;
   }
 
   /** Before a server connection is had for it; false when more of it must come first. */
@@ -65,6 +68,9 @@ export class BindMessages {
     }
     if (nameEnd === nameStart) {
       if (this.#unnamed.doubtful(server)) return -1;
+      const holds = this.#told.checkUnnamed(server, bytes, at);
+      if (holds === Told.Asked) return -1;
+      if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
       if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
       // First: what it sends may replace the server's unnamed statement.
       if (!this.#runs(server, relay.names.unnamedFingerprint, length, bytes, at, end)) return -1;
@@ -72,10 +78,12 @@ export class BindMessages {
         return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
       }
       relay.names.unnamedHolds = false;
+      this.#told.binds(server, null, bytes, bodyStart, nameStart - 1);
       return this.#pass(server, bodyStart, length - 4);
     }
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
-    const statement = relay.names.find(bytes, nameStart, keyEnd);
+    const named = relay.names.named(bytes, nameStart, keyEnd);
+    const statement = named === null ? null : named.statement;
     if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
     if (statement === null || server.foreignStatements.size > 0) {
       const name = binaryString(bytes, nameStart, keyEnd);
@@ -83,17 +91,22 @@ export class BindMessages {
         return this.#takeOwn(server, statement, name, { length, bytes, at, end, nameStart, nameEnd });
       }
     }
-    if (statement === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
+    if (named === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
       return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
     }
+    const holds = this.#told.check(server, named, bytes, at, messageEnd, end);
+    if (holds === Told.Asked) return -1;
+    if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
     if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
-    const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
+    const { hash } = named.statement;
+    const known = hash === 0 ? null : relay.watch.fingerprints.find(hash);
     if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
     this.#cursor.flushRun(bytes, at);
     const runs = relay.names.hasOrders
-      ? this.#remade(server, statement, bytes, nameStart, keyEnd)
-      : statement;
-    messages.putRenamed(server, runs, bytes, at, nameStart, nameEnd);
+      ? this.#remade(server, named.statement, bytes, nameStart, keyEnd)
+      : named.statement;
+    this.#told.binds(server, runs === named.statement ? named : null, bytes, bodyStart, nameStart - 1);
+    messages.putRenamed(server, runs, named.told.parameters, bytes, at, nameStart, nameEnd);
     return this.#pass(server, nameEnd, messageEnd - nameEnd);
   }
 

@@ -1,10 +1,11 @@
-import { Owed, type ServerConnection, type StatementStore } from "../backend/mod.ts";
+import { Mark, Owed, type ServerConnection, type StatementStore } from "../backend/mod.ts";
 import { type BinaryString, findNul, Front, statementName } from "../protocol/mod.ts";
 import { type ClientCursor, Rest } from "./client_cursor.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages, StatementParts } from "./statement_messages.ts";
 import { CLOSE_COMPLETE } from "./replies.ts";
+import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /**
@@ -19,14 +20,16 @@ export class DescribeClose {
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
   readonly #own: OwnStatements;
+  readonly #told: ToldTypes;
 
-  constructor(relay: Relay, { store, cursor, messages, unnamed, own }: StatementParts) {
+  constructor(relay: Relay, { store, cursor, messages, unnamed, own, told }: StatementParts) {
     this.#relay = relay;
     this.#store = store;
     this.#cursor = cursor;
     this.#messages = messages;
     this.#unnamed = unnamed;
     this.#own = own;
+    this.#told = told;
   }
 
   take(
@@ -48,7 +51,11 @@ export class DescribeClose {
     const name = this.statementOf(bytes, at, messageEnd);
     if (server.owed.skipping) return messageEnd;
     if (name === null) { // a portal, or malformed
-      server.owed.sent(kind);
+      const describing = type === Front.Describe && bytes[at + 5] === 0x50
+        ? this.#told.describePortal(server, bytes, at + 6, messageEnd - 1)
+        : null;
+      if (describing === null) server.owed.sent(kind);
+      else server.owed.sent(kind | Mark.Effect, describing);
       return messageEnd;
     }
     if (name !== "" && this.#own.has(server, name)) {
@@ -63,7 +70,7 @@ export class DescribeClose {
       }
       return messageEnd;
     }
-    if (type === Front.Describe) return this.#describe(server, name, length, bytes, at);
+    if (type === Front.Describe) return this.#describe(server, name, length, bytes, at, end);
     if (this.#messages.nameDoubtful(server, name)) return -1;
     this.#cursor.flushRun(bytes, at);
     this.close(name);
@@ -78,6 +85,7 @@ export class DescribeClose {
     length: number,
     bytes: Uint8Array,
     at: number,
+    end: number,
   ): number {
     const relay = this.#relay;
     const messages = this.#messages;
@@ -85,22 +93,32 @@ export class DescribeClose {
     const nameEnd = at + length;
     if (name === "") {
       if (this.#unnamed.doubtful(server)) return -1;
+      const holds = this.#told.checkUnnamed(server, bytes, at);
+      if (holds === Told.Asked) return -1;
+      if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
       if (!messages.parses(server, relay.names.unnamedFingerprint, bytes, at)) return -1;
       if (!this.#unnamed.ensure(server, bytes, at)) {
         return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
       }
+      server.owed.sent(Owed.Describe | Mark.Effect, this.#told.describeUnnamed(server));
     } else {
       const keyEnd = nameStart + name.length;
-      const statement = relay.names.find(bytes, nameStart, keyEnd);
-      if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
-      if (statement === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
+      const named = relay.names.named(bytes, nameStart, keyEnd);
+      if (messages.doubtful(server, named?.statement ?? null, bytes, nameStart, keyEnd)) return -1;
+      if (named === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
         return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
       }
+      const holds = this.#told.check(server, named, bytes, at, nameEnd + 1, end);
+      if (holds === Told.Asked) return -1;
+      if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
+      const { statement, told } = named;
       const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
       if (known !== null && !messages.parses(server, known, bytes, at)) return -1;
-      messages.putRenamed(server, statement, bytes, at, nameStart, nameEnd);
+      messages.putRenamed(server, statement, told.parameters, bytes, at, nameStart, nameEnd);
+      const describing = this.#told.describe(server, named);
+      if (describing === null) server.owed.sent(Owed.Describe);
+      else server.owed.sent(Owed.Describe | Mark.Effect, describing);
     }
-    server.owed.sent(Owed.Describe);
     return nameEnd + 1;
   }
 
@@ -115,7 +133,7 @@ export class DescribeClose {
   close(name: BinaryString): void {
     const relay = this.#relay;
     if (name === "") return this.#unnamed.close();
-    const order = relay.names.orderOf(name);
+    const [order, told] = [relay.names.orderOf(name), relay.names.toldOf(name)];
     const statement = relay.names.remove(name);
     const drops = relay.drops.before(name);
     relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
@@ -126,7 +144,7 @@ export class DescribeClose {
       },
       undo: () => {
         relay.namesInFlight.settle(name);
-        if (statement !== null) relay.restoreName(name, statement, order, drops);
+        if (statement !== null) relay.restoreName(name, statement, order, told, drops);
       },
       reply: CLOSE_COMPLETE,
     });

@@ -9,6 +9,7 @@ import type { Relay } from "./relay.ts";
 import { ShowBatch } from "./show_batch.ts";
 import { StatementMessages, type StatementParts } from "./statement_messages.ts";
 import type { Steering } from "./steering.ts";
+import { ToldTypes } from "./told_types.ts";
 import { UnnamedStatement } from "./unnamed_statement.ts";
 
 /**
@@ -30,7 +31,8 @@ export class ExtendedQuery {
     const messages = new StatementMessages(relay, cursor, steering);
     const unnamed = new UnnamedStatement(relay, cursor, messages);
     const own = new OwnStatements(relay, store);
-    const parts: StatementParts = { store, cursor, steering, messages, unnamed, own };
+    const told = new ToldTypes(relay, cursor);
+    const parts: StatementParts = { store, cursor, steering, messages, unnamed, own, told };
     this.#relay = relay;
     this.#cursor = cursor;
     this.#parses = new ParseMessages(relay, parts);

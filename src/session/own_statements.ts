@@ -36,7 +36,8 @@ export class OwnStatements {
     const { names, namesInFlight } = this.#relay;
     const { foreignStatements } = server;
     const wasForeign = foreignStatements.has(name);
-    const [orderBefore, before] = [names.orderOf(name), names.remove(name)];
+    const [orderBefore, toldBefore] = [names.orderOf(name), names.toldOf(name)];
+    const before = names.remove(name);
     const drops = this.#relay.drops.before(name);
     names.set(name, statement, order);
     foreignStatements.add(name);
@@ -50,7 +51,7 @@ export class OwnStatements {
       undo: () => {
         namesInFlight.settle(name);
         if (names.remove(name) !== null) this.#store.release(statement);
-        if (before !== null) this.#relay.restoreName(name, before, orderBefore, drops);
+        if (before !== null) this.#relay.restoreName(name, before, orderBefore, toldBefore, drops);
         if (!wasForeign) foreignStatements.delete(name);
       },
     });
@@ -63,7 +64,7 @@ export class OwnStatements {
     const wasForeign = foreignStatements.delete(name);
     const sql = this.#relay.sqlStatements.get(name);
     this.#relay.forgetSqlStatement(name);
-    const [order, statement] = [names.orderOf(name), names.remove(name)];
+    const [order, told, statement] = [names.orderOf(name), names.toldOf(name), names.remove(name)];
     const drops = this.#relay.drops.before(name);
     const { count } = this.#relay.drops;
     namesInFlight.begin(name, server.owed.batch);
@@ -74,7 +75,7 @@ export class OwnStatements {
       },
       undo: () => {
         namesInFlight.settle(name);
-        if (statement !== null) this.#relay.restoreName(name, statement, order, drops);
+        if (statement !== null) this.#relay.restoreName(name, statement, order, told, drops);
         if (wasForeign) foreignStatements.add(name);
         if (sql !== undefined && this.#relay.drops.count === count) {
           this.#relay.sqlStatements = new Map([...this.#relay.sqlStatements, [name, sql]]);

@@ -267,7 +267,8 @@ export class ParseMessages {
     }
     server.out.put(statement.encodeParse());
     server.prepared.add(statement, server.settings.searchPath);
-    const [orderBefore, before] = [relay.names.orderOf(name), relay.names.remove(name)];
+    const [orderBefore, toldBefore] = [relay.names.orderOf(name), relay.names.toldOf(name)];
+    const before = relay.names.remove(name);
     const drops = relay.drops.before(name);
     relay.names.set(name, statement, order);
     relay.drops.makes(name);
@@ -284,7 +285,7 @@ export class ParseMessages {
         relay.namesInFlight.settle(name);
         server.prepared.delete(statement);
         if (relay.names.remove(name) !== null) this.#store.release(statement);
-        if (before !== null) relay.restoreName(name, before, orderBefore, drops);
+        if (before !== null) relay.restoreName(name, before, orderBefore, toldBefore, drops);
       },
     });
     relay.evictStatements(server);

@@ -1,7 +1,7 @@
-import type { InFlight, Statement, StatementStore } from "../backend/mod.ts";
+import { Description, type InFlight, type Statement, type StatementStore } from "../backend/mod.ts";
 import type { StandingOrder } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
-import { type BinaryString, binaryString, putBinary } from "../protocol/mod.ts";
+import { type BinaryString, binaryString, findNul, putBinary } from "../protocol/mod.ts";
 
 /** Parses longer than this are not kept for a later lease when they are unnamed. */
 export const UNNAMED_BYTES_MAX = 1 << 20;
@@ -12,10 +12,13 @@ const UNNAMED_BYTES_RETAINED = 65_536;
 /** In session pooling, statements that ask something of pgplex: of more the oldest are forgotten. */
 const ORDERS_MAX = 1000;
 
-interface Entry {
+/** A statement as a session knows it. */
+export interface NamedStatement {
   readonly name: Uint8Array;
   readonly hash: number;
-  readonly statement: Statement;
+  statement: Statement;
+  /** What the client has heard of its types, and holds on to. */
+  readonly told: Description;
 }
 
 /**
@@ -27,7 +30,7 @@ interface Entry {
 export class PreparedNames {
   readonly #store: StatementStore;
   /** By the hash of the name; made when it is needed. */
-  #buckets: Map<number, Entry[]> | null = null;
+  #buckets: Map<number, NamedStatement[]> | null = null;
   #size = 0;
   /** What the texts of named statements ask of pgplex each time that they run, by name; most ask nothing. */
   readonly #orders = new Map<BinaryString, StandingOrder>();
@@ -45,6 +48,8 @@ export class PreparedNames {
   unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
   /** What the unnamed statement's text asks of pgplex each time that it runs. */
   unnamedOrder: StandingOrder | null = null;
+  /** What the client has heard of the unnamed statement's types; null: nothing. */
+  unnamedTold: Description | null = null;
   /** Changes whenever the unnamed statement does. */
   unnamedSerial = 0;
 
@@ -57,19 +62,40 @@ export class PreparedNames {
     return this.#size;
   }
 
-  /** The statement whose name lies in `bytes` from `start` to `end`. */
-  find(bytes: Uint8Array, start: number, end: number): Statement | null {
+  /** What has the name that lies in `bytes` from `start` to `end`. */
+  named(bytes: Uint8Array, start: number, end: number): NamedStatement | null {
     const bucket = this.#buckets?.get(hashOf(bytes, start, end));
     if (bucket === undefined) return null;
-    for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry.statement;
+    for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry;
     return null;
+  }
+
+  /** The statement of {@link named}. */
+  find(bytes: Uint8Array, start: number, end: number): Statement | null {
+    return this.named(bytes, start, end)?.statement ?? null;
   }
 
   /** {@link find} by a text. */
   findName(name: BinaryString): Statement | null {
+    return this.#namedText(name)?.statement ?? null;
+  }
+
+  /** What the client has heard of the types of the statement with this name; null where there is none. */
+  toldOf(name: BinaryString): Description | null {
+    return this.#namedText(name)?.told ?? null;
+  }
+
+  #namedText(name: BinaryString): NamedStatement | null {
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
-    return this.find(bytes, 0, bytes.length);
+    return this.named(bytes, 0, bytes.length);
+  }
+
+  /** The same text with the types of parameters that the client was told takes the place of its statement. */
+  type(named: NamedStatement, parameters: BinaryString): void {
+    const before = named.statement;
+    named.statement = this.#store.useTyped(before, parameters);
+    this.#store.release(before);
   }
 
   /** What this statement's text asks of pgplex each time that it runs; null for most. The unnamed one's is named "". */
@@ -137,13 +163,18 @@ export class PreparedNames {
   }
 
   /** Gives `statement`, in whose users this session is counted already, a name that is free. */
-  set(name: BinaryString, statement: Statement, order: StandingOrder | null = null): void {
+  set(
+    name: BinaryString,
+    statement: Statement,
+    order: StandingOrder | null = null,
+    told: Description = new Description(),
+  ): void {
     if (order !== null) this.#keepOrder(name, order);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
     const hash = hashOf(bytes, 0, bytes.length);
     const bucket = this.#buckets?.get(hash);
-    const entry = { name: bytes, hash, statement };
+    const entry: NamedStatement = { name: bytes, hash, statement, told };
     if (bucket === undefined) (this.#buckets ??= new Map()).set(hash, [entry]);
     else bucket.push(entry);
     this.#size++;
@@ -186,6 +217,7 @@ export class PreparedNames {
   /** A Parse of the unnamed statement begins; `bodyBytes` is what {@link recordUnnamed} will bring. */
   beginUnnamed(bodyBytes: number): void {
     this.unnamedSerial++;
+    this.unnamedTold = null;
     this.#unnamedBytes = 0;
     this.#unnamedLeft = bodyBytes;
     this.#unnamedKept = bodyBytes <= UNNAMED_BYTES_MAX;
@@ -216,6 +248,7 @@ export class PreparedNames {
   /** The unnamed statement is gone: a simple Query came, or its Parse failed. */
   dropUnnamed(): void {
     this.unnamedSerial++;
+    this.unnamedTold = null;
     this.#unnamedKept = this.#unnamedTooLarge = this.unnamedHolds = false;
     this.#unnamedBytes = 0;
     if (this.#unnamed !== null && this.#unnamed.length > UNNAMED_BYTES_RETAINED) this.#unnamed = null;
@@ -230,6 +263,18 @@ export class PreparedNames {
   /** The unnamed Parse's body, or null when there is none or it was too long to keep. */
   get unnamed(): Uint8Array | null {
     return this.#unnamedKept ? this.#unnamed!.subarray(0, this.#unnamedBytes) : null;
+  }
+
+  /** {@link unnamed} with the types of parameters that the client was told. */
+  get unnamedTyped(): Uint8Array | null {
+    const body = this.unnamed;
+    const parameters = this.unnamedTold?.parameters ?? null;
+    if (body === null || parameters === null) return body;
+    const textEnd = findNul(body, 1, body.length) + 1;
+    const typed = new Uint8Array(textEnd + parameters.length);
+    typed.set(body.subarray(0, textEnd));
+    putBinary(typed, textEnd, parameters);
+    return typed;
   }
 
   /** Whether the unnamed Parse's body has not come as a whole yet. */

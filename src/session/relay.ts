@@ -1,4 +1,5 @@
 import {
+  type Description,
   type Effect,
   InFlight,
   Mark,
@@ -152,17 +153,32 @@ export class Relay {
       !server.owed.skipping;
   }
 
-  /** Makes sure that the server has `statement` when the next message arrives there. */
-  ensureStatement(server: ServerConnection, statement: Statement): void {
-    const { searchPath } = server.settings;
+  /**
+   * Makes sure that the server has `statement` when the next message arrives there, with the types of `parameters` that the
+   * client was told, if it was.
+   */
+  ensureStatement(
+    server: ServerConnection,
+    statement: Statement,
+    parameters: BinaryString | null = null,
+  ): void {
+    const { prepared } = server;
+    if (
+      prepared.touch(statement) && !prepared.isStale(statement, server.settings.searchPath) &&
+      (parameters === null || prepared.descriptionOf(statement)!.parameters === parameters)
+    ) return;
+    this.makeStatement(server, statement, parameters);
+  }
+
+  /** Makes `statement` on the server, anew where it has it. */
+  makeStatement(server: ServerConnection, statement: Statement, parameters: BinaryString | null): void {
     if (server.prepared.touch(statement)) {
-      if (!server.prepared.isStale(statement, searchPath)) return;
       server.prepared.delete(statement);
       this.closeOnServer(server, statement);
     }
-    server.out.put(statement.encodeParse());
+    server.out.put(statement.encodeParse(statement.name, parameters));
     this.ownParseCount++;
-    server.prepared.add(statement, searchPath);
+    server.prepared.add(statement, server.settings.searchPath, parameters);
     server.prepared.inFlight.begin(statement, server.owed.batch);
     server.owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
       done: () => server.prepared.inFlight.settle(statement),
@@ -178,7 +194,7 @@ export class Relay {
   ensureUnnamed(server: ServerConnection): boolean {
     const { names } = this;
     if (server.unnamedOwner === names && server.unnamedSerial === names.unnamedSerial) return true;
-    const body = names.unnamed;
+    const body = names.unnamedTyped;
     if (body === null) return false;
     server.out.put(encodeFront(Front.Parse, body));
     this.ownParseCount++;
@@ -375,7 +391,7 @@ export class Relay {
     const { foreignStatements, owed } = server;
     if (statement === null || foreignStatements.has(name)) return;
     if (this.#refuses(server) || this.drops.frees(server.owed, name)) return;
-    server.out.put(statement.encodeParse(name));
+    server.out.put(statement.encodeParse(name, this.names.toldOf(name)?.parameters));
     foreignStatements.add(name);
     this.namesInFlight.begin(name, owed.batch);
     owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
@@ -422,10 +438,11 @@ export class Relay {
     name: BinaryString,
     statement: Statement,
     order: StandingOrder | null,
+    told: Description | null,
     drops: number,
   ): void {
     if (this.drops.survived(drops)) {
-      this.names.set(name, statement, order);
+      this.names.set(name, statement, order, told ?? undefined);
       if (order !== null && order.show !== null) this.attentive = true;
     } else this.#store.release(statement);
   }

@@ -1,4 +1,12 @@
-import { Mark, NOT_OWED, Owed, parameterAt, type ServerConnection, serverError } from "../backend/mod.ts";
+import {
+  type Describing,
+  Mark,
+  NOT_OWED,
+  Owed,
+  parameterAt,
+  type ServerConnection,
+  serverError,
+} from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   Action,
@@ -43,6 +51,8 @@ export class ServerScan {
   #run = 0;
   /** The error of something that pgplex sent ahead of a simple query, which is about to fail for want of it. */
   #heldError: Uint8Array | null = null;
+  /** What learns from the message that passes. */
+  #describing: Describing | null = null;
   /** A reply was checked off: pgplex's own answers may be next. */
   #answeredOne = false;
 
@@ -70,6 +80,7 @@ export class ServerScan {
         if (this.#left > 0) {
           const n = Math.min(this.#left, end - at);
           this.#left -= n;
+          if (this.#describing !== null && !this.#describing.take(bytes, at, at + n)) this.#describing = null;
           at += n;
           if (this.#drop) this.#run = at;
           if (this.#left === 0 && this.#relay.holding) {
@@ -153,10 +164,18 @@ export class ServerScan {
         return this.#answered(server, Owed.Bind, bytes, at, length);
       case Back.CloseComplete:
         return this.#answered(server, Owed.Close, bytes, at, length);
+      case Back.ParameterDescription: {
+        this.#describes(server, type, length);
+        const entry = owed.peek();
+        if (entry > 0 && (entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
+        break;
+      }
       case Back.NoData:
+        this.#describes(server, type, length);
         return this.#answered(server, Owed.Describe, bytes, at, length);
       case Back.RowDescription:
         if (owed.peekKind() === Owed.Describe) {
+          this.#describes(server, type, length);
           return this.#answered(server, Owed.Describe, bytes, at, length);
         }
         break;
@@ -171,6 +190,13 @@ export class ServerScan {
         break;
     }
     return this.#begin(at, length);
+  }
+
+  /** A reply to a Describe that may be remembered begins. */
+  #describes({ owed, prepared }: ServerConnection, type: number, length: number): void {
+    if (owed.peekKind() !== Owed.Describe || (owed.peek() & Mark.Effect) === 0) return;
+    const describing = prepared.describing[0];
+    if (describing !== undefined && describing.begin(type, length - 4)) this.#describing = describing;
   }
 
   #ready(server: ServerConnection, length: number, bytes: Uint8Array, at: number): number {

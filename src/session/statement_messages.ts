@@ -9,6 +9,7 @@ import { poison } from "./poison.ts";
 import { UNNAMED_BYTES_MAX } from "./prepared_names.ts";
 import { missingStatement, type Relay } from "./relay.ts";
 import type { Steered, Steering } from "./steering.ts";
+import type { ToldTypes } from "./told_types.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** Names of portals and statements that fit the buffer; PostgreSQL itself compares 63 bytes of them. */
@@ -22,6 +23,7 @@ export interface StatementParts {
   readonly messages: StatementMessages;
   readonly unnamed: UnnamedStatement;
   readonly own: OwnStatements;
+  readonly told: ToldTypes;
 }
 
 /**
@@ -123,18 +125,19 @@ export class StatementMessages {
 
   /**
    * Hands over the Bind or Describe at `at` up to and without the NUL of the statement's name, which lies from `nameStart` to
-   * `nameEnd`, with the name that servers know.
+   * `nameEnd`, with the name that servers know. `parameters` are those that the client was told, if it was.
    */
   putRenamed(
     server: ServerConnection,
     statement: Statement,
+    parameters: BinaryString | null,
     bytes: Uint8Array,
     at: number,
     nameStart: number,
     nameEnd: number,
   ): void {
     this.#cursor.flushRun(bytes, at);
-    this.#relay.ensureStatement(server, statement);
+    this.#relay.ensureStatement(server, statement, parameters);
     // The buffer is this session's own, and the message is not read again: its length is patched where it lies.
     putInt32(bytes, at + 1, int32At(bytes, at + 1) - (nameEnd - nameStart) + statement.nameBytes.length);
     server.out.forward(bytes, at, nameStart);

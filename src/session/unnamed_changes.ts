@@ -1,4 +1,4 @@
-import type { Effect, ServerConnection } from "../backend/mod.ts";
+import type { Description, Effect, ServerConnection } from "../backend/mod.ts";
 import type { StandingOrder } from "./directives.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
@@ -63,6 +63,7 @@ export class UnnamedChange implements Effect {
   #bytes = 0;
   #fingerprint: Fingerprint = OPAQUE_FINGERPRINT;
   #order: StandingOrder | null = null;
+  #told: Description | null = null;
   /** The statement's serial before this change, and as long as this is the last one. */
   #serialBefore = 0;
   #serial = 0;
@@ -92,6 +93,7 @@ export class UnnamedChange implements Effect {
     } else if (names.unnamedTooLarge) this.#before = "too large";
     this.#fingerprint = names.unnamedFingerprint;
     this.#order = names.unnamedOrder;
+    this.#told = names.unnamedTold;
   }
 
   /** The session's statement is changed. */
@@ -130,6 +132,7 @@ export class UnnamedChange implements Effect {
     this.#bytes = older.#bytes;
     this.#fingerprint = older.#fingerprint;
     this.#order = older.#order;
+    this.#told = older.#told;
   }
 
   #restore(): void {
@@ -142,6 +145,7 @@ export class UnnamedChange implements Effect {
       names.recordUnnamed(this.#body, 0, this.#bytes);
       names.unnamedFingerprint = this.#fingerprint;
       names.unnamedOrder = this.#order;
+      names.unnamedTold = this.#told;
       if (this.#order !== null && this.#order.show !== null) this.#all.relay.attentive = true;
     }
     const older = this.#older;
@@ -154,6 +158,7 @@ export class UnnamedChange implements Effect {
     else this.#all.newest = this.#older;
     this.#older = this.#newer = this.#server = null;
     this.#order = null;
+    this.#told = null;
     if (this.#body.length > BYTES_RETAINED) this.#body = NO_BYTES;
     this.#all.release(this);
   }
