@@ -209,6 +209,7 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
   let words: string[] = [];
   let statements = 0;
   let found: BinaryString | null = null;
+  let ended: BinaryString | null = null;
   const endsAt = (end: number) => {
     if (words.length > 0) statements++;
     const [first, second = "", third = ""] = words;
@@ -216,7 +217,8 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
     // Where it is prepared twice the second failed, unless the first was deallocated before. DISCARD ALL fails among others.
     if (first === "prepare" && names(second)) found ??= query.slice(start, end);
     const dropped = second === "prepare" ? third : second;
-    if (first === "deallocate" && (dropped === "all" || names(dropped))) found = null;
+    // As there is one, the query failed before it came to this; a failure takes no PREPARE back.
+    if (first === "deallocate" && (dropped === "all" || names(dropped))) [ended, found] = [found ?? ended, null];
   };
   for (const { token, index } of sqlTokens(query)) {
     if (token === ";") {
@@ -228,6 +230,7 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
     }
   }
   endsAt(query.length);
+  found ??= ended;
   return statements === 1 && found !== null ? query : found;
 }
 

@@ -213,6 +213,7 @@ Deno.test("prepareIn takes one PREPARE out of a query of several statements", ()
     ["PREPARE b AS SELECT 1", "a", null],
     ['PREPARE "A" AS SELECT 1', "a", null],
     ["PREPARE a AS SELECT 1;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 1;"],
+    ["PREPARE a AS SELECT 1; SELECT 1/0; DEALLOCATE a", "a", "PREPARE a AS SELECT 1;"],
     ["PREPARE a AS SELECT 1;DEALLOCATE PREPARE a;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 2"],
     ["PREPARE a AS SELECT 1;DISCARD ALL;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 1;"],
     [
