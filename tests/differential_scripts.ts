@@ -375,6 +375,17 @@ const table: Record<string, Step[]> = {
     ], "Z"],
     [[bind({ statement: "all" }), execute(), sync(), bind({ statement: "kept" }), sync()], "ZZ"],
   ],
+  "a name that SQL prepared, taken anew behind DEALLOCATE ALL in one batch": [
+    q("PREPARE taken AS SELECT 28"),
+    [[
+      ...portal("DEALLOCATE ALL"),
+      parse("SELECT 'anew'", { name: "taken" }),
+      bind({ statement: "taken" }),
+      execute(),
+      sync(),
+    ], "Z"],
+    q("EXECUTE taken"),
+  ],
   "a simple query behind a batch without Sync": [
     q("PREPARE sql AS SELECT 7", "LISTEN news"),
     [[parse("SELECT 8", { name: "named" }), sync()], "Z"],

@@ -218,7 +218,9 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
     if (first === "prepare" && names(second)) found ??= query.slice(start, end);
     const dropped = second === "prepare" ? third : second;
     // As there is one, the query failed before it came to this; a failure takes no PREPARE back.
-    if (first === "deallocate" && (dropped === "all" || names(dropped))) [ended, found] = [found ?? ended, null];
+    if (first === "deallocate" && (dropped === "all" || names(dropped))) {
+      [ended, found] = [found ?? ended, null];
+    }
   };
   for (const { token, index } of sqlTokens(query)) {
     if (token === ";") {

@@ -40,11 +40,15 @@ export class NameDrops {
     return this.#last !== null && this.#last.batch !== owed.batch && owed.readies > 0 && !owed.copyIn;
   }
 
-  /** Whether one stands before in the batch at hand, where `name` was not made behind it: what is sent now does not find it. */
-  frees(owed: OwedReplies, name: BinaryString): boolean {
+  /** Whether one stands before in the batch at hand: what was there before it is not there for what is sent now. */
+  standsBefore(owed: OwedReplies): boolean {
     const last = this.#last;
-    return last !== null && last.owed === owed && last.batch === owed.batch && !owed.settled &&
-      !last.made.has(name);
+    return last !== null && last.owed === owed && last.batch === owed.batch && !owed.settled;
+  }
+
+  /** Whether {@link standsBefore}, and `name` was not made behind it. */
+  frees(owed: OwedReplies, name: BinaryString): boolean {
+    return this.standsBefore(owed) && !this.#last!.made.has(name);
   }
 
   /** Whether {@link frees} may say yes. */

@@ -269,8 +269,9 @@ export class Relay {
 
   #ensureNamed(server: ServerConnection, names: readonly BinaryString[], simple: boolean): void {
     for (const name of names) {
-      this.#lendName(server, name, simple);
-      this.ensureSqlStatement(server, name, simple);
+      // One that was made behind a DEALLOCATE ALL still on its way takes the name of what that ends.
+      if (this.names.findName(name) !== null) this.#lendName(server, name, simple);
+      else this.ensureSqlStatement(server, name, simple);
     }
   }
 
@@ -350,8 +351,8 @@ export class Relay {
     }
     // An aborted transaction keeps Close from nothing, but Parse.
     if (this.#refuses(server)) return;
-    for (const name of this.names.names()) this.#lendName(server, name, simple);
-    for (const name of this.sqlStatements.keys()) this.ensureSqlStatement(server, name, simple);
+    this.#ensureNamed(server, [...this.names.names()], simple);
+    this.#ensureNamed(server, [...this.sqlStatements.keys()], simple);
   }
 
   /** Whether `name` is a prepared statement that SQL made, or may have made just now: then the server has it under this name. */
@@ -370,7 +371,7 @@ export class Relay {
     const sql = this.sqlStatements.get(name);
     const { owed } = server;
     if (sql === undefined || server.sqlStatements.has(name)) return;
-    if (this.#refuses(server) || this.drops.frees(server.owed, name)) return;
+    if (this.#refuses(server) || this.drops.standsBefore(owed)) return;
     server.out.put(encodeParse("", sql));
     server.out.put(encodeBind("", []));
     server.out.put(encodeExecute());
