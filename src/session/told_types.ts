@@ -34,6 +34,8 @@ const FLUSH: Readonly<Uint8Array> = encodeFront(Front.Flush, new Uint8Array(0));
 /** What returns what another statement or a cursor does: servers do not compare that with what it was before. */
 const OF_ANOTHER = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:EXECUTE|FETCH)\b/i;
 
+const NO_BYTES = new Uint8Array(0);
+
 /** A portal's name that is longer is not remembered: PostgreSQL compares so many bytes of it. */
 const PORTAL_BYTES_MAX = 63;
 
@@ -56,7 +58,8 @@ export class ToldTypes {
   #bound: NamedStatement | null = null;
   #boundOn: ServerConnection | null = null;
   #boundIn = -1;
-  readonly #portal = new Uint8Array(PORTAL_BYTES_MAX);
+  /** Its portal's name, most often the empty one. */
+  #portal = NO_BYTES;
   #portalBytes = 0;
 
   constructor(relay: Relay, cursor: ClientCursor) {
@@ -199,6 +202,7 @@ export class ToldTypes {
     this.#boundOn = server;
     this.#boundIn = server.owed.batch;
     this.#portalBytes = length;
+    if (this.#portal.length < length) this.#portal = new Uint8Array(PORTAL_BYTES_MAX);
     for (let i = 0; i < length; i++) this.#portal[i] = bytes[start + i]!;
   }
 
