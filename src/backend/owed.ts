@@ -268,13 +268,16 @@ export class OwedReplies {
     while (this.#copyIn && this.#ring.length > 1) {
       const next = this.#ring.at(1);
       if (next === Owed.Sync) {
-        if (this.#copyFailsBehind(1)) {
+        const behind = this.#behindSyncs();
+        if (behind < this.#ring.length && !isOfCopy(this.#ring.at(behind))) {
           this.#copyIn = false;
           return;
         }
-        this.#syncsInCopy++;
-        this.#syncsBehindData++;
-        this.#readies--;
+        const syncs = behind - 1;
+        this.#syncsInCopy += syncs;
+        this.#syncsBehindData += syncs;
+        this.#readies -= syncs;
+        for (let i = 1; i < syncs; i++) this.#ring.removeAt(1);
       } else if (next === Owed.CopyData) this.#syncsBehindData = 0;
       else {
         this.#copyIn = false;
@@ -285,13 +288,11 @@ export class OwedReplies {
     }
   }
 
-  /** Whether Syncs from the place `at` on are the last of a COPY before something that ends it by an error, if no error did before. */
-  #copyFailsBehind(at: number): boolean {
-    let next = at;
-    while (next < this.#ring.length && this.#ring.at(next) === Owed.Sync) next++;
-    if (next === this.#ring.length) return false;
-    const kind = this.#ring.at(next) & KIND;
-    return kind !== Owed.CopyData && kind !== Owed.CopyEnd;
+  /** The place behind the Syncs that follow the head. */
+  #behindSyncs(): number {
+    let place = 1;
+    while (place < this.#ring.length && this.#ring.at(place) === Owed.Sync) place++;
+    return place;
   }
 
   /**
@@ -337,7 +338,7 @@ export class OwedReplies {
   /** Takes the head off, with data and ends of COPYs behind it that did not begin. */
   #shift(): number {
     const entry = this.#ring.shift();
-    while (this.#ring.peek() === Owed.CopyEnd || this.#ring.peek() === Owed.CopyData) this.#ring.shift();
+    while (isOfCopy(this.#ring.peek())) this.#ring.shift();
     return entry;
   }
 
@@ -352,4 +353,9 @@ export class OwedReplies {
     }
     return effect;
   }
+}
+
+/** Whether an entry goes with a COPY, and is never answered. */
+function isOfCopy(entry: number): boolean {
+  return entry === Owed.CopyData || entry === Owed.CopyEnd;
 }

@@ -424,6 +424,13 @@ Deno.test("OwedReplies owes an answer to the Sync behind COPY data that failed, 
   equal(failedFirst.ready(), Sync);
 });
 
+Deno.test("OwedReplies takes time in proportion to the Syncs that are sent behind a COPY", () => {
+  const owed = owing(Execute);
+  for (let i = 0; i < 400_000; i++) owed.sent(Sync);
+  owed.copyStarts();
+  deepEqual([owed.length, owed.readies, owed.copyIn], [1, 0, true]);
+});
+
 Deno.test("OwedReplies owes nothing for a Sync before COPY data, though a batch follows them", () => {
   const owed = owing(Execute, Sync);
   owed.copyData();

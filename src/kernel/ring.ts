@@ -52,13 +52,14 @@ export class ByteRing {
     return this.#items[(this.#head + index) & (this.#items.length - 1)]!;
   }
 
-  /** Removes the item `index` places behind the head; those behind it move up. */
+  /** Removes the item `index` places behind the head, in time in proportion to `index`: those before it move. */
   removeAt(index: number): void {
     assert(index < this.#length, "a ring is cut within its length");
     const mask = this.#items.length - 1;
-    for (let i = index; i < this.#length - 1; i++) {
-      this.#items[(this.#head + i) & mask] = this.#items[(this.#head + i + 1) & mask]!;
+    for (let i = index; i > 0; i--) {
+      this.#items[(this.#head + i) & mask] = this.#items[(this.#head + i - 1) & mask]!;
     }
+    this.#head = (this.#head + 1) & mask;
     this.#length--;
   }
 

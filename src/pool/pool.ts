@@ -295,10 +295,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     if (final) {
       if (wish === null) this.#refillAtMs = nowMs + this.#limits.retryMs;
       else if (index >= 0) this.#waiting.splice(index, 1)[0]!.waiter.refused(error);
-    } else {
-      this.#failure = error;
-      this.#retryAtMs = nowMs + this.#limits.retryMs;
-    }
+    } else this.#failed(error, nowMs);
     this.#serve(nowMs);
     this.#askAgain(nowMs);
     if (stale || this.#paused || this.#closed !== null) this.#port.receded?.();
@@ -491,6 +488,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   #spoil(error: PgplexError, nowMs: number): void {
     this.#spoilt = true;
+    this.#failed(error, nowMs);
+  }
+
+  #failed(error: PgplexError, nowMs: number): void {
     this.#failure = error;
     this.#retryAtMs = nowMs + this.#limits.retryMs;
   }

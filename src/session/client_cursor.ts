@@ -22,7 +22,7 @@ export const Rest = { Pass: 0, Record: 1, Drop: 2 } as const;
 /** Texts longer than this are not looked at: what they do to session state is found by a probe each time. */
 export const LOOK_BYTES_MAX = LARGE_BUFFER_BYTES;
 
-const FLUSH: Readonly<Uint8Array> = encodeFront(Front.Flush, new Uint8Array(0));
+export const FLUSH: Readonly<Uint8Array> = encodeFront(Front.Flush, new Uint8Array(0));
 
 /**
  * How far the client's bytes have been taken, and what is to become of the rest. Pure.

@@ -8,14 +8,8 @@ import {
   type Statement,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import {
-  binaryString,
-  encodeDescribeStatement,
-  encodeFront,
-  Front,
-  HEAD_BYTES_MAX,
-} from "../protocol/mod.ts";
-import type { ClientCursor } from "./client_cursor.ts";
+import { binaryString, encodeDescribeStatement, Front, HEAD_BYTES_MAX } from "../protocol/mod.ts";
+import { type ClientCursor, FLUSH } from "./client_cursor.ts";
 import type { NamedStatement } from "./prepared_names.ts";
 import type { Relay } from "./relay.ts";
 
@@ -28,8 +22,6 @@ export const Told = {
   /** It returns something else. */
   Changed: 2,
 } as const;
-
-const FLUSH: Readonly<Uint8Array> = encodeFront(Front.Flush, new Uint8Array(0));
 
 /** What returns what another statement or a cursor does: servers do not compare that with what it was before. */
 const OF_ANOTHER = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:EXECUTE|FETCH)\b/i;
