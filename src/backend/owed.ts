@@ -50,6 +50,9 @@ export const IN_FLIGHT_MAX = 1 << 20;
 /** Entries that pgplex's own messages before one of the client's may add. */
 const SPARE = 4096;
 
+/** Places of effects that are over, in front of others or when there are none: with more, the array is cut. */
+const EFFECTS_MOVED = 1024;
+
 /** What {@link OwedReplies.reply} returns when no such reply is owed: the server breaks the protocol. */
 export const NOT_OWED = -1;
 
@@ -61,8 +64,10 @@ export const NOT_OWED = -1;
  */
 export class OwedReplies {
   readonly #ring = new ByteRing(16, IN_FLIGHT_MAX);
-  #effects: Effect[] = [];
+  /** Those that wait lie from `#effectHead` to `#effectEnd`. */
+  #effects: (Effect | null)[] = [];
   #effectHead = 0;
+  #effectEnd = 0;
   #skipping = false;
   #copyIn = false;
   /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
@@ -135,7 +140,23 @@ export class OwedReplies {
     } else if (this.#copyIn) this.#copyFailed();
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) this.#readies++;
     this.#ring.push(entry);
-    if (effect !== undefined) this.#effects.push(effect);
+    if (effect !== undefined) this.#pushEffect(effect);
+  }
+
+  /**
+   * {@link sent} of a Parse with its effect, a Bind, a Describe if there is one, an Execute and a Sync, where nothing is skipped
+   * and no COPY read.
+   */
+  sentBatch(effect: Effect, describes: boolean): void {
+    this.#ring.push(Owed.Parse | Mark.Effect);
+    this.#pushEffect(effect);
+    this.#ring.push(Owed.Bind);
+    if (describes) this.#ring.push(Owed.Describe);
+    this.#ring.push(Owed.Execute);
+    this.#ring.push(Owed.Sync);
+    this.#batch++;
+    this.#open = false;
+    this.#readies++;
   }
 
   /**
@@ -153,7 +174,7 @@ export class OwedReplies {
       return effect.reply ?? null;
     }
     this.#ring.push(kind | Mark.Local | Mark.Effect);
-    this.#effects.push(effect);
+    this.#pushEffect(effect);
     return null;
   }
 
@@ -325,9 +346,9 @@ export class OwedReplies {
 
   /** Forgets everything: the connection is gone, or begins anew. Effects that are still open are undone. */
   clear(): void {
-    for (let i = this.#effects.length - 1; i >= this.#effectHead; i--) this.#effects[i]!.undo();
+    for (let i = this.#effectEnd - 1; i >= this.#effectHead; i--) this.#effects[i]!.undo();
     this.#effects = [];
-    this.#effectHead = 0;
+    this.#effectHead = this.#effectEnd = 0;
     this.#ring.clear();
     this.#skipping = false;
     this.#copyIn = false;
@@ -342,16 +363,27 @@ export class OwedReplies {
     return entry;
   }
 
+  #pushEffect(effect: Effect): void {
+    this.#effects[this.#effectEnd++] = effect;
+  }
+
+  /** Places are used again where setting the array's length would cost a call of the runtime's for each batch. */
   #shiftEffect(): Effect {
-    const effect = this.#effects[this.#effectHead++]!;
-    if (this.#effectHead === this.#effects.length) {
-      this.#effects.length = 0;
-      this.#effectHead = 0;
-    } else if (this.#effectHead > 1024 && this.#effectHead * 2 > this.#effects.length) {
-      this.#effects = this.#effects.slice(this.#effectHead);
-      this.#effectHead = 0;
+    const effect = this.#effects[this.#effectHead]!;
+    this.#effects[this.#effectHead++] = null;
+    if (this.#effectHead < this.#effectEnd) {
+      if (this.#effectHead > EFFECTS_MOVED && this.#effectHead * 2 > this.#effectEnd) this.#moveEffects();
+    } else {
+      this.#effectHead = this.#effectEnd = 0;
+      if (this.#effects.length > EFFECTS_MOVED) this.#effects = [];
     }
     return effect;
+  }
+
+  #moveEffects(): void {
+    this.#effects = this.#effects.slice(this.#effectHead, this.#effectEnd);
+    this.#effectEnd -= this.#effectHead;
+    this.#effectHead = 0;
   }
 }
 

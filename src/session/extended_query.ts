@@ -5,6 +5,7 @@ import type { ClientCursor } from "./client_cursor.ts";
 import { DescribeClose } from "./describe_close.ts";
 import { OwnStatements } from "./own_statements.ts";
 import { ParseMessages } from "./parse_messages.ts";
+import { PlainBatch } from "./plain_batch.ts";
 import type { Relay } from "./relay.ts";
 import { ShowBatch } from "./show_batch.ts";
 import { StatementMessages, type StatementParts } from "./statement_messages.ts";
@@ -22,6 +23,7 @@ import { UnnamedStatement } from "./unnamed_statement.ts";
 export class ExtendedQuery {
   readonly #relay: Relay;
   readonly #cursor: ClientCursor;
+  readonly #plain: PlainBatch;
   readonly #parses: ParseMessages;
   readonly #binds: BindMessages;
   readonly #describeClose: DescribeClose;
@@ -35,6 +37,7 @@ export class ExtendedQuery {
     const parts: StatementParts = { store, cursor, steering, messages, unnamed, own, told };
     this.#relay = relay;
     this.#cursor = cursor;
+    this.#plain = new PlainBatch(relay, parts);
     this.#parses = new ParseMessages(relay, parts);
     this.#binds = new BindMessages(relay, parts);
     this.#describeClose = new DescribeClose(relay, parts);
@@ -63,8 +66,10 @@ export class ExtendedQuery {
     return this.#binds.foresee(length, bytes, at, end) ? 0 : this.#cursor.wantHead(length, at, end);
   }
 
-  /** Takes a Parse, and counts it; one at which the scan stops comes again. */
+  /** Takes a Parse, and counts it, or with it the batch that it begins; one at which the scan stops comes again. */
   parse(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const batchEnd = this.#plain.take(server, length, bytes, at, end);
+    if (batchEnd !== 0) return batchEnd;
     this.#relay.openBatch = true;
     const next = this.#parses.take(server, length, bytes, at, end);
     if (next >= 0) this.#relay.parseCount++;

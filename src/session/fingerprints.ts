@@ -40,6 +40,8 @@ export class Fingerprint {
   #sampledMs = -Infinity;
   /** By its words it does what no probe can see. */
   readonly unseen: boolean;
+  /** By its words nothing is to be done before it, and nothing but {@link suspect} behind it. */
+  readonly plain: boolean;
   /** How often it ran, as one of several in a row once; for the console. */
   seen = 0;
   /** Probes after it ran, and those that found a change; for the console. */
@@ -49,6 +51,9 @@ export class Fingerprint {
   constructor(traits: SqlTraits) {
     this.traits = traits;
     this.unseen = traits.sticky !== null || traits.sequences !== null || traits.altersDefaults;
+    this.plain = !this.unseen && !traits.neutral && !traits.stateful && !traits.setsByFunction &&
+      !traits.resetsName && !traits.listsStatements && !traits.reach.defines &&
+      traits.statements.length === 0;
   }
 
   /** What is known of it by itself; `neutral` is BEGIN and its kin. */

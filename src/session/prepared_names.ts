@@ -245,6 +245,14 @@ export class PreparedNames {
     this.#unnamedBytes = at;
   }
 
+  /** Whether the body that is recorded is the one that lies there. */
+  unnamedIs(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#unnamedKept || this.#unnamedBytes !== end - start) return false;
+    const body = this.#unnamed!;
+    for (let i = start, j = 0; i < end; i++, j++) if (bytes[i] !== body[j]) return false;
+    return true;
+  }
+
   /** The unnamed statement is gone: a simple Query came, or its Parse failed. */
   dropUnnamed(): void {
     this.unnamedSerial++;

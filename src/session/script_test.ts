@@ -108,6 +108,38 @@ const batchesOf = (prepared: fc.Arbitrary<string>) =>
     joined([...pieces, end])
   );
 
+/** Statements that change no session state by their words. */
+export const PLAIN_TEXTS: readonly string[] = [
+  "SELECT 1",
+  "SELECT 'another'",
+  `SELECT * FROM ${"x".repeat(600)}`,
+  "SELECT fail",
+  "SELECT bad",
+];
+
+/** What most drivers send for a statement that they have not prepared, a batch or more in a row. */
+const plainBatches = fc.array(
+  fc.tuple(
+    fc.constantFrom(...PLAIN_TEXTS),
+    fc.constantFrom(["1"], ["1"], [], ["v".repeat(700)]),
+    fc.boolean(),
+  ),
+  { minLength: 1, maxLength: 3 },
+).map((all) =>
+  joined(
+    all.map(([sql, values, describes]) =>
+      piece(
+        `Plain(${shown(sql)})`,
+        frontend.parse(sql),
+        frontend.bind({ values: [...values] }),
+        ...(describes ? [frontend.describe("P")] : []),
+        frontend.execute(),
+        frontend.sync(),
+      )
+    ),
+  )
+);
+
 const copyEnd = fc.constantFrom(
   piece("CopyDone", frontend.copyDone()),
   piece("CopyFail", frontend.copyFail("no")),
@@ -144,6 +176,7 @@ const turnsOf = ({ queries, prepared }: Statements): fc.Arbitrary<Turn> =>
     fc.oneof(
       { weight: 3, arbitrary: queries.map((sql) => piece(`Query(${shown(sql)})`, frontend.query(sql))) },
       { weight: 6, arbitrary: batchesOf(prepared) },
+      { weight: 3, arbitrary: plainBatches },
       { weight: 1, arbitrary: copies },
       {
         weight: 1,

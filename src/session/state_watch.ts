@@ -42,6 +42,11 @@ export class StateWatch {
     this.optionsMentioned = this.wasReset = this.hadError = false;
   }
 
+  /** What is known already of the complete text from `start` to `end`, or null. */
+  known(bytes: Uint8Array, start: number, end: number): Fingerprint | null {
+    return this.fingerprints.find(sqlFingerprint(bytes, start, end, this.backslashes));
+  }
+
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
     const hash = sqlFingerprint(bytes, start, end, this.backslashes);

@@ -198,6 +198,11 @@ export class ToldTypes {
     for (let i = 0; i < length; i++) this.#portal[i] = bytes[start + i]!;
   }
 
+  /** As {@link binds}, of the unnamed statement, which was parsed just now: the client has heard nothing of it. */
+  bindsUntold(): void {
+    this.#bound = this.#made = this.#describing = null;
+  }
+
   /** As {@link describe}, of the portal whose name lies from `start` to `end`. */
   describePortal(
     server: ServerConnection,

@@ -1,7 +1,8 @@
-import { Mark, Owed, type ServerConnection } from "../backend/mod.ts";
+import { type Effect, Mark, Owed, type ServerConnection } from "../backend/mod.ts";
 import { findNul } from "../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "./client_cursor.ts";
-import { OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import type { StandingOrder } from "./directives.ts";
+import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
 import { orderOf, type Steered } from "./steering.ts";
@@ -33,7 +34,7 @@ export class UnnamedStatement {
     end: number,
     steered: Steered | null,
   ): number {
-    const { names, watch } = this.#relay;
+    const { watch } = this.#relay;
     const messageEnd = at + 1 + length;
     if (messageEnd > end && 1 + length <= LOOK_BYTES_MAX) return this.#cursor.want(1 + length);
     // One that does not lie in the buffer as a whole is too long to be looked at.
@@ -41,14 +42,28 @@ export class UnnamedStatement {
     const fingerprint = nul < 0 ? OPAQUE_FINGERPRINT : watch.look(bytes, at + 6, nul);
     if (!this.#messages.parses(server, fingerprint, bytes, at)) return -1;
     if (steered !== null) this.#messages.steer(server, steered, bytes, at);
+    server.owed.sent(
+      Owed.Parse | Mark.Effect,
+      this.parses(server, fingerprint, orderOf(steered), length - 4),
+    );
+    return this.#cursor.begin(at + 5, length - 4, Rest.Record);
+  }
+
+  /** A Parse of it goes to the server, whose body of `bodyBytes` is to be recorded. Returns what is to be owed with it. */
+  parses(
+    server: ServerConnection,
+    fingerprint: Fingerprint,
+    order: StandingOrder | null,
+    bodyBytes: number,
+  ): Effect {
+    const { names } = this.#relay;
     const change = this.#changes.begin(server);
     names.unnamedFingerprint = fingerprint;
-    names.unnamedOrder = orderOf(steered);
-    names.beginUnnamed(length - 4);
+    names.unnamedOrder = order;
+    names.beginUnnamed(bodyBytes);
     change.begun();
     this.#relay.ownUnnamed(server);
-    server.owed.sent(Owed.Parse | Mark.Effect, change);
-    return this.#cursor.begin(at + 5, length - 4, Rest.Record);
+    return change;
   }
 
   /** A Close of it is taken; the server does not hear of it. */
@@ -61,11 +76,12 @@ export class UnnamedStatement {
 
   /** Whether the message at hand has to wait as an earlier batch decides what the session's unnamed statement is, or the server's. */
   doubtful(server: ServerConnection): boolean {
-    const changes = this.#changes;
-    if (server.unnamedInFlight === 0 && changes.newest === null) return false;
-    return this.#cursor.awaitWhile(() =>
-      this.#relay.unnamedDoubtful(server) || changes.doubtful(server.owed.batch)
-    );
+    // Asked for each Bind: a closure is made only where it is waited for.
+    return this.#isDoubtful(server) && this.#cursor.awaitWhile(() => this.#isDoubtful(server));
+  }
+
+  #isDoubtful(server: ServerConnection): boolean {
+    return this.#relay.unnamedDoubtful(server) || this.#changes.doubtful(server.owed.batch);
   }
 
   /** Makes sure that the server's is this session's when the message at `at` comes there. Whether there is one at all. */

@@ -30,8 +30,9 @@ class Failure extends Error {
  * transactions, prepared statements and portals. Its rules are those of the protocol chapter and of postgres.c; it shares
  * nothing with pgplex. Bytes in any pieces in, bytes out.
  *
- * Its SQL, with comments before it: `rows N SIZE`, `SELECT …` (one row), `SET …` and `RESET …` (that it reports nothing of), `begin`, `commit`, `rollback`, `fail`, `bad` (does not parse), `copyin`, `copyin view` (fails
- * before it reads), `copyout N`, `set NAME VALUE`, `notice SIZE`, `notify`, `discard all`, `deallocate all`, and nothing.
+ * Its SQL, with comments before it: `rows N SIZE`, `SELECT …` (one row; `SELECT fail` fails, `SELECT bad` does not parse), `SET …`
+ * and `RESET …` (that it reports nothing of), `begin`, `commit`, `rollback`, `fail`, `bad` (does not parse), `copyin`, `copyin view`
+ * (fails before it reads), `copyout N`, `set NAME VALUE`, `notice SIZE`, `notify`, `discard all`, `deallocate all`, and nothing.
  */
 export class ModelServer {
   status: "I" | "T" | "E" = "I";
@@ -136,7 +137,7 @@ export class ModelServer {
   #parse(name: string, sql: string): void {
     const key = name.slice(0, 63);
     if (key === "") this.statements.delete("");
-    if (sql === "bad") throw new Failure("42601", "syntax error");
+    if (sql === "bad" || sql === "SELECT bad") throw new Failure("42601", "syntax error");
     if (this.status === "E" && !isExit(sql)) throw aborted();
     if (key !== "" && this.statements.has(key)) {
       throw new Failure("42P05", `prepared statement "${name}" already exists`);
@@ -198,6 +199,7 @@ export class ModelServer {
         return this.#say("I");
       case "rows":
       case "SELECT": {
+        if (sql === "SELECT fail") throw new Failure("22012", "division by zero");
         const [count, size] = rowsIn(sql);
         for (let i = 0; i < count; i++) this.#row(size);
         return this.#complete(`SELECT ${count}`);
@@ -356,7 +358,7 @@ class Body {
 
   cstring(): string {
     const end = this.#bytes.indexOf(0, this.#at);
-    if (end < 0) throw new Error("The client sent a string without an end");
+    if (end < 0) throw new Failure("08P01", "invalid string in message");
     const value = new TextDecoder().decode(this.#bytes.subarray(this.#at, end));
     this.#at = end + 1;
     return value;
