@@ -1,4 +1,4 @@
-import { ByteRing } from "../kernel/mod.ts";
+import { ByteRing, Queue } from "../kernel/mod.ts";
 
 /** What was sent to a server and has not been answered yet. */
 export const Owed = {
@@ -50,9 +50,6 @@ export const IN_FLIGHT_MAX = 1 << 20;
 /** Entries that pgplex's own messages before one of the client's may add. */
 const SPARE = 4096;
 
-/** Places of effects that are over, in front of others or when there are none: with more, the array is cut. */
-const EFFECTS_MOVED = 1024;
-
 /** What {@link OwedReplies.reply} returns when no such reply is owed: the server breaks the protocol. */
 export const NOT_OWED = -1;
 
@@ -64,10 +61,7 @@ export const NOT_OWED = -1;
  */
 export class OwedReplies {
   readonly #ring = new ByteRing(16, IN_FLIGHT_MAX);
-  /** Those that wait lie from `#effectHead` to `#effectEnd`. */
-  #effects: (Effect | null)[] = [];
-  #effectHead = 0;
-  #effectEnd = 0;
+  readonly #effects = new Queue<Effect>();
   #skipping = false;
   #copyIn = false;
   /** Syncs that went into a running COPY and may yet be answered, if the server had left it by then. */
@@ -140,7 +134,7 @@ export class OwedReplies {
     } else if (this.#copyIn) this.#copyFailed();
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) this.#readies++;
     this.#ring.push(entry);
-    if (effect !== undefined) this.#pushEffect(effect);
+    if (effect !== undefined) this.#effects.push(effect);
   }
 
   /**
@@ -149,7 +143,7 @@ export class OwedReplies {
    */
   sentBatch(effect: Effect, describes: boolean): void {
     this.#ring.push(Owed.Parse | Mark.Effect);
-    this.#pushEffect(effect);
+    this.#effects.push(effect);
     this.#ring.push(Owed.Bind);
     if (describes) this.#ring.push(Owed.Describe);
     this.#ring.push(Owed.Execute);
@@ -174,7 +168,7 @@ export class OwedReplies {
       return effect.reply ?? null;
     }
     this.#ring.push(kind | Mark.Local | Mark.Effect);
-    this.#pushEffect(effect);
+    this.#effects.push(effect);
     return null;
   }
 
@@ -225,7 +219,7 @@ export class OwedReplies {
     const entry = this.#ring.peek();
     if (entry < 0 || (entry & KIND) !== kind || (entry & Mark.Local) !== 0) return NOT_OWED;
     this.#shift();
-    if ((entry & Mark.Effect) !== 0) this.#shiftEffect().done();
+    if ((entry & Mark.Effect) !== 0) this.#effects.shift()!.done();
     return entry;
   }
 
@@ -264,7 +258,7 @@ export class OwedReplies {
       const entry = this.#ring.shift();
       if (entry === Owed.Query || entry === Owed.FunctionCall) this.#readies--;
       if ((entry & Mark.Effect) === 0) continue;
-      const effect = this.#shiftEffect();
+      const effect = this.#effects.shift()!;
       if (undone.length === 0 && (failed & Mark.Replace) !== 0 && effect.replaces === sqlstate) {
         onReplace(effect.reply!);
       }
@@ -337,7 +331,7 @@ export class OwedReplies {
   nextLocal(): Uint8Array | null {
     while (this.#ring.length > 0 && (this.#ring.peek() & Mark.Local) !== 0) {
       this.#shift();
-      const effect = this.#shiftEffect();
+      const effect = this.#effects.shift()!;
       effect.done();
       if (effect.reply !== undefined) return effect.reply;
     }
@@ -346,9 +340,8 @@ export class OwedReplies {
 
   /** Forgets everything: the connection is gone, or begins anew. Effects that are still open are undone. */
   clear(): void {
-    for (let i = this.#effectEnd - 1; i >= this.#effectHead; i--) this.#effects[i]!.undo();
-    this.#effects = [];
-    this.#effectHead = this.#effectEnd = 0;
+    for (let i = this.#effects.length - 1; i >= 0; i--) this.#effects.at(i).undo();
+    this.#effects.clear();
     this.#ring.clear();
     this.#skipping = false;
     this.#copyIn = false;
@@ -361,29 +354,6 @@ export class OwedReplies {
     const entry = this.#ring.shift();
     while (isOfCopy(this.#ring.peek())) this.#ring.shift();
     return entry;
-  }
-
-  #pushEffect(effect: Effect): void {
-    this.#effects[this.#effectEnd++] = effect;
-  }
-
-  /** Places are used again where setting the array's length would cost a call of the runtime's for each batch. */
-  #shiftEffect(): Effect {
-    const effect = this.#effects[this.#effectHead]!;
-    this.#effects[this.#effectHead++] = null;
-    if (this.#effectHead < this.#effectEnd) {
-      if (this.#effectHead > EFFECTS_MOVED && this.#effectHead * 2 > this.#effectEnd) this.#moveEffects();
-    } else {
-      this.#effectHead = this.#effectEnd = 0;
-      if (this.#effects.length > EFFECTS_MOVED) this.#effects = [];
-    }
-    return effect;
-  }
-
-  #moveEffects(): void {
-    this.#effects = this.#effects.slice(this.#effectHead, this.#effectEnd);
-    this.#effectEnd -= this.#effectHead;
-    this.#effectHead = 0;
   }
 }
 

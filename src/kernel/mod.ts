@@ -10,5 +10,6 @@ export * from "./assert.ts";
 export * from "./bytes.ts";
 export * from "./clock.ts";
 export * from "./error.ts";
+export * from "./queue.ts";
 export * from "./random.ts";
 export * from "./ring.ts";

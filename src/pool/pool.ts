@@ -1,4 +1,4 @@
-import { assert, type PgplexError } from "../kernel/mod.ts";
+import { assert, type PgplexError, Queue } from "../kernel/mod.ts";
 import type { SharedLimit } from "./limits.ts";
 
 /** What a pool asks of a resource: which wishes it can serve, and how well. */
@@ -85,7 +85,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   readonly #idle: Slot<R>[] = [];
   /** Everything that exists. */
   readonly #slots = new Map<R, Slot<R>>();
-  #waiting: Waiting<Wish, R>[] = [];
+  readonly #waiting = new Queue<Waiting<Wish, R>>();
   #opening = 0;
   #retryAtMs = 0;
   /** When the minimum is filled up again, at the earliest, since an attempt failed for good. */
@@ -168,8 +168,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** How long the first in the queue has waited, in milliseconds. */
   waitedMs(nowMs: number): number {
-    const first = this.#waiting[0];
-    return first === undefined ? 0 : nowMs - first.sinceMs;
+    return this.#waiting.length === 0 ? 0 : nowMs - this.#waiting.at(0).sinceMs;
   }
 
   /** Every resource that exists, leased ones first. */
@@ -202,7 +201,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Takes a waiter out of the queue; it hears nothing. Whether it was still there. */
   forget(waiter: Waiter<Wish, R>): boolean {
     const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter);
-    if (index >= 0) this.#waiting.splice(index, 1);
+    if (index >= 0) this.#waiting.removeAt(index);
     return index >= 0;
   }
 
@@ -291,10 +290,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const stale = this.#opensNoMore(generation);
     for (const limit of this.#shared) limit.give();
     const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
-    if (index >= 0) this.#waiting[index]!.opening = false;
+    if (index >= 0) this.#waiting.at(index).opening = false;
     if (final) {
       if (wish === null) this.#refillAtMs = nowMs + this.#limits.retryMs;
-      else if (index >= 0) this.#waiting.splice(index, 1)[0]!.waiter.refused(error);
+      else if (index >= 0) this.#waiting.removeAt(index).waiter.refused(error);
     } else this.#failed(error, nowMs);
     this.#serve(nowMs);
     this.#askAgain(nowMs);
@@ -306,11 +305,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    * not `wanted`.
    */
   tick(nowMs: number, refusal: () => PgplexError, { wanted = true } = {}): void {
-    const late = this.#waiting.filter((waiting) => waiting.untilMs <= nowMs);
-    if (late.length > 0) {
-      this.#waiting = this.#waiting.filter((waiting) => waiting.untilMs > nowMs);
-      for (const { waiter } of late) waiter.refused(this.#failure ?? refusal());
-    }
+    for (const { waiter } of this.#takeLate(nowMs)) waiter.refused(this.#failure ?? refusal());
     const { idleTimeoutMs } = this.#limits;
     const sizeMin = wanted ? this.#limits.sizeMin : 0;
     for (let i = 0; i < this.#idle.length; i++) {
@@ -362,8 +357,8 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   close(error: PgplexError): void {
     this.#closed = error;
     this.closeIdle("pool closed");
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
     for (const { waiter } of waiting) waiter.refused(error);
   }
 
@@ -392,10 +387,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     let stale = 0;
     for (const slot of this.#slots.values()) if (slot.leased && slot.stale) stale++;
     assert(stale === this.#stale, "stale leases are counted");
-    const first = this.#waiting[0];
-    if (first !== undefined && !this.#paused) {
+    if (this.#waiting.length > 0 && !this.#paused) {
+      const { wish } = this.#waiting.at(0).waiter;
       assert(
-        !this.#idle.some(({ resource }) => resource.fitness(first.waiter.wish) > 0),
+        !this.#idle.some(({ resource }) => resource.fitness(wish) > 0),
         "nobody waits in vain",
       );
     }
@@ -418,15 +413,25 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return slot.resource;
   }
 
+  /** Takes those out of the queue whose time is up. */
+  #takeLate(nowMs: number): readonly Waiting<Wish, R>[] {
+    const all = [...this.#waiting];
+    const late = all.filter((waiting) => waiting.untilMs <= nowMs);
+    if (late.length === 0) return late;
+    this.#waiting.clear();
+    for (const waiting of all) if (waiting.untilMs > nowMs) this.#waiting.push(waiting);
+    return late;
+  }
+
   /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */
   #serve(nowMs: number): void {
     if (this.#paused || this.#closed !== null) return;
     let canOpen = nowMs >= this.#retryAtMs;
     for (let i = 0; i < this.#waiting.length && (canOpen || this.#idle.length > 0); i++) {
-      const waiting = this.#waiting[i]!;
+      const waiting = this.#waiting.at(i);
       const resource = this.#takeIdle(waiting.waiter.wish, nowMs);
       if (resource !== null) {
-        this.#waiting.splice(i--, 1);
+        this.#waiting.removeAt(i--);
         waiting.waiter.granted(resource);
       } else if (!waiting.opening && canOpen) {
         canOpen = this.#openFor(waiting, nowMs) && nowMs >= this.#retryAtMs;
@@ -456,8 +461,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     for (const { opening } of this.#waiting) if (opening) flagged++;
     if (flagged <= this.#opening) return;
     for (let i = this.#waiting.length - 1; flagged > this.#opening; i--) {
-      if (!this.#waiting[i]!.opening) continue;
-      this.#waiting[i]!.opening = false;
+      const waiting = this.#waiting.at(i);
+      if (!waiting.opening) continue;
+      waiting.opening = false;
       flagged--;
     }
     this.#serve(nowMs);
