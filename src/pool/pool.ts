@@ -369,9 +369,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Ends the idle resource that was used the longest ago, to make room for another pool. Whether there was one. */
   evictIdle(): boolean {
-    const oldest = this.#idle.shift();
-    if (oldest !== undefined) this.#close(oldest.resource, "evicted");
-    return oldest !== undefined;
+    // Asked behind each release while others wait.
+    if (this.#idle.length === 0) return false;
+    this.#close(this.#idle.shift()!.resource, "evicted");
+    return true;
   }
 
   /** Checks the invariants; for tests. */

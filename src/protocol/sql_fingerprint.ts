@@ -19,6 +19,12 @@ function kinds(): Uint8Array {
   return table;
 }
 
+/** What of a word counts, by its byte: letters as small ones, digits and `$` as they are; 0 for what ends it. */
+const WORD_BYTES: Readonly<Uint8Array> = KINDS.map((kind, c) => {
+  if (c >= 65 && c <= 90) return c | 32;
+  return kind >= Kind.Letter || c === 0x24 ? c : 0;
+});
+
 const PRIME_1 = 0x01000193;
 const PRIME_2 = 0x85ebca6b | 0;
 
@@ -55,10 +61,10 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
     }
     let token = -1;
     if (kind === Kind.Letter) {
-      const next = wordEnd(bytes, at, end);
-      if (bytes[next] === 0x27 && next < end && next - at <= 2) { // E'…', B'…', X'…', N'…'
-        const escapes = backslashes || (next - at === 1 && (c | 32) === 0x65);
-        at = skipQuoted(bytes, next, end, 0x27, escapes);
+      const quote = quoteBehind(bytes, at, end);
+      if (quote > 0) { // E'…', B'…', X'…', N'…'
+        const escapes = backslashes || (quote - at === 1 && (c | 32) === 0x65);
+        at = skipQuoted(bytes, quote, end, 0x27, escapes);
         token = LITERAL;
       } else {
         if (comma) {
@@ -66,14 +72,15 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
           h2 = Math.imul(h2 ^ 0x2c, PRIME_2);
           comma = false;
         }
-        for (let i = at; i < next; i++) {
-          const b = bytes[i]!;
-          const lower = b >= 65 && b <= 90 ? b | 32 : b;
-          h1 = Math.imul(h1 ^ lower, PRIME_1);
-          h2 = Math.imul((h2 ^ lower) + (h2 >>> 15), PRIME_2);
+        // Two bytes at a time: each step has to wait for the one before.
+        for (let first = WORD_BYTES[c]!; first !== 0;) {
+          const second = ++at < end ? WORD_BYTES[bytes[at]!]! : 0;
+          const pair = first | (second << 8);
+          h1 = Math.imul(h1 ^ pair, PRIME_1);
+          h2 = Math.imul((h2 ^ pair) + (h2 >>> 15), PRIME_2);
+          first = second !== 0 && ++at < end ? WORD_BYTES[bytes[at]!]! : 0;
         }
         h1 = Math.imul(h1 ^ 0x20, PRIME_1);
-        at = next;
         afterLiteral = false;
         continue;
       }
@@ -126,6 +133,12 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
   h1 ^= h1 >>> 13;
   h2 ^= h2 >>> 16;
   return (h1 >>> 0) * 0x200000 + (h2 & 0x1fffff);
+}
+
+/** The place of a quote behind a word of one or two letters at `at`; 0 where none is. */
+function quoteBehind(bytes: Uint8Array, at: number, end: number): number {
+  if (at + 1 < end && bytes[at + 1] === 0x27) return at + 1;
+  return at + 2 < end && bytes[at + 2] === 0x27 && WORD_BYTES[bytes[at + 1]!] !== 0 ? at + 2 : 0;
 }
 
 /** Behind the identifier or keyword at `at`. */

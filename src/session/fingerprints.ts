@@ -20,6 +20,9 @@ const SAMPLE_PAUSE_MS = 500;
 /** Statements remembered for one database; when there are more, learning begins anew. */
 const FINGERPRINTS_MAX = 20_000;
 
+/** Statements that are found without a look into the table of all. A power of two. */
+const RECENT_MAX = 256;
+
 /** Custom settings asked for in each probe, at most. */
 const CUSTOM_SETTINGS_MAX = 500;
 
@@ -79,6 +82,9 @@ export const OPAQUE_FINGERPRINT: Fingerprint = Object.freeze(new Fingerprint(OPA
 /** What the statements of one database are known to do, and the custom settings that they may set. */
 export class Fingerprints {
   readonly #known = new Map<number, Fingerprint>();
+  /** Some of them, by the last bits of their hashes: a table whose keys do not fit 31 bits is slow to look into. */
+  readonly #recent: (Fingerprint | null)[] = new Array(RECENT_MAX).fill(null);
+  readonly #recentHashes = new Float64Array(RECENT_MAX);
   readonly #customSettings = new Set<string>();
   readonly #guessed = new Set<string>();
   /** The custom settings as one array, made anew when it is asked for behind a change. */
@@ -93,16 +99,28 @@ export class Fingerprints {
 
   /** What is known of the statements with this fingerprint, or null. */
   find(hash: number): Fingerprint | null {
-    return this.#known.get(hash) ?? null;
+    const place = hash & (RECENT_MAX - 1);
+    if (this.#recentHashes[place] === hash) return this.#recent[place]!;
+    const known = this.#known.get(hash);
+    if (known === undefined) return null;
+    this.#recent[place] = known;
+    this.#recentHashes[place] = hash;
+    return known;
   }
 
   /** Begins to know a statement; `backslashes` escape in all its strings. */
   learn(hash: number, text: string, backslashes = false): Fingerprint {
-    if (this.#known.size >= FINGERPRINTS_MAX) this.#known.clear();
+    if (this.#known.size >= FINGERPRINTS_MAX) this.#forgetAll();
     const fingerprint = new Fingerprint(sqlTraits(text, backslashes));
     if (fingerprint.traits.sequences === "read") this.readsSequences = true;
     this.#known.set(hash, fingerprint);
     return fingerprint;
+  }
+
+  #forgetAll(): void {
+    this.#known.clear();
+    this.#recent.fill(null);
+    this.#recentHashes.fill(0);
   }
 
   /** Takes note of the custom settings that a text may set. */

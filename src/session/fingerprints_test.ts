@@ -89,6 +89,14 @@ Deno.test("Fingerprints.learn begins anew when there are too many, and find know
   equal([...all.all()].length, 1);
 });
 
+Deno.test("Fingerprints.find keeps apart what has the same last bits, however often it is asked", () => {
+  const all = new Fingerprints();
+  const learned = [7, 7 + 256, 7 + 2 ** 52].map((hash) => all.learn(hash, "SELECT 1"));
+  for (let round = 0; round < 3; round++) {
+    deepEqual([7, 7 + 256, 7 + 2 ** 52, 7 + 512].map((hash) => all.find(hash)), [...learned, null]);
+  }
+});
+
 Deno.test("Fingerprint.state and its counts tell the console what is known of a statement", () => {
   const fingerprints = new Fingerprints();
   const [plain, set, begin] = ["SELECT 1", "SET a = 1", "BEGIN"].map((sql, i) => fingerprints.learn(i, sql));
