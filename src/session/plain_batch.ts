@@ -4,6 +4,8 @@ import { LOOK_BYTES_MAX } from "./client_cursor.ts";
 import type { Fingerprint } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
 import type { StatementParts } from "./statement_messages.ts";
+import type { Steering } from "./steering.ts";
+import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** A Describe, an Execute and a Sync of the unnamed portal. */
 const [DESCRIBE_BYTES, EXECUTE_BYTES, SYNC_BYTES] = [7, 10, 5];
@@ -15,15 +17,17 @@ const [DESCRIBE_BYTES, EXECUTE_BYTES, SYNC_BYTES] = [7, 10, 5];
  */
 export class PlainBatch {
   readonly #relay: Relay;
-  readonly #parts: StatementParts;
+  readonly #steering: Steering;
+  readonly #unnamed: UnnamedStatement;
   /** What is known of the text of the last one, for which the session's unnamed statement had this serial, read with these strings. */
   #fingerprint: Fingerprint | null = null;
   #serial = -1;
   #backslashes = false;
 
-  constructor(relay: Relay, parts: StatementParts) {
+  constructor(relay: Relay, { steering, unnamed }: StatementParts) {
     this.#relay = relay;
-    this.#parts = parts;
+    this.#steering = steering;
+    this.#unnamed = unnamed;
   }
 
   /**
@@ -35,21 +39,19 @@ export class PlainBatch {
     const relay = this.#relay;
     const { owed } = server;
     if (!relay.renames || relay.attentive || relay.lender !== null || relay.nameMayBeReset) return 0;
-    if (owed.skipping || owed.copyIn || this.#parts.steering.active || 1 + length > LOOK_BYTES_MAX) return 0;
+    if (owed.skipping || owed.copyIn || this.#steering.active || 1 + length > LOOK_BYTES_MAX) return 0;
     const bodyStart = at + 5;
     const bindAt = at + 1 + length;
     const batchEnd = bytes[bodyStart] === 0 ? batchEndOf(bytes, bindAt, end) : 0;
     if (batchEnd === 0) return 0;
     const fingerprint = this.#look(bytes, bodyStart, bindAt);
     if (fingerprint === null) return 0;
-    const { unnamed, told } = this.#parts;
-    const effect = unnamed.parses(server, fingerprint, null, length - 4);
+    const effect = this.#unnamed.parses(server, fingerprint, null, length - 4);
     relay.names.recordUnnamed(bytes, bodyStart, bindAt);
     this.#fingerprint = fingerprint;
     this.#serial = relay.names.unnamedSerial;
     this.#backslashes = relay.watch.backslashes;
     relay.runs(server, fingerprint, false);
-    told.bindsUntold();
     relay.parseCount++;
     relay.bindCount++;
     relay.openBatch = relay.batchSent = false;

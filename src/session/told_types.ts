@@ -43,8 +43,9 @@ export class ToldTypes {
   readonly #cursor: ClientCursor;
   /** What is learnt of the statement that was made anew for the message at which the scan has stopped. */
   #made: Description | null = null;
-  /** That statement; null: the unnamed one. */
+  /** That statement; null: the unnamed one, which had this serial. */
   #madeOf: Statement | null = null;
+  #madeSerial = 0;
   #describing: Describing | null = null;
   /** The statement that was bound last, and where. */
   #bound: NamedStatement | null = null;
@@ -132,6 +133,7 @@ export class ToldTypes {
     this.#relay.batchSent = true;
     this.#made = made;
     this.#madeOf = statement;
+    this.#madeSerial = this.#relay.names.unnamedSerial;
     this.#describing = describing;
     this.#cursor.awaitWhile(() => describing.pending && !owed.copyIn);
   }
@@ -140,7 +142,7 @@ export class ToldTypes {
   checkUnnamed(server: ServerConnection, bytes: Uint8Array, at: number): number {
     const { names } = this.#relay;
     const told = names.unnamedTold;
-    const made = this.#madeOf === null ? this.#made : null;
+    const made = this.#madeOf === null && this.#madeSerial === names.unnamedSerial ? this.#made : null;
     const describing = this.#describing;
     this.#made = this.#describing = null;
     if (told === null) return Told.Holds;
@@ -196,11 +198,6 @@ export class ToldTypes {
     this.#portalBytes = length;
     if (this.#portal.length < length) this.#portal = new Uint8Array(PORTAL_BYTES_MAX);
     for (let i = 0; i < length; i++) this.#portal[i] = bytes[start + i]!;
-  }
-
-  /** As {@link binds}, of the unnamed statement, which was parsed just now: the client has heard nothing of it. */
-  bindsUntold(): void {
-    this.#bound = this.#made = this.#describing = null;
   }
 
   /** As {@link describe}, of the portal whose name lies from `start` to `end`. */

@@ -4,9 +4,6 @@ import { type Fingerprint, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 import type { Relay } from "./relay.ts";
 import { CLOSE_COMPLETE } from "./replies.ts";
 
-/** Changes that are kept to be used again. */
-const FREE_MAX = 16;
-
 /** A buffer longer than this is not kept with them. */
 const BYTES_RETAINED = 4096;
 
@@ -24,7 +21,8 @@ export class UnnamedChanges {
   readonly relay: Relay;
   /** The last that is on its way, with those before it behind it. */
   newest: UnnamedChange | null = null;
-  readonly #free: UnnamedChange[] = [];
+  /** One that is over, to be used again: most often there is one at a time. */
+  #free: UnnamedChange | null = null;
 
   constructor(relay: Relay) {
     this.relay = relay;
@@ -32,7 +30,8 @@ export class UnnamedChanges {
 
   /** One begins: a Parse that goes to `server`, or a Close. {@link UnnamedChange.begun} says when it is made. */
   begin(server: ServerConnection | null): UnnamedChange {
-    const change = this.#free.pop() ?? new UnnamedChange(this);
+    const change = this.#free ?? new UnnamedChange(this);
+    this.#free = null;
     const owed = this.relay.server?.owed;
     change.begin(server, owed?.batch ?? 0, owed?.midBatch ?? false);
     return change;
@@ -45,7 +44,7 @@ export class UnnamedChanges {
 
   /** This one is over. */
   release(change: UnnamedChange): void {
-    if (this.#free.length < FREE_MAX) this.#free.push(change);
+    this.#free = change;
   }
 }
 
