@@ -51,6 +51,34 @@ Deno.test("EpollNetwork gives timers and other streams their turn while one stre
   for (const end of [near, far, other, another]) end.close();
 });
 
+Deno.test("EpollNetwork tells a task at the end of the round in which it was put off, and puts nothing off outside of one", async () => {
+  await using opened = openEpoll();
+  const [near, far] = await pair(opened.network);
+  const done: string[] = [];
+  const putOff = (stream: ByteStream, what: string) =>
+    stream.atRoundEnd!({ roundEnds: () => done.push(`end of ${what}`) });
+  await writeAll(far, Uint8Array.of(1));
+  const into = new Uint8Array(1);
+  await near.read(into);
+  await new Promise((resolve) => CLOCK.after(0, () => resolve(null)));
+  assert.equal(putOff(near, "nothing"), false, "a timer is no event of a socket");
+  for (const round of ["one", "another"]) {
+    const reading = near.read(into).then(() => {
+      done.push(round);
+      for (let i = 0; i < 3; i++) assert.equal(putOff(near, round), true);
+    });
+    await writeAll(far, Uint8Array.of(1));
+    await reading;
+    await waitFor(() => done.length % 4 === 0, { what: "the end of the round" });
+  }
+  assert.deepEqual(
+    done,
+    ["one", "another"].flatMap((round) => [round, ...Array(3).fill(`end of ${round}`)]),
+  );
+  near.close();
+  far.close();
+});
+
 Deno.test("EpollNetwork hands out bytes that lie there, however often they are asked for, while nothing else happens", async () => {
   await using opened = openEpoll();
   const [near, far] = await pair(opened.network);

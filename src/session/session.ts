@@ -420,7 +420,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   flush(): Promise<void> | null {
-    return this.#listening.holding ? this.#listening.flushHeld() : this.#out.flush();
+    return this.#listening.holding ? this.#listening.flushHeld() : this.#out.flushSoon();
   }
 
   settle(): void {
@@ -588,7 +588,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
         const server = this.#relay.server;
         if (server !== null) {
           if (!server.owed.settled) this.#work.sent();
-          const written = server.out.flush();
+          const written = server.out.flushSoon();
           if (written !== null) await written;
         }
         const answered = this.#out.flush();
@@ -724,6 +724,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#times.close();
     this.#presence?.close();
     this.#worker.cancelKeys.revoke(this, this.#key);
+    void this.#out.flush();
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
     await this.#out.flush();

@@ -6,12 +6,16 @@ export const SMALL_BUFFER_BYTES = 512;
 /** What data flows through: a server connection's own buffer, and what a busy client borrows. */
 export const LARGE_BUFFER_BYTES = 16_384;
 
-/** Buffers kept for the next borrower; more than these are left to the garbage collector. */
+/** What a few bytes are put off in. */
+export const FEW_BYTES = 1024;
+
+/** Buffers of one size kept for the next borrower; more than these are left to the garbage collector. */
 const FREE_BUFFERS_MAX = 256;
 
-/** Large buffers for those who have data flowing right now. Invariant: a buffer is either lent or free, never both. */
+/** Buffers for those who have data flowing right now. Invariant: a buffer is either lent or free, never both. */
 export class BufferPool {
   readonly #free: Uint8Array[] = [];
+  readonly #few: Uint8Array[] = [];
   #lent = 0;
 
   /** Number of buffers that are out. */
@@ -19,7 +23,7 @@ export class BufferPool {
     return this.#lent;
   }
 
-  /** Number of buffers that wait for the next borrower. */
+  /** Number of large buffers that wait for the next borrower. */
   get free(): number {
     return this.#free.length;
   }
@@ -30,10 +34,18 @@ export class BufferPool {
     return this.#free.pop() ?? new Uint8Array(LARGE_BUFFER_BYTES);
   }
 
-  /** Takes a borrowed buffer back; its borrower forgets it. One that was grown beyond the usual size is dropped. */
+  /** A buffer of {@link FEW_BYTES}, its content undefined. */
+  borrowFew(): Uint8Array {
+    this.#lent++;
+    return this.#few.pop() ?? new Uint8Array(FEW_BYTES);
+  }
+
+  /** Takes a borrowed buffer back; its borrower forgets it. One that was grown beyond the usual sizes is dropped. */
   giveBack(buffer: Uint8Array): void {
     this.#lent--;
     assert(this.#lent >= 0, "a buffer is given back once");
-    if (buffer.length === LARGE_BUFFER_BYTES && this.#free.length < FREE_BUFFERS_MAX) this.#free.push(buffer);
+    const free = buffer.length === LARGE_BUFFER_BYTES ? this.#free : this.#few;
+    if (free === this.#few && buffer.length !== FEW_BYTES) return;
+    if (free.length < FREE_BUFFERS_MAX) free.push(buffer);
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { AssertionFailure } from "../kernel/mod.ts";
-import { BufferPool, LARGE_BUFFER_BYTES } from "./buffers.ts";
+import { BufferPool, FEW_BYTES, LARGE_BUFFER_BYTES } from "./buffers.ts";
 
 Deno.test("BufferPool lends a buffer again after it was given back, and counts what is out", () => {
   const pool = new BufferPool();
@@ -22,6 +22,17 @@ Deno.test("BufferPool drops a buffer that was grown, but counts it as given back
   pool.giveBack(grown);
   assert.equal(pool.lent, 0);
   assert.equal(pool.borrow().length, LARGE_BUFFER_BYTES);
+});
+
+Deno.test("BufferPool keeps small buffers apart from large ones", () => {
+  const pool = new BufferPool();
+  const [few, large] = [pool.borrowFew(), pool.borrow()];
+  assert.deepEqual([few.length, large.length, pool.lent], [FEW_BYTES, LARGE_BUFFER_BYTES, 2]);
+  pool.giveBack(few);
+  pool.giveBack(large);
+  assert.deepEqual([pool.lent, pool.free], [0, 1]);
+  assert.equal(pool.borrowFew(), few);
+  assert.equal(pool.borrow(), large);
 });
 
 Deno.test("BufferPool keeps a bounded number of free buffers", () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { BufferPool, LARGE_BUFFER_BYTES } from "./buffers.ts";
+import { BufferPool, FEW_BYTES, LARGE_BUFFER_BYTES } from "./buffers.ts";
 import { Outbox } from "./outbox.ts";
-import type { ByteStream } from "./stream.ts";
+import type { ByteStream, RoundTask } from "./stream.ts";
 
 /** Takes a given number of bytes a write, each write in a turn of its own; copies, as a kernel does. */
 class SlowStream implements ByteStream {
@@ -10,6 +10,9 @@ class SlowStream implements ByteStream {
   /** The very arrays that were written, to see what was copied. */
   readonly handed: Uint8Array[] = [];
   broken = false;
+  /** A round of events is being served. */
+  inRound = false;
+  readonly tasks: RoundTask[] = [];
   #takes: Iterator<number>;
   #held: PromiseWithResolvers<void> | null = null;
 
@@ -43,6 +46,16 @@ class SlowStream implements ByteStream {
     const count = Math.min(from.length, this.#takes.next().value ?? from.length);
     this.got.push(...from.subarray(0, count));
     return count;
+  }
+
+  atRoundEnd(task: RoundTask): boolean {
+    if (this.inRound) this.tasks.push(task);
+    return this.inRound;
+  }
+
+  endRound(): void {
+    this.inRound = false;
+    for (const task of this.tasks.splice(0)) task.roundEnds();
   }
 
   close(): void {}
@@ -185,11 +198,65 @@ Deno.test("Outbox.flush resolves on a broken stream, and everything after is dro
   assert.deepEqual(stream.got, []);
 });
 
+Deno.test("Outbox.flushSoon puts off a few bytes, whose place is free at once, until the round ends", async () => {
+  const stream = new SlowStream();
+  const [outbox, buffers] = outboxOn(stream);
+  stream.inRound = true;
+  const bytes = Uint8Array.of(1, 2, 3);
+  outbox.forward(bytes, 0, 2);
+  assert.equal(outbox.flushSoon(), null);
+  bytes.fill(0);
+  outbox.put(Uint8Array.of(4));
+  assert.equal(outbox.flushSoon(), null);
+  assert.equal(stream.tasks.length, 1, "once for all");
+  assert.equal(outbox.written, 0);
+  stream.endRound();
+  await outbox.flush();
+  assert.deepEqual(stream.got, [1, 2, 4]);
+  assert.equal(stream.handed.length, 1);
+  assert.equal(buffers.lent, 0);
+});
+
+Deno.test("Outbox.flushSoon writes at once what is more, or where no round is served, or a write is under way", async () => {
+  const stream = new SlowStream();
+  const [outbox, buffers] = outboxOn(stream);
+  outbox.put(Uint8Array.of(1));
+  await outbox.flushSoon();
+  assert.deepEqual(stream.got, [1]);
+  stream.inRound = true;
+  const many = new Uint8Array(FEW_BYTES + 1).fill(2);
+  outbox.forward(many, 0, many.length);
+  const writing = outbox.flushSoon();
+  assert.notEqual(writing, null);
+  outbox.put(Uint8Array.of(3));
+  assert.equal(outbox.flushSoon(), writing);
+  await writing;
+  assert.deepEqual([stream.got.length, stream.got.at(-1)], [FEW_BYTES + 3, 3]);
+  assert.equal(stream.tasks.length, 0);
+  assert.equal(buffers.lent, 0);
+});
+
+Deno.test("Outbox.flush writes what was put off, and the round's end has nothing left to do", async () => {
+  const stream = new SlowStream();
+  const [outbox, buffers] = outboxOn(stream);
+  stream.inRound = true;
+  outbox.put(Uint8Array.of(1));
+  outbox.flushSoon();
+  await outbox.flush();
+  assert.deepEqual(stream.got, [1]);
+  stream.endRound();
+  assert.equal(outbox.writing, false);
+  assert.equal(outbox.flushSoon(), null);
+  assert.equal(buffers.lent, 0);
+});
+
 type Step =
   | { readonly kind: "forward" | "copy"; readonly start: number; readonly length: number }
   | { readonly kind: "put"; readonly length: number }
   | { readonly kind: "flush" }
-  | { readonly kind: "flushed" };
+  | { readonly kind: "flushed" }
+  | { readonly kind: "flushSoon" }
+  | { readonly kind: "round" };
 
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
@@ -206,6 +273,8 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     }),
     fc.constant({ kind: "flush" as const }),
     fc.constant({ kind: "flushed" as const }),
+    fc.constant({ kind: "flushSoon" as const }),
+    fc.constant({ kind: "round" as const }),
   ),
   { maxLength: 60 },
 );
@@ -242,8 +311,13 @@ Deno.test("Outbox yields the bytes in order, whatever is handed over when, and h
           case "flush":
             outbox.flush();
             break;
+          case "round":
+            stream.endRound();
+            stream.inRound = true;
+            break;
+          case "flushSoon":
           case "flushed":
-            await outbox.flush();
+            await (step.kind === "flushed" ? outbox.flush() : outbox.flushSoon());
             source.fill(255);
             source = Uint8Array.from({ length: 1_000 }, () => serial++);
             last = 0;

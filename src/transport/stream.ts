@@ -14,8 +14,19 @@ export interface ByteStream {
    * {@link write}'s to say. 0 where a stream knows no such way. Not while a write is under way.
    */
   writeNow(bytes: Uint8Array, start: number, end: number): number;
+  /**
+   * Has `task` told at the end of the round of events that is being served; false where there are no rounds, or none is served:
+   * what is to be done is to be done now.
+   */
+  atRoundEnd?(task: RoundTask): boolean;
   /** Ends both directions at once. Safe to call twice. */
   close(): void;
+}
+
+/** What waits for the end of a round of events: everything that came has been read, and what follows from it was done. */
+export interface RoundTask {
+  /** Called once each time that it was asked for. Must not throw. */
+  roundEnds(): void;
 }
 
 /** Where a stream's other end is, as a log or the console shows it. */

@@ -1,6 +1,6 @@
 import { assert } from "../../kernel/mod.ts";
 import { socketClosed } from "../socket_error.ts";
-import type { ByteStream } from "../stream.ts";
+import type { ByteStream, RoundTask } from "../stream.ts";
 import { Errno, failure } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { Epoll, type Poller, type Watched } from "./poller.ts";
@@ -77,6 +77,10 @@ export class FdStream implements ByteStream, Watched {
     if (this.#closed || !this.#writable) return 0;
     // What went wrong is said to the write() that follows.
     return Math.max(0, this.#send(start === 0 ? bytes : bytes.subarray(start), end - start));
+  }
+
+  atRoundEnd(task: RoundTask): boolean {
+    return this.#poller.atRoundEnd(task);
   }
 
   close(): void {

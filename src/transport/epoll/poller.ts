@@ -1,4 +1,5 @@
-import type { Rounds } from "../../kernel/mod.ts";
+import { Queue, type Rounds } from "../../kernel/mod.ts";
+import type { RoundTask } from "../stream.ts";
 import { must } from "./errno.ts";
 import type { EventLoop } from "./event_loop.ts";
 import type { Libc } from "./libc.ts";
@@ -18,6 +19,9 @@ const EVENTS_MAX = 256;
  * storm of connections, would otherwise go on by promises alone, and nothing else would ever have its turn.
  */
 const CALLS_PER_ROUND = 16;
+
+/** Tasks that one round puts off; with more, those are done in between. */
+const TASKS_MAX = 64;
 
 /** How long the thread sleeps in the kernel while there was work a moment ago; the runtime's timers are late by no more. */
 const BUSY_WAIT_MS = 1;
@@ -70,6 +74,9 @@ export class Poller {
   readonly #callRounds: number[] = [];
   /** What may go on in the next round. Invariant: while anything waits here, another round comes without an event. */
   #postponed: Watched[] = [];
+  /** What waits for the end of the round, while one is served. */
+  readonly #tasks = new Queue<RoundTask>();
+  #serving = false;
   /** The other thread waits, or has something that nobody has taken yet. */
   #elsewhere = false;
   /** A wait brought nothing for a socket. */
@@ -130,6 +137,18 @@ export class Poller {
     return false;
   }
 
+  /** See {@link ByteStream.atRoundEnd}. */
+  atRoundEnd(task: RoundTask): boolean {
+    if (!this.#serving) return false;
+    if (this.#tasks.length === TASKS_MAX) this.#endTasks();
+    this.#tasks.push(task);
+    return true;
+  }
+
+  #endTasks(): void {
+    for (let task = this.#tasks.shift(); task !== null; task = this.#tasks.shift()) task.roundEnds();
+  }
+
   /** Gives everything back. What is still watched is told nothing more. Resolves when no thread waits any longer. */
   close(): Promise<void> {
     if (!this.#closed) this.#wake();
@@ -187,6 +206,7 @@ export class Poller {
     this.#brought = 0;
     this.#turnOver = this.#clock.hold() >= this.#untilMs;
     this.#rounds = (this.#rounds + 1) & 0x7fffffff;
+    this.#serving = true;
     let told = this.#tell(count);
     if (postponed.length > 0) {
       this.#postponed = [];
@@ -194,6 +214,8 @@ export class Poller {
       told = true;
     }
     if (told) this.#loop.settle();
+    this.#serving = false;
+    this.#endTasks();
     this.#quiet = !told && waitMs > 0;
     return told;
   }
