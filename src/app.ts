@@ -1,6 +1,7 @@
 import {
   channelBindingHash,
   KeyCache,
+  mockKeyOf,
   parseSecret,
   type Secret,
   SecretCache,
@@ -29,7 +30,7 @@ import {
   type Session,
   type Worker,
 } from "./session/mod.ts";
-import { type Log, WorkerCounters } from "./telemetry/mod.ts";
+import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
 
@@ -114,7 +115,10 @@ export class App {
     const buffers = new BufferPool();
     const statements = new StatementStore();
     const keyCache = new KeyCache();
-    const mockKey = random.fill(new Uint8Array(32));
+    const mockKey = mockKeyOf(
+      config.listen.tls?.key_pem.reveal() ?? null,
+      () => random.fill(new Uint8Array(32)),
+    );
     let serial = 0;
     const login: LoginParts = {
       clock,
@@ -132,6 +136,7 @@ export class App {
       clock,
       random,
       log,
+      warnings: new RareWarnings(log, () => clock.nowMs()),
       buffers,
       statements,
       topology: new TopologyPublisher(snapshotFromConfig(config, 1)),

@@ -323,6 +323,21 @@ const SCRIPTS: StateScript[] = [
     ],
   },
   {
+    name: "pg_prepared_statements shows a prepared statement that reads it under its own name",
+    steps: [
+      [parse(NAMES, { name: "mine" }), bind({ statement: "mine" }), describe("P"), execute()],
+      [bind({ statement: "mine" }), execute()],
+      [parse("SELECT 1", { name: "other" }), bind({ statement: "other" }), execute()],
+      [bind({ statement: "mine" }), describe("P"), execute(), bind({ statement: "other" }), execute()],
+      "BEGIN",
+      [bind({ statement: "mine" }), execute(), bind({ statement: "mine" }), execute()],
+      [close("S", "other"), bind({ statement: "mine" }), execute()],
+      "COMMIT",
+      [bind({ statement: "other" }), execute()],
+      [describe("S", "mine"), bind({ statement: "mine" }), execute()],
+    ],
+  },
+  {
     name: "DDL that changes a statement's result type",
     before: "DROP TABLE IF EXISTS shape; CREATE TABLE shape (a int); INSERT INTO shape VALUES (1)",
     steps: [

@@ -33,6 +33,15 @@ export function mockMd5Secret(user: string, instanceKey: Uint8Array): Md5Secret 
   return { kind: "md5", hex: [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
 }
 
+/**
+ * The key of {@link mockSalt} and {@link mockSecret}: of this instance's TLS key, so that what is shown for a name is the same behind a
+ * restart, as PostgreSQL keeps its mock_authentication_nonce; where there is none, `random`. No password will do: what is shown
+ * would let it be guessed.
+ */
+export function mockKeyOf(tlsKeyPem: string | null, random: () => Uint8Array): Uint8Array {
+  return tlsKeyPem === null ? random() : hmacSha256(utf8("pgplex mock secrets"), utf8(tlsKeyPem));
+}
+
 function derive(purpose: string, user: string, instanceKey: Uint8Array): Uint8Array {
   return hmacSha256(instanceKey, concat(utf8(purpose), new Uint8Array(1), utf8(user)));
 }

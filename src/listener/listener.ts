@@ -52,7 +52,7 @@ export class Listener {
 
   /** Accepts until {@link close}. Never rejects. */
   async run(): Promise<void> {
-    const { clock, log } = this.#worker;
+    const { clock, warnings } = this.#worker;
     while (!this.#closed) {
       try {
         const { stream, peer } = await this.#socket.accept();
@@ -66,7 +66,7 @@ export class Listener {
         if (this.#closed) return;
         // A client that reset its connection before it was accepted must not delay the next one.
         if (error instanceof Deno.errors.NotConnected) continue;
-        log.warning("cannot accept a connection", { error: String(error) });
+        warnings.say("accept", "cannot accept a connection", { error: String(error) });
         await new Promise<void>((resolve) => clock.after(ACCEPT_RETRY_MS, resolve));
       }
     }

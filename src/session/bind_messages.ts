@@ -102,12 +102,21 @@ export class BindMessages {
     const known = hash === 0 ? null : relay.watch.fingerprints.find(hash);
     if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
     this.#cursor.flushRun(bytes, at);
+    if (known !== null && known.traits.listsStatements && this.#stands(server, bytes, nameStart, keyEnd)) {
+      this.#told.binds(server, null, bytes, bodyStart, nameStart - 1);
+      return this.#pass(server, bodyStart, length - 4);
+    }
     const runs = relay.names.hasOrders
       ? this.#remade(server, named.statement, bytes, nameStart, keyEnd)
       : named.statement;
     this.#told.binds(server, runs === named.statement ? named : null, bytes, bodyStart, nameStart - 1);
     messages.putRenamed(server, runs, named.told.parameters, bytes, at, nameStart, nameEnd);
     return this.#pass(server, nameEnd, messageEnd - nameEnd);
+  }
+
+  /** Whether the server has the statement under this name of the client's: what lists them shows no other for it. */
+  #stands({ foreignStatements }: ServerConnection, bytes: Uint8Array, start: number, end: number): boolean {
+    return foreignStatements.has(binaryString(bytes, start, end));
   }
 
   /** The statement with this name as it is to run now, where it shows what pgplex knows. */

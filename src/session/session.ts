@@ -514,13 +514,19 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   warnOfPins(reasons: readonly PinReason[], statement: string | null): void {
-    this.#worker.log.warning("session pinned to its server connection", {
-      session: this.facts.id,
-      user: this.facts.user,
-      database: this.facts.database,
-      reason: reasons.join(", "),
-      statement: statement ?? undefined,
-    });
+    const { id, user, database } = this.facts;
+    const reason = reasons.join(", ");
+    this.#worker.warnings.say(
+      `pin ${reason} ${user} ${database}`,
+      "session pinned to its server connection",
+      {
+        session: id,
+        user,
+        database,
+        reason,
+        statement: statement ?? undefined,
+      },
+    );
   }
 
   stateLost(): void {

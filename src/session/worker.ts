@@ -2,7 +2,7 @@ import type { KeyCache, SecretCache, UserDirectory } from "../auth/mod.ts";
 import type { LoginParts } from "../backend/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Clock, Random } from "../kernel/mod.ts";
-import { type Log, WorkerCounters } from "../telemetry/mod.ts";
+import { type Log, type RareWarnings, type WorkerCounters } from "../telemetry/mod.ts";
 import { type TopologyPublisher } from "../topology/mod.ts";
 import type { BufferPool } from "../transport/mod.ts";
 import type { StatementStore } from "../backend/mod.ts";
@@ -21,6 +21,7 @@ export interface Worker {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly warnings: RareWarnings;
   readonly buffers: BufferPool;
   readonly statements: StatementStore;
   readonly topology: TopologyPublisher;
@@ -30,7 +31,7 @@ export interface Worker {
   readonly users: UserDirectory;
   readonly secretCache: SecretCache;
   readonly keyCache: KeyCache;
-  /** Makes the secrets of users that do not exist; random at each start. */
+  /** {@link mockKeyOf} this instance: makes the secrets of users that do not exist. */
   readonly mockKey: Uint8Array;
   readonly login: LoginParts;
   readonly logins: LoginDeadlines;

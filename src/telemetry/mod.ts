@@ -6,4 +6,5 @@
 export * from "./counters.ts";
 export * from "./log.ts";
 export * from "./logtape.ts";
+export * from "./rare_warnings.ts";
 export * from "./stats.ts";
