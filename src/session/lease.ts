@@ -161,7 +161,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     try {
       await this.#withinTimeout(connection, work(connection));
     } catch (thrown) {
-      this.#worker.log.warning("cannot look at a session's options", {
+      this.#worker.warnings.say("look", "cannot look at a session's options", {
         error: toPgplexError(thrown).message,
       });
     }
@@ -183,7 +183,9 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       await this.#withinTimeout(connection, this.#look(connection, fingerprints));
       known = true;
     } catch (thrown) {
-      this.#worker.log.warning("cannot look at a session's state", { error: toPgplexError(thrown).message });
+      this.#worker.warnings.say("look", "cannot look at a session's state", {
+        error: toPgplexError(thrown).message,
+      });
     }
     connection.onNotification = null;
     // A connection whose state is not known is never leased again.

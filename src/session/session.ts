@@ -537,7 +537,9 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   ended(error: PgplexError): void {
     // The connection has let go of its sink: the lease is over whatever the session was doing.
     this.pool.counters.lost++;
-    this.#worker.log.warning("server connection lost while in use", {
+    const { cluster } = this.pool.key;
+    this.#worker.warnings.say(`lost ${cluster}`, "server connection lost while in use", {
+      cluster,
       session: this.facts.id,
       error: error.message,
       cause: error.extra.log,

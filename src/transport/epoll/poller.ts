@@ -206,16 +206,20 @@ export class Poller {
     this.#brought = 0;
     this.#turnOver = this.#clock.hold() >= this.#untilMs;
     this.#rounds = (this.#rounds + 1) & 0x7fffffff;
+    let told = false;
     this.#serving = true;
-    let told = this.#tell(count);
-    if (postponed.length > 0) {
-      this.#postponed = [];
-      for (const watched of postponed) watched.ready(0);
-      told = true;
+    try {
+      told = this.#tell(count);
+      if (postponed.length > 0) {
+        this.#postponed = [];
+        for (const watched of postponed) watched.ready(0);
+        told = true;
+      }
+      if (told) this.#loop.settle();
+    } finally {
+      this.#serving = false;
+      this.#endTasks();
     }
-    if (told) this.#loop.settle();
-    this.#serving = false;
-    this.#endTasks();
     this.#quiet = !told && waitMs > 0;
     return told;
   }
