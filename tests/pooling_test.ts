@@ -232,7 +232,10 @@ Deno.test("max_db_connections counts each name that leads to a database by itsel
   }
   await limited[2]!.send(query("SELECT 'third'"));
   await limited[2]!.quiet(200);
-  assert.deepEqual(await connections(), ["db1 2 2", "limited@main 0 3"]);
+  const [ofAlias, ofDatabase] = await connections();
+  assert.equal(ofAlias, "db1 2 2");
+  // One more may have been opened for a login that another connection then served.
+  assert.match(ofDatabase!, /^limited@main 0 [34]$/);
   await one(limited[0]!, "COMMIT");
   assert.deepEqual(rowsOf(await limited[2]!.readUntil("Z")), [["third"]]);
   for (const client of [...limited, ...others]) await client.close();
@@ -244,7 +247,12 @@ Deno.test("max_user_connections of an alias counts what its users have there", a
   for (const client of [...others, ...clients.slice(1)]) await one(client, "BEGIN");
   await clients[0]!.send(query("SELECT 'third'"));
   await clients[0]!.quiet(200);
-  assert.equal((await pidsOf("everywhere")).length, 5);
+  const [counts] = await served.node.sql(
+    "SELECT count(*) FILTER (WHERE datname = 'postgres')::int AS limited, " +
+      "count(*) FILTER (WHERE datname = 'limited' AND state = 'idle in transaction')::int AS others " +
+      "FROM pg_stat_activity WHERE usename = 'everywhere'",
+  );
+  assert.deepEqual(counts, { limited: 2, others: 3 });
   for (const client of [...others, ...clients]) await client.close();
   const gone = async () => (await pidsOf("everywhere")).length === 0;
   await served.node.sql(
