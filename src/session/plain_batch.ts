@@ -55,7 +55,8 @@ export class PlainBatch {
     relay.parseCount++;
     relay.bindCount++;
     relay.openBatch = relay.batchSent = false;
-    owed.sentBatch(effect, batchEnd - EXECUTE_BYTES - SYNC_BYTES > bindAt + 1 + int32At(bytes, bindAt + 1));
+    const behindBind = batchEnd - (bindAt + 1 + int32At(bytes, bindAt + 1));
+    owed.sentBatch(effect, behindBind > EXECUTE_BYTES + SYNC_BYTES);
     return batchEnd;
   }
 
@@ -63,10 +64,8 @@ export class PlainBatch {
   #look(bytes: Uint8Array, bodyStart: number, bodyEnd: number): Fingerprint | null {
     const { names, watch } = this.#relay;
     // The same text again, as it comes from a loop: to compare it costs a third of reading it.
-    const { backslashes } = watch;
-    if (this.#serial === names.unnamedSerial && this.#backslashes === backslashes) {
-      if (names.unnamedIs(bytes, bodyStart, bodyEnd)) return this.#fingerprint;
-    }
+    const comparable = this.#serial === names.unnamedSerial && this.#backslashes === watch.backslashes;
+    if (comparable && names.unnamedIs(bytes, bodyStart, bodyEnd)) return this.#fingerprint;
     const textStart = bodyStart + 1;
     const nul = findNul(bytes, textStart, bodyEnd);
     if (nul < 0 || headMayConcern(bytes, textStart, bodyEnd, bodyEnd)) return null;

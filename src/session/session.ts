@@ -732,7 +732,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#times.close();
     this.#presence?.close();
     this.#worker.cancelKeys.revoke(this, this.#key);
-    void this.#out.flush();
+    void this.#out.flush(); // what was put off until the round ends
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
     await this.#out.flush();
