@@ -7,7 +7,7 @@ import {
   SecretCache,
   UserDirectory,
 } from "./auth/mod.ts";
-import { type LoginParts, StatementStore } from "./backend/mod.ts";
+import { type Runtime, StatementStore } from "./backend/mod.ts";
 import {
   type Config,
   type ConfigDiff,
@@ -21,15 +21,11 @@ import {
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { type Clock, PgplexError, type Random, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
-import {
-  CancelKeys,
-  goneReason,
-  Listeners,
-  LoginDeadlines,
-  ServerPools,
-  type Session,
-  type Worker,
-} from "./session/mod.ts";
+import { CancelKeys, type Session } from "./session/mod.ts";
+import { goneReason, ServerPools } from "./servers/mod.ts";
+import { Listeners } from "./listen/mod.ts";
+import { LoginDeadlines } from "./login/mod.ts";
+import type { Worker } from "./worker.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
 import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
@@ -120,7 +116,7 @@ export class App {
       () => random.fill(new Uint8Array(32)),
     );
     let serial = 0;
-    const login: LoginParts = {
+    const runtime: Runtime = {
       clock,
       random,
       network,
@@ -130,24 +126,19 @@ export class App {
       turn,
       nextId: () => ++serial,
     };
-    const pools = new ServerPools(config, login, log);
+    const pools = new ServerPools(config, runtime, log);
     const app = new App(world, live, {
       config,
-      clock,
-      random,
       log,
       warnings: new RareWarnings(log, () => clock.nowMs()),
-      buffers,
-      statements,
       topology: new TopologyPublisher(snapshotFromConfig(config, 1)),
       pools,
-      listeners: new Listeners(config, login, pools, log),
+      listeners: new Listeners(config, runtime, pools, log),
       cancelKeys: new CancelKeys(config.instance.id, 0, random),
       users: new UserDirectory(secretsOf(config)),
       secretCache: new SecretCache({ instanceKey: mockKey }),
-      keyCache,
       mockKey,
-      login,
+      runtime,
       logins: new LoginDeadlines(),
       sessions: new Set<Session>(),
       replications: new Set(),
@@ -236,7 +227,7 @@ export class App {
     if (touches("clusters")) {
       worker.topology.publish(snapshotFromConfig(effective, worker.topology.current.serial + 1));
     }
-    worker.pools.configure(effective, worker.clock.nowMs());
+    worker.pools.configure(effective, worker.runtime.clock.nowMs());
     worker.listeners.configure(effective);
     for (const session of worker.sessions) session.configurationChanged();
     for (const replication of worker.replications) {
@@ -251,7 +242,7 @@ export class App {
    * called again to wait for servers only.
    */
   drain(waitFor: "servers" | "clients"): Promise<void> {
-    const { clock, config, log, sessions } = this.#worker;
+    const { config, log, sessions, runtime: { clock } } = this.#worker;
     const begins = waitFor === "servers" ? this.#drainUntilMs === Infinity : this.#drained === null;
     if (begins) log.info("draining", { clients: sessions.size, wait_for: waitFor });
     if (begins && waitFor === "servers") this.#drainUntilMs = clock.nowMs() + config.shutdown_timeout;
@@ -259,7 +250,7 @@ export class App {
   }
 
   async #drain(): Promise<void> {
-    const { clock, sessions } = this.#worker;
+    const { sessions, runtime: { clock } } = this.#worker;
     this.#worker.draining = true;
     for (const listener of this.#listeners) listener.close();
     while (!this.#stopped) {
@@ -302,15 +293,15 @@ export class App {
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    const { sessions, pools, listeners, login } = this.#worker;
+    const { sessions, pools, listeners, runtime } = this.#worker;
     for (const listener of this.#listeners) listener.close();
     for (const session of sessions) session.end(shuttingDown());
     this.#console.end(shuttingDown());
     listeners.close(shuttingDown());
     pools.close(shuttingDown());
     // What was just said reaches the sockets in the next turns.
-    await login.turn();
-    await login.turn();
+    await runtime.turn();
+    await runtime.turn();
   }
 
   async #listen(): Promise<void> {
@@ -337,20 +328,20 @@ export class App {
       } catch (error) {
         this.#worker.log.error("internal error", { error: String(error) });
       }
-      this.#worker.clock.after(everyMs, again);
+      this.#worker.runtime.clock.after(everyMs, again);
     };
-    this.#worker.clock.after(everyMs, again);
+    this.#worker.runtime.clock.after(everyMs, again);
   }
 
   #checkTimeouts(): void {
-    const nowMs = this.#worker.clock.nowMs();
+    const nowMs = this.#worker.runtime.clock.nowMs();
     const { sessions, pools } = this.#worker;
     for (const session of sessions) session.checkTimeouts(nowMs);
     pools.forgetUnused(new Set([...sessions].map(({ pool }) => pool)), nowMs);
   }
 
   #reportStats(): void {
-    const { buffers, clock, log, pools, sessions, statements } = this.#worker;
+    const { log, pools, sessions, runtime: { buffers, clock, statements } } = this.#worker;
     let before = this.#totals();
     let writtenMs = clock.nowMs();
     // Looked at often, so that another period holds at once.
@@ -402,9 +393,9 @@ export class App {
   async #warmSecrets(): Promise<void> {
     if (this.#warming) return;
     this.#warming = true;
-    const { secretCache, users, login, config } = this.#worker;
+    const { secretCache, users, runtime, config } = this.#worker;
     if (config.auth.type === "scram-sha-256") {
-      while (!this.#stopped && secretCache.warm(users.entries(), WARM_PER_TURN) > 0) await login.turn();
+      while (!this.#stopped && secretCache.warm(users.entries(), WARM_PER_TURN) > 0) await runtime.turn();
     }
     this.#warming = false;
   }

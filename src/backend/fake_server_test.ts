@@ -1,6 +1,5 @@
-import type { Endpoint } from "../transport/mod.ts";
+import { BufferPool, type ByteStream, type Endpoint } from "../transport/mod.ts";
 import { SeededRandom, VirtualClock } from "../kernel/mod.ts";
-import { BufferPool, type ByteStream } from "../transport/mod.ts";
 import { ServerConnection, type ServerIdentity } from "./connection.ts";
 import { StatementStore } from "./prepared.ts";
 import { Settings } from "./settings.ts";

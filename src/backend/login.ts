@@ -1,6 +1,6 @@
-import { channelBindingHash, type KeyCache, type ServerCredentials, ServerLogin } from "../auth/mod.ts";
+import { channelBindingHash, type ServerCredentials, ServerLogin } from "../auth/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
-import { type Clock, PgplexError, type Random } from "../kernel/mod.ts";
+import { type Clock, PgplexError } from "../kernel/mod.ts";
 import {
   Back,
   binaryFromUtf8,
@@ -14,18 +14,16 @@ import {
   utf8FromBinary,
 } from "../protocol/mod.ts";
 import {
-  type BufferPool,
   type ByteStream,
   connectTls,
   type Endpoint,
   FramedReader,
   FrameLengthError,
-  type Network,
   type TlsStream,
   writeAll,
 } from "../transport/mod.ts";
 import { parameterAt, ServerConnection, type ServerIdentity } from "./connection.ts";
-import type { StatementStore } from "./prepared.ts";
+import type { Runtime } from "./runtime.ts";
 import { Settings } from "./settings.ts";
 
 /** The newest minor of protocol 3 that pgplex asks servers for; older servers negotiate down (PostgreSQL 9.3.21 and later). */
@@ -48,19 +46,6 @@ export interface LoginRequest {
   readonly params: ReadonlyMap<string, BinaryString>;
   readonly base: string;
   readonly timeoutMs: number;
-}
-
-/** What every login of a process shares. */
-export interface LoginParts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly network: Network;
-  readonly keyCache: KeyCache;
-  readonly buffers: BufferPool;
-  readonly statements: StatementStore;
-  /** Resolves at the event loop's next turn. */
-  readonly turn: () => Promise<void>;
-  readonly nextId: () => number;
 }
 
 /** A login that the server refused by an ErrorResponse, with the server's own SQLSTATE and texts. */
@@ -90,14 +75,14 @@ export class ServerRefusal extends PgplexError {
  *
  * @throws PgplexError `server_unreachable`, `server_login_failed` (also {@link ServerRefusal}), `server_protocol`
  */
-export async function login(request: LoginRequest, parts: LoginParts): Promise<ServerConnection> {
+export async function login(request: LoginRequest, parts: Runtime): Promise<ServerConnection> {
   return await logInBy(request, parts, (stream) => talk(stream, request, parts));
 }
 
 /** A replication connection, or any other that is passed straight through: logged in, nothing interpreted. */
 export async function loginStraight(
   request: LoginRequest,
-  parts: LoginParts,
+  parts: Runtime,
 ): Promise<{ stream: ByteStream; identity: ServerIdentity; rest: Uint8Array }> {
   return await logInBy(request, parts, async (stream) => {
     const reader = new FramedReader(stream);
@@ -109,7 +94,7 @@ export async function loginStraight(
 /** Opens a stream and logs in on it by `work`; as libpq's `prefer`, without TLS where the server takes nobody over TLS. */
 async function logInBy<T>(
   request: LoginRequest,
-  parts: LoginParts,
+  parts: Runtime,
   work: (stream: ByteStream) => Promise<T>,
 ): Promise<T> {
   const deadlineMs = parts.clock.nowMs() + request.timeoutMs;
@@ -176,7 +161,7 @@ async function withDeadline<T>(
   }
 }
 
-async function openStream(request: LoginRequest, parts: LoginParts, deadlineMs: number): Promise<ByteStream> {
+async function openStream(request: LoginRequest, parts: Runtime, deadlineMs: number): Promise<ByteStream> {
   const { endpoint, tls } = request;
   const remainingMs = () => Math.max(1, deadlineMs - parts.clock.nowMs());
   const stream = await parts.network.connect(endpoint, parts.clock, remainingMs());
@@ -240,7 +225,7 @@ async function earlyError(stream: ByteStream, believed: boolean): Promise<Pgplex
   return new PgplexError("server_unreachable", text || "the server closed the connection during login");
 }
 
-async function talk(stream: ByteStream, request: LoginRequest, parts: LoginParts): Promise<ServerConnection> {
+async function talk(stream: ByteStream, request: LoginRequest, parts: Runtime): Promise<ServerConnection> {
   const reader = new FramedReader(stream);
   const identity = await greet(reader, request, parts);
   const connection = new ServerConnection(parts.nextId(), stream, identity, parts);
@@ -251,7 +236,7 @@ async function talk(stream: ByteStream, request: LoginRequest, parts: LoginParts
 async function greet(
   reader: FramedReader,
   request: LoginRequest,
-  parts: LoginParts,
+  parts: Runtime,
 ): Promise<ServerIdentity> {
   const { stream } = reader;
   const pairs: [string, BinaryString][] = [

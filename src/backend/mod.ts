@@ -12,5 +12,6 @@ export * from "./in_flight.ts";
 export * from "./login.ts";
 export * from "./owed.ts";
 export * from "./prepared.ts";
+export * from "./runtime.ts";
 export * from "./settings.ts";
 export * from "./task.ts";

@@ -1,7 +1,6 @@
 import { type Describing, Description } from "./description.ts";
 import { InFlight } from "./in_flight.ts";
-import { type BinaryString, encodeCloseStatement, putBinary, putInt32 } from "../protocol/mod.ts";
-import { Front } from "../protocol/mod.ts";
+import { type BinaryString, encodeCloseStatement, Front, putBinary, putInt32 } from "../protocol/mod.ts";
 
 /** So many descriptions of one statement are kept to be shared: others are kept by each that knows them. */
 const KNOWN_MAX = 16;

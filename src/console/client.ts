@@ -8,7 +8,8 @@ import {
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
-import { type CancelKey, type Cancellable, type ConsoleVisitor, optionOf } from "../session/mod.ts";
+import { type CancelKey, type Cancellable, optionOf } from "../session/mod.ts";
+import { type ConsoleVisitor } from "../login/mod.ts";
 import { FrameLengthError, isSocketError, Outbox, type PeerAddress } from "../transport/mod.ts";
 import { mayEnter, notAllowed, requireAdmin } from "./access.ts";
 import type { ParamValue } from "./args.ts";
@@ -88,13 +89,13 @@ export class ConsoleClient implements Cancellable, Asker {
     this.#options = new ConsoleOptions(visitor.params, worker.config.pool);
     this.#parts = parts;
     this.#visitor = visitor;
-    this.id = worker.login.nextId();
+    this.id = worker.runtime.nextId();
     this.user = visitor.user;
     this.database = visitor.database;
     this.peer = visitor.peer;
     this.tls = visitor.tls;
-    this.connectedMs = this.requestMs = worker.clock.nowMs();
-    this.#out = new Outbox(visitor.stream, worker.buffers);
+    this.connectedMs = this.requestMs = worker.runtime.clock.nowMs();
+    this.#out = new Outbox(visitor.stream, worker.runtime.buffers);
     this.#key = worker.cancelKeys.issue(this, visitor.minor);
     const name = visitor.params.get("application_name");
     this.startupName = name === undefined ? "" : utf8FromBinary(name);
@@ -141,7 +142,7 @@ export class ConsoleClient implements Cancellable, Asker {
 
   /** What `--!pgplex show session` answers, in the words that it has for sessions of databases. */
   #describe(): Cell[][] {
-    const { clock } = this.#parts.worker;
+    const { runtime: { clock } } = this.#parts.worker;
     return [
       ["id", String(this.id)],
       ["user", this.user],
@@ -179,7 +180,7 @@ export class ConsoleClient implements Cancellable, Asker {
     this.#sayLast(error);
     const written = this.#out.flush() ?? Promise.resolve();
     // A client that does not read is not waited for.
-    void Promise.race([written, this.#parts.worker.login.turn()]).then(() => this.#visitor.stream.close());
+    void Promise.race([written, this.#parts.worker.runtime.turn()]).then(() => this.#visitor.stream.close());
   }
 
   /** Serves the client to its end; `rest` is what was read behind the login. Never rejects. */
@@ -192,7 +193,7 @@ export class ConsoleClient implements Cancellable, Asker {
     } catch (thrown) {
       if (thrown instanceof PgplexError) {
         this.#sayLast(thrown);
-        await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#parts.worker.login.turn()]);
+        await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#parts.worker.runtime.turn()]);
       } else if (!isSocketError(thrown)) this.#defect(thrown);
     } finally {
       this.#ending = true;
@@ -217,7 +218,7 @@ export class ConsoleClient implements Cancellable, Asker {
       const frame = inbox.tryTake();
       if (frame === null) {
         if (!await inbox.fill() || this.#ending) return;
-        this.#turnMs = this.#parts.worker.clock.exactMs();
+        this.#turnMs = this.#parts.worker.runtime.clock.exactMs();
         continue;
       }
       let message: ClientMessage;
@@ -242,7 +243,7 @@ export class ConsoleClient implements Cancellable, Asker {
 
   /** Looks whether the client leaves while it is answered, and stops the answer then. */
   async #watch(inbox: Inbox, abort: AbortController, over: () => boolean): Promise<void> {
-    await this.#parts.worker.login.turn(); // most commands are over before that
+    await this.#parts.worker.runtime.turn(); // most commands are over before that
     try {
       while (!over() && !inbox.full) if (!await inbox.fill()) break;
       if (over() || inbox.full) return;
@@ -256,14 +257,14 @@ export class ConsoleClient implements Cancellable, Asker {
   #pace(): Promise<void> | null {
     const { signal } = this.#answering;
     if (signal.aborted) throw abortReason(signal);
-    const tired = this.#parts.worker.clock.exactMs() - this.#turnMs >= TURN_MS;
+    const tired = this.#parts.worker.runtime.clock.exactMs() - this.#turnMs >= TURN_MS;
     return tired || this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX ? this.#rest(signal) : null;
   }
 
   async #rest(signal: AbortSignal): Promise<void> {
-    const { clock, login } = this.#parts.worker;
+    const { runtime: { clock, turn } } = this.#parts.worker;
     await this.#flush();
-    await login.turn();
+    await turn();
     this.#turnMs = clock.exactMs();
     if (signal.aborted) throw abortReason(signal);
   }
@@ -279,7 +280,7 @@ export class ConsoleClient implements Cancellable, Asker {
     params: readonly ParamValue[],
     directed: Directed,
   ): Promise<Answer> {
-    const { clock, config } = this.#parts.worker;
+    const { config, runtime: { clock } } = this.#parts.worker;
     const timeoutMs = this.#options.begins(directed, config.pool);
     const answering = this.#answering;
     const expired = new PgplexError("query_timeout", "canceling statement due to query_timeout");
@@ -297,7 +298,7 @@ export class ConsoleClient implements Cancellable, Asker {
     const { worker } = this.#parts;
     const words = command.words.join(" ");
     this.#running = words;
-    this.requestMs = worker.clock.nowMs();
+    this.requestMs = worker.runtime.clock.nowMs();
     const fields = { client: this.id, user: this.user, peer: this.peer.host };
     let changes = command.access === "admin";
     try {

@@ -1,5 +1,5 @@
 import { PgplexError } from "../kernel/mod.ts";
-import type { ConsoleDoor, ConsoleVisitor } from "../session/mod.ts";
+import type { ConsoleDoor, ConsoleVisitor } from "../login/mod.ts";
 import { mayEnter, notAllowed } from "./access.ts";
 import { ConsoleClient } from "./client.ts";
 import { Commands } from "./commands.ts";

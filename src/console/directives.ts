@@ -1,14 +1,14 @@
 import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { type BinaryString, sqlHead } from "../protocol/mod.ts";
+import { describeOptions } from "../session/mod.ts";
 import {
-  describeOptions,
   directiveRefusal,
   type OptionChange,
   parseDirective,
   SessionOptions,
   startupOptions,
-} from "../session/mod.ts";
+} from "../options/mod.ts";
 import type { Command } from "./command.ts";
 import type { Invocation } from "./commands.ts";
 import { Args } from "./args.ts";

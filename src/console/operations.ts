@@ -1,5 +1,5 @@
 import { PgplexError } from "../kernel/mod.ts";
-import { isDatabaseName, type PauseMode } from "../session/mod.ts";
+import { isDatabaseName, type PauseMode } from "../servers/mod.ts";
 import { abortReason, type CommandContext } from "./command.ts";
 import type { ConsoleParts } from "./parts.ts";
 import { findDatabase, listDatabases } from "./pgbouncer/database_list.ts";
@@ -86,7 +86,7 @@ export async function suspend(context: CommandContext): Promise<void> {
 
 /** RECONNECT: every server connection ends when it is released, idle ones now; new ones take their place at once. */
 export function reconnect(context: CommandContext, asked: string | null): void {
-  const { clock, pools } = context.worker;
+  const { pools, runtime: { clock } } = context.worker;
   const name = asked === null ? null : findDatabase(context, asked, "reconnect", { leaving: true });
   for (const { pool } of pools.of(name)) pool.recycle(clock.nowMs());
   closeUnusedListeners(context, name);
@@ -151,7 +151,7 @@ function byAdministrator(): PgplexError {
 
 /** Waits until `done`, or until the client stops waiting. @throws PgplexError why it stopped */
 async function until({ worker, signal }: Operation, done: () => boolean): Promise<void> {
-  const { clock, pools: { control } } = worker;
+  const { pools: { control }, runtime: { clock } } = worker;
   while (!done()) {
     if (signal.aborted) throw abortReason(signal);
     await new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
 import type { LiveConfig, Segments } from "../config/mod.ts";
-import type { Worker } from "../session/mod.ts";
+import type { LoginParts } from "../login/mod.ts";
 import type { ConsoleClient } from "./client.ts";
 import type { Commands } from "./commands.ts";
 
@@ -8,7 +8,7 @@ export type ShutdownMode = "now" | "wait_for_servers" | "wait_for_clients";
 
 /** What the console may see and do; `app.ts` hands it over. */
 export interface ConsoleParts {
-  readonly worker: Worker;
+  readonly worker: LoginParts;
   /** pgplex's own version: `0.1.0`. */
   readonly version: string;
   /** All commands, for SHOW HELP. */

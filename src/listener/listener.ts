@@ -1,4 +1,4 @@
-import { serveClient, type Worker } from "../session/mod.ts";
+import { type LoginParts, serveClient } from "../login/mod.ts";
 import { type Acceptor, type Network, unixSocketPath } from "../transport/mod.ts";
 
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
@@ -13,17 +13,17 @@ const ACCEPT_RETRY_MS = 100;
 /** One listening socket and the connections that came through it. */
 export class Listener {
   readonly #socket: Acceptor;
-  readonly #worker: Worker;
+  readonly #worker: LoginParts;
   #open = 0;
   #closed = false;
 
-  private constructor(socket: Acceptor, worker: Worker) {
+  private constructor(socket: Acceptor, worker: LoginParts) {
     this.#socket = socket;
     this.#worker = worker;
   }
 
   /** Listens on a TCP address. @throws Error when the address is taken or not this machine's */
-  static async tcp(worker: Worker, network: Network, address: string, port: number): Promise<Listener> {
+  static async tcp(worker: LoginParts, network: Network, address: string, port: number): Promise<Listener> {
     try {
       return new Listener(await network.listenTcp(address, port), worker);
     } catch (error) {
@@ -32,7 +32,7 @@ export class Listener {
   }
 
   /** Listens on PostgreSQL's socket in a folder. @throws Error when it cannot be made there */
-  static unix(worker: Worker, network: Network, folder: string, port: number): Listener {
+  static unix(worker: LoginParts, network: Network, folder: string, port: number): Listener {
     const path = unixSocketPath(folder, port);
     let socket: Acceptor | null = null;
     try {
@@ -52,7 +52,7 @@ export class Listener {
 
   /** Accepts until {@link close}. Never rejects. */
   async run(): Promise<void> {
-    const { clock, warnings } = this.#worker;
+    const { runtime: { clock }, warnings } = this.#worker;
     while (!this.#closed) {
       try {
         const { stream, peer } = await this.#socket.accept();

@@ -1,5 +1,4 @@
-import { SeededRandom } from "../kernel/mod.ts";
-import { PgplexError, VirtualClock } from "../kernel/mod.ts";
+import { PgplexError, SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import type { SharedLimit } from "./limits.ts";
 import { Pool, type Poolable, type PoolLimits } from "./pool.ts";
 

@@ -1,20 +1,19 @@
 import { PgplexError } from "../kernel/mod.ts";
 import { encodeError } from "../protocol/mod.ts";
 import { isSocketError, type Outbox } from "../transport/mod.ts";
-import { InvalidMessageLength } from "./client_scan.ts";
-import type { ServerScan } from "./server_scan.ts";
-import type { Worker } from "./worker.ts";
+import { InvalidMessageLength, type ServerScan } from "../relay/mod.ts";
+import type { SessionParts } from "./session_parts.ts";
 
 /** The last that a client hears: why its connection ends. */
 export class Farewell {
-  readonly #worker: Worker;
+  readonly #parts: SessionParts;
   readonly #out: Outbox;
   readonly #serverScan: ServerScan;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
   #said = false;
 
-  constructor(worker: Worker, out: Outbox, serverScan: ServerScan) {
-    this.#worker = worker;
+  constructor(parts: SessionParts, out: Outbox, serverScan: ServerScan) {
+    this.#parts = parts;
     this.#out = out;
     this.#serverScan = serverScan;
   }
@@ -32,7 +31,7 @@ export class Farewell {
 
   /** Says what broke the session, where that is for the client to know. Does not wait for a client that does not read. */
   async fail(thrown: unknown, session: number): Promise<void> {
-    const { counters, log } = this.#worker;
+    const { counters, log } = this.#parts;
     if (thrown instanceof InvalidMessageLength) {
       counters.protocolViolations++;
     } else if (thrown instanceof PgplexError) {
@@ -49,7 +48,7 @@ export class Farewell {
 
   /** What was put is with the kernel, or the client does not read. */
   async written(): Promise<void> {
-    await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#worker.login.turn()]);
+    await Promise.race([this.#out.flush() ?? Promise.resolve(), this.#parts.runtime.turn()]);
   }
 }
 

@@ -1,6 +1,6 @@
 import { cancelOn, Owed, type OwedReplies, type ServerConnection, type Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import { type Clock, PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBackendKeyData,
@@ -12,28 +12,37 @@ import {
 import { type ByteStream, Outbox, type PeerAddress } from "../transport/mod.ts";
 import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientBuffer } from "./client_buffer.ts";
-import { Need } from "./client_cursor.ts";
-import { ClientScan } from "./client_scan.ts";
+import {
+  ClientScan,
+  Need,
+  type PreparedNames,
+  Relay,
+  ServerScan,
+  Steering,
+  type SteeringHost,
+  ToldSettings,
+} from "../relay/mod.ts";
 import { Farewell } from "./farewell.ts";
-import { type FindingsHost, findOptions, takeFindings } from "./findings.ts";
-import type { PreparedNames } from "./prepared_names.ts";
-import { Relay } from "./relay.ts";
-import { Lease, type LeaseHolder } from "./lease.ts";
+import {
+  type FindingsHost,
+  findOptions,
+  Lease,
+  type LeaseHolder,
+  type PinReason,
+  Pins,
+  type PinsHost,
+  type ProbeResult,
+  takeFindings,
+} from "../lease/mod.ts";
 import { Presence } from "./presence.ts";
-import { Pins, type PinsHost } from "./pins.ts";
-import type { PinReason, ProbeResult } from "./probe.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
-import { type OptionValues, SessionOptions } from "./session_options.ts";
-import type { StateWatch } from "./state_watch.ts";
-import { Steering, type SteeringHost } from "./steering.ts";
-import type { Base, ServerPool } from "./server_pool.ts";
-import { ServerScan } from "./server_scan.ts";
+import { type OptionValues, SessionOptions } from "../options/mod.ts";
+import type { StateWatch } from "../learning/mod.ts";
+import type { Base, ServerPool } from "../servers/mod.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
-import { ToldSettings } from "./told_settings.ts";
 import { WorkTime } from "./work_time.ts";
-import type { ChannelsHost } from "./session_channels.ts";
-import { Listening } from "./listening.ts";
-import type { Worker } from "./worker.ts";
+import { type ChannelsHost, Listening } from "../listen/mod.ts";
+import type { SessionParts } from "./session_parts.ts";
 
 /** Full buffers that one client may send in a row before others get their turn. */
 const FULL_READS_PER_TURN = 16;
@@ -71,7 +80,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   sinceMs: number;
   readonly connectedMs: number;
 
-  readonly #worker: Worker;
+  readonly #parts: SessionParts;
+  readonly #clock: Clock;
   readonly #stream: ByteStream;
   readonly #out: Outbox;
   readonly #relay: Relay;
@@ -95,16 +105,18 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #gone = false;
   #wake: (() => void) | null = null;
 
-  constructor(worker: Worker, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
-    this.#worker = worker;
+  constructor(parts: SessionParts, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
+    this.#parts = parts;
+    const { buffers, clock, statements } = parts.runtime;
+    this.#clock = clock;
     this.#stream = stream;
     this.pool = pool;
     this.facts = facts;
     this.base = facts.base;
-    this.connectedMs = this.sinceMs = worker.clock.nowMs();
-    this.#out = new Outbox(stream, worker.buffers);
-    this.#in = new ClientBuffer(worker.buffers, stream);
-    this.#relay = new Relay(this.#out, worker.statements, {
+    this.connectedMs = this.sinceMs = clock.nowMs();
+    this.#out = new Outbox(stream, buffers);
+    this.#in = new ClientBuffer(buffers, stream);
+    this.#relay = new Relay(this.#out, statements, {
       renames: facts.mode === "transaction",
       preparedMax: pool.settings.max_prepared_statements,
       fingerprints: pool.fingerprints,
@@ -112,7 +124,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#told = new ToldSettings(this.#relay, this.#out, facts.applicationName);
     this.options = new SessionOptions(facts.options);
     this.#steering = new Steering(this.#relay, this);
-    this.#clientScan = new ClientScan(this.#relay, worker.statements, this.#steering);
+    this.#clientScan = new ClientScan(this.#relay, statements, this.#steering);
     this.#serverScan = new ServerScan(this.#relay, {
       parameter: (name, value) => this.#told.reported(this.server!, name, value),
       notification: (server, bytes, at, end) => this.#notification(server, bytes, at, end),
@@ -122,13 +134,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       },
       canceled: () => this.#times.canceledReply(),
     });
-    this.#farewell = new Farewell(worker, this.#out, this.#serverScan);
+    this.#farewell = new Farewell(parts, this.#out, this.#serverScan);
     this.#pins = new Pins(this);
-    this.#lease = new Lease(worker, pool, this, this.#pins);
-    this.#times = new TimeLimits(worker.clock, this);
-    this.#work = new WorkTime(worker.clock, pool.counters);
-    this.#listening = new Listening(worker.listeners, () => this.#channelsHost());
-    this.#key = worker.cancelKeys.issue(this, facts.minor);
+    this.#lease = new Lease(parts, pool, this, this.#pins);
+    this.#times = new TimeLimits(clock, this);
+    this.#work = new WorkTime(clock, pool.counters);
+    this.#listening = new Listening(parts.listeners, () => this.#channelsHost());
+    this.#key = parts.cancelKeys.issue(this, facts.minor);
   }
 
   /** What this client was last told of its settings; null until it is greeted. */
@@ -244,7 +256,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   describe(): readonly (readonly [string, string | null])[] {
-    return describeSession(this, this.#worker.clock.nowMs());
+    return describeSession(this, this.#clock.nowMs());
   }
 
   describeOptions(): readonly (readonly string[])[] {
@@ -302,7 +314,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   nowMs(): number {
-    return this.#worker.clock.nowMs();
+    return this.#clock.nowMs();
   }
 
   /** Since when the session is pinned, in clock milliseconds, and the statement that did it, without its literals. */
@@ -353,8 +365,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
    */
   async run(admission: Uint8Array, rest: Uint8Array): Promise<void> {
     this.#out.put(admission);
-    this.#worker.sessions.add(this);
-    this.#worker.counters.sessionsOpened++;
+    this.#parts.counters.sessionsOpened++;
     try {
       await this.#passSuspension();
       await this.#greet();
@@ -377,8 +388,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       // The client's loop waits for a server that reads nothing, and would keep its lease: only the connection's end frees it.
       void cancelOn(
         server.identity,
-        this.#worker.login.network,
-        this.#worker.clock,
+        this.#parts.runtime.network,
+        this.#clock,
         this.pool.settings.server_connect_timeout,
       );
       server.close();
@@ -404,8 +415,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#cancels++;
     await cancelOn(
       server.identity,
-      this.#worker.login.network,
-      this.#worker.clock,
+      this.#parts.runtime.network,
+      this.#clock,
       this.pool.settings.server_connect_timeout,
     );
     this.#cancels--;
@@ -469,7 +480,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #findingsHost(): FindingsHost {
     return {
       pool: this.pool,
-      pools: this.#worker.pools,
+      pools: this.#parts.pools,
       relay: this.#relay,
       told: this.#told,
       options: this.options,
@@ -516,7 +527,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   warnOfPins(reasons: readonly PinReason[], statement: string | null): void {
     const { id, user, database } = this.facts;
     const reason = reasons.join(", ");
-    this.#worker.warnings.say(
+    this.#parts.warnings.say(
       `pin ${reason} ${user} ${database}`,
       "session pinned to its server connection",
       {
@@ -538,7 +549,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     // The connection has let go of its sink: the lease is over whatever the session was doing.
     this.pool.counters.lost++;
     const { cluster } = this.pool.key;
-    this.#worker.warnings.say(`lost ${cluster}`, "server connection lost while in use", {
+    this.#parts.warnings.say(`lost ${cluster}`, "server connection lost while in use", {
       cluster,
       session: this.facts.id,
       error: error.message,
@@ -586,7 +597,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     const input = this.#in;
     let fullReads = 0;
     while (!this.#ending) {
-      if (this.#worker.pools.control.mode === "suspended") await this.#passSuspension();
+      if (this.#parts.pools.control.mode === "suspended") await this.#passSuspension();
       if (this.#times.cancelling !== null) {
         await this.#times.cancelling;
         continue;
@@ -627,7 +638,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       fullReads = input.full ? fullReads + 1 : 0;
       if (fullReads >= FULL_READS_PER_TURN) {
         fullReads = 0;
-        await this.#worker.login.turn();
+        await this.#parts.runtime.turn();
       }
     }
   }
@@ -691,7 +702,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   /** While clients are suspended they are read no further. */
   async #passSuspension(): Promise<void> {
-    const { control } = this.#worker.pools;
+    const { control } = this.#parts.pools;
     while (control.mode === "suspended" && !this.#ending) {
       let stop = () => {};
       await new Promise<void>((resolve) => {
@@ -714,7 +725,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #clientEnds(): void {
     // What it has not been greeted with cannot be said to it.
     if (this.settings === null) return this.#left();
-    this.#presence ??= new Presence(this.#worker.clock, this.#out, {
+    this.#presence ??= new Presence(this.#clock, this.#out, {
       sayNothing: () => this.#told.repeat(),
       left: () => this.#left(),
     });
@@ -731,7 +742,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#ending = true;
     this.#times.close();
     this.#presence?.close();
-    this.#worker.cancelKeys.revoke(this, this.#key);
+    this.#parts.cancelKeys.revoke(this, this.#key);
     void this.#out.flush(); // what was put off until the round ends
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
@@ -749,7 +760,6 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       await this.#lease.abandon(midWork);
       this.#rests();
     }
-    this.#worker.sessions.delete(this);
-    this.#worker.counters.sessionsClosed++;
+    this.#parts.counters.sessionsClosed++;
   }
 }

@@ -1,7 +1,7 @@
 import { findOption, type OptionName, OPTIONS, type PoolSettings } from "../config/mod.ts";
 import { utf8FromBinary } from "../protocol/mod.ts";
 import type { Session } from "./session.ts";
-import type { SessionOptions } from "./session_options.ts";
+import type { SessionOptions } from "../options/mod.ts";
 
 /** What `--!pgplex show session` answers: name and value, null for what does not apply. */
 export function describeSession(

@@ -2,7 +2,7 @@ import type { ServerConnection, Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError, type Timer } from "../kernel/mod.ts";
 import { encodeError } from "../protocol/mod.ts";
-import type { PinReason } from "./probe.ts";
+import type { PinReason } from "../lease/mod.ts";
 
 /** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
 const CANCEL_GRACE_MS = 2000;

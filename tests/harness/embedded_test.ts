@@ -3,16 +3,18 @@ import {
   cancel,
   errorOf,
   frontend,
+  isAlive,
   makeCerts,
   type PostgresNode,
+  psql,
   rowsOf,
   startPostgres,
   tagsOf,
   typesOf,
+  waitFor,
   WireClient,
   WireError,
 } from "./mod.ts";
-import { isAlive, psql, waitFor } from "./mod.ts";
 
 const sanitize = { sanitizeOps: true, sanitizeResources: true };
 const postgres = { user: "postgres", password: "postgres" };

@@ -101,7 +101,7 @@ Deno.test("layers finds each way to write an import", () => {
     ]
   ) {
     assert.deepEqual(broken("src/pool/a.ts", source), ["layers"], source);
-    assert.deepEqual(broken("src/listener/a.ts", source), [], source);
+    assert.deepEqual(broken("src/login/a.ts", source), [], source);
   }
 });
 
@@ -163,7 +163,7 @@ Deno.test("pure says what to use in place of the clock", () => {
 });
 
 Deno.test("no-console speaks once about src/ and never about main.ts and tests", () => {
-  assert.deepEqual(broken("src/session/a.ts", "console.error(1);"), ["no-console"]);
+  assert.deepEqual(broken("src/transport/a.ts", "console.error(1);"), ["no-console"]);
   assert.deepEqual(broken("src/app.ts", "console.error(1);"), ["no-console"]);
   assert.deepEqual(broken("main.ts", "console.error(1);"), []);
   assert.deepEqual(broken("src/session/a_test.ts", "console.error(1);"), []);

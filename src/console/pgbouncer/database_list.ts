@@ -1,7 +1,7 @@
 import { nearest } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { routeDatabase } from "../../routing/mod.ts";
-import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../session/mod.ts";
+import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../servers/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 
 /** A database as clients name it: an alias, or DATABASE@CLUSTER for one that somebody has used. */

@@ -73,7 +73,7 @@ function userNames({ worker: { config, pools, sessions, replications }, clients 
 
 /** SHOW MEM: what is kept, in bytes where a size is known; the runtime's own memory last. */
 export function showMem({ worker, clients }: ConsoleParts): Table {
-  const { buffers, statements, sessions, pools } = worker;
+  const { sessions, pools, runtime: { buffers, statements } } = worker;
   let servers = 0;
   let fingerprints = 0;
   for (const { pool } of pools.all()) servers += pool.idleCount + pool.leasedCount;

@@ -1,4 +1,5 @@
-import type { ServerPool, Session } from "../../session/mod.ts";
+import type { ServerPool } from "../../servers/mod.ts";
+import type { Session } from "../../session/mod.ts";
 import { TxStatus } from "../../protocol/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
@@ -61,7 +62,7 @@ export function showPools(parts: ConsoleParts): Table {
 }
 
 function poolRows(parts: ConsoleParts): PoolRow[] {
-  const { pools, sessions, clock } = parts.worker;
+  const { pools, sessions, runtime: { clock } } = parts.worker;
   const rows = new Map<string, PoolRow>();
   const rowOf = (database: string, pool: ServerPool) => {
     const { key: { user, cluster }, settings: { pool_mode: mode } } = pool;

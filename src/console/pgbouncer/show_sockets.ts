@@ -1,6 +1,8 @@
 import type { ServerConnection } from "../../backend/mod.ts";
 import { utf8FromBinary } from "../../protocol/mod.ts";
-import { optionOf, type ReplicationClient, type ServerPool, type Session } from "../../session/mod.ts";
+import { optionOf, type Session } from "../../session/mod.ts";
+import { type ReplicationClient } from "../../login/mod.ts";
+import { type ServerPool } from "../../servers/mod.ts";
 import type { ConsoleClient } from "../client.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
@@ -74,7 +76,7 @@ export function showSockets(parts: ConsoleParts, activeOnly: boolean): Table {
   return { columns: [...COLUMNS, ...SOCKET_COLUMNS], rows };
 }
 
-function row({ worker: { clock } }: ConsoleParts, shown: Shown): Cell[] {
+function row({ worker: { runtime: { clock } } }: ConsoleParts, shown: Shown): Cell[] {
   return [
     shown.type,
     shown.user,
@@ -116,7 +118,7 @@ function clients(parts: ConsoleParts): Shown[] {
 function client(parts: ConsoleParts, session: Session): Shown {
   const { facts, held } = session;
   const state = clientState(session);
-  const nowMs = parts.worker.clock.nowMs();
+  const nowMs = parts.worker.runtime.clock.nowMs();
   return {
     type: "C",
     user: facts.user,
@@ -173,7 +175,7 @@ function replicationClient({ request, server, connectedMs }: ReplicationClient):
 }
 
 /** A client of the console: `waiting` while a command of its own waits. */
-function visitor({ worker: { config, clock } }: ConsoleParts, visitor: ConsoleClient): Shown {
+function visitor({ worker: { config, runtime: { clock } } }: ConsoleParts, visitor: ConsoleClient): Shown {
   const { peer, command, requestMs } = visitor;
   return {
     type: "C",
@@ -203,7 +205,7 @@ function visitor({ worker: { config, clock } }: ConsoleParts, visitor: ConsoleCl
 }
 
 function servers(parts: ConsoleParts): Shown[] {
-  const { worker: { sessions, pools, clock } } = parts;
+  const { worker: { sessions, pools, runtime: { clock } } } = parts;
   const holders = new Map<ServerConnection, Session>();
   for (const session of sessions) if (session.held !== null) holders.set(session.held, session);
   const shown: Shown[] = [];

@@ -12,7 +12,7 @@ import { timestamp } from "../timestamp.ts";
  * it, without its literals.
  */
 export function showPins(parts: ConsoleParts): Table {
-  const { sessions, clock } = parts.worker;
+  const { sessions, runtime: { clock } } = parts.worker;
   const rows: Cell[][] = [];
   for (const session of sessions) {
     const { pinned, pins, facts } = session;

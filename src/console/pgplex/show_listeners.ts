@@ -9,7 +9,7 @@ const CHANNELS_MAX = 10_000;
  * SHOW LISTENERS: the channels that sessions in transaction pooling listen to, and the connection that does it for them; `pid`
  * is its backend's, null while it is not connected.
  */
-export function showListeners({ worker: { listeners, clock } }: ConsoleParts): Table {
+export function showListeners({ worker: { listeners, runtime: { clock } } }: ConsoleParts): Table {
   const rows: Cell[][] = [];
   for (const { channels, cluster, node, database, user, encoding, state, pid, sinceMs } of listeners.all()) {
     const since = timestamp(clock, sinceMs);

@@ -8,7 +8,7 @@ import {
   valueAt,
 } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import { OPTION_PREFIX } from "../../session/mod.ts";
+import { OPTION_PREFIX } from "../../options/mod.ts";
 import { requireAdmin } from "../access.ts";
 import { type Args, syntaxErrorAt } from "../args.ts";
 import type { Answer, Command, CommandContext } from "../command.ts";

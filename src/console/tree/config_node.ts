@@ -12,8 +12,7 @@ import {
 } from "../../config/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { formatPlace } from "./place.ts";
-import type { Changeable, Leaf, ReadyNode } from "./node.ts";
-import { leafNode } from "./node.ts";
+import { type Changeable, type Leaf, leafNode, type ReadyNode } from "./node.ts";
 
 /** What the configuration's part of the tree is made from. */
 export type ConfigView = ConsoleParts["live"];

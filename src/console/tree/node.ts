@@ -1,5 +1,4 @@
-import type { Segments, Setting } from "../../config/mod.ts";
-import { nearest, nearestFirst } from "../../config/mod.ts";
+import { nearest, nearestFirst, type Segments, type Setting } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import type { Cell, Table } from "../table.ts";
 import { formatPlace } from "./place.ts";

@@ -1,6 +1,5 @@
 import { SETTING_TREE } from "../../config/mod.ts";
-import { isTable } from "../command.ts";
-import type { CommandContext } from "../command.ts";
+import { type CommandContext, isTable } from "../command.ts";
 import type { Table } from "../table.ts";
 import { clustersNode } from "./clusters.ts";
 import { configNode } from "./config_node.ts";

@@ -36,8 +36,8 @@ export function sessionsNode(parts: ConsoleParts): ReadyNode {
 
 /** Every client of a database, in the order in which they came; `server` is the backend's process id. */
 export function sessionsTable(parts: ConsoleParts): Table {
-  const nowMs = parts.worker.clock.nowMs();
-  const when = (ms: number) => timestamp(parts.worker.clock, ms);
+  const nowMs = parts.worker.runtime.clock.nowMs();
+  const when = (ms: number) => timestamp(parts.worker.runtime.clock, ms);
   const rows = [...parts.worker.sessions].map((session): Cell[] => {
     const { facts, pinned, waiting } = session;
     const { host, port } = facts.peer;

@@ -1,0 +1,72 @@
+import type { ServerConnection } from "../backend/mod.ts";
+import { OPTION_NAMES, type OptionName } from "../config/mod.ts";
+import type { PgplexError } from "../kernel/mod.ts";
+import { type BinaryString, encodeNotice } from "../protocol/mod.ts";
+import type { Listening } from "../listen/mod.ts";
+import type { Pins } from "./pins.ts";
+import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
+import type { Relay, ToldSettings } from "../relay/mod.ts";
+import type { ServerPool, ServerPools } from "../servers/mod.ts";
+import { notAllowed, OPTION_PREFIX, type SessionOptions } from "../options/mod.ts";
+
+/** The names under which PostgreSQL keeps the options that a client SET. */
+const OPTION_SETTINGS: readonly string[] = OPTION_NAMES.map((name) => OPTION_PREFIX + name);
+
+/** The parts of a session that what is found changes. */
+export interface FindingsHost {
+  readonly pool: ServerPool;
+  readonly pools: ServerPools;
+  readonly relay: Relay;
+  readonly told: ToldSettings;
+  readonly options: SessionOptions;
+  readonly pins: Pins;
+  readonly listening: Listening;
+  /** Why the session cannot take this value of an option, or null. */
+  refusal(change: { readonly name: string; readonly value: unknown }): PgplexError | null;
+}
+
+/** What a probe found on a server connection becomes the session's state. What the client must hear of it is put for it. */
+export async function takeFindings(
+  host: FindingsHost,
+  server: ServerConnection,
+  found: ProbeResult,
+): Promise<void> {
+  const { pool, pools, relay, told, pins, listening } = host;
+  const { watch } = relay;
+  const tempPins = tempSchemaPins(pins, server, found);
+  const same = told.found(server, found);
+  if (found.tempSchema) server.hasTempSchema = true;
+  optionsCommitted(host, found.settings.values);
+  const reasons = pins.after([...found.pins, ...tempPins]);
+  if (!await listening.found(server, found.channels, reasons.length === 0)) reasons.push("listen");
+  const pinsChanged = reasons.join() !== pins.reasons.join();
+  pins.set(reasons);
+  const statementsChanged = relay.settleSqlStatements(server, found.sqlStatements);
+  watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged, watch.undone);
+  if (watch.unseen.some(({ traits }) => traits.altersDefaults)) pools.defaultsChanged(pool.key.cluster);
+  await relay.settleForeignStatements(server, found.foreignStatements);
+}
+
+/** In session pooling no probe looks at the session: what became of its options is asked for. */
+export async function findOptions(host: FindingsHost, server: ServerConnection): Promise<void> {
+  optionsCommitted(host, await readSettings(server, OPTION_SETTINGS));
+}
+
+function optionsCommitted(host: FindingsHost, values: ReadonlyMap<string, BinaryString>): void {
+  const { pool, options, relay } = host;
+  const allowed = pool.settings.options_allowed;
+  const mayBe = (change: { readonly name: OptionName; readonly value: unknown }) =>
+    allowed.includes(change.name) ? host.refusal(change) : notAllowed(change.name);
+  for (const error of options.committed(values, mayBe)) relay.client.put(encodeNotice("WARNING", error));
+}
+
+/** Under a search_path that begins with pg_temp it can be told whether the session has made its temporary schema. */
+function tempSchemaPins(
+  { reasons }: Pins,
+  server: ServerConnection,
+  { tempSchema, settings, pins }: ProbeResult,
+): readonly PinReason[] {
+  const temporary: PinReason = "temporary object";
+  if (!tempSchema || !settings.createsInTemp || pins.includes(temporary)) return [];
+  return !server.hasTempSchema || reasons.includes(temporary) ? [temporary] : [];
+}

@@ -1,0 +1,437 @@
+import { cancelOn, runQuery, type ServerConnection, type ServerSink } from "../backend/mod.ts";
+import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
+import type { LeaseEnd, Waiter } from "../pool/mod.ts";
+import { QUERY_CANCELED, TxStatus, utf8FromBinary } from "../protocol/mod.ts";
+import { catalogueMark, type Fingerprints, lookAtCatalogue } from "../learning/mod.ts";
+import type { Pins } from "./pins.ts";
+import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
+import { resetConnection, restoreState } from "./restore.ts";
+import {
+  type PooledServer,
+  type ServerPool,
+  type ServerWish,
+  waitTimeout,
+  warnOfSpoilt,
+} from "../servers/mod.ts";
+import type { LeaseParts } from "./lease_parts.ts";
+
+/** A reset or a restore that takes longer ends the server connection instead. */
+const PREPARE_TIMEOUT_MS = 10_000;
+
+/**
+ * Server connections that one session may lose in a row to a restore that was cancelled: the statement_timeout that holds on one,
+ * whoever set it, holds for the restore's own statements, and a busy machine may be slower.
+ */
+const CANCELED_RESTORES_MAX = 5;
+
+/** {@link "../session/session.ts"} keeps it itself. */
+const IDLE_TIMEOUT = "idle_session_timeout";
+
+/** Pins that no reset takes back: their connection ends with the session. */
+const UNRESETTABLE: ReadonlySet<PinReason> = new Set<PinReason>(["load", "setseed", "dblink"]);
+
+/** What a session is to a lease: it wishes, and it takes what the server sends. */
+export interface LeaseHolder extends ServerWish, ServerSink {
+  /** How long it waits for a connection, in milliseconds; 0: for ever. */
+  readonly queryWaitTimeoutMs: number;
+  /** The lease has begun, or goes on after a probe: the connection's state is the session's. */
+  leaseBegins(server: ServerConnection, nowMs: number): void;
+  /** A probe found this on the connection; what was leased before is the session's state from now on. */
+  stateFound(server: ServerConnection, found: ProbeResult): Promise<void>;
+  /** A notification came while the connection was probed. */
+  notified(server: ServerConnection, message: Uint8Array): void;
+  /** The connection was lost, or closed, while it was probed: nobody knows what the session did to it. */
+  stateLost(): void;
+}
+
+/** What a lease asks of the session's pins. */
+export type LeasePins = Pick<Pins, "reasons" | "clear">;
+
+/**
+ * One session's way to a server connection: at once, or through the pool's queue; then its state made the session's; then
+ * held; then given back clean, reset or broken.
+ *
+ * In transaction pooling a lease ends by {@link finish}: where something may have changed the state out of sight, a probe
+ * looks first, while the client has its answer already. What holds the session to the connection pins the lease.
+ *
+ * Invariant: at most one of waiting, preparing and held; probing implies held.
+ */
+export class Lease implements Waiter<ServerWish, PooledServer> {
+  readonly wish: LeaseHolder;
+  /** Why the last {@link obtain} did not end in a lease; null when it did. */
+  error: PgplexError | null = null;
+  readonly #parts: LeaseParts;
+  readonly #clock: Clock;
+  readonly #pool: ServerPool;
+  /** Why the lease may not end at the transaction's end. */
+  readonly #pins: LeasePins;
+  #held: PooledServer | null = null;
+  #sinceMs = 0;
+  #waitingSinceMs = 0;
+  #untilMs = 0;
+  #waiting = false;
+  #ended = false;
+  #canceledRestores = 0;
+  #probing: Promise<void> | null = null;
+  #resolve: (() => void) | null = null;
+
+  constructor(parts: LeaseParts, pool: ServerPool, holder: LeaseHolder, pins: LeasePins) {
+    this.#parts = parts;
+    this.#clock = parts.runtime.clock;
+    this.#pool = pool;
+    this.wish = holder;
+    this.#pins = pins;
+  }
+
+  /** Whether the session stands in the pool's queue. */
+  get waiting(): boolean {
+    return this.#waiting;
+  }
+
+  /** Whether a server connection is held. */
+  get held(): boolean {
+    return this.#held !== null;
+  }
+
+  /** The server connection that is held, also while it is probed, or null. */
+  get connection(): ServerConnection | null {
+    return this.#held?.connection ?? null;
+  }
+
+  /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
+  get waitingSinceMs(): number {
+    return this.#waitingSinceMs;
+  }
+
+  /**
+   * Begins a lease, within `query_wait_timeout` unless `untilMs` says otherwise: null when it has begun at once, else
+   * resolves, never rejects, when it has or {@link error} says why not.
+   */
+  obtain(untilMs: number | null = null): Promise<void> | null {
+    const { pool } = this.#pool;
+    this.error = null;
+    this.#canceledRestores = 0;
+    if (this.#probing !== null) {
+      this.#untilMs = this.#deadlineMs();
+      return new Promise<void>((resolve) => this.#resolve = resolve);
+    }
+    const idle = pool.tryAcquire(this.wish);
+    if (idle !== null && this.#beginIfFit(idle)) return null;
+    const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
+    this.#untilMs = untilMs ?? this.#deadlineMs();
+    if (idle !== null) void this.#prepare(idle);
+    else this.#wait();
+    return obtained;
+  }
+
+  granted(server: PooledServer): void {
+    this.#stopWaiting();
+    if (this.#beginIfFit(server)) this.#settle(null);
+    else void this.#prepare(server);
+  }
+
+  refused(error: PgplexError): void {
+    this.#stopWaiting();
+    // The client's own limit may be another than the pool's.
+    this.#settle(error.code === "query_wait_timeout" ? waitTimeout(this.wish.queryWaitTimeoutMs) : error);
+  }
+
+  /** Takes the session out of the queue, if it stands there. */
+  stopWaiting(error: PgplexError): void {
+    if (this.#waiting && this.#pool.pool.forget(this)) this.refused(error);
+  }
+
+  /**
+   * The boundary of a transaction was reached and something in it may have changed the state out of sight: looks, and then
+   * gives the connection back, unless it is pinned, or the session has asked for it again meanwhile.
+   */
+  probe(fingerprints: Fingerprints): void {
+    this.#probing = this.#probeAndFinish(this.#held!, fingerprints).finally(() => this.#probing = null);
+  }
+
+  /** Session pooling: looks at something while the client has its answer, and goes on with the same connection. */
+  look(work: (connection: ServerConnection) => Promise<void>): void {
+    this.#probing = this.#lookAndGoOn(this.#held!.connection, work).finally(() => this.#probing = null);
+  }
+
+  async #lookAndGoOn(
+    connection: ServerConnection,
+    work: (connection: ServerConnection) => Promise<void>,
+  ): Promise<void> {
+    connection.onNotification = (message) => this.wish.notified(connection, message);
+    try {
+      await this.#withinTimeout(connection, work(connection));
+    } catch (thrown) {
+      this.#parts.warnings.say("look", "cannot look at a session's options", {
+        error: toPgplexError(thrown).message,
+      });
+    }
+    connection.onNotification = null;
+    if (connection.closed) {
+      this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+    } else if (!this.#ended) {
+      connection.setSink(this.wish);
+      this.wish.leaseBegins(connection, this.#clock.nowMs());
+    }
+    this.#settle(null);
+  }
+
+  async #probeAndFinish(server: PooledServer, fingerprints: Fingerprints): Promise<void> {
+    const { connection } = server;
+    let known = false;
+    connection.onNotification = (message) => this.wish.notified(connection, message);
+    try {
+      await this.#withinTimeout(connection, this.#look(connection, fingerprints));
+      known = true;
+    } catch (thrown) {
+      this.#parts.warnings.say("look", "cannot look at a session's state", {
+        error: toPgplexError(thrown).message,
+      });
+    }
+    connection.onNotification = null;
+    // A connection whose state is not known is never leased again.
+    if (!known) connection.close();
+    if (connection.closed) {
+      const wasPinned = this.#pins.reasons.length > 0;
+      this.#pins.clear();
+      // The holder ends the lease by itself when it hears that its connection has ended.
+      if (wasPinned) this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+      else {
+        this.end("broken");
+        this.wish.stateLost();
+      }
+      this.#obtainAgain();
+      return;
+    }
+    if (this.#ended) return this.#settle(sessionOver());
+    const { pool, settings } = this.#pool;
+    const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
+      this.wish.settings === connection.settings && server.fitness(this.wish) === 2 && !pool.mustEnd(server);
+    if (this.#pins.reasons.length > 0 || wanted) {
+      connection.setSink(this.wish);
+      this.wish.leaseBegins(connection, this.#clock.nowMs());
+      this.#settle(null);
+      return;
+    }
+    this.end("clean");
+    this.#obtainAgain();
+  }
+
+  async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
+    await this.#lookAtCatalogue(connection, fingerprints);
+    const found = await probe(connection, fingerprints.customSettings, this.#parts.runtime.statements);
+    fingerprints.foundSettings(found.settings.values.keys());
+    await this.wish.stateFound(connection, found);
+    // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
+    if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
+      await restoreState(connection, this.wish, this.#parts.runtime.statements);
+    }
+  }
+
+  /** What the database's routines may do to a session is looked at anew where it may have changed. */
+  async #lookAtCatalogue(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
+    const { log } = this.#parts;
+    const clock = this.#clock;
+    const { catalogue } = fingerprints;
+    const check = catalogue.beginCheck(clock.nowMs());
+    if (check === null) return;
+    try {
+      const mark = await catalogueMark(connection);
+      if (!catalogue.mustLook(check, mark, clock.nowMs())) return;
+      for (const body of await readRoutines(connection)) {
+        fingerprints.noteText(body);
+        if (/\b(currval|lastval)\b/i.test(body)) fingerprints.readsSequences = true;
+      }
+      const hidden = await lookAtCatalogue(connection);
+      const news = catalogue.found(check, mark, hidden, clock.nowMs());
+      if (news && hidden.reach !== null) {
+        log.info("statements are probed each time as a routine that they reach may change session state", {
+          database: this.#pool.key.database,
+          routine: hidden.cause === null ? "(not known)" : utf8FromBinary(hidden.cause),
+          statements: hidden.reach === "any" ? "all" : "those that write",
+        });
+      }
+    } catch (thrown) {
+      if (connection.closed) throw thrown;
+      catalogue.failed(clock.nowMs());
+      log.warning("cannot look at a database's routines: statements are probed each time", {
+        database: this.#pool.key.database,
+        error: toPgplexError(thrown).message,
+      });
+    }
+  }
+
+  /** The session asked for a connection while the last one was probed: it takes its place in the queue now. */
+  #obtainAgain(): void {
+    if (this.#ended) return this.#settle(sessionOver());
+    const resolve = this.#resolve;
+    if (resolve === null) return;
+    this.#resolve = null;
+    this.#probing = null;
+    const obtained = this.obtain(this.#untilMs);
+    if (obtained === null) resolve();
+    else void obtained.then(resolve);
+  }
+
+  /** Gives the connection back. @returns now, in clock milliseconds */
+  end(how: LeaseEnd): number {
+    const held = this.#held!;
+    this.#held = null;
+    const always = this.#pool.settings.server_reset === "always";
+    if (how === "clean" && (always || held.connection.owed.doubtful)) {
+      held.connection.setSink(null);
+      held.connection.close();
+      how = "broken";
+    }
+    const nowMs = held.connection.usedMs = this.#clock.nowMs();
+    this.#pool.counters.leaseMs += nowMs - this.#sinceMs;
+    if (how === "clean") held.connection.setSink(null);
+    const idleTimeout = how === "clean" ? held.connection.settings.idleSessionTimeout ?? "0" : "0";
+    if (idleTimeout === "0") this.#pool.pool.release(held, how, nowMs);
+    else void this.#releaseWithoutTimeout(held);
+    return nowMs;
+  }
+
+  /** A session's own idle_session_timeout would end the connection while it serves nobody. */
+  async #releaseWithoutTimeout(server: PooledServer): Promise<void> {
+    const { connection } = server;
+    let known = false;
+    try {
+      const { error, status } = await this.#withinTimeout(
+        connection,
+        runQuery(connection, `RESET ${IDLE_TIMEOUT}`),
+      );
+      known = error === null && status === TxStatus.Idle;
+    } catch {
+      // The connection ended meanwhile.
+    }
+    connection.settings = connection.settings.without(IDLE_TIMEOUT);
+    if (!known) connection.close();
+    this.#pool.pool.release(server, connection.closed ? "broken" : "clean", this.#clock.nowMs());
+  }
+
+  /** No lease begins from here on; one that is being prepared is given back. */
+  close(): void {
+    this.#ended = true;
+    if (this.#waiting) this.stopWaiting(sessionOver());
+  }
+
+  /**
+   * The client is gone and a connection still held: it is rolled back and reset, or closed where it was in the middle of
+   * something. Its next user notices nothing.
+   */
+  async abandon(midWork: boolean): Promise<void> {
+    if (this.#probing !== null) await this.#probing;
+    if (this.#held === null) return;
+    const { connection } = this.#held;
+    if (midWork || connection.closed || this.#pins.reasons.some((pin) => UNRESETTABLE.has(pin))) {
+      // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
+      if (!connection.closed) {
+        void cancelOn(
+          connection.identity,
+          this.#parts.runtime.network,
+          this.#clock,
+          PREPARE_TIMEOUT_MS,
+        );
+      }
+      connection.setSink(null);
+      connection.close();
+      this.end("broken");
+      return;
+    }
+    connection.setSink(null);
+    let clean = false;
+    try {
+      clean = await this.#withinTimeout(connection, resetConnection(connection));
+    } catch {
+      // The connection ended while it was reset.
+    }
+    if (!clean) connection.close();
+    this.end(clean ? "clean" : "broken");
+  }
+
+  #beginIfFit(server: PooledServer): boolean {
+    if (server.fitness(this.wish) < 2 || server.connection.closed || this.#ended) return false;
+    this.#begin(server);
+    return true;
+  }
+
+  #begin(server: PooledServer): void {
+    this.#held = server;
+    this.#sinceMs = this.#clock.nowMs();
+    this.#pool.counters.leases++;
+    if (server.connection.tenure++ === 0) this.#pool.pool.proved();
+    server.connection.setSink(this.wish);
+    this.wish.leaseBegins(server.connection, this.#sinceMs);
+  }
+
+  async #prepare(server: PooledServer): Promise<void> {
+    const { connection } = server;
+    const { pool } = this.#pool;
+    const clock = this.#clock;
+    try {
+      if (server.fitness(this.wish) < 2 && !connection.closed) {
+        this.#pool.counters.restores++;
+        await this.#withinTimeout(
+          connection,
+          restoreState(connection, this.wish, this.#parts.runtime.statements),
+        );
+      }
+      if (connection.closed) {
+        throw new PgplexError("server_lost", "the server closed the connection unexpectedly");
+      }
+    } catch (thrown) {
+      connection.close();
+      const error = toPgplexError(thrown);
+      const lost = error.code === "server_lost";
+      if (!lost) pool.release(server, "broken", clock.nowMs());
+      else if (pool.spoilt(server, error, clock.nowMs())) warnOfSpoilt(this.#parts.log, this.#pool, error);
+      // The client's statement went nowhere yet: it can as well have another connection.
+      const another = lost ||
+        (error.sqlstate === QUERY_CANCELED && this.#canceledRestores++ < CANCELED_RESTORES_MAX);
+      if (!another || this.#ended) this.#settle(error);
+      else if (clock.nowMs() < this.#untilMs) this.#wait();
+      else this.#settle(pool.failure ?? waitTimeout(this.wish.queryWaitTimeoutMs));
+      return;
+    }
+    if (this.#ended) pool.release(server, "clean", clock.nowMs());
+    else this.#begin(server);
+    this.#settle(null);
+  }
+
+  #wait(): void {
+    const nowMs = this.#waitingSinceMs = this.#clock.nowMs();
+    this.#waiting = true;
+    this.#pool.pool.wait(this, nowMs, this.#untilMs);
+  }
+
+  /** Until when a wait that begins now may last, however many connections it takes. */
+  #deadlineMs(): number {
+    return this.#clock.nowMs() + (this.wish.queryWaitTimeoutMs || Infinity);
+  }
+
+  #stopWaiting(): void {
+    this.#waiting = false;
+    this.#pool.counters.waitMs += this.#clock.nowMs() - this.#waitingSinceMs;
+  }
+
+  #settle(error: PgplexError | null): void {
+    this.error = error;
+    const resolve = this.#resolve;
+    this.#resolve = null;
+    resolve?.();
+  }
+
+  async #withinTimeout<T>(connection: ServerConnection, work: Promise<T>): Promise<T> {
+    const timer = this.#clock.after(PREPARE_TIMEOUT_MS, () => connection.close());
+    try {
+      return await work;
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+function sessionOver(): PgplexError {
+  return new PgplexError("shutting_down", "the session is over");
+}

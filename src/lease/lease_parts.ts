@@ -1,0 +1,9 @@
+import type { Runtime } from "../backend/mod.ts";
+import type { Log, RareWarnings } from "../telemetry/mod.ts";
+
+/** What leases need of their worker. */
+export interface LeaseParts {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly warnings: RareWarnings;
+}

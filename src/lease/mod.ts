@@ -1,0 +1,13 @@
+/**
+ * How a session gets a server connection, makes its state the session's, finds out what became of that state, and gives the
+ * connection back.
+ *
+ * It drives a pool on one side and a session, as a {@link LeaseHolder}, on the other; it reads no client.
+ *
+ * @module
+ */
+export * from "./findings.ts";
+export * from "./lease.ts";
+export * from "./lease_parts.ts";
+export * from "./pins.ts";
+export * from "./probe.ts";

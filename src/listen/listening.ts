@@ -1,0 +1,94 @@
+import type { ServerConnection } from "../backend/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
+import type { Listeners } from "./listeners.ts";
+import { type ChannelsHost, SessionChannels } from "./session_channels.ts";
+import type { StateWatch } from "../learning/mod.ts";
+
+/**
+ * What a session has to do with LISTEN: nothing until it is first found to listen, then its {@link SessionChannels}. In session
+ * pooling it stays at that: the server connection tells the client by itself.
+ */
+export class Listening {
+  readonly #listeners: Listeners;
+  readonly #host: () => ChannelsHost;
+  #own: SessionChannels | null = null;
+  /** What the server connection listens to has been seen in this lease. */
+  #seen = false;
+
+  /** `host` is asked for with the first LISTEN. */
+  constructor(listeners: Listeners, host: () => ChannelsHost) {
+    this.#listeners = listeners;
+    this.#host = host;
+  }
+
+  /** Channels to which a shared listener listens for the session. */
+  get channels(): Iterable<BinaryString> {
+    return this.#own?.channels ?? [];
+  }
+
+  /** Whether the end of this lease has to be looked at, whatever ran in it. */
+  get suspicious(): boolean {
+    return this.#own !== null && this.#own.suspicious;
+  }
+
+  /** Whether what the server says waits for the shared listener. */
+  get holding(): boolean {
+    return this.#own !== null && this.#own.holding;
+  }
+
+  /** While {@link holding}: resolves, never rejects, when everything is written. */
+  flushHeld(): Promise<void> {
+    return this.#own!.flushHeld();
+  }
+
+  /** Writes what waits for the client, unless it is busy. */
+  deliver(): void {
+    if (this.#own !== null) this.#own.deliver();
+  }
+
+  /** A lease of `server` begins, or goes on. */
+  leased(server: ServerConnection): void {
+    this.#seen = false;
+    if (this.#own !== null) this.#own.leased(server);
+  }
+
+  /** The complete NotificationResponse at `at`, of the session's own server connection: whether the client gets it. */
+  fromOwn(bytes: Uint8Array, at: number, end: number): boolean {
+    return this.#own === null || this.#own.fromOwn(bytes, at, end);
+  }
+
+  /**
+   * A probe found `channels` listened to on `server`: a shared listener takes them, where the session may go (`mayMove`).
+   *
+   * @returns whether the server connection listens to nothing any more
+   */
+  found(
+    server: ServerConnection,
+    channels: readonly BinaryString[],
+    mayMove: boolean,
+  ): boolean | Promise<boolean> {
+    this.#seen = true;
+    if (this.#own === null) {
+      if (channels.length === 0) return true;
+      const host = this.#host();
+      this.#own = new SessionChannels(this.#listeners, host, server);
+      host.relay.lender = this.#own;
+    }
+    return this.#own.settle(server, channels, mayMove);
+  }
+
+  /**
+   * The server connection was lost before its state was known.
+   *
+   * @returns whether nobody knows what the session listens to: it would wait for ever for notifications that cannot come
+   */
+  lost({ ran }: StateWatch): boolean {
+    this.#own?.ownLost();
+    return !this.#seen && ran.some(({ traits }) => traits.listens);
+  }
+
+  /** The session is over. */
+  close(): void {
+    this.#own?.close();
+  }
+}

@@ -1,0 +1,114 @@
+import { credentialsOf, parseSecret, type Secret } from "../auth/mod.ts";
+import { runTask, type TaskResult } from "../backend/mod.ts";
+import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import {
+  binaryFromUtf8,
+  encodeBind,
+  encodeExecute,
+  encodeParse,
+  encodeSync,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import { nodeFor, routeDatabase } from "../routing/mod.ts";
+import { acquire, NO_PARAMS, type PooledServer, type ServerPool, warnOfSpoilt } from "../servers/mod.ts";
+import type { LoginParts } from "./login_parts.ts";
+
+/** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */
+const CATALOGUE_QUERY =
+  "SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1 AND rolcanlogin " +
+  "AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())";
+
+/**
+ * The secret of a user that the file does not name, from the cluster that the database name leads to. A name that leads
+ * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere. The console's users
+ * are looked up on `routing.default_cluster` or, without one, not at all.
+ *
+ * @returns null for an unknown user, and where `auth.query` is off, or fails as a statement: that is logged
+ * @throws PgplexError `server_unreachable`, for whatever user, where the cluster cannot be asked: that is logged
+ */
+export async function lookUpSecret(
+  worker: LoginParts,
+  user: string,
+  database: string,
+): Promise<Secret | null> {
+  const { config, log } = worker;
+  if (config.auth.query === null || config.auth.type === "trust" || config.auth.type === "cert") return null;
+  // Who administers pgplex must not be decided by whichever cluster happens to come first.
+  if (worker.console?.opens(database) && config.routing.default_cluster === null) return null;
+  const cluster = clusterOf(worker, database);
+  const superuser = config.clusters.get(cluster)?.superuser;
+  const node = nodeFor(worker.topology.current, cluster);
+  if (superuser === null || superuser === undefined || node === null) {
+    log.warning("auth.query needs clusters.*.superuser", { cluster });
+    throw cannotAsk();
+  }
+  const password = superuser.password?.reveal() ?? null;
+  const pool = worker.pools.get(
+    { cluster, node, database: superuser.database, user: superuser.user, alias: null, purpose: "auth" },
+    credentialsOf(password === null ? null : parseSecret(password)),
+  );
+  try {
+    const { rows, error } = await ask(worker, pool, user);
+    if (error !== null) throw error;
+    const [row] = rows;
+    const secret = row === undefined ? null : row[row.length > 1 ? 1 : 0];
+    return secret === null || secret === undefined ? null : parseSecret(utf8FromBinary(secret));
+  } catch (thrown) {
+    const error = thrown instanceof Unasked ? thrown.cause : thrown;
+    log.error("auth.query failed", {
+      cluster,
+      error: error instanceof Error ? error.message : String(error),
+    });
+    if (thrown instanceof Unasked) throw cannotAsk();
+    // SQL of one's own may fail for some users only, and must not tell of them.
+    return null;
+  }
+}
+
+/** The query went nowhere, whoever the user is. */
+class Unasked extends Error {}
+
+/** @throws Unasked when there is no server connection to be had, or it is lost */
+async function ask(worker: LoginParts, pool: ServerPool, user: string): Promise<TaskResult> {
+  const { config, runtime: { clock }, log } = worker;
+  const sql = config.auth.query === true ? CATALOGUE_QUERY : config.auth.query!;
+  for (;;) {
+    let lease: PooledServer;
+    try {
+      lease = await acquire(pool, { base: NO_PARAMS, settings: null, sqlStatements: new Map() }, clock);
+    } catch (cause) {
+      throw new Unasked("no server connection", { cause });
+    }
+    try {
+      const result = await runTask(lease.connection, [
+        encodeParse("", binaryFromUtf8(sql)),
+        encodeBind("", [binaryFromUtf8(user)]),
+        encodeExecute(),
+        encodeSync(),
+      ], 1);
+      lease.connection.tenure++;
+      pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", clock.nowMs());
+      return result;
+    } catch (cause) {
+      lease.connection.close();
+      const error = toPgplexError(cause, "server_lost");
+      // One that was idle may have ended unseen: another is asked. A new one ends the search.
+      const isNew = lease.connection.tenure === 0;
+      if (pool.pool.spoilt(lease, error, clock.nowMs())) warnOfSpoilt(log, pool, error);
+      if (isNew) throw new Unasked("the server connection was lost", { cause });
+    }
+  }
+}
+
+/** What everybody hears whom the query would have to look up, known or not: that is not known. */
+function cannotAsk(): PgplexError {
+  return new PgplexError("server_unreachable", "the server cannot be asked who may log in");
+}
+
+function clusterOf(worker: LoginParts, database: string): string {
+  try {
+    return routeDatabase(worker.config, database).cluster;
+  } catch {
+    return [...worker.config.clusters.keys()][0]!;
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * From a connection's first byte to a session: TLS, startup packet, authentication, and where it goes then: a session, a
+ * replication connection, the console, or a cancel request.
+ *
+ * Called by `listener/`. It makes a {@link Session} and starts it, and keeps nothing of the login behind.
+ *
+ * @module
+ */
+export * from "./console_door.ts";
+export * from "./login_deadlines.ts";
+export * from "./login_parts.ts";
+export * from "./replication_client.ts";
+export * from "./startup.ts";

@@ -1,0 +1,105 @@
+import { cancelOn, loginStraight, type ServerIdentity } from "../backend/mod.ts";
+import { poolSettings } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import {
+  encodeBackendKeyData,
+  encodeParameterStatus,
+  encodeReadyForQuery,
+  TxStatus,
+} from "../protocol/mod.ts";
+import { type ByteStream, LARGE_BUFFER_BYTES, writeAll } from "../transport/mod.ts";
+import type { Cancellable } from "../session/mod.ts";
+import type { LoginParts } from "./login_parts.ts";
+import type { ReplicationClient, ReplicationRequest } from "./replication_client.ts";
+
+/**
+ * Serves a replication connection: a server connection of its own, outside of every pool, and bytes straight through in
+ * both directions until one side ends.
+ *
+ * @throws PgplexError when the database is paused, or the server cannot be reached or refuses; the caller tells the client.
+ */
+export async function serveReplication(
+  worker: LoginParts,
+  client: { stream: ByteStream; rest: () => Uint8Array },
+  request: ReplicationRequest,
+): Promise<void> {
+  const settings = poolSettings(worker.config, request.cluster);
+  const tls = worker.config.clusters.get(request.cluster)?.tls;
+  if (tls === undefined) throw new PgplexError("config_changed", "the cluster is gone");
+  checkRunning(worker, request);
+  const params = new Map([...request.params].filter(([name]) => name !== "user" && name !== "database"));
+  const { stream: server, identity, rest } = await loginStraight({
+    endpoint: request.node,
+    tls,
+    user: request.user,
+    database: request.database,
+    credentials: request.credentials,
+    params,
+    base: "",
+    timeoutMs: settings.server_connect_timeout,
+  }, worker.runtime);
+  try {
+    checkRunning(worker, request); // again: PAUSE and KILL do not see a connection that is logging in
+  } catch (thrown) {
+    server.close();
+    throw thrown;
+  }
+  const cancellable: Cancellable = {
+    cancel: () =>
+      cancelOn(identity, worker.runtime.network, worker.runtime.clock, settings.server_connect_timeout),
+  };
+  const key = worker.cancelKeys.issue(cancellable, request.minor);
+  const shown: ReplicationClient = {
+    request,
+    server: identity,
+    connectedMs: worker.runtime.clock.nowMs(),
+    end: () => {
+      server.close();
+      client.stream.close();
+    },
+  };
+  worker.replications.add(shown);
+  try {
+    await greet(client.stream, identity, key);
+    await writeAll(client.stream, rest);
+    await writeAll(server, client.rest());
+    await Promise.race([pump(client.stream, server), pump(server, client.stream)]);
+  } catch {
+    // One side was reset: both end.
+  } finally {
+    worker.cancelKeys.revoke(cancellable, key);
+    worker.replications.delete(shown);
+    shown.end();
+  }
+}
+
+/** A pause has nobody new on a server, and whoever streams could not wait: such clients come again by themselves. */
+function checkRunning({ pools }: LoginParts, { name }: ReplicationRequest): void {
+  if (!pools.control.holds(name)) return;
+  throw new PgplexError("database_disabled", `database "${name}" is paused`, {
+    sqlstate: "57P03", // cannot_connect_now
+    hint: "It was paused in pgplex's console; RESUME lets clients in again.",
+  });
+}
+
+async function greet(
+  client: ByteStream,
+  identity: ServerIdentity,
+  key: { pid: number; secret: Uint8Array },
+): Promise<void> {
+  for (const [name, value] of identity.parameters.values) {
+    await writeAll(client, encodeParameterStatus(name, value));
+  }
+  await writeAll(client, encodeBackendKeyData(key.pid, key.secret));
+  await writeAll(client, encodeReadyForQuery(TxStatus.Idle));
+}
+
+/** Moves bytes until the end of `from`. What was read is written on before the end is reported. */
+async function pump(from: ByteStream, to: ByteStream): Promise<void> {
+  const buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+  for (;;) {
+    const n = await from.read(buffer);
+    if (n === 0) return;
+    await writeAll(to, n === buffer.length ? buffer : buffer.subarray(0, n));
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * Bytes both ways between one client and the server connection that it has for the moment. Pure: synchronous machines that
+ * take bytes, put bytes into sinks, and say what they need before they can go on.
+ *
+ * `client_scan.ts` takes what the client sends, `server_scan.ts` what the server answers, `relay.ts` is what both share.
+ * `statements/` is Parse to Close and the names of prepared statements, `show/` is SHOW of pgplex's own options.
+ * `session/` drives them.
+ *
+ * @module
+ */
+export * from "./client_cursor.ts";
+export * from "./client_scan.ts";
+export * from "./relay.ts";
+export * from "./server_scan.ts";
+export * from "./steering.ts";
+export * from "./told_settings.ts";
+export { PreparedNames } from "./statements/prepared_names.ts";

@@ -1,0 +1,78 @@
+import { Mark, Owed, type ServerConnection } from "../../backend/mod.ts";
+import {
+  binaryFromUtf8,
+  type BinaryString,
+  encodeBind,
+  encodeError,
+  encodeExecute,
+  encodeFront,
+  encodeNotice,
+  encodeParse,
+  encodeSync,
+  encodeTextColumn,
+  encodeTextRow,
+  Front,
+} from "../../protocol/mod.ts";
+import type { ClientCursor } from "../client_cursor.ts";
+import type { Relay } from "../relay.ts";
+import { SHOW_COMPLETE } from "./show_portals.ts";
+import type { Steering } from "../steering.ts";
+import { READY_IDLE } from "../replies.ts";
+
+/** A Describe of the unnamed portal. */
+const DESCRIBE_PORTAL: Readonly<Uint8Array> = encodeFront(Front.Describe, new Uint8Array([0x50, 0]));
+
+/** SHOW of an option by a simple query: answered without a lease, or its row asked of the server that is leased. Pure. */
+export class ShowQuery {
+  readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
+  readonly #steering: Steering;
+
+  constructor(relay: Relay, cursor: ClientCursor, steering: Steering) {
+    this.#relay = relay;
+    this.#cursor = cursor;
+    this.#steering = steering;
+  }
+
+  /**
+   * Answers the Query at `at` of a session without a lease, if it needs none: a SHOW, or what is in error. Its head is one that may
+   * concern pgplex.
+   *
+   * @returns the place behind its header, 0 when it needs one.
+   */
+  answer(length: number, bytes: Uint8Array, at: number, end: number): number {
+    const steering = this.#steering;
+    if (!steering.sees(length - 4, end - at - 5)) return 0;
+    const steered = steering.peek(bytes, at + 5, at + 1 + length, end);
+    if (steered === null || !steering.answersItself(steered)) return 0;
+    const { client, names } = this.#relay;
+    for (const warning of steered.warnings) client.put(encodeNotice("WARNING", warning));
+    if (steered.error !== null) client.put(encodeError("ERROR", steered.error));
+    else {
+      const { setting, text } = steered.show!;
+      client.put(encodeTextColumn(setting));
+      client.put(encodeTextRow(binaryFromUtf8(text())));
+      client.put(SHOW_COMPLETE as Uint8Array);
+    }
+    client.put(READY_IDLE);
+    names.dropUnnamed();
+    this.#relay.queryCount++;
+    steering.answered();
+    return this.#cursor.dropMessage(at, length);
+  }
+
+  /** Asks the server for its row, by messages whose tag is not the client's: inside a transaction it alone knows what was SET. */
+  ask({ out, owed }: ServerConnection, sql: BinaryString): void {
+    out.put(encodeParse("", sql));
+    out.put(encodeBind("", []));
+    out.put(DESCRIBE_PORTAL as Uint8Array);
+    out.put(encodeExecute());
+    out.put(encodeSync());
+    owed.sent(Owed.Parse | Mark.Swallow);
+    owed.sent(Owed.Bind | Mark.Swallow);
+    owed.sent(Owed.Describe);
+    owed.sent(Owed.Execute | Mark.Swallow);
+    owed.local(Owed.Execute, { done() {}, undo() {}, reply: SHOW_COMPLETE as Uint8Array });
+    owed.sent(Owed.Sync);
+  }
+}

@@ -1,0 +1,118 @@
+import type { ServerConnection, StatementStore } from "../../backend/mod.ts";
+import { type BinaryString, Front } from "../../protocol/mod.ts";
+import { BindMessages } from "./bind_messages.ts";
+import type { ClientCursor } from "../client_cursor.ts";
+import { DescribeClose } from "./describe_close.ts";
+import { OwnStatements } from "./own_statements.ts";
+import { ParseMessages } from "./parse_messages.ts";
+import { PlainBatch } from "./plain_batch.ts";
+import type { Relay } from "../relay.ts";
+import { ShowBatch } from "../show/show_batch.ts";
+import { StatementMessages, type StatementParts } from "./statement_messages.ts";
+import type { Steering } from "../steering.ts";
+import { ToldTypes } from "./told_types.ts";
+import { UnnamedStatement } from "./unnamed_statement.ts";
+
+/**
+ * Parse, Bind, Describe and Close on their way to the server: the session's names of prepared statements become the
+ * server's. Pure.
+ *
+ * Each method takes the message at `at`, whose length field says `length`, of what lies in `bytes` up to `end`. Those that take
+ * it return the place of the next byte, or -1 where the scan has to stop.
+ */
+export class ExtendedQuery {
+  readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
+  readonly #plain: PlainBatch;
+  readonly #parses: ParseMessages;
+  readonly #binds: BindMessages;
+  readonly #describeClose: DescribeClose;
+  readonly #showBatch: ShowBatch;
+
+  constructor(relay: Relay, store: StatementStore, cursor: ClientCursor, steering: Steering) {
+    const messages = new StatementMessages(relay, cursor, steering);
+    const unnamed = new UnnamedStatement(relay, cursor, messages);
+    const own = new OwnStatements(relay, store);
+    const told = new ToldTypes(relay, cursor);
+    const parts: StatementParts = { store, cursor, steering, messages, unnamed, own, told };
+    this.#relay = relay;
+    this.#cursor = cursor;
+    this.#plain = new PlainBatch(relay, parts);
+    this.#parses = new ParseMessages(relay, parts);
+    this.#binds = new BindMessages(relay, parts);
+    this.#describeClose = new DescribeClose(relay, parts);
+    const closeStatement = (name: BinaryString) => this.#describeClose.close(name);
+    this.#showBatch = new ShowBatch(relay, { store, cursor, steering, closeStatement });
+  }
+
+  /**
+   * Before a server connection is had for a message: what its statement says of the wait holds already, or it begins a batch about
+   * SHOW of options alone, which is answered.
+   *
+   * @returns the place behind that batch, -1 when more must come first, 0 when a server is needed.
+   */
+  foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): number {
+    if (type === Front.Parse) {
+      const concerns = this.#parses.mayConcern(length, bytes, at, end);
+      if (concerns === false) return 0;
+      const answered = concerns === null ? 0 : this.#showBatch.take(bytes, at, end);
+      if (answered !== 0) return answered;
+      const foreseen = concerns !== null && this.#parses.foresee(length, bytes, at, end);
+      return foreseen ? 0 : this.#cursor.wantHead(length, at, end);
+    }
+    if (type !== Front.Bind && type !== Front.Describe) return 0;
+    const answered = this.#relay.names.hasShows ? this.#showBatch.take(bytes, at, end) : 0;
+    if (answered !== 0 || type === Front.Describe) return answered;
+    return this.#binds.foresee(length, bytes, at, end) ? 0 : this.#cursor.wantHead(length, at, end);
+  }
+
+  /** Takes a Parse, and counts it, or with it the batch that it begins; one at which the scan stops comes again. */
+  parse(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    const batchEnd = this.#plain.take(server, length, bytes, at, end);
+    if (batchEnd !== 0) return batchEnd;
+    this.#relay.openBatch = true;
+    const next = this.#parses.take(server, length, bytes, at, end);
+    if (next >= 0) this.#relay.parseCount++;
+    return this.#noteSent(next);
+  }
+
+  /** Takes a Bind, and counts it. */
+  bind(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+    this.#relay.openBatch = true;
+    const next = this.#binds.take(server, length, bytes, at, end);
+    if (next >= 0) this.#relay.bindCount++;
+    return this.#noteSent(next);
+  }
+
+  /** Takes a Describe or Close. */
+  describeOrClose(
+    server: ServerConnection,
+    type: number,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+  ): number {
+    this.#relay.openBatch = true;
+    return this.#noteSent(this.#describeClose.take(server, type, length, bytes, at, end));
+  }
+
+  /** The statement's name in a complete Describe or Close; null when it is about a portal, or malformed. */
+  statementOf(bytes: Uint8Array, at: number, messageEnd: number): BinaryString | null {
+    return this.#describeClose.statementOf(bytes, at, messageEnd);
+  }
+
+  /** Closes one of the session's statements, if there is one, and answers the client. */
+  closeStatement(name: BinaryString): void {
+    this.#describeClose.close(name);
+  }
+
+  /** `next` is the place behind a message of a batch, or -1 where the scan stopped before it. */
+  #noteSent(next: number): number {
+    const relay = this.#relay;
+    if (next >= 0) relay.batchSent = true;
+    // Nothing of the batch is there yet, and what it waits for may be a boundary.
+    else if (relay.lender !== null && !relay.batchSent) relay.openBatch = false;
+    return next;
+  }
+}

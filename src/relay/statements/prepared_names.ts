@@ -1,0 +1,317 @@
+import { Description, type InFlight, type Statement, type StatementStore } from "../../backend/mod.ts";
+import type { StandingOrder } from "../../options/mod.ts";
+import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
+import { type BinaryString, binaryString, findNul, putBinary } from "../../protocol/mod.ts";
+
+/** Parses longer than this are not kept for a later lease when they are unnamed. */
+export const UNNAMED_BYTES_MAX = 1 << 20;
+
+/** A buffer longer than this is not kept when its unnamed statement is gone. */
+const UNNAMED_BYTES_RETAINED = 65_536;
+
+/** In session pooling, statements that ask something of pgplex: of more the oldest are forgotten. */
+const ORDERS_MAX = 1000;
+
+/** A statement as a session knows it. */
+export interface NamedStatement {
+  readonly name: Uint8Array;
+  readonly hash: number;
+  statement: Statement;
+  /** What the client has heard of its types, and holds on to. */
+  readonly told: Description;
+}
+
+/**
+ * The prepared statements that a session knows: by name, and the unnamed one.
+ *
+ * Names are looked up by their bytes, so that a Bind makes no string. Invariant: each named statement has this session
+ * counted among its users.
+ */
+export class PreparedNames {
+  readonly #store: StatementStore;
+  /** By the hash of the name; made when it is needed. */
+  #buckets: Map<number, NamedStatement[]> | null = null;
+  #size = 0;
+  /** What the texts of named statements ask of pgplex each time that they run, by name; most ask nothing. */
+  readonly #orders = new Map<BinaryString, StandingOrder>();
+  /** How many of them are SHOW of an option. */
+  #shows = 0;
+  #unnamed: Uint8Array | null = null;
+  #unnamedBytes = 0;
+  /** Bytes of its body that have not come yet. */
+  #unnamedLeft = 0;
+  #unnamedKept = false;
+  #unnamedTooLarge = false;
+  /** The unnamed statement is on one server connection only, and was not bound yet. */
+  unnamedHolds = false;
+  /** What is known of the unnamed statement's text. */
+  unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
+  /** What the unnamed statement's text asks of pgplex each time that it runs. */
+  unnamedOrder: StandingOrder | null = null;
+  /** What the client has heard of the unnamed statement's types; null: nothing. */
+  unnamedTold: Description | null = null;
+  /** Changes whenever the unnamed statement does. */
+  unnamedSerial = 0;
+
+  constructor(store: StatementStore) {
+    this.#store = store;
+  }
+
+  /** Number of named statements. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** What has the name that lies in `bytes` from `start` to `end`. */
+  named(bytes: Uint8Array, start: number, end: number): NamedStatement | null {
+    const bucket = this.#buckets?.get(hashOf(bytes, start, end));
+    if (bucket === undefined) return null;
+    for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry;
+    return null;
+  }
+
+  /** The statement of {@link named}. */
+  find(bytes: Uint8Array, start: number, end: number): Statement | null {
+    return this.named(bytes, start, end)?.statement ?? null;
+  }
+
+  /** {@link find} by a text. */
+  findName(name: BinaryString): Statement | null {
+    return this.#namedText(name)?.statement ?? null;
+  }
+
+  /** What the client has heard of the types of the statement with this name; null where there is none. */
+  toldOf(name: BinaryString): Description | null {
+    return this.#namedText(name)?.told ?? null;
+  }
+
+  #namedText(name: BinaryString): NamedStatement | null {
+    const bytes = new Uint8Array(name.length);
+    putBinary(bytes, 0, name);
+    return this.named(bytes, 0, bytes.length);
+  }
+
+  /** The same text with the types of parameters that the client was told takes the place of its statement. */
+  type(named: NamedStatement, parameters: BinaryString): void {
+    const before = named.statement;
+    named.statement = this.#store.useTyped(before, parameters);
+    this.#store.release(before);
+  }
+
+  /** What this statement's text asks of pgplex each time that it runs; null for most. The unnamed one's is named "". */
+  orderOf(name: BinaryString): StandingOrder | null {
+    return name === "" ? this.unnamedOrder : this.#orders.get(name) ?? null;
+  }
+
+  /** Whether any named statement asks anything of pgplex. */
+  get hasOrders(): boolean {
+    return this.#orders.size > 0;
+  }
+
+  /** Whether any statement is SHOW of an option. */
+  get hasShows(): boolean {
+    return this.#shows > 0 || (this.unnamedOrder !== null && this.unnamedOrder.show !== null);
+  }
+
+  /**
+   * In session pooling, where servers know the names: what a statement of this name asks from now on. It stays when the statement
+   * is closed, as a name is of no use before it is parsed again.
+   */
+  setOrder(name: BinaryString, order: StandingOrder | null): void {
+    if (name === "") {
+      this.unnamedOrder = order;
+      return;
+    }
+    this.#dropOrder(name);
+    if (order === null) return;
+    for (const oldest of this.#orders.keys()) {
+      if (this.#orders.size < ORDERS_MAX) break;
+      this.#dropOrder(oldest);
+    }
+    this.#keepOrder(name, order);
+  }
+
+  #keepOrder(name: BinaryString, order: StandingOrder): void {
+    this.#dropOrder(name);
+    this.#orders.set(name, order);
+    if (order.show !== null) this.#shows++;
+  }
+
+  #dropOrder(name: BinaryString): void {
+    const order = this.#orders.get(name);
+    if (order === undefined) return;
+    this.#orders.delete(name);
+    if (order.show !== null) this.#shows--;
+  }
+
+  /**
+   * `statement`, which has this name, with the text that says what holds now: another statement in its place where that
+   * differs from its own.
+   */
+  remade(name: BinaryString, statement: Statement): Statement {
+    const order = this.#orders.get(name);
+    if (order === undefined || order.remake === null) return statement;
+    const { definition, hash } = statement;
+    const next = order.remake() + definition.slice(definition.indexOf("\0"));
+    if (next === definition) return statement;
+    const made = this.#store.use(next);
+    made.hash ||= hash; // it changes no state either
+    this.remove(name);
+    this.set(name, made, order);
+    this.#store.release(statement);
+    return made;
+  }
+
+  /** Gives `statement`, in whose users this session is counted already, a name that is free. */
+  set(
+    name: BinaryString,
+    statement: Statement,
+    order: StandingOrder | null = null,
+    told: Description = new Description(),
+  ): void {
+    if (order !== null) this.#keepOrder(name, order);
+    const bytes = new Uint8Array(name.length);
+    putBinary(bytes, 0, name);
+    const hash = hashOf(bytes, 0, bytes.length);
+    const bucket = this.#buckets?.get(hash);
+    const entry: NamedStatement = { name: bytes, hash, statement, told };
+    if (bucket === undefined) (this.#buckets ??= new Map()).set(hash, [entry]);
+    else bucket.push(entry);
+    this.#size++;
+  }
+
+  /** Takes a name away; its statement stays counted until the caller releases it. */
+  remove(name: BinaryString): Statement | null {
+    this.#dropOrder(name);
+    const bytes = new Uint8Array(name.length);
+    putBinary(bytes, 0, name);
+    const hash = hashOf(bytes, 0, bytes.length);
+    const bucket = this.#buckets?.get(hash);
+    const index = bucket?.findIndex((entry) => sameBytes(entry.name, bytes, 0, bytes.length)) ?? -1;
+    if (bucket === undefined || index < 0) return null;
+    const [entry] = bucket.splice(index, 1);
+    if (bucket.length === 0) this.#buckets!.delete(hash);
+    this.#size--;
+    return entry!.statement;
+  }
+
+  /** Forgets everything and releases what it used. */
+  clear(): void {
+    for (const bucket of this.#buckets?.values() ?? []) {
+      for (const entry of bucket) this.#store.release(entry.statement);
+    }
+    this.#buckets = null;
+    this.#size = 0;
+    this.#orders.clear();
+    this.#shows = 0;
+    this.dropUnnamed();
+  }
+
+  /** DISCARD ALL or DEALLOCATE ALL went through: every name is gone, but for those in flight. */
+  forget(inFlight: InFlight<BinaryString>): void {
+    for (const name of [...this.names()]) {
+      if (!inFlight.has(name)) this.#store.release(this.remove(name)!);
+    }
+  }
+
+  /** A Parse of the unnamed statement begins; `bodyBytes` is what {@link recordUnnamed} will bring. */
+  beginUnnamed(bodyBytes: number): void {
+    this.unnamedSerial++;
+    this.unnamedTold = null;
+    this.#unnamedBytes = 0;
+    this.#unnamedLeft = bodyBytes;
+    this.#unnamedKept = bodyBytes <= UNNAMED_BYTES_MAX;
+    this.#unnamedTooLarge = this.unnamedHolds = !this.#unnamedKept;
+    if (!this.#unnamedKept) {
+      this.#unnamed = null;
+    } else if (
+      this.#unnamed === null || this.#unnamed.length < bodyBytes || this.#unnamed.length > 4 * bodyBytes + 256
+    ) {
+      this.#unnamed = new Uint8Array(bodyBytes + (bodyBytes >> 2));
+    }
+  }
+
+  /** The next piece of the unnamed Parse's body. */
+  recordUnnamed(bytes: Uint8Array, start: number, end: number): void {
+    this.#unnamedLeft -= end - start;
+    if (!this.#unnamedKept) return;
+    const into = this.#unnamed!;
+    let at = this.#unnamedBytes;
+    if (end - start <= 256) { for (let i = start; i < end; i++) into[at++] = bytes[i]!; }
+    else {
+      into.set(bytes.subarray(start, end), at);
+      at += end - start;
+    }
+    this.#unnamedBytes = at;
+  }
+
+  /** Whether the body that is recorded is the one that lies there. */
+  unnamedIs(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#unnamedKept || this.#unnamedBytes !== end - start) return false;
+    const body = this.#unnamed!;
+    for (let i = start, j = 0; i < end; i++, j++) if (bytes[i] !== body[j]) return false;
+    return true;
+  }
+
+  /** The unnamed statement is gone: a simple Query came, or its Parse failed. */
+  dropUnnamed(): void {
+    this.unnamedSerial++;
+    this.unnamedTold = null;
+    this.#unnamedKept = this.#unnamedTooLarge = this.unnamedHolds = false;
+    this.#unnamedBytes = 0;
+    if (this.#unnamed !== null && this.#unnamed.length > UNNAMED_BYTES_RETAINED) this.#unnamed = null;
+  }
+
+  /** There is an unnamed statement again that was too long to keep; no server connection has it. */
+  loseUnnamed(): void {
+    this.dropUnnamed();
+    this.#unnamedTooLarge = true;
+  }
+
+  /** The unnamed Parse's body, or null when there is none or it was too long to keep. */
+  get unnamed(): Uint8Array | null {
+    return this.#unnamedKept ? this.#unnamed!.subarray(0, this.#unnamedBytes) : null;
+  }
+
+  /** {@link unnamed} with the types of parameters that the client was told. */
+  get unnamedTyped(): Uint8Array | null {
+    const body = this.unnamed;
+    const parameters = this.unnamedTold?.parameters ?? null;
+    if (body === null || parameters === null) return body;
+    const textEnd = findNul(body, 1, body.length) + 1;
+    const typed = new Uint8Array(textEnd + parameters.length);
+    typed.set(body.subarray(0, textEnd));
+    putBinary(typed, textEnd, parameters);
+    return typed;
+  }
+
+  /** Whether the unnamed Parse's body has not come as a whole yet. */
+  get unnamedComes(): boolean {
+    return this.#unnamedLeft > 0;
+  }
+
+  /** Whether there is an unnamed statement that was too long to keep. */
+  get unnamedTooLarge(): boolean {
+    return this.#unnamedTooLarge;
+  }
+
+  /** All names, for the console. */
+  *names(): Generator<BinaryString> {
+    for (const bucket of this.#buckets?.values() ?? []) {
+      for (const { name } of bucket) yield binaryString(name, 0, name.length);
+    }
+  }
+}
+
+/** FNV-1a. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
+  return hash;
+}
+
+function sameBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (name.length !== end - start) return false;
+  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false;
+  return true;
+}

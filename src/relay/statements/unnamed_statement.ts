@@ -1,0 +1,94 @@
+import { type Effect, Mark, Owed, type ServerConnection } from "../../backend/mod.ts";
+import { findNul } from "../../protocol/mod.ts";
+import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "../client_cursor.ts";
+import type { StandingOrder } from "../../options/mod.ts";
+import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
+import type { Relay } from "../relay.ts";
+import type { StatementMessages } from "./statement_messages.ts";
+import { orderOf, type Steered } from "../steering.ts";
+import { UnnamedChanges } from "./unnamed_changes.ts";
+
+/**
+ * The session's unnamed statement on its way to the server, which has one for whoever holds it: its Parse is recorded as it
+ * passes, and sent again where the server's is another's. Pure.
+ */
+export class UnnamedStatement {
+  readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
+  readonly #messages: StatementMessages;
+  readonly #changes: UnnamedChanges;
+
+  constructor(relay: Relay, cursor: ClientCursor, messages: StatementMessages) {
+    this.#relay = relay;
+    this.#cursor = cursor;
+    this.#messages = messages;
+    this.#changes = new UnnamedChanges(relay);
+  }
+
+  /** Takes its Parse; see {@link "./extended_query.ts"}. */
+  parse(
+    server: ServerConnection,
+    length: number,
+    bytes: Uint8Array,
+    at: number,
+    end: number,
+    steered: Steered | null,
+  ): number {
+    const { watch } = this.#relay;
+    const messageEnd = at + 1 + length;
+    if (messageEnd > end && 1 + length <= LOOK_BYTES_MAX) return this.#cursor.want(1 + length);
+    // One that does not lie in the buffer as a whole is too long to be looked at.
+    const nul = messageEnd > end ? -1 : findNul(bytes, at + 6, messageEnd);
+    const fingerprint = nul < 0 ? OPAQUE_FINGERPRINT : watch.look(bytes, at + 6, nul);
+    if (!this.#messages.parses(server, fingerprint, bytes, at)) return -1;
+    if (steered !== null) this.#messages.steer(server, steered, bytes, at);
+    server.owed.sent(
+      Owed.Parse | Mark.Effect,
+      this.parses(server, fingerprint, orderOf(steered), length - 4),
+    );
+    return this.#cursor.begin(at + 5, length - 4, Rest.Record);
+  }
+
+  /** A Parse of it goes to the server, whose body of `bodyBytes` is to be recorded. Returns what is to be owed with it. */
+  parses(
+    server: ServerConnection,
+    fingerprint: Fingerprint,
+    order: StandingOrder | null,
+    bodyBytes: number,
+  ): Effect {
+    const { names } = this.#relay;
+    const change = this.#changes.begin(server);
+    names.unnamedFingerprint = fingerprint;
+    names.unnamedOrder = order;
+    names.beginUnnamed(bodyBytes);
+    change.begun();
+    this.#relay.ownUnnamed(server);
+    return change;
+  }
+
+  /** A Close of it is taken; the server does not hear of it. */
+  close(): void {
+    const change = this.#changes.begin(null);
+    this.#relay.names.dropUnnamed(); // now, as a Parse behind it may make another before its turn comes
+    change.begun();
+    this.#relay.answer(Owed.Close, change);
+  }
+
+  /** Whether the message at hand has to wait as an earlier batch decides what the session's unnamed statement is, or the server's. */
+  doubtful(server: ServerConnection): boolean {
+    // Asked for each Bind: a closure is made only where it is waited for.
+    return this.#isDoubtful(server) && this.#cursor.awaitWhile(() => this.#isDoubtful(server));
+  }
+
+  #isDoubtful(server: ServerConnection): boolean {
+    return this.#relay.unnamedDoubtful(server) || this.#changes.doubtful(server.owed.batch);
+  }
+
+  /** Makes sure that the server's is this session's when the message at `at` comes there. Whether there is one at all. */
+  ensure(server: ServerConnection, bytes: Uint8Array, at: number): boolean {
+    const { names } = this.#relay;
+    if (server.unnamedOwner === names && server.unnamedSerial === names.unnamedSerial) return true;
+    this.#cursor.flushRun(bytes, at);
+    return this.#relay.ensureUnnamed(server);
+  }
+}

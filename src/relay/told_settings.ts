@@ -1,0 +1,120 @@
+import type { ServerConnection, Settings } from "../backend/mod.ts";
+import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
+import type { Outbox } from "../transport/mod.ts";
+import { serverApplicationName } from "../options/mod.ts";
+import type { Relay } from "./relay.ts";
+
+const NAME = "application_name";
+
+/** What servers of all versions report, and clients hear of without a word to anybody. */
+const REPEATED = "client_encoding";
+
+/** What a look at a server connection found of its settings. */
+export interface FoundSettings {
+  readonly settings: Settings;
+  /** application_name was SET, rather than RESET or left alone. */
+  readonly nameIsSet: boolean;
+}
+
+/**
+ * What a client was last told of its session's settings: what it expects of a server connection, and by ParameterStatus hears
+ * changes of. application_name is kept apart, as connections are not opened with the client's: where the server goes back to its
+ * own, the client's is meant.
+ */
+export class ToldSettings {
+  /** Null until the client is greeted. */
+  current: Settings | null = null;
+  readonly #relay: Relay;
+  readonly #out: Outbox;
+  /** The application_name of the client's startup packet as it stood there, in transaction pooling. */
+  readonly #givenName: BinaryString | null;
+  /** As servers take it; null until the client is greeted. */
+  #loginName: BinaryString | null = null;
+  /** The state with which the lease began, or that the last probe found. */
+  #before: Settings | null = null;
+  /** The server said something of application_name since the state was last looked at. */
+  #nameReported = false;
+
+  constructor(relay: Relay, out: Outbox, givenName: BinaryString | null) {
+    this.#relay = relay;
+    this.#out = out;
+    this.#givenName = givenName;
+  }
+
+  /** The application_name with which the client logged in, as servers take it; null where it gave none, or is not greeted yet. */
+  get loginName(): BinaryString | null {
+    return this.#loginName;
+  }
+
+  /** The settings of the greeting. */
+  greet(settings: Settings): Settings {
+    if (this.#givenName === null) return this.current = settings;
+    this.#loginName = this.#relay.loginName = serverApplicationName(this.#givenName, settings);
+    return this.current = settings.with(NAME, this.#loginName);
+  }
+
+  /** Says what the client knows already, where nothing else is being said. */
+  repeat(): void {
+    const value = this.current?.values.get(REPEATED);
+    if (value !== undefined && !this.#relay.midReply) this.#out.put(encodeParameterStatus(REPEATED, value));
+  }
+
+  /** What still differs after a restore is the server's truth, and news to the client. */
+  leaseBegins(server: ServerConnection): void {
+    this.#nameReported = false;
+    const { current } = this;
+    if (current !== null && current !== server.settings) {
+      for (const name of current.namesThatDiffer(server.settings)) {
+        const value = server.reported.values.get(name);
+        if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
+      }
+      this.current = server.settings;
+    }
+    this.#before = this.current;
+  }
+
+  /** The server reported a setting. Whether the client is told. */
+  reported(server: ServerConnection, name: BinaryString, value: BinaryString): boolean {
+    if (name === "standard_conforming_strings") this.#relay.watch.backslashes = value === "off";
+    if (name === NAME && this.#loginName !== null) return this.#nameIs(server, value, this.#loginName);
+    this.#isNow(server, name, value);
+    return true;
+  }
+
+  /** A probe has read the state of `server`. Whether it is as before what ran since. */
+  found(server: ServerConnection, found: FoundSettings): boolean {
+    const before = this.#before;
+    const same = before !== null && found.settings.equals(before);
+    server.settings = same ? before : found.settings;
+    // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
+    const mayBeReset = this.#nameReported || this.#relay.watch.ran.some(({ traits }) => traits.resetsName);
+    const name = mayBeReset && !found.nameIsSet ? this.#loginName : null;
+    server.nameIsSet = found.nameIsSet;
+    if (name !== null && this.current!.applicationName !== name) {
+      this.#relay.client.put(encodeParameterStatus(NAME, name));
+      void this.#out.flush();
+    }
+    this.current = name === null ? server.settings : server.settings.with(NAME, name);
+    return same;
+  }
+
+  #nameIs(server: ServerConnection, value: BinaryString, given: BinaryString): boolean {
+    const relay = this.#relay;
+    this.#nameReported = true;
+    const isReset = value === server.identity.parameters.applicationName;
+    if (isReset) relay.nameMayBeReset = relay.loginName !== null;
+    const now = isReset && relay.watch.ran.at(-1)?.traits.resetsName ? given : value;
+    const old = this.current!.applicationName;
+    if (now === old && (now !== value || relay.nameRestored)) return false;
+    this.#isNow(server, NAME, now);
+    if (now === value) return true;
+    relay.client.put(encodeParameterStatus(NAME, now));
+    return false;
+  }
+
+  #isNow(server: ServerConnection, name: BinaryString, value: BinaryString): void {
+    const after = this.current!.with(name, value);
+    // One object for both, where they agree: the next lease compares two references.
+    this.current = after.equals(server.settings) ? server.settings : after;
+  }
+}

@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { freePort } from "../harness/mod.ts";
+import {
+  type ByteStream,
+  EpollNetwork,
+  type Network,
+  RuntimeNetwork,
+  writeAll,
+} from "../../src/transport/mod.ts";
+import { CLOCK, pair, silentPort } from "../harness/network_pair.ts";
+
+/** A network and what ends it. */
+type Opened = { network: Network; [Symbol.asyncDispose](): Promise<void> };
+
+const KINDS: readonly [name: string, open: () => Opened][] = [
+  ["EpollNetwork", () => {
+    const network = EpollNetwork.open(CLOCK);
+    assert.ok(network !== null, `Deno ${Deno.version.deno} on this system does not offer what is used`);
+    return { network, [Symbol.asyncDispose]: () => network.close() };
+  }],
+  ["RuntimeNetwork", () => ({ network: new RuntimeNetwork(), [Symbol.asyncDispose]: async () => {} })],
+];
+
+/** Reads until `bytes` are there, or the stream ends. */
+async function readAll(
+  stream: ByteStream,
+  bytes: number,
+  into = new Uint8Array(70_000),
+): Promise<Uint8Array> {
+  const all = new Uint8Array(bytes);
+  for (let at = 0; at < bytes;) {
+    const count = await stream.read(into);
+    if (count === 0) return all.subarray(0, at);
+    all.set(into.subarray(0, count), at);
+    at += count;
+  }
+  return all;
+}
+
+function pattern(bytes: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, i) => (i * 7 + (i >> 8)) & 255);
+}
+
+for (const [name, open] of KINDS) {
+  Deno.test(`${name} moves bytes both ways and reads 0 at the end`, async () => {
+    await using opened = open();
+    const [near, far] = await pair(opened.network);
+    await writeAll(far, Uint8Array.of(1, 2, 3));
+    assert.deepEqual([...await readAll(near, 3, new Uint8Array(2))], [1, 2, 3]);
+    await writeAll(near, Uint8Array.of(4));
+    assert.deepEqual([...await readAll(far, 1)], [4]);
+    await writeAll(far, Uint8Array.of(5));
+    far.close();
+    assert.deepEqual([...await readAll(near, 10)], [5], "what was written before the end is not lost");
+    assert.equal(await near.read(new Uint8Array(1)), 0);
+    near.close();
+    near.close();
+  });
+
+  Deno.test(`${name} moves megabytes to a reader that is slower than the writer, none lost and none twice`, async () => {
+    await using opened = open();
+    const [near, far] = await pair(opened.network);
+    const sent = pattern(8_000_000);
+    const [received] = await Promise.all([
+      readAll(near, sent.length),
+      (async () => {
+        for (let at = 0; at < sent.length;) {
+          const end = Math.min(sent.length, at + 300_000);
+          const now = far.writeNow(sent, at, end);
+          at += now;
+          if (at < end) at += await far.write(sent.subarray(at, end));
+        }
+      })(),
+    ]);
+    assert.ok(Buffer.compare(received, sent) === 0, "the bytes differ");
+    near.close();
+    far.close();
+  });
+
+  Deno.test(`${name} serves many connections at once, each with its own bytes`, async () => {
+    await using opened = open();
+    const pairs: [ByteStream, ByteStream][] = [];
+    while (pairs.length < 100) pairs.push(await pair(opened.network));
+    await Promise.all(pairs.map(async ([near, far], i) => {
+      for (let round = 0; round < 20; round++) {
+        await writeAll(far, Uint8Array.of(i, round));
+        assert.deepEqual([...await readAll(near, 2)], [i, round]);
+        await writeAll(near, Uint8Array.of(round, i));
+        assert.deepEqual([...await readAll(far, 2)], [round, i]);
+      }
+    }));
+    for (const ends of pairs) for (const end of ends) end.close();
+  });
+
+  Deno.test(`${name}'s closed stream rejects the read under way, and every other`, async () => {
+    await using opened = open();
+    const [near, far] = await pair(opened.network);
+    const reading = near.read(new Uint8Array(1)).catch((error) => error);
+    near.close();
+    const error = await reading;
+    assert.ok(
+      error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted,
+      String(error),
+    );
+    await assert.rejects(near.read(new Uint8Array(1)), Deno.errors.BadResource);
+    await assert.rejects(near.write(new Uint8Array(1)), Deno.errors.BadResource);
+    assert.equal(near.writeNow(new Uint8Array(1), 0, 1), 0);
+    far.close();
+  });
+
+  Deno.test(`${name} rejects with the reset of its peer`, async () => {
+    await using opened = open();
+    const [near, far] = await pair(opened.network);
+    // What was not read makes the close a reset.
+    await writeAll(near, new Uint8Array(10));
+    await far.read(new Uint8Array(1));
+    far.close();
+    await assert.rejects(async () => {
+      for (;;) if (await near.read(new Uint8Array(1)) === 0) await near.write(new Uint8Array(1));
+    }, (error) => error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe);
+    near.close();
+  });
+
+  Deno.test(`${name} connects by name and over a unix socket, and says who came`, async () => {
+    await using opened = open();
+    const { network } = opened;
+    const folder = await Deno.makeTempDir();
+    const unix = network.listenUnix(`${folder}/.s.PGSQL.1`);
+    const localPort = freePort();
+    const tcp = await network.listenTcp("127.0.0.1", localPort);
+    const all = await Promise.all([
+      unix.accept(),
+      network.connect({ host: folder, port: 1 }, CLOCK, 5000),
+      tcp.accept(),
+      network.connect({ host: "localhost", port: localPort }, CLOCK, 5000),
+    ]);
+    assert.deepEqual(all[0].peer, { host: "unix", port: 0 });
+    const { port, ...peer } = all[2].peer;
+    assert.deepEqual(peer, { host: "127.0.0.1", localHost: "127.0.0.1", localPort });
+    assert.ok(port > 0);
+    await writeAll(all[1], Uint8Array.of(9));
+    assert.deepEqual([...await readAll(all[0].stream, 1)], [9]);
+    for (const end of [all[0].stream, all[1], all[2].stream, all[3]]) end.close();
+    unix.close();
+    tcp.close();
+    await Deno.remove(folder, { recursive: true });
+  });
+
+  Deno.test(`${name} says why it cannot listen or connect`, async () => {
+    await using opened = open();
+    const { network } = opened;
+    const taken = freePort();
+    const tcp = await network.listenTcp("127.0.0.1", taken);
+    const accepting = tcp.accept().catch((error) => error);
+    await assert.rejects(async () => await network.listenTcp("127.0.0.1", taken), /in use/i);
+    await assert.rejects(async () => await network.listenTcp("192.0.2.1", taken), /assign|not available/i);
+    tcp.close();
+    assert.ok(await accepting instanceof Deno.errors.BadResource);
+    const refused = network.connect({ host: "127.0.0.1", port: taken }, CLOCK, 5000);
+    await assert.rejects(
+      refused,
+      (error) => /refused/i.test((error as { extra: { log: string } }).extra.log),
+    );
+    using nobody = await silentPort();
+    const silent = network.connect({ host: "127.0.0.1", port: nobody.port }, CLOCK, 50);
+    await assert.rejects(
+      silent,
+      (error) => /no answer within 50 ms/.test((error as { extra: { log: string } }).extra.log),
+    );
+  });
+}
+
+Deno.test("EpollNetwork lets timers, immediates and the runtime's sockets have their turn while it is busy", async () => {
+  const network = EpollNetwork.open(CLOCK)!;
+  const [near, far] = await pair(network);
+  let rounds = 0;
+  let stop = false;
+  const echo = (async () => {
+    while (!stop && await near.read(new Uint8Array(8)) > 0) await writeAll(near, Uint8Array.of(1));
+  })();
+  const ask = (async () => {
+    for (; !stop; rounds++) {
+      await writeAll(far, Uint8Array.of(1));
+      await far.read(new Uint8Array(8));
+    }
+  })();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  for (let i = 0; i < 20; i++) {
+    const before = rounds;
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await new Promise((resolve) => setImmediate(resolve));
+    const [ours, theirs] = await Promise.all([
+      listener.accept(),
+      Deno.connect({ hostname: "127.0.0.1", port }),
+    ]);
+    await ours.write(Uint8Array.of(1));
+    assert.equal(await theirs.read(new Uint8Array(1)), 1);
+    ours.close();
+    theirs.close();
+    assert.ok(rounds > before, "the echo went on meanwhile");
+  }
+  stop = true;
+  await ask;
+  far.close();
+  await echo;
+  near.close();
+  await network.close();
+});
