@@ -22,12 +22,12 @@ import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts"
 import { type Clock, PgplexError, type Random, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { CancelKeys, type Session } from "./session/mod.ts";
-import { goneReason, ServerPools } from "./servers/mod.ts";
+import { goneReason, nodeGoneReason, ServerPools } from "./servers/mod.ts";
 import { Listeners } from "./listen/mod.ts";
 import { LoginDeadlines } from "./login/mod.ts";
 import type { Worker } from "./worker.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
-import { snapshotFromConfig, TopologyPublisher } from "./topology/mod.ts";
+import { mergeTopology, NO_TOPOLOGY, TopologyPublisher } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
 
 /** How often pools look at their timeouts. */
@@ -126,14 +126,16 @@ export class App {
       turn,
       nextId: () => ++serial,
     };
-    const pools = new ServerPools(config, runtime, log);
+    const topology = new TopologyPublisher(mergeTopology(NO_TOPOLOGY, config));
+    const pools = new ServerPools(config, { runtime, log, topology });
+    const listeners = new Listeners(config, runtime, pools, log);
     const app = new App(world, live, {
       config,
       log,
       warnings: new RareWarnings(log, () => clock.nowMs()),
-      topology: new TopologyPublisher(snapshotFromConfig(config, 1)),
+      topology,
       pools,
-      listeners: new Listeners(config, runtime, pools, log),
+      listeners,
       cancelKeys: new CancelKeys(config.instance.id, 0, random),
       users: new UserDirectory(secretsOf(config)),
       secretCache: new SecretCache({ instanceKey: mockKey }),
@@ -146,6 +148,10 @@ export class App {
       channelBinding: bindingOf(config),
       console: null,
       draining: false,
+    });
+    topology.subscribe(() => {
+      pools.topologyChanged(clock.nowMs());
+      listeners.topologyChanged();
     });
     await app.#listen();
     app.#tick(POOL_TICK_MS, () => app.#worker.pools.tick(clock.nowMs()));
@@ -224,14 +230,14 @@ export class App {
     worker.config = effective;
     if (touches("auth")) worker.users.replace(secretsOf(effective));
     if (touches("listen")) worker.channelBinding = bindingOf(effective);
-    if (touches("clusters")) {
-      worker.topology.publish(snapshotFromConfig(effective, worker.topology.current.serial + 1));
-    }
     worker.pools.configure(effective, worker.runtime.clock.nowMs());
     worker.listeners.configure(effective);
+    if (touches("clusters")) worker.topology.publish(mergeTopology(worker.topology.current, effective));
     for (const session of worker.sessions) session.configurationChanged();
     for (const replication of worker.replications) {
-      if (goneReason(effective, replication.request) !== null) replication.end();
+      const { request } = replication;
+      const gone = goneReason(effective, request) ?? nodeGoneReason(effective, request.cluster, request.node);
+      if (gone !== null) replication.end();
     }
     void this.#warmSecrets();
   }
@@ -256,7 +262,7 @@ export class App {
     while (!this.#stopped) {
       if (this.#drainUntilMs < Infinity) {
         for (const session of sessions) {
-          if (session.endable || (session.waiting && session.pool.pool.paused)) session.end(shuttingDown());
+          if (session.endable || (session.waiting && session.destination.paused)) session.end(shuttingDown());
         }
       }
       if (sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
@@ -337,7 +343,7 @@ export class App {
     const nowMs = this.#worker.runtime.clock.nowMs();
     const { sessions, pools } = this.#worker;
     for (const session of sessions) session.checkTimeouts(nowMs);
-    pools.forgetUnused(new Set([...sessions].map(({ pool }) => pool)), nowMs);
+    pools.forgetUnused(new Set([...sessions].map(({ destination }) => destination)), nowMs);
   }
 
   #reportStats(): void {
@@ -380,8 +386,8 @@ export class App {
   /** What all pools did since start. */
   #totals(): { leases: number; queries: number; opened: number; lost: number } {
     const { pools } = this.#worker;
-    const totals = { ...pools.gone };
-    for (const { counters } of pools.all()) {
+    const totals = { ...pools.statistics.gone };
+    for (const { counters } of pools.destinations()) {
       totals.leases += counters.leases;
       totals.queries += counters.queries;
       totals.opened += counters.opened;

@@ -2,6 +2,9 @@ import type { BinaryString } from "../protocol/mod.ts";
 
 const READING = ["client_encoding", "standard_conforming_strings", "DateStyle", "TimeZone", "IntervalStyle"];
 
+/** Reported like a setting, but a fact of the node: whether it is in recovery. It makes no two sessions different. */
+export const NODE_FACT = "in_hot_standby";
+
 /**
  * A set of settings by name, never changed: every change makes another. A session and a server connection each hold one,
  * and to ask whether a connection fits is, nearly always, to compare two references.
@@ -16,6 +19,8 @@ export class Settings {
   /** application_name and idle_session_timeout, which each lease asks for; undefined where they are not known. */
   readonly applicationName: BinaryString | undefined;
   readonly idleSessionTimeout: BinaryString | undefined;
+  /** {@link NODE_FACT}; undefined before PostgreSQL 14. */
+  readonly hotStandby: BinaryString | undefined;
   /** The settings by which servers read the literals of a text, as one. */
   readonly reading: BinaryString;
   /** search_path begins with pg_temp: a backend makes its temporary schema as soon as somebody asks for the first in the path. */
@@ -32,6 +37,7 @@ export class Settings {
     this.searchPath = values.get("search_path") ?? "";
     this.applicationName = values.get("application_name");
     this.idleSessionTimeout = values.get("idle_session_timeout");
+    this.hotStandby = values.get(NODE_FACT);
     this.reading = READING.map((name) => values.get(name) ?? "").join("|");
     this.createsInTemp = this.searchPath.startsWith("pg_temp") || this.searchPath.startsWith('"pg_temp"');
     this.hash = hash;
@@ -41,7 +47,7 @@ export class Settings {
   static from(pairs: Iterable<readonly [string, BinaryString]>): Settings {
     const values = new Map(pairs);
     let hash = 0;
-    for (const [name, value] of values) hash = (hash + hashOf(name, value)) | 0;
+    for (const [name, value] of values) if (name !== NODE_FACT) hash = (hash + hashOf(name, value)) | 0;
     return new Settings(values, hash);
   }
 
@@ -52,7 +58,9 @@ export class Settings {
     if (this.#changedName === name && this.#changedValue === value) return this.#changed!;
     const values = new Map(this.values);
     values.set(name, value);
-    const hash = this.hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
+    const hash = name === NODE_FACT
+      ? this.hash
+      : this.hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
     this.#changed = new Settings(values, hash | 0);
     this.#changedName = name;
     this.#changedValue = value;
@@ -64,20 +72,27 @@ export class Settings {
     return Settings.from([...this.values].filter(([other]) => other !== name));
   }
 
-  /** Whether both say the same. */
+  /** Whether both say the same, wherever they hold: {@link NODE_FACT} is not compared. */
   equals(other: Settings): boolean {
     if (this === other) return true;
-    if (this.hash !== other.hash || this.values.size !== other.values.size) return false;
-    for (const [name, value] of this.values) if (other.values.get(name) !== value) return false;
+    if (this.hash !== other.hash || this.#sessionSize !== other.#sessionSize) return false;
+    for (const [name, value] of this.values) {
+      if (other.values.get(name) !== value && name !== NODE_FACT) return false;
+    }
     return true;
   }
 
-  /** Names whose value differs in `other`, or which only one of both has. */
+  /** How many there are, but for {@link NODE_FACT}. */
+  get #sessionSize(): number {
+    return this.values.size - (this.hotStandby === undefined ? 0 : 1);
+  }
+
+  /** Names whose value differs in `other`, or which only one of both has; never {@link NODE_FACT}. */
   namesThatDiffer(other: Settings): string[] {
     const names: string[] = [];
     for (const [name, value] of this.values) if (other.values.get(name) !== value) names.push(name);
     for (const name of other.values.keys()) if (!this.values.has(name)) names.push(name);
-    return names;
+    return names.filter((name) => name !== NODE_FACT);
   }
 }
 

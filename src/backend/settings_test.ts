@@ -111,3 +111,19 @@ Deno.test("SettingsTable makes one object of settings that say the same, and kee
   equal(table.one(same), same, "the oldest was forgotten");
   equal(table.one(first), same);
 });
+
+Deno.test("Settings: in_hot_standby is a fact of the node, and makes no two settings different", () => {
+  const on = Settings.from([["a", "1"], ["in_hot_standby", "on"]]);
+  const off = Settings.from([["in_hot_standby", "off"], ["a", "1"]]);
+  const old = Settings.from([["a", "1"]]);
+  for (const [left, right] of [[on, off], [on, old], [old, on]] as const) {
+    equal(left.equals(right), true);
+    equal(left.hash, right.hash);
+    deepEqual(left.namesThatDiffer(right), []);
+  }
+  const promoted = on.with("in_hot_standby", "off");
+  deepEqual([promoted.hotStandby, on.hotStandby, old.hotStandby], ["off", "on", undefined]);
+  equal(promoted.equals(off), true);
+  equal(on.equals(Settings.from([["a", "2"], ["in_hot_standby", "on"]])), false);
+  equal(on.equals(Settings.from([["b", "1"], ["in_hot_standby", "on"]])), false);
+});

@@ -135,7 +135,7 @@ export class ConsoleClient implements Cancellable, Asker {
   /** What the client calls itself by its option `tag`; empty without. */
   get tag(): string {
     return optionOf(
-      { options: this.#options.values, pool: { settings: this.#parts.worker.config.pool } },
+      { options: this.#options.values, poolSettings: this.#parts.worker.config.pool },
       "tag",
     );
   }

@@ -93,7 +93,7 @@ export class ConsoleOptions {
       run: () =>
         what === "session" ? { columns: columns("name text, value text"), rows: describe() } : {
           columns: columns("name text, value text, source text, description text"),
-          rows: describeOptions({ options: this.values, pool: { settings: pool } }),
+          rows: describeOptions({ options: this.values, poolSettings: pool }),
         },
     };
     return { command, statement: { tokens: [], text: `--!pgplex show ${what}` }, args: () => new Args([]) };

@@ -116,7 +116,7 @@ export function kill(context: CommandContext, asked: string | null): void {
   for (const each of names) pools.control.setPaused(each, true);
   pools.applyControl();
   for (const session of sessions) {
-    if (name === null || pools.nameOf(session.pool) === name) session.end(byAdministrator());
+    if (name === null || pools.nameOf(session.destination) === name) session.end(byAdministrator());
   }
   for (const replication of replications) {
     if (name === null || replication.request.name === name) replication.end();

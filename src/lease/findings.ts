@@ -6,7 +6,7 @@ import type { Listening } from "../listen/mod.ts";
 import type { Pins } from "./pins.ts";
 import { type PinReason, type ProbeResult, readSettings } from "./probe.ts";
 import type { Relay, ToldSettings } from "../relay/mod.ts";
-import type { ServerPool, ServerPools } from "../servers/mod.ts";
+import type { Destination, ServerPools } from "../servers/mod.ts";
 import { notAllowed, OPTION_PREFIX, type SessionOptions } from "../options/mod.ts";
 
 /** The names under which PostgreSQL keeps the options that a client SET. */
@@ -14,7 +14,7 @@ const OPTION_SETTINGS: readonly string[] = OPTION_NAMES.map((name) => OPTION_PRE
 
 /** The parts of a session that what is found changes. */
 export interface FindingsHost {
-  readonly pool: ServerPool;
+  readonly destination: Destination;
   readonly pools: ServerPools;
   readonly relay: Relay;
   readonly told: ToldSettings;
@@ -31,7 +31,7 @@ export async function takeFindings(
   server: ServerConnection,
   found: ProbeResult,
 ): Promise<void> {
-  const { pool, pools, relay, told, pins, listening } = host;
+  const { destination, pools, relay, told, pins, listening } = host;
   const { watch } = relay;
   const tempPins = tempSchemaPins(pins, server, found);
   const same = told.found(server, found);
@@ -43,7 +43,9 @@ export async function takeFindings(
   pins.set(reasons);
   const statementsChanged = relay.settleSqlStatements(server, found.sqlStatements);
   watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged, watch.undone);
-  if (watch.unseen.some(({ traits }) => traits.altersDefaults)) pools.defaultsChanged(pool.key.cluster);
+  if (watch.unseen.some(({ traits }) => traits.altersDefaults)) {
+    pools.defaultsChanged(destination.key.cluster);
+  }
   await relay.settleForeignStatements(server, found.foreignStatements);
 }
 
@@ -53,8 +55,8 @@ export async function findOptions(host: FindingsHost, server: ServerConnection):
 }
 
 function optionsCommitted(host: FindingsHost, values: ReadonlyMap<string, BinaryString>): void {
-  const { pool, options, relay } = host;
-  const allowed = pool.settings.options_allowed;
+  const { destination, options, relay } = host;
+  const allowed = destination.settings.options_allowed;
   const mayBe = (change: { readonly name: OptionName; readonly value: unknown }) =>
     allowed.includes(change.name) ? host.refusal(change) : notAllowed(change.name);
   for (const error of options.committed(values, mayBe)) relay.client.put(encodeNotice("WARNING", error));

@@ -7,10 +7,10 @@ import type { Pins } from "./pins.ts";
 import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
 import { resetConnection, restoreState } from "./restore.ts";
 import {
+  type Destination,
   type PooledServer,
   type ServerPool,
   type ServerWish,
-  waitTimeout,
   warnOfSpoilt,
 } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
@@ -62,7 +62,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   error: PgplexError | null = null;
   readonly #parts: LeaseParts;
   readonly #clock: Clock;
-  readonly #pool: ServerPool;
+  readonly #destination: Destination;
   /** Why the lease may not end at the transaction's end. */
   readonly #pins: LeasePins;
   #held: PooledServer | null = null;
@@ -75,10 +75,10 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #probing: Promise<void> | null = null;
   #resolve: (() => void) | null = null;
 
-  constructor(parts: LeaseParts, pool: ServerPool, holder: LeaseHolder, pins: LeasePins) {
+  constructor(parts: LeaseParts, destination: Destination, holder: LeaseHolder, pins: LeasePins) {
     this.#parts = parts;
     this.#clock = parts.runtime.clock;
-    this.#pool = pool;
+    this.#destination = destination;
     this.wish = holder;
     this.#pins = pins;
   }
@@ -98,6 +98,11 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     return this.#held?.connection ?? null;
   }
 
+  /** The pool of the server connection that is held, or null. */
+  get home(): ServerPool | null {
+    return this.#held?.home ?? null;
+  }
+
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs;
@@ -108,14 +113,13 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
    * resolves, never rejects, when it has or {@link error} says why not.
    */
   obtain(untilMs: number | null = null): Promise<void> | null {
-    const { pool } = this.#pool;
     this.error = null;
     this.#canceledRestores = 0;
     if (this.#probing !== null) {
       this.#untilMs = this.#deadlineMs();
       return new Promise<void>((resolve) => this.#resolve = resolve);
     }
-    const idle = pool.tryAcquire(this.wish);
+    const idle = this.#destination.tryAcquire(this.wish);
     if (idle !== null && this.#beginIfFit(idle)) return null;
     const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
     this.#untilMs = untilMs ?? this.#deadlineMs();
@@ -133,12 +137,13 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   refused(error: PgplexError): void {
     this.#stopWaiting();
     // The client's own limit may be another than the pool's.
-    this.#settle(error.code === "query_wait_timeout" ? waitTimeout(this.wish.queryWaitTimeoutMs) : error);
+    const inVain = error.code === "query_wait_timeout";
+    this.#settle(inVain ? this.#destination.waitedInVain(this.wish.queryWaitTimeoutMs) : error);
   }
 
   /** Takes the session out of the queue, if it stands there. */
   stopWaiting(error: PgplexError): void {
-    if (this.#waiting && this.#pool.pool.forget(this)) this.refused(error);
+    if (this.#waiting && this.#destination.forget(this)) this.refused(error);
   }
 
   /**
@@ -204,8 +209,10 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       return;
     }
     if (this.#ended) return this.#settle(sessionOver());
-    const { pool, settings } = this.#pool;
+    const { pool } = server.home;
+    const { settings } = this.#destination;
     const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
+      server.home === this.#destination.pool &&
       this.wish.settings === connection.settings && server.fitness(this.wish) === 2 && !pool.mustEnd(server);
     if (this.#pins.reasons.length > 0 || wanted) {
       connection.setSink(this.wish);
@@ -246,7 +253,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       const news = catalogue.found(check, mark, hidden, clock.nowMs());
       if (news && hidden.reach !== null) {
         log.info("statements are probed each time as a routine that they reach may change session state", {
-          database: this.#pool.key.database,
+          database: this.#destination.key.database,
           routine: hidden.cause === null ? "(not known)" : utf8FromBinary(hidden.cause),
           statements: hidden.reach === "any" ? "all" : "those that write",
         });
@@ -255,7 +262,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       if (connection.closed) throw thrown;
       catalogue.failed(clock.nowMs());
       log.warning("cannot look at a database's routines: statements are probed each time", {
-        database: this.#pool.key.database,
+        database: this.#destination.key.database,
         error: toPgplexError(thrown).message,
       });
     }
@@ -277,17 +284,17 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   end(how: LeaseEnd): number {
     const held = this.#held!;
     this.#held = null;
-    const always = this.#pool.settings.server_reset === "always";
+    const always = this.#destination.settings.server_reset === "always";
     if (how === "clean" && (always || held.connection.owed.doubtful)) {
       held.connection.setSink(null);
       held.connection.close();
       how = "broken";
     }
     const nowMs = held.connection.usedMs = this.#clock.nowMs();
-    this.#pool.counters.leaseMs += nowMs - this.#sinceMs;
+    this.#destination.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
     const idleTimeout = how === "clean" ? held.connection.settings.idleSessionTimeout ?? "0" : "0";
-    if (idleTimeout === "0") this.#pool.pool.release(held, how, nowMs);
+    if (idleTimeout === "0") held.home.pool.release(held, how, nowMs);
     else void this.#releaseWithoutTimeout(held);
     return nowMs;
   }
@@ -307,7 +314,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     }
     connection.settings = connection.settings.without(IDLE_TIMEOUT);
     if (!known) connection.close();
-    this.#pool.pool.release(server, connection.closed ? "broken" : "clean", this.#clock.nowMs());
+    server.home.pool.release(server, connection.closed ? "broken" : "clean", this.#clock.nowMs());
   }
 
   /** No lease begins from here on; one that is being prepared is given back. */
@@ -359,19 +366,19 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #begin(server: PooledServer): void {
     this.#held = server;
     this.#sinceMs = this.#clock.nowMs();
-    this.#pool.counters.leases++;
-    if (server.connection.tenure++ === 0) this.#pool.pool.proved();
+    this.#destination.counters.leases++;
+    if (server.connection.tenure++ === 0) server.home.pool.proved();
     server.connection.setSink(this.wish);
     this.wish.leaseBegins(server.connection, this.#sinceMs);
   }
 
   async #prepare(server: PooledServer): Promise<void> {
     const { connection } = server;
-    const { pool } = this.#pool;
+    const { pool } = server.home;
     const clock = this.#clock;
     try {
       if (server.fitness(this.wish) < 2 && !connection.closed) {
-        this.#pool.counters.restores++;
+        this.#destination.counters.restores++;
         await this.#withinTimeout(
           connection,
           restoreState(connection, this.wish, this.#parts.runtime.statements),
@@ -385,13 +392,13 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       const error = toPgplexError(thrown);
       const lost = error.code === "server_lost";
       if (!lost) pool.release(server, "broken", clock.nowMs());
-      else if (pool.spoilt(server, error, clock.nowMs())) warnOfSpoilt(this.#parts.log, this.#pool, error);
+      else if (pool.spoilt(server, error, clock.nowMs())) warnOfSpoilt(this.#parts.log, server.home, error);
       // The client's statement went nowhere yet: it can as well have another connection.
       const another = lost ||
         (error.sqlstate === QUERY_CANCELED && this.#canceledRestores++ < CANCELED_RESTORES_MAX);
       if (!another || this.#ended) this.#settle(error);
       else if (clock.nowMs() < this.#untilMs) this.#wait();
-      else this.#settle(pool.failure ?? waitTimeout(this.wish.queryWaitTimeoutMs));
+      else this.#settle(pool.failure ?? this.#destination.waitedInVain(this.wish.queryWaitTimeoutMs));
       return;
     }
     if (this.#ended) pool.release(server, "clean", clock.nowMs());
@@ -402,7 +409,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #wait(): void {
     const nowMs = this.#waitingSinceMs = this.#clock.nowMs();
     this.#waiting = true;
-    this.#pool.pool.wait(this, nowMs, this.#untilMs);
+    this.#destination.wait(this, nowMs, this.#untilMs);
   }
 
   /** Until when a wait that begins now may last, however many connections it takes. */
@@ -412,7 +419,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
 
   #stopWaiting(): void {
     this.#waiting = false;
-    this.#pool.counters.waitMs += this.#clock.nowMs() - this.#waitingSinceMs;
+    this.#destination.counters.waitMs += this.#clock.nowMs() - this.#waitingSinceMs;
   }
 
   #settle(error: PgplexError | null): void {

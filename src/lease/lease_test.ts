@@ -5,7 +5,7 @@ import { PgplexError, VirtualClock } from "../kernel/mod.ts";
 import { encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
 import { PoolCounters } from "../telemetry/mod.ts";
 import { Lease, type LeaseHolder } from "./lease.ts";
-import type { PooledServer, ServerPool } from "../servers/mod.ts";
+import type { Destination, PooledServer, ServerPool } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
 
 const READY = encodeReadyForQuery("I".charCodeAt(0));
@@ -14,12 +14,20 @@ const CANCELED = encodeError(
   new PgplexError("query_canceled", "canceling statement due to statement timeout"),
 );
 
+/** Where connections come from, and go back to. */
+const HOME = {
+  pool: {
+    release: (_: PooledServer, how: string) => equal(how, "broken"),
+    proved() {},
+  },
+} as unknown as ServerPool;
+
 /** A server connection that says UTC until it is asked to change, and then does so, or is cancelled. */
 function pooled(isCanceled: boolean): { server: PooledServer; reader: Promise<void> } {
   const { server, stream } = fakeServer({ settings: Settings.from([["TimeZone", "UTC"]]) });
   stream.onWrite = () => stream.say(isCanceled ? CANCELED : encodeParameterStatus("TimeZone", "CET"), READY);
   const fitness = (wish: { settings: Settings | null }) => wish.settings!.equals(server.settings) ? 2 : 1;
-  return { server: { connection: server, openedMs: 0, fitness }, reader: server.start() };
+  return { server: { connection: server, home: HOME, openedMs: 0, fitness }, reader: server.start() };
 }
 
 /** A session that wants CET obtains a connection where so many restores are cancelled: what it got, or the error. */
@@ -39,17 +47,13 @@ async function obtain(canceled: number): Promise<{ got: ServerConnection | null;
     leaseBegins: (server: ServerConnection) => got = server,
     ended() {},
   } as unknown as LeaseHolder;
-  const pool = {
+  const destination = {
     counters: new PoolCounters(),
-    pool: {
-      tryAcquire: next,
-      wait: (lease: Lease) => lease.granted(next()),
-      release: (_: PooledServer, how: string) => equal(how, "broken"),
-      proved() {},
-    },
-  } as unknown as ServerPool;
+    tryAcquire: next,
+    wait: (lease: Lease) => lease.granted(next()),
+  } as unknown as Destination;
   const parts = { runtime: { clock: new VirtualClock(), statements } } as unknown as LeaseParts;
-  const lease = new Lease(parts, pool, holder, { reasons: [], clear: () => {} });
+  const lease = new Lease(parts, destination, holder, { reasons: [], clear: () => {} });
   await lease.obtain();
   for (const { server, reader } of made) {
     equal(server.connection.closed, server.connection !== got);

@@ -69,7 +69,7 @@ export async function restoreState(
 function takeUnreported(server: ServerConnection, target: Settings): void {
   let settings = server.reported;
   for (const [name, value] of target.values) {
-    if (!settings.values.has(name)) settings = settings.with(name, value);
+    if (!settings.values.has(name) && !READ_ONLY.has(name)) settings = settings.with(name, value);
   }
   server.settings = settings.equals(target) ? target : settings;
 }

@@ -18,7 +18,8 @@ import {
   type Notification,
   notificationAt,
 } from "../protocol/mod.ts";
-import type { ServerPool } from "../servers/mod.ts";
+import type { Destination } from "../servers/mod.ts";
+import type { NodeAddress } from "../topology/mod.ts";
 
 /** Keeps a client's or a database's own limits from ending or failing it; older servers do not know the last one. */
 export const LISTENER_SETTINGS: BinaryString = "SET statement_timeout = 0; SET lock_timeout = 0; " +
@@ -128,19 +129,20 @@ export class ListenerConnection implements ServerSink {
   }
 }
 
-/** Logs in to where `pool` leads, for the sessions of one client_encoding. @throws PgplexError when it cannot be had */
+/** Logs in to `node`, for the sessions of one destination and client_encoding. @throws PgplexError when it cannot be had */
 export function loginListener(
-  pool: ServerPool,
+  { key, settings, credentials }: Destination,
+  node: NodeAddress,
   { tls, encoding, parts }: { tls: ClusterTls; encoding: BinaryString; parts: Runtime },
 ): Promise<ServerConnection> {
   return login({
-    endpoint: pool.key.node,
+    endpoint: node,
     tls,
-    user: pool.key.user,
-    database: pool.key.database,
-    credentials: pool.credentials,
+    user: key.user,
+    database: key.database,
+    credentials,
     params: new Map([["client_encoding", encoding], ["application_name", "pgplex listener"]]),
     base: "",
-    timeoutMs: pool.settings.server_connect_timeout,
+    timeoutMs: settings.server_connect_timeout,
   }, parts);
 }

@@ -7,15 +7,15 @@ import { NO_LOG } from "../telemetry/mod.ts";
 import { BufferPool, RuntimeNetwork } from "../transport/mod.ts";
 import type { ListenerMember } from "./listener_members.ts";
 import { Listeners } from "./listeners.ts";
-import { PoolControl, type ServerPool, type ServerPools } from "../servers/mod.ts";
+import { type Destination, PoolControl, type ServerPools } from "../servers/mod.ts";
 import { Subscription } from "./subscription.ts";
 
 const NODE = { name: "main-1", host: "127.0.0.1", port: 5432 };
 
-function poolOf(cluster: string, alias: string | null = null): ServerPool {
-  const key = { cluster, node: NODE, database: "app", user: "app", alias, purpose: "clients" };
+function destinationOf(cluster: string, alias: string | null = null): Destination {
+  const key = { cluster, database: "app", user: "app", alias, purpose: "clients" };
   const settings = { server_idle_timeout: 1000, server_login_retry: 1000, server_connect_timeout: 1000 };
-  return { key, settings } as unknown as ServerPool;
+  return { key, settings, routed: { kind: "node", node: NODE } } as unknown as Destination;
 }
 
 function rig() {
@@ -36,7 +36,7 @@ function rig() {
     }) as unknown as Config;
   // No connection may be opened: what a pool of a full database says.
   const control = new PoolControl();
-  const nameOf = ({ key }: ServerPool) => `${key.database}@${key.cluster}`;
+  const nameOf = ({ key }: Destination) => `${key.database}@${key.cluster}`;
   const pools = { reserve: () => null, control, nameOf } as unknown as ServerPools;
   return { clock, config, control, listeners: new Listeners(config("main", "other"), parts, pools, NO_LOG) };
 }
@@ -58,13 +58,13 @@ function member(): ListenerMember & { gone: PgplexError | null } {
   };
 }
 
-Deno.test("Listeners: one for each cluster, node, database, user and encoding, whatever the alias", () => {
+Deno.test("Listeners: one for each cluster, database, user and encoding, whatever the alias", () => {
   const { listeners } = rig();
-  const first = listeners.get(poolOf("main"), "UTF8");
-  equal(listeners.get(poolOf("main", "alias"), "UTF8"), first);
-  equal(first.pool.key.alias, "alias", "the latest pool's settings hold");
-  notStrictEqual(listeners.get(poolOf("main"), "LATIN1"), first);
-  notStrictEqual(listeners.get(poolOf("other"), "UTF8").marker, first.marker);
+  const first = listeners.get(destinationOf("main"), "UTF8");
+  equal(listeners.get(destinationOf("main", "alias"), "UTF8"), first);
+  equal(first.destination.key.alias, "alias", "the latest destination's settings hold");
+  notStrictEqual(listeners.get(destinationOf("main"), "LATIN1"), first);
+  notStrictEqual(listeners.get(destinationOf("other"), "UTF8").marker, first.marker);
   deepEqual(
     [...listeners.all()].map(({ cluster, encoding, state, pid }) => [cluster, encoding, state, pid]),
     [
@@ -77,7 +77,7 @@ Deno.test("Listeners: one for each cluster, node, database, user and encoding, w
 
 Deno.test("Listeners: what cannot be opened is not there, and is tried again while somebody wishes it", async () => {
   const { clock, listeners } = rig();
-  const listener = listeners.get(poolOf("main"), "UTF8");
+  const listener = listeners.get(destinationOf("main"), "UTF8");
   equal(await listener.ready(), false);
   equal(await listener.listen(member(), new Set(["a"])), false);
   const wisher = member();
@@ -94,7 +94,7 @@ Deno.test("Listeners: while a database is paused, its listener stays for who nee
   const { clock, control, listeners } = rig();
   const who = member();
   for (const cluster of ["main", "other"]) {
-    const listener = listeners.get(poolOf(cluster), "UTF8");
+    const listener = listeners.get(destinationOf(cluster), "UTF8");
     await listener.ready();
     listener.wish(who);
   }
@@ -102,7 +102,7 @@ Deno.test("Listeners: while a database is paused, its listener stays for who nee
   listeners.closeUnused(() => true);
   listeners.tick(clock.nowMs());
   equal([...listeners.all()].length, 2);
-  for (const cluster of ["main", "other"]) listeners.get(poolOf(cluster), "UTF8").leave(who);
+  for (const cluster of ["main", "other"]) listeners.get(destinationOf(cluster), "UTF8").leave(who);
   listeners.closeUnused(({ key }) => key.cluster === "main");
   deepEqual([...listeners.all()].map(({ cluster }) => cluster), ["other"]);
   equal(who.gone, null);
@@ -112,7 +112,7 @@ Deno.test("Listeners: a reload without their cluster, or the end of pgplex, ends
   const { clock, config, listeners } = rig();
   const [stays, goes] = [member(), member()];
   for (const [cluster, who] of [["main", stays], ["other", goes]] as const) {
-    const listener = listeners.get(poolOf(cluster), "UTF8");
+    const listener = listeners.get(destinationOf(cluster), "UTF8");
     await listener.ready();
     listener.wish(who);
   }

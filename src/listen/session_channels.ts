@@ -10,7 +10,7 @@ import {
 } from "./channel_queries.ts";
 import type { Listeners } from "./listeners.ts";
 import type { ChannelLender } from "../relay/mod.ts";
-import type { ServerPool } from "../servers/mod.ts";
+import type { Destination } from "../servers/mod.ts";
 import { type NotificationsHost, SessionNotifications } from "./session_notifications.ts";
 
 /** A session that listens to more channels keeps its server connection: each of them is lent before a NOTIFY. */
@@ -18,7 +18,7 @@ export const SHARED_CHANNELS_MAX = 1000;
 
 /** What the channels of a session need of it. */
 export interface ChannelsHost extends NotificationsHost {
-  readonly pool: ServerPool;
+  readonly destination: Destination;
 }
 
 /**
@@ -30,7 +30,7 @@ export interface ChannelsHost extends NotificationsHost {
  */
 export class SessionChannels implements ChannelLender {
   readonly #listeners: Listeners;
-  readonly #pool: ServerPool;
+  readonly #destination: Destination;
   readonly #notifications: SessionNotifications;
   readonly #loan: ChannelLoan;
   /** The server connection is kept for LISTEN alone, until the shared listener is there. */
@@ -38,8 +38,8 @@ export class SessionChannels implements ChannelLender {
 
   constructor(listeners: Listeners, host: ChannelsHost, server: ServerConnection) {
     this.#listeners = listeners;
-    this.#pool = host.pool;
-    this.#notifications = new SessionNotifications(host, listeners.get(host.pool, encodingOf(server)));
+    this.#destination = host.destination;
+    this.#notifications = new SessionNotifications(host, listeners.get(host.destination, encodingOf(server)));
     this.#loan = new ChannelLoan(this.#notifications, host.relay);
     this.leased(server);
   }
@@ -144,7 +144,7 @@ export class SessionChannels implements ChannelLender {
       natives = await this.#takeBack(server, ownEncoding);
     }
     if (subscription.channels.size === 0 && natives.length > 0) {
-      notifications.moveTo(this.#listeners.get(this.#pool, ownEncoding));
+      notifications.moveTo(this.#listeners.get(this.#destination, ownEncoding));
     }
     if (natives.every((channel) => subscription.channels.has(channel))) {
       if (natives.length > 0 || marked) await unlistenAll(server);

@@ -12,7 +12,8 @@ import type { Log } from "../telemetry/mod.ts";
 import type { ListenerChannels } from "./listener_channels.ts";
 import { LISTENER_SETTINGS, ListenerConnection, loginListener } from "./listener_connection.ts";
 import { type ListenerMember, ListenerMembers } from "./listener_members.ts";
-import type { ServerPool } from "../servers/mod.ts";
+import type { Destination } from "../servers/mod.ts";
+import { type NodeAddress, sameNode } from "../topology/mod.ts";
 import { SilenceWatch } from "./silence_watch.ts";
 
 /** The longest wait between two attempts to make a lost listener again. */
@@ -35,14 +36,14 @@ export interface SharedListenerParts {
   /** The cluster's; null when it is gone. */
   readonly tls: () => ClusterTls | null;
   /** Counts one server connection more, or null where there may be none. @returns what counts it off again */
-  readonly reserve: (pool: ServerPool) => (() => void) | null;
+  readonly reserve: (destination: Destination) => (() => void) | null;
   /** Unique in the worker. */
   readonly nextSerial: () => number;
 }
 
 /**
- * The one connection that listens for all sessions of a (cluster, node, database, user, client_encoding). It is opened when
- * it is needed, made again when it was lost, and lent to nobody.
+ * The one connection that listens for all sessions of a (cluster, database, user, client_encoding). It is opened when it is
+ * needed, at the node where leases begin; made again when it was lost, or that is another node; and lent to nobody.
  *
  * Besides the sessions' channels it listens to a *marker* channel of its own, by which {@link "./subscription.ts"} cuts.
  */
@@ -50,13 +51,14 @@ export class SharedListener {
   readonly encoding: BinaryString;
   /** Channel of the markers; random, so that nobody comes upon it. */
   readonly marker: BinaryString;
-  /** The pool whose credentials and settings hold: the latest that asked. */
-  pool: ServerPool;
-  /** Clock milliseconds of when it was opened, or lost. */
-  sinceMs: number;
   readonly #parts: SharedListenerParts;
   readonly #members = new ListenerMembers();
   readonly #watch: SilenceWatch;
+  /** The destination whose credentials and settings hold: the latest that asked. */
+  #destination: Destination;
+  /** Where it is connected, or was last, or is about to be. */
+  #node: NodeAddress | null = null;
+  #sinceMs: number;
   #state: ListenerState = "down";
   #link: ListenerConnection | null = null;
   #release: (() => void) | null = null;
@@ -67,18 +69,37 @@ export class SharedListener {
   #timer: Timer | null = null;
   #idleSinceMs = -1;
 
-  constructor(pool: ServerPool, parts: SharedListenerParts) {
-    this.pool = pool;
+  constructor(destination: Destination, parts: SharedListenerParts) {
+    this.#destination = destination;
     this.#parts = parts;
     this.encoding = parts.encoding;
     this.marker = parts.marker;
-    this.sinceMs = parts.runtime.clock.nowMs();
+    this.#sinceMs = parts.runtime.clock.nowMs();
     this.#watch = new SilenceWatch(parts.runtime.clock);
   }
 
   /** Whether it listens. */
   get up(): boolean {
     return this.#state === "up";
+  }
+
+  get destination(): Destination {
+    return this.#destination;
+  }
+
+  /** Sessions of `destination` need it: its credentials and settings hold from now on. */
+  asked(destination: Destination): void {
+    this.#destination = destination;
+  }
+
+  /** The node that it is, or was last, connected to; null before the first. */
+  get node(): NodeAddress | null {
+    return this.#node;
+  }
+
+  /** Clock milliseconds of when it was opened, or lost. */
+  get sinceMs(): number {
+    return this.#sinceMs;
   }
 
   get state(): ListenerState {
@@ -200,7 +221,7 @@ export class SharedListener {
       return false;
     }
     if (this.#idleSinceMs < 0) this.#idleSinceMs = nowMs;
-    const { server_idle_timeout: idleMs } = this.pool.settings;
+    const { server_idle_timeout: idleMs } = this.#destination.settings;
     return !this.up || (idleMs > 0 && nowMs - this.#idleSinceMs >= idleMs);
   }
 
@@ -221,7 +242,7 @@ export class SharedListener {
     this.#state = "opening";
     let connection: ServerConnection | null = null;
     try {
-      connection = await this.#login(this.pool);
+      connection = await this.#login();
       const link = this.#attach(connection);
       await this.#watch.answered(link.run(LISTENER_SETTINGS));
       // While it is opened sessions come and go.
@@ -244,21 +265,44 @@ export class SharedListener {
     this.#state = "up";
     this.#failures = 0;
     this.#listened = Promise.resolve();
-    this.sinceMs = clock.nowMs();
+    this.#sinceMs = clock.nowMs();
     log.info("shared listener opened", { ...this.#fields(), channels: this.channels.size });
     this.#wakeWaiting();
     this.#members.up();
+    this.topologyChanged(); // what was in force when it was opened may not be any more
   }
 
   /** @throws PgplexError when there is no connection to be had */
-  #login(pool: ServerPool): Promise<ServerConnection> {
+  #login(): Promise<ServerConnection> {
+    const destination = this.#destination;
     const tls = this.#parts.tls();
-    if (tls === null) throw new PgplexError("config_changed", `cluster "${pool.key.cluster}" is gone`);
-    this.#release = this.#parts.reserve(pool);
+    if (tls === null) throw new PgplexError("config_changed", `cluster "${destination.key.cluster}" is gone`);
+    const { routed } = destination;
+    if (routed.kind === "error") throw routed.error;
+    if (routed.kind === "wait") throw new PgplexError("server_unreachable", routed.reason);
+    this.#node = routed.node;
+    this.#release = this.#parts.reserve(destination);
     if (this.#release === null) {
       throw new PgplexError("server_unreachable", "max_db_connections or max_user_connections is reached");
     }
-    return loginListener(pool, { tls, encoding: this.encoding, parts: this.#parts.runtime });
+    return loginListener(destination, routed.node, {
+      tls,
+      encoding: this.encoding,
+      parts: this.#parts.runtime,
+    });
+  }
+
+  /** Another snapshot of the nodes is in force. */
+  topologyChanged(): void {
+    const { routed } = this.#destination;
+    if (routed.kind !== "node") return;
+    if (this.#link !== null && this.#node !== null && !sameNode(this.#node, routed.node)) {
+      this.#link.connection.close(); // it is made again at once, where it belongs now
+    } else if (this.#timer !== null && this.#state === "down") {
+      this.#failures = 0;
+      this.#timer.cancel();
+      this.#retry();
+    }
   }
 
   get #isClosed(): boolean {
@@ -301,7 +345,7 @@ export class SharedListener {
     if (!wasUp) return this.#ended(); // whoever opens it hears of it too
     this.#state = "down";
     this.#ended();
-    this.sinceMs = this.#parts.runtime.clock.nowMs();
+    this.#sinceMs = this.#parts.runtime.clock.nowMs();
     this.#parts.log.warning("shared listener lost", {
       ...this.#fields(),
       channels: this.channels.size,
@@ -321,7 +365,7 @@ export class SharedListener {
 
   /** The first attempt comes at once, as each moment may cost a notification; the next ones by and by. */
   #retry(): void {
-    const { server_login_retry: retryMs } = this.pool.settings;
+    const { server_login_retry: retryMs } = this.#destination.settings;
     const delayMs = this.#failures === 0 ? 0 : Math.min(RETRY_MAX_MS, retryMs * 2 ** (this.#failures - 1));
     this.#timer = this.#parts.runtime.clock.after(delayMs, () => {
       this.#timer = null;
@@ -334,7 +378,7 @@ export class SharedListener {
   }
 
   #fields(): Record<string, string> {
-    const { cluster, node, database, user } = this.pool.key;
-    return { cluster, node: node.name, database, user };
+    const { cluster, database, user } = this.#destination.key;
+    return { cluster, ...(this.#node === null ? {} : { node: this.#node.name }), database, user };
   }
 }

@@ -9,8 +9,8 @@ import {
   encodeSync,
   utf8FromBinary,
 } from "../protocol/mod.ts";
-import { nodeFor, routeDatabase } from "../routing/mod.ts";
-import { acquire, NO_PARAMS, type PooledServer, type ServerPool, warnOfSpoilt } from "../servers/mod.ts";
+import { routeDatabase } from "../routing/mod.ts";
+import { acquire, type Destination, NO_PARAMS, type PooledServer, warnOfSpoilt } from "../servers/mod.ts";
 import type { LoginParts } from "./login_parts.ts";
 
 /** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */
@@ -37,18 +37,17 @@ export async function lookUpSecret(
   if (worker.console?.opens(database) && config.routing.default_cluster === null) return null;
   const cluster = clusterOf(worker, database);
   const superuser = config.clusters.get(cluster)?.superuser;
-  const node = nodeFor(worker.topology.current, cluster);
-  if (superuser === null || superuser === undefined || node === null) {
+  if (superuser === null || superuser === undefined) {
     log.warning("auth.query needs clusters.*.superuser", { cluster });
     throw cannotAsk();
   }
   const password = superuser.password?.reveal() ?? null;
-  const pool = worker.pools.get(
-    { cluster, node, database: superuser.database, user: superuser.user, alias: null, purpose: "auth" },
+  const destination = worker.pools.get(
+    { cluster, database: superuser.database, user: superuser.user, alias: null, purpose: "auth" },
     credentialsOf(password === null ? null : parseSecret(password)),
   );
   try {
-    const { rows, error } = await ask(worker, pool, user);
+    const { rows, error } = await ask(worker, destination, user);
     if (error !== null) throw error;
     const [row] = rows;
     const secret = row === undefined ? null : row[row.length > 1 ? 1 : 0];
@@ -69,13 +68,17 @@ export async function lookUpSecret(
 class Unasked extends Error {}
 
 /** @throws Unasked when there is no server connection to be had, or it is lost */
-async function ask(worker: LoginParts, pool: ServerPool, user: string): Promise<TaskResult> {
+async function ask(worker: LoginParts, destination: Destination, user: string): Promise<TaskResult> {
   const { config, runtime: { clock }, log } = worker;
   const sql = config.auth.query === true ? CATALOGUE_QUERY : config.auth.query!;
   for (;;) {
     let lease: PooledServer;
     try {
-      lease = await acquire(pool, { base: NO_PARAMS, settings: null, sqlStatements: new Map() }, clock);
+      lease = await acquire(
+        destination,
+        { base: NO_PARAMS, settings: null, sqlStatements: new Map() },
+        clock,
+      );
     } catch (cause) {
       throw new Unasked("no server connection", { cause });
     }
@@ -87,14 +90,14 @@ async function ask(worker: LoginParts, pool: ServerPool, user: string): Promise<
         encodeSync(),
       ], 1);
       lease.connection.tenure++;
-      pool.pool.release(lease, lease.connection.closed ? "broken" : "clean", clock.nowMs());
+      lease.home.pool.release(lease, lease.connection.closed ? "broken" : "clean", clock.nowMs());
       return result;
     } catch (cause) {
       lease.connection.close();
       const error = toPgplexError(cause, "server_lost");
       // One that was idle may have ended unseen: another is asked. A new one ends the search.
       const isNew = lease.connection.tenure === 0;
-      if (pool.pool.spoilt(lease, error, clock.nowMs())) warnOfSpoilt(log, pool, error);
+      if (lease.home.pool.spoilt(lease, error, clock.nowMs())) warnOfSpoilt(log, lease.home, error);
       if (isNew) throw new Unasked("the server connection was lost", { cause });
     }
   }

@@ -39,8 +39,9 @@ import {
 } from "../transport/mod.ts";
 import { lookUpSecret } from "./auth_query.ts";
 import type { ConsoleDoor } from "./console_door.ts";
-import { type Base, databaseNameOf, type ServerPool } from "../servers/mod.ts";
+import { type Base, databaseNameOf } from "../servers/mod.ts";
 import { serveReplication } from "./replication.ts";
+import type { TopologyNode } from "../topology/mod.ts";
 import { Session } from "../session/mod.ts";
 import type { LoginParts } from "./login_parts.ts";
 
@@ -359,12 +360,11 @@ function begin(worker: LoginParts, client: Authenticated, peer: PeerAddress): Se
   if (worker.console?.opens(database)) return enterConsole(worker.console, client, peer);
   const route = routeDatabase(worker.config, database);
   checkEnabled(worker, route, database);
-  const node = nodeFor(worker.topology.current, route.cluster);
-  if (node === null) throw new PgplexError("server_unreachable", `cluster "${route.cluster}" has no primary`);
   checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
   const replication = replicationMode(startup.params.get("replication"));
   if (replication !== null) {
     const { params } = startupOptions(startup.params, OPTION_NAMES);
+    const node = replicationNode(worker, route);
     return () =>
       writeAll(reader.stream, admission).then(() =>
         serveReplication(worker, { stream: reader.stream, rest: () => reader.rest() }, {
@@ -387,12 +387,17 @@ function begin(worker: LoginParts, client: Authenticated, peer: PeerAddress): Se
         return refuse(worker, reader.stream, thrown, peer);
       }).finally(() => reader.stream.close());
   }
-  const pool = poolFor(worker, route, user, credentials);
-  const { params, options } = startupOptions(startup.params, pool.settings.options_allowed);
-  const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? pool.settings.pool_mode;
+  const { cluster, database: name, alias } = route;
+  const destination = worker.pools.get(
+    { cluster, database: name, user, alias, purpose: "clients" },
+    credentials,
+  );
+  const { pool_mode: poolMode, options_allowed: allowed } = destination.settings;
+  const { params, options } = startupOptions(startup.params, allowed);
+  const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? poolMode;
   const settings = startupSettings(params);
   const [, applicationName] = settings.get("application_name") ?? [null, null];
-  const session = new Session(worker, reader.stream, pool, {
+  const session = new Session(worker, reader.stream, destination, {
     id: worker.runtime.nextId(),
     peer,
     user,
@@ -400,7 +405,9 @@ function begin(worker: LoginParts, client: Authenticated, peer: PeerAddress): Se
     minor: negotiatedMinor(startup.minor),
     tls: tlsName(client),
     mode,
-    base: pool.intern(baseOf(settings, mode === "transaction", worker.pools.generation(route.cluster))),
+    base: destination.greetings.intern(
+      baseOf(settings, mode === "transaction", worker.pools.generation(route.cluster)),
+    ),
     applicationName: mode === "transaction" ? applicationName : null,
     options,
   });
@@ -438,12 +445,12 @@ function checkEnabled({ config, pools }: LoginParts, route: Route, asked: string
   });
 }
 
-function poolFor(worker: LoginParts, route: Route, user: string, credentials: ServerCredentials): ServerPool {
-  const node = nodeFor(worker.topology.current, route.cluster)!;
-  return worker.pools.get(
-    { cluster: route.cluster, node, database: route.database, user, alias: route.alias, purpose: "clients" },
-    credentials,
-  );
+/** A replication connection is one server's for its life. @throws PgplexError where there is none to serve it now */
+function replicationNode({ topology }: LoginParts, { cluster }: Route): TopologyNode {
+  const routed = nodeFor(topology.current, { cluster });
+  if (routed.kind === "error") throw routed.error;
+  if (routed.kind === "wait") throw new PgplexError("server_unreachable", routed.reason);
+  return routed.node;
 }
 
 /** The startup parameters that a server connection must share with a client, sorted by name. */

@@ -47,10 +47,14 @@ export interface PoolLimits {
   readonly openingMax: number;
 }
 
-interface Waiting<Wish, R> {
+/** A place in a queue; times in clock milliseconds. */
+export interface Place<Wish, R> {
   readonly waiter: Waiter<Wish, R>;
   readonly sinceMs: number;
   readonly untilMs: number;
+}
+
+interface Waiting<Wish, R> extends Place<Wish, R> {
   /** One is being opened for this wish. */
   opening: boolean;
 }
@@ -191,10 +195,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return this.#takeIdle(wish);
   }
 
-  /** Queues `waiter`. It may be granted or refused from inside this call. */
-  wait(waiter: Waiter<Wish, R>, nowMs: number, untilMs: number): void {
+  /** Queues `waiter`, who may have waited elsewhere before. It may be granted or refused from inside this call. */
+  wait(waiter: Waiter<Wish, R>, nowMs: number, untilMs: number, sinceMs = nowMs): void {
     if (this.#closed !== null) return waiter.refused(this.#closed);
-    this.#waiting.push({ waiter, sinceMs: nowMs, untilMs, opening: false });
+    this.#waiting.push({ waiter, sinceMs, untilMs, opening: false });
     this.#serve(nowMs);
   }
 
@@ -203,6 +207,13 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter);
     if (index >= 0) this.#waiting.removeAt(index);
     return index >= 0;
+  }
+
+  /** Takes everybody out of the queue, the first one first; they hear nothing: they are to wait elsewhere. */
+  takeWaiting(): readonly Place<Wish, R>[] {
+    const places = [...this.#waiting];
+    this.#waiting.clear();
+    return places;
   }
 
   /**
@@ -357,9 +368,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   close(error: PgplexError): void {
     this.#closed = error;
     this.closeIdle("pool closed");
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const { waiter } of waiting) waiter.refused(error);
+    for (const { waiter } of this.takeWaiting()) waiter.refused(error);
   }
 
   /** Ends every idle resource; new ones are opened as they are needed. */

@@ -1,4 +1,4 @@
-import type { ServerConnection, Settings } from "../backend/mod.ts";
+import { NODE_FACT, type ServerConnection, type Settings } from "../backend/mod.ts";
 import { type BinaryString, encodeParameterStatus } from "../protocol/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
 import { serverApplicationName } from "../options/mod.ts";
@@ -32,6 +32,8 @@ export class ToldSettings {
   #loginName: BinaryString | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #before: Settings | null = null;
+  /** What it was told of `in_hot_standby`, which is a fact of the node that serves it. */
+  #hotStandby: BinaryString | undefined;
   /** The server said something of application_name since the state was last looked at. */
   #nameReported = false;
 
@@ -48,6 +50,7 @@ export class ToldSettings {
 
   /** The settings of the greeting. */
   greet(settings: Settings): Settings {
+    this.#hotStandby = settings.hotStandby;
     if (this.#givenName === null) return this.current = settings;
     this.#loginName = this.#relay.loginName = serverApplicationName(this.#givenName, settings);
     return this.current = settings.with(NAME, this.#loginName);
@@ -63,6 +66,11 @@ export class ToldSettings {
   leaseBegins(server: ServerConnection): void {
     this.#nameReported = false;
     const { current } = this;
+    const { hotStandby } = server.reported;
+    if (hotStandby !== this.#hotStandby && hotStandby !== undefined && current !== null) {
+      this.#hotStandby = hotStandby;
+      this.#out.put(encodeParameterStatus(NODE_FACT, hotStandby));
+    }
     if (current !== null && current !== server.settings) {
       for (const name of current.namesThatDiffer(server.settings)) {
         const value = server.reported.values.get(name);
@@ -75,6 +83,7 @@ export class ToldSettings {
 
   /** The server reported a setting. Whether the client is told. */
   reported(server: ServerConnection, name: BinaryString, value: BinaryString): boolean {
+    if (name === NODE_FACT) this.#hotStandby = value;
     if (name === "standard_conforming_strings") this.#relay.watch.backslashes = value === "off";
     if (name === NAME && this.#loginName !== null) return this.#nameIs(server, value, this.#loginName);
     this.#isNow(server, name, value);

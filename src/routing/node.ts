@@ -1,6 +1,29 @@
-import type { TopologyNode, TopologySnapshot } from "../topology/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { primaryOf, type TopologyNode, type TopologySnapshot } from "../topology/mod.ts";
 
-/** The node that serves a session now, or null when the cluster has none that may: the session waits. */
-export function nodeFor(snapshot: TopologySnapshot, cluster: string): TopologyNode | null {
-  return snapshot.clusters.get(cluster)?.nodes.find(({ role }) => role === "primary") ?? null;
+/** What decides to which node a session's next lease goes. */
+export interface RouteFacts {
+  readonly cluster: string;
+}
+
+/** Where a lease goes: to a node, nowhere for now, or nowhere at all. */
+export type Routed =
+  | { readonly kind: "node"; readonly node: TopologyNode }
+  /** The session waits until another snapshot is published; `reason` is for the client that waited in vain. */
+  | { readonly kind: "wait"; readonly reason: string }
+  | { readonly kind: "error"; readonly error: PgplexError };
+
+/** The node that serves a session now. Asked at each lease, never earlier. */
+export function nodeFor(snapshot: TopologySnapshot, { cluster: name }: RouteFacts): Routed {
+  const cluster = snapshot.clusters.get(name);
+  if (cluster === undefined) {
+    return { kind: "error", error: new PgplexError("config_changed", `cluster "${name}" is gone`) };
+  }
+  if (cluster.phase === "holding") {
+    return { kind: "wait", reason: `the primary of cluster "${name}" is being moved` };
+  }
+  const node = primaryOf(cluster);
+  return node === null
+    ? { kind: "wait", reason: `cluster "${name}" has no primary` }
+    : { kind: "node", node };
 }

@@ -1,18 +1,31 @@
-import { strictEqual as equal } from "node:assert/strict";
-import type { NodeRole, TopologySnapshot } from "../topology/mod.ts";
-import { nodeFor } from "./node.ts";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import type { ClusterPhase, NodeRole, TopologySnapshot } from "../topology/mod.ts";
+import { nodeFor, type Routed } from "./node.ts";
 
-function snapshotOf(...roles: NodeRole[]): TopologySnapshot {
+function snapshotOf(phase: ClusterPhase, ...roles: NodeRole[]): TopologySnapshot {
   const nodes = roles.map((role, index) => ({ name: `n${index}`, host: "h", port: 5432, role }));
-  return { serial: 1, clusters: new Map([["main", { name: "main", epoch: 1, nodes }]]) };
+  return { serial: 1, clusters: new Map([["main", { name: "main", epoch: 1, phase, nodes }]]) };
 }
 
+const nameOf = (routed: Routed) => routed.kind === "node" ? routed.node.name : routed.kind;
+
 Deno.test("nodeFor names the cluster's primary, wherever it stands in the list", () => {
-  equal(nodeFor(snapshotOf("primary", "standby"), "main")?.name, "n0");
-  equal(nodeFor(snapshotOf("standby", "unknown", "primary"), "main")?.name, "n2");
+  equal(nameOf(nodeFor(snapshotOf("serving", "primary", "standby"), { cluster: "main" })), "n0");
+  equal(nameOf(nodeFor(snapshotOf("serving", "standby", "unknown", "primary"), { cluster: "main" })), "n2");
 });
 
-Deno.test("nodeFor names none without a primary, or for a cluster that does not exist", () => {
-  equal(nodeFor(snapshotOf("standby", "unknown"), "main"), null);
-  equal(nodeFor(snapshotOf("primary"), "other"), null);
+Deno.test("nodeFor lets a session wait, with the reason, without a primary and while the primary is moved", () => {
+  deepEqual(nodeFor(snapshotOf("serving", "standby", "unknown"), { cluster: "main" }), {
+    kind: "wait",
+    reason: 'cluster "main" has no primary',
+  });
+  deepEqual(nodeFor(snapshotOf("holding", "primary"), { cluster: "main" }), {
+    kind: "wait",
+    reason: 'the primary of cluster "main" is being moved',
+  });
+});
+
+Deno.test("nodeFor refuses a cluster that does not exist any more", () => {
+  const routed = nodeFor(snapshotOf("serving", "primary"), { cluster: "other" });
+  equal(routed.kind === "error" ? routed.error.code : routed.kind, "config_changed");
 });

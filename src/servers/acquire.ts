@@ -1,16 +1,15 @@
 import type { Clock } from "../kernel/mod.ts";
-import type { PooledServer, ServerPool, ServerWish } from "./server_pool.ts";
+import type { Destination } from "./destination.ts";
+import type { PooledServer } from "./server_pool.ts";
+import type { ServerWish } from "./server_wish.ts";
 
-/** A server connection for pgplex's own use: at once, or in the pool's queue within `query_wait_timeout`. */
-export function acquire(
-  { pool, settings }: ServerPool,
-  wish: ServerWish,
-  clock: Clock,
-): Promise<PooledServer> {
-  const idle = pool.tryAcquire(wish);
+/** A server connection for pgplex's own use: at once, or in the queue within `query_wait_timeout`. */
+export function acquire(destination: Destination, wish: ServerWish, clock: Clock): Promise<PooledServer> {
+  const idle = destination.tryAcquire(wish);
   if (idle !== null) return Promise.resolve(idle);
   return new Promise((granted, refused) => {
     const nowMs = clock.nowMs();
-    pool.wait({ wish, granted, refused }, nowMs, nowMs + (settings.query_wait_timeout || Infinity));
+    const untilMs = nowMs + (destination.settings.query_wait_timeout || Infinity);
+    destination.wait({ wish, granted, refused }, nowMs, untilMs);
   });
 }

@@ -1,9 +1,8 @@
 import { strictEqual as equal } from "node:assert/strict";
 import { NO_CREDENTIALS, type ServerCredentials } from "../auth/mod.ts";
-import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { Fingerprints } from "../learning/mod.ts";
-import { type Base, NO_PARAMS, type PoolKey, ServerPool } from "./server_pool.ts";
+import { type LoginRefusal, ServerPool } from "./server_pool.ts";
+import { type Base, NO_PARAMS } from "./server_wish.ts";
 
 const error = new PgplexError("server_login_failed", "password authentication failed");
 const scram = (key: number): ServerCredentials => ({
@@ -19,15 +18,13 @@ const scram = (key: number): ServerCredentials => ({
 });
 const OTHER_BASE: Base = { key: "other", params: new Map() };
 
-function poolOf(credentials: ServerCredentials): ServerPool {
-  return new ServerPool({} as PoolKey, {} as PoolSettings, credentials, {
-    fingerprints: new Fingerprints(),
-    shared: [],
-    jitter: () => 0,
-    open() {},
-    receded() {},
-    makeRoom: () => false,
-  });
+/** A pool of a destination whose credentials may change. */
+function poolOf(credentials: ServerCredentials) {
+  const destination = { key: {}, settings: {}, credentials };
+  const port = { open() {}, receded() {}, makeRoom: () => false };
+  const node = { name: "n1", host: "h", port: 5432 };
+  const pool = new ServerPool(destination as never, node, port, { shared: [], jitter: () => 0 });
+  return { pool, destination };
 }
 
 Deno.test("ServerPool.refusalOf is for logins with the same credentials alone", () => {
@@ -44,20 +41,36 @@ Deno.test("ServerPool.refusalOf is for logins with the same credentials alone", 
     [scram(1), { ...scram(1), scram: null }, false],
   ];
   for (const [refused, later, same] of rows) {
-    const pool = poolOf(refused);
-    pool.refusal = { error, credentials: refused, base: null, generation: 0, untilMs: 1 };
-    pool.credentials = later;
+    const { pool, destination } = poolOf(refused);
+    pool.refused({ error, credentials: refused, base: null, generation: 0, untilMs: 1 });
+    destination.credentials = later;
     equal(pool.refusalOf(NO_PARAMS, 0) !== null, same);
   }
 });
 
 Deno.test("ServerPool.refusalOf is for the same startup parameters where they may be at fault, and ends with RECONNECT", () => {
-  const pool = poolOf(NO_CREDENTIALS);
+  const { pool } = poolOf(NO_CREDENTIALS);
   const refusal = { error, credentials: NO_CREDENTIALS, generation: 0, untilMs: 1 };
-  pool.refusal = { ...refusal, base: NO_PARAMS.key };
-  equal(pool.refusalOf(NO_PARAMS, 0), pool.refusal);
+  const ofBase: LoginRefusal = { ...refusal, base: NO_PARAMS.key };
+  pool.refused(ofBase);
+  equal(pool.refusalOf(NO_PARAMS, 0), ofBase);
   equal(pool.refusalOf(OTHER_BASE, 0), null);
-  pool.refusal = { ...refusal, base: null };
-  equal(pool.refusalOf(OTHER_BASE, 0), pool.refusal);
+  const ofAll: LoginRefusal = { ...refusal, base: null };
+  pool.refused(ofAll);
+  equal(pool.refusalOf(OTHER_BASE, 0), ofAll);
   equal(pool.refusalOf(OTHER_BASE, 1), null);
+});
+
+Deno.test("ServerPool: a refusal goes with the login that went well in spite of it, and not with one tried before it", () => {
+  const { pool } = poolOf(NO_CREDENTIALS);
+  const refusal: LoginRefusal = { error, credentials: NO_CREDENTIALS, generation: 0, untilMs: 1, base: null };
+  pool.refused(refusal);
+  pool.loggedIn(null);
+  equal(pool.refusalOf(NO_PARAMS, 0), refusal);
+  const retried = pool.retries(refusal, 5);
+  equal(pool.refusalOf(NO_PARAMS, 0)?.untilMs, 5);
+  pool.loggedIn(refusal);
+  equal(pool.refusalOf(NO_PARAMS, 0), retried);
+  pool.loggedIn(retried);
+  equal(pool.refusalOf(NO_PARAMS, 0), null);
 });

@@ -1,90 +1,143 @@
 import type { ServerCredentials } from "../auth/mod.ts";
-import { login, type Runtime, ServerRefusal } from "../backend/mod.ts";
-import { type Config, type PoolSettings, poolSettings } from "../config/mod.ts";
-import { PgplexError, toPgplexError } from "../kernel/mod.ts";
-import { SharedLimit } from "../pool/mod.ts";
-import { addStats, type Log, NO_STATS, statsOf, StatsPeriods, type StatsTotals } from "../telemetry/mod.ts";
-import { databaseNameOf, isDatabaseName } from "./databases.ts";
+import type { Runtime } from "../backend/mod.ts";
+import { type Config, poolSettings } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
+import type { SharedLimit } from "../pool/mod.ts";
+import type { Log, StatsTotals } from "../telemetry/mod.ts";
+import type { NodeAddress, TopologyPublisher } from "../topology/mod.ts";
+import { databaseNameOf, isDatabaseName } from "./databases.ts";
+import { Destination } from "./destination.ts";
+import type { DestinationKey } from "./destination_key.ts";
+import { goneReason, nodeGoneReason } from "./gone_reason.ts";
 import { PoolControl } from "./pool_control.ts";
-import {
-  fieldsOf,
-  fitness,
-  limitsOf,
-  type PooledServer,
-  type PoolKey,
-  ServerPool,
-  type ServerWish,
-  waitTimeout,
-  warnOfSpoilt,
-} from "./server_pool.ts";
+import { type Counted, PoolStatistics } from "./pool_statistics.ts";
+import { openServer } from "./server_opening.ts";
+import { ServerPool, type ServerPoolPort } from "./server_pool.ts";
+import { SharedLimits } from "./shared_limits.ts";
 import { UnusedPools } from "./unused_pools.ts";
 
-/** Over which time averages are made where `log.stats_period` is 0. */
-const STATS_PERIOD_MS = 60_000;
+/** What the pools of a worker need of it. */
+export interface ServerPoolsParts {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly topology: TopologyPublisher;
+}
 
-/** All pools of one worker, made as they are needed. */
+/** All destinations of one worker and their pools, made as they are needed. */
 export class ServerPools {
   /** What the console holds back; call {@link applyControl} after a change. */
   readonly control = new PoolControl();
-  /** Averages by {@link nameOf} a database. */
-  readonly periods: StatsPeriods;
-  readonly #pools = new Map<string, ServerPool>();
-  /** Pools that a reload removed while leases of theirs ran: they end with the last of these. */
-  readonly #leaving = new Set<ServerPool>();
+  readonly statistics: PoolStatistics;
+  readonly #destinations = new Map<string, Destination>();
+  /** Those that a reload removed while leases of theirs ran: they end with the last of these. */
+  readonly #leaving = new Set<Destination>();
   readonly #unused = new UnusedPools<string>();
-  /** What all pools that are gone did together, for the statistics line of the log. */
-  readonly gone = { leases: 0, queries: 0, opened: 0, lost: 0 };
-  /** What pools that are gone did, by {@link nameOf} their databases. */
-  readonly #retired = new Map<string, StatsTotals>();
-  readonly #databaseLimits = new Map<string, SharedLimit>();
-  readonly #userLimits = new Map<string, SharedLimit>();
+  readonly #limits = new SharedLimits();
   readonly #fingerprints = new Map<string, Fingerprints>();
   /** By cluster: rises when ALTER ROLE or ALTER DATABASE changed what later sessions begin with. */
   readonly #generations = new Map<string, number>();
-  readonly #parts: Runtime;
-  readonly #log: Log;
+  readonly #parts: ServerPoolsParts;
+  readonly #port: ServerPoolPort;
   #config: Config;
 
-  constructor(config: Config, parts: Runtime, log: Log) {
+  constructor(config: Config, parts: ServerPoolsParts) {
     this.#config = config;
     this.#parts = parts;
-    this.#log = log;
-    this.periods = new StatsPeriods(parts.clock.nowMs());
+    this.statistics = new PoolStatistics(this.#nowMs());
+    const opening = {
+      runtime: parts.runtime,
+      log: parts.log,
+      tls: (cluster: string) => this.#config.clusters.get(cluster)?.tls ?? null,
+    };
+    this.#port = {
+      open: (pool, wish, generation) => void openServer(pool, wish, generation, opening),
+      receded: () => this.control.receded(),
+      makeRoom: (pool, limit) => this.#makeRoom(pool, limit),
+    };
   }
 
-  /** The name under which clients and the console know a pool's database. */
-  nameOf({ key }: ServerPool): string {
+  #nowMs(): number {
+    return this.#parts.runtime.clock.nowMs();
+  }
+
+  /** The name under which clients and the console know the database of a destination or a pool. */
+  nameOf({ key }: { readonly key: DestinationKey }): string {
     return databaseNameOf(this.#config, key);
+  }
+
+  /** The destination of this key; `credentials` become those of its next logins. */
+  get(key: DestinationKey, credentials: ServerCredentials): Destination {
+    const { cluster, database, user, alias, purpose } = key;
+    const name = JSON.stringify([cluster, database, user, alias, purpose]);
+    const existing = this.#destinations.get(name);
+    if (existing !== undefined) {
+      existing.admits(credentials);
+      return existing;
+    }
+    const settings = poolSettings(this.#config, cluster, alias ?? undefined);
+    const destination = new Destination(key, settings, credentials, {
+      topology: this.#parts.topology,
+      fingerprints: this.#fingerprintsOf(key),
+      makePool: (destination, node) => this.#makePool(destination, node),
+    });
+    this.#destinations.set(name, destination);
+    if (this.control.holds(this.nameOf(destination))) destination.setPaused(true, this.#nowMs());
+    return destination;
+  }
+
+  #makePool(destination: Destination, node: NodeAddress): ServerPool {
+    return new ServerPool(destination, node, this.#port, {
+      shared: this.#sharedLimits(destination),
+      jitter: () => this.#parts.runtime.random.u32() / 2 ** 32,
+    });
+  }
+
+  /** Every destination there is, with those that a reload removed and that still have server connections. */
+  *destinations(): Generator<Destination> {
+    yield* this.#destinations.values();
+    yield* this.#leaving;
+  }
+
+  /** Every pool of {@link destinations}. */
+  *all(): Generator<ServerPool> {
+    for (const destination of this.destinations()) yield* destination.pools();
   }
 
   /** Every pool of the database with this {@link nameOf} name; all of them for null. As in {@link all}. */
   *of(database: string | null): Generator<ServerPool> {
-    for (const pool of this.all()) {
-      if (database === null || this.nameOf(pool) === database) yield pool;
+    for (const destination of this.destinations()) {
+      if (database === null || this.nameOf(destination) === database) yield* destination.pools();
     }
+  }
+
+  /** Whether a reload removed the pool. */
+  isLeaving({ pool }: ServerPool): boolean {
+    return pool.closed !== null;
   }
 
   /** Makes the pools as {@link control} says. */
   applyControl(): void {
-    const nowMs = this.#parts.clock.nowMs();
-    for (const server of this.#pools.values()) {
-      const held = this.control.holds(this.nameOf(server));
-      if (server.pool.paused === held) continue;
-      server.refusal = null;
-      server.pool.setPaused(held, nowMs);
+    const nowMs = this.#nowMs();
+    for (const destination of this.#destinations.values()) {
+      const held = this.control.holds(this.nameOf(destination));
+      if (destination.paused !== held) destination.setPaused(held, nowMs);
     }
   }
 
   /** Totals since start by {@link nameOf} each database. */
   totals(): Map<string, StatsTotals> {
-    const totals = new Map(this.#retired);
-    for (const server of this.all()) {
-      const name = this.nameOf(server);
-      if (this.#leaving.has(server) && !isDatabaseName(this.#config, name)) continue;
-      totals.set(name, addStats(totals.get(name) ?? NO_STATS, statsOf(server.counters)));
+    const there: Counted[] = [];
+    for (const destination of this.destinations()) {
+      const counted = this.#counted(destination);
+      if (this.#leaving.has(destination) && !isDatabaseName(this.#config, counted.name)) continue;
+      there.push(counted);
     }
-    return totals;
+    return this.statistics.totals(there);
+  }
+
+  #counted(destination: Destination): Counted {
+    return { name: this.nameOf(destination), counters: destination.counters };
   }
 
   /** What the statements of each database are known to do. */
@@ -95,128 +148,91 @@ export class ServerPools {
     }
   }
 
-  /** Every pool there is, with those that a reload removed and that still have server connections. */
-  *all(): Generator<ServerPool> {
-    yield* this.#pools.values();
-    yield* this.#leaving;
-  }
-
-  /** Whether a reload removed the pool. */
-  isLeaving(server: ServerPool): boolean {
-    return this.#leaving.has(server);
-  }
-
-  /** The pool for this key; `credentials` become those of its next logins. */
-  get(key: PoolKey, credentials: ServerCredentials): ServerPool {
-    const { cluster, node, database, user, alias, purpose } = key;
-    const name = JSON.stringify([cluster, node.name, node.host, node.port, database, user, alias, purpose]);
-    const existing = this.#pools.get(name);
-    if (existing !== undefined) {
-      existing.credentials = credentials;
-      existing.hasClients = true;
-      return existing;
-    }
-    const settings = poolSettings(this.#config, cluster, alias ?? undefined);
-    const pool = new ServerPool(key, settings, credentials, {
-      fingerprints: this.#fingerprintsOf(key),
-      shared: this.#sharedLimits(key, settings),
-      jitter: () => this.#parts.random.u32() / 2 ** 32,
-      open: (pool, wish, generation) => void this.#open(pool, wish, generation),
-      receded: () => this.control.receded(),
-      makeRoom: (pool, limit) => this.#makeRoom(pool, limit),
-    });
-    this.#pools.set(name, pool);
-    if (this.control.holds(this.nameOf(pool))) pool.pool.setPaused(true, this.#parts.clock.nowMs());
-    return pool;
+  #fingerprintsOf(key: DestinationKey): Fingerprints {
+    const name = databaseKey(key);
+    let found = this.#fingerprints.get(name);
+    if (found === undefined) this.#fingerprints.set(name, found = new Fingerprints());
+    return found;
   }
 
   /** Time passes: timeouts, retries, minimum sizes. */
   tick(nowMs: number): void {
-    for (const { pool, settings, hasClients } of this.#pools.values()) {
-      pool.tick(nowMs, () => waitTimeout(settings.query_wait_timeout), { wanted: hasClients });
+    for (const destination of this.#destinations.values()) destination.tick(nowMs);
+    for (const destination of this.#leaving) {
+      if (!destination.quiet) continue;
+      this.#leaving.delete(destination);
+      this.#retire(destination);
     }
-    for (const server of this.#leaving) {
-      if (!server.pool.quiet) continue;
-      this.#leaving.delete(server);
-      this.#retire(server);
-    }
-    this.periods.tick(nowMs, this.#config.log.stats_period || STATS_PERIOD_MS, () => this.totals());
+    this.statistics.tick(nowMs, this.#config, () => this.totals());
   }
 
-  /** Lets pools go that nobody uses, `used` being those that have clients. Called once a second. */
-  forgetUnused(used: ReadonlySet<ServerPool>, nowMs: number): void {
-    const pools = [...this.#pools].map(([name, server]) => {
-      const { pool, counters } = server;
-      server.hasClients = used.has(server);
-      const busy = server.hasClients || !pool.quiet || pool.waitingCount > 0;
-      return [name, { used: busy, opened: counters.opened > 0 }] as const;
+  /** Lets destinations go that nobody uses, `used` being those that have clients. Called once a second. */
+  forgetUnused(used: ReadonlySet<Destination>, nowMs: number): void {
+    const looked = [...this.#destinations].map(([name, destination]) => {
+      destination.noteClients(used.has(destination));
+      const busy = destination.hasClients || !destination.quiet || destination.waitingCount > 0;
+      return [name, { used: busy, opened: destination.counters.opened > 0 }] as const;
     });
-    const gone = this.#unused.look(pools, nowMs);
+    const gone = this.#unused.look(looked, nowMs);
     for (const name of gone) {
-      const server = this.#pools.get(name)!;
-      this.#pools.delete(name);
-      this.#retire(server);
+      const destination = this.#destinations.get(name)!;
+      this.#destinations.delete(name);
+      this.#retire(destination);
     }
     if (gone.length > 0) this.#forgetShared();
   }
 
-  /** What the pools of a database, or of a user, share goes with the last of them. */
+  /** What destinations of one database, or of one user, share goes with the last of them. */
   #forgetShared(): void {
-    const databases = new Set<string>();
-    const entries = new Set<string>();
-    const users = new Set<string>();
-    for (const { key } of this.all()) {
-      databases.add(databaseKey(key));
-      entries.add(entryKey(key));
-      users.add(this.#userScope(key));
-    }
+    const keys = [...this.destinations()].map(({ key }) => key);
+    const databases = new Set(keys.map(databaseKey));
     for (const name of this.#fingerprints.keys()) if (!databases.has(name)) this.#fingerprints.delete(name);
-    for (const [name, { used }] of this.#databaseLimits) {
-      if (used === 0 && !entries.has(name)) this.#databaseLimits.delete(name);
-    }
-    for (const [name, { used }] of this.#userLimits) {
-      if (used === 0 && !users.has(name)) this.#userLimits.delete(name);
-    }
+    this.#limits.forgetUnused(this.#config, keys);
   }
 
-  /** A pool is gone: what it did still counts, as long as its name leads somewhere. */
-  #retire(server: ServerPool): void {
-    const { counters } = server;
-    this.gone.leases += counters.leases;
-    this.gone.queries += counters.queries;
-    this.gone.opened += counters.opened;
-    this.gone.lost += counters.lost;
-    const database = this.nameOf(server);
-    if (counters.opened === 0 || !isDatabaseName(this.#config, database)) return;
-    const before = this.#retired.get(database) ?? NO_STATS;
-    this.#retired.set(database, addStats(before, statsOf(counters)));
+  #retire(destination: Destination): void {
+    this.statistics.retire(this.#config, this.#counted(destination));
   }
 
-  /** A reload: limits change in place; pools of clusters or nodes that are gone end. */
+  /**
+   * A reload: limits change in place; destinations end whose cluster is gone, or whose name leads elsewhere. Nodes are another
+   * matter: see {@link topologyChanged}, which comes behind it.
+   */
   configure(config: Config, nowMs: number): void {
     this.#config = config;
-    for (const [name, server] of this.#pools) {
-      const { cluster, alias } = server.key;
-      const reason = goneReason(config, server.key);
+    for (const [name, destination] of this.#destinations) {
+      const { cluster, alias } = destination.key;
+      const reason = goneReason(config, destination.key);
       if (reason !== null) {
-        this.#pools.delete(name);
-        this.#leaving.add(server);
-        server.pool.close(new PgplexError("config_changed", `terminating connection: ${reason}`));
+        this.#destinations.delete(name);
+        this.#leaving.add(destination);
+        destination.close(new PgplexError("config_changed", `terminating connection: ${reason}`));
         continue;
       }
-      server.settings = poolSettings(config, cluster, alias ?? undefined);
-      server.refusal = null;
-      const shared = this.#sharedLimits(server.key, server.settings);
-      server.pool.configure(limitsOf(server.settings), nowMs, shared);
+      const settings = poolSettings(config, cluster, alias ?? undefined);
+      destination.configure(settings, nowMs, this.#limits.of(config, destination.key, settings));
     }
-    for (const name of this.#retired.keys()) if (!isDatabaseName(config, name)) this.#retired.delete(name);
+    this.statistics.configure(config);
     this.control.forget((name) => isDatabaseName(config, name));
     this.applyControl();
   }
 
+  /** Another snapshot of the nodes is in force: who waits goes where leases begin now, and pools of nodes that are gone end. */
+  topologyChanged(nowMs: number): void {
+    for (const destination of this.#destinations.values()) {
+      const { cluster } = destination.key;
+      destination.topologyChanged(nowMs, (node) => {
+        const reason = nodeGoneReason(this.#config, cluster, node);
+        return reason === null
+          ? null
+          : new PgplexError("config_changed", `terminating connection: ${reason}`);
+      });
+    }
+  }
+
   /** Ends all pools. */
   close(error: PgplexError): void {
-    for (const { pool } of this.all()) pool.close(error);
+    for (const destination of this.destinations()) destination.close(error);
   }
 
   /** Which reign of defaults a new session of this cluster begins in: part of its base. */
@@ -233,13 +249,13 @@ export class ServerPools {
   }
 
   /**
-   * Counts one connection more to the database and of the user of `server`, besides its pool's own. Null where there may be
-   * none, and none can be closed to make room.
+   * Counts one connection more to the database and of the user of `destination`, besides those of its pools. Null where there may
+   * be none, and none can be closed to make room.
    *
    * @returns what counts it off again
    */
-  reserve(server: ServerPool): (() => void) | null {
-    const limits = this.#sharedLimits(server.key, server.settings);
+  reserve(destination: Destination): (() => void) | null {
+    const limits = this.#sharedLimits(destination);
     for (const limit of limits) if (limit.exhausted && !this.#makeRoom(null, limit)) return null;
     for (const limit of limits) limit.take();
     return () => {
@@ -247,127 +263,22 @@ export class ServerPools {
     };
   }
 
-  #fingerprintsOf(key: PoolKey): Fingerprints {
-    const name = databaseKey(key);
-    let found = this.#fingerprints.get(name);
-    if (found === undefined) this.#fingerprints.set(name, found = new Fingerprints());
-    return found;
-  }
-
-  #sharedLimits(key: PoolKey, settings: PoolSettings): SharedLimit[] {
-    const limit = (limits: Map<string, SharedLimit>, name: string, max: number) => {
-      let found = limits.get(name);
-      if (found === undefined) limits.set(name, found = new SharedLimit(max));
-      found.max = max;
-      return found;
-    };
-    return [
-      limit(this.#databaseLimits, entryKey(key), settings.max_db_connections),
-      limit(this.#userLimits, this.#userScope(key), settings.max_user_connections),
-    ];
-  }
-
-  /** Among which pools a user's connections count: an alias that sets the limit itself counts its own. */
-  #userScope({ cluster, user, alias }: PoolKey): string {
-    const own = alias !== null &&
-      this.#config.routing.databases.get(alias)?.max_user_connections !== undefined;
-    return JSON.stringify([cluster, user, own ? alias : null]);
+  #sharedLimits({ key, settings }: Destination): readonly SharedLimit[] {
+    return this.#limits.of(this.#config, key, settings);
   }
 
   #makeRoom(asking: ServerPool | null, limit: SharedLimit): boolean {
-    for (const server of this.#pools.values()) {
-      if (server === asking || !server.pool.shares(limit) || server.pool.waitingCount > 0) continue;
-      if (server.pool.evictIdle()) return true;
+    for (const destination of this.#destinations.values()) {
+      for (const server of destination.pools()) {
+        if (server === asking || !server.pool.shares(limit) || server.pool.waitingCount > 0) continue;
+        if (server.pool.evictIdle()) return true;
+      }
     }
     return false;
   }
-
-  async #open(server: ServerPool, wish: ServerWish | null, generation: number): Promise<void> {
-    const { key, settings, pool, counters } = server;
-    const base = wish?.base ?? server.usualBase;
-    const { clock } = this.#parts;
-    const { credentials } = server;
-    const refusal = server.refusalOf(base, generation);
-    if (refusal !== null && clock.nowMs() < refusal.untilMs) {
-      await Promise.resolve(); // many may wait, and each of them would be refused inside the call for the one before
-      return pool.openFailed(refusal.error, true, wish, clock.nowMs(), generation);
-    }
-    // Whoever comes while it is tried again hears the same.
-    if (refusal !== null) refusal.untilMs = clock.nowMs() + settings.server_login_retry;
-    const id = this.#parts.nextId();
-    server.logins.set(id, clock.nowMs());
-    try {
-      const tls = this.#config.clusters.get(key.cluster)?.tls;
-      if (tls === undefined) throw new PgplexError("config_changed", `cluster "${key.cluster}" is gone`);
-      const connection = await login({
-        endpoint: key.node,
-        tls,
-        user: key.user,
-        database: key.database,
-        credentials,
-        params: base.params,
-        base: base.key,
-        timeoutMs: settings.server_connect_timeout,
-      }, this.#parts);
-      counters.opened++;
-      server.logins.delete(id);
-      if (refusal === server.refusal) server.refusal = null;
-      server.learnGreeting(base, connection.identity.parameters);
-      const pooled: PooledServer = {
-        connection,
-        openedMs: connection.openedMs,
-        fitness: (wish) => fitness(connection, wish, server.known),
-      };
-      connection.onIdleEnd = (_, error) => {
-        this.#log.debug("server connection ended while idle", { ...fieldsOf(server), error: error.message });
-        if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(this.#log, server, error);
-      };
-      void connection.start();
-      this.#log.debug("server connection opened", fieldsOf(server));
-      pool.opened(pooled, clock.nowMs(), generation);
-    } catch (thrown) {
-      server.logins.delete(id);
-      const error = toPgplexError(thrown, "server_unreachable");
-      const final = error instanceof ServerRefusal ? !error.transient : error.code === "server_login_failed";
-      this.#log.warning("cannot open a server connection", {
-        ...fieldsOf(server),
-        error: error.message,
-        cause: error.extra.log,
-        sqlstate: error.sqlstate,
-      });
-      if (final) {
-        const untilMs = clock.nowMs() + settings.server_login_retry;
-        const ofAll = !(error instanceof ServerRefusal) || /^(28|3D)/.test(error.sqlstate);
-        server.refusal = { error, credentials, base: ofAll ? null : base.key, generation, untilMs };
-      }
-      pool.openFailed(error, final, wish, clock.nowMs(), generation);
-    }
-  }
 }
 
-/** Under what the pools of one database share something. */
-function databaseKey({ cluster, database }: PoolKey): string {
+/** Under what the destinations of one database share something. */
+function databaseKey({ cluster, database }: DestinationKey): string {
   return JSON.stringify([cluster, database]);
-}
-
-/** Under what the connections of one name that clients give are counted: two that lead to one database are two. */
-function entryKey({ cluster, database, alias }: PoolKey): string {
-  return JSON.stringify([cluster, database, alias]);
-}
-
-/** Why the configuration has no place for a pool, or a connection, any more; null where it has. */
-export function goneReason(
-  config: Config,
-  { cluster, node, database, alias }: Pick<PoolKey, "cluster" | "node" | "database" | "alias">,
-): string | null {
-  const nodes = config.clusters.get(cluster)?.nodes;
-  if (nodes === undefined) return `cluster "${cluster}" was removed from the configuration`;
-  if (!nodes.some(({ name, host, port }) => name === node.name && host === node.host && port === node.port)) {
-    return `node "${node.name}" of cluster "${cluster}" was removed or moved in the configuration`;
-  }
-  if (alias === null) return null;
-  const leads = config.routing.databases.get(alias);
-  if (leads === undefined) return `database "${alias}" was removed from the configuration`;
-  if (leads.cluster === cluster && leads.database === database) return null;
-  return `database "${alias}" leads elsewhere since the configuration changed`;
 }

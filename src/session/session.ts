@@ -38,7 +38,7 @@ import { Presence } from "./presence.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
 import { type OptionValues, SessionOptions } from "../options/mod.ts";
 import type { StateWatch } from "../learning/mod.ts";
-import type { Base, ServerPool } from "../servers/mod.ts";
+import type { Base, Destination } from "../servers/mod.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
 import { WorkTime } from "./work_time.ts";
 import { type ChannelsHost, Listening } from "../listen/mod.ts";
@@ -72,7 +72,7 @@ export interface SessionFacts {
  */
 export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimitsHost, PinsHost {
   readonly facts: SessionFacts;
-  readonly pool: ServerPool;
+  readonly destination: Destination;
   readonly base: Base;
   /** What the client set for itself. */
   readonly options: SessionOptions;
@@ -105,12 +105,12 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   #gone = false;
   #wake: (() => void) | null = null;
 
-  constructor(parts: SessionParts, stream: ByteStream, pool: ServerPool, facts: SessionFacts) {
+  constructor(parts: SessionParts, stream: ByteStream, destination: Destination, facts: SessionFacts) {
     this.#parts = parts;
     const { buffers, clock, statements } = parts.runtime;
     this.#clock = clock;
     this.#stream = stream;
-    this.pool = pool;
+    this.destination = destination;
     this.facts = facts;
     this.base = facts.base;
     this.connectedMs = this.sinceMs = clock.nowMs();
@@ -118,8 +118,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.#in = new ClientBuffer(buffers, stream);
     this.#relay = new Relay(this.#out, statements, {
       renames: facts.mode === "transaction",
-      preparedMax: pool.settings.max_prepared_statements,
-      fingerprints: pool.fingerprints,
+      preparedMax: destination.settings.max_prepared_statements,
+      fingerprints: destination.fingerprints,
     });
     this.#told = new ToldSettings(this.#relay, this.#out, facts.applicationName);
     this.options = new SessionOptions(facts.options);
@@ -136,9 +136,9 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     });
     this.#farewell = new Farewell(parts, this.#out, this.#serverScan);
     this.#pins = new Pins(this);
-    this.#lease = new Lease(parts, pool, this, this.#pins);
+    this.#lease = new Lease(parts, destination, this, this.#pins);
     this.#times = new TimeLimits(clock, this);
-    this.#work = new WorkTime(clock, pool.counters);
+    this.#work = new WorkTime(clock, destination.counters);
     this.#listening = new Listening(parts.listeners, () => this.#channelsHost());
     this.#key = parts.cancelKeys.issue(this, facts.minor);
   }
@@ -203,23 +203,27 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   /** A reload changed the pool's settings, or ended the pool: a session in a transaction goes on to its end. */
   configurationChanged(): void {
-    this.#relay.preparedMax = this.pool.settings.max_prepared_statements;
-    const { closed } = this.pool.pool;
-    if (closed !== null && this.idle) this.end(closed);
+    this.#relay.preparedMax = this.destination.settings.max_prepared_statements;
+    this.#endIfGone();
+  }
+
+  /** A reload took away where the session goes, or the node of the server connection that it keeps. Whether that ended it. */
+  #endIfGone(): boolean {
+    const closed = this.destination.closed ?? this.#lease.home?.pool.closed ?? null;
+    if (closed === null || !this.idle) return false;
+    this.end(closed);
+    return true;
   }
 
   /** Does what time demands. Called about once a second. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting) this.#watchClient();
-    const { closed } = this.pool.pool;
-    // A reload removed the pool during a transaction.
-    if (closed !== null && this.idle) this.end(closed);
-    else this.#times.check(nowMs);
+    if (!this.#endIfGone()) this.#times.check(nowMs); // a transaction may have gone on behind a reload
   }
 
   /** The pool's settings with what the client set over them. */
   get limits(): PoolSettings {
-    return this.options.settings(this.pool.settings);
+    return this.options.settings(this.destination.settings);
   }
 
   /** When the session last became idle, or its lease began; clock milliseconds. */
@@ -228,7 +232,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   }
 
   get poolSettings(): PoolSettings {
-    return this.pool.settings;
+    return this.destination.settings;
   }
 
   get queryWaitTimeoutMs(): number {
@@ -284,6 +288,11 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   /** The server connection that the session holds, also while pgplex looks at it between two leases; or null. */
   get held(): ServerConnection | null {
     return this.#lease.connection;
+  }
+
+  /** The node of the server connection that the session holds, or of the one that it would get now; null where there is none. */
+  get node(): string | null {
+    return (this.#lease.home ?? this.destination.pool)?.node.name ?? null;
   }
 
   /** Since when the session waits for a server connection, if it does, and when it last sent something on; clock milliseconds. */
@@ -390,7 +399,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
         server.identity,
         this.#parts.runtime.network,
         this.#clock,
-        this.pool.settings.server_connect_timeout,
+        this.destination.settings.server_connect_timeout,
       );
       server.close();
     }
@@ -417,7 +426,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       server.identity,
       this.#parts.runtime.network,
       this.#clock,
-      this.pool.settings.server_connect_timeout,
+      this.destination.settings.server_connect_timeout,
     );
     this.#cancels--;
     this.settle();
@@ -426,7 +435,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
   // The server's side.
 
   receive(bytes: Uint8Array, start: number, end: number): number {
-    this.pool.counters.bytesToClients += end - start;
+    this.destination.counters.bytesToClients += end - start;
     return this.#serverScan.scan(this.server!, bytes, start, end);
   }
 
@@ -461,7 +470,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       this.#relay.server = null;
       this.#relay.boundary = false;
       this.#rests();
-      this.#lease.probe(this.pool.fingerprints);
+      this.#lease.probe(this.destination.fingerprints);
     } else {
       this.#pins.transactionEnds();
       if (this.pins.length > 0) {
@@ -479,7 +488,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   #findingsHost(): FindingsHost {
     return {
-      pool: this.pool,
+      destination: this.destination,
       pools: this.#parts.pools,
       relay: this.#relay,
       told: this.#told,
@@ -507,7 +516,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   #channelsHost(): ChannelsHost {
     return {
-      pool: this.pool,
+      destination: this.destination,
       relay: this.#relay,
       out: this.#out,
       pid: this.#key.pid,
@@ -547,8 +556,8 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   ended(error: PgplexError): void {
     // The connection has let go of its sink: the lease is over whatever the session was doing.
-    this.pool.counters.lost++;
-    const { cluster } = this.pool.key;
+    this.destination.counters.lost++;
+    const { cluster } = this.destination.key;
     this.#parts.warnings.say(`lost ${cluster}`, "server connection lost while in use", {
       cluster,
       session: this.facts.id,
@@ -563,9 +572,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
 
   async #greet(): Promise<void> {
     if (this.#ending) return;
-    const { facts, pool } = this;
-    let settings = pool.greeting(facts.base);
-    if (facts.mode === "session" && (settings === null || pool.pool.hasRoom)) {
+    const { facts, destination } = this;
+    const { greetings } = destination;
+    let settings = greetings.of(facts.base);
+    if (facts.mode === "session" && (settings === null || destination.hasRoom)) {
       // A session of its own begins now, as on a server; only where the pool is full it begins with the first message.
       await this.#login();
       settings = this.server!.settings;
@@ -574,10 +584,10 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
       settings = this.server!.identity.parameters;
       this.#endLease("clean");
     }
-    this.#out.put(pool.encodedGreeting(this.#told.greet(settings)));
+    this.#out.put(greetings.encoded(this.#told.greet(settings)));
     this.#out.put(encodeBackendKeyData(this.#key.pid, this.#key.secret));
     this.#out.put(encodeReadyForQuery(TxStatus.Idle));
-    pool.counters.logins++;
+    destination.counters.logins++;
     await this.#out.flush();
   }
 
@@ -634,7 +644,7 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
         return await this.#lastReplies();
       }
       input.took(n);
-      this.pool.counters.bytesFromClients += n;
+      this.destination.counters.bytesFromClients += n;
       fullReads = input.full ? fullReads + 1 : 0;
       if (fullReads >= FULL_READS_PER_TURN) {
         fullReads = 0;
@@ -691,13 +701,13 @@ export class Session implements LeaseHolder, Cancellable, SteeringHost, TimeLimi
     this.sinceMs = this.#lease.end(end);
     this.#work.ended(this.sinceMs);
     this.#times.idles();
-    this.#relay.collectCounts(this.pool.counters);
+    this.#relay.collectCounts(this.destination.counters);
   }
 
   /** A transaction has ended, and its lease goes on. */
   #rests(): void {
     this.#work.rests();
-    this.#relay.collectCounts(this.pool.counters);
+    this.#relay.collectCounts(this.destination.counters);
   }
 
   /** While clients are suspended they are read no further. */

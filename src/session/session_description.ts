@@ -8,15 +8,15 @@ export function describeSession(
   session: Session,
   nowMs: number,
 ): readonly (readonly [string, string | null])[] {
-  const { facts, pool, server } = session;
+  const { facts, destination: { key }, server } = session;
   const seconds = (ms: number) => `${(ms / 1000).toFixed(3)}s`;
   return [
     ["id", String(facts.id)],
     ["user", facts.user],
     ["database", facts.database],
-    ["cluster", pool.key.cluster],
-    ["node", pool.key.node.name],
-    ["server_database", pool.key.database],
+    ["cluster", key.cluster],
+    ["node", session.node],
+    ["server_database", key.database],
     ["pool_mode", session.poolMode],
     ["server_pid", server?.identity.key == null ? null : String(server.identity.key.pid)],
     ["pins", session.pins.length === 0 ? null : session.pins.join(", ")],
@@ -31,18 +31,19 @@ export function describeSession(
 /** Whoever has options: a session, or a client of the console. */
 export interface Optioned {
   readonly options: SessionOptions;
-  readonly pool: { readonly settings: PoolSettings };
+  /** What holds without it. */
+  readonly poolSettings: PoolSettings;
 }
 
 /** What `--!pgplex show options` answers: name, value, source, description. */
 export function describeOptions(session: Optioned): readonly (readonly [string, string, string, string])[] {
   return OPTIONS.map((spec) => {
-    const { text, source } = session.options.shown(spec, session.pool.settings);
+    const { text, source } = session.options.shown(spec, session.poolSettings);
     return [spec.name, text, source, spec.doc.replaceAll("`", "")];
   });
 }
 
 /** The value of one option that holds for a session now, as `SHOW pgplex.…` prints it. */
 export function optionOf(session: Optioned, name: OptionName): string {
-  return session.options.shown(findOption(name)!, session.pool.settings).text;
+  return session.options.shown(findOption(name)!, session.poolSettings).text;
 }

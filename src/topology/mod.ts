@@ -1,9 +1,10 @@
 /**
  * Clusters, their nodes, and what is known of them at one moment: an immutable {@link TopologySnapshot}, replaced as a
- * whole by the {@link TopologyPublisher}. Sessions look at the current one at each boundary.
+ * whole by the {@link TopologyPublisher}, which tells its subscribers. `routing/` reads it whenever a lease begins.
  *
- * Pure. It never connects to anything: `monitor/` and `ha/` will find out and publish, until then the file says it all.
+ * Pure. It connects to nothing: what the file says is merged with what is known; whoever finds out more publishes it.
  *
  * @module
  */
+export * from "./publisher.ts";
 export * from "./snapshot.ts";

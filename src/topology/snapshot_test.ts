@@ -1,15 +1,15 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { formatProblem, loadConfig } from "../config/mod.ts";
-import { snapshotFromConfig, TopologyPublisher } from "./snapshot.ts";
+import { type Config, formatProblem, loadConfig } from "../config/mod.ts";
+import { mergeTopology, NO_TOPOLOGY, type NodeRole, primaryOf, type TopologySnapshot } from "./snapshot.ts";
 
 const YAML = `clusters:
   main: { nodes: [{ name: main-1, host: db1 }, { name: main-2, host: db2, port: 5433 }] }
   other: { nodes: [{ name: other-1, host: db3 }] }
 `;
 
-async function config() {
+async function config(text = YAML): Promise<Config> {
   const loaded = await loadConfig("/pgplex.yaml", {
-    readBytes: () => new TextEncoder().encode(YAML),
+    readBytes: () => new TextEncoder().encode(text),
     env: () => undefined,
     certificatesProblem: () => null,
     keyPairProblem: () => null,
@@ -18,25 +18,60 @@ async function config() {
   return loaded.config;
 }
 
-Deno.test("snapshotFromConfig takes each cluster's first node for its primary, and knows nothing of the others", async () => {
-  const { serial, clusters } = snapshotFromConfig(await config(), 7);
+/** `snapshot`, in which somebody has found out these roles of the nodes of `main`, in the second reign. */
+function found(snapshot: TopologySnapshot, roles: Record<string, NodeRole>): TopologySnapshot {
+  const main = snapshot.clusters.get("main")!;
+  const nodes = main.nodes.map((node) => ({ ...node, role: roles[node.name] ?? node.role }));
+  return {
+    ...snapshot,
+    clusters: new Map([...snapshot.clusters, ["main", { ...main, epoch: 2, phase: "holding", nodes }]]),
+  };
+}
+
+const rolesOf = ({ clusters }: TopologySnapshot) =>
+  clusters.get("main")!.nodes.map(({ name, role }) => `${name} ${role}`);
+
+Deno.test("mergeTopology takes each cluster's first node for its primary, and knows nothing of the others", async () => {
+  const { serial, clusters } = mergeTopology({ ...NO_TOPOLOGY, serial: 6 }, await config());
   equal(serial, 7);
   deepEqual([...clusters.keys()], ["main", "other"]);
   deepEqual(clusters.get("main"), {
     name: "main",
     epoch: 1,
+    phase: "serving",
     nodes: [
       { name: "main-1", host: "db1", port: 5432, role: "primary" },
       { name: "main-2", host: "db2", port: 5433, role: "unknown" },
     ],
   });
+  equal(primaryOf(clusters.get("main")!)?.name, "main-1");
 });
 
-Deno.test("TopologyPublisher replaces the snapshot as a whole, and leaves an old one as it was", async () => {
-  const first = snapshotFromConfig(await config(), 1);
-  const publisher = new TopologyPublisher(first);
-  const seen = publisher.current;
-  const second = snapshotFromConfig(await config(), 2);
-  publisher.publish(second);
-  deepEqual([seen, publisher.current], [first, second]);
+Deno.test("mergeTopology keeps roles, epoch and phase through a reload, whatever the order in the file", async () => {
+  const known = found(mergeTopology(NO_TOPOLOGY, await config()), {
+    "main-1": "standby",
+    "main-2": "primary",
+  });
+  const added = YAML.replace("main: { nodes: [", "main: { nodes: [{ name: main-0, host: db0 }, ");
+  const after = mergeTopology(known, await config(added));
+  deepEqual(rolesOf(after), ["main-0 unknown", "main-1 standby", "main-2 primary"]);
+  const { epoch, phase } = after.clusters.get("main")!;
+  deepEqual([epoch, phase, after.serial], [2, "holding", known.serial + 1]);
+});
+
+Deno.test("mergeTopology knows nothing of a node that moved, and takes the first one where the primary is gone", async () => {
+  const known = found(mergeTopology(NO_TOPOLOGY, await config()), {
+    "main-1": "standby",
+    "main-2": "primary",
+  });
+  const moved = mergeTopology(known, await config(YAML.replace("db1", "db9")));
+  deepEqual(rolesOf(moved), ["main-1 unknown", "main-2 primary"]);
+  const gone = mergeTopology(known, await config(YAML.replace("5433", "5434")));
+  deepEqual(rolesOf(gone), ["main-1 primary", "main-2 unknown"]);
+});
+
+Deno.test("mergeTopology forgets a cluster that is not in the file any more", async () => {
+  const known = mergeTopology(NO_TOPOLOGY, await config());
+  const left = mergeTopology(known, await config(YAML.replace(/ {2}other.*\n/, "")));
+  deepEqual([...left.clusters.keys()], ["main"]);
 });

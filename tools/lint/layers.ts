@@ -68,6 +68,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "kernel",
       "protocol",
       "config",
+      "topology",
       "transport",
       "telemetry",
       "backend",

@@ -13,7 +13,7 @@ export function clientsByDatabase(parts: ConsoleParts): Map<string, number> {
 
 /** The console's name for a session's database. */
 export function databaseOf({ worker: { pools } }: ConsoleParts, session: Session): string {
-  return pools.nameOf(session.pool);
+  return pools.nameOf(session.destination);
 }
 
 /** What a session does, in PgBouncer's words: `active` has a server connection, `idle` has nothing to do. */

@@ -1,4 +1,5 @@
 import { poolSettings } from "../../config/mod.ts";
+import { primaryOf } from "../../topology/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 import { listDatabases, type ListedDatabase } from "./database_list.ts";
@@ -19,20 +20,21 @@ export function showDatabases(parts: ConsoleParts): Table {
 }
 
 function row(parts: ConsoleParts, listed: ListedDatabase, clients: number): Cell[] {
-  const { config, pools: { control } } = parts.worker;
+  const { config, topology, pools: { control } } = parts.worker;
   const { name, cluster, database, alias, pools } = listed;
   const settings = poolSettings(config, cluster, alias ?? undefined);
   const outer = config.clusters.get(cluster)!;
-  const { host, port } = pools[0]?.key.node ?? outer.nodes[0]!;
+  const known = topology.current.clusters.get(cluster);
+  const primary = known === undefined ? null : primaryOf(known);
   const own = alias === null ? undefined : config.routing.databases.get(alias)?.pool_mode;
   let connections = pools.reduce((sum, { pool }) => sum + pool.total, 0);
-  for (const { pool, connection } of parts.worker.listeners.all()) {
-    if (connection !== null && parts.worker.pools.nameOf(pool) === name) connections++;
+  for (const { destination, connection } of parts.worker.listeners.all()) {
+    if (connection !== null && parts.worker.pools.nameOf(destination) === name) connections++;
   }
   return [
     name,
-    host.startsWith("/") ? null : host,
-    port,
+    primary === null || primary.host.startsWith("/") ? null : primary.host,
+    primary?.port ?? null,
     database,
     null,
     settings.default_pool_size,

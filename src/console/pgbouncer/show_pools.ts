@@ -1,9 +1,8 @@
-import type { ServerPool } from "../../servers/mod.ts";
+import type { Destination } from "../../servers/mod.ts";
 import type { Session } from "../../session/mod.ts";
 import { TxStatus } from "../../protocol/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
-import { databaseOf } from "./clients.ts";
 
 const COLUMNS = columns(
   "database text, user text, cl_active int4, cl_waiting int4, cl_active_cancel_req int4, " +
@@ -64,23 +63,26 @@ export function showPools(parts: ConsoleParts): Table {
 function poolRows(parts: ConsoleParts): PoolRow[] {
   const { pools, sessions, runtime: { clock } } = parts.worker;
   const rows = new Map<string, PoolRow>();
-  const rowOf = (database: string, pool: ServerPool) => {
-    const { key: { user, cluster }, settings: { pool_mode: mode } } = pool;
+  const rowOf = (destination: Destination) => {
+    const { key: { user, cluster }, settings: { pool_mode: mode } } = destination;
+    const database = pools.nameOf(destination);
     const key = JSON.stringify([database, user]);
     let row = rows.get(key);
     if (row === undefined) rows.set(key, row = emptyRow(database, user, cluster, mode));
     return row;
   };
   const nowMs = clock.nowMs();
-  for (const server of pools.all()) {
-    const row = rowOf(pools.nameOf(server), server);
-    row.serversLeased += server.pool.leasedCount;
-    row.serversIdle += server.pool.idleCount;
-    row.serversLogin += server.pool.openingCount;
-    row.maxWaitMs = Math.max(row.maxWaitMs, server.pool.waitedMs(nowMs));
-    row.paused ||= server.pool.paused;
+  for (const destination of pools.destinations()) {
+    const row = rowOf(destination);
+    for (const { pool } of destination.pools()) {
+      row.serversLeased += pool.leasedCount;
+      row.serversIdle += pool.idleCount;
+      row.serversLogin += pool.openingCount;
+    }
+    row.maxWaitMs = Math.max(row.maxWaitMs, destination.waitedMs(nowMs));
+    row.paused ||= destination.paused;
   }
-  for (const session of sessions) addSession(rowOf(databaseOf(parts, session), session.pool), session);
+  for (const session of sessions) addSession(rowOf(session.destination), session);
   return [...rows.values()].sort((a, b) =>
     a.database === b.database ? (a.user < b.user ? -1 : 1) : a.database < b.database ? -1 : 1
   );

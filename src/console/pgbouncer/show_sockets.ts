@@ -2,7 +2,7 @@ import type { ServerConnection } from "../../backend/mod.ts";
 import { utf8FromBinary } from "../../protocol/mod.ts";
 import { optionOf, type Session } from "../../session/mod.ts";
 import { type ReplicationClient } from "../../login/mod.ts";
-import { type ServerPool } from "../../servers/mod.ts";
+import type { DestinationKey, ServerPool } from "../../servers/mod.ts";
 import type { ConsoleClient } from "../client.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
@@ -225,10 +225,10 @@ function servers(parts: ConsoleParts): Shown[] {
     }
     for (const [id, sinceMs] of pool.logins) shown.push(loggingIn(parts, pool, id, sinceMs, clock.nowMs()));
   }
-  for (const { pool, connection, channels } of parts.worker.listeners.all()) {
+  for (const { destination, connection, channels } of parts.worker.listeners.all()) {
     if (connection === null) continue;
     const state = channels.length > 0 ? "active" : "idle";
-    shown.push({ ...pooled(parts, pool, connection, null), state, socketState: `sv_${state}` });
+    shown.push({ ...pooled(parts, destination, connection, null), state, socketState: `sv_${state}` });
   }
   for (const { request, server, connectedMs } of parts.worker.replications) {
     shown.push(replicationServer(request, server, connectedMs));
@@ -238,7 +238,7 @@ function servers(parts: ConsoleParts): Shown[] {
 
 function pooled(
   { worker: { pools } }: ConsoleParts,
-  pool: ServerPool,
+  owner: { readonly key: DestinationKey },
   connection: ServerConnection,
   holder: Session | null,
 ): Shown {
@@ -247,7 +247,7 @@ function pooled(
   return {
     type: "S",
     user: identity.user,
-    database: pools.nameOf(pool),
+    database: pools.nameOf(owner),
     replication: "none",
     state: "idle",
     socketState: "sv_idle",
@@ -279,7 +279,7 @@ function loggingIn(
   sinceMs: number,
   nowMs: number,
 ): Shown {
-  const { user, node: { host, port } } = pool.key;
+  const { key: { user }, node: { host, port } } = pool;
   return {
     type: "S",
     user,

@@ -57,7 +57,7 @@ export function showStatsAverages(parts: ConsoleParts): Table {
 export function showTotals(parts: ConsoleParts): Table {
   const all = byDatabase(parts);
   const totals = all.reduce((sum, { totals }) => addStats(sum, totals), NO_STATS);
-  const averages = parts.worker.pools.periods.overall();
+  const averages = parts.worker.pools.statistics.periods.overall();
   const rows = [
     ...STATS_NAMES.map((name) => [`total_${TOTAL_NAMES[name] ?? name}`, totals[name]]),
     ...STATS_NAMES.map((name) => [`avg_${AVERAGE_NAMES[name] ?? name}`, averages[name]]),
@@ -72,7 +72,7 @@ function byDatabase({ worker: { pools, config } }: ConsoleParts): DatabaseStats[
   return [...totals].sort(([a], [b]) => a < b ? -1 : 1).map(([database, totals]) => ({
     database,
     totals,
-    averages: pools.periods.averages(database),
+    averages: pools.statistics.periods.averages(database),
   }));
 }
 

@@ -1,5 +1,4 @@
-import { nodeFor } from "../../routing/mod.ts";
-import type { TopologyCluster } from "../../topology/mod.ts";
+import { primaryOf, type TopologyCluster } from "../../topology/mod.ts";
 import type { ConsoleParts } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 import { configNode } from "./config_node.ts";
@@ -37,10 +36,10 @@ export function clustersNode(parts: ConsoleParts): ReadyNode {
 function clusterRow({ worker }: ConsoleParts, cluster: TopologyCluster): Cell[] {
   const { name, nodes, epoch } = cluster;
   const pools = [...worker.pools.all()].filter(({ key }) => key.cluster === name);
-  const sessions = [...worker.sessions].filter(({ pool }) => pool.key.cluster === name);
+  const sessions = [...worker.sessions].filter(({ destination }) => destination.key.cluster === name);
   return [
     name,
-    nodeFor(worker.topology.current, name)?.name ?? null,
+    primaryOf(cluster)?.name ?? null,
     nodes.length,
     epoch,
     new Set(pools.map(({ key }) => key.database)).size,
@@ -53,8 +52,8 @@ function clusterRow({ worker }: ConsoleParts, cluster: TopologyCluster): Cell[] 
 
 function nodesTable({ worker }: ConsoleParts, cluster: TopologyCluster): Table {
   const rows = cluster.nodes.map(({ name, role, host, port }): Cell[] => {
-    const pools = [...worker.pools.all()].filter(({ key }) =>
-      key.cluster === cluster.name && key.node.name === name
+    const pools = [...worker.pools.all()].filter(({ key, node }) =>
+      key.cluster === cluster.name && node.name === name
     );
     return [name, role, host, port, pools.length, pools.reduce((sum, { pool }) => sum + pool.total, 0)];
   });

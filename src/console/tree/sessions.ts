@@ -45,7 +45,7 @@ export function sessionsTable(parts: ConsoleParts): Table {
       facts.id,
       facts.user,
       facts.database,
-      session.pool.key.cluster,
+      session.destination.key.cluster,
       stateOf(session),
       when(waiting ? session.waitingSinceMs : session.sinceMs),
       waiting ? Math.max(0, Math.round(nowMs - session.waitingSinceMs)) : 0,

@@ -1,0 +1,192 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { NO_CREDENTIALS } from "../auth/mod.ts";
+import type { PoolSettings } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { Fingerprints } from "../learning/mod.ts";
+import {
+  type ClusterPhase,
+  type NodeRole,
+  TopologyPublisher,
+  type TopologySnapshot,
+} from "../topology/mod.ts";
+import { Destination } from "./destination.ts";
+import { type PooledServer, ServerPool } from "./server_pool.ts";
+import { NO_PARAMS, type ServerWish } from "./server_wish.ts";
+
+const SETTINGS = {
+  default_pool_size: 1,
+  min_pool_size: 0,
+  reserve_pool_size: 0,
+  reserve_pool_timeout: 0,
+  server_idle_timeout: 0,
+  server_lifetime: 0,
+  server_login_retry: 1000,
+  query_wait_timeout: 100,
+} as unknown as PoolSettings;
+
+function snapshot(
+  serial: number,
+  roles: Record<string, NodeRole>,
+  phase: ClusterPhase = "serving",
+): TopologySnapshot {
+  const nodes = Object.entries(roles).map(([name, role]) => ({ name, host: name, port: 5432, role }));
+  return { serial, clusters: new Map([["main", { name: "main", epoch: 1, phase, nodes }]]) };
+}
+
+/** A destination at a cluster of these nodes, whose connections open when the test says so. */
+function rig(roles: Record<string, NodeRole>) {
+  const topology = new TopologyPublisher(snapshot(1, roles));
+  const opening: { pool: ServerPool; generation: number }[] = [];
+  const closed: string[] = [];
+  const port = {
+    open: (pool: ServerPool, _: ServerWish | null, generation: number) =>
+      void opening.push({ pool, generation }),
+    receded() {},
+    makeRoom: () => false,
+  };
+  const destination = new Destination(
+    { cluster: "main", database: "app", user: "me", alias: null, purpose: "clients" },
+    SETTINGS,
+    NO_CREDENTIALS,
+    {
+      topology,
+      fingerprints: new Fingerprints(),
+      makePool: (destination, node) =>
+        new ServerPool(destination, node, port, { shared: [], jitter: () => 0 }),
+    },
+  );
+  const heard: string[] = [];
+  const servers: PooledServer[] = [];
+  const waiter = (name: string) => ({
+    wish: { base: NO_PARAMS, settings: null, sqlStatements: new Map() },
+    granted: (server: PooledServer) => {
+      servers.push(server);
+      heard.push(`${name} at ${server.home.node.name}`);
+    },
+    refused: ({ message }: PgplexError) => void heard.push(`${name}: ${message}`),
+  });
+  const wait = (name: string, nowMs: number) => {
+    const one = waiter(name);
+    destination.wait(one, nowMs, nowMs + 100);
+    return one;
+  };
+  /** Everything that is being opened is there. */
+  const open = (nowMs: number) => {
+    for (const { pool, generation } of opening.splice(0)) {
+      const close = () => void closed.push(pool.node.name);
+      const connection = { close } as unknown as PooledServer["connection"];
+      pool.pool.opened({ connection, home: pool, openedMs: nowMs, fitness: () => 2 }, nowMs, generation);
+    }
+  };
+  const move = (
+    nowMs: number,
+    roles: Record<string, NodeRole>,
+    { phase, gone }: { phase?: ClusterPhase; gone?: string } = {},
+  ) => {
+    topology.publish(snapshot(topology.current.serial + 1, roles, phase));
+    destination.topologyChanged(
+      nowMs,
+      ({ name }) => name === gone ? new PgplexError("config_changed", `${name} is gone`) : null,
+    );
+  };
+  return { destination, heard, servers, closed, wait, open, move };
+}
+
+Deno.test("Destination leases at the primary, and at another one as soon as that is published", () => {
+  const { destination, heard, servers, wait, open, move } = rig({ n1: "primary", n2: "standby" });
+  equal(destination.pool?.node.name, "n1");
+  wait("a", 0);
+  open(0);
+  move(1, { n1: "unknown", n2: "primary" });
+  wait("b", 1);
+  open(1);
+  deepEqual(heard, ["a at n1", "b at n2"]);
+  servers[0]!.home.pool.release(servers[0]!, "clean", 2);
+  deepEqual([...destination.pools()].map(({ node, pool }) => `${node.name} ${pool.idleCount}`), [
+    "n1 1",
+    "n2 0",
+  ]);
+  equal(destination.tryAcquire(wait("c", 2).wish), null, "what is idle at the old primary is not lent");
+});
+
+Deno.test("Destination takes those who wait at a dead node to the new primary, in order, with their time", () => {
+  const { destination, heard, wait, open, move } = rig({ n1: "primary", n2: "standby" });
+  for (const [name, nowMs] of [["a", 0], ["b", 10], ["c", 20]] as const) wait(name, nowMs);
+  move(30, { n1: "unknown", n2: "primary" });
+  equal(destination.waitedMs(30), 30);
+  equal(destination.waitingCount, 3);
+  destination.tick(105);
+  deepEqual(heard, ["a: query_wait_timeout: no server connection became free"]);
+  open(106); // at both: what opens at the dead node after all serves nobody
+  deepEqual(heard.slice(1), ["b at n2"]);
+});
+
+Deno.test("Destination lets sessions wait where there is no primary, and says why to those who wait in vain", () => {
+  const { destination, heard, wait, open, move } = rig({ n1: "primary" });
+  move(0, { n1: "unknown", n2: "unknown" });
+  equal(destination.pool, null);
+  const forgotten = wait("a", 0);
+  wait("b", 0);
+  wait("c", 50);
+  equal(destination.forget(forgotten), true);
+  destination.tick(100);
+  deepEqual(heard, ['b: query_wait_timeout: cluster "main" has no primary']);
+  move(110, { n1: "unknown", n2: "primary" });
+  open(110);
+  deepEqual(heard.slice(1), ["c at n2"]);
+});
+
+Deno.test("Destination holds everybody while the primary is being moved, those too who wait at its pool", () => {
+  const { destination, heard, servers, wait, open, move } = rig({ n1: "primary" });
+  wait("a", 0);
+  open(0);
+  wait("b", 1);
+  move(2, { n1: "primary" }, { phase: "holding" });
+  wait("c", 3);
+  servers[0]!.home.pool.release(servers[0]!, "clean", 4);
+  equal(destination.hasRoom, false);
+  deepEqual(heard, ["a at n1"]);
+  move(5, { n1: "primary" });
+  deepEqual(heard, ["a at n1", "b at n1"]);
+  equal(destination.waitingCount, 1);
+});
+
+Deno.test("Destination: a pool ends with its node, what it has leased ends as it is released, and nobody else notices", () => {
+  const { destination, heard, servers, closed, wait, open, move } = rig({ n1: "primary" });
+  wait("a", 0);
+  open(0);
+  wait("b", 1);
+  move(2, { n2: "primary" }, { gone: "n1" });
+  open(2);
+  deepEqual(heard, ["a at n1", "b at n2"]);
+  deepEqual([...destination.pools()].map(({ node }) => node.name), ["n1", "n2"]);
+  servers[0]!.home.pool.release(servers[0]!, "clean", 3);
+  destination.tick(4);
+  deepEqual([closed, [...destination.pools()].map(({ node }) => node.name)], [["n1"], ["n2"]]);
+  move(5, { n1: "primary", n2: "standby" });
+  equal(destination.pool?.pool.closed, null, "a node that comes back gets a pool of its own");
+});
+
+Deno.test("Destination.setPaused holds back the pools that there are, and those that are made later", () => {
+  const { destination, heard, wait, open, move } = rig({ n1: "primary" });
+  destination.setPaused(true, 0);
+  wait("a", 0);
+  move(1, { n1: "unknown", n2: "primary" });
+  open(1);
+  deepEqual(heard, []);
+  destination.setPaused(false, 2);
+  open(2);
+  deepEqual(heard, ["a at n2"]);
+});
+
+Deno.test("Destination.close refuses everybody with its reason, whether they wait at a pool, for a node, or come later", () => {
+  for (const phase of ["serving", "holding"] as const) {
+    const { destination, heard, wait, move } = rig({ n1: "primary" });
+    move(0, { n1: "primary" }, { phase });
+    wait("a", 0);
+    destination.close(new PgplexError("config_changed", "it is gone"));
+    wait("b", 1);
+    deepEqual(heard, ["a: it is gone", "b: it is gone"]);
+    equal(destination.closed?.code, "config_changed");
+  }
+});

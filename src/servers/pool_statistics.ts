@@ -1,0 +1,63 @@
+import type { Config } from "../config/mod.ts";
+import {
+  addStats,
+  NO_STATS,
+  type PoolCounters,
+  statsOf,
+  StatsPeriods,
+  type StatsTotals,
+} from "../telemetry/mod.ts";
+import { isDatabaseName } from "./databases.ts";
+
+/** Over which time averages are made where `log.stats_period` is 0. */
+const STATS_PERIOD_MS = 60_000;
+
+/** What a destination has done, for the totals of its database. */
+export interface Counted {
+  /** The console's name for its database. */
+  readonly name: string;
+  readonly counters: PoolCounters;
+}
+
+/** What all pools did since start, those that are gone too, by the console's names of their databases. Pure. */
+export class PoolStatistics {
+  /** Averages by name. */
+  readonly periods: StatsPeriods;
+  /** What destinations that are gone did together, for the statistics line of the log. */
+  readonly gone = { leases: 0, queries: 0, opened: 0, lost: 0 };
+  /** What they did, by name. */
+  readonly #retired = new Map<string, StatsTotals>();
+
+  constructor(nowMs: number) {
+    this.periods = new StatsPeriods(nowMs);
+  }
+
+  /** Totals by name: of those that are there, and of those that are gone. */
+  totals(there: Iterable<Counted>): Map<string, StatsTotals> {
+    const totals = new Map(this.#retired);
+    for (const { name, counters } of there) {
+      totals.set(name, addStats(totals.get(name) ?? NO_STATS, statsOf(counters)));
+    }
+    return totals;
+  }
+
+  /** A destination is gone: what it did still counts, as long as its name leads somewhere. */
+  retire(config: Config, { name, counters }: Counted): void {
+    this.gone.leases += counters.leases;
+    this.gone.queries += counters.queries;
+    this.gone.opened += counters.opened;
+    this.gone.lost += counters.lost;
+    if (counters.opened === 0 || !isDatabaseName(config, name)) return;
+    this.#retired.set(name, addStats(this.#retired.get(name) ?? NO_STATS, statsOf(counters)));
+  }
+
+  /** A reload: names that lead nowhere any more are forgotten. */
+  configure(config: Config): void {
+    for (const name of this.#retired.keys()) if (!isDatabaseName(config, name)) this.#retired.delete(name);
+  }
+
+  /** Time passes: periods end. */
+  tick(nowMs: number, config: Config, totals: () => Map<string, StatsTotals>): void {
+    this.periods.tick(nowMs, config.log.stats_period || STATS_PERIOD_MS, totals);
+  }
+}

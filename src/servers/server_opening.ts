@@ -1,0 +1,104 @@
+import { login, type Runtime, type ServerConnection, ServerRefusal } from "../backend/mod.ts";
+import type { ClusterTls } from "../config/mod.ts";
+import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import type { Log } from "../telemetry/mod.ts";
+import {
+  fieldsOf,
+  type LoginRefusal,
+  type PooledServer,
+  type ServerPool,
+  warnOfSpoilt,
+} from "./server_pool.ts";
+import { type Base, fitness, type ServerWish } from "./server_wish.ts";
+
+/** What is needed to open server connections. */
+export interface ServerOpeningParts {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  /** A cluster's; null when it is gone. */
+  readonly tls: (cluster: string) => ClusterTls | null;
+}
+
+/**
+ * Opens a connection for `server`, and tells its pool how that went. A login that the server refused for good is not tried again
+ * for `server_login_retry`. Never rejects.
+ */
+export async function openServer(
+  server: ServerPool,
+  wish: ServerWish | null,
+  generation: number,
+  parts: ServerOpeningParts,
+): Promise<void> {
+  const { destination, pool } = server;
+  const { runtime: { clock, nextId }, log } = parts;
+  const { settings, credentials, counters, greetings } = destination;
+  const base = wish?.base ?? greetings.usualBase;
+  let refusal = server.refusalOf(base, generation);
+  if (refusal !== null && clock.nowMs() < refusal.untilMs) {
+    await Promise.resolve(); // many may wait, and each of them would be refused inside the call for the one before
+    return pool.openFailed(refusal.error, true, wish, clock.nowMs(), generation);
+  }
+  if (refusal !== null) refusal = server.retries(refusal, clock.nowMs() + settings.server_login_retry);
+  const id = nextId();
+  server.logins.set(id, clock.nowMs());
+  try {
+    const connection = await logIn(server, base, parts);
+    counters.opened++;
+    server.logins.delete(id);
+    server.loggedIn(refusal);
+    greetings.learn(base, connection.identity.parameters);
+    const pooled: PooledServer = {
+      connection,
+      home: server,
+      openedMs: connection.openedMs,
+      fitness: (wish) => fitness(connection, wish, destination.known),
+    };
+    connection.onIdleEnd = (_, error) => {
+      log.debug("server connection ended while idle", { ...fieldsOf(server), error: error.message });
+      if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(log, server, error);
+    };
+    void connection.start();
+    log.debug("server connection opened", fieldsOf(server));
+    pool.opened(pooled, clock.nowMs(), generation);
+  } catch (thrown) {
+    server.logins.delete(id);
+    const error = toPgplexError(thrown, "server_unreachable");
+    const final = error instanceof ServerRefusal ? !error.transient : error.code === "server_login_failed";
+    log.warning("cannot open a server connection", {
+      ...fieldsOf(server),
+      error: error.message,
+      cause: error.extra.log,
+      sqlstate: error.sqlstate,
+    });
+    if (final) {
+      const untilMs = clock.nowMs() + settings.server_login_retry;
+      server.refused({ error, credentials, base: blamed(error, base), generation, untilMs });
+    }
+    pool.openFailed(error, final, wish, clock.nowMs(), generation);
+  }
+}
+
+/** What a refused login may be about, as {@link LoginRefusal.base} has it. */
+function blamed(error: PgplexError, base: Base): LoginRefusal["base"] {
+  const ofAll = !(error instanceof ServerRefusal) || /^(28|3D)/.test(error.sqlstate);
+  return ofAll ? null : base.key;
+}
+
+function logIn(
+  { key, node, destination: { settings, credentials } }: ServerPool,
+  base: Base,
+  { runtime, tls: tlsOf }: ServerOpeningParts,
+): Promise<ServerConnection> {
+  const tls = tlsOf(key.cluster);
+  if (tls === null) throw new PgplexError("config_changed", `cluster "${key.cluster}" is gone`);
+  return login({
+    endpoint: node,
+    tls,
+    user: key.user,
+    database: key.database,
+    credentials,
+    params: base.params,
+    base: base.key,
+    timeoutMs: settings.server_connect_timeout,
+  }, runtime);
+}

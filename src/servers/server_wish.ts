@@ -1,0 +1,51 @@
+import type { ServerConnection, Settings, SettingsTable } from "../backend/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
+
+/** The startup parameters that a server connection is opened with. */
+export interface Base {
+  /** Stands for the parameters: equal keys, equal parameters. */
+  readonly key: string;
+  readonly params: ReadonlyMap<string, BinaryString>;
+}
+
+/** No parameters: what a session that gave none has as its base. */
+export const NO_PARAMS: Base = { key: "[]", params: new Map() };
+
+/** What a session asks of a server connection. */
+export interface ServerWish {
+  readonly base: Base;
+  /** The session's own; null while it has none, at login. A connection that says the same replaces it by its own object. */
+  settings: Settings | null;
+  /** The application_name that RESET goes back to; where the server knows none of it, null. */
+  readonly loginName?: BinaryString | null;
+  /** The session's prepared statements that SQL made; a connection that has others must lose them first. */
+  readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
+}
+
+/**
+ * Two: the connection's state is the session's, or the session has none yet. One: it can be made so. None: it was opened with
+ * other parameters, or has made its temporary schema where the session is about to.
+ */
+export function fitness(connection: ServerConnection, wish: ServerWish, known: SettingsTable): 0 | 1 | 2 {
+  if (connection.closed || connection.identity.base !== wish.base.key) return 0;
+  if (connection.hasTempSchema && (wish.settings?.createsInTemp ?? false)) return 0;
+  if (connection.sqlStatements.size > 0) {
+    for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
+  }
+  if (lacksName(connection, wish)) return 1;
+  if (wish.settings === null || wish.settings === connection.settings) return 2;
+  if (!wish.settings.equals(connection.settings)) return 1;
+  wish.settings = connection.settings = known.one(connection.settings);
+  return 2;
+}
+
+/**
+ * Whether the session SET application_name to what the connection has without any SET: nobody can tell, until something is
+ * rolled back or reset.
+ */
+export function lacksName(connection: ServerConnection, { loginName, settings }: ServerWish): boolean {
+  if (connection.nameIsSet || loginName == null || settings === null) return false;
+  const { applicationName } = settings;
+  return applicationName !== loginName &&
+    applicationName === connection.identity.parameters.applicationName;
+}
