@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import denoJson from "./deno.json" with { type: "json" };
-import { App } from "./src/app.ts";
+import { Process } from "./src/process.ts";
 import {
   type Config,
   formatProblem,
@@ -151,11 +151,11 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   let { format } = config.log;
   let log = openLog({ ...config.log, write: complain });
   const stopped = Promise.withResolvers<number>();
-  let app: App;
+  let running: Process;
   const stop = (how: () => Promise<void>) => {
     how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
   };
-  const drain = (waitFor: "servers" | "clients") => stop(() => app.drain(waitFor));
+  const drain = (waitFor: "servers" | "clients") => stop(() => running.drain(waitFor));
   try {
     // The log is looked up at each call: another configuration may replace it.
     const current = {
@@ -166,8 +166,8 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     };
     const clock = new RoundClock(systemClock());
     const network = await openNetwork(config.io_method, clock);
-    await App.prepare(config);
-    app = await App.start(parsed, {
+    await Process.prepare(config);
+    running = await Process.start(parsed, {
       clock,
       random: systemRandom(),
       network,
@@ -187,7 +187,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
         }
       },
       shutdown: (mode) => {
-        if (mode === "now") stop(() => app.stop());
+        if (mode === "now") stop(() => running.stop());
         else drain(mode === "wait_for_servers" ? "servers" : "clients");
       },
     });
@@ -199,16 +199,16 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   }
   log.info("pgplex is ready", {
     version: denoJson.version,
-    listen: app.addresses.join(", "),
-    io_method: app.ioMethod,
+    listen: running.addresses.join(", "),
+    io_method: running.ioMethod,
   });
   // Why a file was refused has been said where it was found.
-  Deno.addSignalListener("SIGHUP", () => void app.reload().catch(() => {}));
-  Deno.addSignalListener("SIGUSR1", () => void app.pause());
-  Deno.addSignalListener("SIGUSR2", () => app.resume());
+  Deno.addSignalListener("SIGHUP", () => void running.reload().catch(() => {}));
+  Deno.addSignalListener("SIGUSR1", () => void running.pause());
+  Deno.addSignalListener("SIGUSR2", () => running.resume());
   Deno.addSignalListener("SIGTERM", () => drain("servers"));
   for (const signal of ["SIGINT", "SIGQUIT"] as const) {
-    Deno.addSignalListener(signal, () => stop(() => app.stop()));
+    Deno.addSignalListener(signal, () => stop(() => running.stop()));
   }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

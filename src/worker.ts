@@ -1,10 +1,245 @@
-import type { Config } from "./config/mod.ts";
-import type { ConsoleDoor, LoginParts } from "./login/mod.ts";
+import {
+  channelBindingHash,
+  KeyCache,
+  parseSecret,
+  type Secret,
+  SecretCache,
+  UserDirectory,
+} from "./auth/mod.ts";
+import { type Runtime, StatementStore } from "./backend/mod.ts";
+import type { Config, ConfigDiff } from "./config/mod.ts";
+import { type Clock, type PgplexError, type Random, Ticker } from "./kernel/mod.ts";
+import { Listeners } from "./listen/mod.ts";
+import {
+  type ConsoleDoor,
+  LoginDeadlines,
+  type LoginParts,
+  type ReplicationClient,
+  SecretWarming,
+} from "./login/mod.ts";
+import { goneReason, nodeGoneReason, ServerPools } from "./servers/mod.ts";
+import { CancelKeys, type Session } from "./session/mod.ts";
+import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
+import { TopologyPublisher, type TopologySnapshot } from "./topology/mod.ts";
+import { BufferPool, type Network } from "./transport/mod.ts";
 
-/** Everything that the connections of one worker share, handed to it by `app.ts`; several workers can run in one process. */
-export interface Worker extends LoginParts {
-  config: Config;
-  channelBinding: Uint8Array | null;
-  console: ConsoleDoor | null;
-  draining: boolean;
+/** How often pools, logins and listeners look at their timeouts. */
+const POOL_TICK_MS = 100;
+
+/** How often sessions are looked at for client_idle_timeout and query_timeout. */
+const SESSION_TICK_MS = 1000;
+
+/** What a worker needs of its process. */
+export interface WorkerWorld {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly log: Log;
+  /** Resolves when the event loop has looked at its sockets once more. */
+  readonly turn: () => Promise<void>;
+  /** The same in all workers of an instance: makes the secrets of users that do not exist. */
+  readonly mockKey: Uint8Array;
+  /** Among the workers of the process, from 0: part of the cancel keys. */
+  readonly index: number;
+}
+
+/** What a worker has done and has at the moment, for the statistics line of the log. */
+export interface WorkerTotals {
+  readonly leases: number;
+  readonly queries: number;
+  readonly opened: number;
+  readonly lost: number;
+}
+
+/**
+ * What there is once for each worker: clients and their sessions, pools and their server connections, shared listeners, buffers,
+ * caches. It shares nothing that changes with another worker: what holds for all comes from the process by {@link apply} and
+ * {@link publish}.
+ */
+export class Worker implements LoginParts {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  readonly warnings: RareWarnings;
+  readonly topology: TopologyPublisher;
+  readonly pools: ServerPools;
+  readonly listeners: Listeners;
+  readonly cancelKeys: CancelKeys;
+  readonly users: UserDirectory;
+  readonly secretCache: SecretCache;
+  readonly mockKey: Uint8Array;
+  readonly logins = new LoginDeadlines();
+  readonly sessions = new Set<Session>();
+  readonly replications = new Set<ReplicationClient>();
+  readonly counters = new WorkerCounters();
+  readonly #warming: SecretWarming;
+  readonly #ticker: Ticker;
+  #config: Config;
+  #channelBinding: Uint8Array | null;
+  #console: ConsoleDoor | null = null;
+  #draining = false;
+
+  constructor(config: Config, topology: TopologySnapshot, world: WorkerWorld) {
+    const { clock, random, network, log, turn, mockKey, index } = world;
+    let serial = 0;
+    this.runtime = {
+      clock,
+      random,
+      network,
+      keyCache: new KeyCache(),
+      buffers: new BufferPool(),
+      statements: new StatementStore(),
+      turn,
+      nextId: () => ++serial,
+    };
+    this.log = log;
+    this.mockKey = mockKey;
+    this.#config = config;
+    this.#channelBinding = bindingOf(config);
+    this.warnings = new RareWarnings(log, () => clock.nowMs());
+    this.topology = new TopologyPublisher(topology);
+    this.pools = new ServerPools(config, this);
+    this.listeners = new Listeners(config, this.runtime, this.pools, log);
+    this.cancelKeys = new CancelKeys(config.instance.id, index, random);
+    this.users = new UserDirectory(secretsOf(config));
+    this.secretCache = new SecretCache({ instanceKey: mockKey });
+    this.#warming = new SecretWarming(this.users, this.secretCache, this.runtime);
+    this.#ticker = new Ticker(clock, (error) => log.error("internal error", { error: String(error) }));
+    this.topology.subscribe(() => {
+      this.pools.topologyChanged(clock.nowMs());
+      this.listeners.topologyChanged();
+    });
+  }
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get channelBinding(): Uint8Array | null {
+    return this.#channelBinding;
+  }
+
+  get console(): ConsoleDoor | null {
+    return this.#console;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Begins to look at what time does. `console` is where clients of the management database go. */
+  start(console: ConsoleDoor): void {
+    const { clock } = this.runtime;
+    this.#console = console;
+    this.#ticker.every(POOL_TICK_MS, () => this.pools.tick(clock.nowMs()));
+    this.#ticker.every(POOL_TICK_MS, () => this.logins.tick(clock.nowMs()));
+    this.#ticker.every(POOL_TICK_MS, () => this.listeners.tick(clock.nowMs()));
+    this.#ticker.every(SESSION_TICK_MS, () => this.#checkSessions(clock.nowMs()));
+    this.#warm();
+  }
+
+  /** Another configuration is in force: every part follows. Nodes come by {@link publish}, behind it. */
+  apply({ effective, live }: ConfigDiff): void {
+    this.#config = effective;
+    if (touches(live, "auth")) this.users.replace(secretsOf(effective));
+    if (touches(live, "listen")) this.#channelBinding = bindingOf(effective);
+    this.pools.configure(effective, this.runtime.clock.nowMs());
+    this.listeners.configure(effective);
+  }
+
+  /** What is known of the nodes has changed. */
+  publish(snapshot: TopologySnapshot): void {
+    this.topology.publish(snapshot);
+  }
+
+  /** Behind {@link apply} and {@link publish}: clients for whom there is no place any more are sent away. */
+  applied(): void {
+    for (const session of this.sessions) session.configurationChanged();
+    for (const replication of this.replications) {
+      const { request } = replication;
+      const gone = goneReason(this.#config, request) ??
+        nodeGoneReason(this.#config, request.cluster, request.node);
+      if (gone !== null) replication.end();
+    }
+    this.#warm();
+  }
+
+  /** No new transactions: whoever logs in from here on is told that pgplex stops. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Ends the sessions that can be ended without harm, and those that wait for what an operator holds back. */
+  endEndable(error: PgplexError): void {
+    for (const session of this.sessions) {
+      if (session.endable || (session.waiting && session.destination.paused)) session.end(error);
+    }
+  }
+
+  /** Ends everything at once; what was said reaches the sockets in the next turns. */
+  stop(error: PgplexError): void {
+    this.#ticker.stop();
+    this.#warming.stop();
+    for (const session of this.sessions) session.end(error);
+    this.listeners.close(error);
+    this.pools.close(error);
+  }
+
+  /** What all pools did since start. */
+  totals(): WorkerTotals {
+    const totals = { ...this.pools.statistics.gone };
+    for (const { counters } of this.pools.destinations()) {
+      totals.leases += counters.leases;
+      totals.queries += counters.queries;
+      totals.opened += counters.opened;
+      totals.lost += counters.lost;
+    }
+    return totals;
+  }
+
+  /** What there is at the moment. */
+  present(): Record<string, number> {
+    let [idle, leased, opening, waiting] = [0, 0, 0, 0];
+    for (const destination of this.pools.destinations()) {
+      waiting += destination.waitingCount;
+      for (const { pool } of destination.pools()) {
+        idle += pool.idleCount;
+        leased += pool.leasedCount;
+        opening += pool.openingCount;
+      }
+    }
+    return {
+      waiting,
+      servers_active: leased,
+      servers_idle: idle,
+      servers_login: opening,
+      buffers_lent: this.runtime.buffers.lent,
+      statements: this.runtime.statements.size,
+    };
+  }
+
+  #checkSessions(nowMs: number): void {
+    for (const session of this.sessions) session.checkTimeouts(nowMs);
+    this.pools.forgetUnused(new Set([...this.sessions].map(({ destination }) => destination)), nowMs);
+  }
+
+  #warm(): void {
+    if (this.#config.auth.type === "scram-sha-256") void this.#warming.begin();
+  }
+}
+
+/** Whether any of these paths of settings lies in the section. */
+export function touches(paths: readonly string[], section: string): boolean {
+  return paths.some((path) => path.split(/[.[]/)[0] === section);
+}
+
+function bindingOf({ listen }: Config): Uint8Array | null {
+  return listen.tls === null ? null : channelBindingHash(listen.tls.cert_pem);
+}
+
+function secretsOf({ auth }: Config): Map<string, Secret> {
+  const secrets = new Map<string, Secret>();
+  for (const [name, { password }] of auth.users) {
+    if (password !== null) secrets.set(name, parseSecret(password.reveal()));
+  }
+  return secrets;
 }

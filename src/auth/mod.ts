@@ -5,10 +5,10 @@
  * a file, a clock or the log, and keeps nothing between sessions but what the caches that are handed in hold. No error
  * text carries a secret, and what is secret is compared in constant time.
  *
- * - {@link ClientAuthenticator}: a client logs in to pgplex; `session/` drives it. It ends with {@link ServerCredentials}.
+ * - {@link ClientAuthenticator}: a client logs in to pgplex; `login/` drives it. It ends with {@link ServerCredentials}.
  * - {@link ServerLogin}: pgplex logs in to a server with those; `backend/` drives it.
- * - {@link UserDirectory}: the configured users; `app.ts` makes one, a reload replaces what it holds.
- * - {@link SecretCache} and {@link KeyCache}: one of each a process; they save PBKDF2.
+ * - {@link UserDirectory}: the configured users; `worker.ts` makes one, a reload replaces what it holds.
+ * - {@link SecretCache} and {@link KeyCache}: one of each a worker; they save PBKDF2.
  *
  * @module
  */

@@ -10,7 +10,7 @@
  * what the file names elsewhere: passwords, certificates, users.
  *
  * Never reads a file, a clock or the environment itself (`loadConfig` is handed the functions), never applies anything,
- * and never puts a secret into a message: secrets are {@link Secret}s from the first moment. `app.ts` loads at the start
+ * and never puts a secret into a message: secrets are {@link Secret}s from the first moment. `process.ts` loads at the start
  * and on SIGHUP; the other folders receive parts of the {@link Config}.
  *
  * @module

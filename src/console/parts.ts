@@ -6,7 +6,7 @@ import type { Commands } from "./commands.ts";
 /** How SHUTDOWN ends pgplex: at once, when running transactions have ended, or when all clients have left. */
 export type ShutdownMode = "now" | "wait_for_servers" | "wait_for_clients";
 
-/** What the console may see and do; `app.ts` hands it over. */
+/** What the console may see and do; `process.ts` hands it over. */
 export interface ConsoleParts {
   readonly worker: LoginParts;
   /** pgplex's own version: `0.1.0`. */

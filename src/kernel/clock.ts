@@ -3,7 +3,7 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Time as a parameter: the real one is made in `app.ts`, tests move a {@link VirtualClock}. */
+/** Time as a parameter: the real one is made in `main.ts`, tests move a {@link VirtualClock}. */
 export interface Clock {
   /** Milliseconds that only rise; their zero means nothing. They may stand still while events of one moment are served. */
   nowMs(): number;

@@ -13,3 +13,4 @@ export * from "./error.ts";
 export * from "./queue.ts";
 export * from "./random.ts";
 export * from "./ring.ts";
+export * from "./ticker.ts";

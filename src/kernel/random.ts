@@ -1,4 +1,4 @@
-/** Randomness as a parameter: the real one is made in `app.ts` from the system's generator, tests seed their own. */
+/** Randomness as a parameter: the real one is made in `main.ts` from the system's generator, tests seed their own. */
 export interface Random {
   /** A uniform integer from 0 to 2^32 - 1. */
   u32(): number;

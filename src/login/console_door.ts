@@ -14,7 +14,7 @@ export interface ConsoleVisitor {
   readonly params: ReadonlyMap<string, BinaryString>;
 }
 
-/** Where clients of the management database go: `console/` stands above this layer, so `app.ts` puts its own here. */
+/** Where clients of the management database go: `console/` stands above this layer, so `process.ts` puts its own here. */
 export interface ConsoleDoor {
   /** Whether a database name is the management database's. */
   opens(database: string): boolean;

@@ -158,7 +158,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
 };
 
 /** Files directly in `src/` that see every folder. */
-export const COMPOSITION_ROOTS: readonly string[] = ["src/app.ts", "src/worker.ts"];
+export const COMPOSITION_ROOTS: readonly string[] = ["src/process.ts", "src/worker.ts"];
 
 /** Files of pure folders that may touch the system, each with its reason. */
 export const IMPURE_FILES: Readonly<Record<string, string>> = {

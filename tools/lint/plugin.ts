@@ -119,7 +119,7 @@ function noModuleState(ctx: Context): Deno.lint.LintVisitor {
       if (node.declare) return;
       if (node.kind !== "const") {
         const message = `A module may not have variables: received a module-level "${node.kind}"`;
-        ctx.report({ node, message, hint: "put it into an object that app.ts makes and hands on" });
+        ctx.report({ node, message, hint: "put it into an object that worker.ts makes and hands on" });
         return;
       }
       for (const { id, init } of node.declarations) {

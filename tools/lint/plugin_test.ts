@@ -47,13 +47,13 @@ Deno.test("importProblem() names both folders and what would have been allowed",
 });
 
 Deno.test("importProblem() keeps tests, tools and the composition root out of the layers", () => {
-  assert.notEqual(importProblem("src/session/a.ts", "../app.ts"), null);
+  assert.notEqual(importProblem("src/session/a.ts", "../process.ts"), null);
   assert.notEqual(importProblem("src/session/a.ts", "../../main.ts"), null);
   assert.notEqual(importProblem("src/session/a.ts", "../../tests/support.ts"), null);
   assert.notEqual(importProblem("src/session/a.ts", "./a_test.ts"), null);
   assert.equal(importProblem("src/session/a_test.ts", "../../tests/support.ts"), null);
-  assert.equal(importProblem("src/app.ts", "./session/mod.ts"), null);
-  assert.equal(importProblem("main.ts", "./src/app.ts"), null);
+  assert.equal(importProblem("src/process.ts", "./session/mod.ts"), null);
+  assert.equal(importProblem("main.ts", "./src/process.ts"), null);
   assert.equal(importProblem("tests/integration/a_test.ts", "../../src/ha/mod.ts"), null);
 });
 
@@ -71,7 +71,7 @@ Deno.test("importProblem() lets pure folders import only what computes", () => {
 Deno.test("placeOf() calls a file stray when it stands in src/ but in no layer", () => {
   assert.equal(placeOf("src/util.ts").kind, "stray");
   assert.equal(placeOf("src/constructor/a.ts").kind, "stray");
-  assert.equal(placeOf("src/app.ts").kind, "root");
+  assert.equal(placeOf("src/process.ts").kind, "root");
   assert.equal(placeOf("tools/lint/plugin.ts").kind, "outside");
 });
 
@@ -164,7 +164,7 @@ Deno.test("pure says what to use in place of the clock", () => {
 
 Deno.test("no-console speaks once about src/ and never about main.ts and tests", () => {
   assert.deepEqual(broken("src/transport/a.ts", "console.error(1);"), ["no-console"]);
-  assert.deepEqual(broken("src/app.ts", "console.error(1);"), ["no-console"]);
+  assert.deepEqual(broken("src/process.ts", "console.error(1);"), ["no-console"]);
   assert.deepEqual(broken("main.ts", "console.error(1);"), []);
   assert.deepEqual(broken("src/session/a_test.ts", "console.error(1);"), []);
 });

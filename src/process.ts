@@ -1,0 +1,281 @@
+import { mockKeyOf } from "./auth/mod.ts";
+import {
+  type Config,
+  type ConfigDiff,
+  formatProblems,
+  listPaths,
+  LiveConfig,
+  type ParsedConfig,
+  type Problem,
+  type RefusedConfig,
+} from "./config/mod.ts";
+import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
+import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
+import { Listener, removeStaleSocket } from "./listener/mod.ts";
+import { mergeTopology, NO_TOPOLOGY, TopologyPublisher } from "./topology/mod.ts";
+import type { Network } from "./transport/mod.ts";
+import { touches, Worker, type WorkerWorld } from "./worker.ts";
+
+/** How often the log's period, and a drain, are looked at. */
+const LOOK_EVERY_MS = 100;
+
+/** What a running pgplex needs of the system. */
+export interface ProcessWorld extends Omit<WorkerWorld, "mockKey" | "index"> {
+  /** pgplex's own version. */
+  readonly version: string;
+  /** Reads the configuration file as it is now. */
+  readonly load: () => Promise<ParsedConfig | RefusedConfig>;
+  /** Another configuration is in force: what lies outside of the process follows. */
+  readonly configured: (config: Config) => void;
+  /** The configuration file is refused, for these reasons. */
+  readonly refused: (problems: readonly Problem[]) => void;
+  /** SHUTDOWN was asked for in the console: the process ends in its own way. */
+  readonly shutdown: (mode: ShutdownMode) => void;
+}
+
+/**
+ * What there is once for each process: the configuration, listening sockets, the console, what is known of the nodes, the order of
+ * start and stop. Clients and server connections are a {@link Worker}'s; there is one worker.
+ */
+export class Process {
+  readonly #world: ProcessWorld;
+  readonly #live: LiveConfig;
+  readonly #topology: TopologyPublisher;
+  readonly #worker: Worker;
+  readonly #console: Console;
+  readonly #sockets: Listener[] = [];
+  readonly #ticker: Ticker;
+  /** The last reload that was asked for: they come one after the other, as the later file counts. */
+  #reloading: Promise<unknown> = Promise.resolve();
+  #drained: Promise<void> | null = null;
+  /** When a drain stops to wait for running transactions, in clock milliseconds; Infinity while it waits for clients. */
+  #drainUntilMs = Infinity;
+  #stopped = false;
+
+  private constructor(parsed: ParsedConfig, world: ProcessWorld) {
+    const live = new LiveConfig(parsed);
+    const { config } = live;
+    const { log } = world;
+    this.#world = world;
+    this.#live = live;
+    this.#ticker = new Ticker(world.clock, (error) => log.error("internal error", { error: String(error) }));
+    this.#topology = new TopologyPublisher(mergeTopology(NO_TOPOLOGY, config));
+    const mockKey = mockKeyOf(
+      config.listen.tls?.key_pem.reveal() ?? null,
+      () => world.random.fill(new Uint8Array(32)),
+    );
+    const worker = new Worker(config, this.#topology.current, { ...world, mockKey, index: 0 });
+    this.#topology.subscribe((snapshot) => worker.publish(snapshot));
+    this.#worker = worker;
+    this.#console = new Console({
+      worker,
+      version: world.version,
+      live,
+      reload: () => this.reload(),
+      set: (segments, value) => this.#apply(live.set(segments, value)),
+      reset: (segments) => {
+        const { paths, ...diff } = live.reset(segments);
+        this.#apply(diff);
+        return paths;
+      },
+      shutdown: world.shutdown,
+    });
+  }
+
+  /** Before {@link start}: removes the socket that a killed pgplex left in the folder, if nobody answers there. */
+  static async prepare({ listen }: Config): Promise<void> {
+    if (listen.unix_socket_dir !== null) await removeStaleSocket(listen.unix_socket_dir, listen.port);
+  }
+
+  /**
+   * Builds every part and starts to listen.
+   *
+   * @throws Error when an address cannot be listened on; nothing is left open then.
+   */
+  static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
+    const process = new Process(parsed, world);
+    await process.#listen();
+    process.#worker.start(process.#console);
+    process.#reportStats();
+    return process;
+  }
+
+  /** How its sockets are served, for the log. */
+  get ioMethod(): Network["ioMethod"] {
+    return this.#world.network.ioMethod;
+  }
+
+  /** The addresses that clients can connect to, for the log. */
+  get addresses(): string[] {
+    const { address, port, unix_socket_dir: folder } = this.#live.config.listen;
+    return [
+      ...address.map((host) => `${host}:${port}`),
+      ...(folder === null ? [] : [`${folder}, port ${port}`]),
+    ];
+  }
+
+  /**
+   * Reads the configuration file again and puts it in force, as far as that is possible without a restart. SIGHUP and the
+   * console's RELOAD both come here.
+   *
+   * @throws PgplexError `config_invalid`, with every problem as its detail: nothing has changed then
+   */
+  reload(): Promise<ReloadReport> {
+    const done = this.#reloading.then(() => this.#reload());
+    this.#reloading = done.catch(() => {});
+    return done;
+  }
+
+  async #reload(): Promise<ReloadReport> {
+    const { log } = this.#world;
+    const loaded = await this.#world.load();
+    if ("problems" in loaded) {
+      this.#world.refused(loaded.problems);
+      log.error("configuration refused, nothing changed");
+      throw new PgplexError("config_invalid", "configuration refused, nothing changed", {
+        detail: formatProblems(loaded.problems),
+      });
+    }
+    const { dropped, ...diff } = this.#layOver(loaded);
+    this.#apply(diff);
+    const { live, restart } = diff;
+    if (dropped.length > 0) {
+      log.warning("SETs of what is gone are forgotten", { settings: listPaths(dropped) });
+    }
+    if (restart.length > 0) {
+      log.warning("settings that take effect at the next start", { settings: listPaths(restart) });
+    }
+    log.info("configuration reloaded", { changed: listPaths(live) || "nothing" });
+    return { live, restart };
+  }
+
+  #layOver(loaded: ParsedConfig): ReturnType<LiveConfig["reload"]> {
+    try {
+      return this.#live.reload(loaded);
+    } catch (thrown) {
+      const error = toPgplexError(thrown);
+      this.#world.log.error(error.message, { reason: error.extra.detail, hint: error.extra.hint });
+      throw error;
+    }
+  }
+
+  /** Another configuration is in force: every part follows. */
+  #apply(diff: ConfigDiff): void {
+    const { effective, live } = diff;
+    this.#world.configured(effective);
+    this.#worker.apply(diff);
+    if (touches(live, "clusters")) {
+      this.#topology.publish(mergeTopology(this.#topology.current, effective));
+    }
+    this.#worker.applied();
+  }
+
+  /**
+   * No new clients. Waiting for servers: no new transactions either; resolves when the running ones have ended, or after
+   * `shutdown_timeout`. Waiting for clients: resolves when all have left by themselves, however long that takes, unless it is
+   * called again to wait for servers only.
+   */
+  drain(waitFor: "servers" | "clients"): Promise<void> {
+    const { clock, log } = this.#world;
+    const begins = waitFor === "servers" ? this.#drainUntilMs === Infinity : this.#drained === null;
+    if (begins) log.info("draining", { clients: this.#worker.sessions.size, wait_for: waitFor });
+    if (begins && waitFor === "servers") {
+      this.#drainUntilMs = clock.nowMs() + this.#live.config.shutdown_timeout;
+    }
+    return this.#drained ??= this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    const { clock } = this.#world;
+    const worker = this.#worker;
+    worker.drain();
+    for (const socket of this.#sockets) socket.close();
+    while (!this.#stopped) {
+      if (this.#drainUntilMs < Infinity) worker.endEndable(shuttingDown());
+      if (worker.sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
+      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+    }
+    await this.stop();
+  }
+
+  /** The console's PAUSE of all databases, as SIGUSR1 asks for it. The log says what became of it; never rejects. */
+  async pause(): Promise<void> {
+    const { log } = this.#world;
+    log.info("pausing all databases");
+    try {
+      await this.#console.pause();
+      log.info("all databases are paused");
+    } catch (error) {
+      log.warning("PAUSE has not ended well", { error: toPgplexError(error).message });
+    }
+  }
+
+  /** The console's RESUME of all databases, as SIGUSR2 asks for it. The log says what became of it; never throws. */
+  resume(): void {
+    const { log } = this.#world;
+    try {
+      this.#console.resume();
+      log.info("resuming all databases");
+    } catch (error) {
+      const { message, extra: { hint } } = toPgplexError(error);
+      log.warning("RESUME is refused", { error: message, hint });
+    }
+  }
+
+  /** Ends everything at once. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#ticker.stop();
+    for (const socket of this.#sockets) socket.close();
+    this.#console.end(shuttingDown());
+    this.#worker.stop(shuttingDown());
+    // What was just said reaches the sockets in the next turns.
+    await this.#world.turn();
+    await this.#world.turn();
+  }
+
+  async #listen(): Promise<void> {
+    const { network } = this.#world;
+    const { address, port, unix_socket_dir: folder } = this.#live.config.listen;
+    try {
+      for (const host of address) {
+        this.#sockets.push(await Listener.tcp(this.#worker, network, host, port));
+      }
+      if (folder !== null) this.#sockets.push(Listener.unix(this.#worker, network, folder, port));
+    } catch (error) {
+      for (const socket of this.#sockets) socket.close();
+      throw error;
+    }
+    for (const socket of this.#sockets) void socket.run();
+  }
+
+  /** Writes what is there now, and what happened since the last line, each `log.stats_period`. */
+  #reportStats(): void {
+    const { clock, log } = this.#world;
+    const worker = this.#worker;
+    let before = worker.totals();
+    let writtenMs = clock.nowMs();
+    // Looked at often, so that another period holds at once.
+    this.#ticker.every(LOOK_EVERY_MS, () => {
+      const { stats_period: periodMs } = this.#live.config.log;
+      if (periodMs === 0 || clock.nowMs() - writtenMs < periodMs) return;
+      writtenMs = clock.nowMs();
+      const now = worker.totals();
+      log.info("stats", {
+        clients: worker.sessions.size,
+        connections: this.#sockets.reduce((sum, { open }) => sum + open, 0),
+        ...worker.present(),
+        transactions: now.leases - before.leases,
+        queries: now.queries - before.queries,
+        servers_opened: now.opened - before.opened,
+        servers_lost: now.lost - before.lost,
+      });
+      before = now;
+    });
+  }
+}
+
+function shuttingDown(): PgplexError {
+  return new PgplexError("shutting_down", "terminating connection due to administrator command");
+}
