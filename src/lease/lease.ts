@@ -4,7 +4,7 @@ import type { LeaseEnd, Waiter } from "../pool/mod.ts";
 import { QUERY_CANCELED, TxStatus, utf8FromBinary } from "../protocol/mod.ts";
 import { catalogueMark, type Fingerprints, lookAtCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
-import { type PinReason, probe, type ProbeResult, readRoutines } from "./probe.ts";
+import { probe, type ProbeResult, readRoutines } from "./probe.ts";
 import { resetConnection, restoreState } from "./restore.ts";
 import {
   type Destination,
@@ -27,9 +27,6 @@ const CANCELED_RESTORES_MAX = 5;
 /** {@link "../session/session.ts"} keeps it itself. */
 const IDLE_TIMEOUT = "idle_session_timeout";
 
-/** Pins that no reset takes back: their connection ends with the session. */
-const UNRESETTABLE: ReadonlySet<PinReason> = new Set<PinReason>(["load", "setseed", "dblink"]);
-
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
 export interface LeaseHolder extends ServerWish, ServerSink {
   /** How long it waits for a connection, in milliseconds; 0: for ever. */
@@ -45,7 +42,7 @@ export interface LeaseHolder extends ServerWish, ServerSink {
 }
 
 /** What a lease asks of the session's pins. */
-export type LeasePins = Pick<Pins, "reasons" | "clear">;
+export type LeasePins = Pick<Pins, "reasons" | "forLife" | "clear">;
 
 /**
  * One session's way to a server connection: at once, or through the pool's queue; then its state made the session's; then
@@ -331,7 +328,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     if (this.#probing !== null) await this.#probing;
     if (this.#held === null) return;
     const { connection } = this.#held;
-    if (midWork || connection.closed || this.#pins.reasons.some((pin) => UNRESETTABLE.has(pin))) {
+    if (midWork || connection.closed || this.#pins.forLife) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
       if (!connection.closed) {
         void cancelOn(

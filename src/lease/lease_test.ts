@@ -53,7 +53,7 @@ async function obtain(canceled: number): Promise<{ got: ServerConnection | null;
     wait: (lease: Lease) => lease.granted(next()),
   } as unknown as Destination;
   const parts = { runtime: { clock: new VirtualClock(), statements } } as unknown as LeaseParts;
-  const lease = new Lease(parts, destination, holder, { reasons: [], clear: () => {} });
+  const lease = new Lease(parts, destination, holder, { reasons: [], forLife: false, clear: () => {} });
   await lease.obtain();
   for (const { server, reader } of made) {
     equal(server.connection.closed, server.connection !== got);

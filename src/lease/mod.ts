@@ -9,5 +9,7 @@
 export * from "./findings.ts";
 export * from "./lease.ts";
 export * from "./lease_parts.ts";
+export type { PinReason } from "./pin_kinds.ts";
 export * from "./pins.ts";
+export * from "./pins_host.ts";
 export * from "./probe.ts";

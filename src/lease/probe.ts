@@ -8,6 +8,7 @@ import {
   type TaskResult,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
+import { PIN_KINDS, PIN_REASONS, type PinReason } from "./pin_kinds.ts";
 import {
   type BinaryString,
   encodeBind,
@@ -18,20 +19,6 @@ import {
   QUERY_CANCELED,
   TxStatus,
 } from "../protocol/mod.ts";
-
-/** What holds a session to its server connection: as a probe finds it, or the session itself. */
-export type PinReason =
-  | "temporary object"
-  | "holdable cursor"
-  | "advisory lock"
-  | "listen"
-  | "load"
-  | "setseed"
-  | "dblink"
-  | "sequence"
-  | "unnamed statement"
-  | "pool_mode"
-  | "directive";
 
 /** What a probe found: the connection's whole state. */
 export interface ProbeResult {
@@ -50,6 +37,12 @@ export interface ProbeResult {
   readonly foreignStatements: readonly BinaryString[];
 }
 
+/** The kinds of pins that a catalogue knows, each with its name. */
+const PINS: BinaryString = PIN_REASONS.flatMap((reason) => {
+  const { probe } = PIN_KINDS[reason];
+  return probe === undefined ? [] : [`SELECT 'k', '${reason}', '' WHERE EXISTS (${probe})`];
+}).join("\nUNION ALL\n");
+
 /**
  * Everything about a session that a catalogue knows, in one statement. `$1` is an array of custom settings, which are in no
  * catalogue. Every name and operator is qualified: it runs under the client's search_path.
@@ -64,21 +57,9 @@ UNION ALL
 SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_catalog.pg_prepared_statements p
  WHERE p.from_sql OR NOT pg_catalog.starts_with(p.name, 'pgplex_')
 UNION ALL
-SELECT 'h', c.name, '' FROM pg_catalog.pg_cursors c WHERE c.is_holdable
-UNION ALL
-SELECT 't', pg_catalog.min(t.name), '' FROM (
-  SELECT c.relname::pg_catalog.text AS name FROM pg_catalog.pg_class c
-   WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-  UNION ALL SELECT f.proname::pg_catalog.text FROM pg_catalog.pg_proc f
-   WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-  UNION ALL SELECT y.typname::pg_catalog.text FROM pg_catalog.pg_type y
-   WHERE y.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-) t HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0
+${PINS}
 UNION ALL
 SELECT 'm', '', '' WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
-UNION ALL
-SELECT 'a', '', '' FROM pg_catalog.pg_locks l
- WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted
 UNION ALL
 SELECT 'l', n.n, '' FROM pg_catalog.pg_listening_channels() n(n)
 UNION ALL
@@ -194,7 +175,7 @@ SELECT p.prosrc FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid
 function read(reported: Settings, rows: readonly (readonly (BinaryString | null)[])[]): ProbeResult {
   const values = new Map(reported.values);
   const sqlStatements = new Map<BinaryString, BinaryString>();
-  const pins = new Set<PinReason>();
+  const pins: PinReason[] = [];
   const foreignStatements: BinaryString[] = [];
   const channels: BinaryString[] = [];
   let [nameIsSet, tempSchema] = [false, false];
@@ -214,17 +195,11 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
       case "q":
         foreignStatements.push(name!);
         break;
-      case "h":
-        pins.add("holdable cursor");
-        break;
-      case "t":
-        pins.add("temporary object");
+      case "k":
+        pins.push(name as PinReason);
         break;
       case "m":
         tempSchema = true;
-        break;
-      case "a":
-        pins.add("advisory lock");
         break;
       case "l":
         channels.push(name!);
@@ -232,7 +207,7 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
     }
   }
   const settings = Settings.from(values);
-  return { settings, nameIsSet, sqlStatements, pins: [...pins], tempSchema, channels, foreignStatements };
+  return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, foreignStatements };
 }
 
 function quoteElement(text: string): string {
