@@ -6,9 +6,9 @@
  *
  * @module
  */
+export { serveClient } from "./client_login.ts";
 export * from "./console_door.ts";
 export * from "./login_deadlines.ts";
 export * from "./login_parts.ts";
 export * from "./replication_client.ts";
 export * from "./secret_warming.ts";
-export * from "./startup.ts";

@@ -1,16 +1,63 @@
 import { cancelOn, loginStraight, type ServerIdentity } from "../backend/mod.ts";
-import { poolSettings } from "../config/mod.ts";
+import { OPTION_NAMES, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   encodeBackendKeyData,
   encodeParameterStatus,
   encodeReadyForQuery,
+  negotiatedMinor,
   TxStatus,
 } from "../protocol/mod.ts";
-import { type ByteStream, LARGE_BUFFER_BYTES, writeAll } from "../transport/mod.ts";
+import { startupOptions } from "../options/mod.ts";
+import { nodeFor, type Route } from "../routing/mod.ts";
+import { databaseNameOf } from "../servers/mod.ts";
+import type { TopologyNode } from "../topology/mod.ts";
+import { type ByteStream, LARGE_BUFFER_BYTES, type PeerAddress, writeAll } from "../transport/mod.ts";
 import type { Cancellable } from "../session/mod.ts";
+import type { Authenticated } from "./authentication.ts";
 import type { LoginParts } from "./login_parts.ts";
+import { tlsName } from "./opening.ts";
+import { refuse } from "./refusal.ts";
 import type { ReplicationClient, ReplicationRequest } from "./replication_client.ts";
+
+/** A replication client that has logged in. @returns what serves it to its end @throws PgplexError without a node for it */
+export function replicationServer(
+  worker: LoginParts,
+  client: Authenticated,
+  { route, peer, mode }: { route: Route; peer: PeerAddress; mode: "physical" | "logical" },
+): () => Promise<void> {
+  const { startup, reader, user, credentials, admission } = client;
+  const { stream } = reader;
+  const request: ReplicationRequest = {
+    ...route,
+    node: nodeOf(worker, route),
+    user,
+    credentials,
+    params: startupOptions(startup.params, OPTION_NAMES).params,
+    minor: negotiatedMinor(startup.minor),
+    id: worker.runtime.nextId(),
+    peer,
+    mode,
+    name: databaseNameOf(worker.config, route),
+    tls: tlsName(client),
+  };
+  return () =>
+    writeAll(stream, admission)
+      .then(() => serveReplication(worker, { stream, rest: () => reader.rest() }, request))
+      .catch((thrown) => {
+        worker.counters.loginFailures++;
+        return refuse(worker, stream, thrown, peer);
+      })
+      .finally(() => stream.close());
+}
+
+/** A replication connection is one server's for its life. @throws PgplexError where there is none to serve it now */
+function nodeOf({ topology }: LoginParts, { cluster }: Route): TopologyNode {
+  const routed = nodeFor(topology.current, { cluster });
+  if (routed.kind === "error") throw routed.error;
+  if (routed.kind === "wait") throw new PgplexError("server_unreachable", routed.reason);
+  return routed.node;
+}
 
 /**
  * Serves a replication connection: a server connection of its own, outside of every pool, and bytes straight through in
@@ -18,7 +65,7 @@ import type { ReplicationClient, ReplicationRequest } from "./replication_client
  *
  * @throws PgplexError when the database is paused, or the server cannot be reached or refuses; the caller tells the client.
  */
-export async function serveReplication(
+async function serveReplication(
   worker: LoginParts,
   client: { stream: ByteStream; rest: () => Uint8Array },
   request: ReplicationRequest,

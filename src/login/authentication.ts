@@ -1,0 +1,112 @@
+import {
+  AUTH_REQUEST,
+  authBody,
+  type AuthStep,
+  ClientAuthenticator,
+  commonNameOf,
+  SASL_MESSAGE_BYTES_MAX,
+  type ServerCredentials,
+} from "../auth/mod.ts";
+import { concat, PgplexError } from "../kernel/mod.ts";
+import {
+  AUTH_MESSAGE_MAX,
+  Back,
+  encodeBack,
+  encodeNegotiation,
+  Front,
+  needsNegotiation,
+  negotiatedMinor,
+  utf8FromBinary,
+} from "../protocol/mod.ts";
+import { type FramedReader, FrameLengthError, type PeerAddress, writeAll } from "../transport/mod.ts";
+import { checkRoom } from "./admission.ts";
+import { lookUpSecret } from "./auth_query.ts";
+import type { LoginParts } from "./login_parts.ts";
+import type { Opened } from "./opening.ts";
+
+/** PostgreSQL cuts the user's name after this many bytes, be it in the middle of a character: NAMEDATALEN - 1. */
+const USER_BYTES_MAX = 63;
+
+/** A client that has proved who it is. */
+export interface Authenticated extends Opened {
+  readonly user: string;
+  readonly database: string;
+  readonly credentials: ServerCredentials;
+  /** AuthenticationOk and what goes before it. Not sent yet: as from PostgreSQL, it comes with what follows it. */
+  readonly admission: Uint8Array;
+}
+
+/** Who the client is. Null when it went away meanwhile. */
+export async function authenticate(
+  worker: LoginParts,
+  opened: Opened,
+  peer: PeerAddress,
+): Promise<Authenticated | null> {
+  const { reader, startup, tls } = opened;
+  const { stream } = reader;
+  const { config } = worker;
+  const minor = negotiatedMinor(startup.minor);
+  if (needsNegotiation(startup)) await writeAll(stream, encodeNegotiation(minor, startup.protocolOptions));
+  const named = (startup.params.get("user") ?? "").slice(0, USER_BYTES_MAX);
+  const user = utf8FromBinary(named);
+  if (user === "") {
+    throw new PgplexError("invalid_authorization", "no PostgreSQL user name specified in startup packet");
+  }
+  const database = utf8FromBinary(startup.params.get("database") || named);
+  if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
+  // The console has room of its own: it is needed most when there is none left.
+  if (!worker.console?.opens(database)) checkRoom(worker);
+  const secret = worker.users.lookup(user) ?? await lookUpSecret(worker, user, database);
+  const dialogue = new ClientAuthenticator({
+    type: config.auth.type,
+    user,
+    secret,
+    random: worker.runtime.random,
+    mockKey: worker.mockKey,
+    channelBinding: tls === null ? null : worker.channelBinding,
+    peerCommonName: tls?.peerCertificate ? commonNameOf(tls.peerCertificate) ?? "" : null,
+    secretCache: worker.secretCache,
+  });
+  let step: AuthStep = dialogue.start();
+  while (step.kind === "send") {
+    await writeAll(stream, encodeBack(Back.Authentication, step.body));
+    const answer = await readAnswer(reader, { user, sasl: authCode(step.body) !== AUTH_REQUEST.md5 });
+    if (answer === null) return null;
+    step = dialogue.receive(answer);
+  }
+  if (step.kind === "failed") throw step.error;
+  worker.log.debug("client logged in", { peer: peer.host, user, database });
+  const bodies = [...step.bodies, authBody(AUTH_REQUEST.ok)];
+  const admission = concat(...bodies.map((body) => encodeBack(Back.Authentication, body)));
+  return { ...opened, user, database, credentials: step.credentials, admission };
+}
+
+/** The code of an Authentication message. */
+function authCode(body: Uint8Array): number {
+  return body[3]!;
+}
+
+/** The body of a client's PasswordMessage. Null when it went away instead. */
+async function readAnswer(
+  reader: FramedReader,
+  { user, sasl }: { user: string; sasl: boolean },
+): Promise<Uint8Array | null> {
+  // As PostgreSQL, the type comes before the length: what is no message at all is told so, and not waited for.
+  const head = await reader.peek(1);
+  if (head === null) return null;
+  if (head[0] !== Front.Password) {
+    const expected = `expected ${sasl ? "SASL" : "password"} response`;
+    throw new PgplexError("protocol_violation", `${expected}, got message type ${head[0]}`);
+  }
+  const lengthMax = sasl ? SASL_MESSAGE_BYTES_MAX : AUTH_MESSAGE_MAX;
+  try {
+    const frame = await reader.readFrame(lengthMax - 4);
+    return frame === null ? null : frame.body.slice();
+  } catch (thrown) {
+    // PostgreSQL's SASL takes a wrong length for a failed attempt; its md5 closes without a word.
+    if (!sasl || !(thrown instanceof FrameLengthError)) throw thrown;
+    throw new PgplexError("invalid_password", `password authentication failed for user "${user}"`, {
+      log: thrown.message,
+    });
+  }
+}
