@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./catalogue_look.ts";
+export * from "./catalogue_refresh.ts";
 export * from "./catalogue_watch.ts";
 export * from "./fingerprints.ts";
 export * from "./hidden_callers.ts";

@@ -1,11 +1,12 @@
 import { cancelOn, runQuery, type ServerConnection, type ServerSink } from "../backend/mod.ts";
 import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Waiter } from "../pool/mod.ts";
-import { QUERY_CANCELED, TxStatus, utf8FromBinary } from "../protocol/mod.ts";
-import { catalogueMark, type Fingerprints, lookAtCatalogue } from "../learning/mod.ts";
+import { QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
+import { type Fingerprints, refreshCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
-import { probe, type ProbeResult, readRoutines } from "./probe.ts";
-import { resetConnection, restoreState } from "./restore.ts";
+import { probe, type ProbeResult } from "./probe.ts";
+import { resetConnection } from "./reset.ts";
+import { restoreState } from "./restore.ts";
 import {
   type Destination,
   type PooledServer,
@@ -222,46 +223,18 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   }
 
   async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
-    await this.#lookAtCatalogue(connection, fingerprints);
-    const found = await probe(connection, fingerprints.customSettings, this.#parts.runtime.statements);
+    const { log, runtime: { statements } } = this.#parts;
+    await refreshCatalogue(connection, fingerprints, {
+      clock: this.#clock,
+      log,
+      database: this.#destination.key.database,
+    });
+    const found = await probe(connection, fingerprints.customSettings, statements);
     fingerprints.foundSettings(found.settings.values.keys());
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
     if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
-      await restoreState(connection, this.wish, this.#parts.runtime.statements);
-    }
-  }
-
-  /** What the database's routines may do to a session is looked at anew where it may have changed. */
-  async #lookAtCatalogue(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
-    const { log } = this.#parts;
-    const clock = this.#clock;
-    const { catalogue } = fingerprints;
-    const check = catalogue.beginCheck(clock.nowMs());
-    if (check === null) return;
-    try {
-      const mark = await catalogueMark(connection);
-      if (!catalogue.mustLook(check, mark, clock.nowMs())) return;
-      for (const body of await readRoutines(connection)) {
-        fingerprints.noteText(body);
-        if (/\b(currval|lastval)\b/i.test(body)) fingerprints.readsSequences = true;
-      }
-      const hidden = await lookAtCatalogue(connection);
-      const news = catalogue.found(check, mark, hidden, clock.nowMs());
-      if (news && hidden.reach !== null) {
-        log.info("statements are probed each time as a routine that they reach may change session state", {
-          database: this.#destination.key.database,
-          routine: hidden.cause === null ? "(not known)" : utf8FromBinary(hidden.cause),
-          statements: hidden.reach === "any" ? "all" : "those that write",
-        });
-      }
-    } catch (thrown) {
-      if (connection.closed) throw thrown;
-      catalogue.failed(clock.nowMs());
-      log.warning("cannot look at a database's routines: statements are probed each time", {
-        database: this.#destination.key.database,
-        error: toPgplexError(thrown).message,
-      });
+      await restoreState(connection, this.wish, statements);
     }
   }
 

@@ -136,25 +136,3 @@ function failed(names: readonly string[], error: PgplexError | null): PgplexErro
 function quoteIdentifier(name: BinaryString): BinaryString {
   return `"${name.replaceAll('"', '""')}"`;
 }
-
-/**
- * Takes back what a session left on a connection: its transaction, then everything that DISCARD ALL knows. Whether the
- * connection may be used again: one that has made its temporary schema may not, as its backend keeps that for life and
- * behaves otherwise than a new one (PREPARE TRANSACTION tells the difference).
- */
-export async function resetConnection(server: ServerConnection): Promise<boolean> {
-  server.unnamedOwner = null;
-  server.prepared.clear();
-  const { rows, error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
-  server.settings = server.reported;
-  server.nameIsSet = false;
-  server.sqlStatements = new Map();
-  return error === null && status === TxStatus.Idle && rows.at(-1)?.[0] === "0";
-}
-
-/** Each in a query of its own: DISCARD ALL cannot run inside a transaction, not even in the implicit one of a batch. */
-const RESET_MESSAGES: readonly Uint8Array[] = [
-  encodeQuery("ROLLBACK"),
-  encodeQuery("DISCARD ALL"),
-  encodeQuery("SELECT pg_catalog.pg_my_temp_schema()"),
-];

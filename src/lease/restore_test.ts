@@ -4,7 +4,8 @@ import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
 import { type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { encodeBack, encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
-import { resetConnection, restoreState } from "./restore.ts";
+import { resetConnection } from "./reset.ts";
+import { restoreState } from "./restore.ts";
 
 const ready = (status: string) => encodeReadyForQuery(status.charCodeAt(0));
 

@@ -33,7 +33,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   pool: { pure: true, imports: ["kernel", "telemetry"] },
   routing: { pure: true, imports: ["kernel", "protocol", "config", "topology"] },
   options: { pure: true, imports: ["kernel", "protocol", "config", "backend"] },
-  learning: { pure: true, imports: ["kernel", "protocol", "config", "backend"] },
+  learning: { pure: true, imports: ["kernel", "protocol", "config", "telemetry", "backend"] },
   servers: {
     pure: true,
     imports: [
