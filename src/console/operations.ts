@@ -1,7 +1,7 @@
 import { PgplexError } from "../kernel/mod.ts";
 import { isDatabaseName, type PauseMode } from "../servers/mod.ts";
 import { abortReason, type CommandContext } from "./command.ts";
-import type { ConsoleParts } from "./parts.ts";
+import { type ConsoleParts, sessionsOf } from "./parts.ts";
 import { findDatabase, listDatabases } from "./pgbouncer/database_list.ts";
 
 /** How often a command that waits looks whether it is done, beside whenever something is known to have changed. */
@@ -67,7 +67,7 @@ export function resume(context: ConsoleParts, asked: string | null): void {
  * reaches the clients.
  */
 export async function suspend(context: CommandContext): Promise<void> {
-  const { pools: { control }, sessions } = context.worker;
+  const { control } = context.worker.pools;
   requireRunning(control.mode);
   if (control.pausedNames.length > 0) {
     throw new PgplexError("wrong_state", "cannot suspend with paused databases", {
@@ -79,7 +79,7 @@ export async function suspend(context: CommandContext): Promise<void> {
     if (control.mode !== "suspended") {
       throw new PgplexError("query_canceled", "canceling SUSPEND due to RESUME");
     }
-    for (const session of sessions) if (session.writing) return false;
+    for (const session of sessionsOf(context)) if (session.writing) return false;
     return true;
   });
 }

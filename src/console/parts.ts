@@ -1,5 +1,6 @@
 import type { LiveConfig, Segments } from "../config/mod.ts";
 import type { LoginParts } from "../login/mod.ts";
+import type { SessionView } from "../session/mod.ts";
 import type { ConsoleClient } from "./client.ts";
 import type { Commands } from "./commands.ts";
 
@@ -31,4 +32,9 @@ export interface ConsoleParts {
 export interface ReloadReport {
   readonly live: readonly string[];
   readonly restart: readonly string[];
+}
+
+/** Every session as it is at the moment, in the order in which they came. */
+export function sessionsOf({ worker }: Pick<ConsoleParts, "worker">): SessionView[] {
+  return [...worker.sessions].map(({ view }) => view);
 }

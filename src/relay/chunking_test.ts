@@ -77,7 +77,7 @@ async function replay(
       rig.holdsClient = true;
       for (const piece of cut(bytes, sizes)) await server.say(piece);
       rig.holdsClient = false;
-      await rig.settle();
+      await rig.settled();
       unread = await rig.say(unread);
     } else {
       for (const piece of cut(bytes, sizes)) unread = await rig.say(frontend.concat([unread, piece]));

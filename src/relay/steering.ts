@@ -73,7 +73,7 @@ export interface SteeringHost {
   /** Whether what the client set for itself is known: no server connection is being looked at for it. */
   readonly optionsKnown: boolean;
   /** The client had an answer for which no server connection was needed. */
-  answered(): void;
+  answeredItself(): void;
   /** Rows of `show session`: name and value. */
   describe(): readonly (readonly [string, string | null])[];
   /** Rows of `show options`: name, value, source, description. */
@@ -250,7 +250,7 @@ export class Steering {
 
   /** The client had such an answer. */
   answered(): void {
-    this.#host.answered();
+    this.#host.answeredItself();
   }
 
   /** {@link foresee} of a statement that was prepared with these options of its own. */

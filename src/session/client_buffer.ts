@@ -1,9 +1,7 @@
-import {
-  type BufferPool,
-  type ByteStream,
-  LARGE_BUFFER_BYTES,
-  SMALL_BUFFER_BYTES,
-} from "../transport/mod.ts";
+import { type BufferPool, type ByteStream, SMALL_BUFFER_BYTES } from "../transport/mod.ts";
+
+/** Where large buffers come from. */
+export type LargeBuffers = Pick<BufferPool, "borrow" | "giveBack">;
 
 /**
  * What a client sent and the session has not taken yet: small while the client is idle, borrowed while data flows, grown
@@ -12,17 +10,18 @@ import {
  * Invariants: bytes from `start` to `end` are not taken; one read at a time.
  */
 export class ClientBuffer {
-  bytes: Uint8Array = new Uint8Array(SMALL_BUFFER_BYTES);
+  bytes: Uint8Array;
   start = 0;
   end = 0;
-  readonly #small: Uint8Array = this.bytes;
-  readonly #pool: BufferPool;
-  readonly #stream: ByteStream;
+  readonly #small: Uint8Array;
+  readonly #pool: LargeBuffers;
+  readonly #stream: Pick<ByteStream, "read">;
   #reading: Promise<number> | null = null;
 
-  constructor(pool: BufferPool, stream: ByteStream) {
+  constructor(pool: LargeBuffers, stream: Pick<ByteStream, "read">, smallBytes = SMALL_BUFFER_BYTES) {
     this.#pool = pool;
     this.#stream = stream;
+    this.bytes = this.#small = new Uint8Array(smallBytes);
   }
 
   get empty(): boolean {
@@ -77,7 +76,7 @@ export class ClientBuffer {
     if (this.start === this.end) {
       const wasFull = this.end === this.bytes.length;
       this.start = this.end = 0;
-      if (wasFull && this.bytes === this.#small) this.#growTo(LARGE_BUFFER_BYTES);
+      if (wasFull && this.bytes === this.#small) this.#growTo(0);
       else if (!wasFull && this.bytes !== this.#small) this.#shrink();
       return;
     }
@@ -87,10 +86,11 @@ export class ClientBuffer {
       this.start = 0;
     }
     if (wanted > this.bytes.length || this.end === this.bytes.length) {
-      this.#growTo(Math.max(wanted, LARGE_BUFFER_BYTES, this.end * 2));
+      this.#growTo(Math.max(wanted, this.end * 2));
     }
   }
 
+  /** A large buffer takes the place of a small one, a larger one where `bytes` must fit; what lies there comes along. */
   #growTo(bytes: number): void {
     const borrowed = this.bytes === this.#small ? this.#pool.borrow() : this.bytes;
     const bigger = borrowed.length >= bytes && borrowed !== this.bytes ? borrowed : new Uint8Array(bytes);

@@ -8,6 +8,9 @@ import type { Outbox } from "../transport/mod.ts";
 const FIRST_LOOK_MS = 100;
 const LONGEST_MS = 1600;
 
+/** By which it is found out whether a client takes what it is sent. */
+export type PresenceOut = Pick<Outbox, "flush" | "written" | "writing" | "broken">;
+
 /** What is said to a client that may be gone. */
 export interface PresenceHost {
   /** Puts something in front of the client that changes nothing for it, unless it is in the middle of a message. */
@@ -23,14 +26,14 @@ export interface PresenceHost {
  */
 export class Presence {
   readonly #clock: Clock;
-  readonly #out: Outbox;
+  readonly #out: PresenceOut;
   readonly #host: PresenceHost;
   #timer: Timer | null = null;
   #waitMs = FIRST_LOOK_MS;
   #written = 0;
   #over = false;
 
-  constructor(clock: Clock, out: Outbox, host: PresenceHost) {
+  constructor(clock: Clock, out: PresenceOut, host: PresenceHost) {
     this.#clock = clock;
     this.#out = out;
     this.#host = host;

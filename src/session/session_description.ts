@@ -1,11 +1,11 @@
 import { findOption, type OptionName, OPTIONS, type PoolSettings } from "../config/mod.ts";
 import { utf8FromBinary } from "../protocol/mod.ts";
-import type { Session } from "./session.ts";
+import type { SessionView } from "./session_view.ts";
 import type { SessionOptions } from "../options/mod.ts";
 
 /** What `--!pgplex show session` answers: name and value, null for what does not apply. */
 export function describeSession(
-  session: Session,
+  session: SessionView,
   nowMs: number,
 ): readonly (readonly [string, string | null])[] {
   const { facts, destination: { key }, server } = session;

@@ -2,9 +2,8 @@ import { ok, strictEqual as equal } from "node:assert/strict";
 import type { ServerConnection, StatementStore } from "../../src/backend/mod.ts";
 import { fakeServer, type FakeStream } from "../../src/backend/fake_server_test.ts";
 import { OPTION_NAMES, type PoolSettings } from "../../src/config/mod.ts";
-import { PgplexError } from "../../src/kernel/mod.ts";
+import { PgplexError, VirtualClock } from "../../src/kernel/mod.ts";
 import type { ByteSink } from "../../src/transport/mod.ts";
-import { Need } from "../../src/relay/client_cursor.ts";
 import { ClientScan } from "../../src/relay/client_scan.ts";
 import { Fingerprints } from "../../src/learning/fingerprints.ts";
 import { Relay } from "../../src/relay/relay.ts";
@@ -12,6 +11,9 @@ import { PLAIN_TEXTS } from "./script.ts";
 import { ServerScan } from "../../src/relay/server_scan.ts";
 import { SessionOptions } from "../../src/options/session_options.ts";
 import { Steering, type SteeringHost } from "../../src/relay/steering.ts";
+import { PoolControl } from "../../src/servers/pool_control.ts";
+import { ClientBuffer } from "../../src/session/client_buffer.ts";
+import { ClientLoop, type ClientLoopHost } from "../../src/session/client_loop.ts";
 
 /**
  * Where a machine's bytes go. What is forwarded is taken only at the flush, as a socket would: whoever changes it earlier
@@ -20,6 +22,9 @@ import { Steering, type SteeringHost } from "../../src/relay/steering.ts";
 export class RecordingSink implements ByteSink {
   /** Everything flushed so far. */
   readonly bytes: number[] = [];
+  readonly written = 0;
+  readonly writing = false;
+  readonly broken = false;
   #waiting: Uint8Array[] = [];
 
   forward(bytes: Uint8Array, start: number, end: number): void {
@@ -34,9 +39,11 @@ export class RecordingSink implements ByteSink {
     this.#waiting.push(bytes.slice());
   }
 
-  flush(): void {
+  /** Takes what was put, at once. */
+  flush(): null {
     for (const bytes of this.#waiting) for (const byte of bytes) this.bytes.push(byte);
     this.#waiting = [];
+    return null;
   }
 
   /** Takes what was flushed since the last call. */
@@ -45,7 +52,7 @@ export class RecordingSink implements ByteSink {
   }
 }
 
-/** A read buffer with the rules of the session's: small while idle, larger when more must be in it. */
+/** A server connection's read buffer: as large as it must be. */
 class ReadBuffer {
   bytes: Uint8Array;
   start = 0;
@@ -120,7 +127,7 @@ export class RigServer {
       const start = holder.serverScan.scan(this.connection, input.bytes, input.start, input.end);
       holder.out.flush();
       input.took(start);
-      await holder.settle();
+      await holder.settled();
     }
   }
 }
@@ -148,34 +155,70 @@ function steered(directives: PoolSettings["directives"]): SteeringHost {
     refusal: () => null,
     statementBegins() {},
     optionsKnown: true,
-    answered() {},
+    answeredItself() {},
     describe: () => [["id", "1"], ["tls", null]],
     describeOptions: () => [["tag", "it's", "client", "A word."]],
   };
 }
 
-/** One session's machines between a client and servers, driven as `Session` drives them, without sockets. */
-export class Rig {
+/** A client's socket, from which the loop reads what the test says. What it may read into is garbage before. */
+class ClientSocket {
+  #reader: { readonly into: Uint8Array; readonly resolve: (n: number) => void } | null = null;
+
+  /** Whether somebody waits for bytes. */
+  get hungry(): boolean {
+    return this.#reader !== null;
+  }
+
+  read(into: Uint8Array): Promise<number> {
+    into.fill(0xee);
+    return new Promise((resolve) => this.#reader = { into, resolve });
+  }
+
+  /** Gives the reader as much of `bytes` as it has room for; returns the rest. */
+  give(bytes: Uint8Array): Uint8Array {
+    const { into, resolve } = this.#reader!;
+    const n = Math.min(into.length, bytes.length);
+    ok(n > 0, "a read has room");
+    into.set(bytes.subarray(0, n));
+    this.#reader = null;
+    resolve(n);
+    return bytes.subarray(n);
+  }
+}
+
+/** Turns of the event loop's microtasks after which whatever was set in motion is at rest again, or never will be. */
+const TURNS_MAX = 10_000;
+
+/** So many turns at least: what wakes the loop takes effect within them. */
+const TURNS_MIN = 8;
+
+/** One session's machines between a client and servers, driven by a session's own {@link ClientLoop}, without sockets. */
+export class Rig implements ClientLoopHost {
   readonly out = new RecordingSink();
   readonly relay: Relay;
   readonly clientScan: ClientScan;
   readonly serverScan: ServerScan;
   readonly steering: Steering;
   readonly host: SteeringHost;
-  readonly input: ReadBuffer;
   readonly parameters: [string, string][] = [];
   fatal: PgplexError | null = null;
   server: RigServer | null = null;
-  /** What the client's side waits for. */
-  waiting: "bytes" | "lease" | "replies" | "end" = "bytes";
   leases = 0;
   /** Replies that come make nothing of the client's go on. */
   holdsClient = false;
+  readonly ending = false;
+  readonly greeted = true;
+  readonly sinceMs = 0;
   readonly #options: RigOptions;
+  readonly #socket = new ClientSocket();
+  readonly #loop: ClientLoop;
+  #obtaining: (() => void) | null = null;
+  #ended = false;
+  #failure: unknown = null;
 
   constructor(options: RigOptions) {
     this.#options = options;
-    this.input = new ReadBuffer(options.small ?? 512, options.large ?? 16_384);
     this.relay = new Relay(this.out, options.statements, {
       renames: options.renames,
       preparedMax: options.preparedMax ?? 200,
@@ -194,33 +237,67 @@ export class Rig {
       fatal: (error) => this.fatal = error,
       canceled: () => null,
     });
+    const large = options.large ?? 16_384;
+    const buffers = { borrow: () => new Uint8Array(large), giveBack() {} };
+    this.#loop = new ClientLoop({
+      clock: new VirtualClock(),
+      control: new PoolControl(),
+      input: new ClientBuffer(buffers, this.#socket, options.small ?? 512),
+      out: this.out,
+      relay: this.relay,
+      scan: this.clientScan,
+      lease: { error: null, held: true, obtain: () => this.#obtain() },
+      times: { cancelling: null },
+      work: { sent() {}, leased() {} },
+    }, this);
+    this.#loop.serve(new Uint8Array(0)).catch((error: unknown) => this.#failure = error).finally(() =>
+      this.#ended = true
+    );
   }
 
-  /** The client says `bytes`; returns what could not be read yet, as the session waits for a lease or for replies. */
+  /** What the client's side waits for. */
+  get waiting(): "bytes" | "lease" | "replies" | "end" {
+    if (this.#ended) return "end";
+    if (this.#obtaining !== null) return "lease";
+    return this.#loop.sleeps ? "replies" : "bytes";
+  }
+
+  /**
+   * The client says `bytes`; returns what could not be read yet, as the session waits for a lease or for replies.
+   *
+   * @throws what ended the session
+   */
   async say(bytes: Uint8Array): Promise<Uint8Array> {
     let rest = bytes;
+    await this.#atRest();
     while (rest.length > 0 && this.waiting === "bytes") {
-      this.input.makeRoom(this.clientScan.wanted);
-      rest = this.input.read(rest);
-      await this.#pump();
+      rest = this.#socket.give(rest);
+      await this.#atRest();
     }
     return rest;
   }
 
-  /** What the session waited for may have come. */
+  /** A server connection may have become free, or the scan needs something else now: it looks again. */
   async resume(): Promise<void> {
-    if (this.waiting === "lease" || this.waiting === "replies") await this.#pump();
+    const again = this.#obtaining;
+    if (again === null) return this.settled();
+    this.#obtaining = null;
+    again();
+    await this.#atRest();
   }
 
-  async settle(): Promise<void> {
-    const server = this.relay.server;
-    if (server !== null && server.owed.readies === 0 && !this.relay.openBatch) this.steering.statementEnds();
-    if (this.relay.boundary) this.#settleLease();
-    if (this.waiting === "replies" && !this.holdsClient && !this.clientScan.blocked) await this.#pump();
+  /** The server's bytes were taken: the lease may end, and the client may go on. */
+  async settled(): Promise<void> {
+    this.settle();
+    if (!this.holdsClient && !this.clientScan.blocked) this.#loop.wake();
+    await this.#atRest();
   }
 
-  #settleLease(): void {
+  settle(): void {
     const { relay, server } = this;
+    if (relay.server !== null && relay.server.owed.readies === 0 && !relay.openBatch) {
+      this.steering.statementEnds();
+    }
     if (!relay.boundary || server === null) return;
     this.host.options.transactionEnds();
     this.host.options.forgetPending();
@@ -236,32 +313,20 @@ export class Rig {
     relay.boundary = false;
   }
 
-  async #pump(): Promise<void> {
-    const { input, clientScan: scan, relay } = this;
-    this.waiting = "bytes";
-    while (input.end > input.start) {
-      const start = scan.scan(input.bytes, input.start, input.end);
-      await this.server?.connection.out.flush();
-      this.out.flush();
-      input.took(start);
-      if (scan.need === Need.Bytes) {
-        if (relay.boundary) this.#settleLease();
-        return;
-      }
-      if (scan.need === Need.End) {
-        this.waiting = "end";
-        return;
-      }
-      if (scan.need === Need.Lease) {
-        if (!this.#lease()) {
-          this.waiting = "lease";
-          return;
-        }
-      } else if (scan.blocked) {
-        this.waiting = "replies";
-        return;
-      }
-    }
+  came(): void {}
+  sayNothing(): void {}
+  left(): void {}
+
+  failPending(_: number, error: PgplexError): void {
+    throw error;
+  }
+
+  turn(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  #obtain(): Promise<void> | null {
+    return this.#lease() ? null : new Promise((resolve) => this.#obtaining = resolve);
   }
 
   #lease(): boolean {
@@ -274,5 +339,20 @@ export class Rig {
     this.relay.openBatch = false;
     this.leases++;
     return true;
+  }
+
+  /** Resolves when the loop waits for something that only the test can bring. */
+  async #atRest(): Promise<void> {
+    for (let turns = 0; turns < TURNS_MIN || !this.#rests; turns++) {
+      ok(turns < TURNS_MAX, "the loop comes to rest");
+      await Promise.resolve();
+    }
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) throw failure;
+  }
+
+  get #rests(): boolean {
+    return this.#ended || this.#obtaining !== null || this.#loop.sleeps || this.#socket.hungry;
   }
 }

@@ -1,7 +1,7 @@
 import type { Destination } from "../../servers/mod.ts";
-import type { Session } from "../../session/mod.ts";
+import type { SessionView } from "../../session/mod.ts";
 import { TxStatus } from "../../protocol/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
+import { type ConsoleParts, sessionsOf } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 
 const COLUMNS = columns(
@@ -61,7 +61,7 @@ export function showPools(parts: ConsoleParts): Table {
 }
 
 function poolRows(parts: ConsoleParts): PoolRow[] {
-  const { pools, sessions, runtime: { clock } } = parts.worker;
+  const { pools, runtime: { clock } } = parts.worker;
   const rows = new Map<string, PoolRow>();
   const rowOf = (destination: Destination) => {
     const { key: { user, cluster }, settings: { pool_mode: mode } } = destination;
@@ -82,13 +82,13 @@ function poolRows(parts: ConsoleParts): PoolRow[] {
     row.maxWaitMs = Math.max(row.maxWaitMs, destination.waitedMs(nowMs));
     row.paused ||= destination.paused;
   }
-  for (const session of sessions) addSession(rowOf(session.destination), session);
+  for (const session of sessionsOf(parts)) addSession(rowOf(session.destination), session);
   return [...rows.values()].sort((a, b) =>
     a.database === b.database ? (a.user < b.user ? -1 : 1) : a.database < b.database ? -1 : 1
   );
 }
 
-function addSession(row: PoolRow, session: Session): void {
+function addSession(row: PoolRow, session: SessionView): void {
   if (session.waiting) row.waiting++;
   else row.active++;
   if (session.pins.length > 0) row.pinned++;

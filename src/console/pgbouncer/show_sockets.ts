@@ -1,10 +1,10 @@
 import type { ServerConnection } from "../../backend/mod.ts";
 import { utf8FromBinary } from "../../protocol/mod.ts";
-import { optionOf, type Session } from "../../session/mod.ts";
+import { optionOf, type SessionView } from "../../session/mod.ts";
 import { type ReplicationClient } from "../../login/mod.ts";
 import type { DestinationKey, ServerPool } from "../../servers/mod.ts";
 import type { ConsoleClient } from "../client.ts";
-import type { ConsoleParts } from "../parts.ts";
+import { type ConsoleParts, sessionsOf } from "../parts.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 import { timestamp } from "../timestamp.ts";
 import { clientState, databaseOf } from "./clients.ts";
@@ -109,13 +109,13 @@ function pointer(type: "C" | "S", id: number): string {
 
 function clients(parts: ConsoleParts): Shown[] {
   return [
-    ...[...parts.worker.sessions].map((session) => client(parts, session)),
+    ...sessionsOf(parts).map((session) => client(parts, session)),
     ...[...parts.worker.replications].map((replication) => replicationClient(replication)),
     ...[...parts.clients].map((consoleClient) => visitor(parts, consoleClient)),
   ].sort((a, b) => a.id - b.id);
 }
 
-function client(parts: ConsoleParts, session: Session): Shown {
+function client(parts: ConsoleParts, session: SessionView): Shown {
   const { facts, held } = session;
   const state = clientState(session);
   const nowMs = parts.worker.runtime.clock.nowMs();
@@ -205,9 +205,9 @@ function visitor({ worker: { config, runtime: { clock } } }: ConsoleParts, visit
 }
 
 function servers(parts: ConsoleParts): Shown[] {
-  const { worker: { sessions, pools, runtime: { clock } } } = parts;
-  const holders = new Map<ServerConnection, Session>();
-  for (const session of sessions) if (session.held !== null) holders.set(session.held, session);
+  const { worker: { pools, runtime: { clock } } } = parts;
+  const holders = new Map<ServerConnection, SessionView>();
+  for (const session of sessionsOf(parts)) if (session.held !== null) holders.set(session.held, session);
   const shown: Shown[] = [];
   for (const pool of pools.all()) {
     const idle = new Set([...pool.pool.idle()].map(({ connection }) => connection));
@@ -240,7 +240,7 @@ function pooled(
   { worker: { pools } }: ConsoleParts,
   owner: { readonly key: DestinationKey },
   connection: ServerConnection,
-  holder: Session | null,
+  holder: SessionView | null,
 ): Shown {
   const { identity, openedMs, usedMs } = connection;
   const { host, port } = identity.endpoint;

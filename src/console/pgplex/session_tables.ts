@@ -1,8 +1,8 @@
 import type { ServerConnection } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { TxStatus, utf8FromBinary } from "../../protocol/mod.ts";
-import type { Session } from "../../session/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
+import type { SessionView } from "../../session/mod.ts";
+import { type ConsoleParts, sessionsOf } from "../parts.ts";
 import { clientState, databaseOf } from "../pgbouncer/clients.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 import { timestamp } from "../timestamp.ts";
@@ -12,9 +12,9 @@ import { timestamp } from "../timestamp.ts";
  * it, without its literals.
  */
 export function showPins(parts: ConsoleParts): Table {
-  const { sessions, runtime: { clock } } = parts.worker;
+  const { runtime: { clock } } = parts.worker;
   const rows: Cell[][] = [];
-  for (const session of sessions) {
+  for (const session of sessionsOf(parts)) {
     const { pinned, pins, facts } = session;
     if (pinned === null) continue;
     rows.push([
@@ -48,7 +48,7 @@ export const SESSION_STATE_COLUMNS = columns(
  * @throws PgplexError `undefined_object`
  */
 export function showSessionState(parts: ConsoleParts, asked: string): Table {
-  const session = [...parts.worker.sessions].find(({ facts }) => String(facts.id) === asked);
+  const session = sessionsOf(parts).find(({ facts }) => String(facts.id) === asked);
   if (session === undefined) {
     throw new PgplexError("undefined_object", `session ${asked} does not exist`, {
       hint: "SHOW CLIENTS has the ids.",
@@ -66,7 +66,7 @@ export function showSessionState(parts: ConsoleParts, asked: string): Table {
   };
 }
 
-function facts(parts: ConsoleParts, session: Session, server: ServerConnection | null): Cell[][] {
+function facts(parts: ConsoleParts, session: SessionView, server: ServerConnection | null): Cell[][] {
   const { facts, pins } = session;
   const row = (name: string, value: string | number, other: string | number | null = null): Cell[] => [
     "session",
@@ -89,7 +89,7 @@ function facts(parts: ConsoleParts, session: Session, server: ServerConnection |
   ];
 }
 
-function settings({ settings }: Session, server: ServerConnection | null): Cell[][] {
+function settings({ settings }: SessionView, server: ServerConnection | null): Cell[][] {
   const mine = settings?.values ?? new Map<string, string>();
   const names = new Set([...mine.keys(), ...(server?.settings.values.keys() ?? [])]);
   return [...names].sort().map((name): Cell[] => {
@@ -105,7 +105,7 @@ function settings({ settings }: Session, server: ServerConnection | null): Cell[
 }
 
 /** Prepared statements: how each was made, and its name on the server connection, where that has it. */
-function statements(session: Session, server: ServerConnection | null): Cell[][] {
+function statements(session: SessionView, server: ServerConnection | null): Cell[][] {
   const held = new Set(server?.prepared.all() ?? []);
   const rows: Cell[][] = [];
   const row = (name: string, how: string, there: string | null) =>
@@ -123,7 +123,7 @@ function statements(session: Session, server: ServerConnection | null): Cell[][]
 }
 
 /** Channels that the session listens to without a server connection of its own; SHOW LISTENERS has the connection that does. */
-function channels(session: Session): Cell[][] {
+function channels(session: SessionView): Cell[][] {
   return [...session.channels].slice(0, STATEMENTS_MAX).map((channel): Cell[] => [
     "channel",
     utf8FromBinary(channel),

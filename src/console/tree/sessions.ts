@@ -1,6 +1,6 @@
 import { TxStatus, utf8FromBinary } from "../../protocol/mod.ts";
-import { describeOptions, optionOf, type Session } from "../../session/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
+import { describeOptions, optionOf, type SessionView } from "../../session/mod.ts";
+import { type ConsoleParts, sessionsOf } from "../parts.ts";
 import { timestamp } from "../timestamp.ts";
 import { type Cell, columns, type Table } from "../table.ts";
 import { branch, leafNode, merged, type ReadyNode } from "./node.ts";
@@ -15,8 +15,8 @@ const COLUMNS = columns(
 /** `sessions`: the table, and below each id its row and the options that hold. */
 export function sessionsNode(parts: ConsoleParts): ReadyNode {
   const rows = tableNode(sessionsTable(parts), ["id"]);
-  const sessions = new Map([...parts.worker.sessions].map((session) => [String(session.facts.id), session]));
-  const options = (session: Session) =>
+  const sessions = new Map(sessionsOf(parts).map((session) => [String(session.facts.id), session]));
+  const options = (session: SessionView) =>
     branch(
       new Map(
         describeOptions(session).map(([name, value, source, description]) => [
@@ -38,7 +38,7 @@ export function sessionsNode(parts: ConsoleParts): ReadyNode {
 export function sessionsTable(parts: ConsoleParts): Table {
   const nowMs = parts.worker.runtime.clock.nowMs();
   const when = (ms: number) => timestamp(parts.worker.runtime.clock, ms);
-  const rows = [...parts.worker.sessions].map((session): Cell[] => {
+  const rows = sessionsOf(parts).map((session): Cell[] => {
     const { facts, pinned, waiting } = session;
     const { host, port } = facts.peer;
     return [
@@ -66,7 +66,7 @@ export function sessionsTable(parts: ConsoleParts): Table {
 }
 
 /** What a session does, in the words of pg_stat_activity where it has them. */
-function stateOf(session: Session): string {
+function stateOf(session: SessionView): string {
   if (session.waiting) return "waiting";
   const { server } = session;
   if (server === null) return "idle";

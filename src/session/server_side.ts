@@ -1,0 +1,275 @@
+import type { ServerConnection, Settings } from "../backend/mod.ts";
+import type { PoolSettings } from "../config/mod.ts";
+import type { PgplexError } from "../kernel/mod.ts";
+import {
+  type FindingsHost,
+  findOptions,
+  Lease,
+  type LeaseHolder,
+  type Pins,
+  type ProbeResult,
+  takeFindings,
+} from "../lease/mod.ts";
+import type { Listening } from "../listen/mod.ts";
+import type { SessionOptions } from "../options/mod.ts";
+import { type BinaryString, int32At, putInt32 } from "../protocol/mod.ts";
+import {
+  type Relay,
+  ServerScan,
+  type ServerScanPort,
+  type Steering,
+  type ToldSettings,
+} from "../relay/mod.ts";
+import type { Base, Destination } from "../servers/mod.ts";
+import type { Outbox } from "../transport/mod.ts";
+import type { SessionFacts } from "./session_facts.ts";
+import type { SessionParts } from "./session_parts.ts";
+import type { TimeLimits } from "./time_limits.ts";
+import type { WorkTime } from "./work_time.ts";
+
+/** What the server's side works with. */
+export interface ServerSideParts {
+  readonly facts: SessionFacts;
+  readonly destination: Destination;
+  readonly options: SessionOptions;
+  readonly relay: Relay;
+  readonly out: Outbox;
+  readonly told: ToldSettings;
+  readonly steering: Steering;
+  readonly pins: Pins;
+  readonly times: TimeLimits;
+  readonly work: WorkTime;
+  readonly listening: Listening;
+  /** The process id that the client knows as its own. */
+  readonly pid: number;
+}
+
+/** What the server's side asks of its session, and tells it. */
+export interface ServerSideHost {
+  /** The pool's settings with what the client set over them. */
+  readonly limits: PoolSettings;
+  readonly ending: boolean;
+  /** CancelRequests on their way to the server: none of them may meet another session's statement. */
+  readonly cancelCount: number;
+  /** Why the session cannot take this value of an option, or null. */
+  refusal(change: { readonly name: string; readonly value: unknown }): PgplexError | null;
+  /** Replies came. */
+  answered(): void;
+  /** The server has said for itself that it ends the connection. */
+  serverSaid(): void;
+  /** The server connection is over while it was leased. */
+  lost(error: PgplexError): void;
+  /** The server connection was lost before anybody knew what the session did to it. */
+  stateLost(): void;
+}
+
+/**
+ * The server's side of a session: takes what the leased server connection sends, and decides at each boundary whether the lease
+ * ends, goes on, or is looked at first.
+ *
+ * Invariants: `relay.server` is set exactly while a lease is held, and not probed; a lease ends in {@link settle}, at a boundary,
+ * or with the session.
+ */
+export class ServerSide implements LeaseHolder, ServerScanPort {
+  readonly base: Base;
+  readonly lease: Lease;
+  readonly scan: ServerScan;
+  readonly #worker: SessionParts;
+  readonly #parts: ServerSideParts;
+  readonly #host: ServerSideHost;
+  #sinceMs: number;
+
+  constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
+    this.#worker = worker;
+    this.#parts = parts;
+    this.#host = host;
+    this.base = parts.facts.base;
+    this.#sinceMs = worker.runtime.clock.nowMs();
+    this.scan = new ServerScan(parts.relay, this);
+    this.lease = new Lease(worker, parts.destination, this, parts.pins);
+  }
+
+  /** When the last lease began or ended, or pgplex answered something itself; clock milliseconds. */
+  get sinceMs(): number {
+    return this.#sinceMs;
+  }
+
+  /** The client had an answer for which no server connection was needed. */
+  answeredItself(): void {
+    this.#sinceMs = this.#worker.runtime.clock.nowMs();
+  }
+
+  // What the session is to a lease.
+
+  get settings(): Settings | null {
+    return this.#parts.told.current;
+  }
+  set settings(settings: Settings) {
+    this.#parts.told.current = settings;
+  }
+
+  get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
+    return this.#parts.relay.sqlStatements;
+  }
+
+  get loginName(): BinaryString | null {
+    return this.#parts.told.loginName;
+  }
+
+  get queryWaitTimeoutMs(): number {
+    return this.#host.limits.query_wait_timeout;
+  }
+
+  leaseBegins(server: ServerConnection, nowMs: number): void {
+    const { facts, relay, options, listening, told } = this.#parts;
+    relay.server = server;
+    relay.boundary = false;
+    relay.openBatch = relay.batchSent = false;
+    relay.watch.begin();
+    options.forgetPending();
+    relay.sequencesForeign = server.lastHolder !== facts.id && this.#host.limits.currval === "pin";
+    server.lastHolder = facts.id;
+    relay.nameMayBeReset = relay.nameRestored = false;
+    listening.leased(server);
+    this.#sinceMs = nowMs;
+    told.leaseBegins(server);
+  }
+
+  async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
+    await takeFindings(this.#findingsHost(), server, found);
+    this.#parts.times.idles();
+  }
+
+  #findingsHost(): FindingsHost {
+    const { destination, relay, told, options, pins, listening } = this.#parts;
+    const refusal = (change: { readonly name: string; readonly value: unknown }) =>
+      this.#host.refusal(change);
+    return { destination, pools: this.#worker.pools, relay, told, options, pins, listening, refusal };
+  }
+
+  stateLost(): void {
+    this.#host.stateLost();
+  }
+
+  // What the server sends.
+
+  receive(bytes: Uint8Array, start: number, end: number): number {
+    const { destination, relay } = this.#parts;
+    destination.counters.bytesToClients += end - start;
+    return this.scan.scan(relay.server!, bytes, start, end);
+  }
+
+  flush(): Promise<void> | null {
+    const { listening, out } = this.#parts;
+    return listening.holding ? listening.flushHeld() : out.flushSoon();
+  }
+
+  /** The boundary, where it is one: the lease ends, unless something holds the session, or has to be looked at first. */
+  settle(): void {
+    const { facts, relay, options, listening, pins, work } = this.#parts;
+    const host = this.#host;
+    host.answered();
+    if (listening.holding) return;
+    listening.deliver();
+    const { server, watch } = relay;
+    if (server !== null && server.owed.readies === 0 && !relay.openBatch) this.statementEnds();
+    if (!relay.boundary || host.cancelCount > 0 || host.ending) {
+      if (server !== null && server.owed.settled) work.answered();
+      return;
+    }
+    options.transactionEnds();
+    if (watch.wasReset && options.wasSet) watch.mentionsOptions();
+    if (facts.mode !== "transaction") {
+      relay.boundary = false;
+      this.rests();
+      if (watch.optionsMentioned) {
+        relay.server = null;
+        this.lease.look((connection) => findOptions(this.#findingsHost(), connection));
+      }
+    } else if (this.#mustLook(server!)) {
+      relay.server = null;
+      relay.boundary = false;
+      this.rests();
+      this.lease.probe(this.#parts.destination.fingerprints);
+    } else {
+      pins.transactionEnds();
+      if (pins.reasons.length > 0) {
+        relay.boundary = false;
+        this.rests();
+        watch.begin();
+      } else this.endLease("clean");
+    }
+  }
+
+  #mustLook({ owed, foreignStatements }: ServerConnection): boolean {
+    const { relay, listening } = this.#parts;
+    return !owed.doubtful && (relay.watch.suspicious(this.#host.limits.state_check, this.#sinceMs) ||
+      foreignStatements.size > 0 || listening.suspicious);
+  }
+
+  /** The client's last statement is answered: nothing of its own holds any more. */
+  statementEnds(): void {
+    this.#parts.times.statementEnds();
+    this.#parts.steering.statementEnds();
+  }
+
+  endLease(how: "clean" | "broken"): void {
+    const { destination, relay, times, work } = this.#parts;
+    relay.server = null;
+    relay.boundary = false;
+    this.#sinceMs = this.lease.end(how);
+    work.ended(this.#sinceMs);
+    times.idles();
+    relay.collectCounts(destination.counters);
+  }
+
+  /** A transaction has ended, and its lease goes on. */
+  rests(): void {
+    this.#parts.work.rests();
+    this.#parts.relay.collectCounts(this.#parts.destination.counters);
+  }
+
+  ended(error: PgplexError): void {
+    // The connection has let go of its sink: the lease is over whatever the session was doing.
+    const { destination: { counters, key: { cluster } }, facts } = this.#parts;
+    counters.lost++;
+    this.#worker.warnings.say(`lost ${cluster}`, "server connection lost while in use", {
+      cluster,
+      session: facts.id,
+      error: error.message,
+      cause: error.extra.log,
+    });
+    this.endLease("broken");
+    this.#host.lost(error);
+  }
+
+  // What the scan hears in it.
+
+  parameter(name: BinaryString, value: BinaryString): boolean {
+    return this.#parts.told.reported(this.#parts.relay.server!, name, value);
+  }
+
+  fatal(error: PgplexError): void {
+    this.#parts.relay.server!.noteFatal(error);
+    this.#host.serverSaid();
+  }
+
+  canceled(): Uint8Array | null {
+    return this.#parts.times.canceledReply();
+  }
+
+  notified(server: ServerConnection, message: Uint8Array): void {
+    if (!this.notification(server, message, 0, message.length)) return;
+    this.#parts.relay.client.put(message);
+    void this.#parts.out.flush();
+  }
+
+  /** What a server connection says is for the client, unless it comes another way; its own pid is the one that it knows. */
+  notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean {
+    const { key } = server.identity;
+    if (key !== null && end - at >= 9 && int32At(bytes, at + 5) === key.pid) {
+      putInt32(bytes, at + 5, this.#parts.pid);
+    }
+    return this.#parts.listening.fromOwn(bytes, at, end);
+  }
+}
