@@ -1,13 +1,12 @@
 import { PgplexError } from "../kernel/mod.ts";
 import type { ConsoleDoor, ConsoleVisitor } from "../login/mod.ts";
-import { mayEnter, notAllowed } from "./access.ts";
-import { ConsoleClient } from "./client.ts";
-import { Commands } from "./commands.ts";
-import { CONNECTION_COMMANDS } from "./connection_commands.ts";
-import { pause, resume } from "./operations.ts";
-import type { ConsoleParts } from "./parts.ts";
-import { PGBOUNCER_COMMANDS } from "./pgbouncer/commands.ts";
-import { TREE_COMMANDS } from "./tree/commands.ts";
+import { ConsoleClient } from "./client/mod.ts";
+import { Commands, mayEnter, notAllowed } from "./command/mod.ts";
+import { CONNECTION_COMMANDS } from "./drivers/mod.ts";
+import type { ConsoleParts } from "./parts/mod.ts";
+import { pause, PGBOUNCER_COMMANDS, resume } from "./pgbouncer/mod.ts";
+import { PGPLEX_COMMANDS } from "./pgplex/mod.ts";
+import { TREE_COMMANDS } from "./tree/mod.ts";
 
 /** Console connections at the same time: of their own, beside max_client_conn, so that an operator gets in when that is reached. */
 export const CONSOLE_CLIENTS_MAX = 100;
@@ -18,12 +17,17 @@ const ADMIN_CLIENTS_RESERVED = 10;
 /** The management database of one worker. */
 export class Console implements ConsoleDoor {
   readonly #parts: ConsoleParts;
+  readonly #commands = new Commands([
+    ...PGBOUNCER_COMMANDS,
+    ...PGPLEX_COMMANDS,
+    ...TREE_COMMANDS,
+    ...CONNECTION_COMMANDS,
+  ]);
   readonly #clients = new Set<ConsoleClient>();
   readonly #ended = new AbortController();
 
-  constructor(parts: Omit<ConsoleParts, "clients" | "commands">) {
-    const commands = new Commands([...PGBOUNCER_COMMANDS, ...TREE_COMMANDS, ...CONNECTION_COMMANDS]);
-    this.#parts = { ...parts, clients: this.#clients, commands };
+  constructor(parts: Omit<ConsoleParts, "clients">) {
+    this.#parts = { ...parts, clients: this.#clients };
   }
 
   opens(name: string): boolean {
@@ -42,7 +46,7 @@ export class Console implements ConsoleDoor {
           `The console takes ${CONSOLE_CLIENTS_MAX} connections, the last ${ADMIN_CLIENTS_RESERVED} from administrators only.`,
       });
     }
-    const client = new ConsoleClient(this.#parts, visitor);
+    const client = new ConsoleClient(this.#parts, this.#commands, visitor);
     this.#clients.add(client);
     worker.log.debug("console entered", { client: client.id, user, peer: visitor.peer.host });
     return async (rest) => {

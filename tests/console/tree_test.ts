@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { numericBinary } from "../../src/console/numeric.ts";
+import { numericBinary } from "../../src/console/wire/numeric.ts";
 import {
   errorOf,
   frontend,

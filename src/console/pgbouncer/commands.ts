@@ -1,69 +1,44 @@
 import { PgplexError } from "../../kernel/mod.ts";
-import { requireAdmin } from "../access.ts";
-import type { Args } from "../args.ts";
-import type { Answer, Command, CommandContext, Notice } from "../command.ts";
-import {
-  kill,
-  killClient,
-  pause,
-  reconnect,
-  resume,
-  setDisabled,
-  suspend,
-  waitClose,
-} from "../operations.ts";
-import type { ReloadReport, ShutdownMode } from "../parts.ts";
-import { showListeners } from "../pgplex/show_listeners.ts";
-import { showProbes } from "../pgplex/show_probes.ts";
-import { SESSION_STATE_COLUMNS, showPins, showSessionState } from "../pgplex/session_tables.ts";
-import { columns, type Table } from "../table.ts";
+import { type Answer, columns, type Notice } from "../answer/mod.ts";
+import { type Args, type Command, type CommandContext, showCommand } from "../command/mod.ts";
+import type { ReloadReport, ShutdownMode } from "../parts/mod.ts";
 import { EMPTY_TABLES, emptyTable } from "./empty_tables.ts";
 import { help } from "./help.ts";
+import { kill, killClient, pause, reconnect, resume, setDisabled, suspend, waitClose } from "./operations.ts";
 import { showConfig } from "./show_config.ts";
 import { showDatabases } from "./show_databases.ts";
-import { showLists, showMem, showUsers } from "./show_lists.ts";
+import { showLists } from "./show_lists.ts";
+import { showMem } from "./show_mem.ts";
 import { showPools } from "./show_pools.ts";
 import { showClients, showServers, showSockets } from "./show_sockets.ts";
-import { showState, STATE_COLUMNS } from "./show_state.ts";
 import { showStats, showStatsAverages, showStatsTotals, showTotals } from "./show_stats.ts";
+import { showUsers } from "./show_users.ts";
 
 /**
- * PgBouncer's commands, and the tables beside them that only pgplex has. To add one, add an entry: `words` in upper case, who
+ * PgBouncer's commands; SHOW STATE is in `pgplex/`, where it takes an id as well. To add one, add an entry: `words` in upper case, who
  * may run it, and `run`, which gets what stands behind the words and a `CommandContext`, and returns a {@link Table}, `{}`
  * for a command without rows, either with `notices`, or throws a PgplexError. Each table is in a file of its own.
  */
 export const PGBOUNCER_COMMANDS: readonly Command[] = [
-  show("VERSION", ({ version }) => ({ columns: columns("version text"), rows: [[`pgplex ${version}`]] })),
-  show("DATABASES", showDatabases),
-  show("POOLS", showPools),
-  show("CLIENTS", showClients),
-  show("SERVERS", showServers),
-  show("SOCKETS", (context) => showSockets(context, false)),
-  show("ACTIVE_SOCKETS", (context) => showSockets(context, true)),
-  show("STATS", showStats),
-  show("STATS_TOTALS", showStatsTotals),
-  show("STATS_AVERAGES", showStatsAverages),
-  show("TOTALS", showTotals),
-  show("LISTS", showLists),
-  show("USERS", showUsers),
-  show("CONFIG", showConfig),
-  show("MEM", showMem),
-  show("PINS", showPins),
-  show("LISTENERS", showListeners),
-  show("PROBES", showProbes),
-  ...EMPTY_TABLES.map((name) => show(name, () => emptyTable(name))),
-  {
-    words: ["SHOW", "STATE"],
-    access: "stats",
-    usage: "[<client id>]",
-    columns: ({ count }) => count === 0 ? STATE_COLUMNS : SESSION_STATE_COLUMNS,
-    run: (args, context) => {
-      const [id] = args.texts(0, 1);
-      if (id === undefined) return showState(context);
-      requireAdmin(context.asker);
-      return showSessionState(context, id);
-    },
-  },
+  showCommand(
+    "VERSION",
+    ({ version }) => ({ columns: columns("version text"), rows: [[`pgplex ${version}`]] }),
+  ),
+  showCommand("DATABASES", showDatabases),
+  showCommand("POOLS", showPools),
+  showCommand("CLIENTS", showClients),
+  showCommand("SERVERS", showServers),
+  showCommand("SOCKETS", (context) => showSockets(context, false)),
+  showCommand("ACTIVE_SOCKETS", (context) => showSockets(context, true)),
+  showCommand("STATS", showStats),
+  showCommand("STATS_TOTALS", showStatsTotals),
+  showCommand("STATS_AVERAGES", showStatsAverages),
+  showCommand("TOTALS", showTotals),
+  showCommand("LISTS", showLists),
+  showCommand("USERS", showUsers),
+  showCommand("CONFIG", showConfig),
+  showCommand("MEM", showMem),
+  ...EMPTY_TABLES.map((name) => showCommand(name, () => emptyTable(name))),
   {
     words: ["SHOW", "FDS"],
     access: "stats",
@@ -106,17 +81,6 @@ export const PGBOUNCER_COMMANDS: readonly Command[] = [
     },
   },
 ];
-
-function show(name: string, table: (context: CommandContext) => Table): Command {
-  return {
-    words: ["SHOW", name],
-    access: "stats",
-    run: (args, context) => {
-      args.none();
-      return table(context);
-    },
-  };
-}
 
 function operation(
   word: string,

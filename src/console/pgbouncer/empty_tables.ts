@@ -1,4 +1,4 @@
-import { columns, type Table } from "../table.ts";
+import { columns, type Table } from "../answer/mod.ts";
 
 /** What PgBouncer shows of things that pgplex does not have: no rows, and its columns, for whoever reads them by place. */
 const EMPTY = {

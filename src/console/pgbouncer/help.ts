@@ -1,9 +1,9 @@
-import type { Done } from "../command.ts";
-import { CONNECTION_COMMANDS } from "../connection_commands.ts";
-import type { ConsoleParts } from "../parts.ts";
+import type { Done } from "../answer/mod.ts";
+import type { CommandContext } from "../command/mod.ts";
+import { CONNECTION_COMMANDS } from "../drivers/mod.ts";
 
 /** SHOW HELP: a NOTICE, as in PgBouncer, with every command and its arguments but for those that only drivers send. */
-export function help({ commands }: ConsoleParts): Done {
+export function help({ commands }: Pick<CommandContext, "commands">): Done {
   const all = commands.all().filter((command) => !CONNECTION_COMMANDS.includes(command));
   const shows = all.filter(({ words }) => words[0] === "SHOW" && words.length > 1);
   const others = all.filter((command) => !shows.includes(command));

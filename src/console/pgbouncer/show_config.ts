@@ -1,6 +1,6 @@
 import { type Setting, SETTINGS, valueAt } from "../../config/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 
 /** PgBouncer's key, and pgplex's setting that means the same; its own at the end. */
 const KEYS: readonly (readonly [key: string, path: string])[] = [

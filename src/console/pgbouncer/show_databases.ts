@@ -1,9 +1,7 @@
 import { poolSettings } from "../../config/mod.ts";
 import { primaryOf } from "../../topology/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
-import { listDatabases, type ListedDatabase } from "./database_list.ts";
-import { clientsByDatabase } from "./clients.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import { clientsByDatabase, type ConsoleParts, listDatabases, type ListedDatabase } from "../parts/mod.ts";
 
 const COLUMNS = columns(
   "name text, host text, port int4, database text, force_user text, pool_size int4, min_pool_size int4, " +

@@ -1,8 +1,8 @@
+import { TxStatus } from "../../protocol/mod.ts";
 import type { Destination } from "../../servers/mod.ts";
 import type { SessionView } from "../../session/mod.ts";
-import { TxStatus } from "../../protocol/mod.ts";
-import { type ConsoleParts, sessionsOf } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import { type ConsoleParts, sessionsOf } from "../parts/mod.ts";
 
 const COLUMNS = columns(
   "database text, user text, cl_active int4, cl_waiting int4, cl_active_cancel_req int4, " +

@@ -1,5 +1,5 @@
-import type { ConsoleParts } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 
 /** Its columns. */
 export const STATE_COLUMNS = columns("key text, value text");

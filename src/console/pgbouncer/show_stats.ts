@@ -1,6 +1,6 @@
 import { addStats, NO_STATS, STATS_NAMES, type StatsTotals } from "../../telemetry/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
-import { type Column, columns, type Table } from "../table.ts";
+import { type Column, columns, type Table } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 
 /** Where SHOW STATS calls a value otherwise than SHOW STATS_TOTALS: `total_received`, `avg_recv`. */
 const TOTAL_NAMES: Partial<Record<keyof StatsTotals, string>> = {

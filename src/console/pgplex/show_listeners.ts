@@ -1,6 +1,5 @@
-import type { ConsoleParts } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
-import { timestamp } from "../timestamp.ts";
+import { type Cell, columns, type Table, timestamp } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 
 /** Channels shown, at most. */
 const CHANNELS_MAX = 10_000;

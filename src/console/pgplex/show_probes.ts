@@ -1,6 +1,6 @@
 import { utf8FromBinary } from "../../protocol/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 
 /** Statements shown of one database, at most: those that ran most. */
 const PROBES_MAX = 1000;

@@ -1,6 +1,6 @@
 import { primaryOf, type TopologyCluster } from "../../topology/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 import { configNode } from "./config_node.ts";
 import { branch, merged, observed, type ReadyNode } from "./node.ts";
 import { tableNode } from "./table_node.ts";

@@ -9,23 +9,28 @@ import {
 } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { OPTION_PREFIX } from "../../options/mod.ts";
-import { requireAdmin } from "../access.ts";
-import { type Args, syntaxErrorAt } from "../args.ts";
-import type { Answer, Command, CommandContext } from "../command.ts";
+import type { Answer } from "../answer/mod.ts";
+import {
+  type Args,
+  type Command,
+  type CommandContext,
+  type NamePart,
+  requireAdmin,
+  syntaxErrorAt,
+} from "../command/mod.ts";
 import {
   driverValue,
   isDriverSetting,
   resetDriverSetting,
   setDriverSetting,
   showDriverSetting,
-} from "../driver_settings.ts";
-import type { NamePart } from "../lexer.ts";
+} from "../drivers/mod.ts";
 import { type Leaf, nothingAt } from "./node.ts";
 import { ambiguous, type Found, noPath, walk } from "./path.ts";
 import { formatPlace } from "./place.ts";
 import { treeRoot } from "./root.ts";
-import { showPlace } from "./show.ts";
 import { bareKeys, settingsNamed } from "./settings_path.ts";
+import { showPlace } from "./show.ts";
 
 /** SHOW, SET and RESET of any place of the tree, and of what drivers ask of their own connection. */
 export const TREE_COMMANDS: readonly Command[] = [

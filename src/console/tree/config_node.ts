@@ -10,9 +10,9 @@ import {
   settingNodeAt,
   valueAt,
 } from "../../config/mod.ts";
-import type { ConsoleParts } from "../parts.ts";
-import { formatPlace } from "./place.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 import { type Changeable, type Leaf, leafNode, type ReadyNode } from "./node.ts";
+import { formatPlace } from "./place.ts";
 
 /** What the configuration's part of the tree is made from. */
 export type ConfigView = ConsoleParts["live"];

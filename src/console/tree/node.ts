@@ -1,6 +1,6 @@
 import { nearest, nearestFirst, type Segments, type Setting } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import type { Cell, Table } from "../table.ts";
+import type { Cell, Table } from "../answer/mod.ts";
 import { formatPlace } from "./place.ts";
 
 /** When a value can change: by SET and by the file, by the file alone, at the next start, or never by hand. */

@@ -1,5 +1,5 @@
 import { PgplexError } from "../../kernel/mod.ts";
-import type { NamePart } from "../lexer.ts";
+import type { NamePart } from "../command/mod.ts";
 import { nothingAt, type TreeNode } from "./node.ts";
 import { formatPlace } from "./place.ts";
 

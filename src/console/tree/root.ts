@@ -1,6 +1,6 @@
 import { SETTING_TREE } from "../../config/mod.ts";
-import { type CommandContext, isTable } from "../command.ts";
-import type { Table } from "../table.ts";
+import { isTable, type Table } from "../answer/mod.ts";
+import type { CommandContext } from "../command/mod.ts";
 import { clustersNode } from "./clusters.ts";
 import { configNode } from "./config_node.ts";
 import { branch, merged, type ReadyNode, type TreeNode } from "./node.ts";

@@ -1,8 +1,7 @@
 import { TxStatus, utf8FromBinary } from "../../protocol/mod.ts";
 import { describeOptions, optionOf, type SessionView } from "../../session/mod.ts";
-import { type ConsoleParts, sessionsOf } from "../parts.ts";
-import { timestamp } from "../timestamp.ts";
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table, timestamp } from "../answer/mod.ts";
+import { type ConsoleParts, sessionsOf } from "../parts/mod.ts";
 import { branch, leafNode, merged, type ReadyNode } from "./node.ts";
 import { tableNode } from "./table_node.ts";
 

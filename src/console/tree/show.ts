@@ -1,7 +1,7 @@
-import { type Cell, columns, type Table } from "../table.ts";
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import type { Leaf, ReadyNode, TreeNode } from "./node.ts";
 import type { Found } from "./path.ts";
 import { formatPlace } from "./place.ts";
-import type { Leaf, ReadyNode, TreeNode } from "./node.ts";
 
 /** Leaves that one SHOW lists; a branch with more is cut, and the last row says so. */
 const LEAVES_MAX = 5000;

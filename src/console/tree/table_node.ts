@@ -1,4 +1,4 @@
-import type { Cell, Table } from "../table.ts";
+import type { Cell, Table } from "../answer/mod.ts";
 import { branch, observed, type ReadyNode } from "./node.ts";
 
 /**

@@ -2,8 +2,8 @@ import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "nod
 import fc from "fast-check";
 import { LiveConfig, parseConfig } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import { lexStatements } from "../lexer.ts";
-import { columns } from "../table.ts";
+import { columns } from "../answer/mod.ts";
+import { lexStatements } from "../command/mod.ts";
 import { configNode } from "./config_node.ts";
 import { branch, merged, observed } from "./node.ts";
 import { walk } from "./path.ts";

@@ -1,0 +1,118 @@
+import type { PoolSettings } from "../../config/mod.ts";
+import { PgplexError } from "../../kernel/mod.ts";
+import {
+  directiveRefusal,
+  type OptionChange,
+  parseDirective,
+  SessionOptions,
+  startupOptions,
+} from "../../options/mod.ts";
+import { type BinaryString, sqlHead } from "../../protocol/mod.ts";
+import { describeOptions } from "../../session/mod.ts";
+import { type Cell, columns } from "../answer/mod.ts";
+import { Args, type Command, type Invocation } from "../command/mod.ts";
+
+/** What the directives at the head of a text of the console say. */
+export interface Directed {
+  /** WARNINGs: what is not followed. */
+  readonly warnings: readonly PgplexError[];
+  readonly statement: readonly OptionChange[];
+  readonly transaction: readonly OptionChange[];
+  readonly session: readonly OptionChange[];
+  /** `show session` or `show options`, which stand alone. */
+  readonly show: Invocation | null;
+}
+
+/** Rows of `show session`: name and value. */
+type Describe = () => Cell[][];
+
+/** No directive. */
+export const UNDIRECTED: Directed = { warnings: [], statement: [], transaction: [], session: [], show: null };
+
+/**
+ * The options of one connection to the console: from its connection string and from directives, with the words, values and
+ * refusals of any other session's, and `pool` as what an operator allows. Of use are `query_timeout`, for commands that wait,
+ * and `tag`; the others concern server connections, which the console has none of, and are only shown.
+ */
+export class ConsoleOptions {
+  readonly values: SessionOptions;
+
+  /** @throws PgplexError 42704, 42501 or 22023, as for any session */
+  constructor(params: ReadonlyMap<string, BinaryString>, pool: PoolSettings) {
+    this.values = new SessionOptions(startupOptions(params, pool.options_allowed).options);
+  }
+
+  /** What a text's head says; nothing is done yet. @throws PgplexError `invalid_directive` where `directives` is strict */
+  read(text: string, pool: PoolSettings, describe: Describe): Directed {
+    if (pool.directives === "off" || !text.includes("!pgplex")) return UNDIRECTED;
+    const { directives, empty } = sqlHead(text);
+    const warnings: PgplexError[] = [];
+    const changes = {
+      statement: [] as OptionChange[],
+      transaction: [] as OptionChange[],
+      session: [] as OptionChange[],
+    };
+    let show: Invocation | null = null;
+    for (const { arguments: args, index } of directives) {
+      const argumentsAt = text.indexOf("pgplex", index) + "pgplex".length;
+      const problem = (message: string, hint: string | undefined, at = 0) => {
+        const position = [...text.slice(0, argumentsAt + at)].length + 1;
+        const error = new PgplexError("invalid_directive", message, { ...(hint && { hint }), position });
+        if (pool.directives === "strict") throw error;
+        warnings.push(error);
+      };
+      const directive = parseDirective(args);
+      if ("message" in directive) {
+        problem(directive.message, directive.hint, directive.index);
+        continue;
+      }
+      const refused = directiveRefusal(directive, {
+        allowed: pool.options_allowed,
+        alone: empty,
+        refusal: () => null,
+      });
+      if (refused !== null) problem(refused.message, refused.hint);
+      else {
+        changes[directive.scope].push(...directive.changes);
+        if (directive.show !== null) show = this.#show(directive.show, pool, describe);
+      }
+    }
+    return { ...changes, warnings, show };
+  }
+
+  #show(
+    what: "session" | "options",
+    pool: PoolSettings,
+    describe: Describe,
+  ): Invocation {
+    const command: Command = {
+      words: ["SHOW"],
+      access: "stats",
+      run: () =>
+        what === "session" ? { columns: columns("name text, value text"), rows: describe() } : {
+          columns: columns("name text, value text, source text, description text"),
+          rows: describeOptions({ options: this.values, poolSettings: pool }),
+        },
+    };
+    return { command, statement: { tokens: [], text: `--!pgplex show ${what}` }, args: () => new Args([]) };
+  }
+
+  /** Does what was read, but for the statement's own options. */
+  apply({ transaction, session }: Directed): void {
+    for (const { spec, value } of transaction) this.values.setForTransaction(spec.name, value);
+    for (const { spec, value } of session) this.values.set(spec.name, value);
+  }
+
+  /** A statement begins. @returns for how long it may run, in milliseconds; 0 is for ever */
+  begins({ statement }: Directed, pool: PoolSettings): number {
+    this.values.setForStatement(new Map(statement.map(({ spec, value }) => [spec.name, value])));
+    // What the pool says is for the statements of servers.
+    return this.values.settings({ ...pool, query_timeout: 0 }).query_timeout;
+  }
+
+  /** The statement is answered. */
+  ends(inTransaction: boolean): void {
+    this.values.setForStatement(null);
+    if (!inTransaction) this.values.transactionEnds();
+  }
+}

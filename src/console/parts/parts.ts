@@ -1,0 +1,37 @@
+import type { LiveConfig, Segments } from "../../config/mod.ts";
+import type { LoginParts } from "../../login/mod.ts";
+import type { SessionView } from "../../session/mod.ts";
+import type { ConnectedClient } from "./connected_client.ts";
+
+/** How SHUTDOWN ends pgplex: at once, when running transactions have ended, or when all clients have left. */
+export type ShutdownMode = "now" | "wait_for_servers" | "wait_for_clients";
+
+/** What the console may see and do; `process.ts` hands it over. */
+export interface ConsoleParts {
+  readonly worker: LoginParts;
+  /** pgplex's own version: `0.1.0`. */
+  readonly version: string;
+  /** Connections to the console itself. */
+  readonly clients: ReadonlySet<ConnectedClient>;
+  /** Reads the configuration file again, as SIGHUP does. @throws PgplexError `config_invalid`; nothing changed then */
+  readonly reload: () => Promise<ReloadReport>;
+  /** The configuration in force with its origins. To read only: {@link set} and {@link reset} change it, and what follows. */
+  readonly live: Pick<LiveConfig, "config" | "sourceOf" | "pendingAt" | "laid">;
+  /** Lays a value over the file's; it takes effect at once. @throws PgplexError as {@link LiveConfig.set} */
+  readonly set: (segments: Segments, value: unknown) => void;
+  /** Takes SETs back; returns their paths. @throws PgplexError as {@link LiveConfig.reset} */
+  readonly reset: (segments: Segments) => readonly string[];
+  /** Begins to stop; returns at once. */
+  readonly shutdown: (mode: ShutdownMode) => void;
+}
+
+/** What a reload did: paths of settings. */
+export interface ReloadReport {
+  readonly live: readonly string[];
+  readonly restart: readonly string[];
+}
+
+/** Every session as it is at the moment, in the order in which they came. */
+export function sessionsOf({ worker }: Pick<ConsoleParts, "worker">): SessionView[] {
+  return [...worker.sessions].map(({ view }) => view);
+}

@@ -1,0 +1,47 @@
+import { type Cell, columns, type Table } from "../answer/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
+
+/** SHOW USERS: those that the configuration names, and whoever else is there. */
+export function showUsers(parts: ConsoleParts): Table {
+  const { config, pools, sessions, replications } = parts.worker;
+  const servers = new Map<string, number>();
+  const clients = new Map<string, number>();
+  const add = (counts: Map<string, number>, user: string, count: number) =>
+    counts.set(user, (counts.get(user) ?? 0) + count);
+  for (const { key, pool } of pools.all()) add(servers, key.user, pool.total);
+  for (const { facts } of sessions) add(clients, facts.user, 1);
+  for (const { user } of parts.clients) add(clients, user, 1);
+  for (const { request: { user } } of replications) {
+    add(clients, user, 1);
+    add(servers, user, 1);
+  }
+  const rows = userNames(parts).map((user): Cell[] => [
+    user,
+    "",
+    "",
+    null,
+    config.pool.max_user_connections,
+    servers.get(user) ?? 0,
+    0,
+    clients.get(user) ?? 0,
+  ]);
+  return {
+    columns: columns(
+      "name text, pool_size text, reserve_pool_size text, pool_mode text, max_user_connections int4, " +
+        "current_connections int4, max_user_client_connections int4, current_client_connections int4",
+    ),
+    rows,
+  };
+}
+
+/** Every user that the configuration names, or that has a pool or a client; sorted. */
+export function userNames(
+  { worker: { config, pools, sessions, replications }, clients }: ConsoleParts,
+): string[] {
+  const names = new Set(config.auth.users.keys());
+  for (const { key } of pools.all()) names.add(key.user);
+  for (const { facts } of sessions) names.add(facts.user);
+  for (const { request } of replications) names.add(request.user);
+  for (const { user } of clients) names.add(user);
+  return [...names].sort();
+}

@@ -1,0 +1,25 @@
+import { type Command, requireAdmin, showCommand } from "../command/mod.ts";
+import { showState, STATE_COLUMNS } from "../pgbouncer/mod.ts";
+import { showListeners } from "./show_listeners.ts";
+import { showPins } from "./show_pins.ts";
+import { showProbes } from "./show_probes.ts";
+import { SESSION_STATE_COLUMNS, showSessionState } from "./show_session_state.ts";
+
+/** The tables that only pgplex has, and SHOW STATE, which PgBouncer has without a session's id. */
+export const PGPLEX_COMMANDS: readonly Command[] = [
+  showCommand("PINS", showPins),
+  showCommand("LISTENERS", showListeners),
+  showCommand("PROBES", showProbes),
+  {
+    words: ["SHOW", "STATE"],
+    access: "stats",
+    usage: "[<client id>]",
+    columns: ({ count }) => count === 0 ? STATE_COLUMNS : SESSION_STATE_COLUMNS,
+    run: (args, context) => {
+      const [id] = args.texts(0, 1);
+      if (id === undefined) return showState(context);
+      requireAdmin(context.asker);
+      return showSessionState(context, id);
+    },
+  },
+];
