@@ -157,11 +157,32 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
 };
 
+/**
+ * Folder of `src/` to the layers of the folders in it, in the same form and order as {@link LAYERS}. Those import each other's
+ * `mod.ts` alone; the files directly in the outer folder see them all, and are seen by none. An inner folder imports of the rest of
+ * `src/` what the outer one may.
+ */
+export const SUBLAYERS: Readonly<Record<string, Readonly<Record<string, Layer>>>> = {
+  console: {
+    answer: { pure: true, imports: [] },
+    wire: { pure: true, imports: ["answer"] },
+    parts: { pure: true, imports: [] },
+    command: { pure: true, imports: ["answer", "parts"] },
+    drivers: { pure: true, imports: ["answer", "command"] },
+    pgbouncer: { pure: true, imports: ["answer", "parts", "command", "drivers"] },
+    pgplex: { pure: true, imports: ["answer", "parts", "command", "pgbouncer"] },
+    tree: { pure: true, imports: ["answer", "parts", "command", "drivers"] },
+    client: { pure: true, imports: ["answer", "wire", "parts", "command", "drivers"] },
+  },
+};
+
 /** Files directly in `src/` that see every folder. */
 export const COMPOSITION_ROOTS: readonly string[] = ["src/process.ts", "src/worker.ts"];
 
 /** Files of pure folders that may touch the system, each with its reason. */
 export const IMPURE_FILES: Readonly<Record<string, string>> = {
+  "src/console/answer/timestamp.ts": "Date writes a time that is handed in",
+  "src/console/pgbouncer/show_mem.ts": "SHOW MEM asks the runtime how much memory it has",
   "src/config/yaml.ts": "hides process.env from the library, which looks for its debug switches there",
 };
 
@@ -204,7 +225,20 @@ export type Place =
   | { readonly kind: "outside" }
   | { readonly kind: "root" }
   | { readonly kind: "stray" }
-  | { readonly kind: "layer"; readonly name: string; readonly layer: Layer; readonly test: boolean };
+  | {
+    readonly kind: "layer";
+    readonly name: string;
+    readonly layer: Layer;
+    /** The folder inside, where {@link SUBLAYERS} has a table for the outer one; null for files directly in that. */
+    readonly sub: SubPlace | null;
+    readonly test: boolean;
+  };
+
+/** A folder inside a folder of `src/` that {@link SUBLAYERS} has a table for; without a layer the table does not have it. */
+export interface SubPlace {
+  readonly name: string;
+  readonly layer: Layer | undefined;
+}
 
 /** The {@link Place} of `path`, which is relative to the repository's root and uses slashes. */
 export function placeOf(path: string): Place {
@@ -214,13 +248,35 @@ export function placeOf(path: string): Place {
   if (folder === undefined || rest.length === 0) return { kind: "stray" };
   const layer = Object.hasOwn(LAYERS, folder) ? LAYERS[folder] : undefined;
   if (layer === undefined) return { kind: "stray" };
-  return { kind: "layer", name: folder, layer, test: path.endsWith("_test.ts") };
+  return {
+    kind: "layer",
+    name: folder,
+    layer,
+    sub: subPlaceOf(folder, rest),
+    test: path.endsWith("_test.ts"),
+  };
+}
+
+function subPlaceOf(outer: string, rest: readonly string[]): SubPlace | null {
+  const [name] = rest;
+  const table = Object.hasOwn(SUBLAYERS, outer) ? SUBLAYERS[outer]! : undefined;
+  if (table === undefined || name === undefined || rest.length < 2) return null;
+  return { name, layer: Object.hasOwn(table, name) ? table[name] : undefined };
+}
+
+/** The folder whose rules hold at a place: `src/console/wire` or `src/pool`. */
+export function folderOf({ name, sub }: Place & { kind: "layer" }): string {
+  return sub === null ? `src/${name}` : `src/${name}/${sub.name}`;
 }
 
 /** Whether the file at `path` has to be pure. Tests beside the files do not have to. */
 export function isPure(path: string): boolean {
   const place = placeOf(path);
-  return place.kind === "layer" && place.layer.pure && !place.test && !Object.hasOwn(IMPURE_FILES, path);
+  return place.kind === "layer" && isPureFolder(place) && !place.test && !Object.hasOwn(IMPURE_FILES, path);
+}
+
+function isPureFolder({ layer, sub }: Place & { kind: "layer" }): boolean {
+  return layer.pure || sub?.layer?.pure === true;
 }
 
 /** Why the file at `path` may not import `specifier`, or null when it may. */
@@ -230,17 +286,22 @@ export function importProblem(path: string, specifier: string): string | null {
   if (from.kind === "stray") {
     return `${path} belongs to no layer: move it into a folder of src/ that tools/lint/layers.ts lists`;
   }
+  if (from.sub !== null && from.sub.layer === undefined) {
+    return `${path} belongs to no layer: tools/lint/layers.ts lists no ${from.sub.name}/ in src/${from.name}/`;
+  }
   if (specifier.startsWith(".")) return relativeProblem(from, resolvePath(path, specifier));
-  if (from.test || !from.layer.pure || Object.hasOwn(IMPURE_FILES, path)) return null;
+  if (from.test || !isPureFolder(from) || Object.hasOwn(IMPURE_FILES, path)) return null;
   if (specifier.startsWith("node:")) {
     if (PURE_NODE_MODULES.includes(specifier)) return null;
-    return `src/${from.name}/ is pure and may import only ${
+    return `${folderOf(from)}/ is pure and may import only ${
       PURE_NODE_MODULES.join(", ")
     }: received "${specifier}"`;
   }
-  const packages = from.layer.packages ?? [];
+  const packages = [...from.layer.packages ?? [], ...from.sub?.layer?.packages ?? []];
   if (packages.some((name) => specifier === name || specifier.startsWith(`${name}/`))) return null;
-  return `src/${from.name}/ is pure and may import only the packages that tools/lint/layers.ts lists for it (${
+  return `${
+    folderOf(from)
+  }/ is pure and may import only the packages that tools/lint/layers.ts lists for it (${
     packages.length === 0 ? "none" : packages.join(", ")
   }): received "${specifier}"`;
 }
@@ -249,8 +310,12 @@ function relativeProblem(from: Place & { kind: "layer" }, target: string): strin
   const to = placeOf(target);
   switch (to.kind) {
     case "layer": {
-      if (to.name === from.name || from.layer.imports.includes(to.name) || (from.test && isBelow(to, from))) {
-        return to.test && !from.test ? `Only tests import tests: received ${target}` : null;
+      if (
+        to.name === from.name || from.layer.imports.includes(to.name) ||
+        (from.test && isBelow(LAYERS, to, from))
+      ) {
+        if (to.test) return from.test ? null : `Only tests import tests: received ${target}`;
+        return from.name === to.name ? siblingProblem(from, to, target) : faceProblem(to, target);
       }
       const allowed = from.layer.imports.map((name) => `${name}/`).join(", ");
       return `src/${from.name}/ may import ${allowed || "no other folder"}: received src/${to.name}/`;
@@ -264,10 +329,43 @@ function relativeProblem(from: Place & { kind: "layer" }, target: string): strin
   }
 }
 
-/** Whether `lower` stands above `upper` in {@link LAYERS}: what a test may import besides. */
-function isBelow(lower: { readonly name: string }, upper: { readonly name: string }): boolean {
-  const names = Object.keys(LAYERS);
-  return names.indexOf(lower.name) < names.indexOf(upper.name);
+/** Why a file may not import `target`, which is in the same folder of `src/`. */
+function siblingProblem(
+  from: Place & { kind: "layer" },
+  to: Place & { kind: "layer" },
+  target: string,
+): string | null {
+  if (from.sub?.layer === undefined) return faceProblem(to, target);
+  const folder = folderOf(from);
+  if (to.sub === null) return `${folder}/ may not import the files that put it to use: received ${target}`;
+  if (to.sub.name === from.sub.name) {
+    return target === `${folder}/mod.ts` ? `${folder}/ imports its own files, not its mod.ts` : null;
+  }
+  const { imports } = from.sub.layer;
+  if (imports.includes(to.sub.name) || (from.test && isBelow(SUBLAYERS[from.name]!, to.sub, from.sub))) {
+    return faceProblem(to, target);
+  }
+  const allowed = imports.map((name) => `${name}/`).join(", ");
+  return `${folder}/ may import ${allowed || "no other folder"} of src/${from.name}/: received ${
+    folderOf(to)
+  }/`;
+}
+
+/** A listed inner folder is imported through its `mod.ts`, from outside of the outer folder through the outer one's. */
+function faceProblem(to: Place & { kind: "layer" }, target: string): string | null {
+  if (to.sub?.layer === undefined || target === `${folderOf(to)}/mod.ts`) return null;
+  return `${folderOf(to)}/ is imported through its mod.ts: received ${target}`;
+}
+
+/** Whether `lower` stands above `upper` in a table of layers: what a test may import besides. */
+function isBelow(
+  table: Readonly<Record<string, Layer>>,
+  lower: { readonly name: string },
+  upper: { readonly name: string },
+): boolean {
+  const names = Object.keys(table);
+  const at = names.indexOf(lower.name);
+  return at >= 0 && at < names.indexOf(upper.name);
 }
 
 /** `specifier` against the folder of `path`, both with slashes; the result has no `.` or `..` but leading ones. */

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { importProblem, IMPURE_GLOBALS, IMPURE_MEMBERS, isPure, LAYERS, placeOf } from "./layers.ts";
+import { folderOf, importProblem, IMPURE_GLOBALS, IMPURE_MEMBERS, isPure, placeOf } from "./layers.ts";
 
 type Node = Deno.lint.Node;
 type Context = Deno.lint.RuleContext;
@@ -68,12 +68,12 @@ function pure(ctx: Context): Deno.lint.LintVisitor {
   const path = repositoryPath(ctx.filename);
   if (!isPure(path)) return {};
   const place = placeOf(path);
-  const folder = place.kind === "layer" ? place.name : "";
+  const folder = place.kind === "layer" ? folderOf(place) : "";
   return {
     ...freeNames((node) => {
       const instead = IMPURE_GLOBALS.get(node.name);
       if (instead === undefined) return;
-      ctx.report({ node, message: `src/${folder}/ is pure and may not mention ${node.name}`, hint: instead });
+      ctx.report({ node, message: `${folder}/ is pure and may not mention ${node.name}`, hint: instead });
     }),
     MemberExpression(node) {
       const name = memberName(node);
@@ -81,7 +81,7 @@ function pure(ctx: Context): Deno.lint.LintVisitor {
       if (name === null || !(ofMath ? name === "random" : IMPURE_MEMBERS.includes(name))) return;
       ctx.report({
         node,
-        message: `src/${folder}/ is pure and may not call ${ofMath ? "Math.random" : name}`,
+        message: `${folder}/ is pure and may not call ${ofMath ? "Math.random" : name}`,
         hint: "use Random of kernel/",
       });
     },
@@ -91,7 +91,7 @@ function pure(ctx: Context): Deno.lint.LintVisitor {
       if (!IMPURE_MEMBERS.includes(name) || typeof source !== "string" || !source.startsWith("node:")) return;
       ctx.report({
         node,
-        message: `src/${folder}/ is pure and may not import ${name}`,
+        message: `${folder}/ is pure and may not import ${name}`,
         hint: "use Random of kernel/",
       });
     },
@@ -169,8 +169,8 @@ function exportedDocs(ctx: Context): Deno.lint.LintVisitor {
     ExportNamedDeclaration: check,
     ExportDefaultDeclaration: check,
     Program(node) {
-      const folder = path.split("/")[1] ?? "";
-      if (path !== `src/${folder}/mod.ts` || !Object.hasOwn(LAYERS, folder)) return;
+      const place = placeOf(path);
+      if (place.kind !== "layer" || path !== `${folderOf(place)}/mod.ts`) return;
       const map = ctx.sourceCode.getAllComments().find(isDoc);
       if (map !== undefined && map.value.includes("@module")) return;
       const message = `A folder opens with a map: received no @module comment at the head of ${path}`;

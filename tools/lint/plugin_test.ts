@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { importProblem, LAYERS, placeOf, resolvePath } from "./layers.ts";
+import { folderOf, importProblem, isPure, LAYERS, placeOf, resolvePath, SUBLAYERS } from "./layers.ts";
 import plugin, { repositoryPath } from "./plugin.ts";
 
 /** The rules that `source` breaks when it stands at `path`, in the order of the file. */
@@ -33,6 +33,113 @@ Deno.test("importProblem() is null exactly for the pairs of folders that the tab
       assert.equal(importProblem(`src/${from}/a.ts`, `../${to}/deep/file.ts`) === null, allowed);
     }
   }
+});
+
+Deno.test("SUBLAYERS lists inner folders as LAYERS does, each below a folder that LAYERS has", () => {
+  for (const [outer, table] of Object.entries(SUBLAYERS)) {
+    assert(Object.hasOwn(LAYERS, outer), outer);
+    const above = new Set<string>();
+    for (const [name, layer] of Object.entries(table)) {
+      for (const imported of layer.imports) {
+        assert(above.has(imported), `${outer}/${name} imports ${imported}`);
+      }
+      above.add(name);
+    }
+  }
+});
+
+Deno.test("importProblem() is null exactly for the pairs of inner folders that the table allows, through their mod.ts", () => {
+  for (const [outer, table] of Object.entries(SUBLAYERS)) {
+    const names = Object.keys(table);
+    for (const [from, layer] of Object.entries(table)) {
+      for (const to of names.filter((name) => name !== from)) {
+        const allowed = layer.imports.includes(to);
+        const file = `src/${outer}/${from}/a.ts`;
+        assert.equal(importProblem(file, `../${to}/mod.ts`) === null, allowed, `${from} to ${to}`);
+        assert.notEqual(importProblem(file, `../${to}/file.ts`), null, `${from} past the mod.ts of ${to}`);
+        assert.notEqual(importProblem(file, `../${to}/deep/mod.ts`), null);
+        const below = names.indexOf(to) < names.indexOf(from);
+        assert.equal(
+          importProblem(`src/${outer}/${from}/a_test.ts`, `../${to}/mod.ts`) === null,
+          allowed || below,
+        );
+      }
+    }
+  }
+});
+
+Deno.test("importProblem() lets an inner folder import its own files, and none that put it to use", () => {
+  for (const [outer, table] of Object.entries(SUBLAYERS)) {
+    for (const name of Object.keys(table)) {
+      const file = `src/${outer}/${name}/a.ts`;
+      assert.equal(importProblem(file, "./b.ts"), null);
+      assert.notEqual(importProblem(file, "./mod.ts"), null);
+      assert.notEqual(importProblem(file, "../mod.ts"), null);
+      assert.notEqual(importProblem(file, "../outer.ts"), null);
+      assert.notEqual(importProblem(`src/${outer}/${name}/a_test.ts`, "../outer.ts"), null);
+      assert.equal(importProblem(`src/${outer}/outer.ts`, `./${name}/mod.ts`), null);
+      assert.notEqual(importProblem(`src/${outer}/outer.ts`, `./${name}/a.ts`), null);
+    }
+  }
+});
+
+Deno.test("importProblem() lets inner folders import of src/ what the outer one may", () => {
+  for (const [outer, table] of Object.entries(SUBLAYERS)) {
+    for (const name of Object.keys(table)) {
+      for (const to of Object.keys(LAYERS).filter((each) => each !== outer)) {
+        const allowed = LAYERS[outer]!.imports.includes(to);
+        assert.equal(importProblem(`src/${outer}/${name}/a.ts`, `../../${to}/mod.ts`) === null, allowed);
+      }
+    }
+  }
+});
+
+Deno.test("importProblem() says what is wrong with an import between inner folders", () => {
+  assert.equal(
+    importProblem("src/console/wire/a.ts", "../parts/mod.ts"),
+    "src/console/wire/ may import answer/ of src/console/: received src/console/parts/",
+  );
+  assert.equal(
+    importProblem("src/console/answer/a.ts", "../wire/mod.ts"),
+    "src/console/answer/ may import no other folder of src/console/: received src/console/wire/",
+  );
+  assert.equal(
+    importProblem("src/console/wire/a.ts", "../answer/table.ts"),
+    "src/console/answer/ is imported through its mod.ts: received src/console/answer/table.ts",
+  );
+  assert.equal(
+    importProblem("src/console/wire/a.ts", "../console.ts"),
+    "src/console/wire/ may not import the files that put it to use: received src/console/console.ts",
+  );
+  assert.match(importProblem("src/console/util/a.ts", "./b.ts")!, /lists no util\/ in src\/console\//);
+});
+
+Deno.test("importProblem() lets tests import what helps other tests, also from an inner folder", () => {
+  assert.equal(importProblem("src/console/wire/a_test.ts", "../answer/fake_test.ts"), null);
+  assert.notEqual(importProblem("src/console/wire/a.ts", "../answer/fake_test.ts"), null);
+});
+
+Deno.test("isPure() is true for the pure folders inside a folder that is not", () => {
+  for (const [outer, table] of Object.entries(SUBLAYERS)) {
+    for (const [name, layer] of Object.entries(table)) {
+      assert.equal(isPure(`src/${outer}/${name}/a.ts`), layer.pure || LAYERS[outer]!.pure);
+      assert.equal(isPure(`src/${outer}/${name}/a_test.ts`), false);
+    }
+    assert.equal(isPure(`src/${outer}/a.ts`), LAYERS[outer]!.pure);
+  }
+  assert.notEqual(importProblem("src/console/wire/a.ts", "node:fs"), null);
+  assert.deepEqual(broken("src/console/wire/a.ts", "f(Date.now());"), ["pure"]);
+  assert.match(messages("src/console/wire/a.ts", "f(Date.now());"), /^src\/console\/wire\/ is pure/);
+});
+
+Deno.test("folderOf() names the inner folder where it is one with rules of its own", () => {
+  const folder = (path: string) => {
+    const place = placeOf(path);
+    return place.kind === "layer" ? folderOf(place) : null;
+  };
+  assert.equal(folder("src/console/wire/a.ts"), "src/console/wire");
+  assert.equal(folder("src/console/a.ts"), "src/console");
+  assert.equal(folder("src/transport/epoll/a.ts"), "src/transport");
 });
 
 Deno.test("importProblem() names both folders and what would have been allowed", () => {
@@ -231,4 +338,5 @@ Deno.test("exported-docs asks for a map at the head of each folder", () => {
     broken("src/session/mod.ts", '/**\n * A map.\n *\n * @module\n */\nexport * from "./a.ts";'),
     [],
   );
+  assert.deepEqual(broken("src/console/wire/mod.ts", 'export * from "./a.ts";'), ["exported-docs"]);
 });
