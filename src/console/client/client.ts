@@ -4,7 +4,7 @@ import { encodeError, utf8FromBinary } from "../../protocol/mod.ts";
 import { type CancelKey, type Cancellable, optionOf } from "../../session/mod.ts";
 import { FrameLengthError, isSocketError, Outbox, type PeerAddress } from "../../transport/mod.ts";
 import type { Answer, Cell } from "../answer/mod.ts";
-import { abortReason, type Commands, type Invocation, type ParamValue } from "../command/mod.ts";
+import { type Commands, type Invocation, type ParamValue } from "../command/mod.ts";
 import type { ConnectedClient, ConsoleParts } from "../parts/mod.ts";
 import { type ClientMessage, decodeClientMessage, Inbox, UnknownMessageType } from "../wire/mod.ts";
 import { CommandRunner, type RunningClient } from "./command_runner.ts";
@@ -225,7 +225,7 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
   /** See {@link DialoguePort.pace}. */
   #pace(): Promise<void> | null {
     const { signal } = this.#answering;
-    if (signal.aborted) throw abortReason(signal);
+    signal.throwIfAborted();
     const tired = this.#parts.worker.runtime.clock.exactMs() - this.#turnMs >= TURN_MS;
     return tired || this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX ? this.#rest(signal) : null;
   }
@@ -235,7 +235,7 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
     await this.#flush();
     await turn();
     this.#turnMs = clock.exactMs();
-    if (signal.aborted) throw abortReason(signal);
+    signal.throwIfAborted();
   }
 
   async #flush(): Promise<void> {

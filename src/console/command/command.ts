@@ -1,4 +1,3 @@
-import type { PgplexError } from "../../kernel/mod.ts";
 import type { Answer, Column } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 import type { Args, ParamValue } from "./args.ts";
@@ -50,9 +49,4 @@ export interface CommandIndex {
   all(): readonly Command[];
   /** The SHOW whose rest these tokens are. @throws PgplexError `syntax_error` */
   findShow(rest: readonly Token[]): Invocation;
-}
-
-/** The reason of an aborted signal, as commands throw it. */
-export function abortReason(signal: AbortSignal): PgplexError {
-  return signal.reason as PgplexError;
 }

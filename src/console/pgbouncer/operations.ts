@@ -1,6 +1,6 @@
 import { PgplexError } from "../../kernel/mod.ts";
 import { isDatabaseName, type PauseMode } from "../../servers/mod.ts";
-import { abortReason, type CommandContext } from "../command/mod.ts";
+import type { CommandContext } from "../command/mod.ts";
 import { type ConsoleParts, findDatabase, listDatabases, sessionsOf } from "../parts/mod.ts";
 
 /** How often a command that waits looks whether it is done, beside whenever something is known to have changed. */
@@ -152,7 +152,7 @@ function byAdministrator(): PgplexError {
 async function until({ worker, signal }: Operation, done: () => boolean): Promise<void> {
   const { pools: { control }, runtime: { clock } } = worker;
   while (!done()) {
-    if (signal.aborted) throw abortReason(signal);
+    signal.throwIfAborted();
     await new Promise<void>((resolve) => {
       const wake = () => {
         timer.cancel();
