@@ -4,7 +4,7 @@ import { encodeError, utf8FromBinary } from "../../protocol/mod.ts";
 import { type CancelKey, type Cancellable, optionOf } from "../../session/mod.ts";
 import { FrameLengthError, isSocketError, Outbox, type PeerAddress } from "../../transport/mod.ts";
 import type { Answer, Cell } from "../answer/mod.ts";
-import { type Commands, type Invocation, type ParamValue } from "../command/mod.ts";
+import type { Commands, Invocation, ParamValue } from "../command/mod.ts";
 import type { ConnectedClient, ConsoleParts } from "../parts/mod.ts";
 import { type ClientMessage, decodeClientMessage, Inbox, UnknownMessageType } from "../wire/mod.ts";
 import { CommandRunner, type RunningClient } from "./command_runner.ts";

@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { PgplexError } from "../../kernel/mod.ts";
 import type { Answer } from "../answer/mod.ts";
-import { type Command, Commands, lexStatements } from "../command/mod.ts";
 import { FakeAsker } from "../command/fake_context_test.ts";
+import { type Command, Commands, lexStatements } from "../command/mod.ts";
 import { FakeParts } from "../parts/fake_parts_test.ts";
 import { CommandRunner, type RunningClient } from "./command_runner.ts";
 

@@ -62,7 +62,15 @@ export function dialogue() {
     it.refuseMessage(type.charCodeAt(0), new PgplexError("protocol_violation", "invalid message format"));
     return sent.splice(0).map(([type]) => String.fromCharCode(type!)).join("");
   };
-  return { say, malformed, log, defects, paces, prepared: it.prepared };
+  return {
+    say,
+    receive: (message: ClientMessage) => it.receive(message),
+    malformed,
+    log,
+    defects,
+    paces,
+    prepared: it.prepared,
+  };
 }
 
 export const query = (text: string): ClientMessage => ({ kind: "query", text });

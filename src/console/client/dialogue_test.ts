@@ -75,3 +75,24 @@ Deno.test("Dialogue takes a malformed Sync for a Sync, and waits for one behind 
   equal(malformed("B") + await say(query("SHOW TEN"), SYNC), "EZ");
   equal(await say(parse("bogus")) + malformed("Q") + await say(SYNC), "EZ");
 });
+
+Deno.test("Dialogue.receive says when answers have to be written: at a Query, a Sync, a Flush and an error", async () => {
+  const { receive } = dialogue();
+  const written: boolean[] = [];
+  for (
+    const message of [
+      query("SHOW TEN"),
+      parse("SHOW TEN"),
+      bind(),
+      execute(),
+      { kind: "flush" },
+      SYNC,
+      { kind: "function_call" },
+      { kind: "copy" },
+      parse("bogus"),
+      bind(),
+      SYNC,
+    ] satisfies ClientMessage[]
+  ) written.push(await receive(message));
+  deepEqual(written, [true, false, false, false, true, true, true, false, true, false, true]);
+});

@@ -25,6 +25,7 @@ Deno.test("Args.keyword is for bare names only", () => {
 
 Deno.test("Args.texts takes as many values as it is told, with commas or without", () => {
   deepEqual(args("a, 'b' c").texts(1, 3), ["a", "b", "c"]);
+  deepEqual(args("',' a").texts(2, 2), [",", "a"]); // a string is a value, whatever it says
   deepEqual(args("").texts(0, 1), []);
   throws(() => args("").texts(1, 1), { message: "syntax error at end of input" });
   throws(() => args("a b").texts(1, 1), { message: 'syntax error at or near "b"' });

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, rejects } from "node:assert/strict";
 import { columns } from "../answer/mod.ts";
-import { type Command, showCommand } from "../command/mod.ts";
 import { fakeConsole } from "../command/fake_context_test.ts";
+import { type Command, showCommand } from "../command/mod.ts";
 import { FakeParts } from "../parts/fake_parts_test.ts";
 import { CONNECTION_COMMANDS } from "./connection_commands.ts";
 

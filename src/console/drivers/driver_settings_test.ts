@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
-import { Args, lexStatements } from "../command/mod.ts";
 import { FakeAsker } from "../command/fake_context_test.ts";
+import { Args, lexStatements } from "../command/mod.ts";
 import {
   driverValue,
   isDriverSetting,
@@ -42,6 +42,9 @@ Deno.test("setDriverSetting warns where the console always answers in another va
   for (const same of ["UTF8", "utf-8", "unicode", "DEFAULT"]) deepEqual(warned("client_encoding", same), []);
   deepEqual(warned("DateStyle", "iso"), []);
   deepEqual(shown("client_encoding", asker), ["client_encoding", "UTF8"]);
+  for (const name of ["IntervalStyle", "TimeZone", "server_version", "standard_conforming_strings"]) {
+    equal(warned(name, "x").length, 1, name);
+  }
 });
 
 Deno.test("resetDriverSetting goes back to the default, and application_name to the connection string's", () => {

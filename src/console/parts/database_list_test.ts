@@ -24,6 +24,7 @@ Deno.test("listDatabases leaves out pools that a reload removed", () => {
   deepEqual(names(fake), [["reports", 0]]);
   throws(() => findDatabase(fake.parts, "app", "kill"), { code: "unknown_database" });
   equal(findDatabase(fake.parts, "app@main", "wait in", { leaving: true }), "app@main");
+  throws(() => findDatabase(fake.parts, "app", "wait in", { leaving: true }), { code: "unknown_database" });
 });
 
 Deno.test("findDatabase takes the names that clients give, and spelled out those that nobody uses", () => {
