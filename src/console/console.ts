@@ -8,10 +8,10 @@ import { pause, PGBOUNCER_COMMANDS, resume } from "./pgbouncer/mod.ts";
 import { PGPLEX_COMMANDS } from "./pgplex/mod.ts";
 import { TREE_COMMANDS } from "./tree/mod.ts";
 
-/** Console connections at the same time: of their own, beside max_client_conn, so that an operator gets in when that is reached. */
+/** Console connections at the same time; not counted in max_client_conn, so that an operator can connect when that is full. */
 export const CONSOLE_CLIENTS_MAX = 100;
 
-/** How many of these are for `admin_users` alone: monitoring that leaves its connections open shuts no operator out. */
+/** How many of these are reserved for `admin_users`: monitoring that leaks connections does not lock operators out. */
 const ADMIN_CLIENTS_RESERVED = 10;
 
 /** The management database of one worker. */
@@ -65,7 +65,7 @@ export class Console implements ConsoleDoor {
     resume(this.#parts, null);
   }
 
-  /** Ends all connections to the console, and whoever waits in {@link pause}. */
+  /** Ends all connections to the console, and a waiting {@link pause}. */
   end(error: PgplexError): void {
     this.#ended.abort(error);
     for (const client of this.#clients) client.end(error);

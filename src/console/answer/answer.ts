@@ -1,6 +1,6 @@
 import type { Table } from "./table.ts";
 
-/** What a client is told beside an answer. */
+/** A notice that comes with an answer. */
 export interface Notice {
   readonly severity: "NOTICE" | "WARNING";
   readonly message: string;

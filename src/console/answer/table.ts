@@ -1,4 +1,4 @@
-/** The types that the console's columns have on the wire; `numeric` is what PgBouncer counts with. */
+/** The types that the console's columns have on the wire; PgBouncer uses `numeric` for its statistics. */
 export type ColumnType = "text" | "int4" | "int8" | "numeric" | "bool";
 
 /** One column of a {@link Table}. */

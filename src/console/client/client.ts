@@ -15,14 +15,14 @@ import { greeting, parameterStatus } from "./greeting.ts";
 /** The longest message that the console takes: its statements are short. */
 const MESSAGE_BYTES_MAX = 65_536;
 
-/** Bytes of answers that may wait to be written before more is made: a client that does not read holds up itself alone. */
+/** Bytes of answers that may wait to be written before more are made: a client that does not read delays only itself. */
 const UNWRITTEN_BYTES_MAX = 65_536;
 
-/** For how long one client of the console works before everybody else has a turn. */
+/** For how long one client's answers are made before other work gets a turn. */
 const TURN_MS = 10;
 
 /**
- * One client of the console: reads its messages, has them answered, and ends with it or from outside.
+ * One client of the console: reads its messages, has them answered, and ends when the client leaves or is ended from outside.
  *
  * Invariant: at most one command runs.
  */
@@ -45,7 +45,7 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
   readonly #options: ConsoleOptions;
   readonly #runner: CommandRunner;
   readonly #key: CancelKey;
-  /** What stops the answer to the message that was read last. */
+  /** Aborts the answer to the latest message. */
   #answering = new AbortController();
   /** Bytes that were sent since the last flush. */
   #unwrittenBytes = 0;
@@ -108,7 +108,7 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
     return this.#dialogue.prepared.statementCount;
   }
 
-  /** What the client calls itself by its option `tag`; empty without. */
+  /** The client's option `tag`; empty without. */
   get tag(): string {
     return optionOf(
       { options: this.#options.values, poolSettings: this.#parts.worker.config.pool },
@@ -116,7 +116,7 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
     );
   }
 
-  /** What `--!pgplex show session` answers, in the words that it has for sessions of databases. */
+  /** What `--!pgplex show session` answers, with the names that it uses for sessions of databases. */
   #describe(): Cell[][] {
     const { runtime: { clock } } = this.#parts.worker;
     return [
@@ -159,7 +159,7 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
     void Promise.race([written, this.#parts.worker.runtime.turn()]).then(() => this.#visitor.stream.close());
   }
 
-  /** Serves the client to its end; `rest` is what was read behind the login. Never rejects. */
+  /** Serves the client to its end; `rest` is what was already read after the login. Never rejects. */
   async run(rest: Uint8Array): Promise<void> {
     const { cancelKeys } = this.#parts.worker;
     try {
@@ -210,14 +210,14 @@ export class ConsoleClient implements Cancellable, ConnectedClient, RunningClien
     }
   }
 
-  /** Looks whether the client leaves while it is answered, and stops the answer then. */
+  /** Notices when the client leaves while it is being answered, and aborts the answer. */
   async #watch(inbox: Inbox, abort: AbortController, over: () => boolean): Promise<void> {
     await this.#parts.worker.runtime.turn(); // most commands are over before that
     try {
       while (!over() && !inbox.full) if (!await inbox.fill()) break;
       if (over() || inbox.full) return;
     } catch {
-      // The same end, said by the socket.
+      // An error of the socket means the same: the client is gone.
     }
     abort.abort(new PgplexError("shutting_down", "the client is gone"));
   }

@@ -65,7 +65,7 @@ export class CommandRunner {
     const fields = { client: client.id, user: client.user, peer: client.peer.host };
     let changes = command.access === "admin";
     try {
-      // Another configuration may have taken the right back since the client entered.
+      // A new configuration may have revoked the right since the client connected.
       if (!mayEnter(worker.config.console, client.user)) throw notAllowed(client.database, client.user);
       if (command.access === "admin") requireAdmin(client);
       const context: CommandContext = {

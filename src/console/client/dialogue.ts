@@ -95,7 +95,7 @@ export class Dialogue {
     this.fail(thrown);
   }
 
-  /** Sends an ERROR; what nobody meant to throw is a defect besides. */
+  /** Sends an ERROR; anything but a PgplexError is reported as a defect as well. */
   fail(thrown: unknown): void {
     if (!(thrown instanceof PgplexError)) this.#port.defect(thrown);
     this.#port.send(encodeError("ERROR", toPgplexError(thrown)));

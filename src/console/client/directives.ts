@@ -14,7 +14,7 @@ import { Args, type Command, type Invocation } from "../command/mod.ts";
 
 /** What the directives at the head of a text of the console say. */
 export interface Directed {
-  /** WARNINGs: what is not followed. */
+  /** WARNINGs for what is not followed. */
   readonly warnings: readonly PgplexError[];
   readonly statement: readonly OptionChange[];
   readonly transaction: readonly OptionChange[];
@@ -30,9 +30,9 @@ type Describe = () => Cell[][];
 export const UNDIRECTED: Directed = { warnings: [], statement: [], transaction: [], session: [], show: null };
 
 /**
- * The options of one connection to the console: from its connection string and from directives, with the words, values and
- * refusals of any other session's, and `pool` as what an operator allows. Of use are `query_timeout`, for commands that wait,
- * and `tag`; the others concern server connections, which the console has none of, and are only shown.
+ * The options of one connection to the console, from its connection string and from directives: with the same names, values
+ * and refusals as in any session. `pool` says what an operator allows. Only `query_timeout`, for commands that wait, and `tag`
+ * have an effect; the others concern server connections, which the console does not have, and are only shown.
  */
 export class ConsoleOptions {
   readonly values: SessionOptions;
@@ -42,7 +42,11 @@ export class ConsoleOptions {
     this.values = new SessionOptions(startupOptions(params, pool.options_allowed).options);
   }
 
-  /** What a text's head says; nothing is done yet. @throws PgplexError `invalid_directive` where `directives` is strict */
+  /**
+   * Reads the directives at the head of a text, without applying them.
+   *
+   * @throws PgplexError `invalid_directive` where `directives` is strict
+   */
   read(text: string, pool: PoolSettings, describe: Describe): Directed {
     if (pool.directives === "off" || !text.includes("!pgplex")) return UNDIRECTED;
     const { directives, empty } = sqlHead(text);
@@ -97,20 +101,20 @@ export class ConsoleOptions {
     return { command, statement: { tokens: [], text: `--!pgplex show ${what}` }, args: () => new Args([]) };
   }
 
-  /** Does what was read, but for the statement's own options. */
+  /** Applies the directives for the transaction and the session; those for the statement are for {@link begins}. */
   apply({ transaction, session }: Directed): void {
     for (const { spec, value } of transaction) this.values.setForTransaction(spec.name, value);
     for (const { spec, value } of session) this.values.set(spec.name, value);
   }
 
-  /** A statement begins. @returns for how long it may run, in milliseconds; 0 is for ever */
+  /** A statement begins. @returns how long it may run, in milliseconds; 0 is without limit */
   begins({ statement }: Directed, pool: PoolSettings): number {
     this.values.setForStatement(new Map(statement.map(({ spec, value }) => [spec.name, value])));
-    // What the pool says is for the statements of servers.
+    // The pool's query_timeout is meant for statements that servers run.
     return this.values.settings({ ...pool, query_timeout: 0 }).query_timeout;
   }
 
-  /** The statement is answered. */
+  /** The statement has been answered: its options end, and the transaction's with the transaction. */
   ends(inTransaction: boolean): void {
     this.values.setForStatement(null);
     if (!inTransaction) this.values.transactionEnds();

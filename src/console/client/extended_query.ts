@@ -92,7 +92,7 @@ export class ExtendedQuery {
     this.#port.send(encodeRowDescription(columns, formats));
   }
 
-  /** What a statement will return, its parameters not yet known. Only what has no effect is run to find out. */
+  /** The columns of a statement before its parameters are known. Only a SHOW, which has no effect, is run to find out. */
   async #columnsOf({ invocation, directed }: PreparedStatement): Promise<readonly Column[] | null> {
     if (invocation === null) return null;
     const { columns } = invocation.command;
@@ -102,7 +102,7 @@ export class ExtendedQuery {
     return isTable(answer) ? answer.columns : null;
   }
 
-  /** A SHOW that is described keeps what it found for Execute, so that both say the same. */
+  /** A SHOW that is described keeps its answer for Execute, so that both agree. */
   async #portalColumns(portal: Portal): Promise<readonly Column[] | null> {
     const { statement: { invocation, directed }, params } = portal;
     if (invocation === null || !isShow(invocation)) return await this.#columnsOf(portal.statement);

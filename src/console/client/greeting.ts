@@ -7,7 +7,7 @@ import {
 } from "../../protocol/mod.ts";
 import { IMITATED_VERSION } from "../drivers/mod.ts";
 
-/** What the console says of its server in the greeting, as PostgreSQL's own reported settings. */
+/** The settings that PostgreSQL reports at connect, with the console's values. */
 const REPORTED: readonly (readonly [string, string])[] = [
   ["server_encoding", "UTF8"],
   ["client_encoding", "UTF8"],
@@ -20,7 +20,7 @@ const REPORTED: readonly (readonly [string, string])[] = [
   ["default_transaction_read_only", "off"],
 ];
 
-/** Whom the console greets. */
+/** The client that is greeted. */
 export interface Greeted {
   readonly user: string;
   readonly admin: boolean;

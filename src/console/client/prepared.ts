@@ -4,7 +4,7 @@ import type { Invocation, ParamValue } from "../command/mod.ts";
 import type { Format } from "../wire/mod.ts";
 import type { Directed } from "./directives.ts";
 
-/** Prepared statements, and portals, that one client of the console may have. */
+/** How many prepared statements, and portals, one client of the console may have. */
 const ENTRIES_MAX = 1000;
 
 /** Characters in the texts of all prepared statements of one client, and in the values of all its portals. */
@@ -19,7 +19,7 @@ export interface PreparedStatement {
   /** What its text's directives say: they hold each time that it is executed. */
   readonly directed: Directed;
   readonly paramTypes: readonly number[];
-  /** What it counts for in the limit of all statements' texts. */
+  /** Its share of the limit on the texts of all statements. */
   readonly chars: number;
 }
 

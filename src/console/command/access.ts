@@ -10,7 +10,7 @@ export function mayEnter(
   return admins.includes(user) || watchers.includes(user);
 }
 
-/** What a user hears who may not enter the console; the log hears who it was. */
+/** The error for a user who may not enter the console; only the log names the user. */
 export function notAllowed(database: string, user: string): PgplexError {
   return new PgplexError("insufficient_privilege", `permission denied for database "${database}"`, {
     detail: "The user is neither in console.admin_users nor in console.stats_users.",
@@ -18,7 +18,7 @@ export function notAllowed(database: string, user: string): PgplexError {
   });
 }
 
-/** @throws PgplexError `insufficient_privilege` for whoever may only look */
+/** @throws PgplexError `insufficient_privilege` where the client may not change anything */
 export function requireAdmin({ admin, user }: Asker): void {
   if (admin) return;
   throw new PgplexError("insufficient_privilege", "admin access needed", {

@@ -4,10 +4,10 @@ import { keywordOf, type Token } from "./lexer.ts";
 /** A bound parameter's value; null is SQL's NULL. */
 export type ParamValue = string | null;
 
-/** What stands behind a command's words. Parameters are replaced by their values when one is asked for. */
+/** The tokens after a command's words. A parameter is replaced by its value when it is asked for. */
 export class Args {
   readonly tokens: readonly Token[];
-  /** What Bind gave for `$1`, `$2`, …; empty where nothing is bound yet. */
+  /** The values from Bind for `$1`, `$2`, …; empty where nothing is bound yet. */
   readonly params: readonly ParamValue[];
 
   constructor(tokens: readonly Token[], params: readonly ParamValue[] = []) {
@@ -19,7 +19,7 @@ export class Args {
     return this.tokens.length;
   }
 
-  /** The keyword at `index`, in upper case; null where none stands. */
+  /** The keyword at `index`, in upper case; null where there is none. */
   keyword(index: number): string | null {
     return keywordOf(this.tokens[index]);
   }
@@ -27,7 +27,7 @@ export class Args {
   /**
    * The value at `index` as text: `app.x@main`, `"app.x@main"`, `'app.x@main'` and a `$1` bound to it are all the same.
    *
-   * @throws PgplexError `syntax_error` where no value stands; `invalid_parameter_value` for a NULL or missing parameter
+   * @throws PgplexError `syntax_error` where there is no value; `invalid_parameter_value` for a NULL or missing parameter
    */
   text(index: number): string {
     const token = this.tokens[index];
@@ -68,19 +68,19 @@ export class Args {
     return values;
   }
 
-  /** @throws PgplexError `syntax_error` when anything stands there */
+  /** @throws PgplexError `syntax_error` when there are any tokens */
   none(): void {
     const [first] = this.tokens;
     if (first !== undefined) throw syntaxErrorAt(first);
   }
 
-  /** What stands behind the first `count` tokens. */
+  /** The tokens after the first `count`. */
   rest(count: number): Args {
     return new Args(this.tokens.slice(count), this.params);
   }
 }
 
-/** PostgreSQL's words for a token in the wrong place. */
+/** PostgreSQL's syntax error for a token in the wrong place. */
 export function syntaxErrorAt(token: Token): PgplexError {
   return new PgplexError("syntax_error", `syntax error at or near "${shown(token)}"`);
 }

@@ -1,13 +1,13 @@
-/** The client's own part of a command: who asks, and what only its connection has. */
+/** The client that runs a command, and the state of its connection that commands use. */
 export interface Asker {
   /** The id that SHOW CLIENTS and KILL_CLIENT know it by. */
   readonly id: number;
   readonly user: string;
   /** Whether it is one of `console.admin_users`. */
   readonly admin: boolean;
-  /** Settings of this console connection that drivers set and ask for; see `drivers/`. */
+  /** Settings of this connection that drivers set and ask for; see `drivers/`. */
   readonly driverSettings: Map<string, string>;
-  /** The application_name of the connection string, to which RESET goes back. */
+  /** The application_name of the connection string: the value after RESET. */
   readonly startupName: string;
   /** Whether the client has said BEGIN. */
   inTransaction: boolean;

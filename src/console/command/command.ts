@@ -4,49 +4,49 @@ import type { Args, ParamValue } from "./args.ts";
 import type { Asker } from "./asker.ts";
 import type { Statement, Token } from "./lexer.ts";
 
-/** What a command works with. */
+/** What a command can use. */
 export interface CommandContext extends ConsoleParts {
   readonly commands: CommandIndex;
   readonly asker: Asker;
-  /** Aborted when the client is gone or has cancelled, with a {@link PgplexError} as its reason: whoever waits, stops. */
+  /** Aborted when the client is gone or has cancelled, with a PgplexError as its reason: a waiting command stops. */
   readonly signal: AbortSignal;
 }
 
 /**
- * One command of the console. A statement belongs to the command with the most words that it begins with; what stands
- * behind them are its {@link Args}. Words are given in upper case and compared without regard to case.
+ * One command of the console. A statement belongs to the command with the most words that it begins with; the tokens after
+ * them are its {@link Args}. Words are given in upper case and compared without regard to case.
  */
 export interface Command {
   readonly words: readonly string[];
-  /** `stats` for whoever may look, `admin` for who may change. */
+  /** `stats`: for all users of the console; `admin`: for `console.admin_users` only. */
   readonly access: "stats" | "admin";
   /** How its arguments are written, for SHOW HELP: `[db]`. */
   readonly usage?: string;
   /**
-   * What it returns before its parameters are known: needed by commands with an effect that return rows, and by those that
+   * The columns before its parameters are known: needed by commands with an effect that return rows, and by those that
    * take a `$1`. Any other SHOW is run to be described.
    */
   readonly columns?: readonly Column[] | ((args: Args) => readonly Column[]);
   /**
-   * Runs it; a command that waits returns a promise, and heeds the context's signal.
+   * Runs it; a command that waits returns a promise, and stops when the context's signal is aborted.
    *
    * @throws PgplexError for the client
    */
   readonly run: (args: Args, context: CommandContext) => Answer | Promise<Answer>;
 }
 
-/** A statement with the command that it is. */
+/** A statement, and the command that it calls. */
 export interface Invocation {
   readonly command: Command;
   readonly statement: Statement;
-  /** What stands behind the command's words, with the values of its parameters. */
+  /** The tokens after the command's words, with the values of the parameters. */
   args(params?: readonly ParamValue[]): Args;
 }
 
-/** The commands that there are, for those that list or run others. */
+/** All commands, for those that list or run others. */
 export interface CommandIndex {
   /** In the order of their words. */
   all(): readonly Command[];
-  /** The SHOW whose rest these tokens are. @throws PgplexError `syntax_error` */
+  /** The SHOW command for the tokens after the word SHOW. @throws PgplexError `syntax_error` */
   findShow(rest: readonly Token[]): Invocation;
 }

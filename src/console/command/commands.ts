@@ -26,7 +26,7 @@ export class Commands implements CommandIndex {
       words.every((word, index) => keywordOf(tokens[index]) === word)
     );
     if (command === undefined) {
-      // PgBouncer's words; of the text only what is a word, as the rest may hold anything.
+      // PgBouncer's message; only the words at the start are shown, as the rest may contain a secret.
       const shown = /^[\w ]{0,60}/.exec(text)![0].trim();
       throw new PgplexError("syntax_error", `invalid command '${shown}', use SHOW HELP;`);
     }
@@ -34,7 +34,7 @@ export class Commands implements CommandIndex {
     return { command, statement, args: (params = []) => new Args(rest, params) };
   }
 
-  /** The SHOW whose rest these tokens are. */
+  /** The SHOW command for the tokens after the word SHOW. */
   findShow(rest: readonly Token[]): Invocation {
     return this.find({ tokens: [SHOW, ...rest], text: "SHOW" });
   }

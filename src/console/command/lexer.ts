@@ -20,7 +20,7 @@ export type Token =
   | { readonly kind: "param"; readonly index: number; readonly at: number }
   | { readonly kind: "mark"; readonly text: string; readonly at: number };
 
-/** One statement: what stands between two semicolons. */
+/** One statement: the text between two semicolons. */
 export interface Statement {
   readonly tokens: readonly Token[];
   /** As it was typed, without the white space around it and without comments in front. */
@@ -30,14 +30,14 @@ export interface Statement {
 /** Parameters that one statement may have. */
 const PARAMS_MAX = 100;
 
-/** What ends a bare part of a name. */
+/** The characters that end an unquoted part of a name. */
 const BARE_END = /[\s.=,();'"]/;
 
 /**
  * Splits a console's text into statements; empty ones are left out. Comments (`--` to the end of the line, and nested
  * slash-star ones) are white space.
  *
- * @throws PgplexError `syntax_error` where a quote or a comment does not end
+ * @throws PgplexError `syntax_error` where a quote or a comment is not closed
  */
 export function lexStatements(text: string): Statement[] {
   return new Lexer(text).statements();

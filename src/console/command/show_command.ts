@@ -1,7 +1,7 @@
 import type { Table } from "../answer/mod.ts";
 import type { Command, CommandContext } from "./command.ts";
 
-/** A SHOW without arguments, for whoever may look, that answers a table. */
+/** A SHOW without arguments, for all users of the console, that answers a table. */
 export function showCommand(name: string, table: (context: CommandContext) => Table): Command {
   return {
     words: ["SHOW", name],

@@ -9,8 +9,8 @@ import {
 } from "./driver_settings.ts";
 
 /**
- * What drivers, pools and dashboards send to any PostgreSQL about their own connection: transactions, DISCARD, keep-alive
- * queries. Nothing here changes anything of pgplex, and nothing of the console is transactional.
+ * What drivers, connection pools and dashboards send to any PostgreSQL about their own connection: transactions, DISCARD,
+ * keep-alive queries. Nothing here changes anything of pgplex, and nothing of the console is transactional.
  */
 export const CONNECTION_COMMANDS: readonly Command[] = [
   command(["BEGIN"], (args, { asker }) => begin(args, asker, "BEGIN")),
@@ -115,7 +115,7 @@ async function select(args: Args, context: CommandContext): Promise<Answer> {
   }
 }
 
-/** What SQL hears: PgBouncer's words, and what to say in its place. */
+/** The error for SQL: PgBouncer's message, with a hint what to send instead. */
 function noSql(): PgplexError {
   return new PgplexError("syntax_error", "invalid command 'SELECT …', use SHOW HELP;", {
     hint: "The console takes no SQL: SHOW and a name show what there is, as SHOW pools.",
@@ -128,7 +128,7 @@ const FUNCTIONS: ReadonlyMap<string, (context: CommandContext) => string | numbe
   string,
   (context: CommandContext) => string | number | boolean
 >([
-  // Programs look for PostgreSQL's name and number there.
+  // Programs look for PostgreSQL's name and version in it.
   ["version", ({ version }) => `PostgreSQL ${IMITATED_VERSION} (pgplex ${version})`],
   ["current_database", ({ worker }) => worker.config.console.database],
   ["current_user", ({ asker }) => asker.user],
@@ -168,7 +168,7 @@ function selectItemTokens({ tokens }: Args): number {
   return open?.kind === "mark" && open.text === "(" && close?.kind === "mark" && close.text === ")" ? 3 : 1;
 }
 
-/** The name that `AS name` or a bare name gives; null for none, undefined when something else stands there. */
+/** The name that `AS name` or a bare name gives; null for none, undefined for anything else. */
 function columnName(args: Args): string | null | undefined {
   if (args.count === 0) return null;
   const start = args.keyword(0) === "AS" ? 1 : 0;

@@ -2,17 +2,17 @@ import { PgplexError } from "../../kernel/mod.ts";
 import type { Answer, Notice } from "../answer/mod.ts";
 import type { Args, Asker } from "../command/mod.ts";
 
-/** The PostgreSQL whose protocol and SHOW the console imitates; drivers take features from it. */
+/** The version of PostgreSQL that the console presents; drivers derive features from it. */
 export const IMITATED_VERSION = "18.0";
 
-/** A setting of PostgreSQL that drivers set at connect or ask for, with what the console says it is. */
+/** A setting of PostgreSQL that drivers set at connect or ask for, with the console's value. */
 interface DriverSetting {
   /** As PostgreSQL writes it. */
   readonly name: string;
   readonly value: string;
   /** Reported to the client when it changes (GUC_REPORT). */
   readonly reported?: true;
-  /** Why setting it has no effect worth keeping: the console always answers in this one. */
+  /** Setting it has no effect: the console always answers with this value. */
   readonly fixed?: true;
 }
 
@@ -98,7 +98,7 @@ function fixedNotice({ name, value }: DriverSetting, asked: string): readonly No
   return [{ severity: "WARNING", message: `the console's ${name} is always ${value}` }];
 }
 
-/** @throws PgplexError when a transaction command has more behind it than drivers send */
+/** @throws PgplexError when a transaction command is followed by anything but words */
 export function transactionWords(args: Args): void {
   for (let index = 0; index < args.count; index++) {
     const word = args.keyword(index);

@@ -16,8 +16,8 @@ export function databaseOf({ worker: { pools } }: ConsoleParts, session: Session
   return pools.nameOf(session.destination);
 }
 
-/** What a session does, in PgBouncer's words: `active` has a server connection, `idle` has nothing to do. */
-export function clientState(session: SessionView): "active" | "idle" | "waiting" {
+/** A session's state in PgBouncer's terms: `active` has a server connection, `idle` has none and does not wait for one. */
+export function clientState(session: Session): "active" | "idle" | "waiting" {
   if (session.waiting) return "waiting";
   return session.server === null ? "idle" : "active";
 }

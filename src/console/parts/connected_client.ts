@@ -16,7 +16,7 @@ export interface ConnectedClient {
   readonly command: string | null;
   readonly applicationName: string;
   readonly preparedStatements: number;
-  /** What the client calls itself by its option `tag`; empty without. */
+  /** The client's option `tag`; empty without. */
   readonly tag: string;
   /** Ends the connection: a FATAL for the client, then it closes. */
   end(error: PgplexError): void;

@@ -4,7 +4,7 @@ import { routeDatabase } from "../../routing/mod.ts";
 import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../servers/mod.ts";
 import type { ConsoleParts } from "./parts.ts";
 
-/** A database as clients name it: an alias, or DATABASE@CLUSTER for one that somebody has used. */
+/** A database as clients name it: an alias, or DATABASE@CLUSTER where it has been used. */
 export interface ListedDatabase {
   readonly name: string;
   readonly cluster: string;
@@ -41,10 +41,10 @@ export function listDatabases({ worker: { config, pools } }: ConsoleParts): List
 
 /**
  * The name by which the console knows the database that an operator names as a client would. A name without its cluster must
- * be one that exists or is in use, as any other would do where there is a default cluster. With `leaving` one that a reload
- * removed will do while leases of its run.
+ * be one that exists or is in use, as with a default cluster any name would be valid. With `leaving` also one that a reload
+ * removed, while leases of it run.
  *
- * @throws PgplexError `unknown_database` that says which there are; `unsupported_feature` for the console's own
+ * @throws PgplexError `unknown_database` that lists the databases; `unsupported_feature` for the console's own
  */
 export function findDatabase(
   parts: ConsoleParts,
@@ -65,7 +65,7 @@ export function findDatabase(
   try {
     name = canonicalDatabase(config, asked);
   } catch {
-    // Said below, with what there is.
+    // The error below lists the databases.
   }
   const spelledOut = asked.includes(config.routing.separator) || asked.includes("@");
   if (name !== null && (spelledOut || listed.includes(name))) return name;
@@ -82,7 +82,7 @@ export function findDatabase(
   });
 }
 
-/** A name as a command takes it: one that a blank or a mark would end is in double quotes. */
+/** A name as a command takes it: in double quotes where it contains white space or punctuation of the language. */
 function spelled(name: string): string {
   return /^[^\s=,();'"]+$/.test(name) && !/--|\/\*/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

@@ -37,7 +37,7 @@ Deno.test("findDatabase takes the names that clients give, and spelled out those
   equal(find("other@other"), "other@other");
 });
 
-Deno.test("findDatabase says what there is, and keeps its hands off the console", () => {
+Deno.test("findDatabase says what there is, and refuses the console's own database", () => {
   const fake = new FakeParts();
   const find = (asked: string) => () => findDatabase(fake.parts, asked, "pause");
   throws(find("report"), {

@@ -6,7 +6,7 @@ import type { ConnectedClient } from "./connected_client.ts";
 /** How SHUTDOWN ends pgplex: at once, when running transactions have ended, or when all clients have left. */
 export type ShutdownMode = "now" | "wait_for_servers" | "wait_for_clients";
 
-/** What the console may see and do; `process.ts` hands it over. */
+/** What the console can see and do; `process.ts` hands it over. */
 export interface ConsoleParts {
   readonly worker: LoginParts;
   /** pgplex's own version: `0.1.0`. */
@@ -17,11 +17,11 @@ export interface ConsoleParts {
   readonly reload: () => Promise<ReloadReport>;
   /** The configuration in force with its origins. To read only: {@link set} and {@link reset} change it, and what follows. */
   readonly live: Pick<LiveConfig, "config" | "sourceOf" | "pendingAt" | "laid">;
-  /** Lays a value over the file's; it takes effect at once. @throws PgplexError as {@link LiveConfig.set} */
+  /** SET: overrides the file's value; takes effect at once. @throws PgplexError as {@link LiveConfig.set} */
   readonly set: (segments: Segments, value: unknown) => void;
-  /** Takes SETs back; returns their paths. @throws PgplexError as {@link LiveConfig.reset} */
+  /** RESET: removes overrides; returns their paths. @throws PgplexError as {@link LiveConfig.reset} */
   readonly reset: (segments: Segments) => readonly string[];
-  /** Begins to stop; returns at once. */
+  /** Starts the shutdown; returns at once. */
   readonly shutdown: (mode: ShutdownMode) => void;
 }
 

@@ -79,7 +79,7 @@ export function replicationClient({ request, server, connectedMs }: ReplicationC
   };
 }
 
-/** A client of the console: `waiting` while a command of its own waits. */
+/** A client of the console: `active` while a command runs. */
 function visitor(
   { worker: { config, runtime: { clock } } }: ConsoleParts,
   visitor: ConnectedClient,

@@ -15,8 +15,8 @@ import { showStats, showStatsAverages, showStatsTotals, showTotals } from "./sho
 import { showUsers } from "./show_users.ts";
 
 /**
- * PgBouncer's commands; SHOW STATE is in `pgplex/`, where it takes an id as well. To add one, add an entry: `words` in upper case, who
- * may run it, and `run`, which gets what stands behind the words and a `CommandContext`, and returns a {@link Table}, `{}`
+ * PgBouncer's commands; SHOW STATE is in `pgplex/`, where it takes an id as well. To add one, add an entry: `words` in upper
+ * case, who may run it, and `run`, which gets the tokens after the words and a `CommandContext`, and returns a `Table`, or `{}`
  * for a command without rows, either with `notices`, or throws a PgplexError. Each table is in a file of its own.
  */
 export const PGBOUNCER_COMMANDS: readonly Command[] = [

@@ -1,6 +1,6 @@
 import { columns, type Table } from "../answer/mod.ts";
 
-/** What PgBouncer shows of things that pgplex does not have: no rows, and its columns, for whoever reads them by place. */
+/** PgBouncer's tables of things that pgplex does not have: no rows, but its columns, for programs that read them by position. */
 const EMPTY = {
   PEERS: "peer_id int4, host text, port int4, pool_size int4",
   PEER_POOLS:
@@ -12,7 +12,7 @@ const EMPTY = {
 /** The names of these tables. */
 export const EMPTY_TABLES = Object.keys(EMPTY) as (keyof typeof EMPTY)[];
 
-/** One of them. */
+/** The table of this name. */
 export function emptyTable(name: keyof typeof EMPTY): Table {
   return { columns: columns(EMPTY[name]), rows: [] };
 }

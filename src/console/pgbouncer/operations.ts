@@ -3,10 +3,10 @@ import { isDatabaseName, type PauseMode } from "../../servers/mod.ts";
 import type { CommandContext } from "../command/mod.ts";
 import { type ConsoleParts, findDatabase, listDatabases, sessionsOf } from "../parts/mod.ts";
 
-/** How often a command that waits looks whether it is done, beside whenever something is known to have changed. */
+/** How often a waiting command checks whether it is done, besides each time that something has changed. */
 const LOOK_EVERY_MS = 100;
 
-/** What a command works with that waits but answers nothing: a signal of the process has no connection that asks. */
+/** What PAUSE works with: a signal of the process can ask for it too, without a client. */
 type Operation = ConsoleParts & Pick<CommandContext, "signal">;
 
 /**
@@ -62,7 +62,7 @@ export function resume(context: ConsoleParts, asked: string | null): void {
 }
 
 /**
- * SUSPEND: clients are read no further; returns when everything that was read has been written on. What servers still answer
+ * SUSPEND: no more is read from clients; returns when everything read so far has been forwarded. What servers still answer
  * reaches the clients.
  */
 export async function suspend(context: CommandContext): Promise<void> {
@@ -91,7 +91,7 @@ export function reconnect(context: CommandContext, asked: string | null): void {
   closeUnusedListeners(context, name);
 }
 
-/** A shared listener that sessions need stays: without it they would miss what is notified. */
+/** Shared listeners that sessions need stay open: otherwise notifications would be lost. */
 function closeUnusedListeners({ worker: { pools, listeners } }: ConsoleParts, name: string | null): void {
   listeners.closeUnused((pool) => name === null || pools.nameOf(pool) === name);
 }

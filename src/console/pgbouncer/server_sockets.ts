@@ -75,7 +75,7 @@ function pooled(
   };
 }
 
-/** A connection that is being opened: nothing is known of it but where it goes. */
+/** A connection that is being opened: only its destination is known yet. */
 function loggingIn(
   { worker: { pools } }: ConsoleParts,
   pool: ServerPool,

@@ -2,7 +2,7 @@ import { type Setting, SETTINGS, valueAt } from "../../config/mod.ts";
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** PgBouncer's key, and pgplex's setting that means the same; its own at the end. */
+/** PgBouncer's key, and the setting of pgplex with the same meaning; keys that only pgplex has come last. */
 const KEYS: readonly (readonly [key: string, path: string])[] = [
   ["admin_users", "console.admin_users"],
   ["auth_file", "auth.users_file"],
@@ -44,8 +44,8 @@ const KEYS: readonly (readonly [key: string, path: string])[] = [
 ];
 
 /**
- * SHOW CONFIG: PgBouncer's keys and the settings of pgplex that they are, which SHOW settings knows under their own names.
- * Durations are seconds and lists have commas between their parts, as PgBouncer's.
+ * SHOW CONFIG: settings of pgplex under PgBouncer's keys; SHOW settings has all of them under their own names.
+ * Durations are in seconds and lists are separated by commas, as in PgBouncer.
  */
 export function showConfig({ worker: { config } }: ConsoleParts): Table {
   const settings = new Map(SETTINGS.map((setting) => [setting.path, setting]));

@@ -3,7 +3,7 @@ import { type ConsoleParts, listDatabases } from "../parts/mod.ts";
 import { showPools } from "./show_pools.ts";
 import { userNames } from "./show_users.ts";
 
-/** SHOW LISTS: how many there are of what. */
+/** SHOW LISTS: how many databases, users, pools, clients and servers there are. */
 export function showLists(parts: ConsoleParts): Table {
   const { worker, clients } = parts;
   let servers = 0;

@@ -2,7 +2,7 @@ import { LARGE_BUFFER_BYTES } from "../../transport/mod.ts";
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** SHOW MEM: what is kept, in bytes where a size is known; the runtime's own memory last. */
+/** SHOW MEM: how many objects are kept, in bytes where their size is known; the runtime's own memory last. */
 export function showMem({ worker, clients }: ConsoleParts): Table {
   const { sessions, pools, runtime: { buffers, statements } } = worker;
   let servers = 0;

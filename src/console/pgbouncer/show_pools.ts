@@ -11,7 +11,7 @@ const COLUMNS = columns(
     "load_balance_hosts text, cl_pinned int4, cluster text, paused int4",
 );
 
-/** What all pools of one database and user have in common: with several nodes there are several. */
+/** One row for all pools of a database and user: there is one pool for each node. */
 interface PoolRow {
   readonly database: string;
   readonly user: string;

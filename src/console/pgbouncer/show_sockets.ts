@@ -23,7 +23,7 @@ export function showServers(parts: ConsoleParts): Table {
 }
 
 /**
- * SHOW SOCKETS, and SHOW ACTIVE_SOCKETS: only those with bytes on their way. The positions in PgBouncer's buffers, which
+ * SHOW SOCKETS, and SHOW ACTIVE_SOCKETS: only those with bytes in transit. The positions in PgBouncer's buffers, which
  * pgplex does not have, are 0.
  */
 export function showSockets(parts: ConsoleParts, activeOnly: boolean): Table {

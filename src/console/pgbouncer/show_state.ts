@@ -1,10 +1,10 @@
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** Its columns. */
+/** The columns of {@link showState}. */
 export const STATE_COLUMNS = columns("key text, value text");
 
-/** SHOW STATE: PgBouncer's three keys, then which databases are held back by name, and whether pgplex is stopping. */
+/** SHOW STATE: PgBouncer's three keys, then the databases paused or disabled by name, and whether pgplex is shutting down. */
 export function showState({ worker: { pools: { control }, draining } }: ConsoleParts): Table {
   const yes = (is: boolean) => is ? "yes" : "no";
   const rows: Cell[][] = [

@@ -2,7 +2,7 @@ import { addStats, NO_STATS, STATS_NAMES, type StatsTotals } from "../../telemet
 import { type Column, columns, type Table } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** Where SHOW STATS calls a value otherwise than SHOW STATS_TOTALS: `total_received`, `avg_recv`. */
+/** Names in SHOW STATS that differ from those in SHOW STATS_TOTALS: `total_received`, `avg_recv`. */
 const TOTAL_NAMES: Partial<Record<keyof StatsTotals, string>> = {
   bytes_received: "received",
   bytes_sent: "sent",
@@ -12,7 +12,7 @@ const AVERAGE_NAMES: Partial<Record<keyof StatsTotals, string>> = {
   bytes_sent: "sent",
 };
 
-/** PgBouncer prefixes those that came last also in SHOW STATS_AVERAGES. */
+/** PgBouncer prefixes its newest columns in SHOW STATS_AVERAGES too. */
 const PREFIXED: ReadonlySet<string> = new Set([
   "client_parse_count",
   "server_parse_count",

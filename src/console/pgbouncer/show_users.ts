@@ -1,7 +1,7 @@
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** SHOW USERS: those that the configuration names, and whoever else is there. */
+/** SHOW USERS: the users of the configuration, and all others that have a pool or a client. */
 export function showUsers(parts: ConsoleParts): Table {
   const { config, pools, sessions, replications } = parts.worker;
   const servers = new Map<string, number>();

@@ -25,7 +25,7 @@ export interface ShownSocket {
   readonly requestMs: number;
   readonly waitMs: number;
   readonly closeNeeded: boolean;
-  /** Joins clients and servers: `link` is the other one's `ptr`, empty where there is none. */
+  /** `link` is the `ptr` of the connection on the other side, empty where there is none. */
   readonly ptr: string;
   readonly link: string;
   readonly remotePid: number;
@@ -33,7 +33,7 @@ export interface ShownSocket {
   readonly applicationName: string;
   readonly preparedStatements: number;
   readonly id: number;
-  /** Whether bytes are on their way. */
+  /** Whether bytes are in transit. */
   readonly busy: boolean;
   /** The client's option `tag`; empty for servers. */
   readonly tag: string;
@@ -66,7 +66,7 @@ export function socketRow({ worker: { runtime: { clock } } }: ConsoleParts, show
   ];
 }
 
-/** What joins a connection to its other side: unlike an address, it is never used again. */
+/** Identifies a connection in `ptr` and `link`; unlike an address it is never reused. */
 export function pointer(type: "C" | "S", id: number): string {
   return `${type}${id}`;
 }

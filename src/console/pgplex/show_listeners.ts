@@ -1,7 +1,7 @@
 import { type Cell, columns, type Table, timestamp } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** Channels shown, at most. */
+/** How many channels are shown. */
 const CHANNELS_MAX = 10_000;
 
 /**

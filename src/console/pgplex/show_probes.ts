@@ -2,7 +2,7 @@ import { utf8FromBinary } from "../../protocol/mod.ts";
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import type { ConsoleParts } from "../parts/mod.ts";
 
-/** Statements shown of one database, at most: those that ran most. */
+/** How many statements of one database are shown: those that ran most often. */
 const PROBES_MAX = 1000;
 
 /**

@@ -5,7 +5,7 @@ import type { SessionView } from "../../session/mod.ts";
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import { clientState, type ConsoleParts, databaseOf, sessionsOf } from "../parts/mod.ts";
 
-/** Prepared statements, and channels, of one session that are shown, at most. */
+/** How many prepared statements, and channels, of one session are shown. */
 const STATEMENTS_MAX = 1000;
 
 /** The columns of {@link showSessionState}. */
@@ -14,8 +14,8 @@ export const SESSION_STATE_COLUMNS = columns(
 );
 
 /**
- * SHOW STATE of one session: what it believes, and what the server connection says that it holds; NULL where it holds none.
- * Values of settings may be anybody's secrets: for administrators only.
+ * SHOW STATE of one session: its state as the client sees it, and that of the server connection it holds; NULL without one.
+ * Values of settings may be secrets of applications: for administrators only.
  *
  * @throws PgplexError `undefined_object`
  */

@@ -86,7 +86,7 @@ async function reset(args: Args, context: CommandContext): Promise<Answer> {
   if (args.keyword(0) === "ALL") {
     args.rest(1).none();
     resetDriverSetting(null, context.asker);
-    // Pools of drivers send RESET ALL when they hand a connection on: without admin rights it is that alone.
+    // Connection pools of drivers send RESET ALL between uses: without admin rights it resets nothing else.
     return context.asker.admin ? undone(context.reset([])) : {};
   }
   const parts = pathAt(args, 0);
@@ -136,7 +136,7 @@ function optionsByDirective(): PgplexError {
   });
 }
 
-/** As {@link find}; where the file could have what is not there, the error says so. */
+/** As {@link find}; the error says so where the missing part could be added to the file. */
 async function findToSet(parts: readonly NamePart[], context: CommandContext): Promise<Found> {
   try {
     return await find(parts, context);
@@ -154,7 +154,7 @@ async function findToSet(parts: readonly NamePart[], context: CommandContext): P
   }
 }
 
-/** What of a path the configuration could have and has not: `cluster "new"`; null where it could not. */
+/** The first part of a path that the configuration could contain but does not: `cluster "new"`; null where it could not. */
 function missingPart(names: readonly string[], { live }: CommandContext): string | null {
   const [first, ...rest] = names.map((name, index) => index === 0 ? name.toLowerCase() : name);
   const path = first === "settings"
@@ -172,7 +172,7 @@ function missingPart(names: readonly string[], { live }: CommandContext): string
     if (known === undefined) return null;
     const next = Array.isArray(value) ? value.find((item) => item.name === name) : valueAt(value, [name]);
     if (next === undefined || next === null) {
-      // It is there, in another case: the error has said so.
+      // It exists with another case: the error says so already.
       const folded = name.toLowerCase();
       if (value instanceof Map && [...value.keys()].some((key) => key.toLowerCase() === folded)) return null;
       const named = above === "map" || above === "list" ? ENTRIES.get(String(path[index - 1])) : undefined;
@@ -212,7 +212,7 @@ function settable({ node, path: names }: Found): { segments: Segments; row: Sett
   return { ...leaf.setting, path };
 }
 
-/** A SET outlives every reload: who shut itself out could not take it back. */
+/** A SET survives every reload: an administrator who removed itself could not undo that. */
 function keepAsker(admins: readonly string[], { asker }: CommandContext): void {
   if (admins.includes(asker.user)) return;
   throw new PgplexError("invalid_parameter_value", `this would leave "${asker.user}" without admin rights`, {

@@ -71,7 +71,7 @@ function leafOf(live: ConfigView, segments: Segments, row: Setting, value: strin
   };
 }
 
-/** Secrets, what is read from other files, and what makes or unmakes objects change in the file only. */
+/** Secrets, values that come from other files, and objects as a whole can be changed in the file only. */
 function changeableOf(segments: Segments, { type, reload }: Setting): Changeable {
   if (reload === "restart") return "restart";
   if (["secret", "file", "env", "group", "map", "list"].includes(type.kind)) return "file";
@@ -83,7 +83,7 @@ function defaultOf(segments: Segments, { type, default: value }: Setting): strin
   return value.kind === "name" ? String(segments.at(-2)) : null;
 }
 
-/** A pool key that the cluster or alias does not give: the value that holds there, and whose it is. */
+/** A pool key that the cluster or alias does not set: the value in force there, and where it comes from. */
 function inherited(live: ConfigView, segments: Segments, row: Setting): ReadyNode | undefined {
   const key = segments.at(-1) as keyof PoolSettings;
   if (row.default.kind !== "inherited" || !POOL_KEYS.includes(key)) return undefined;
@@ -95,7 +95,7 @@ function inherited(live: ConfigView, segments: Segments, row: Setting): ReadyNod
   return { ...leafNode({ ...leaf, source: owner }), segments };
 }
 
-/** What holds at a cluster's or an alias's key that is not given, and the path of the group that gives it. */
+/** The value in force for a key that a cluster or an alias does not set, and the path of the group that sets it. */
 function holding(
   config: Config,
   segments: Segments,

@@ -3,7 +3,7 @@ import { PgplexError } from "../../kernel/mod.ts";
 import type { Cell, Table } from "../answer/mod.ts";
 import { formatPlace } from "./place.ts";
 
-/** When a value can change: by SET and by the file, by the file alone, at the next start, or never by hand. */
+/** How a value can be changed: by SET and in the file, in the file only, at the next start, or not at all. */
 export type Changeable = "live" | "file" | "restart" | "no";
 
 /** What is at the end of a path: one value. */
@@ -12,7 +12,7 @@ export interface Leaf {
   /** `state` for what pgplex observes; else where the setting comes from. */
   readonly source: string;
   readonly changeable: Changeable;
-  /** What it is when nobody says; null for what is observed. */
+  /** The value when it is not set; null for what is observed. */
   readonly default: string | null;
   /** What takes effect at the next start, where that differs. */
   readonly pending: string | null;
@@ -32,7 +32,7 @@ export interface TreeNode {
   child(name: string): TreeNode | undefined | Promise<TreeNode | undefined>;
 }
 
-/** A node all of whose children are at hand. */
+/** A node whose children are available without waiting. */
 export interface ReadyNode extends TreeNode {
   child(name: string): ReadyNode | undefined;
 }
@@ -68,15 +68,15 @@ export function merged(...views: (ReadyNode | undefined)[]): ReadyNode | undefin
   };
 }
 
-/** Steps below one node that are named in an error. */
+/** How many names an error lists. */
 const NAMES_SHOWN = 30;
 
-/** Names that are compared with the one that is not there; of more than these the first ones. */
+/** How many names are compared with the missing one: the first ones. */
 const NAMES_COMPARED = 1000;
 
 /**
- * Nothing is at `path`: says what is beside it, nearest names first. `meant` are names that would lead somewhere too, but are
- * too many to be listed; `begun` is one that was meant for certain.
+ * The error for a path that leads nowhere: it lists the names there are, nearest first. `meant` are further valid names that are
+ * too many to list; `begun` is the one that was certainly meant.
  */
 export function nothingAt(
   path: string,
@@ -101,7 +101,7 @@ export function nothingAt(
   });
 }
 
-/** A path in an error, unless it has quotes of its own. */
+/** A path for an error message: in quotes, unless it contains some. */
 function inQuotes(path: string): string {
   return path.includes('"') ? path : `"${path}"`;
 }

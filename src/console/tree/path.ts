@@ -6,7 +6,7 @@ import { formatPlace } from "./place.ts";
 /** Where a path leads. */
 export interface Found {
   readonly node: TreeNode;
-  /** The names on the way as they are spelled where they stand. */
+  /** The names along the path, spelled as in the tree. */
   readonly path: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export async function walk(root: TreeNode, parts: readonly NamePart[]): Promise<
   return { node, path };
 }
 
-/** @throws PgplexError `undefined_object` where several names differ by case alone, and none of them is written */
+/** @throws PgplexError `undefined_object` where several names match without regard to case and none matches exactly */
 function spelled(
   node: TreeNode,
   text: string,
@@ -44,7 +44,7 @@ function spelled(
 ): string | undefined {
   const names = [...node.names()];
   if (names.includes(text)) return text;
-  // Places in a list are not among its names.
+  // Indexes of a list are not among its names.
   if (/^\d+$/.test(text)) return text;
   if (quoted) return undefined;
   const folded = text.toLowerCase();
@@ -53,7 +53,7 @@ function spelled(
   throw ambiguous([...path, text], alike.map((name) => [...path, name]));
 }
 
-/** A name that may be any of several. */
+/** The error for a name that matches several. */
 export function ambiguous(
   asked: readonly string[],
   paths: readonly (readonly string[])[],
@@ -63,7 +63,7 @@ export function ambiguous(
   });
 }
 
-/** The name with dots that was written without quotes: what stands from a step on is its beginning, or all of it. */
+/** A name with dots in it that was written without quotes: the steps from here on spell it, or begin with it. */
 function withDots(names: readonly string[], steps: readonly NamePart[]): string | undefined {
   const written = `${steps.map(({ text }) => text).join(".").toLowerCase()}.`;
   return names.find((name) => name.includes(".") && written.startsWith(`${name.toLowerCase()}.`));
@@ -76,7 +76,7 @@ function withoutIndex(part: NamePart): NamePart[] {
   return [{ text: match[1]!, quoted: false }, ...indexes];
 }
 
-/** @throws PgplexError `syntax_error` where a path should stand and does not */
+/** @throws PgplexError `syntax_error` where a path is missing */
 export function noPath(): PgplexError {
   return new PgplexError("syntax_error", "syntax error: a path must stand here, such as clusters.main.pool");
 }

@@ -25,7 +25,7 @@ const TABLES: ReadonlyMap<string, readonly string[]> = new Map([
   ["users", ["name"]],
 ]);
 
-/** What stands at the root beside the file's own sections and {@link TABLES}. */
+/** Names at the root beside the file's own sections and {@link TABLES}. */
 const OBJECTS = ["clusters", "sessions", "settings"] as const;
 
 /** The whole tree: objects, and the configuration both as `settings` and by the names of its sections. */
@@ -64,7 +64,7 @@ async function answered(context: CommandContext, name: string): Promise<Table> {
   return isTable(answer) ? answer : { columns: [], rows: [] };
 }
 
-/** Objects that a table lists, and the configuration knows: each is both. */
+/** Objects that are both rows of a table and entries of the configuration: each shows both. */
 function objects(table: Table, name: string, config: ReadyNode): ReadyNode {
   const rows = tableNode(table, TABLES.get(name)!);
   const names = new Set([...rows.names(), ...config.names()]);

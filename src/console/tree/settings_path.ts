@@ -17,7 +17,7 @@ export function* bareKeys(): Generator<string> {
   for (const path of singles(SETTING_TREE, [])) yield path.at(-1)!;
 }
 
-/** Every single value that always has a place: not those of named objects. */
+/** Every setting with a single value that exists in any configuration: not those of named objects. */
 function* singles(node: SettingNode, path: readonly string[]): Generator<string[]> {
   for (const [key, member] of node.members) {
     const { type } = member.setting;

@@ -3,7 +3,7 @@ import type { Leaf, ReadyNode, TreeNode } from "./node.ts";
 import type { Found } from "./path.ts";
 import { formatPlace } from "./place.ts";
 
-/** Leaves that one SHOW lists; a branch with more is cut, and the last row says so. */
+/** How many leaves one SHOW lists; a branch with more is cut, and the last row says so. */
 const LEAVES_MAX = 5000;
 
 /** What a SHOW of a branch has for each leaf below it. */

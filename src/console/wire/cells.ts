@@ -46,7 +46,7 @@ export function cellBinary(type: ColumnType, cell: Cell): BinaryString | null {
   }
 }
 
-/** A count that outgrew its column stays at the largest that the column can say. */
+/** A count that exceeds its column's type is shown as the largest value of the type. */
 function int4(cell: Cell): number {
   return Math.max(-INT4_MAX, Math.min(INT4_MAX, Math.trunc(Number(cell))));
 }

@@ -2,7 +2,7 @@ import { PgplexError } from "../../kernel/mod.ts";
 import { findNul, Front, int32At, uint16At } from "../../protocol/mod.ts";
 import type { Format } from "./reply.ts";
 
-/** What a client of the console may send, decoded; texts are UTF-8. */
+/** The messages of a console client, decoded; texts are UTF-8 on the wire. */
 export type ClientMessage =
   | { readonly kind: "query"; readonly text: string }
   | {
@@ -87,7 +87,7 @@ export class UnknownMessageType extends PgplexError {
   }
 }
 
-/** The value of a bound parameter as text. @throws PgplexError for what its declared type cannot mean */
+/** The value of a bound parameter as text. @throws PgplexError for bytes that its declared type does not allow */
 export function paramText(value: Uint8Array | null, format: Format, type: number): string | null {
   if (value === null) return null;
   if (format === 0) return decoded(value);
@@ -116,10 +116,10 @@ export function paramText(value: Uint8Array | null, format: Format, type: number
 
 function decoded(bytes: Uint8Array): string {
   try {
-    // A NUL would end a text in the middle of the next message; PostgreSQL has none in its texts either.
+    // A NUL would end the text too early in a later message; PostgreSQL does not allow it in texts either.
     if (!bytes.includes(0)) return utf8.decode(bytes);
   } catch {
-    // Said below.
+    // The error is thrown below.
   }
   throw new PgplexError("protocol_violation", 'invalid byte sequence for encoding "UTF8"', {
     sqlstate: "22021",

@@ -2,8 +2,8 @@ import { int32At } from "../../protocol/mod.ts";
 import { type ByteStream, type Frame, FrameLengthError, SMALL_BUFFER_BYTES } from "../../transport/mod.ts";
 
 /**
- * What a client of the console sends, cut into messages. Reading and taking are apart, so that somebody who waits for a
- * command can look at the same time whether the client is still there.
+ * What a client of the console sends, cut into messages. Reading and taking are separate, so that the owner, while it waits for a
+ * command, can notice whether the client is still there.
  *
  * Invariant: at most one read of the stream is under way.
  */
@@ -15,7 +15,7 @@ export class Inbox {
   #end: number;
   #reading: Promise<boolean> | null = null;
 
-  /** `initial` is what was read already; a message of more than `bytesMax` is refused. */
+  /** `initial` was read already; a message of more than `bytesMax` bytes is refused. */
   constructor(stream: ByteStream, initial: Uint8Array, bytesMax: number) {
     this.#stream = stream;
     this.#bytesMax = bytesMax;
@@ -24,7 +24,7 @@ export class Inbox {
     this.#end = initial.length;
   }
 
-  /** Whether more is waiting than one message may have: its reader is behind, nothing more is read for it. */
+  /** Whether more bytes wait than one message may have: nothing more is read until some are taken. */
   get full(): boolean {
     return this.#end - this.#start > this.#bytesMax + 1;
   }
@@ -41,7 +41,7 @@ export class Inbox {
     return frame;
   }
 
-  /** Waits for more bytes: false when none will come. Rejects when the stream does. */
+  /** Waits for more bytes; false at the end of the stream. Rejects when the stream does. */
   fill(): Promise<boolean> {
     return this.#reading ??= this.#read().finally(() => this.#reading = null);
   }

@@ -7,7 +7,7 @@ const NAN = 0xc000;
 
 /**
  * A decimal text (`-12.50`) as numeric_send writes it: digit count, weight, sign, display scale, then digits of base 10000.
- * What is no plain decimal (`1e21`, `Infinity`) becomes NaN.
+ * Anything but a plain decimal (`1e21`, `Infinity`) becomes NaN.
  */
 export function numericBinary(text: string): BinaryString {
   const match = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text);
