@@ -17,7 +17,7 @@ export function databaseOf({ worker: { pools } }: ConsoleParts, session: Session
 }
 
 /** A session's state in PgBouncer's terms: `active` has a server connection, `idle` has none and does not wait for one. */
-export function clientState(session: Session): "active" | "idle" | "waiting" {
+export function clientState(session: SessionView): "active" | "idle" | "waiting" {
   if (session.waiting) return "waiting";
   return session.server === null ? "idle" : "active";
 }
