@@ -1,58 +1,7 @@
 import { assert, type PgplexError, Queue } from "../kernel/mod.ts";
+import { Attempts } from "./attempts.ts";
 import type { SharedLimit } from "./limits.ts";
-
-/** What a pool asks of a resource: which wishes it can serve, and how well. */
-export interface Poolable<Wish> {
-  /** When it was made, in clock milliseconds; the pool ends it after its lifetime. */
-  readonly openedMs: number;
-  /** 0: cannot serve this wish; 1: can, after some work; 2: can as it is. */
-  fitness(wish: Wish): 0 | 1 | 2;
-}
-
-/** How a lease ended. */
-export type LeaseEnd = "clean" | "broken";
-
-/** Someone who waits for a resource. The pool calls exactly one of `granted` and `refused`, once. */
-export interface Waiter<Wish, R> {
-  readonly wish: Wish;
-  granted(resource: R): void;
-  refused(error: PgplexError): void;
-}
-
-/** What a pool asks of the world. Calls return at once; the answer to `open` comes as `opened` or `openFailed`. */
-export interface PoolPort<Wish, R> {
-  /**
-   * Begins to make a resource for this wish; null for one that only keeps the minimum. `generation` goes back with the
-   * answer.
-   */
-  open(wish: Wish | null, generation: number): void;
-  /** Ends a resource that nobody holds. */
-  close(resource: R, reason: string): void;
-  /** Another pool's idle resource that shares an exhausted limit may be closed to make room. Whether one was. */
-  makeRoom?(limit: SharedLimit): boolean;
-  /** A resource is gone that a pause or {@link Pool.recycle} waits for: {@link Pool.quiet} or `staleCount` may have changed. */
-  receded?(): void;
-}
-
-/** Limits of one pool; times in milliseconds, 0 switches a limit off. */
-export interface PoolLimits {
-  readonly size: number;
-  readonly sizeMin: number;
-  readonly reserveSize: number;
-  readonly reserveTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  readonly lifetimeMs: number;
-  readonly retryMs: number;
-  /** Opened at the same time, at most; bounds the storm on a server that comes back. */
-  readonly openingMax: number;
-}
-
-/** A place in a queue; times in clock milliseconds. */
-export interface Place<Wish, R> {
-  readonly waiter: Waiter<Wish, R>;
-  readonly sinceMs: number;
-  readonly untilMs: number;
-}
+import type { LeaseEnd, Place, Poolable, PoolLimits, PoolPort, Waiter } from "./pool_port.ts";
 
 interface Waiting<Wish, R> extends Place<Wish, R> {
   /** One is being opened for this wish. */
@@ -91,12 +40,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   readonly #slots = new Map<R, Slot<R>>();
   readonly #waiting = new Queue<Waiting<Wish, R>>();
   #opening = 0;
-  #retryAtMs = 0;
-  /** When the minimum is filled up again, at the earliest, since an attempt failed for good. */
-  #refillAtMs = 0;
-  #failure: PgplexError | null = null;
-  /** What was opened was lost before anybody could use it: that others open proves nothing, before one of them is used. */
-  #spoilt = false;
+  readonly #attempts = new Attempts();
   #paused = false;
   /** Rises with each {@link recycle}; what is older ends as it is released. */
   #generation = 0;
@@ -138,7 +82,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
   /** Why the last attempt to open failed, until one succeeds; one whose resource was {@link spoilt} failed too. */
   get failure(): PgplexError | null {
-    return this.#failure;
+    return this.#attempts.failure;
   }
   get paused(): boolean {
     return this.#paused;
@@ -183,7 +127,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Whether a new wish would be served without waiting for anybody else: by an idle resource, or by one in its place. */
   get hasRoom(): boolean {
-    if (this.#waiting.length > 0 || this.#paused || this.#closed !== null || this.#failure !== null) {
+    if (this.#waiting.length > 0 || this.#paused || this.#closed !== null || this.failure !== null) {
       return false;
     }
     return this.total < this.#limits.size || this.#idle.length > 0;
@@ -245,14 +189,14 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    */
   spoilt(resource: R, error: PgplexError, nowMs: number): boolean {
     const counts = this.#slots.get(resource)?.fresh ?? false;
-    if (counts) this.#spoil(error, nowMs);
+    if (counts) this.#attempts.spoil(error, nowMs, this.#limits.retryMs);
     this.release(resource, "broken", nowMs);
     return counts;
   }
 
   /** A resource serves as it should: others may be opened as they are needed. */
   proved(): void {
-    if (this.#spoilt) this.#forgetFailure();
+    this.#attempts.proved();
   }
 
   /**
@@ -265,7 +209,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const [slot] = this.#idle.splice(index, 1);
     this.#drop(resource);
     const counts = slot!.fresh && this.#isNew(resource, nowMs);
-    if (counts) this.#spoil(error, nowMs);
+    if (counts) this.#attempts.spoil(error, nowMs, this.#limits.retryMs);
     this.#serve(nowMs);
     return counts;
   }
@@ -274,7 +218,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   opened(resource: R, nowMs: number, generation = this.#generation): void {
     assert(this.#opening > 0, "only what is being opened can open");
     const stale = this.#opensNoMore(generation);
-    if (!this.#spoilt) this.#forgetFailure();
+    this.#attempts.succeeded();
     const earlier = this.#jitter() / 10;
     const slot: Slot<R> = { resource, earlier, leased: false, sinceMs: nowMs, stale, fresh: true };
     this.#slots.set(resource, slot);
@@ -303,9 +247,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
     if (index >= 0) this.#waiting.at(index).opening = false;
     if (final) {
-      if (wish === null) this.#refillAtMs = nowMs + this.#limits.retryMs;
+      if (wish === null) this.#attempts.refillFailed(nowMs, this.#limits.retryMs);
       else if (index >= 0) this.#waiting.removeAt(index).waiter.refused(error);
-    } else this.#failed(error, nowMs);
+    } else this.#attempts.failed(error, nowMs, this.#limits.retryMs);
     this.#serve(nowMs);
     this.#askAgain(nowMs);
     if (stale || this.#paused || this.#closed !== null) this.#port.receded?.();
@@ -316,7 +260,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    * not `wanted`.
    */
   tick(nowMs: number, refusal: () => PgplexError, { wanted = true } = {}): void {
-    for (const { waiter } of this.#takeLate(nowMs)) waiter.refused(this.#failure ?? refusal());
+    for (const { waiter } of this.#takeLate(nowMs)) waiter.refused(this.failure ?? refusal());
     const { idleTimeoutMs } = this.#limits;
     const sizeMin = wanted ? this.#limits.sizeMin : 0;
     for (let i = 0; i < this.#idle.length; i++) {
@@ -328,14 +272,14 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       this.#close(slot.resource, old ? "server lifetime" : "server idle timeout");
     }
     this.#serve(nowMs);
-    const canOpen = nowMs >= this.#retryAtMs && nowMs >= this.#refillAtMs;
-    if (!this.#paused && this.#closed === null && this.total < sizeMin && canOpen) this.#open(null, nowMs);
+    const canOpen = !this.#paused && this.#closed === null && this.#attempts.mayRefill(nowMs);
+    if (canOpen && this.total < sizeMin) this.#open(null, nowMs);
   }
 
   /** Puts other limits in force; what is too much ends as it becomes idle. What exists counts in `shared` from here on. */
   configure(limits: PoolLimits, nowMs: number, shared: readonly SharedLimit[] = this.#shared): void {
     this.#limits = limits;
-    this.#forgetFailure();
+    this.#attempts.forget();
     for (const limit of shared) for (let i = 0; i < this.total; i++) limit.take();
     for (const limit of this.#shared) for (let i = 0; i < this.total; i++) limit.give();
     this.#shared = shared;
@@ -349,7 +293,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   setPaused(paused: boolean, nowMs: number): void {
     this.#paused = paused;
     if (paused) return this.closeIdle("paused");
-    this.#forgetFailure();
+    this.#attempts.forget();
     this.#serve(nowMs);
   }
 
@@ -357,7 +301,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   recycle(nowMs: number): void {
     this.#generation++;
     this.#staleOpening = this.#opening;
-    this.#forgetFailure();
+    this.#attempts.forget();
     this.closeIdle("reconnect");
     for (const slot of this.#slots.values()) slot.stale = true;
     this.#stale = this.#slots.size;
@@ -436,7 +380,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */
   #serve(nowMs: number): void {
     if (this.#paused || this.#closed !== null) return;
-    let canOpen = nowMs >= this.#retryAtMs;
+    let canOpen = this.#attempts.mayOpen(nowMs);
     for (let i = 0; i < this.#waiting.length && (canOpen || this.#idle.length > 0); i++) {
       const waiting = this.#waiting.at(i);
       const resource = this.#takeIdle(waiting.waiter.wish, nowMs);
@@ -444,7 +388,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
         this.#waiting.removeAt(i--);
         waiting.waiter.granted(resource);
       } else if (!waiting.opening && canOpen) {
-        canOpen = this.#openFor(waiting, nowMs) && nowMs >= this.#retryAtMs;
+        canOpen = this.#openFor(waiting, nowMs) && this.#attempts.mayOpen(nowMs);
       }
     }
   }
@@ -485,8 +429,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     }
     for (const limit of this.#shared) limit.take();
     this.#opening++;
-    // As long as it is not known whether it goes well again, one at a time is tried.
-    if (this.#failure !== null) this.#retryAtMs = nowMs + this.#limits.retryMs;
+    this.#attempts.begins(nowMs, this.#limits.retryMs);
     this.#port.open(wish, this.#generation);
     return true;
   }
@@ -494,22 +437,6 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Whether it was opened no longer ago than a failed attempt keeps from the next one. */
   #isNew(resource: R, nowMs: number): boolean {
     return nowMs - resource.openedMs <= this.#limits.retryMs;
-  }
-
-  #forgetFailure(): void {
-    this.#spoilt = false;
-    this.#failure = null;
-    this.#retryAtMs = this.#refillAtMs = 0;
-  }
-
-  #spoil(error: PgplexError, nowMs: number): void {
-    this.#spoilt = true;
-    this.#failed(error, nowMs);
-  }
-
-  #failed(error: PgplexError, nowMs: number): void {
-    this.#failure = error;
-    this.#retryAtMs = nowMs + this.#limits.retryMs;
   }
 
   /** One that was being opened exists, or will not. Whether it is of an older generation. */

@@ -1,6 +1,7 @@
 import { PgplexError, SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import type { SharedLimit } from "./limits.ts";
-import { Pool, type Poolable, type PoolLimits } from "./pool.ts";
+import { Pool } from "./pool.ts";
+import type { Poolable, PoolLimits } from "./pool_port.ts";
 
 /** A wish: `base` decides whether a resource can serve at all, `state` whether it can as it is. */
 export interface Wish {

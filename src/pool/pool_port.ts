@@ -1,0 +1,55 @@
+import type { PgplexError } from "../kernel/mod.ts";
+import type { SharedLimit } from "./limits.ts";
+
+/** What a pool asks of a resource: which wishes it can serve, and how well. */
+export interface Poolable<Wish> {
+  /** When it was made, in clock milliseconds; the pool ends it after its lifetime. */
+  readonly openedMs: number;
+  /** 0: cannot serve this wish; 1: can, after some work; 2: can as it is. */
+  fitness(wish: Wish): 0 | 1 | 2;
+}
+
+/** How a lease ended. */
+export type LeaseEnd = "clean" | "broken";
+
+/** Someone who waits for a resource. The pool calls exactly one of `granted` and `refused`, once. */
+export interface Waiter<Wish, R> {
+  readonly wish: Wish;
+  granted(resource: R): void;
+  refused(error: PgplexError): void;
+}
+
+/** What a pool asks of the world. Calls return at once; the answer to `open` comes as `opened` or `openFailed`. */
+export interface PoolPort<Wish, R> {
+  /**
+   * Begins to make a resource for this wish; null for one that only keeps the minimum. `generation` goes back with the
+   * answer.
+   */
+  open(wish: Wish | null, generation: number): void;
+  /** Ends a resource that nobody holds. */
+  close(resource: R, reason: string): void;
+  /** Another pool's idle resource that shares an exhausted limit may be closed to make room. Whether one was. */
+  makeRoom?(limit: SharedLimit): boolean;
+  /** A resource is gone that a pause or {@link "./pool.ts" Pool.recycle} waits for: {@link "./pool.ts" Pool.quiet} or `staleCount` may have changed. */
+  receded?(): void;
+}
+
+/** Limits of one pool; times in milliseconds, 0 switches a limit off. */
+export interface PoolLimits {
+  readonly size: number;
+  readonly sizeMin: number;
+  readonly reserveSize: number;
+  readonly reserveTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly lifetimeMs: number;
+  readonly retryMs: number;
+  /** Opened at the same time, at most; bounds the storm on a server that comes back. */
+  readonly openingMax: number;
+}
+
+/** A place in a queue; times in clock milliseconds. */
+export interface Place<Wish, R> {
+  readonly waiter: Waiter<Wish, R>;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
