@@ -12,7 +12,15 @@ import { type BenchOptions, parseOptions, type TargetName, USAGE } from "./optio
 import { findPgbench } from "./pgbench.ts";
 import { renderReport, replaceSection, type Results } from "./report.ts";
 import { measureCases, measureMemory } from "./rounds.ts";
-import { direct, findPgBouncer, hasPgplex, startPgBouncer, startPgplex, type Target } from "./targets.ts";
+import {
+  direct,
+  findPgBouncer,
+  hasPgplex,
+  pgplexBefore,
+  startPgBouncer,
+  startPgplex,
+  type Target,
+} from "./targets.ts";
 
 const DATABASE = "bench";
 
@@ -84,16 +92,20 @@ async function measure(options: BenchOptions, signal: AbortSignal): Promise<Resu
   }
   if (bouncer !== null) starters.set("pgbouncer", () => startPgBouncer(bouncer, pooler));
   else if (options.targets.includes("pgbouncer")) remarks.push("PgBouncer is not installed: left out.");
+  if (options.targets.includes("before")) {
+    if (pgplexBefore() !== null) starters.set("before", () => startPgplex(pooler, "before"));
+    else remarks.push("No pgplex to compare with: PGPLEX_BEFORE_BIN names none; left out.");
+  }
   if (options.targets.includes("pgplex")) {
-    if (await hasPgplex()) starters.set("pgplex", () => startPgplex(pooler, "learn"));
+    if (await hasPgplex()) starters.set("pgplex", () => startPgplex(pooler, "pgplex"));
     else remarks.push("No pgplex: neither PGPLEX_BIN nor main.ts names one; left out.");
   }
 
   const context = { options, node, pgbench, database: DATABASE, starters, remarks, signal, say };
   const { samples, versions } = await measureCases(context, options.cases);
   const stateStarters = new Map<TargetName, () => Promise<Target>>([
-    ["pgplex", () => startPgplex(pooler, "learn")],
-    ["pgplex-off", () => startPgplex(pooler, "off")],
+    ["pgplex", () => startPgplex(pooler, "pgplex")],
+    ["pgplex-off", () => startPgplex(pooler, "pgplex-off")],
   ]);
   const stateCases = starters.has("pgplex") ? options.stateCases : [];
   const state = await measureCases({ ...context, starters: stateStarters }, stateCases);

@@ -6,8 +6,11 @@ export type Script = "S" | "B" | "C";
 /** pgbench's `-M`. */
 export type Protocol = "simple" | "extended" | "prepared";
 
-/** Where pgbench connects. `pgplex-off` is a pgplex with `state_check: off`, for {@link BenchOptions.stateCases} only. */
-export type TargetName = "direct" | "pgbouncer" | "pgplex" | "pgplex-off";
+/**
+ * Where pgbench connects. `before` is another pgplex, the one of `$PGPLEX_BEFORE_BIN`; `pgplex-off` is a pgplex with
+ * `state_check: off`, for {@link BenchOptions.stateCases} only.
+ */
+export type TargetName = "direct" | "pgbouncer" | "before" | "pgplex" | "pgplex-off";
 
 /** One load: the same for all targets. */
 export interface Case {
@@ -47,7 +50,7 @@ Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints m
   --warmup N        seconds for each protocol and target before the first round, twice (2)
   --only LIST       cases as script:protocol:clients; parts may be * : S:simple:16,S:prepared:*,C:*:16
                     scripts: S (-S), B (TPC-B), C (-S with a connection per transaction)
-  --targets LIST    direct,pgbouncer,pgplex (all)
+  --targets LIST    of direct,pgbouncer,pgplex (all of these) and before, the pgplex of PGPLEX_BEFORE_BIN
   --quick           1 round of 2 seconds, S and C at 16 clients, 1,000 idle clients
   --state-check W   what state_check costs: yes, no, or only this (yes); needs the target pgplex
   --idle N          idle clients for the measurement of memory (5000); 0 leaves it out
@@ -57,11 +60,13 @@ Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints m
   --deno-flags "F"  more flags for the Deno that runs pgplex
   --out FILE        also writes the result into FILE, between its markers
 
-Environment: PGPLEX_BIN names a pgplex executable (else main.ts is run), PGBOUNCER_BIN a pgbouncer, PGBENCH_BIN a pgbench.`;
+Environment: PGPLEX_BIN names a pgplex executable (else main.ts is run), PGPLEX_BEFORE_BIN another to compare it with,
+PGBOUNCER_BIN a pgbouncer, PGBENCH_BIN a pgbench.`;
 
 const PROTOCOLS: readonly Protocol[] = ["simple", "extended", "prepared"];
 const CLIENTS: readonly number[] = [1, 16, 64, 256];
-const TARGETS: readonly TargetName[] = ["direct", "pgbouncer", "pgplex"];
+const TARGETS: readonly TargetName[] = ["direct", "pgbouncer", "before", "pgplex"];
+const USUAL_TARGETS: readonly TargetName[] = ["direct", "pgbouncer", "pgplex"];
 
 /** All cases, in the order of the report. */
 export function allCases(): Case[] {
@@ -140,7 +145,7 @@ export function parseOptions(args: string[]): BenchOptions | "help" {
   });
   if (values.help) return "help";
   const quick = values.quick ?? false;
-  const targets = (values.targets ?? TARGETS.join(",")).split(",");
+  const targets = (values.targets ?? USUAL_TARGETS.join(",")).split(",");
   const unknown = targets.find((name) => !TARGETS.some((target) => target === name));
   if (unknown !== undefined) {
     throw new Error(`--targets must be of ${TARGETS.join(", ")}: received "${unknown}"`);

@@ -58,7 +58,19 @@ export function renderReport(results: Results): string {
     parts.push(
       "### What state_check costs",
       "pgplex with `state_check: learn` beside pgplex with `state_check: off`; ratio: learn to off.",
-      stateTable(results),
+      pairTable(results.stateCases, results.stateSamples, [
+        { name: "pgplex-off", title: "off" },
+        { name: "pgplex", title: "learn" },
+      ]),
+    );
+  }
+  if (results.targets.includes("before") && results.targets.includes("pgplex")) {
+    parts.push(
+      "### Beside the pgplex before",
+      pairTable(results.cases, results.samples, [
+        { name: "before", title: "before" },
+        { name: "pgplex", title: "now" },
+      ]),
     );
   }
   if (results.memory.size > 0) parts.push("### Resident memory with idle clients", memoryTable(results));
@@ -116,27 +128,21 @@ function medianOf(
   return median((samples ?? []).map((sample) => of(sample) ?? NaN));
 }
 
-function stateTable({ stateCases, stateSamples }: Results): string {
-  const head = [
-    "pgbench",
-    "protocol",
-    "clients",
-    "tps off",
-    "learn",
-    "ratio",
-    "CPU µs/tx off",
-    "learn",
-    "ratio",
-  ];
-  const rows = stateCases.map((load) => {
+/** Two pgplexes beside each other: medians, and the second's ratio to the first. */
+function pairTable(
+  cases: readonly Case[],
+  samples: Results["samples"],
+  [first, second]: readonly [PairTarget, PairTarget],
+): string {
+  const columns = (what: string) => [`${what} ${first.title}`, second.title, "ratio"];
+  const head = ["pgbench", "protocol", "clients", ...columns("tps"), ...columns("CPU µs/tx")];
+  const rows = cases.map((load) => {
     const cells = (of: (sample: Sample) => number | null, digits: number) => {
-      const [off, learn] = (["pgplex-off", "pgplex"] as const).map((target) =>
-        medianOf(stateSamples.get(resultKey(load, target)), of)
-      );
-      return [number(off!, digits), number(learn!, digits), number(learn! / off!, 2)];
+      const [a, b] = [first, second].map(({ name }) => medianOf(samples.get(resultKey(load, name)), of));
+      return [number(a!, digits), number(b!, digits), number(b! / a!, 2)];
     };
     return [
-      load.script === "S" ? "-S" : "TPC-B",
+      SCRIPTS[load.script],
       load.protocol,
       String(load.clients),
       ...cells((sample) => sample.tps, 0),
@@ -145,6 +151,14 @@ function stateTable({ stateCases, stateSamples }: Results): string {
   });
   return table(head, rows);
 }
+
+/** One of two that are compared, and how the table calls it. */
+interface PairTarget {
+  readonly name: TargetName;
+  readonly title: string;
+}
+
+const SCRIPTS: Readonly<Record<Script, string>> = { S: "-S", B: "TPC-B", C: "-S -C" };
 
 function row(results: Results, load: Case, base: Baseline): string[] {
   const pick = (one: Case, target: TargetName, of: (sample: Sample) => number | null) =>

@@ -78,3 +78,21 @@ Deno.test("replaceSection() replaces what it wrote before and leaves the rest", 
   assert(!second.includes("one"));
   assert.match(second, /two\n\n<!-- bench:end -->\n\nMore\.\n$/);
 });
+
+Deno.test("renderReport() shows a pgplex beside the one before as medians and ratios of now to before", () => {
+  const load: Case = { script: "C", protocol: "simple", clients: 16 };
+  const sample = (tps: number, cpuUs: number): Sample => ({ tps, p99Us: 1, cpuUs });
+  const text = renderReport({
+    ...results([]),
+    cases: [load],
+    targets: ["before", "pgplex"],
+    samples: new Map([
+      [resultKey(load, "before"), [sample(100, 20), sample(300, 40), sample(200, 30)]],
+      [resultKey(load, "pgplex"), [sample(220, 15)]],
+    ]),
+  });
+  assert.match(
+    text,
+    /\| -S -C +\| +simple \| +16 \| +200 \| +220 \| +1\.10 \| +30\.0 \| +15\.0 \| +0\.50 \|/,
+  );
+});

@@ -112,29 +112,38 @@ export async function hasPgplex(): Promise<boolean> {
   return await Deno.stat(args.at(-1) ?? command).then((info) => info.isFile, () => false);
 }
 
-/** Starts pgplex in transaction mode. */
-export async function startPgplex(options: PoolerOptions, stateCheck: "learn" | "off"): Promise<Target> {
+/** The pgplex of `$PGPLEX_BEFORE_BIN`; null when none is named. */
+export function pgplexBefore(): string | null {
+  return Deno.env.get("PGPLEX_BEFORE_BIN") || null;
+}
+
+/** Starts a pgplex in transaction mode. */
+export async function startPgplex(
+  options: PoolerOptions,
+  name: "pgplex" | "pgplex-off" | "before",
+): Promise<Target> {
   const { node, database } = options;
+  const stateCheck = name === "pgplex-off" ? "off" : "learn";
   const dir = (await tempDir("pgplex-bench-")).path;
   const port = freePort();
   await Deno.writeTextFile(`${dir}/pgplex.yaml`, pgplexConfig(options, port, stateCheck));
-  const [command, ...args] = pgplexCommand();
+  const [command, ...args] = name === "before" ? [pgplexBefore()!] : pgplexCommand();
   if (args[0] === "run") args.splice(1, 0, ...options.denoFlags);
   else if (options.denoFlags.length > 0) {
     throw new Error("--deno-flags must be left out with PGPLEX_BIN: an executable has its flags built in");
   }
   const source = args[0] === "run" ? "source" : "executable";
-  const printed = await run(command, { args: [...args, "--version"] }).catch(() => "");
+  const printed = await run(command!, { args: [...args, "--version"] }).catch(() => "");
   const daemon = await Daemon.start({
-    what: "pgplex",
-    command,
+    what: name,
+    command: command!,
     args: [...args, "--config", `${dir}/pgplex.yaml`],
     dir,
     ready: () => accepts(port),
   });
   return {
-    name: stateCheck === "off" ? "pgplex-off" : "pgplex",
-    version: `pgplex ${/\d+\.\d+\.\d+\S*/.exec(printed)?.[0] ?? "(unknown version)"} from ${source}`,
+    name,
+    version: `${name} ${/\d+\.\d+\.\d+\S*/.exec(printed)?.[0] ?? "(unknown version)"} from ${source}`,
     host: "127.0.0.1",
     port,
     database: `${database}@main`,
