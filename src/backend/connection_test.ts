@@ -12,7 +12,7 @@ import {
 import { LARGE_BUFFER_BYTES } from "../transport/mod.ts";
 import { parameterAt, type ServerConnection, serverError, type ServerSink } from "./connection.ts";
 import { fakeServer } from "./fake_server_test.ts";
-import { Owed } from "./owed.ts";
+import { Owed } from "./owed_entries.ts";
 import { Settings } from "./settings.ts";
 
 const fatal = encodeError("FATAL", new PgplexError("shutting_down", "terminating connection"));

@@ -11,6 +11,8 @@ export * from "./description.ts";
 export * from "./in_flight.ts";
 export * from "./login.ts";
 export * from "./owed.ts";
+export type { Abandoned, Loss } from "./owed_abandon.ts";
+export { Mark, Owed } from "./owed_entries.ts";
 export * from "./prepared.ts";
 export * from "./runtime.ts";
 export * from "./settings.ts";

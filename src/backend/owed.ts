@@ -1,34 +1,6 @@
 import { ByteRing, Queue } from "../kernel/mod.ts";
-
-/** What was sent to a server and has not been answered yet. */
-export const Owed = {
-  Parse: 1,
-  Bind: 2,
-  Describe: 3,
-  Execute: 4,
-  Close: 5,
-  Sync: 6,
-  Query: 7,
-  FunctionCall: 8,
-  /** CopyDone or CopyFail that went out before its COPY was seen to begin; never answered. */
-  CopyEnd: 9,
-  /** CopyData, one or more in a row, that went out before its COPY was seen to begin; never answered. */
-  CopyData: 10,
-} as const;
-
-/** Marks of an owed reply, added to a kind of {@link Owed}. */
-export const Mark = {
-  /** pgplex sent it for itself: the reply is not for the client. */
-  Swallow: 0x80,
-  /** Nothing was sent: when its turn comes, pgplex answers itself. */
-  Local: 0x40,
-  /** It has an {@link Effect} in the queue of effects. */
-  Effect: 0x20,
-  /** Its ErrorResponse is replaced by one of pgplex's own. */
-  Replace: 0x10,
-} as const;
-
-const KIND = 0x0f;
+import { type Abandoned, answerLost, type Loss } from "./owed_abandon.ts";
+import { isOfCopy, KIND, Mark, Owed, Progress } from "./owed_entries.ts";
 
 /** Something that becomes true when a reply comes, and is taken back when the server skips the message. */
 export interface Effect {
@@ -73,6 +45,8 @@ export class OwedReplies {
   #open = false;
   #readies = 0;
   #doubtful = false;
+  /** Of the batch at the head, or of the one that is open: a value of {@link Progress}. */
+  #progress: number = Progress.None;
 
   get length(): number {
     return this.#ring.length;
@@ -219,6 +193,7 @@ export class OwedReplies {
     const entry = this.#ring.peek();
     if (entry < 0 || (entry & KIND) !== kind || (entry & Mark.Local) !== 0) return NOT_OWED;
     this.#shift();
+    if ((entry & Mark.Swallow) === 0) this.#progress = Progress.Answered;
     if ((entry & Mark.Effect) !== 0) this.#effects.shift()!.done();
     return entry;
   }
@@ -229,11 +204,13 @@ export class OwedReplies {
     if (kind === Owed.Sync || kind === Owed.Query || kind === Owed.FunctionCall) {
       this.#copyIn = false;
       this.#readies--;
+      this.#progress = Progress.None;
       return this.#shift();
     }
     if (kind < 0 && this.#syncsInCopy > 0) {
       this.#syncsInCopy--;
       this.#skipping = false;
+      this.#progress = Progress.None;
       return Owed.Sync;
     }
     return NOT_OWED;
@@ -252,7 +229,9 @@ export class OwedReplies {
     if (this.#copyIn && sqlstate?.startsWith("57") !== true) this.#copyFailed();
     this.#copyIn = false;
     if (this.#syncsInCopy > 0 && this.#readies > 0) this.#doubtful = true;
-    if (kind < 0 || kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Sync) return failed;
+    if (kind < 0) return failed;
+    this.#progress = Progress.Failed;
+    if (kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Sync) return failed;
     const undone: Effect[] = [];
     while (this.#ring.length > 0 && (this.#ring.peek() & KIND) !== Owed.Sync) {
       const entry = this.#ring.shift();
@@ -338,6 +317,27 @@ export class OwedReplies {
     return null;
   }
 
+  /**
+   * The server is lost, and the client stays: what it waits for is answered in the server's place, and every effect that is still
+   * open is undone, the last one first. pgplex's own answers whose turn it is come first.
+   *
+   * A running COPY fails behind all that was sent to it, so the Syncs that it ignored stay ignored. Where it was not seen to
+   * begin, neither did the client see it, and each Sync is answered.
+   *
+   * Afterwards nothing is owed, and what the client sends on may be noted here as before, in a session without a server.
+   */
+  abandon(loss: Loss): Abandoned {
+    const copying = this.#copyIn || this.lastKind() === Owed.CopyData;
+    const replies: Uint8Array[] = [];
+    for (let reply = this.nextLocal(); reply !== null; reply = this.nextLocal()) replies.push(reply);
+    const { told, open } = answerLost(this.#ring, this.#progress, loss, replies);
+    const skipping = this.#skipping || open;
+    this.clear();
+    this.#doubtful = false;
+    this.#skipping = skipping;
+    return { replies, told, skipping, copying };
+  }
+
   /** Forgets everything: the connection is gone, or begins anew. Effects that are still open are undone. */
   clear(): void {
     for (let i = this.#effects.length - 1; i >= 0; i--) this.#effects.at(i).undo();
@@ -347,6 +347,7 @@ export class OwedReplies {
     this.#copyIn = false;
     this.#syncsInCopy = this.#syncsBehindData = 0;
     this.#readies = 0;
+    this.#progress = Progress.None;
   }
 
   /** Takes the head off, with data and ends of COPYs behind it that did not begin. */
@@ -355,9 +356,4 @@ export class OwedReplies {
     while (isOfCopy(this.#ring.peek())) this.#ring.shift();
     return entry;
   }
-}
-
-/** Whether an entry goes with a COPY, and is never answered. */
-function isOfCopy(entry: number): boolean {
-  return entry === Owed.CopyData || entry === Owed.CopyEnd;
 }

@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { type Effect, IN_FLIGHT_MAX, Mark, NOT_OWED, Owed, OwedReplies } from "./owed.ts";
+import { type Effect, IN_FLIGHT_MAX, NOT_OWED, OwedReplies } from "./owed.ts";
+import { Mark, Owed } from "./owed_entries.ts";
 
 const { Parse, Bind, Describe, Execute, Close, Sync, Query, FunctionCall } = Owed;
 

@@ -70,7 +70,7 @@ export const ERROR_KINDS = {
     "client",
     "25P02",
     false,
-    "A message names a prepared statement that cannot be made on the server, whose transaction is aborted.",
+    "A transaction is aborted, and pgplex answers a message of it in the place of the server.",
   ),
   duplicate_statement: row("client", "42P05", false, "A Parse names a prepared statement that exists."),
   portal_missing: row("client", "34000", false, "A message names a portal that does not exist."),
