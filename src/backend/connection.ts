@@ -6,7 +6,6 @@ import {
   decodeErrorFields,
   encodeTerminate,
   findNul,
-  int32At,
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
@@ -17,6 +16,7 @@ import {
   LARGE_BUFFER_BYTES,
   Outbox,
 } from "../transport/mod.ts";
+import { type FrameTaker, takeFrames } from "./frames.ts";
 import { OwedReplies } from "./owed.ts";
 import { PreparedSet, type StatementStore } from "./prepared.ts";
 import { Settings } from "./settings.ts";
@@ -247,20 +247,10 @@ export class ServerConnection {
   }
 
   /** What comes unasked while nobody holds the connection: parameters are noted, everything else but an end is dropped. */
-  readonly #idleSink: ServerSink = {
-    receive: (bytes, start, end) => {
-      let at = start;
-      while (end - at >= 5) {
-        const length = int32At(bytes, at + 1);
-        if (length < 4) {
-          throw new PgplexError("server_protocol", "the server sent a message of invalid length");
-        }
-        if (end - at < 1 + length) break;
-        this.#takeUnasked(bytes[at]!, bytes, at + 5, at + 1 + length);
-        at += 1 + length;
-      }
-      return at;
-    },
+  readonly #idleSink: ServerSink & FrameTaker = {
+    receive: (bytes, start, end) => takeFrames(this.#idleSink, bytes, start, end),
+    wants: () => true,
+    frame: (type, bytes, start, end) => this.#takeUnasked(type, bytes, start, end),
     flush: () => null,
     settle: () => {},
     ended: () => {},

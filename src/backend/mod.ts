@@ -8,6 +8,7 @@
 export * from "./cancel.ts";
 export * from "./connection.ts";
 export * from "./description.ts";
+export * from "./frames.ts";
 export * from "./in_flight.ts";
 export * from "./login.ts";
 export * from "./owed.ts";

@@ -11,6 +11,7 @@ import {
   uint16At,
 } from "../protocol/mod.ts";
 import { parameterAt, type ServerConnection, serverError, type ServerSink } from "./connection.ts";
+import { type FrameTaker, takeFrames } from "./frames.ts";
 
 /** What came back from a task: rows of all its statements as text, in order. */
 export interface TaskResult {
@@ -28,7 +29,7 @@ const TASK_ROWS_MAX = 100_000;
  * Something that pgplex runs on a server connection for itself: a reset, a restore, a look-up. It owns the connection
  * until the expected number of ReadyForQuery came.
  */
-class Task implements ServerSink {
+class Task implements ServerSink, FrameTaker {
   readonly #connection: ServerConnection;
   readonly #done: (result: TaskResult) => void;
   readonly #failed: (error: PgplexError) => void;
@@ -49,16 +50,12 @@ class Task implements ServerSink {
   }
 
   receive(bytes: Uint8Array, start: number, end: number): number {
-    let at = start;
+    return takeFrames(this, bytes, start, end);
+  }
+
+  wants(type: number): boolean {
     // A notification behind the last reply would wait for whatever the server says next.
-    while (end - at >= 5 && (this.#readies > 0 || bytes[at] === Back.NotificationResponse)) {
-      const length = int32At(bytes, at + 1);
-      if (length < 4) throw new PgplexError("server_protocol", "the server sent a message of invalid length");
-      if (end - at < 1 + length) break;
-      this.#message(bytes[at]!, bytes, at + 5, at + 1 + length);
-      at += 1 + length;
-    }
-    return at;
+    return this.#readies > 0 || type === Back.NotificationResponse;
   }
 
   flush(): Promise<void> | null {
@@ -75,7 +72,7 @@ class Task implements ServerSink {
     this.#failed(error);
   }
 
-  #message(type: number, bytes: Uint8Array, start: number, end: number): void {
+  frame(type: number, bytes: Uint8Array, start: number, end: number): void {
     switch (type) {
       case Back.DataRow:
         if (this.#rows.length < TASK_ROWS_MAX) this.#rows.push(rowAt(bytes, start, end));

@@ -1,10 +1,12 @@
 import {
+  type FrameTaker,
   login,
   parameterAt,
   type Runtime,
   type ServerConnection,
   serverError,
   type ServerSink,
+  takeFrames,
 } from "../backend/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
@@ -14,7 +16,7 @@ import {
   decodeErrorFields,
   encodeQuery,
   endsConnection,
-  int32At,
+  HEADER_BYTES,
   type Notification,
   notificationAt,
 } from "../protocol/mod.ts";
@@ -44,7 +46,7 @@ interface Command {
 }
 
 /** A server connection that listens: commands one behind the other, and notifications at any time between their replies. */
-export class ListenerConnection implements ServerSink {
+export class ListenerConnection implements ServerSink, FrameTaker {
   readonly connection: ServerConnection;
   readonly #port: ListenerPort;
   readonly #commands: Command[] = [];
@@ -70,16 +72,11 @@ export class ListenerConnection implements ServerSink {
   }
 
   receive(bytes: Uint8Array, start: number, end: number): number {
-    let at = start;
-    while (end - at >= 5) {
-      const length = int32At(bytes, at + 1);
-      if (length < 4) throw new PgplexError("server_protocol", "the server sent a message of invalid length");
-      const messageEnd = at + 1 + length;
-      if (messageEnd > end) break;
-      this.#message(bytes[at]!, bytes, at, messageEnd);
-      at = messageEnd;
-    }
-    return at;
+    return takeFrames(this, bytes, start, end);
+  }
+
+  wants(): boolean {
+    return true;
   }
 
   flush(): Promise<void> | null {
@@ -95,9 +92,10 @@ export class ListenerConnection implements ServerSink {
     this.#port.ended(error);
   }
 
-  #message(type: number, bytes: Uint8Array, at: number, end: number): void {
+  frame(type: number, bytes: Uint8Array, start: number, end: number): void {
     switch (type) {
       case Back.NotificationResponse: {
+        const at = start - HEADER_BYTES;
         const notification = notificationAt(bytes, at, end);
         if (notification === null) {
           throw new PgplexError("server_protocol", "the server sent a malformed notification");
@@ -114,14 +112,14 @@ export class ListenerConnection implements ServerSink {
         return;
       }
       case Back.ErrorResponse: {
-        const error = serverError(bytes, at + 5, end);
-        if (endsConnection(decodeErrorFields(bytes, at + 5, end))) this.connection.noteFatal(error);
+        const error = serverError(bytes, start, end);
+        if (endsConnection(decodeErrorFields(bytes, start, end))) this.connection.noteFatal(error);
         else if (this.#commands.length > 0) this.#commands[0]!.error = error;
         else this.#port.trouble(error);
         return;
       }
       case Back.ParameterStatus: {
-        const [name, value] = parameterAt(bytes, at + 5, end);
+        const [name, value] = parameterAt(bytes, start, end);
         this.connection.noteParameter(name, value);
         return;
       }
