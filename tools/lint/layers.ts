@@ -22,14 +22,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   kernel: { pure: true, imports: [] },
   protocol: { pure: true, imports: ["kernel"] },
   auth: { pure: true, imports: ["kernel", "protocol"], packages: ["@mongodb-js/saslprep"] },
-  config: { pure: true, imports: ["kernel", "protocol", "auth"], packages: ["yaml"] },
+  config: { pure: true, imports: ["kernel"], packages: ["yaml"] },
   topology: { pure: true, imports: ["kernel", "config"] },
   transport: { pure: false, imports: ["kernel"] },
-  telemetry: { pure: false, imports: ["kernel"] },
-  backend: {
-    pure: false,
-    imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry"],
-  },
+  telemetry: { pure: true, imports: [] },
+  backend: { pure: true, imports: ["kernel", "protocol", "auth", "config", "transport"] },
   pool: { pure: true, imports: ["kernel", "telemetry"] },
   routing: { pure: true, imports: ["kernel", "protocol", "config", "topology"] },
   options: { pure: true, imports: ["kernel", "protocol", "config", "backend"] },
@@ -184,6 +181,7 @@ export const IMPURE_FILES: Readonly<Record<string, string>> = {
   "src/console/answer/timestamp.ts": "Date writes a time that is handed in",
   "src/console/pgbouncer/show_mem.ts": "SHOW MEM asks the runtime how much memory it has",
   "src/config/yaml.ts": "hides process.env from the library, which looks for its debug switches there",
+  "src/telemetry/logtape.ts": "binds the process's log to LogTape, which tells the time of each line",
 };
 
 /** Node modules that pure folders may import: they compute, and keep nothing. */
