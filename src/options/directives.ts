@@ -6,9 +6,7 @@ import {
   type OptionSpec,
   parseOption,
 } from "../config/mod.ts";
-import type { PgplexError } from "../kernel/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
-import { notAllowed } from "./session_options.ts";
 
 /** An option and the value that a directive gives it, in the form of the configuration and as it was written. */
 export interface OptionChange {
@@ -144,30 +142,4 @@ function unknown(index: number, word: string): DirectiveProblem {
 
 function problem(index: number, message: string, hint: string | undefined): DirectiveProblem {
   return { index, message, hint };
-}
-
-/**
- * Why a well-formed directive is not followed, or null: what it shows must stand `alone`, what it changes must be `allowed`,
- * and `refusal` may have a reason of its own.
- */
-export function directiveRefusal(
-  { show, changes }: Directive,
-  { allowed, alone, refusal }: {
-    allowed: readonly string[];
-    alone: boolean;
-    refusal: (change: OptionChange) => PgplexError | null;
-  },
-): DirectiveProblem | null {
-  if (show !== null && !alone) {
-    return {
-      index: 0,
-      message: `"show ${show}" must stand alone`,
-      hint: "Send the directive without a statement.",
-    };
-  }
-  for (const change of changes) {
-    const error = allowed.includes(change.spec.name) ? refusal(change) : notAllowed(change.spec.name);
-    if (error !== null) return { index: 0, message: error.message, hint: error.extra.hint };
-  }
-  return null;
 }

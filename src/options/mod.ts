@@ -9,5 +9,6 @@
  */
 export * from "./application_name.ts";
 export * from "./directives.ts";
+export * from "./head_directives.ts";
 export * from "./session_options.ts";
 export * from "./startup_options.ts";

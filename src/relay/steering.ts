@@ -22,14 +22,11 @@ import {
 } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import {
-  type Directive,
-  type DirectiveProblem,
-  directiveRefusal,
+  headDirectives,
   OPTION_PREFIX,
   type OptionChange,
   optionValue,
   type OptionValues,
-  parseDirective,
   type SessionOptions,
   type ShownOption,
   type StandingOrder,
@@ -115,24 +112,14 @@ export class Steering {
   }
 
   #decide(text: BinaryString, head: SqlHead, strict: boolean): Steered {
-    const problems: PgplexError[] = [];
-    const changes = {
-      statement: [] as OptionChange[],
-      transaction: [] as OptionChange[],
-      session: [] as OptionChange[],
-    };
-    let pin: boolean | null = null;
-    let show: Directive["show"] = null;
-    for (const { arguments: args, index } of head.directives) {
-      const directive = this.#check(parseDirective(utf8FromBinary(args)), head.empty);
-      if ("message" in directive) {
-        problems.push(this.#problem(directive, text, index));
-        continue;
-      }
-      changes[directive.scope].push(...directive.changes);
-      pin = directive.pin ?? pin;
-      show = directive.show ?? show;
-    }
+    const { pin, show, problems, ...changes } = headDirectives(head.directives, text, {
+      allowed: this.#host.poolSettings.options_allowed,
+      pins: true,
+      alone: head.empty,
+      refusal: ({ spec, value }, scope) =>
+        scope === "session" ? this.#host.refusal({ name: spec.name, value }) : null,
+      decode: utf8FromBinary,
+    });
     const outcome: Steered = {
       ...changes,
       pin,
@@ -152,29 +139,6 @@ export class Steering {
       if (thrown instanceof PgplexError) return { ...outcome, error: thrown };
       throw thrown;
     }
-  }
-
-  /** What a directive may be refused for though it is well formed. */
-  #check(directive: Directive | DirectiveProblem, alone: boolean): Directive | DirectiveProblem {
-    if ("message" in directive) return directive;
-    const { options_allowed: allowed } = this.#host.poolSettings;
-    if (directive.pin === true && !allowed.includes("pool_mode")) {
-      const hint = "The operator's options_allowed does not list pool_mode.";
-      return { index: 0, message: "permission denied to pin", hint };
-    }
-    const refusal = ({ spec, value }: OptionChange) =>
-      directive.scope === "session" ? this.#host.refusal({ name: spec.name, value }) : null;
-    return directiveRefusal(directive, { allowed, alone, refusal }) ?? directive;
-  }
-
-  #problem({ index, message, hint }: DirectiveProblem, text: BinaryString, at: number): PgplexError {
-    const argumentsAt = text.indexOf("pgplex", at) + "pgplex".length;
-    const before = utf8FromBinary(text.slice(0, argumentsAt)) +
-      utf8FromBinary(text.slice(argumentsAt)).slice(0, index);
-    return new PgplexError("invalid_directive", message, {
-      ...(hint === undefined ? {} : { hint }),
-      position: [...before].length + 1,
-    });
   }
 
   #option(

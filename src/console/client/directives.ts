@@ -1,12 +1,6 @@
 import type { PoolSettings } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import {
-  directiveRefusal,
-  type OptionChange,
-  parseDirective,
-  SessionOptions,
-  startupOptions,
-} from "../../options/mod.ts";
+import { headDirectives, type OptionChange, SessionOptions, startupOptions } from "../../options/mod.ts";
 import { type BinaryString, sqlHead } from "../../protocol/mod.ts";
 import { describeOptions } from "../../session/mod.ts";
 import { type Cell, columns } from "../answer/mod.ts";
@@ -50,38 +44,21 @@ export class ConsoleOptions {
   read(text: string, pool: PoolSettings, describe: Describe): Directed {
     if (pool.directives === "off" || !text.includes("!pgplex")) return UNDIRECTED;
     const { directives, empty } = sqlHead(text);
-    const warnings: PgplexError[] = [];
-    const changes = {
-      statement: [] as OptionChange[],
-      transaction: [] as OptionChange[],
-      session: [] as OptionChange[],
+    const { show, problems, statement, transaction, session } = headDirectives(directives, text, {
+      allowed: pool.options_allowed,
+      pins: false,
+      alone: empty,
+      refusal: () => null,
+      decode: (piece) => piece,
+    });
+    if (problems.length > 0 && pool.directives === "strict") throw problems[0]!;
+    return {
+      statement,
+      transaction,
+      session,
+      warnings: problems,
+      show: show === null ? null : this.#show(show, pool, describe),
     };
-    let show: Invocation | null = null;
-    for (const { arguments: args, index } of directives) {
-      const argumentsAt = text.indexOf("pgplex", index) + "pgplex".length;
-      const problem = (message: string, hint: string | undefined, at = 0) => {
-        const position = [...text.slice(0, argumentsAt + at)].length + 1;
-        const error = new PgplexError("invalid_directive", message, { ...(hint && { hint }), position });
-        if (pool.directives === "strict") throw error;
-        warnings.push(error);
-      };
-      const directive = parseDirective(args);
-      if ("message" in directive) {
-        problem(directive.message, directive.hint, directive.index);
-        continue;
-      }
-      const refused = directiveRefusal(directive, {
-        allowed: pool.options_allowed,
-        alone: empty,
-        refusal: () => null,
-      });
-      if (refused !== null) problem(refused.message, refused.hint);
-      else {
-        changes[directive.scope].push(...directive.changes);
-        if (directive.show !== null) show = this.#show(directive.show, pool, describe);
-      }
-    }
-    return { ...changes, warnings, show };
   }
 
   #show(
