@@ -1,0 +1,66 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { sqlReach, writesAt } from "./sql_reach.ts";
+import { nameNumber, sqlWords } from "./sql_tokens.ts";
+
+const reach = (text: string) => sqlReach(sqlWords(text));
+
+Deno.test("sqlReach: what begins as a read and holds no word that writes does not write", () => {
+  for (
+    const text of [
+      "",
+      ";",
+      "SELECT 1",
+      "(SELECT 1)",
+      "WITH a AS (SELECT 1) TABLE a",
+      "BEGIN; SHOW x; COMMIT",
+      "SELECT 1 FROM t FOR UPDATE",
+      "SELECT 1 FROM t FOR NO KEY UPDATE",
+      "EXPLAIN SELECT 1",
+      "SELECT 'insert', \"delete\"",
+    ]
+  ) deepEqual(reach(text), { writes: false, defines: false, members: [] }, text);
+});
+
+Deno.test("sqlReach: a word that writes does so wherever it stands, and so does a statement of unknown kind", () => {
+  for (
+    const text of [
+      "INSERT INTO t VALUES (1)",
+      "WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
+      "EXPLAIN ANALYZE UPDATE t SET a = 1",
+      "SELECT 1; COPY t FROM STDIN",
+      "UPDATE t SET a = 1",
+      "VACUUM",
+      "SELECT 1; VACUUM",
+      "SELECT a update",
+    ]
+  ) equal(reach(text).writes, true, text);
+});
+
+Deno.test("sqlReach: only the first word of a statement makes routines", () => {
+  for (const text of ["CREATE FUNCTION f()", "SELECT 1; DROP TABLE t", "DO ''", "CALL p()", "EXECUTE s"]) {
+    equal(reach(text).defines, true, text);
+  }
+  for (const text of ["SELECT create", "INSERT INTO alter VALUES (1)"]) {
+    equal(reach(text).defines, false, text);
+  }
+});
+
+Deno.test("sqlReach keeps names behind points once, but for calls and what is no name", () => {
+  deepEqual(reach('SELECT x.f, x."G h", y.f, s.call(1), x.*, x.1').members, [
+    nameNumber("f"),
+    nameNumber("G h"),
+  ]);
+});
+
+Deno.test("sqlReach keeps no more names than it says, and then none", () => {
+  const names = (count: number) => Array.from({ length: count }, (_, i) => `x.a${i}`).join(", ");
+  equal(reach(`SELECT ${names(200)}`).members?.length, 200);
+  equal(reach(`SELECT ${names(201)}`).members, null);
+  equal(reach(`SELECT ${names(100_000)}`).members, null);
+});
+
+Deno.test("writesAt looks at the word before UPDATE", () => {
+  const words = ["for", "update", "update", "key", "update", "select"];
+  deepEqual(words.map((_, index) => writesAt(words, index)), [false, false, true, false, false, false]);
+  equal(writesAt(["update"], 0), true);
+});
