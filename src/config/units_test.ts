@@ -1,70 +1,47 @@
-import { strictEqual as equal } from "node:assert/strict";
-import { DURATION_MS_MAX, formatDuration, parseDuration } from "./duration.ts";
-import { formatSize, parseSize } from "./size.ts";
+import { strictEqual as equal, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { formatWithUnit, parseWithUnit, type Units } from "./units.ts";
 
-Deno.test("parseDuration reads each unit as milliseconds", () => {
-  const cases = {
-    "250ms": 250,
-    "5s": 5_000,
-    "2m": 120_000,
-    "1h": 3_600_000,
-    "1d": 86_400_000,
+const UNITS: Units = [["k", 1000], ["d", 12], ["u", 1]];
+
+Deno.test("parseWithUnit takes a fraction where a whole number of base units comes out of it", () => {
+  const cases: Record<string, number | undefined> = {
+    "3d": 36,
+    "1.5d": 18,
+    "0.001k": 1,
+    "0.0001k": undefined,
+    "1.1d": undefined,
     "0": 0,
-    "0s": 0,
-    "1.5s": 1_500,
+    "0u": 0,
+    "00": undefined,
+    "1": undefined,
+    "1x": undefined,
+    "1D": undefined,
+    ".5d": undefined,
+    " 1d": undefined,
   };
-  for (const [text, ms] of Object.entries(cases)) equal(parseDuration(text), ms, text);
+  for (const [text, value] of Object.entries(cases)) equal(parseWithUnit(text, UNITS), value, text);
 });
 
-Deno.test("parseDuration refuses what has no known unit, no number, or no whole milliseconds", () => {
-  for (
-    const text of ["", "5", "s", "-5s", "5 s", "5S", "5sec", "1e3s", "0.5ms", "1.s", "5s ", "1h30m", "5kB"]
-  ) {
-    equal(parseDuration(text), undefined, text);
-  }
+Deno.test("parseWithUnit refuses what a number cannot hold exactly, and what is written too long", () => {
+  equal(parseWithUnit(`${Number.MAX_SAFE_INTEGER}u`, UNITS), undefined, "sixteen digits");
+  equal(parseWithUnit("999999999999999u", UNITS), 999_999_999_999_999);
+  equal(parseWithUnit("999999999999999k", UNITS), undefined);
+  equal(parseWithUnit("1.0000000k", UNITS), undefined, "seven digits behind the point");
 });
 
-Deno.test("parseDuration refuses what a timer cannot wait for", () => {
-  equal(parseDuration(`${DURATION_MS_MAX}ms`), DURATION_MS_MAX);
-  equal(parseDuration(`${DURATION_MS_MAX + 1}ms`), undefined);
-  equal(parseDuration("24d"), 24 * 86_400_000);
-  equal(parseDuration("25d"), undefined);
+Deno.test("formatWithUnit takes the largest unit without a fraction, and parseWithUnit reads it back", () => {
+  equal(formatWithUnit(0, UNITS, "d"), "0d");
+  equal(formatWithUnit(36, UNITS, "u"), "3d");
+  equal(formatWithUnit(3000, UNITS, "u"), "3k");
+  equal(formatWithUnit(1001, UNITS, "u"), "1001u");
+  fc.assert(
+    fc.property(fc.nat(), (value) => equal(parseWithUnit(formatWithUnit(value, UNITS, "u"), UNITS), value)),
+  );
 });
 
-Deno.test("formatDuration writes the largest unit without a fraction, and parseDuration reads it back", () => {
-  const cases = {
-    0: "0s",
-    250: "250ms",
-    1_500: "1500ms",
-    60_000: "1m",
-    90_000: "90s",
-    3_600_000: "1h",
-    172_800_000: "2d",
-  };
-  for (const [ms, text] of Object.entries(cases)) {
-    equal(formatDuration(Number(ms)), text);
-    equal(parseDuration(text), Number(ms));
-  }
-});
-
-Deno.test("parseSize reads each unit as bytes, and formatSize writes it back", () => {
-  const cases = {
-    "0B": 0,
-    "100B": 100,
-    "64kB": 65_536,
-    "16MB": 16_777_216,
-    "1GB": 1_073_741_824,
-    "2TB": 2 ** 41,
-  };
-  for (const [text, bytes] of Object.entries(cases)) {
-    equal(parseSize(text), bytes, text);
-    equal(formatSize(bytes), text);
-  }
-  equal(parseSize("0"), 0);
-});
-
-Deno.test("parseSize refuses a bare number and units spelled otherwise", () => {
-  for (const text of ["64", "64KB", "64k", "64kb", "-1kB", "9999999999TB"]) {
-    equal(parseSize(text), undefined, text);
+Deno.test("formatWithUnit is not for negative numbers or fractions", () => {
+  for (const value of [-1, 0.5, NaN, Infinity]) {
+    throws(() => formatWithUnit(value, UNITS, "u"), /whole number/);
   }
 });
