@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { NOTIFICATION_BYTES_MAX, NotificationQueue, NOTIFICATIONS_MAX } from "./notification_queue.ts";
+import { NOTIFICATION_BYTES_MAX, NOTIFICATIONS_MAX } from "./notification_queue.ts";
 import { Subscription } from "./subscription.ts";
 
 const note = (n: number) => Uint8Array.of(n);
@@ -184,16 +184,4 @@ Deno.test("Subscription: more than may wait is an overflow, by number and by byt
   equal(large.overflowed, false);
   large.fromShared("a", message);
   equal(large.overflowed, true);
-});
-
-Deno.test("NotificationQueue gives back in order over thousands of messages", () => {
-  const queue = new NotificationQueue();
-  let [pushed, taken] = [0, 0];
-  for (let round = 0; round < 3000; round++) {
-    for (let i = 0; i < 3; i++) queue.push(Uint8Array.of(pushed++ & 0xff));
-    for (let i = 0; i < 2; i++) equal(queue.shift()![0], taken++ & 0xff);
-  }
-  equal(queue.length, 3000);
-  while (queue.length > 0) equal(queue.shift()![0], taken++ & 0xff);
-  deepEqual([queue.shift(), queue.bytes], [null, 0]);
 });
