@@ -1,5 +1,4 @@
 import type { Effect } from "./owed.ts";
-import type { Statement } from "./prepared.ts";
 import { Back, type BinaryString, binaryString, findNul, uint16At } from "../protocol/mod.ts";
 
 /** The {@link Description.row} of a statement that returns no rows. */
@@ -21,12 +20,18 @@ export class Description {
   ofPortals = false;
 }
 
+/** A prepared statement, as far as it keeps what describes it. */
+export interface Described {
+  /** One string of these types for all that know the same. */
+  known(types: BinaryString): BinaryString;
+}
+
 /** A Describe that was sent: its replies are remembered as they pass. */
 export class Describing implements Effect {
   /** Whether they have not come yet. */
   pending = true;
   readonly #queue: Describing[];
-  readonly #statement: Statement | null;
+  readonly #statement: Described | null;
   readonly #learners: readonly Description[];
   readonly #ofPortal: boolean;
   #type = 0;
@@ -40,7 +45,7 @@ export class Describing implements Effect {
    */
   constructor(
     queue: Describing[],
-    statement: Statement | null,
+    statement: Described | null,
     learners: readonly Description[],
     ofPortal: boolean,
   ) {

@@ -1,4 +1,4 @@
-import { type Describing, Description } from "./description.ts";
+import { type Described, type Describing, Description } from "./description.ts";
 import { InFlight } from "./in_flight.ts";
 import { type BinaryString, encodeCloseStatement, Front, putBinary, putInt32 } from "../protocol/mod.ts";
 
@@ -11,7 +11,7 @@ const KNOWN_MAX = 16;
  * Identity is (text, parameter types), and the settings by which its literals are read where it has any; its name on servers
  * is `pgplex_N`.
  */
-export class Statement {
+export class Statement implements Described {
   readonly name: BinaryString;
   /** The same as bytes, for Binds. */
   readonly nameBytes: Uint8Array;
