@@ -90,7 +90,8 @@ export function parseOption(spec: OptionSpec, text: string): ParsedValue {
   ) return { expected: `text of at most ${spec.type.bytesMax} printable ASCII characters` };
   if (spec.type.kind === "text" && text === "") return { value: "" };
   const raw = spec.type.kind === "choice" ? text.toLowerCase() : text;
-  return parseValue(spec.type, raw === "0" ? 0 : raw);
+  // A duration of 0 is a number in the file.
+  return parseValue(spec.type, raw === "0" && spec.type.kind !== "text" ? 0 : raw);
 }
 
 /** What SHOW prints of a value. */

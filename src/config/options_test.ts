@@ -56,3 +56,7 @@ Deno.test("formatOption writes what SHOW prints", () => {
   equal(formatOption(option("query_timeout"), 90_000), "90s");
   equal(formatOption(option("intent"), "read"), "read");
 });
+
+Deno.test("parseOption takes digits for a text as they are: a tag may be 0", () => {
+  for (const tag of ["0", "1", "007"]) deepEqual(parseOption(option("tag"), tag), { value: tag });
+});
