@@ -53,7 +53,15 @@ export interface ClientLoopHost {
  * Invariant: behind the greeting only this loop begins leases.
  */
 export class ClientLoop {
-  readonly #parts: ClientLoopParts;
+  readonly #clock: Clock;
+  readonly #control: ClientLoopParts["control"];
+  readonly #input: ClientBuffer;
+  readonly #out: PresenceOut;
+  readonly #relay: Relay;
+  readonly #scan: ClientScan;
+  readonly #lease: ClientLoopParts["lease"];
+  readonly #times: ClientLoopParts["times"];
+  readonly #work: ClientLoopParts["work"];
   readonly #host: ClientLoopHost;
   /** Of a client that sends no more. */
   #presence: Presence | null = null;
@@ -62,13 +70,21 @@ export class ClientLoop {
   #wake: (() => void) | null = null;
 
   constructor(parts: ClientLoopParts, host: ClientLoopHost) {
-    this.#parts = parts;
+    this.#clock = parts.clock;
+    this.#control = parts.control;
+    this.#input = parts.input;
+    this.#out = parts.out;
+    this.#relay = parts.relay;
+    this.#scan = parts.scan;
+    this.#lease = parts.lease;
+    this.#times = parts.times;
+    this.#work = parts.work;
     this.#host = host;
   }
 
   /** Whether the client is between two messages, and nothing that it sent is left to be taken. */
   get rests(): boolean {
-    return this.#parts.scan.atMessageStart && this.#parts.input.empty;
+    return this.#scan.atMessageStart && this.#input.empty;
   }
 
   /** Whether the loop waits for {@link wake}. */
@@ -83,8 +99,9 @@ export class ClientLoop {
 
   /** Serves the client until it, or the session, ends; `rest` is what was read behind the login. */
   async serve(rest: Uint8Array): Promise<void> {
-    const { control, input, lease, out, relay, scan, times, work } = this.#parts;
-    const host = this.#host;
+    const [control, input, out] = [this.#control, this.#input, this.#out];
+    const [lease, relay, scan] = [this.#lease, this.#relay, this.#scan];
+    const [times, work, host] = [this.#times, this.#work, this.#host];
     let fullReads = 0;
     input.fill(rest);
     while (!host.ending) {
@@ -138,7 +155,7 @@ export class ClientLoop {
 
   /** While clients are suspended they are read no further. */
   async passSuspension(): Promise<void> {
-    const { control } = this.#parts;
+    const control = this.#control;
     while (control.mode === "suspended" && !this.#host.ending) {
       let stop = () => {};
       await new Promise<void>((resolve) => {
@@ -152,7 +169,7 @@ export class ClientLoop {
 
   /** Reads ahead while there is room, to notice a client that leaves while it waits. */
   watch(): void {
-    const ahead = this.#parts.input.readAhead();
+    const ahead = this.#input.readAhead();
     if (ahead === null) return;
     ahead.then((n) => n === 0 && this.#clientEnds(), () => this.#left());
   }
@@ -175,18 +192,16 @@ export class ClientLoop {
 
   /** Whether the server will answer something, though the client sends no more. */
   get #owesLast(): boolean {
-    const { relay } = this.#parts;
-    const { server } = relay;
+    const { server } = this.#relay;
     // A batch without its Sync is not waited for: the server keeps its replies, and drops it at the end.
     if (server === null || server.owed.copyIn || server.owed.readies === 0) return false;
-    return !isTorn(relay, server) || server.owed.readies > 1;
+    return !isTorn(this.#relay, server) || server.owed.readies > 1;
   }
 
   /** The client sends no more. It may be gone. */
   #clientEnds(): void {
     if (!this.#host.greeted) return this.#left();
-    const { clock, out } = this.#parts;
-    this.#presence ??= new Presence(clock, out, {
+    this.#presence ??= new Presence(this.#clock, this.#out, {
       sayNothing: () => this.#host.sayNothing(),
       left: () => this.#left(),
     });

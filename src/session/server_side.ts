@@ -75,13 +75,36 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   readonly lease: Lease;
   readonly scan: ServerScan;
   readonly #worker: SessionParts;
-  readonly #parts: ServerSideParts;
+  readonly #facts: SessionFacts;
+  readonly #destination: Destination;
+  readonly #options: SessionOptions;
+  readonly #relay: Relay;
+  readonly #out: Outbox;
+  readonly #told: ToldSettings;
+  readonly #steering: Steering;
+  readonly #pins: Pins;
+  readonly #times: TimeLimits;
+  readonly #work: WorkTime;
+  readonly #listening: Listening;
+  readonly #pid: number;
   readonly #host: ServerSideHost;
   #sinceMs: number;
 
   constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
     this.#worker = worker;
-    this.#parts = parts;
+    // Fields of this object: what each message needs lies side by side.
+    this.#facts = parts.facts;
+    this.#destination = parts.destination;
+    this.#options = parts.options;
+    this.#relay = parts.relay;
+    this.#out = parts.out;
+    this.#told = parts.told;
+    this.#steering = parts.steering;
+    this.#pins = parts.pins;
+    this.#times = parts.times;
+    this.#work = parts.work;
+    this.#listening = parts.listening;
+    this.#pid = parts.pid;
     this.#host = host;
     this.base = parts.facts.base;
     this.#sinceMs = worker.runtime.clock.nowMs();
@@ -102,18 +125,18 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   // What the session is to a lease.
 
   get settings(): Settings | null {
-    return this.#parts.told.current;
+    return this.#told.current;
   }
   set settings(settings: Settings) {
-    this.#parts.told.current = settings;
+    this.#told.current = settings;
   }
 
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
-    return this.#parts.relay.sqlStatements;
+    return this.#relay.sqlStatements;
   }
 
   get loginName(): BinaryString | null {
-    return this.#parts.told.loginName;
+    return this.#told.loginName;
   }
 
   get queryWaitTimeoutMs(): number {
@@ -121,30 +144,37 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   leaseBegins(server: ServerConnection, nowMs: number): void {
-    const { facts, relay, options, listening, told } = this.#parts;
+    const relay = this.#relay;
+    const { id } = this.#facts;
     relay.server = server;
     relay.boundary = false;
     relay.openBatch = relay.batchSent = false;
     relay.watch.begin();
-    options.forgetPending();
-    relay.sequencesForeign = server.lastHolder !== facts.id && this.#host.limits.currval === "pin";
-    server.lastHolder = facts.id;
+    this.#options.forgetPending();
+    relay.sequencesForeign = server.lastHolder !== id && this.#host.limits.currval === "pin";
+    server.lastHolder = id;
     relay.nameMayBeReset = relay.nameRestored = false;
-    listening.leased(server);
+    this.#listening.leased(server);
     this.#sinceMs = nowMs;
-    told.leaseBegins(server);
+    this.#told.leaseBegins(server);
   }
 
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
     await takeFindings(this.#findingsHost(), server, found);
-    this.#parts.times.idles();
+    this.#times.idles();
   }
 
   #findingsHost(): FindingsHost {
-    const { destination, relay, told, options, pins, listening } = this.#parts;
-    const refusal = (change: { readonly name: string; readonly value: unknown }) =>
-      this.#host.refusal(change);
-    return { destination, pools: this.#worker.pools, relay, told, options, pins, listening, refusal };
+    return {
+      destination: this.#destination,
+      pools: this.#worker.pools,
+      relay: this.#relay,
+      told: this.#told,
+      options: this.#options,
+      pins: this.#pins,
+      listening: this.#listening,
+      refusal: (change) => this.#host.refusal(change),
+    };
   }
 
   stateLost(): void {
@@ -154,19 +184,18 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   // What the server sends.
 
   receive(bytes: Uint8Array, start: number, end: number): number {
-    const { destination, relay } = this.#parts;
-    destination.counters.bytesToClients += end - start;
-    return this.scan.scan(relay.server!, bytes, start, end);
+    this.#destination.counters.bytesToClients += end - start;
+    return this.scan.scan(this.#relay.server!, bytes, start, end);
   }
 
   flush(): Promise<void> | null {
-    const { listening, out } = this.#parts;
-    return listening.holding ? listening.flushHeld() : out.flushSoon();
+    return this.#listening.holding ? this.#listening.flushHeld() : this.#out.flushSoon();
   }
 
   /** The boundary, where it is one: the lease ends, unless something holds the session, or has to be looked at first. */
   settle(): void {
-    const { facts, relay, options, listening, pins, work } = this.#parts;
+    const relay = this.#relay;
+    const listening = this.#listening;
     const host = this.#host;
     host.answered();
     if (listening.holding) return;
@@ -174,12 +203,12 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     const { server, watch } = relay;
     if (server !== null && server.owed.readies === 0 && !relay.openBatch) this.statementEnds();
     if (!relay.boundary || host.cancelCount > 0 || host.ending) {
-      if (server !== null && server.owed.settled) work.answered();
+      if (server !== null && server.owed.settled) this.#work.answered();
       return;
     }
-    options.transactionEnds();
-    if (watch.wasReset && options.wasSet) watch.mentionsOptions();
-    if (facts.mode !== "transaction") {
+    this.#options.transactionEnds();
+    if (watch.wasReset && this.#options.wasSet) watch.mentionsOptions();
+    if (this.#facts.mode !== "transaction") {
       relay.boundary = false;
       this.rests();
       if (watch.optionsMentioned) {
@@ -190,10 +219,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
       relay.server = null;
       relay.boundary = false;
       this.rests();
-      this.lease.probe(this.#parts.destination.fingerprints);
+      this.lease.probe(this.#destination.fingerprints);
     } else {
-      pins.transactionEnds();
-      if (pins.reasons.length > 0) {
+      this.#pins.transactionEnds();
+      if (this.#pins.reasons.length > 0) {
         relay.boundary = false;
         this.rests();
         watch.begin();
@@ -202,40 +231,39 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   #mustLook({ owed, foreignStatements }: ServerConnection): boolean {
-    const { relay, listening } = this.#parts;
-    return !owed.doubtful && (relay.watch.suspicious(this.#host.limits.state_check, this.#sinceMs) ||
-      foreignStatements.size > 0 || listening.suspicious);
+    return !owed.doubtful && (this.#relay.watch.suspicious(this.#host.limits.state_check, this.#sinceMs) ||
+      foreignStatements.size > 0 || this.#listening.suspicious);
   }
 
   /** The client's last statement is answered: nothing of its own holds any more. */
   statementEnds(): void {
-    this.#parts.times.statementEnds();
-    this.#parts.steering.statementEnds();
+    this.#times.statementEnds();
+    this.#steering.statementEnds();
   }
 
   endLease(how: "clean" | "broken"): void {
-    const { destination, relay, times, work } = this.#parts;
+    const relay = this.#relay;
     relay.server = null;
     relay.boundary = false;
     this.#sinceMs = this.lease.end(how);
-    work.ended(this.#sinceMs);
-    times.idles();
-    relay.collectCounts(destination.counters);
+    this.#work.ended(this.#sinceMs);
+    this.#times.idles();
+    relay.collectCounts(this.#destination.counters);
   }
 
   /** A transaction has ended, and its lease goes on. */
   rests(): void {
-    this.#parts.work.rests();
-    this.#parts.relay.collectCounts(this.#parts.destination.counters);
+    this.#work.rests();
+    this.#relay.collectCounts(this.#destination.counters);
   }
 
   ended(error: PgplexError): void {
     // The connection has let go of its sink: the lease is over whatever the session was doing.
-    const { destination: { counters, key: { cluster } }, facts } = this.#parts;
+    const { counters, key: { cluster } } = this.#destination;
     counters.lost++;
     this.#worker.warnings.say(`lost ${cluster}`, "server connection lost while in use", {
       cluster,
-      session: facts.id,
+      session: this.#facts.id,
       error: error.message,
       cause: error.extra.log,
     });
@@ -246,30 +274,30 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   // What the scan hears in it.
 
   parameter(name: BinaryString, value: BinaryString): boolean {
-    return this.#parts.told.reported(this.#parts.relay.server!, name, value);
+    return this.#told.reported(this.#relay.server!, name, value);
   }
 
   fatal(error: PgplexError): void {
-    this.#parts.relay.server!.noteFatal(error);
+    this.#relay.server!.noteFatal(error);
     this.#host.serverSaid();
   }
 
   canceled(): Uint8Array | null {
-    return this.#parts.times.canceledReply();
+    return this.#times.canceledReply();
   }
 
   notified(server: ServerConnection, message: Uint8Array): void {
     if (!this.notification(server, message, 0, message.length)) return;
-    this.#parts.relay.client.put(message);
-    void this.#parts.out.flush();
+    this.#relay.client.put(message);
+    void this.#out.flush();
   }
 
   /** What a server connection says is for the client, unless it comes another way; its own pid is the one that it knows. */
   notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean {
     const { key } = server.identity;
     if (key !== null && end - at >= 9 && int32At(bytes, at + 5) === key.pid) {
-      putInt32(bytes, at + 5, this.#parts.pid);
+      putInt32(bytes, at + 5, this.#pid);
     }
-    return this.#parts.listening.fromOwn(bytes, at, end);
+    return this.#listening.fromOwn(bytes, at, end);
   }
 }

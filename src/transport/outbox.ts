@@ -31,6 +31,8 @@ export class Outbox implements ByteSink, RoundTask {
   /** What the stream has not taken yet of the write under way, and the borrowed buffer in which it lies. */
   #inWrite: Uint8Array | null = null;
   #borrowed: Uint8Array | null = null;
+  /** Made with the first write that has to wait: most never do. */
+  #afterWrite: { wrote(count: number): Promise<void> | void; failed(): void } | null = null;
   #broken = false;
   /** The stream tells when the round ends. */
   #putOff = false;
@@ -97,7 +99,7 @@ export class Outbox implements ByteSink, RoundTask {
     if (this.#writing !== null) return this.#writing;
     if (this.#run === null && this.#gathered === null) return null;
     const rest = this.#write();
-    return rest === null ? null : this.#writing = rest.then(this.#wrote, this.#failed);
+    return rest === null ? null : this.#writing = this.#behind(rest);
   }
 
   /**
@@ -145,30 +147,34 @@ export class Outbox implements ByteSink, RoundTask {
     return this.#stream.write(this.#inWrite);
   }
 
-  // One closure each for all writes, where an async function would make several for each of them.
+  /** What follows a write: one closure each for all of them, where an async function would make several for each. */
+  #behind(write: Promise<number>): Promise<void> {
+    this.#afterWrite ??= { wrote: (count) => this.#wrote(count), failed: () => this.#failed() };
+    return write.then(this.#afterWrite.wrote, this.#afterWrite.failed);
+  }
 
   /** The stream took `count` bytes of the write: nearly always all of it, and nothing waits behind. */
-  readonly #wrote = (count: number): Promise<void> | void => {
+  #wrote(count: number): Promise<void> | void {
     const bytes = this.#inWrite!;
     if (count < bytes.length) {
       this.#inWrite = bytes.subarray(count);
-      return this.#stream.write(this.#inWrite).then(this.#wrote, this.#failed);
+      return this.#behind(this.#stream.write(this.#inWrite));
     }
     this.#release();
     const rest = this.#run === null && this.#gathered === null ? null : this.#write();
-    if (rest !== null) return rest.then(this.#wrote, this.#failed);
+    if (rest !== null) return this.#behind(rest);
     this.#writing = null;
-  };
+  }
 
   /** The reader of this stream sees the same end and says what it means; here the bytes have no taker any more. */
-  readonly #failed = (): void => {
+  #failed(): void {
     this.#release();
     this.#broken = true;
     this.#run = null;
     if (this.#gathered !== null) this.#buffers.giveBack(this.#gathered);
     this.#gathered = null;
     this.#writing = null;
-  };
+  }
 
   #release(): void {
     this.#inWrite = null;
