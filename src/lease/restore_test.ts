@@ -1,10 +1,8 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
-import * as frontend from "../../tests/harness/frontend.ts";
 import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
 import { type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { encodeBack, encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
-import { resetConnection } from "./reset.ts";
+import { encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
 import { restoreState } from "./restore.ts";
 
 const ready = (status: string) => encodeReadyForQuery(status.charCodeAt(0));
@@ -174,47 +172,4 @@ Deno.test("restoreState rejects when the server ends meanwhile", async () => {
   await using script = new Script({ TimeZone: "UTC" });
   script.stream.onWrite = () => script.stream.end();
   await rejects(script.restore({ TimeZone: "CET" }), { code: "server_lost" });
-});
-
-/** Runs a reset against a server that answers each query in turn with these bytes. */
-async function reset(
-  ...answers: Uint8Array[][]
-): Promise<{ clean: boolean; asked: string[]; server: ServerConnection }> {
-  const { server, stream, statements } = fakeServer();
-  const asked: string[] = [];
-  stream.onWrite = (bytes) => {
-    for (let at = 0; at < bytes.length;) {
-      const end = at + 1 + new DataView(bytes.buffer, bytes.byteOffset).getInt32(at + 1);
-      asked.push(new TextDecoder().decode(bytes.subarray(at + 5, end - 1)));
-      stream.say(...answers[asked.length - 1] ?? [ready("I")]);
-      at = end;
-    }
-  };
-  const reader = server.start();
-  const statement = statements.use("a");
-  server.prepared.add(statement);
-  statements.release(statement);
-  server.unnamedOwner = {};
-  const clean = await resetConnection(server);
-  equal(statements.size, 0);
-  stream.onWrite = null;
-  server.close();
-  await reader;
-  return { clean, asked, server };
-}
-
-const row = (text: string) =>
-  encodeBack(0x44, frontend.concat([frontend.int16(1), frontend.int32(text.length), frontend.text(text)]));
-
-Deno.test("resetConnection rolls back, discards all, and forgets every statement", async () => {
-  const { clean, asked, server } = await reset([ready("I")], [ready("I")], [row("0"), ready("I")]);
-  equal(clean, true);
-  deepEqual(asked.slice(0, 2), ["ROLLBACK", "DISCARD ALL"]);
-  equal(server.unnamedOwner, null);
-});
-
-Deno.test("resetConnection does not trust a connection on which something failed, or a transaction is open", async () => {
-  const error = encodeError("ERROR", new PgplexError("internal", "no"));
-  equal((await reset([ready("I")], [error, ready("I")], [row("0"), ready("I")])).clean, false);
-  equal((await reset([ready("I")], [ready("I")], [row("0"), ready("T")])).clean, false);
 });
