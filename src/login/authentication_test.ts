@@ -5,7 +5,8 @@ import type { Session } from "../session/mod.ts";
 import { until } from "../servers/fake_cluster_test.ts";
 import { FramedReader } from "../transport/mod.ts";
 import { authenticate } from "./authentication.ts";
-import { FakeClient, FakeDoor, FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
+import { FakeClient } from "../session/fake_sessions_test.ts";
+import { FakeDoor, FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
 import type { Opened } from "./opening.ts";
 
 const OK = Uint8Array.of(0x52, 0, 0, 0, 8, 0, 0, 0, 0);

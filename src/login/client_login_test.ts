@@ -4,7 +4,8 @@ import { md5Password } from "../../tests/harness/wire_auth.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
 import { serveClient } from "./client_login.ts";
-import { FakeClient, FakeDoor, FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
+import { FakeClient } from "../session/fake_sessions_test.ts";
+import { FakeDoor, FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
 
 /** A client of `worker` that asks for this database. */
 function enter(worker: FakeWorker, params: Record<string, string> = {}, ...more: Uint8Array[]) {
@@ -113,7 +114,7 @@ Deno.test("serveClient is quiet about a client that leaves, and counts it where 
   await until(() => client.stream.written.length > 0);
   client.stream.end();
   await served;
-  deepEqual([client.saidTypes(), worker.counters.loginFailures], ["R", 1]);
+  deepEqual([client.heard(), worker.counters.loginFailures], ["R", 1]);
   const reset = new FakeClient();
   reset.stream.fail(new Deno.errors.ConnectionReset("reset"));
   await serveClient(worker, reset.stream, PEER);
@@ -135,7 +136,7 @@ Deno.test("serveClient takes a client of the management database to its door, wi
   const { client, served } = enter(worker, { database: "pgplex" }, frontend.query("SHOW"));
   await served;
   deepEqual([door.admitted, door.rests], [["alice to pgplex"], [frontend.query("SHOW")]]);
-  deepEqual([client.saidTypes(), worker.sessions.size], ["R", 0]);
+  deepEqual([client.heard(), worker.sessions.size], ["R", 0]);
 });
 
 Deno.test("serveClient tells whom the management database does not take, and takes no replication there", async () => {

@@ -1,20 +1,7 @@
 import { SecretCache, UserDirectory } from "../auth/mod.ts";
-import { FakeStream } from "../backend/fake_server_test.ts";
-import type { Config } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { Listeners } from "../listen/mod.ts";
-import {
-  atRest,
-  configOf,
-  FakeCluster,
-  FakeLog,
-  messagesIn,
-  topologyOf,
-} from "../servers/fake_cluster_test.ts";
-import { ServerPools } from "../servers/mod.ts";
-import { CancelKeys, type Session } from "../session/mod.ts";
-import { RareWarnings, WorkerCounters } from "../telemetry/mod.ts";
-import type { WireMessage } from "../../tests/harness/backend_messages.ts";
+import { FakeSessionParts } from "../session/fake_sessions_test.ts";
+import type { Session } from "../session/mod.ts";
 import type { PeerAddress } from "../transport/mod.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import { LoginDeadlines } from "./login_deadlines.ts";
@@ -33,15 +20,7 @@ export const PEER: PeerAddress = { host: "10.0.0.9", port: 40_000 };
 export const UNIX: PeerAddress = { host: "unix", port: 0 };
 
 /** What logins need, with a {@link FakeCluster} behind it. */
-export class FakeWorker implements LoginParts {
-  readonly cluster = new FakeCluster();
-  readonly runtime = this.cluster.runtime;
-  readonly log = new FakeLog();
-  readonly warnings = new RareWarnings(this.log, () => this.runtime.clock.nowMs());
-  readonly topology;
-  readonly pools: ServerPools;
-  readonly listeners: Listeners;
-  readonly cancelKeys = new CancelKeys(1, 0, this.runtime.random);
+export class FakeWorker extends FakeSessionParts implements LoginParts {
   readonly users: UserDirectory;
   readonly mockKey = new Uint8Array(32);
   readonly secretCache = new SecretCache({ instanceKey: this.mockKey });
@@ -49,41 +28,18 @@ export class FakeWorker implements LoginParts {
   readonly logins = new LoginDeadlines();
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
-  readonly counters = new WorkerCounters();
-  readonly config: Config;
   console: ConsoleDoor | null = null;
   draining = false;
 
   constructor(yaml = `${TRUST}auth: { type: trust }\n`, users: Record<string, string> = {}) {
-    const config = this.config = configOf(yaml);
-    this.topology = topologyOf(config);
-    this.pools = new ServerPools(config, this);
-    this.listeners = new Listeners(config, this.runtime, this.pools, this.log);
+    super(yaml);
     this.users = UserDirectory.parse(Object.entries(users));
   }
 
-  /** Ends everything that is left, so that nothing outlives the test. */
-  async end(): Promise<void> {
-    const error = new PgplexError("shutting_down", "over");
-    for (const session of this.sessions) session.end(error);
-    for (const { end } of this.replications) end();
-    this.pools.close(error);
-    await atRest();
-  }
-}
-
-/** A client's end of a connection. */
-export class FakeClient {
-  readonly stream = new FakeStream();
-
-  /** What it was sent since the last call. */
-  said(): WireMessage[] {
-    return messagesIn(this.stream.taken());
-  }
-
-  /** Of what it was sent since the last call, the types in a row. */
-  saidTypes(): string {
-    return this.said().map(({ type }) => type).join("");
+  override end(): Promise<void> {
+    for (const session of this.sessions) session.end(new PgplexError("shutting_down", "over"));
+    for (const client of this.replications) client.end();
+    return super.end();
   }
 }
 

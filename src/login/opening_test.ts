@@ -1,7 +1,8 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
 import type { PeerAddress } from "../transport/mod.ts";
-import { FakeClient, FakeWorker, PEER, TRUST, UNIX } from "./fake_worker_test.ts";
+import { FakeClient } from "../session/fake_sessions_test.ts";
+import { FakeWorker, PEER, TRUST, UNIX } from "./fake_worker_test.ts";
 import { loginTimeoutMs, open, type Opened, tlsName } from "./opening.ts";
 import { configOf } from "../servers/fake_cluster_test.ts";
 import type { TlsStream } from "../transport/mod.ts";

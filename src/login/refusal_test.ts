@@ -2,7 +2,8 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { PgplexError } from "../kernel/mod.ts";
 import { OldProtocol } from "../protocol/mod.ts";
 import { FrameLengthError } from "../transport/mod.ts";
-import { FakeClient, FakeWorker, PEER } from "./fake_worker_test.ts";
+import { FakeClient } from "../session/fake_sessions_test.ts";
+import { FakeWorker, PEER } from "./fake_worker_test.ts";
 import { refuse } from "./refusal.ts";
 
 const ERROR = new PgplexError("unknown_database", "no such database", { hint: "Ask.", log: "for the log" });

@@ -2,10 +2,12 @@ import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node
 import * as frontend from "../../tests/harness/frontend.ts";
 import { NO_CREDENTIALS } from "../auth/mod.ts";
 import { concat } from "../kernel/mod.ts";
-import { atRest, rowOf, until } from "../servers/fake_cluster_test.ts";
+import { atRest, until } from "../servers/fake_cluster_test.ts";
+import { encodeTextRow } from "../protocol/mod.ts";
 import { FramedReader } from "../transport/mod.ts";
 import type { Authenticated } from "./authentication.ts";
-import { FakeClient, FakeWorker, PEER } from "./fake_worker_test.ts";
+import { FakeClient } from "../session/fake_sessions_test.ts";
+import { FakeWorker, PEER } from "./fake_worker_test.ts";
 import { replicationServer } from "./replication.ts";
 
 const ROUTE = { cluster: "main", database: "app", alias: null };
@@ -62,7 +64,7 @@ Deno.test("replicationServer logs in at the primary with what the client asked f
 
 Deno.test("replicationServer passes bytes both ways, those too that came behind the login", async () => {
   const { cluster, client, begin } = rig({ rest: frontend.query("IDENTIFY_SYSTEM") });
-  cluster.answer = (sql) => rowOf(sql);
+  cluster.answer = encodeTextRow;
   const served = begin()();
   await until(() => client.stream.written.length > 0 && cluster.servers[0]?.asked.length === 1);
   await atRest();

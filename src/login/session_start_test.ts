@@ -9,7 +9,8 @@ import { NO_CREDENTIALS } from "../auth/mod.ts";
 import { Settings } from "../backend/mod.ts";
 import { FramedReader } from "../transport/mod.ts";
 import type { Authenticated } from "./authentication.ts";
-import { FakeClient, FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
+import { FakeClient } from "../session/fake_sessions_test.ts";
+import { FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
 import { startSession } from "./session_start.ts";
 
 const ROUTE = { cluster: "main", database: "app", alias: null };
@@ -46,7 +47,7 @@ Deno.test("startSession makes a session that counts at once, is served to its en
   equal(worker.sessions.has(session), true);
   await serve();
   equal(worker.sessions.size, 0);
-  deepEqual([client.saidTypes(), client.stream.closed], ["RSSSKZ", true]);
+  deepEqual([client.heard(), client.stream.closed], ["RSSSKZ", true]);
   await worker.end();
 });
 

@@ -1,17 +1,22 @@
-import {
-  decodeStartup,
-  encodeBack,
-  encodeBackendKeyData,
-  encodeError,
-  encodeParameterStatus,
-} from "../protocol/mod.ts";
-import { Back, encodeReadyForQuery, encodeTextRow, int32At, TxStatus } from "../protocol/mod.ts";
 import { decodeBackend, type WireMessage } from "../../tests/harness/backend_messages.ts";
 import { ModelServer } from "../../tests/harness/model_server.ts";
 import { FakeStream } from "../backend/fake_server_test.ts";
 import { fakeRuntime } from "../backend/fake_network_test.ts";
 import { type Config, formatProblem, parseConfig } from "../config/mod.ts";
 import { concat, PgplexError } from "../kernel/mod.ts";
+import {
+  Back,
+  decodeStartup,
+  encodeBack,
+  encodeBackendKeyData,
+  encodeError,
+  encodeParameterStatus,
+  encodeQuery,
+  encodeReadyForQuery,
+  encodeTextRow,
+  int32At,
+  TxStatus,
+} from "../protocol/mod.ts";
 import type { Log, LogFields } from "../telemetry/mod.ts";
 import { mergeTopology, NO_TOPOLOGY, TopologyPublisher } from "../topology/mod.ts";
 
@@ -71,6 +76,15 @@ export class FakeLog implements Log {
   }
 }
 
+/** What a reset says in capitals, in the model's letters. */
+const RESETS: Readonly<Record<string, Uint8Array>> = {
+  "ROLLBACK": encodeQuery("rollback"),
+  "DISCARD ALL": encodeQuery("discard all"),
+};
+
+/** What a reset asks besides: there is none. */
+const TEMP_SCHEMA = "SELECT pg_catalog.pg_my_temp_schema()";
+
 /** How servers take a login. */
 export type LoginPlay = "takes it" | "hangs up" | "says nothing" | { readonly sqlstate: string };
 
@@ -120,8 +134,9 @@ export class FakeCluster {
         at = end;
         const sql = sqlIn(type, frame);
         if (sql !== null) server.asked.push(sql);
-        if (sql !== null) pending ??= this.answer(sql);
-        if (pending === null) stream.say(server.model.receive(frame));
+        if (sql !== null) pending ??= this.answer(sql) ?? (sql === TEMP_SCHEMA ? encodeTextRow("0") : null);
+        const reset = type === "Q" ? RESETS[sql!] : undefined;
+        if (pending === null) stream.say(server.model.receive(reset ?? frame));
         else if (type === "Q" || type === "S") {
           stream.say(pending, encodeReadyForQuery(TxStatus.Idle));
           pending = null;
@@ -161,11 +176,6 @@ export class FakeCluster {
     this.servers.push(server);
     return server;
   }
-}
-
-/** A row of one column, for {@link FakeCluster.answer}. */
-export function rowOf(text: string): Uint8Array {
-  return encodeTextRow(text);
 }
 
 function sqlIn(type: string, frame: Uint8Array): string | null {

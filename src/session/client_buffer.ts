@@ -32,7 +32,7 @@ export class ClientBuffer {
     return this.end === this.bytes.length;
   }
 
-  /** Begins with what was read behind the login. */
+  /** Begins with what was read behind the login. Before the first read, also one ahead. */
   fill(rest: Uint8Array): void {
     if (rest.length > this.bytes.length) this.#growTo(rest.length);
     this.bytes.set(rest);

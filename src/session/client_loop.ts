@@ -97,13 +97,12 @@ export class ClientLoop {
     this.#wake?.();
   }
 
-  /** Serves the client until it, or the session, ends; `rest` is what was read behind the login. */
-  async serve(rest: Uint8Array): Promise<void> {
+  /** Serves the client until it, or the session, ends. */
+  async serve(): Promise<void> {
     const [control, input, out] = [this.#control, this.#input, this.#out];
     const [lease, relay, scan] = [this.#lease, this.#relay, this.#scan];
     const [times, work, host] = [this.#times, this.#work, this.#host];
     let fullReads = 0;
-    input.fill(rest);
     while (!host.ending) {
       if (control.mode === "suspended") await this.passSuspension();
       if (times.cancelling !== null) {

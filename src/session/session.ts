@@ -335,11 +335,12 @@ export class Session
    */
   async run(admission: Uint8Array, rest: Uint8Array): Promise<void> {
     this.#out.put(admission);
+    this.#in.fill(rest); // before anything is read ahead
     this.#parts.counters.sessionsOpened++;
     try {
       await this.#loop.passSuspension();
       await this.#greet();
-      await this.#loop.serve(rest);
+      await this.#loop.serve();
     } catch (thrown) {
       if (!this.#ending) await this.#farewell.fail(thrown, this.facts.id);
     } finally {

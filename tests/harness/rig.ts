@@ -250,9 +250,7 @@ export class Rig implements ClientLoopHost {
       times: { cancelling: null },
       work: { sent() {}, leased() {} },
     }, this);
-    this.#loop.serve(new Uint8Array(0)).catch((error: unknown) => this.#failure = error).finally(() =>
-      this.#ended = true
-    );
+    this.#loop.serve().catch((error: unknown) => this.#failure = error).finally(() => this.#ended = true);
   }
 
   /** What the client's side waits for. */
