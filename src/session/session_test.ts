@@ -130,6 +130,39 @@ Deno.test("Session.end cancels a statement that runs, and closes its connection"
   await parts.end();
 });
 
+Deno.test("Session.end frees the connection of a server that reads nothing", async () => {
+  const parts = sessionParts();
+  const { session, over, ask } = await greeted(parts);
+  const { stream } = parts.cluster.servers[0]!;
+  const stalled = Promise.withResolvers<void>();
+  stream.stalled = stalled.promise;
+  await ask(frontend.query("SELECT 1"));
+  session.end(OVER);
+  await atRest();
+  deepEqual([stream.closed, poolOf(session)], [true, { idle: 0, leased: 0 }]);
+  stalled.resolve();
+  await over;
+  await parts.end();
+});
+
+Deno.test("Session that ends while a cancel is on its way closes the connection, which the cancel may yet meet", async () => {
+  const parts = sessionParts();
+  const it = await greeted(parts);
+  const [server] = parts.cluster.servers;
+  const { onWrite } = server!.stream;
+  server!.stream.onWrite = null;
+  await it.ask(frontend.query("SELECT 1"));
+  parts.runtime.network.onConnect = null; // whoever takes the cancel says nothing
+  const cancelled = it.session.cancel();
+  server!.stream.onWrite = onWrite;
+  server!.stream.say(server!.model.receive(frontend.query("SELECT 1")));
+  await leave(it);
+  deepEqual([server!.stream.closed, poolOf(it.session)], [true, { idle: 0, leased: 0 }]);
+  for (const stream of parts.runtime.network.streams.slice(1)) stream.end();
+  await cancelled;
+  await parts.end();
+});
+
 Deno.test("Session: a client that resets its connection ends it, and no cancel key is left", async () => {
   const parts = sessionParts();
   const { session, client, over } = beginSession(parts);

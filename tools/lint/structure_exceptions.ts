@@ -34,10 +34,4 @@ export const KNOWN: readonly string[] = [
   "untested src/relay/statements/unnamed_statement.ts",
   "untested src/relay/steering.ts",
   "untested src/relay/told_settings.ts",
-  "untested src/session/client_loop.ts",
-  "untested src/session/farewell.ts",
-  "untested src/session/server_side.ts",
-  "untested src/session/session_description.ts",
-  "untested src/session/session_view.ts",
-  "untested src/session/torn.ts",
 ];

@@ -1,0 +1,279 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import * as frontend from "../../tests/harness/frontend.ts";
+import { Owed, type ServerConnection } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { Pins, type PinsHost } from "../lease/mod.ts";
+import { Listening } from "../listen/mod.ts";
+import { SessionOptions } from "../options/mod.ts";
+import { encodeError, encodeQuery } from "../protocol/mod.ts";
+import { Relay, type Steering, ToldSettings } from "../relay/mod.ts";
+import { atRest, until } from "../servers/fake_cluster_test.ts";
+import { Outbox } from "../transport/mod.ts";
+import { destinationOf, factsOf, FakeClient, sessionParts } from "./fake_sessions_test.ts";
+import { ServerSide, type ServerSideHost } from "./server_side.ts";
+import type { SessionFacts } from "./session_facts.ts";
+import type { TimeLimits } from "./time_limits.ts";
+import { WorkTime } from "./work_time.ts";
+
+/** The server's side of a session that was greeted, which asks its server by {@link ask}. */
+function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
+  const parts = sessionParts(pool);
+  const { clock, buffers, statements } = parts.runtime;
+  const destination = destinationOf(parts);
+  const client = new FakeClient();
+  const out = new Outbox(client.stream, buffers);
+  const relay = new Relay(out, statements, {
+    renames: true,
+    preparedMax: 10,
+    fingerprints: destination.fingerprints,
+  });
+  const told = new ToldSettings(relay, out, null);
+  const options = new SessionOptions();
+  const heard: string[] = [];
+  const limits = destination.settings;
+  const pins = new Pins(
+    {
+      limits,
+      options,
+      watch: relay.watch,
+      holdsUnnamed: false,
+      nowMs: () => clock.nowMs(),
+      warnOfPins: (reasons) => void heard.push(`pinned: ${reasons.join()}`),
+      end() {},
+    } satisfies PinsHost,
+  );
+  const work = new WorkTime(clock, destination.counters);
+  const host = {
+    limits,
+    ending: false as boolean,
+    cancelCount: 0,
+    refusal: () => null,
+    answered() {},
+    serverSaid: () => void heard.push("the server said it"),
+    lost: ({ code }: PgplexError) => void heard.push(`lost: ${code}`),
+    stateLost: () => void heard.push("state lost"),
+  } satisfies ServerSideHost;
+  const side = new ServerSide(parts, {
+    facts: factsOf(facts),
+    destination,
+    options,
+    relay,
+    out,
+    told,
+    steering: { statementEnds() {} } as Steering,
+    pins,
+    times: {
+      idles: () => void heard.push("idles"),
+      statementEnds() {},
+      canceledReply: () => null,
+    } as unknown as TimeLimits,
+    work,
+    listening: new Listening(parts.listeners, () => {
+      throw new Error("nobody listens here");
+    }),
+    pid: 4711,
+  }, host);
+  const lease = async () => {
+    await side.lease.obtain();
+    if (told.current === null) told.greet(relay.server!.settings);
+    return relay.server!;
+  };
+  /** Leases where there is no lease, sends a query, and lets everything come to rest. */
+  const ask = async (sql: string) => {
+    const server = relay.server ?? await lease();
+    relay.watch.runs(relay.watch.look(new TextEncoder().encode(sql), 0, sql.length));
+    server.out.put(encodeQuery(sql));
+    server.owed.sent(Owed.Query);
+    work.sent();
+    void server.out.flush();
+    await atRest();
+  };
+  const end = async () => {
+    if (side.lease.held) side.endLease("broken");
+    await parts.end();
+  };
+  const idle = () => destination.pool!.pool.idleCount;
+  return {
+    parts,
+    clock,
+    destination,
+    client,
+    relay,
+    told,
+    options,
+    pins,
+    work,
+    host,
+    side,
+    heard,
+    lease,
+    ask,
+    idle,
+    end,
+  };
+}
+
+Deno.test("ServerSide ends a lease at the transaction's end, when the client has heard all of it", async () => {
+  const { client, clock, destination, relay, side, work, heard, ask, idle, end } = rig();
+  await ask("begin");
+  deepEqual([client.heard(), side.lease.held, relay.server !== null, idle()], ["CZT", true, true, 0]);
+  clock.advance(5);
+  await ask("commit");
+  deepEqual([client.heard(), side.lease.held, relay.server, idle()], ["CZ", false, null, 1]);
+  deepEqual([work.endedMs, side.sinceMs, heard], [5, 5, ["idles"]]);
+  const { queries, xacts, bytesToClients, leaseMs } = destination.counters;
+  deepEqual([queries, xacts, leaseMs, bytesToClients > 0], [2, 1, 5, true]);
+  await end();
+});
+
+Deno.test("ServerSide ends no lease while a cancel is on its way, or the session is over", async () => {
+  for (const hold of ["cancelCount", "ending"] as const) {
+    const { host, side, ask, end } = rig();
+    if (hold === "ending") host.ending = true;
+    else host.cancelCount = 1;
+    await ask("SELECT 1");
+    equal(side.lease.held, true, hold);
+    host.ending = false;
+    host.cancelCount = 0;
+    side.settle();
+    equal(side.lease.held, false, hold);
+    await end();
+  }
+});
+
+Deno.test("ServerSide goes on with the same connection where the session is pinned", async () => {
+  const { options, relay, side, pins, destination, ask, end } = rig();
+  options.pinned = true;
+  await ask("SELECT 1");
+  const { server } = relay;
+  deepEqual([side.lease.held, server !== null, pins.reasons], [true, true, ["directive"]]);
+  await ask("SELECT 1");
+  deepEqual([relay.server === server, destination.counters.leases, destination.counters.xacts], [true, 1, 2]);
+  options.pinned = false;
+  await ask("SELECT 1");
+  deepEqual([side.lease.held, pins.reasons], [false, []]);
+  await end();
+});
+
+Deno.test("ServerSide goes on with the same connection in session pooling, and counts each transaction", async () => {
+  const { parts, side, destination, ask, end } = rig("state_check: always", { mode: "session" });
+  await ask("SELECT 1");
+  await ask("SELECT 2");
+  deepEqual([side.lease.held, destination.counters.queries], [true, 2]);
+  deepEqual(parts.cluster.servers[0]!.asked, ["SELECT 1", "SELECT 2"], "nothing is probed");
+  await end();
+});
+
+Deno.test("ServerSide has a suspicious statement probed before the connection is another's", async () => {
+  const { parts, relay, side, idle, ask, heard, end } = rig("state_check: always");
+  const { cluster } = parts;
+  let release = () => {};
+  const probed: string[] = [];
+  cluster.answer = (sql) => {
+    if (!sql.includes("pg_catalog.pg_settings")) return null;
+    probed.push(sql);
+    deepEqual([relay.server, side.lease.held, idle()], [null, true, 0]);
+    release();
+    return new Uint8Array(0);
+  };
+  const asked = Promise.withResolvers<void>();
+  release = asked.resolve;
+  await ask("SELECT 1");
+  await asked.promise;
+  await until(() => !side.lease.held);
+  deepEqual([probed.length, idle(), heard], [1, 1, ["idles"]]);
+  await end();
+});
+
+Deno.test("ServerSide pins for what a probe finds, and the next statement goes the same way", async () => {
+  const { parts, relay, side, pins, heard, ask, end } = rig("state_check: always");
+  const lock = frontend.message(
+    "D",
+    frontend.int16(3),
+    ...["k", "advisory lock", ""].flatMap((text) => [frontend.int32(text.length), frontend.text(text)]),
+  );
+  parts.cluster.answer = (sql) => sql.includes("pg_catalog.pg_settings") ? lock : null;
+  await ask("SELECT 1");
+  await until(() => relay.server !== null);
+  deepEqual([side.lease.held, pins.reasons, heard], [true, ["advisory lock"], [
+    "pinned: advisory lock",
+    "idles",
+  ]]);
+  await end();
+});
+
+Deno.test("ServerSide closes a connection whose probe fails, and tells that nobody knows its state", async () => {
+  const { parts, side, heard, ask, idle, end } = rig("state_check: always");
+  const { servers } = parts.cluster;
+  parts.cluster.answer = (sql) => {
+    if (!sql.includes("pg_catalog.pg_settings")) return null;
+    servers[0]!.stream.end();
+    return new Uint8Array(0);
+  };
+  await ask("SELECT 1");
+  await until(() => !side.lease.held);
+  deepEqual([heard, idle(), parts.log.of("warning").slice(-1)], [["state lost"], 0, [
+    "cannot look at a session's state",
+  ]]);
+  await end();
+});
+
+Deno.test("ServerSide ends a broken lease, counts it, and tells why", async () => {
+  const { parts, destination, relay, side, heard, ask, idle, end } = rig();
+  await ask("begin");
+  parts.cluster.servers[0]!.stream.end();
+  await until(() => !side.lease.held);
+  deepEqual([relay.server, idle(), destination.counters.lost], [null, 0, 1]);
+  deepEqual(heard, ["idles", "lost: server_lost"]);
+  deepEqual(parts.log.of("warning"), ["server connection lost while in use"]);
+  await end();
+});
+
+Deno.test("ServerSide tells that the server said FATAL, which is why the connection ends", async () => {
+  const { parts, client, heard, ask, end } = rig();
+  await ask("begin");
+  client.said();
+  const { stream } = parts.cluster.servers[0]!;
+  stream.say(encodeError("FATAL", new PgplexError("internal", "terminating", { sqlstate: "57P01" })));
+  stream.end();
+  await atRest();
+  deepEqual([client.heard(), heard[0]], ["(FATAL 57P01 terminating)", "the server said it"]);
+  await end();
+});
+
+Deno.test("ServerSide gives the client its own process id in notifications of its own connection", async () => {
+  const { parts, client, ask, end } = rig();
+  await ask("begin");
+  client.said();
+  const { stream, pid } = parts.cluster.servers[0]!;
+  const notification = (pid: number) =>
+    frontend.message("A", frontend.int32(pid), frontend.cstring("news"), frontend.cstring("text"));
+  stream.say(notification(pid), notification(12));
+  await atRest();
+  deepEqual(client.said().map(({ notification }) => notification!.pid), [4711, 12]);
+  await end();
+});
+
+Deno.test("ServerSide: a lease begins anew, and what the last holder read of sequences is foreign to another", async () => {
+  const { parts, relay, side, lease, end } = rig();
+  const first: ServerConnection = await lease();
+  equal(relay.sequencesForeign, true, "nobody had it before");
+  side.endLease("clean");
+  equal(await lease(), first);
+  equal(relay.sequencesForeign, false);
+  side.endLease("clean");
+  first.lastHolder = 2;
+  await lease();
+  deepEqual([relay.sequencesForeign, relay.openBatch, relay.boundary], [true, false, false]);
+  equal(parts.cluster.servers.length, 1);
+  await end();
+});
+
+Deno.test("ServerSide.answeredItself counts as the last that the session did", async () => {
+  const { clock, side, end } = rig();
+  clock.advance(9);
+  equal(side.sinceMs, 0);
+  side.answeredItself();
+  equal(side.sinceMs, 9);
+  await end();
+});
