@@ -37,6 +37,9 @@ export class WireError extends Error {
   }
 }
 
+/** As libpq takes it: the first error that claims to be longer is one in the format of protocol 2. */
+const ERROR_BYTES_MAX = 30_000;
+
 /**
  * A client that speaks the wire protocol byte by byte, as an oracle for tests.
  *
@@ -46,6 +49,8 @@ export class WireError extends Error {
  * ```
  */
 export class WireClient implements AsyncDisposable {
+  /** Something came already. */
+  #spoken = false;
   readonly socket: WireSocket;
   /** The newest ParameterStatus of each name. */
   readonly parameters = new Map<string, string>();
@@ -210,11 +215,34 @@ export class WireClient implements AsyncDisposable {
     await this.socket[Symbol.asyncDispose]();
   }
 
+  /** What is said to a client of protocol 2: a text up to NUL, without length or fields, and then nothing. */
+  async #oldError(head: Uint8Array): Promise<WireMessage> {
+    const bytes = [...head.subarray(1)];
+    while (bytes.at(-1) !== 0) {
+      const byte = await this.socket.readExactly(1, "the rest of an error in the old format");
+      if (byte === null) throw new Error("The server closed in the middle of an error in the old format");
+      bytes.push(byte[0]!);
+    }
+    const text = new TextDecoder().decode(Uint8Array.from(bytes.slice(0, -1))).trim();
+    const body = frontend.concat([
+      frontend.cstring("SFATAL"),
+      frontend.cstring("C(none)"),
+      frontend.cstring(`M${text}`),
+      new Uint8Array(1),
+    ]);
+    return decodeBackend("E", body);
+  }
+
   async #tryRead(what: string): Promise<WireMessage | null> {
     const header = await this.socket.readExactly(5, what);
     if (header === null) return null;
     const type = String.fromCharCode(header[0]!);
     const length = new DataView(header.buffer).getInt32(1);
+    const isFirst = !this.#spoken;
+    this.#spoken = true;
+    if (isFirst && type === "E" && (length < 8 || length > ERROR_BYTES_MAX)) {
+      return await this.#oldError(header);
+    }
     if (length < 4) throw new Error(`The server sent a message ${JSON.stringify(type)} of length ${length}`);
     const body = length === 4
       ? new Uint8Array(0)
