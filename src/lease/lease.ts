@@ -101,6 +101,11 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     return this.#held?.home ?? null;
   }
 
+  /** Whether the statement's answer is complete and only its probe says whether the connection stays with the session. */
+  get probing(): boolean {
+    return this.#probing !== null;
+  }
+
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs;

@@ -389,7 +389,9 @@ export class Session
 
   /** A reload took away where the session goes, or the node of the server connection that it keeps. Whether that ended it. */
   #endIfGone(): boolean {
-    const closed = this.destination.closed ?? this.#serverSide.lease.home?.pool.closed ?? null;
+    const { lease } = this.#serverSide;
+    const keeps = lease.probing ? null : lease.home; // what is only probed may be given back in a moment
+    const closed = this.destination.closed ?? keeps?.pool.closed ?? null;
     if (closed === null || !this.idle) return false;
     this.end(closed);
     return true;

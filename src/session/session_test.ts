@@ -315,6 +315,24 @@ Deno.test("Session ends with its destination at once where it is idle, and else 
   await parts.end();
 });
 
+Deno.test("Session whose statement is only being probed is not ended with the node: it is about to give the connection back", async () => {
+  const parts = sessionParts("state_check: always");
+  const it = await greeted(parts);
+  const gone = new PgplexError("config_changed", "terminating connection: the node is gone");
+  let probes = 0;
+  parts.cluster.answer = (sql) => {
+    if (!sql.includes("pg_catalog.pg_settings")) return null;
+    probes++;
+    it.session.destination.topologyChanged(parts.runtime.clock.nowMs(), () => gone);
+    it.session.configurationChanged();
+    return new Uint8Array(0);
+  };
+  equal(await it.ask(frontend.query("SELECT 1")), "TDCZ");
+  deepEqual([probes, it.client.heard()], [1, ""]);
+  await leave(it);
+  await parts.end();
+});
+
 Deno.test("Session that is to be new after a reload hears so with the statement that finds it out", async () => {
   const parts = sessionParts();
   const { client, over, session } = await greeted(parts);

@@ -160,3 +160,37 @@ Deno.test("clusters, nodes, aliases and users come and go under load, and only t
   assert.deepEqual(failures, []);
   assert.doesNotMatch(pgplex.log, /internal error/);
 });
+
+Deno.test("a reload that moves a node takes along the clients that hold nothing of it, with their state", async () => {
+  await using from = await startPostgres({ major: 18, auth: "trust" });
+  await using to = await startPostgres({ major: 18, auth: "trust" });
+  const configOf = (node: { host: string; port: number }) => ({
+    auth: { type: "scram-sha-256", users: { postgres: "p" } },
+    clusters: { main: { nodes: [{ name: "main-1", host: node.host, port: node.port }] } },
+  });
+  await using pgplex = await startPgplex({ config: configOf(from) });
+  const login = () =>
+    WireClient.connect(pgplex, { user: "postgres", password: "p", database: "postgres@main" });
+  const port = "SELECT inet_server_port()";
+  await using idle = await login();
+  await using busy = await login();
+  await using pinned = await login();
+  await one(idle, "SET work_mem = '5MB'");
+  await one(idle, "PREPARE port AS SELECT inet_server_port()");
+  assert.equal(await one(idle, "EXECUTE port"), String(from.port));
+  await one(busy, "BEGIN");
+  await one(pinned, "CREATE TEMPORARY TABLE mine ()");
+
+  await pgplex.reload(configOf(to));
+  await waitFor(() => pgplex.log.includes("configuration reloaded"), { what: "the reload" });
+
+  assert.equal(await one(idle, "EXECUTE port"), String(to.port));
+  assert.equal(await one(idle, "SHOW work_mem"), "5MB");
+  assert.equal(await one(busy, port), String(from.port)); // a transaction goes on to its end
+  await one(busy, "COMMIT");
+  assert.equal(await one(busy, port), String(to.port));
+  const goodbye = errorOf(await pinned.closed())!;
+  assert.deepEqual([goodbye["S"], goodbye["C"]], ["FATAL", "57P01"]);
+  assert.match(goodbye["M"]!, /node "main-1" of cluster "main" was removed or moved in the configuration/);
+  assert.equal(await one(idle, port), String(to.port));
+});
