@@ -10,11 +10,9 @@ import {
   Front,
   HEAD_BYTES_MAX,
   headMayConcern,
-  int32At,
 } from "../protocol/mod.ts";
-import { ClientCursor, LOOK_BYTES_MAX, Need, Rest } from "./client_cursor.ts";
+import { ClientCursor, LOOK_BYTES_MAX, type Need } from "./client_cursor.ts";
 import { ExtendedQuery } from "./statements/extended_query.ts";
-import type { OptionChange } from "../options/mod.ts";
 import { refuse } from "./poison.ts";
 import type { Relay } from "./relay.ts";
 import { ShowPortals } from "./show/show_portals.ts";
@@ -69,7 +67,7 @@ export class ClientScan {
   /** With {@link Need.Replies}: whether what is waited for has not come yet. */
   get blocked(): boolean {
     const server = this.#relay.server;
-    return server !== null && (server.owed.full || (this.#cursor.doubt?.() ?? false));
+    return server !== null && (server.owed.full || this.#cursor.doubtful);
   }
 
   /**
@@ -87,24 +85,24 @@ export class ClientScan {
     this.#failing = type === Front.Query || type === Front.FunctionCall ? Failing.Message : Failing.Batch;
   }
 
-  /** Leaves out a message after no server could be had. */
-  #failMessage(type: number, at: number, messageEnd: number, end: number): number {
+  /** Leaves out the message at hand after no server could be had. */
+  #failMessage(): number {
+    const cursor = this.#cursor;
+    const { type } = cursor;
     if (this.#failing === Failing.Next) {
-      if (type !== Front.Sync && !FAILABLE.includes(String.fromCharCode(type))) {
-        return this.#cursor.dropMessage(at, messageEnd - at - 1);
-      }
+      if (type !== Front.Sync && !FAILABLE.includes(String.fromCharCode(type))) return cursor.drop();
       this.#failUnit(type);
     }
     if (this.#failing === Failing.Message || type === Front.Sync) {
-      this.#failing = messageEnd < end ? Failing.Next : Failing.No;
+      this.#failing = cursor.messageEnd < cursor.end ? Failing.Next : Failing.No;
       this.#relay.client.put(READY_IDLE);
     }
-    return this.#cursor.dropMessage(at, messageEnd - at - 1);
+    return cursor.drop();
   }
 
   /** Whether the client is between two messages. */
   get atMessageStart(): boolean {
-    return this.#cursor.left === 0;
+    return this.#cursor.atMessageStart;
   }
 
   /**
@@ -117,233 +115,209 @@ export class ClientScan {
   scan(bytes: Uint8Array, start: number, end: number): number {
     const relay = this.#relay;
     const cursor = this.#cursor;
-    cursor.start(start);
+    cursor.start(bytes, start, end);
     let at = start;
     while (at < end) {
-      if (cursor.left > 0) {
-        at = cursor.takeRest(bytes, at, end);
+      if (!cursor.atMessageStart) {
+        at = cursor.takeRest(at);
         continue;
       }
-      const type = bytes[at]!;
+      const type = cursor.beginMessage(at);
       if (CLIENT_ACTIONS[type] === Action.Reject) {
-        if (this.#answersFirst(bytes, at, true)) break;
+        if (this.#answersFirst(true)) break;
         throw invalidType(type);
       }
       if (end - at < 5) break;
-      const length = int32At(bytes, at + 1);
+      const length = cursor.readLength();
       if (length < 4 || length > clientMessageMax(type)) {
-        if (this.#answersFirst(bytes, at, false)) break;
+        if (this.#answersFirst(false)) break;
         throw new InvalidMessageLength();
       }
-      const server = relay.server;
-      if (server === null) {
-        const next = this.#withoutLease(type, length, bytes, at, end);
-        if (next < 0) break;
-        at = next;
-        continue;
-      }
-      if (server.owed.full) {
-        this.#cursor.need = Need.Replies;
-        break;
-      }
-      const next = this.#toServer(server, type, length, bytes, at, end);
+      const { server } = relay;
+      const next = server === null
+        ? this.#withoutLease()
+        : server.owed.full
+        ? cursor.needReplies()
+        : this.#toServer(server);
       if (next < 0) break;
       at = next;
     }
     if (at === end && this.#failing === Failing.Next) this.#failing = Failing.No;
-    this.#cursor.flushRun(bytes, at);
+    cursor.finish(at);
     return at;
   }
 
   /**
-   * Whether replies must come before the connection ends with the message at `at`. What PostgreSQL says last brings the replies
+   * Whether replies must come before the connection ends with the message at hand. What PostgreSQL says last brings the replies
    * of a batch without Sync along (`flush`); where it says nothing, they stay away.
    */
-  #answersFirst(bytes: Uint8Array, at: number, flush: boolean): boolean {
+  #answersFirst(flush: boolean): boolean {
     const { server } = this.#relay;
     if (server === null) return false;
     const { owed } = server;
-    return flush
-      ? this.#cursor.awaitAll(server, bytes, at)
-      : this.#cursor.awaitWhile(() => !owed.copyIn && owed.readies > 0);
+    return flush ? this.#cursor.awaitAll() : this.#cursor.awaitWhile(() => !owed.copyIn && owed.readies > 0);
   }
 
   /** Messages that pgplex answers itself while the session has no server. Returns the place behind, or -1 to stop. */
-  #withoutLease(type: number, length: number, bytes: Uint8Array, at: number, end: number): number {
+  #withoutLease(): number {
     const relay = this.#relay;
-    if (this.#failing !== Failing.No && type !== Front.Terminate) {
-      return this.#failMessage(type, at, at + 1 + length, end);
-    }
+    const cursor = this.#cursor;
+    const { type, length } = cursor;
+    if (this.#failing !== Failing.No && type !== Front.Terminate) return this.#failMessage();
     switch (type) {
       case Front.Terminate:
-        this.#cursor.need = Need.End;
-        return -1;
+        return cursor.needNothing();
       case Front.CopyData:
       case Front.CopyDone:
       case Front.CopyFail:
         // PostgreSQL ignores them outside of COPY: the client may send them on after the server reported an error.
-        return this.#cursor.dropMessage(at, length);
+        return cursor.drop();
       case Front.Flush:
         if (length !== 4) break; // malformed: the server says so
-        return this.#cursor.dropMessage(at, length);
+        return cursor.drop();
       case Front.Sync:
         if (!relay.renames || length !== 4) break;
         relay.client.put(READY_IDLE);
         relay.queryCount++;
-        return this.#cursor.dropMessage(at, length);
+        return cursor.drop();
       case Front.Close: {
         if (!relay.renames) break;
-        const messageEnd = at + 1 + length;
-        if (messageEnd > end) return this.#cursor.want(1 + length);
-        const name = this.#extended.statementOf(bytes, at, messageEnd);
+        if (!cursor.whole) return cursor.wantWhole();
+        const name = this.#extended.statementOf();
         if (name === null || relay.isSqlStatement(name)) break;
         this.#extended.closeStatement(name);
-        this.#cursor.run = messageEnd;
-        return messageEnd;
+        return cursor.dropWhole();
       }
     }
-    const foreseen = type === Front.Query
-      ? this.#foreseeQuery(length, bytes, at, end)
-      : this.#extended.foresee(type, length, bytes, at, end);
-    if (foreseen !== 0) return foreseen;
-    this.#cursor.need = Need.Lease;
-    return -1;
+    const foreseen = type === Front.Query ? this.#foreseeQuery() : this.#extended.foresee();
+    return foreseen !== 0 ? foreseen : cursor.needLease();
   }
 
   /**
    * Before a server connection is had for a simple query: what its statement says of the wait holds already, or it is answered.
    * Returns the place behind its header, -1 to stop, 0 when it needs a server.
    */
-  #foreseeQuery(length: number, bytes: Uint8Array, at: number, end: number): number {
-    if (!headMayConcern(bytes, at + 5, end, at + length)) return 0;
-    const answered = this.#showQuery.answer(length, bytes, at, end);
+  #foreseeQuery(): number {
+    const cursor = this.#cursor;
+    const { bytes, bodyStart, messageEnd, end } = cursor;
+    if (!headMayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
+    const answered = this.#showQuery.answer();
     if (answered !== 0) return answered;
-    const foreseen = this.#steering.foresee(bytes, at + 5, at + 1 + length, end);
-    return foreseen ? 0 : this.#cursor.wantHead(length, at, end);
+    return this.#steering.foresee(cursor, bodyStart, messageEnd) ? 0 : cursor.wantHead();
   }
 
-  #toServer(
-    server: ServerConnection,
-    type: number,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): number {
+  #toServer(server: ServerConnection): number {
+    const relay = this.#relay;
+    const cursor = this.#cursor;
     const { owed } = server;
-    if (this.#relay.attentive) {
-      const next = this.#attend(server, type, length, bytes, at, end);
+    if (relay.attentive) {
+      const next = this.#attend();
       if (next !== 0) return next;
     }
-    this.#relay.boundary = false;
-    switch (type) {
+    relay.boundary = false;
+    switch (cursor.type) {
       case Front.Query:
-        if (!owed.skipping) {
-          if (headMayConcern(bytes, at + 5, end, at + length)) {
-            const next = this.#steerQuery(server, length, bytes, at, end);
-            if (next !== 0) return next;
-          } else if (this.#steering.active && !this.#begin(server, [], bytes, at)) return -1;
-        }
-        if (this.#relay.renames && !owed.skipping && !this.#lookAtQuery(server, length, bytes, at, end)) {
-          return -1;
-        }
-        this.#relay.openBatch = this.#relay.batchSent = false;
-        server.unnamedOwner = null;
-        this.#relay.names.dropUnnamed();
-        owed.sent(Owed.Query);
-        return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+        return this.#query(server);
       case Front.Execute:
-        this.#relay.openBatch = this.#relay.batchSent = true;
+        relay.openBatch = relay.batchSent = true;
         owed.sent(Owed.Execute);
-        return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+        return cursor.pass();
       case Front.Sync:
-        if (this.#relay.lender !== null && !owed.skipping) this.#beforeSync(server, bytes, at);
-        this.#relay.openBatch = this.#relay.batchSent = false;
+        if (relay.lender !== null && !owed.skipping) this.#beforeSync();
+        relay.openBatch = relay.batchSent = false;
         owed.sent(Owed.Sync);
-        return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+        return cursor.pass();
       case Front.FunctionCall:
-        if (this.#steering.active && !this.#begin(server, [], bytes, at)) return -1;
-        this.#relay.watch.runsOpaque();
-        this.#relay.openBatch = this.#relay.batchSent = false;
+        if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
+        relay.watch.runsOpaque();
+        relay.openBatch = relay.batchSent = false;
         owed.sent(Owed.FunctionCall);
-        return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+        return cursor.pass();
       case Front.CopyDone:
       case Front.CopyFail:
         owed.copyEnds();
-        return this.#cursor.passUnanswered(at, length);
+        return cursor.passUnanswered();
       case Front.Flush:
-        if (length !== 4) return this.#malformedFlush(server, length, bytes, at);
-        return this.#cursor.passUnanswered(at, length);
+        return cursor.length === 4 ? cursor.passUnanswered() : this.#malformedFlush();
       case Front.CopyData:
         owed.copyData();
-        return this.#cursor.passUnanswered(at, length);
+        return cursor.passUnanswered();
       case Front.Terminate:
-        this.#cursor.need = Need.End;
-        return -1;
+        return cursor.needNothing();
       case Front.Parse:
-        return this.#extended.parse(server, length, bytes, at, end);
+        return this.#extended.parse();
       case Front.Bind:
-        return this.#extended.bind(server, length, bytes, at, end);
+        return this.#extended.bind();
       case Front.Describe:
       case Front.Close:
-        return this.#extended.describeOrClose(server, type, length, bytes, at, end);
+        return this.#extended.describeOrClose();
       default:
-        throw invalidType(type);
+        throw invalidType(cursor.type);
     }
   }
 
-  /** The server fails it, and skips up to Sync; in a COPY it ignores it. Which of both must be known. */
-  #malformedFlush(server: ServerConnection, length: number, bytes: Uint8Array, at: number): number {
+  #query(server: ServerConnection): number {
+    const relay = this.#relay;
+    const cursor = this.#cursor;
     const { owed } = server;
-    if (!owed.skipping && this.#cursor.awaitAll(server, bytes, at)) return -1;
+    if (!owed.skipping) {
+      if (headMayConcern(cursor.bytes, cursor.bodyStart, cursor.end, cursor.messageEnd - 1)) {
+        const next = this.#steerQuery();
+        if (next !== 0) return next;
+      } else if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
+      if (relay.renames && !this.#lookAtQuery()) return -1;
+    }
+    relay.openBatch = relay.batchSent = false;
+    server.unnamedOwner = null;
+    relay.names.dropUnnamed();
+    owed.sent(Owed.Query);
+    return cursor.pass();
+  }
+
+  /** The server fails it, and skips up to Sync; in a COPY it ignores it. Which of both must be known. */
+  #malformedFlush(): number {
+    const cursor = this.#cursor;
+    const { owed } = cursor.server;
+    if (!owed.skipping && cursor.awaitAll()) return -1;
     if (!owed.copyIn) {
       this.#relay.openBatch = this.#relay.batchSent = true;
       // Any kind will do that takes an error.
       owed.sent(Owed.Describe);
     }
-    return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+    return cursor.pass();
   }
 
   /** A message that may have to wait, or be about SHOW of an option. Returns 0 when it goes on its usual way. */
-  #attend(
-    server: ServerConnection,
-    type: number,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): number {
+  #attend(): number {
     const { timed } = this.#steering;
-    if (timed && this.#mustFollow(server, type, bytes, at)) return -1;
+    if (timed && this.#mustFollow()) return -1;
     this.#relay.attentive = timed || this.#shows.watches;
-    return this.#shows.take(server, type, length, bytes, at, end);
+    return this.#shows.take();
   }
 
   /** Whether the message has to wait as it stands behind the end of a statement that runs alone. */
-  #mustFollow(server: ServerConnection, type: number, bytes: Uint8Array, at: number): boolean {
-    return server.owed.readies > 0 && FAILABLE.includes(String.fromCharCode(type)) &&
-      this.#cursor.awaitRuns(server, bytes, at);
-  }
-
-  #begin(server: ServerConnection, changes: readonly OptionChange[], bytes: Uint8Array, at: number): boolean {
-    return this.#steering.begin(server, changes, { cursor: this.#cursor, bytes, at });
+  #mustFollow(): boolean {
+    const cursor = this.#cursor;
+    return cursor.server.owed.readies > 0 && FAILABLE.includes(String.fromCharCode(cursor.type)) &&
+      cursor.awaitRuns();
   }
 
   /** A simple query that may speak to pgplex. Returns 0 when it goes on its usual way. */
-  #steerQuery(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+  #steerQuery(): number {
     const cursor = this.#cursor;
-    const messageEnd = at + 1 + length;
-    if (!this.#steering.sees(messageEnd - at - 5, end - at - 5)) {
+    const steering = this.#steering;
+    const { server, bytes, bodyStart, end, length, messageEnd } = cursor;
+    if (!steering.sees(messageEnd - bodyStart, end - bodyStart)) {
       return cursor.want(Math.min(1 + length, 5 + HEAD_BYTES_MAX));
     }
-    const steered = this.#steering.peek(bytes, at + 5, messageEnd, end);
+    const steered = steering.peek(bytes, bodyStart, messageEnd, end);
     // What is asked is done once: so all that is to be looked at must be there before.
     const looks = steered !== null && this.#relay.renames && 1 + length <= LOOK_BYTES_MAX;
-    if (looks && messageEnd > end) return cursor.want(1 + length);
-    if (!this.#begin(server, steered?.statement ?? [], bytes, at)) return -1;
+    if (looks && !cursor.whole) return cursor.wantWhole();
+    if (!steering.begin(cursor, steered?.statement ?? [])) return -1;
     if (steered === null) return 0;
-    cursor.flushRun(bytes, at);
-    this.#steering.apply(server, steered, true);
+    cursor.flush();
+    steering.apply(server, steered, true);
     if (steered.error === null && steered.text === null) return 0;
     this.#relay.openBatch = this.#relay.batchSent = false;
     server.unnamedOwner = null;
@@ -357,33 +331,27 @@ export class ClientScan {
       server.out.put(encodeQuery(steered.text!));
       server.owed.sent(Owed.Query);
     }
-    return cursor.dropMessage(at, length);
+    return cursor.drop();
   }
 
-  #beforeSync(server: ServerConnection, bytes: Uint8Array, at: number): void {
-    this.#cursor.flushRun(bytes, at);
-    this.#relay.lender!.beforeSync(server);
+  #beforeSync(): void {
+    this.#cursor.flush();
+    this.#relay.lender!.beforeSync(this.#cursor.server);
   }
 
-  /** Looks at a simple query's text; false when more of it must come first. */
-  #lookAtQuery(
-    server: ServerConnection,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): boolean {
+  /** Looks at a simple query's text; false when more of it, or replies, must come first. */
+  #lookAtQuery(): boolean {
     const relay = this.#relay;
-    if (1 + length > LOOK_BYTES_MAX) {
+    const cursor = this.#cursor;
+    if (1 + cursor.length > LOOK_BYTES_MAX) {
       relay.watch.runsOpaque();
       return true;
     }
-    if (at + 1 + length > end) return this.#cursor.want(1 + length) > 0;
-    const fingerprint = relay.watch.look(bytes, at + 5, at + length);
-    if (this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint))) {
-      return false;
-    }
-    if (relay.interferes(fingerprint)) this.#cursor.flushRun(bytes, at);
+    if (!cursor.whole) return cursor.wantWhole() > 0;
+    const { server } = cursor;
+    const fingerprint = relay.watch.look(cursor.bytes, cursor.bodyStart, cursor.messageEnd - 1);
+    if (cursor.awaitWhile(() => relay.mustSettle(server, fingerprint))) return false;
+    if (relay.interferes(fingerprint)) cursor.flush();
     relay.runs(server, fingerprint, true);
     return true;
   }

@@ -191,7 +191,7 @@ export class Steering {
    *
    * @returns false when more of it must come first.
    */
-  foresee(bytes: Uint8Array, start: number, textEnd: number, end: number): boolean {
+  foresee({ bytes, end }: ClientCursor, start: number, textEnd: number): boolean {
     if (!this.sees(textEnd - start, end - start)) return false;
     const steered = this.peek(bytes, start, textEnd, end);
     if (steered === null || steered.error !== null) return true;
@@ -256,22 +256,18 @@ export class Steering {
   }
 
   /**
-   * The message at `at` begins a statement with these options of its own, or none; what the one before had is over.
+   * The message at hand begins a statement with these options of its own, or none; what the one before had is over.
    *
    * A statement that has a time of its own runs alone. It goes when what was sent before is answered, so that its time is no
    * other's, and what stands behind waits for its answer, so that a cancel meets nothing else.
    *
    * @returns false when the scan has to stop in front of the message.
    */
-  begin(
-    server: ServerConnection,
-    changes: readonly OptionChange[],
-    { cursor, bytes, at }: { cursor: ClientCursor; bytes: Uint8Array; at: number },
-  ): boolean {
+  begin(cursor: ClientCursor, changes: readonly OptionChange[]): boolean {
     const values = valuesOf(changes);
     this.#setForTransaction(changes);
     const timeoutMs = values?.get("query_timeout") as number | undefined ?? null;
-    if ((timeoutMs !== null || this.#timed) && cursor.awaitRuns(server, bytes, at)) return false;
+    if ((timeoutMs !== null || this.#timed) && cursor.awaitRuns()) return false;
     this.#host.options.setForStatement(values);
     if (timeoutMs !== null || this.#timed) this.#host.statementBegins(timeoutMs);
     this.#timed = timeoutMs !== null;

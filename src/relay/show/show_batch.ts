@@ -67,27 +67,27 @@ export class ShowBatch {
   }
 
   /**
-   * Takes the batch whose first message is at `at`.
+   * Takes the batch whose first message is at hand.
    *
    * @returns the place behind it, -1 when more of it must come first, 0 when it needs a server.
    */
-  take(bytes: Uint8Array, at: number, end: number): number {
+  take(): number {
     const { cursor, steering } = this.#parts;
+    const { bytes, at, end } = cursor;
     if (!this.#relay.renames || !steering.optionsKnown) return 0;
-    const plan = new Plan(this.#relay, this.#parts);
+    const plan = new Plan(this.#relay, this.#parts, bytes);
     for (let next = at;;) {
       const length = next + 5 > end ? 4 : int32At(bytes, next + 1);
       const messageEnd = next + 1 + length;
       if (length < 4 || messageEnd - at > LOOK_BYTES_MAX) return 0;
       if (messageEnd > end) return cursor.want(messageEnd - at);
-      const look = plan.look(bytes, next, messageEnd);
+      const look = plan.look(next, messageEnd);
       if (look === Look.Server) return 0;
       next = messageEnd;
       if (look === Look.Here) continue;
       for (const action of plan.actions) action();
       steering.answered();
-      cursor.run = next;
-      return next;
+      return cursor.dropTo(next);
     }
   }
 }
@@ -102,30 +102,37 @@ class Plan {
   readonly #portals = new Map<BinaryString, Portal>();
   /** The batch has failed: what stands behind is skipped up to Sync. */
   #failed = false;
+  readonly #bytes: Uint8Array;
+  /** Where the message lies that is looked at. */
+  #at = 0;
+  #end = 0;
 
-  constructor(relay: Relay, parts: ShowBatchParts) {
+  constructor(relay: Relay, parts: ShowBatchParts, bytes: Uint8Array) {
     this.#relay = relay;
     this.#parts = parts;
+    this.#bytes = bytes;
   }
 
   /** Looks at the complete message from `at` to `end`. */
-  look(bytes: Uint8Array, at: number, end: number): number {
-    const type = bytes[at]!;
+  look(at: number, end: number): number {
+    this.#at = at;
+    this.#end = end;
+    const type = this.#bytes[at]!;
     if (type === Front.Sync && end - at === 5) return this.#sync();
     if (this.#failed) {
       return type === Front.Flush || !"PBDEC".includes(String.fromCharCode(type)) ? Look.Server : Look.Here;
     }
     switch (type) {
       case Front.Parse:
-        return this.#parse(bytes, at, end);
+        return this.#parse();
       case Front.Bind:
-        return this.#bind(bytes, at, end);
+        return this.#bind();
       case Front.Describe:
-        return this.#describe(bytes, at, end);
+        return this.#describe();
       case Front.Execute:
-        return this.#execute(bytes, at, end);
+        return this.#execute();
       case Front.Close:
-        return this.#close(bytes, at, end);
+        return this.#close();
       case Front.Flush:
         return end - at === 5 && this.#portals.size === 0 ? Look.End : Look.Server;
       default:
@@ -157,7 +164,9 @@ class Plan {
       : order.show;
   }
 
-  #parse(bytes: Uint8Array, at: number, end: number): number {
+  #parse(): number {
+    const bytes = this.#bytes;
+    const [at, end] = [this.#at, this.#end];
     const nameEnd = findNul(bytes, at + 5, end);
     const textEnd = nameEnd < 0 ? -1 : findNul(bytes, nameEnd + 1, end);
     // No types of parameters: SHOW takes none.
@@ -208,7 +217,9 @@ class Plan {
     names.recordUnnamed(bytes, 0, bytes.length);
   }
 
-  #bind(bytes: Uint8Array, at: number, end: number): number {
+  #bind(): number {
+    const bytes = this.#bytes;
+    const [at, end] = [this.#at, this.#end];
     const portalEnd = findNul(bytes, at + 5, end);
     const nameEnd = portalEnd < 0 ? -1 : findNul(bytes, portalEnd + 1, end);
     if (nameEnd < 0) return Look.Server;
@@ -226,8 +237,8 @@ class Plan {
     return this.#put(BIND_COMPLETE);
   }
 
-  #describe(bytes: Uint8Array, at: number, end: number): number {
-    const [kind, name] = kindAndName(bytes, at, end);
+  #describe(): number {
+    const [kind, name] = this.#kindAndName();
     if (kind === "S") {
       const show = this.#showOf(name);
       if (show === null) return Look.Server;
@@ -240,7 +251,9 @@ class Plan {
       : this.#put(encodeTextColumn(portal.show.setting, portal.format));
   }
 
-  #execute(bytes: Uint8Array, at: number, end: number): number {
+  #execute(): number {
+    const bytes = this.#bytes;
+    const [at, end] = [this.#at, this.#end];
     const nameEnd = findNul(bytes, at + 5, end);
     const portal = nameEnd < 0 ? undefined : this.#portals.get(binaryString(bytes, at + 5, nameEnd));
     if (portal === undefined || end !== nameEnd + 5) return Look.Server;
@@ -253,26 +266,24 @@ class Plan {
     return this.#put(suspends ? PORTAL_SUSPENDED : SHOW_COMPLETE);
   }
 
-  #close(bytes: Uint8Array, at: number, end: number): number {
-    const [kind, name] = kindAndName(bytes, at, end);
+  #close(): number {
+    const [kind, name] = this.#kindAndName();
     if (kind === "P") {
       this.#portals.delete(name);
       return this.#put(CLOSE_COMPLETE);
     }
-    const key = statementName(bytes, at + 6, end - 1);
+    const key = statementName(this.#bytes, this.#at + 6, this.#end - 1);
     if (kind !== "S" || this.#relay.isSqlStatement(key)) return Look.Server;
     this.#statements.set(key, null);
     this.actions.push(() => this.#parts.closeStatement(key));
     return Look.Here;
   }
-}
 
-/** What a Describe or Close from `at` to `end` is about; "" where it is malformed. */
-function kindAndName(
-  bytes: Uint8Array,
-  at: number,
-  end: number,
-): readonly [kind: string, name: BinaryString] {
-  if (end - at < 7 || findNul(bytes, at + 6, end) !== end - 1) return ["", ""];
-  return [String.fromCharCode(bytes[at + 5]!), binaryString(bytes, at + 6, end - 1)];
+  /** What the Describe or Close is about; "" where it is malformed. */
+  #kindAndName(): readonly [kind: string, name: BinaryString] {
+    const bytes = this.#bytes;
+    const [at, end] = [this.#at, this.#end];
+    if (end - at < 7 || findNul(bytes, at + 6, end) !== end - 1) return ["", ""];
+    return [String.fromCharCode(bytes[at + 5]!), binaryString(bytes, at + 6, end - 1)];
+  }
 }

@@ -1,4 +1,4 @@
-import { Mark, Owed, type ServerConnection } from "../../backend/mod.ts";
+import { Mark, Owed } from "../../backend/mod.ts";
 import {
   type BinaryString,
   binaryString,
@@ -9,7 +9,7 @@ import {
   peekBindStatement,
   statementName,
 } from "../../protocol/mod.ts";
-import { type ClientCursor, Rest } from "../client_cursor.ts";
+import type { ClientCursor } from "../client_cursor.ts";
 import type { Relay } from "../relay.ts";
 import { NAMES_BYTES_MAX } from "../statements/statement_messages.ts";
 
@@ -43,35 +43,27 @@ export class ShowPortals {
   }
 
   /**
-   * Looks at the message at `at`, which goes to the server.
+   * Looks at the message at hand, which goes to the server.
    *
    * @returns 0 when it goes there as any other, -1 when more of it must come first, else the place behind its header.
    */
-  take(
-    server: ServerConnection,
-    type: number,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): number {
+  take(): number {
+    const cursor = this.#cursor;
+    const { type } = cursor;
     if (type !== Front.Bind && type !== Front.Execute && type !== Front.Close) return 0;
-    const messageEnd = at + 1 + length;
-    if (type === Front.Bind) return this.#bind(bytes, at, messageEnd, end);
-    if (messageEnd > end) return 1 + length > NAMES_BYTES_MAX ? 0 : this.#cursor.want(1 + length);
-    return type === Front.Execute
-      ? this.#execute(server, length, bytes, at)
-      : this.#close(bytes, at, messageEnd - 1);
+    if (type === Front.Bind) return this.#bind();
+    if (!cursor.whole) return 1 + cursor.length > NAMES_BYTES_MAX ? 0 : cursor.wantWhole();
+    return type === Front.Execute ? this.#execute() : this.#close();
   }
 
-  #bind(bytes: Uint8Array, at: number, messageEnd: number, end: number): number {
-    const seen = Math.min(end, messageEnd);
-    const nameStart = peekBindStatement(bytes, at + 5, seen);
-    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
+  #bind(): number {
+    const { bytes, at, bodyStart, seenEnd, messageEnd } = this.#cursor;
+    const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);
     if (nameEnd < 0) { // malformed where all of it is there: the server says so
-      return seen < messageEnd && seen - at < NAMES_BYTES_MAX ? this.#cursor.want(seen - at + 1) : 0;
+      return seenEnd < messageEnd && seenEnd - at < NAMES_BYTES_MAX ? this.#cursor.wantMore() : 0;
     }
-    const portal = binaryString(bytes, at + 5, nameStart - 1);
+    const portal = binaryString(bytes, bodyStart, nameStart - 1);
     const order = this.#relay.names.orderOf(statementName(bytes, nameStart, nameEnd));
     this.#portals.delete(portal);
     if (order !== null && order.show !== null) {
@@ -84,10 +76,11 @@ export class ShowPortals {
     return 0;
   }
 
-  #execute(server: ServerConnection, length: number, bytes: Uint8Array, at: number): number {
-    const nameEnd = findNul(bytes, at + 5, at + 1 + length);
-    if (nameEnd < 0 || length !== nameEnd - at + 4) return 0;
-    const portal = binaryString(bytes, at + 5, nameEnd);
+  #execute(): number {
+    const { server: { owed }, bytes, bodyStart, messageEnd } = this.#cursor;
+    const nameEnd = findNul(bytes, bodyStart, messageEnd);
+    if (nameEnd < 0 || messageEnd !== nameEnd + 5) return 0;
+    const portal = binaryString(bytes, bodyStart, nameEnd);
     const asked = this.#portals.get(portal);
     if (asked === undefined) return 0;
     if (!asked && int32At(bytes, nameEnd + 1) === 1) {
@@ -96,14 +89,16 @@ export class ShowPortals {
       return 0;
     }
     this.#relay.openBatch = this.#relay.batchSent = true;
-    server.owed.sent(Owed.Execute | Mark.Swallow);
-    server.owed.local(Owed.Execute, { done() {}, undo() {}, reply: SHOW_COMPLETE as Uint8Array });
-    return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+    owed.sent(Owed.Execute | Mark.Swallow);
+    owed.local(Owed.Execute, { done() {}, undo() {}, reply: SHOW_COMPLETE as Uint8Array });
+    return this.#cursor.pass();
   }
 
-  #close(bytes: Uint8Array, at: number, nameEnd: number): number {
-    const isPortal = bytes[at + 5] === 0x50 && findNul(bytes, at + 6, nameEnd + 1) === nameEnd;
-    if (isPortal) this.#portals.delete(binaryString(bytes, at + 6, nameEnd));
+  #close(): number {
+    const { bytes, bodyStart, messageEnd } = this.#cursor;
+    const nameStart = bodyStart + 1;
+    const isPortal = bytes[bodyStart] === 0x50 && findNul(bytes, nameStart, messageEnd) === messageEnd - 1;
+    if (isPortal) this.#portals.delete(binaryString(bytes, nameStart, messageEnd - 1));
     return 0;
   }
 }

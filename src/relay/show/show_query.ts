@@ -35,15 +35,16 @@ export class ShowQuery {
   }
 
   /**
-   * Answers the Query at `at` of a session without a lease, if it needs none: a SHOW, or what is in error. Its head is one that may
+   * Answers the Query at hand of a session without a lease, if it needs none: a SHOW, or what is in error. Its head is one that may
    * concern pgplex.
    *
    * @returns the place behind its header, 0 when it needs one.
    */
-  answer(length: number, bytes: Uint8Array, at: number, end: number): number {
+  answer(): number {
     const steering = this.#steering;
-    if (!steering.sees(length - 4, end - at - 5)) return 0;
-    const steered = steering.peek(bytes, at + 5, at + 1 + length, end);
+    const { bytes, bodyStart, bodyBytes, messageEnd, end } = this.#cursor;
+    if (!steering.sees(bodyBytes, end - bodyStart)) return 0;
+    const steered = steering.peek(bytes, bodyStart, messageEnd, end);
     if (steered === null || !steering.answersItself(steered)) return 0;
     const { client, names } = this.#relay;
     for (const warning of steered.warnings) client.put(encodeNotice("WARNING", warning));
@@ -58,7 +59,7 @@ export class ShowQuery {
     names.dropUnnamed();
     this.#relay.queryCount++;
     steering.answered();
-    return this.#cursor.dropMessage(at, length);
+    return this.#cursor.drop();
   }
 
   /** Asks the server for its row, by messages whose tag is not the client's: inside a transaction it alone knows what was SET. */

@@ -9,7 +9,7 @@ import {
   statementName,
   TxStatus,
 } from "../../protocol/mod.ts";
-import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "../client_cursor.ts";
+import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { OptionChange } from "../../options/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import type { OwnStatements } from "./own_statements.ts";
@@ -40,78 +40,78 @@ export class BindMessages {
   }
 
   /** Before a server connection is had for it; false when more of it must come first. */
-  foresee(length: number, bytes: Uint8Array, at: number, end: number): boolean {
+  foresee(): boolean {
     const { names, renames } = this.#relay;
     if (!renames || (names.unnamedOrder === null && !names.hasOrders)) return true;
-    const seen = Math.min(end, at + 1 + length);
-    const nameStart = peekBindStatement(bytes, at + 5, seen);
-    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
-    if (nameEnd < 0) return seen === at + 1 + length || seen - at >= NAMES_BYTES_MAX; // malformed: the server says so
-    this.#steering.foreseeStatement(this.#ownOf(bytes, nameStart, nameEnd) ?? []);
+    const { bytes, at, bodyStart, seenEnd, messageEnd } = this.#cursor;
+    const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);
+    if (nameEnd < 0) return seenEnd === messageEnd || seenEnd - at >= NAMES_BYTES_MAX; // malformed: the server says so
+    this.#steering.foreseeStatement(this.#ownOf(nameStart, nameEnd) ?? []);
     return true;
   }
 
-  take(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+  take(): number {
     const relay = this.#relay;
     const messages = this.#messages;
-    const bodyStart = at + 5;
-    if (!relay.renames || server.owed.skipping) return this.#pass(server, bodyStart, length - 4);
-    const messageEnd = at + 1 + length;
-    const seen = Math.min(end, messageEnd);
-    const nameStart = peekBindStatement(bytes, bodyStart, seen);
-    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seen);
+    const cursor = this.#cursor;
+    const { server, bytes, bodyStart } = cursor;
+    if (!relay.renames || server.owed.skipping) return this.#pass();
+    const { at, messageEnd, seenEnd } = cursor;
+    const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
+    const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);
     if (nameEnd < 0) {
-      if (seen < messageEnd && seen - at < NAMES_BYTES_MAX) return this.#cursor.want(seen - at + 1);
-      if (seen < messageEnd) throw new PgplexError("protocol_violation", "invalid string in message");
+      if (seenEnd < messageEnd && seenEnd - at < NAMES_BYTES_MAX) return cursor.wantMore();
+      if (seenEnd < messageEnd) throw new PgplexError("protocol_violation", "invalid string in message");
       server.owed.sent(Owed.Bind); // malformed: the server says so
-      return messageEnd;
+      return cursor.passWhole();
     }
-    if (nameEnd === nameStart) {
-      if (this.#unnamed.doubtful(server)) return -1;
-      const holds = this.#told.checkUnnamed(server, bytes, at);
-      if (holds === Told.Asked) return -1;
-      if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
-      if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
-      // First: what it sends may replace the server's unnamed statement.
-      if (!this.#runs(server, relay.names.unnamedFingerprint, length, bytes, at, end)) return -1;
-      if (!this.#unnamed.ensure(server, bytes, at)) {
-        return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
-      }
-      relay.names.unnamedHolds = false;
-      this.#told.binds(server, null, bytes, bodyStart, nameStart - 1);
-      return this.#pass(server, bodyStart, length - 4);
-    }
+    if (nameEnd === nameStart) return this.#takeUnnamed(nameStart);
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     const named = relay.names.named(bytes, nameStart, keyEnd);
     const statement = named === null ? null : named.statement;
-    if (messages.doubtful(server, statement, bytes, nameStart, keyEnd)) return -1;
+    if (messages.doubtful(statement, nameStart, keyEnd)) return -1;
     if (statement === null || server.foreignStatements.size > 0) {
       const name = binaryString(bytes, nameStart, keyEnd);
-      if (this.#own.has(server, name)) {
-        return this.#takeOwn(server, statement, name, { length, bytes, at, end, nameStart, nameEnd });
-      }
+      if (this.#own.has(server, name)) return this.#takeOwn(statement, name, nameStart, nameEnd);
     }
-    if (named === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
-      return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
-    }
-    const holds = this.#told.check(server, named, bytes, at, messageEnd, end);
+    if (named === null || messages.dropped(nameStart, keyEnd)) return messages.refuse(nameStart, nameEnd);
+    const holds = this.#told.check(named);
     if (holds === Told.Asked) return -1;
-    if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
-    if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
+    if (holds === Told.Changed) return messages.fail(resultTypeChanged());
+    if (!this.#begins(nameStart, nameEnd)) return -1;
     const { hash } = named.statement;
     const known = hash === 0 ? null : relay.watch.fingerprints.find(hash);
-    if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
-    this.#cursor.flushRun(bytes, at);
+    if (!this.#runs(known ?? OPAQUE_FINGERPRINT)) return -1;
+    cursor.flush();
     if (known !== null && known.traits.listsStatements && this.#stands(server, bytes, nameStart, keyEnd)) {
-      this.#told.binds(server, null, bytes, bodyStart, nameStart - 1);
-      return this.#pass(server, bodyStart, length - 4);
+      this.#told.binds(null, nameStart - 1);
+      return this.#pass();
     }
     const runs = relay.names.hasOrders
       ? this.#remade(server, named.statement, bytes, nameStart, keyEnd)
       : named.statement;
-    this.#told.binds(server, runs === named.statement ? named : null, bytes, bodyStart, nameStart - 1);
-    messages.putRenamed(server, runs, named.told.parameters, bytes, at, nameStart, nameEnd);
-    return this.#pass(server, nameEnd, messageEnd - nameEnd);
+    this.#told.binds(runs === named.statement ? named : null, nameStart - 1);
+    messages.putRenamed(runs, named.told.parameters, nameStart, nameEnd);
+    server.owed.sent(Owed.Bind);
+    return cursor.passFrom(nameEnd, messageEnd);
+  }
+
+  /** A Bind of the unnamed statement, whose name's NUL lies at `nameStart`. */
+  #takeUnnamed(nameStart: number): number {
+    const relay = this.#relay;
+    const messages = this.#messages;
+    if (this.#unnamed.doubtful()) return -1;
+    const holds = this.#told.checkUnnamed();
+    if (holds === Told.Asked) return -1;
+    if (holds === Told.Changed) return messages.fail(resultTypeChanged());
+    if (!this.#begins(nameStart, nameStart)) return -1;
+    // First: what it sends may replace the server's unnamed statement.
+    if (!this.#runs(relay.names.unnamedFingerprint)) return -1;
+    if (!this.#unnamed.ensure()) return messages.refuse(nameStart, nameStart);
+    relay.names.unnamedHolds = false;
+    this.#told.binds(null, nameStart - 1);
+    return this.#pass();
   }
 
   /** Whether the server has the statement under this name of the client's: what lists them shows no other for it. */
@@ -142,75 +142,55 @@ export class BindMessages {
 
   /** A Bind of what stands on the server under the client's own name. */
   #takeOwn(
-    server: ServerConnection,
     statement: Statement | null,
     name: BinaryString,
-    { length, bytes, at, end, nameStart, nameEnd }: {
-      length: number;
-      bytes: Uint8Array;
-      at: number;
-      end: number;
-      nameStart: number;
-      nameEnd: number;
-    },
+    nameStart: number,
+    nameEnd: number,
   ): number {
     const relay = this.#relay;
-    if (!this.#begins(server, bytes, at, nameStart, nameEnd)) return -1;
+    const { server } = this.#cursor;
+    if (!this.#begins(nameStart, nameEnd)) return -1;
     const hash = statement?.hash ?? 0;
     const known = hash === 0 ? null : relay.watch.fingerprints.find(hash);
-    if (!this.#runs(server, known ?? OPAQUE_FINGERPRINT, length, bytes, at, end)) return -1;
+    if (!this.#runs(known ?? OPAQUE_FINGERPRINT)) return -1;
     const { owed } = server;
     const failing = () => server.txStatus === TxStatus.Failed && owed.readies > 0 && !owed.copyIn;
     if (this.#cursor.awaitWhile(failing)) return -1;
-    if (relay.isOutOfReach(server, name)) {
-      return this.#messages.fail(server, length, bytes, at, transactionAborted());
-    }
-    this.#messages.useSqlStatement(server, name, bytes, at);
-    return this.#pass(server, at + 5, length - 4);
+    if (relay.isOutOfReach(server, name)) return this.#messages.fail(transactionAborted());
+    this.#messages.useSqlStatement(name);
+    return this.#pass();
   }
 
-  #pass(server: ServerConnection, start: number, restBytes: number): number {
-    server.owed.sent(Owed.Bind);
-    return this.#cursor.begin(start, restBytes, Rest.Pass);
+  #pass(): number {
+    this.#cursor.server.owed.sent(Owed.Bind);
+    return this.#cursor.pass();
   }
 
   /** The statement whose name lies there begins; false when the scan has to stop first. */
-  #begins(
-    server: ServerConnection,
-    bytes: Uint8Array,
-    at: number,
-    nameStart: number,
-    nameEnd: number,
-  ): boolean {
-    const own = this.#ownOf(bytes, nameStart, nameEnd);
-    return (own === null && !this.#steering.active) || this.#messages.begins(server, own ?? [], bytes, at);
+  #begins(nameStart: number, nameEnd: number): boolean {
+    const own = this.#ownOf(nameStart, nameEnd);
+    return (own === null && !this.#steering.active) || this.#steering.begin(this.#cursor, own ?? []);
   }
 
   /** What a directive asks for each time that the statement runs whose name lies there. */
-  #ownOf(bytes: Uint8Array, nameStart: number, nameEnd: number): readonly OptionChange[] | null {
+  #ownOf(nameStart: number, nameEnd: number): readonly OptionChange[] | null {
     const { names } = this.#relay;
     const order = nameEnd === nameStart
       ? names.unnamedOrder
       : names.hasOrders
-      ? names.orderOf(statementName(bytes, nameStart, nameEnd))
+      ? names.orderOf(statementName(this.#cursor.bytes, nameStart, nameEnd))
       : null;
     return order === null || order.changes.length === 0 ? null : order.changes;
   }
 
   /** The statement is bound: it will run. False when more of the message, or replies, must come first. */
-  #runs(
-    server: ServerConnection,
-    fingerprint: Fingerprint,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): boolean {
-    if (fingerprint.traits.setsByFunction && 1 + length <= LOOK_BYTES_MAX) {
-      if (at + 1 + length > end) return this.#cursor.want(1 + length) > 0;
-      this.#relay.watch.lookAtParameters(bytes, at + 5, at + 1 + length);
+  #runs(fingerprint: Fingerprint): boolean {
+    const cursor = this.#cursor;
+    if (fingerprint.traits.setsByFunction && 1 + cursor.length <= LOOK_BYTES_MAX) {
+      if (!cursor.whole) return cursor.wantWhole() > 0;
+      this.#relay.watch.lookAtParameters(cursor.bytes, cursor.bodyStart, cursor.messageEnd);
     }
-    return this.#messages.runs(server, fingerprint, bytes, at);
+    return this.#messages.runs(fingerprint);
   }
 }
 

@@ -1,6 +1,6 @@
-import { Mark, Owed, type ServerConnection, type StatementStore } from "../../backend/mod.ts";
+import { Mark, Owed, type StatementStore } from "../../backend/mod.ts";
 import { type BinaryString, findNul, Front, statementName } from "../../protocol/mod.ts";
-import { type ClientCursor, Rest } from "../client_cursor.ts";
+import type { ClientCursor } from "../client_cursor.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "../relay.ts";
 import type { StatementMessages, StatementParts } from "./statement_messages.ts";
@@ -32,101 +32,92 @@ export class DescribeClose {
     this.#told = told;
   }
 
-  take(
-    server: ServerConnection,
-    type: number,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): number {
+  take(): number {
     const relay = this.#relay;
+    const messages = this.#messages;
+    const cursor = this.#cursor;
+    const { server, type } = cursor;
     const kind = type === Front.Describe ? Owed.Describe : Owed.Close;
-    const messageEnd = at + 1 + length;
     if (!relay.renames || (server.owed.skipping && type !== Front.Close)) {
       server.owed.sent(kind);
-      return this.#cursor.begin(at + 5, length - 4, Rest.Pass);
+      return cursor.pass();
     }
-    if (messageEnd > end) return this.#cursor.want(1 + length);
-    const name = this.statementOf(bytes, at, messageEnd);
-    if (server.owed.skipping) return messageEnd;
+    if (!cursor.whole) return cursor.wantWhole();
+    const name = this.statementOf();
+    if (server.owed.skipping) return cursor.passWhole();
     if (name === null) { // a portal, or malformed
-      const describing = type === Front.Describe && bytes[at + 5] === 0x50
-        ? this.#told.describePortal(server, bytes, at + 6, messageEnd - 1)
+      const describing = type === Front.Describe && cursor.bytes[cursor.bodyStart] === 0x50
+        ? this.#told.describePortal()
         : null;
       if (describing === null) server.owed.sent(kind);
       else server.owed.sent(kind | Mark.Effect, describing);
-      return messageEnd;
+      return cursor.passWhole();
     }
     if (name !== "" && this.#own.has(server, name)) {
-      if (this.#messages.nameDoubtful(server, name)) return -1;
+      if (messages.nameDoubtful(name)) return -1;
       if (type === Front.Close) {
         // Closing what the server does not have is no error.
         relay.watch.runsOpaque();
         this.#own.close(server, name);
       } else {
-        this.#messages.useSqlStatement(server, name, bytes, at);
+        messages.useSqlStatement(name);
         server.owed.sent(kind);
       }
-      return messageEnd;
+      return cursor.passWhole();
     }
-    if (type === Front.Describe) return this.#describe(server, name, length, bytes, at, end);
-    if (this.#messages.nameDoubtful(server, name)) return -1;
-    this.#cursor.flushRun(bytes, at);
+    if (type === Front.Describe) return name === "" ? this.#describeUnnamed() : this.#describe(name);
+    if (messages.nameDoubtful(name)) return -1;
+    cursor.flush();
     this.close(name);
-    this.#cursor.run = messageEnd;
+    return cursor.dropWhole();
+  }
+
+  /** The complete Describe at hand of the unnamed statement. */
+  #describeUnnamed(): number {
+    const messages = this.#messages;
+    const cursor = this.#cursor;
+    const nameEnd = cursor.messageEnd - 1;
+    if (this.#unnamed.doubtful()) return -1;
+    const holds = this.#told.checkUnnamed();
+    if (holds === Told.Asked) return -1;
+    if (holds === Told.Changed) return messages.fail(resultTypeChanged());
+    if (!messages.parses(this.#relay.names.unnamedFingerprint)) return -1;
+    if (!this.#unnamed.ensure()) return messages.refuse(nameEnd, nameEnd);
+    cursor.server.owed.sent(Owed.Describe | Mark.Effect, this.#told.describeUnnamed());
+    return cursor.passWhole();
+  }
+
+  /** The complete Describe at hand of a named statement that SQL did not make. */
+  #describe(name: BinaryString): number {
+    const relay = this.#relay;
+    const messages = this.#messages;
+    const cursor = this.#cursor;
+    const { server, messageEnd } = cursor;
+    const nameStart = cursor.bodyStart + 1;
+    const nameEnd = messageEnd - 1;
+    const keyEnd = nameStart + name.length;
+    const named = relay.names.named(cursor.bytes, nameStart, keyEnd);
+    if (messages.doubtful(named?.statement ?? null, nameStart, keyEnd)) return -1;
+    if (named === null || messages.dropped(nameStart, keyEnd)) return messages.refuse(nameStart, nameEnd);
+    const holds = this.#told.check(named);
+    if (holds === Told.Asked) return -1;
+    if (holds === Told.Changed) return messages.fail(resultTypeChanged());
+    const { statement, told } = named;
+    const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
+    if (known !== null && !messages.parses(known)) return -1;
+    messages.putRenamed(statement, told.parameters, nameStart, nameEnd);
+    const describing = this.#told.describe(named);
+    if (describing === null) server.owed.sent(Owed.Describe);
+    else server.owed.sent(Owed.Describe | Mark.Effect, describing);
     return messageEnd;
   }
 
-  /** The complete Describe at `at` of a statement that SQL did not make. */
-  #describe(
-    server: ServerConnection,
-    name: BinaryString,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): number {
-    const relay = this.#relay;
-    const messages = this.#messages;
-    const nameStart = at + 6;
-    const nameEnd = at + length;
-    if (name === "") {
-      if (this.#unnamed.doubtful(server)) return -1;
-      const holds = this.#told.checkUnnamed(server, bytes, at);
-      if (holds === Told.Asked) return -1;
-      if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
-      if (!messages.parses(server, relay.names.unnamedFingerprint, bytes, at)) return -1;
-      if (!this.#unnamed.ensure(server, bytes, at)) {
-        return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
-      }
-      server.owed.sent(Owed.Describe | Mark.Effect, this.#told.describeUnnamed(server));
-    } else {
-      const keyEnd = nameStart + name.length;
-      const named = relay.names.named(bytes, nameStart, keyEnd);
-      if (messages.doubtful(server, named?.statement ?? null, bytes, nameStart, keyEnd)) return -1;
-      if (named === null || messages.dropped(server, bytes, nameStart, keyEnd)) {
-        return messages.refuse(server, length, bytes, at, nameStart, nameEnd);
-      }
-      const holds = this.#told.check(server, named, bytes, at, nameEnd + 1, end);
-      if (holds === Told.Asked) return -1;
-      if (holds === Told.Changed) return messages.fail(server, length, bytes, at, resultTypeChanged());
-      const { statement, told } = named;
-      const known = statement.hash === 0 ? null : relay.watch.fingerprints.find(statement.hash);
-      if (known !== null && !messages.parses(server, known, bytes, at)) return -1;
-      messages.putRenamed(server, statement, told.parameters, bytes, at, nameStart, nameEnd);
-      const describing = this.#told.describe(server, named);
-      if (describing === null) server.owed.sent(Owed.Describe);
-      else server.owed.sent(Owed.Describe | Mark.Effect, describing);
-    }
-    return nameEnd + 1;
-  }
-
-  /** The statement's name in a complete Describe or Close; null when it is about a portal, or malformed. */
-  statementOf(bytes: Uint8Array, at: number, messageEnd: number): BinaryString | null {
-    if (bytes[at + 5] !== 0x53 || messageEnd - at < 7 || bytes[messageEnd - 1] !== 0) return null;
-    const nul = findNul(bytes, at + 6, messageEnd);
-    return nul === messageEnd - 1 ? statementName(bytes, at + 6, nul) : null;
+  /** The statement's name in the complete Describe or Close at hand; null when it is about a portal, or malformed. */
+  statementOf(): BinaryString | null {
+    const { bytes, at, bodyStart, messageEnd } = this.#cursor;
+    if (bytes[bodyStart] !== 0x53 || messageEnd - at < 7 || bytes[messageEnd - 1] !== 0) return null;
+    const nul = findNul(bytes, bodyStart + 1, messageEnd);
+    return nul === messageEnd - 1 ? statementName(bytes, bodyStart + 1, nul) : null;
   }
 
   /** Takes the name away, and answers the client. Closing what does not exist is no error. */

@@ -1,4 +1,4 @@
-import type { ServerConnection, StatementStore } from "../../backend/mod.ts";
+import type { StatementStore } from "../../backend/mod.ts";
 import { type BinaryString, Front } from "../../protocol/mod.ts";
 import { BindMessages } from "./bind_messages.ts";
 import type { ClientCursor } from "../client_cursor.ts";
@@ -17,8 +17,8 @@ import { UnnamedStatement } from "./unnamed_statement.ts";
  * Parse, Bind, Describe and Close on their way to the server: the session's names of prepared statements become the
  * server's. Pure.
  *
- * Each method takes the message at `at`, whose length field says `length`, of what lies in `bytes` up to `end`. Those that take
- * it return the place of the next byte, or -1 where the scan has to stop.
+ * Each method is about the message at which the cursor stands. Those that take it return the place of the next byte, or -1 where
+ * the scan has to stop.
  */
 export class ExtendedQuery {
   readonly #relay: Relay;
@@ -51,55 +51,49 @@ export class ExtendedQuery {
    *
    * @returns the place behind that batch, -1 when more must come first, 0 when a server is needed.
    */
-  foresee(type: number, length: number, bytes: Uint8Array, at: number, end: number): number {
+  foresee(): number {
+    const cursor = this.#cursor;
+    const { type } = cursor;
     if (type === Front.Parse) {
-      const concerns = this.#parses.mayConcern(length, bytes, at, end);
+      const concerns = this.#parses.mayConcern();
       if (concerns === false) return 0;
-      const answered = concerns === null ? 0 : this.#showBatch.take(bytes, at, end);
+      const answered = concerns === null ? 0 : this.#showBatch.take();
       if (answered !== 0) return answered;
-      const foreseen = concerns !== null && this.#parses.foresee(length, bytes, at, end);
-      return foreseen ? 0 : this.#cursor.wantHead(length, at, end);
+      return concerns !== null && this.#parses.foresee() ? 0 : cursor.wantHead();
     }
     if (type !== Front.Bind && type !== Front.Describe) return 0;
-    const answered = this.#relay.names.hasShows ? this.#showBatch.take(bytes, at, end) : 0;
+    const answered = this.#relay.names.hasShows ? this.#showBatch.take() : 0;
     if (answered !== 0 || type === Front.Describe) return answered;
-    return this.#binds.foresee(length, bytes, at, end) ? 0 : this.#cursor.wantHead(length, at, end);
+    return this.#binds.foresee() ? 0 : cursor.wantHead();
   }
 
   /** Takes a Parse, and counts it, or with it the batch that it begins; one at which the scan stops comes again. */
-  parse(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
-    const batchEnd = this.#plain.take(server, length, bytes, at, end);
+  parse(): number {
+    const batchEnd = this.#plain.take();
     if (batchEnd !== 0) return batchEnd;
     this.#relay.openBatch = true;
-    const next = this.#parses.take(server, length, bytes, at, end);
+    const next = this.#parses.take();
     if (next >= 0) this.#relay.parseCount++;
     return this.#noteSent(next);
   }
 
   /** Takes a Bind, and counts it. */
-  bind(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+  bind(): number {
     this.#relay.openBatch = true;
-    const next = this.#binds.take(server, length, bytes, at, end);
+    const next = this.#binds.take();
     if (next >= 0) this.#relay.bindCount++;
     return this.#noteSent(next);
   }
 
   /** Takes a Describe or Close. */
-  describeOrClose(
-    server: ServerConnection,
-    type: number,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): number {
+  describeOrClose(): number {
     this.#relay.openBatch = true;
-    return this.#noteSent(this.#describeClose.take(server, type, length, bytes, at, end));
+    return this.#noteSent(this.#describeClose.take());
   }
 
-  /** The statement's name in a complete Describe or Close; null when it is about a portal, or malformed. */
-  statementOf(bytes: Uint8Array, at: number, messageEnd: number): BinaryString | null {
-    return this.#describeClose.statementOf(bytes, at, messageEnd);
+  /** The statement's name in the complete Describe or Close at hand; null when it is about a portal, or malformed. */
+  statementOf(): BinaryString | null {
+    return this.#describeClose.statementOf();
   }
 
   /** Closes one of the session's statements, if there is one, and answers the client. */

@@ -20,7 +20,7 @@ import {
   statementName,
   utf8FromBinary,
 } from "../../protocol/mod.ts";
-import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "../client_cursor.ts";
+import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { StandingOrder } from "../../options/mod.ts";
 import { OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import type { OwnStatements } from "./own_statements.ts";
@@ -56,120 +56,78 @@ export class ParseMessages {
   }
 
   /** Whether it may speak to pgplex; null when more of it must come first. */
-  mayConcern(length: number, bytes: Uint8Array, at: number, end: number): boolean | null {
-    const messageEnd = at + 1 + length;
-    const textStart = textStartOf(bytes, at, messageEnd, end);
-    return textStart < 0 ? null : headMayConcern(bytes, textStart, end, messageEnd - 1);
+  mayConcern(): boolean | null {
+    const cursor = this.#cursor;
+    const textStart = textStartOf(cursor);
+    return textStart < 0 ? null : headMayConcern(cursor.bytes, textStart, cursor.end, cursor.messageEnd - 1);
   }
 
   /** Before a server connection is had for one that may speak to pgplex; false when more of it must come first. */
-  foresee(length: number, bytes: Uint8Array, at: number, end: number): boolean {
-    const messageEnd = at + 1 + length;
-    const textStart = textStartOf(bytes, at, messageEnd, end);
-    return this.#steering.foresee(bytes, textStart, textEndOf(bytes, textStart, messageEnd, end), end);
+  foresee(): boolean {
+    const textStart = textStartOf(this.#cursor);
+    return this.#steering.foresee(this.#cursor, textStart, textEndOf(this.#cursor, textStart));
   }
 
-  take(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
-    if (server.owed.skipping) return this.#takeSteered(server, length, bytes, at, end, null);
-    const messageEnd = at + 1 + length;
-    const textStart = textStartOf(bytes, at, messageEnd, end);
-    if (textStart < 0) return this.#cursor.want(end - at + 1);
+  take(): number {
+    const cursor = this.#cursor;
+    const { bytes, at, length, end, messageEnd } = cursor;
+    if (cursor.server.owed.skipping) return this.#takeSteered(null);
+    const textStart = textStartOf(cursor);
+    if (textStart < 0) return cursor.want(end - at + 1);
     if (!headMayConcern(bytes, textStart, end, messageEnd)) {
-      if (this.#steering.active && !this.#messages.begins(server, [], bytes, at)) return -1;
-      return this.#takeSteered(server, length, bytes, at, end, null);
+      if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
+      return this.#takeSteered(null);
     }
     if (!this.#steering.sees(messageEnd - textStart, end - textStart)) {
-      return this.#cursor.want(Math.min(1 + length, textStart - at + HEAD_BYTES_MAX));
+      return cursor.want(Math.min(1 + length, textStart - at + HEAD_BYTES_MAX));
     }
-    const textEnd = textEndOf(bytes, textStart, messageEnd, end);
+    const textEnd = textEndOf(cursor, textStart);
     const steered = this.#steering.peek(bytes, textStart, textEnd, end);
     // In transaction pooling a statement begins when it is bound; what it says of a Bind in session pooling is not known.
     const own = this.#relay.renames ? [] : steered?.statement ?? [];
-    if (!this.#messages.begins(server, own, bytes, at)) return -1;
-    if (steered === null) return this.#takeSteered(server, length, bytes, at, end, null);
+    if (!this.#steering.begin(cursor, own)) return -1;
+    if (steered === null) return this.#takeSteered(null);
     if (steered.error !== null) {
-      this.#cursor.flushRun(bytes, at);
-      refuse(server, steered.error);
-      return this.#cursor.dropMessage(at, length);
+      cursor.flush();
+      refuse(cursor.server, steered.error);
+      return cursor.drop();
     }
     // What stands behind the text is short, or wrong.
-    if (steered.text === null || 1 + length > LOOK_BYTES_MAX) {
-      return this.#takeSteered(server, length, bytes, at, end, steered);
-    }
-    if (messageEnd > end) return this.#cursor.want(1 + length);
-    return this.#takeInstead(server, steered, { bytes, at, textStart, textEnd, messageEnd });
-  }
-
-  /** A Parse whose text is replaced, which is complete: taken as if the client had sent the other one. */
-  #takeInstead(
-    server: ServerConnection,
-    steered: Steered,
-    { bytes, at, textStart, textEnd, messageEnd }: {
-      bytes: Uint8Array;
-      at: number;
-      textStart: number;
-      textEnd: number;
-      messageEnd: number;
-    },
-  ): number {
-    const cursor = this.#cursor;
-    const name = binaryString(bytes, at + 5, textStart);
-    const behind = binaryString(bytes, textEnd, messageEnd);
-    const message = new Uint8Array(5 + name.length + steered.text!.length + 1 + behind.length);
-    message[0] = Front.Parse;
-    putInt32(message, 1, message.length - 1);
-    const at2 = putBinary(message, 5, name + steered.text!) + 1;
-    putBinary(message, at2, behind);
-    cursor.flushRun(bytes, at);
-    cursor.run = 0;
-    let taken = this.#takeSteered(server, message.length - 1, message, 0, message.length, steered);
-    while (taken >= 0 && taken < message.length) taken = cursor.takeRest(message, taken, message.length);
-    if (taken >= 0) cursor.flushRun(message, taken);
-    cursor.run = taken < 0 ? at : messageEnd;
-    return taken < 0 ? -1 : messageEnd;
+    if (steered.text === null || 1 + length > LOOK_BYTES_MAX) return this.#takeSteered(steered);
+    if (!cursor.whole) return cursor.wantWhole();
+    cursor.replace(withText(cursor, textStart, textEnd, steered.text));
+    return cursor.endReplacement(this.#takeSteered(steered));
   }
 
   /** A Parse whose text asks `steered` of pgplex. */
-  #takeSteered(
-    server: ServerConnection,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-    steered: Steered | null,
-  ): number {
-    const bodyStart = at + 5;
+  #takeSteered(steered: Steered | null): number {
+    const cursor = this.#cursor;
+    const { owed } = cursor.server;
     if (!this.#relay.renames) {
-      if (steered !== null) this.#messages.steer(server, steered, bytes, at);
-      const effect = this.#noteOrder(server, steered, bytes, at, end);
-      if (effect === null) server.owed.sent(Owed.Parse);
-      else server.owed.sent(Owed.Parse | Mark.Effect, effect);
-      return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
+      if (steered !== null) this.#messages.steer(steered);
+      const effect = this.#noteOrder(steered);
+      if (effect === null) owed.sent(Owed.Parse);
+      else owed.sent(Owed.Parse | Mark.Effect, effect);
+      return cursor.pass();
     }
-    if (end - bodyStart < Math.min(1, length - 4)) return this.#cursor.want(6);
-    const unnamed = bytes[bodyStart] === 0 || length === 4;
-    if (server.owed.skipping) return this.#cursor.begin(bodyStart, length - 4, Rest.Pass);
-    return unnamed
-      ? this.#unnamed.parse(server, length, bytes, at, end, steered)
-      : this.#takeNamed(server, length, bytes, at, end, steered);
+    const { bodyBytes } = cursor;
+    if (cursor.end - cursor.bodyStart < Math.min(1, bodyBytes)) return cursor.want(6);
+    if (owed.skipping) return cursor.pass();
+    const unnamed = bodyBytes === 0 || cursor.bytes[cursor.bodyStart] === 0;
+    return unnamed ? this.#unnamed.parse(steered) : this.#takeNamed(steered);
   }
 
   /**
-   * In session pooling, where the server knows the names: notes what the Parse at `at` asks each time that its statement runs.
+   * In session pooling, where the server knows the names: notes what the Parse at hand asks each time that its statement runs.
    * Where the server refuses it, what was noted before holds.
    */
-  #noteOrder(
-    { owed }: ServerConnection,
-    steered: Steered | null,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-  ): Effect | null {
+  #noteOrder(steered: Steered | null): Effect | null {
     const { names, attentive } = this.#relay;
-    if ((steered === null && !attentive) || owed.skipping) return null;
-    const nameEnd = findNul(bytes, at + 5, end);
+    const { server, bytes, bodyStart, end } = this.#cursor;
+    if ((steered === null && !attentive) || server.owed.skipping) return null;
+    const nameEnd = findNul(bytes, bodyStart, end);
     if (nameEnd < 0) return null;
-    const name = statementName(bytes, at + 5, nameEnd);
+    const name = statementName(bytes, bodyStart, nameEnd);
     const order = orderOf(steered);
     const before = names.orderOf(name);
     names.setOrder(name, order);
@@ -183,72 +141,59 @@ export class ParseMessages {
     return { done() {}, undo };
   }
 
-  #takeNamed(
-    server: ServerConnection,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-    steered: Steered | null,
-  ): number {
+  #takeNamed(steered: Steered | null): number {
     const relay = this.#relay;
     const messages = this.#messages;
-    if (1 + length > STATEMENT_BYTES_MAX) return messages.fail(server, length, bytes, at, tooLarge(length));
-    const messageEnd = at + 1 + length;
-    if (messageEnd > end) return this.#cursor.want(1 + length);
-    const nameStart = at + 5;
+    const cursor = this.#cursor;
+    const { server, bytes, length } = cursor;
+    if (1 + length > STATEMENT_BYTES_MAX) return messages.fail(tooLarge(length));
+    if (!cursor.whole) return cursor.wantWhole();
+    const { bodyStart: nameStart, messageEnd } = cursor;
+    const { owed } = server;
     const nameEnd = findNul(bytes, nameStart, messageEnd);
     if (nameEnd < 0) { // malformed: the server says so
-      server.owed.sent(Owed.Parse);
-      return messageEnd;
+      owed.sent(Owed.Parse);
+      return cursor.passWhole();
     }
     const name = statementName(bytes, nameStart, nameEnd);
     const definition = binaryString(bytes, nameEnd + 1, messageEnd);
     const own = this.#own.has(server, name);
-    const replaces = own || relay.drops.frees(server.owed, name);
+    const replaces = own || relay.drops.frees(owed, name);
     const existing = replaces ? null : relay.names.find(bytes, nameStart, nameStart + name.length);
     const statement = existing ?? this.#store.use(definition, server.settings.reading);
-    if (messages.nameDoubtful(server, name) || messages.statementDoubtful(server, statement)) {
-      if (existing === null) this.#store.release(statement);
-      return -1;
-    }
     // A DEALLOCATE ALL may be on its way.
-    const { owed } = server;
-    if ((existing !== null || own) && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) {
+    const mayBeGone = existing !== null || own;
+    if (
+      messages.nameDoubtful(name) || messages.statementDoubtful(statement) ||
+      (mayBeGone && cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn))
+    ) {
       if (existing === null) this.#store.release(statement);
       return -1;
     }
-    this.#cursor.flushRun(bytes, at);
-    if (1 + length <= LOOK_BYTES_MAX && !this.#look(server, statement, bytes, at, nameEnd + 1, messageEnd)) {
+    cursor.flush();
+    if (1 + length <= LOOK_BYTES_MAX && !this.#look(statement, nameEnd + 1)) {
       if (existing === null) this.#store.release(statement);
       return -1;
     }
-    if (steered !== null) messages.steer(server, steered, bytes, at);
+    if (steered !== null) messages.steer(steered);
     if (own) {
-      messages.useSqlStatement(server, name, bytes, at);
+      messages.useSqlStatement(name);
       this.#own.parse(server, name, statement, orderOf(steered));
-      return messageEnd; // as it is: the server knows whether it has one of that name
+      return cursor.passWhole(); // as it is: the server knows whether it has one of that name
     }
     if (existing === null) this.#make(server, name, statement, orderOf(steered));
     else refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
-    this.#cursor.run = messageEnd;
-    return messageEnd;
+    return cursor.dropWhole();
   }
 
-  /** Looks at the text of the complete Parse at `at`; false when replies must come first. */
-  #look(
-    server: ServerConnection,
-    statement: Statement,
-    bytes: Uint8Array,
-    at: number,
-    textStart: number,
-    messageEnd: number,
-  ): boolean {
+  /** Looks at the text of the complete Parse at hand, which lies from `textStart` on; false when replies must come first. */
+  #look(statement: Statement, textStart: number): boolean {
     const { watch } = this.#relay;
+    const { bytes, messageEnd } = this.#cursor;
     const nul = findNul(bytes, textStart, messageEnd);
-    if (nul < 0) return this.#messages.parses(server, OPAQUE_FINGERPRINT, bytes, at);
+    if (nul < 0) return this.#messages.parses(OPAQUE_FINGERPRINT);
     if (statement.hash === 0) statement.hash = sqlFingerprint(bytes, textStart, nul, watch.backslashes);
-    return this.#messages.parses(server, watch.look(bytes, textStart, nul), bytes, at);
+    return this.#messages.parses(watch.look(bytes, textStart, nul));
   }
 
   /** Makes `statement`, of which one more use is counted already, under a name that is free. */
@@ -292,17 +237,34 @@ export class ParseMessages {
   }
 }
 
-/** The place of a Parse's text, or -1 when more of the message must come first. */
-function textStartOf(bytes: Uint8Array, at: number, messageEnd: number, end: number): number {
-  const nameEnd = findNul(bytes, at + 5, Math.min(end, messageEnd));
+/** The place of the text of the Parse at hand, or -1 when more of the message must come first. */
+function textStartOf({ bytes, at, bodyStart, messageEnd, end }: ClientCursor): number {
+  const nameEnd = findNul(bytes, bodyStart, Math.min(end, messageEnd));
   if (nameEnd >= 0) return nameEnd + 1;
   return end >= messageEnd || end - at > NAMES_BYTES_MAX ? messageEnd : -1; // malformed: the server says so
 }
 
-/** The end of a Parse's text, NUL included; that of the message while it is not known. */
-function textEndOf(bytes: Uint8Array, textStart: number, messageEnd: number, end: number): number {
-  const nul = findNul(bytes, textStart, Math.min(end, messageEnd));
+/** The end of its text, NUL included; that of the message while it is not known. */
+function textEndOf({ bytes, seenEnd, messageEnd }: ClientCursor, textStart: number): number {
+  const nul = findNul(bytes, textStart, seenEnd);
   return nul < 0 ? messageEnd : nul + 1;
+}
+
+/** The complete Parse at hand with `text` in place of its own, which lies from `textStart` to `textEnd`. */
+function withText(
+  { bytes, bodyStart, messageEnd }: ClientCursor,
+  textStart: number,
+  textEnd: number,
+  text: BinaryString,
+): Uint8Array {
+  const name = binaryString(bytes, bodyStart, textStart);
+  const behind = binaryString(bytes, textEnd, messageEnd);
+  const message = new Uint8Array(5 + name.length + text.length + 1 + behind.length);
+  message[0] = Front.Parse;
+  putInt32(message, 1, message.length - 1);
+  const at = putBinary(message, 5, name + text) + 1;
+  putBinary(message, at, behind);
+  return message;
 }
 
 function tooLarge(length: number): PgplexError {

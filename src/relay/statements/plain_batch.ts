@@ -1,6 +1,5 @@
-import type { ServerConnection } from "../../backend/mod.ts";
 import { findNul, Front, headMayConcern, int32At } from "../../protocol/mod.ts";
-import { LOOK_BYTES_MAX } from "../client_cursor.ts";
+import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
 import type { Relay } from "../relay.ts";
 import type { StatementParts } from "./statement_messages.ts";
@@ -17,6 +16,7 @@ const [DESCRIBE_BYTES, EXECUTE_BYTES, SYNC_BYTES] = [7, 10, 5];
  */
 export class PlainBatch {
   readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
   readonly #steering: Steering;
   readonly #unnamed: UnnamedStatement;
   /** What is known of the text of the last one, for which the session's unnamed statement had this serial, read with these strings. */
@@ -24,29 +24,31 @@ export class PlainBatch {
   #serial = -1;
   #backslashes = false;
 
-  constructor(relay: Relay, { steering, unnamed }: StatementParts) {
+  constructor(relay: Relay, { cursor, steering, unnamed }: StatementParts) {
     this.#relay = relay;
+    this.#cursor = cursor;
     this.#steering = steering;
     this.#unnamed = unnamed;
   }
 
   /**
-   * Takes the batch that begins with the Parse at `at`, whose length field says `length`; see {@link "./extended_query.ts"}.
+   * Takes the batch that begins with the Parse at hand.
    *
    * @returns the place behind its Sync, or 0 where it is none that can be taken so: its messages go their usual ways.
    */
-  take(server: ServerConnection, length: number, bytes: Uint8Array, at: number, end: number): number {
+  take(): number {
     const relay = this.#relay;
+    const cursor = this.#cursor;
+    const { server } = cursor;
     const { owed } = server;
     if (!relay.renames || relay.attentive || relay.lender !== null || relay.nameMayBeReset) return 0;
-    if (owed.skipping || owed.copyIn || this.#steering.active || 1 + length > LOOK_BYTES_MAX) return 0;
-    const bodyStart = at + 5;
-    const bindAt = at + 1 + length;
-    const batchEnd = bytes[bodyStart] === 0 ? batchEndOf(bytes, bindAt, end) : 0;
+    if (owed.skipping || owed.copyIn || this.#steering.active || 1 + cursor.length > LOOK_BYTES_MAX) return 0;
+    const { bytes, bodyStart, messageEnd: bindAt } = cursor;
+    const batchEnd = bytes[bodyStart] === 0 ? batchEndOf(bytes, bindAt, cursor.end) : 0;
     if (batchEnd === 0) return 0;
     const fingerprint = this.#look(bytes, bodyStart, bindAt);
     if (fingerprint === null) return 0;
-    const effect = this.#unnamed.parses(server, fingerprint, null, length - 4);
+    const effect = this.#unnamed.parses(server, fingerprint, null, cursor.bodyBytes);
     relay.names.recordUnnamed(bytes, bodyStart, bindAt);
     this.#fingerprint = fingerprint;
     this.#serial = relay.names.unnamedSerial;

@@ -1,8 +1,7 @@
-import type { ServerConnection, Statement, StatementStore } from "../../backend/mod.ts";
+import type { Statement, StatementStore } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import { type BinaryString, binaryString, int32At, putInt32, utf8FromBinary } from "../../protocol/mod.ts";
+import { type BinaryString, binaryString, putInt32, utf8FromBinary } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
-import type { OptionChange } from "../../options/mod.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
 import type { OwnStatements } from "./own_statements.ts";
 import { poison } from "../poison.ts";
@@ -45,125 +44,118 @@ export class StatementMessages {
    * Whether the message at hand has to wait as an earlier batch, which may fail, is about to change what its statement's
    * name stands for, or whether the server has the statement. In its own batch both would be skipped together.
    */
-  doubtful(
-    server: ServerConnection,
-    statement: Statement | null,
-    bytes: Uint8Array,
-    nameStart: number,
-    nameEnd: number,
-  ): boolean {
-    if (statement !== null && this.statementDoubtful(server, statement)) return true;
+  doubtful(statement: Statement | null, nameStart: number, nameEnd: number): boolean {
+    if (statement !== null && this.statementDoubtful(statement)) return true;
+    const { server, bytes } = this.#cursor;
     return (this.#relay.namesInFlight.size > 0 || this.#relay.drops.doubtful(server.owed)) &&
-      this.nameDoubtful(server, binaryString(bytes, nameStart, nameEnd));
+      this.nameDoubtful(binaryString(bytes, nameStart, nameEnd));
   }
 
   /** {@link doubtful} of the statement alone. */
-  statementDoubtful({ prepared, owed }: ServerConnection, statement: Statement): boolean {
-    return prepared.inFlight.size > 0 &&
-      this.#cursor.awaitWhile(() => prepared.inFlight.doubtful(statement, owed.batch));
+  statementDoubtful(statement: Statement): boolean {
+    const { prepared } = this.#cursor.server;
+    return prepared.inFlight.size > 0 && this.#isDoubtful(statement);
+  }
+
+  #isDoubtful(statement: Statement): boolean {
+    const { prepared, owed } = this.#cursor.server;
+    return this.#cursor.awaitWhile(() => prepared.inFlight.doubtful(statement, owed.batch));
   }
 
   /** {@link doubtful} of the name alone. */
-  nameDoubtful({ owed }: ServerConnection, name: BinaryString): boolean {
+  nameDoubtful(name: BinaryString): boolean {
     const { drops, namesInFlight } = this.#relay;
+    const { owed } = this.#cursor.server;
     if (drops.doubtful(owed) && this.#cursor.awaitWhile(() => drops.doubtful(owed))) return true;
     return namesInFlight.size > 0 &&
       this.#cursor.awaitWhile(() => namesInFlight.doubtful(name, owed.batch));
   }
 
   /** Whether a DEALLOCATE ALL before in the batch ends the statement whose name lies there. */
-  dropped({ owed }: ServerConnection, bytes: Uint8Array, nameStart: number, nameEnd: number): boolean {
+  dropped(nameStart: number, nameEnd: number): boolean {
     const { drops } = this.#relay;
-    return drops.pending && drops.frees(owed, binaryString(bytes, nameStart, nameEnd));
+    const { server, bytes } = this.#cursor;
+    return drops.pending && drops.frees(server.owed, binaryString(bytes, nameStart, nameEnd));
   }
 
-  /** The message at `at` begins a statement with these options of its own; false when the scan has to stop in front of it. */
-  begins(server: ServerConnection, changes: readonly OptionChange[], bytes: Uint8Array, at: number): boolean {
-    return this.#steering.begin(server, changes, { cursor: this.#cursor, bytes, at });
+  /** Does what the text of the Parse at hand asks of pgplex. */
+  steer(steered: Steered): void {
+    this.#cursor.flush();
+    this.#steering.apply(this.#cursor.server, steered, false);
   }
 
-  /** Does what the text of the Parse at `at` asks of pgplex. */
-  steer(server: ServerConnection, steered: Steered, bytes: Uint8Array, at: number): void {
-    this.#cursor.flushRun(bytes, at);
-    this.#steering.apply(server, steered, false);
-  }
-
-  /** What must come before a statement that runs goes in front of the message at `at`; false when replies must come first. */
-  runs(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): boolean {
+  /** What must come before a statement that runs goes in front of the message at hand; false when replies must come first. */
+  runs(fingerprint: Fingerprint): boolean {
     const relay = this.#relay;
-    if (this.#unsettled(server, fingerprint)) return false;
-    if (relay.interferes(fingerprint)) this.#cursor.flushRun(bytes, at);
-    relay.runs(server, fingerprint, false);
+    if (this.#unsettled(fingerprint)) return false;
+    if (relay.interferes(fingerprint)) this.#cursor.flush();
+    relay.runs(this.#cursor.server, fingerprint, false);
     return true;
   }
 
-  #unsettled(server: ServerConnection, fingerprint: Fingerprint): boolean {
+  #unsettled(fingerprint: Fingerprint): boolean {
+    return this.#relay.mustSettle(this.#cursor.server, fingerprint) && this.#awaitSettled(fingerprint);
+  }
+
+  #awaitSettled(fingerprint: Fingerprint): boolean {
     const relay = this.#relay;
-    return relay.mustSettle(server, fingerprint) &&
-      this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint));
+    const { server } = this.#cursor;
+    return this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint));
   }
 
   /**
    * {@link runs} where a statement is only parsed or described: the columns of an EXECUTE are those of the statement that it
    * names, and the server must have that.
    */
-  parses(server: ServerConnection, fingerprint: Fingerprint, bytes: Uint8Array, at: number): boolean {
+  parses(fingerprint: Fingerprint): boolean {
     const relay = this.#relay;
     if (!relay.interferes(fingerprint)) return true;
-    if (this.#unsettled(server, fingerprint)) return false;
-    this.#cursor.flushRun(bytes, at);
-    relay.parses(server, fingerprint);
+    if (this.#unsettled(fingerprint)) return false;
+    this.#cursor.flush();
+    relay.parses(this.#cursor.server, fingerprint);
     return true;
   }
 
-  /** The message at `at` names a statement that SQL made: the server is made to have it, and nothing is known of what it does. */
-  useSqlStatement(server: ServerConnection, name: BinaryString, bytes: Uint8Array, at: number): void {
-    this.#cursor.flushRun(bytes, at);
-    this.#relay.ensureSqlStatement(server, name, false);
+  /** The message at hand names a statement that SQL made: the server is made to have it, and nothing is known of what it does. */
+  useSqlStatement(name: BinaryString): void {
+    this.#cursor.flush();
+    this.#relay.ensureSqlStatement(this.#cursor.server, name, false);
     this.#relay.watch.runsOpaque();
   }
 
   /**
-   * Hands over the Bind or Describe at `at` up to and without the NUL of the statement's name, which lies from `nameStart` to
+   * Hands over the Bind or Describe at hand up to and without the NUL of the statement's name, which lies from `nameStart` to
    * `nameEnd`, with the name that servers know. `parameters` are those that the client was told, if it was.
    */
   putRenamed(
-    server: ServerConnection,
     statement: Statement,
     parameters: BinaryString | null,
-    bytes: Uint8Array,
-    at: number,
     nameStart: number,
     nameEnd: number,
   ): void {
-    this.#cursor.flushRun(bytes, at);
+    const cursor = this.#cursor;
+    const { server, bytes, at, length } = cursor;
+    cursor.flush();
     this.#relay.ensureStatement(server, statement, parameters);
     // The buffer is this session's own, and the message is not read again: its length is patched where it lies.
-    putInt32(bytes, at + 1, int32At(bytes, at + 1) - (nameEnd - nameStart) + statement.nameBytes.length);
+    putInt32(bytes, at + 1, length - (nameEnd - nameStart) + statement.nameBytes.length);
     server.out.forward(bytes, at, nameStart);
     server.out.put(statement.nameBytes);
-    this.#cursor.run = nameEnd;
+    cursor.replacedTo(nameEnd);
   }
 
   /** {@link fail} as the statement does not exist whose name lies from `nameStart` to `nameEnd`. */
-  refuse(
-    server: ServerConnection,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    nameStart: number,
-    nameEnd: number,
-  ): number {
+  refuse(nameStart: number, nameEnd: number): number {
     const lost = nameStart === nameEnd && this.#relay.names.unnamedTooLarge;
-    const name = utf8FromBinary(binaryString(bytes, nameStart, nameEnd));
-    return this.fail(server, length, bytes, at, lost ? unnamedTooLarge() : missingStatement(name));
+    const name = utf8FromBinary(binaryString(this.#cursor.bytes, nameStart, nameEnd));
+    return this.fail(lost ? unnamedTooLarge() : missingStatement(name));
   }
 
-  /** Makes the batch fail with `error`, and leaves out the message at `at`. Returns the place of its rest. */
-  fail(server: ServerConnection, length: number, bytes: Uint8Array, at: number, error: PgplexError): number {
-    this.#cursor.flushRun(bytes, at);
-    poison(server, error);
-    return this.#cursor.dropMessage(at, length);
+  /** Makes the batch fail with `error`, and leaves out the message at hand. Returns the place of its rest. */
+  fail(error: PgplexError): number {
+    this.#cursor.flush();
+    poison(this.#cursor.server, error);
+    return this.#cursor.drop();
   }
 }
 

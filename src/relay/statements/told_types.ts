@@ -60,26 +60,26 @@ export class ToldTypes {
     this.#cursor = cursor;
   }
 
-  /** Before the Bind or Describe at `at` of a statement, which ends at `messageEnd`; one of {@link Told}. */
-  check(
-    server: ServerConnection,
-    named: NamedStatement,
-    bytes: Uint8Array,
-    at: number,
-    messageEnd: number,
-    end: number,
-  ): number {
+  /** Before the Bind or Describe at hand of a named statement; one of {@link Told}. */
+  check(named: NamedStatement): number {
     const { told } = named;
     if (told.parameters === null && told.row === null) return Told.Holds;
+    const { server } = this.#cursor;
+    return server.prepared.holdsAsTold(named.statement, server.settings.searchPath, told)
+      ? Told.Holds
+      : this.#compare(server, named);
+  }
+
+  #compare(server: ServerConnection, named: NamedStatement): number {
     const { prepared, owed, settings: { searchPath } } = server;
-    if (prepared.holdsAsTold(named.statement, searchPath, told)) return Told.Holds;
+    const { told } = named;
     this.#type(server, named);
     const { statement } = named;
     if (
       prepared.inFlight.size > 0 &&
       this.#cursor.awaitWhile(() => prepared.inFlight.doubtful(statement, owed.batch))
     ) return Told.Asked;
-    if (owed.copyIn || !this.#compares(named, bytes, messageEnd, end)) return Told.Holds;
+    if (owed.copyIn || !this.#compares(named)) return Told.Holds;
     if (prepared.holdsAsTold(statement, searchPath, told)) return Told.Holds;
     const made = this.#made;
     const describing = this.#describing;
@@ -90,7 +90,7 @@ export class ToldTypes {
       if (describing !== null && describing.pending) return Told.Holds; // in a COPY: nobody answers
       return made.row === told.row ? Told.Holds : Told.Changed;
     }
-    this.#cursor.flushRun(bytes, at);
+    this.#cursor.flush();
     this.#ask(server, named);
     return Told.Asked;
   }
@@ -105,16 +105,11 @@ export class ToldTypes {
   }
 
   /** Whether what it returns has to be the same. */
-  #compares(
-    { statement, told }: NamedStatement,
-    bytes: Uint8Array,
-    messageEnd: number,
-    end: number,
-  ): boolean {
+  #compares({ statement, told }: NamedStatement): boolean {
     // What returns no rows never does, but for a CALL.
     if (told.row === null || told.row === NO_ROW) return false;
     // It is told anew at once.
-    if (told.ofPortals && describesPortal(bytes, messageEnd, end)) return false;
+    if (told.ofPortals && portalIsDescribed(this.#cursor)) return false;
     return !OF_ANOTHER.test(statement.definition.slice(0, HEAD_BYTES_MAX));
   }
 
@@ -139,8 +134,9 @@ export class ToldTypes {
   }
 
   /** {@link check} of the unnamed statement. */
-  checkUnnamed(server: ServerConnection, bytes: Uint8Array, at: number): number {
+  checkUnnamed(): number {
     const { names } = this.#relay;
+    const { server } = this.#cursor;
     const told = names.unnamedTold;
     const made = this.#madeOf === null && this.#madeSerial === names.unnamedSerial ? this.#made : null;
     const describing = this.#describing;
@@ -158,20 +154,21 @@ export class ToldTypes {
     if (OF_ANOTHER.test(binaryString(body, 1, Math.min(body.length, HEAD_BYTES_MAX)))) return Told.Holds;
     // What has to come before the statement would end it on the server.
     if (this.#relay.interferes(names.unnamedFingerprint)) return Told.Holds;
-    this.#cursor.flushRun(bytes, at);
+    this.#cursor.flush();
     this.#relay.ensureUnnamed(server);
     this.#await(server, null, new Description());
     return Told.Asked;
   }
 
   /** A Describe of the unnamed statement goes to the server; see {@link describe}. */
-  describeUnnamed({ prepared }: ServerConnection): Describing {
+  describeUnnamed(): Describing {
     const told = this.#relay.names.unnamedTold ??= new Description();
-    return new Describing(prepared.describing, null, [told], false);
+    return new Describing(this.#cursor.server.prepared.describing, null, [told], false);
   }
 
   /** A Describe of the statement goes to the server: what the client is told is remembered. Null where it is known already. */
-  describe({ prepared }: ServerConnection, { statement, told }: NamedStatement): Describing | null {
+  describe({ statement, told }: NamedStatement): Describing | null {
+    const { prepared } = this.#cursor.server;
     const held = prepared.descriptionOf(statement);
     if (held === null) return null;
     if (
@@ -181,15 +178,10 @@ export class ToldTypes {
     return new Describing(prepared.describing, statement, [told, held], false);
   }
 
-  /** A Bind goes to the server, of a portal whose name lies from `start` to `end`; `named` is null for the unnamed statement. */
-  binds(
-    server: ServerConnection,
-    named: NamedStatement | null,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    const length = end - start;
+  /** The Bind at hand goes to the server, whose portal's name ends at `portalEnd`; `named` is null for the unnamed statement. */
+  binds(named: NamedStatement | null, portalEnd: number): void {
+    const { server, bytes, bodyStart } = this.#cursor;
+    const length = portalEnd - bodyStart;
     if (length > PORTAL_BYTES_MAX) named = null;
     this.#bound = named;
     if (named === null) return;
@@ -197,16 +189,13 @@ export class ToldTypes {
     this.#boundIn = server.owed.batch;
     this.#portalBytes = length;
     if (this.#portal.length < length) this.#portal = new Uint8Array(PORTAL_BYTES_MAX);
-    for (let i = 0; i < length; i++) this.#portal[i] = bytes[start + i]!;
+    for (let i = 0; i < length; i++) this.#portal[i] = bytes[bodyStart + i]!;
   }
 
-  /** As {@link describe}, of the portal whose name lies from `start` to `end`. */
-  describePortal(
-    server: ServerConnection,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): Describing | null {
+  /** As {@link describe}, of the portal that the complete Describe at hand names. */
+  describePortal(): Describing | null {
+    const { server, bytes, bodyStart, messageEnd } = this.#cursor;
+    const [start, end] = [bodyStart + 1, messageEnd - 1];
     const named = this.#bound;
     const { prepared, owed } = server;
     if (named === null || this.#boundOn !== server || this.#boundIn !== owed.batch) return null;
@@ -218,9 +207,9 @@ export class ToldTypes {
   }
 }
 
-/** Whether the message at `at` is the Describe of a portal. */
-function describesPortal(bytes: Uint8Array, at: number, end: number): boolean {
-  return at + 6 <= end && bytes[at] === Front.Describe && bytes[at + 5] === 0x50;
+/** Whether behind the message at hand stands the Describe of a portal. */
+function portalIsDescribed({ bytes, messageEnd, end }: ClientCursor): boolean {
+  return messageEnd + 6 <= end && bytes[messageEnd] === Front.Describe && bytes[messageEnd + 5] === 0x50;
 }
 
 /** As servers say it; drivers that know of it parse the statement anew. */

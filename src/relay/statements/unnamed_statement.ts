@@ -1,6 +1,6 @@
 import { type Effect, Mark, Owed, type ServerConnection } from "../../backend/mod.ts";
 import { findNul } from "../../protocol/mod.ts";
-import { type ClientCursor, LOOK_BYTES_MAX, Rest } from "../client_cursor.ts";
+import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { StandingOrder } from "../../options/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import type { Relay } from "../relay.ts";
@@ -25,28 +25,22 @@ export class UnnamedStatement {
     this.#changes = new UnnamedChanges(relay);
   }
 
-  /** Takes its Parse; see {@link "./extended_query.ts"}. */
-  parse(
-    server: ServerConnection,
-    length: number,
-    bytes: Uint8Array,
-    at: number,
-    end: number,
-    steered: Steered | null,
-  ): number {
+  /** Takes its Parse, whose text asks `steered` of pgplex. */
+  parse(steered: Steered | null): number {
     const { watch } = this.#relay;
-    const messageEnd = at + 1 + length;
-    if (messageEnd > end && 1 + length <= LOOK_BYTES_MAX) return this.#cursor.want(1 + length);
+    const cursor = this.#cursor;
+    const { server, bytes, bodyStart } = cursor;
+    if (!cursor.whole && 1 + cursor.length <= LOOK_BYTES_MAX) return cursor.wantWhole();
     // One that does not lie in the buffer as a whole is too long to be looked at.
-    const nul = messageEnd > end ? -1 : findNul(bytes, at + 6, messageEnd);
-    const fingerprint = nul < 0 ? OPAQUE_FINGERPRINT : watch.look(bytes, at + 6, nul);
-    if (!this.#messages.parses(server, fingerprint, bytes, at)) return -1;
-    if (steered !== null) this.#messages.steer(server, steered, bytes, at);
+    const nul = cursor.whole ? findNul(bytes, bodyStart + 1, cursor.messageEnd) : -1;
+    const fingerprint = nul < 0 ? OPAQUE_FINGERPRINT : watch.look(bytes, bodyStart + 1, nul);
+    if (!this.#messages.parses(fingerprint)) return -1;
+    if (steered !== null) this.#messages.steer(steered);
     server.owed.sent(
       Owed.Parse | Mark.Effect,
-      this.parses(server, fingerprint, orderOf(steered), length - 4),
+      this.parses(server, fingerprint, orderOf(steered), cursor.bodyBytes),
     );
-    return this.#cursor.begin(at + 5, length - 4, Rest.Record);
+    return cursor.record();
   }
 
   /** A Parse of it goes to the server, whose body of `bodyBytes` is to be recorded. Returns what is to be owed with it. */
@@ -75,20 +69,25 @@ export class UnnamedStatement {
   }
 
   /** Whether the message at hand has to wait as an earlier batch decides what the session's unnamed statement is, or the server's. */
-  doubtful(server: ServerConnection): boolean {
+  doubtful(): boolean {
     // Asked for each Bind: a closure is made only where it is waited for.
-    return this.#isDoubtful(server) && this.#cursor.awaitWhile(() => this.#isDoubtful(server));
+    return this.#isDoubtful(this.#cursor.server) && this.#awaitSettled(this.#cursor.server);
   }
 
   #isDoubtful(server: ServerConnection): boolean {
     return this.#relay.unnamedDoubtful(server) || this.#changes.doubtful(server.owed.batch);
   }
 
-  /** Makes sure that the server's is this session's when the message at `at` comes there. Whether there is one at all. */
-  ensure(server: ServerConnection, bytes: Uint8Array, at: number): boolean {
+  #awaitSettled(server: ServerConnection): boolean {
+    return this.#cursor.awaitWhile(() => this.#isDoubtful(server));
+  }
+
+  /** Makes sure that the server's is this session's when the message at hand comes there. Whether there is one at all. */
+  ensure(): boolean {
     const { names } = this.#relay;
+    const { server } = this.#cursor;
     if (server.unnamedOwner === names && server.unnamedSerial === names.unnamedSerial) return true;
-    this.#cursor.flushRun(bytes, at);
+    this.#cursor.flush();
     return this.#relay.ensureUnnamed(server);
   }
 }
