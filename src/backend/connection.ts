@@ -18,8 +18,10 @@ import {
 } from "../transport/mod.ts";
 import { type FrameTaker, takeFrames } from "./frames.ts";
 import { OwedReplies } from "./owed.ts";
-import { PreparedSet, type StatementStore } from "./prepared.ts";
+import { PreparedSet } from "./prepared_set.ts";
+import type { StatementStore } from "./statement.ts";
 import { Settings } from "./settings.ts";
+import { UnnamedSlot } from "./unnamed_slot.ts";
 
 /** Who takes what a server sends. All calls are synchronous. */
 export interface ServerSink {
@@ -70,6 +72,8 @@ export class ServerConnection {
   readonly out: Outbox;
   readonly owed = new OwedReplies();
   readonly prepared: PreparedSet;
+  /** Its unnamed statement. */
+  readonly unnamed = new UnnamedSlot();
   /** What the server reported last by ParameterStatus. */
   reported: Settings;
   /**
@@ -79,12 +83,6 @@ export class ServerConnection {
   settings: Settings;
   /** Id of the session that had the last lease; 0 before the first. */
   lastHolder = 0;
-  /** The session whose unnamed statement is on the server, with a number that changes with each of them; null: nobody's. */
-  unnamedOwner: unknown = null;
-  unnamedSerial = 0;
-  /** Parses of unnamed statements that were sent and not answered yet, and the batch of the last one. */
-  unnamedInFlight = 0;
-  unnamedBatch = 0;
   /** Status of the last ReadyForQuery. */
   txStatus: number = TxStatus.Idle;
   /** When its last lease ended, in clock milliseconds. */

@@ -10,7 +10,7 @@ import {
 } from "../protocol/mod.ts";
 import { type Acceptor, BufferPool, type Endpoint, type Network } from "../transport/mod.ts";
 import { FakeStream } from "./fake_server_test.ts";
-import { StatementStore } from "./prepared.ts";
+import { StatementStore } from "./statement.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What a server says to a client that it trusts: AuthenticationOk, its key, ReadyForQuery. */

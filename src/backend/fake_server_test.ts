@@ -1,7 +1,7 @@
 import { BufferPool, type ByteStream, type Endpoint } from "../transport/mod.ts";
 import { SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import { ServerConnection, type ServerIdentity } from "./connection.ts";
-import { StatementStore } from "./prepared.ts";
+import { StatementStore } from "./statement.ts";
 import { Settings } from "./settings.ts";
 
 /** A socket whose other end is the test: what it says, and when. */

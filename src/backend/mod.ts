@@ -7,14 +7,18 @@
  */
 export * from "./cancel.ts";
 export * from "./connection.ts";
+export * from "./describing.ts";
 export * from "./description.ts";
 export * from "./frames.ts";
 export * from "./in_flight.ts";
+export * from "./internal_statement.ts";
 export * from "./login.ts";
 export * from "./owed.ts";
 export type { Abandoned, Loss } from "./owed_abandon.ts";
 export { Mark, Owed } from "./owed_entries.ts";
-export * from "./prepared.ts";
+export * from "./prepared_set.ts";
 export * from "./runtime.ts";
 export * from "./settings.ts";
+export * from "./statement.ts";
 export * from "./task.ts";
+export * from "./unnamed_slot.ts";

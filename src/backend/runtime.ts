@@ -1,7 +1,7 @@
 import type { KeyCache } from "../auth/mod.ts";
 import type { Clock, Random } from "../kernel/mod.ts";
 import type { BufferPool, Network } from "../transport/mod.ts";
-import type { StatementStore } from "./prepared.ts";
+import type { StatementStore } from "./statement.ts";
 
 /** What all connections of one worker run on, and what they share. */
 export interface Runtime {

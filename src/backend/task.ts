@@ -122,7 +122,7 @@ export function runTask(
 
 /** Runs one simple query, of one or more statements. */
 export function runQuery(connection: ServerConnection, sql: BinaryString): Promise<TaskResult> {
-  connection.unnamedOwner = null;
+  connection.unnamed.clear();
   return runTask(connection, [encodeQuery(sql)], 1);
 }
 

@@ -43,9 +43,10 @@ Deno.test("runQuery sends the query and brings its rows as text, NULLs as null",
 Deno.test("runQuery takes the unnamed statement from whoever had it", async () => {
   const { server, stream } = fakeServer();
   const reader = server.start();
-  server.unnamedOwner = {};
+  const holder = {};
+  server.unnamed.parseSent(holder, 1, 0);
   const result = runQuery(server, "");
-  equal(server.unnamedOwner, null);
+  equal(server.unnamed.holds(holder, 1), false);
   stream.say(ready);
   await result;
   server.close();

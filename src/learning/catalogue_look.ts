@@ -213,7 +213,7 @@ const PUT_TIMEOUT_ASIDE: BinaryString =
 
 /** The rows of a query, which runs under a statement_timeout of its own. */
 async function ask(server: ServerConnection, sql: BinaryString): Promise<Rows> {
-  server.unnamedOwner = null;
+  server.unnamed.clear();
   const statements = [PUT_TIMEOUT_ASIDE, sql].flatMap((text) => [
     encodeParse("", text),
     encodeBind("", []),

@@ -20,17 +20,28 @@ export class StateWatch {
   #unseen: Set<Fingerprint> | null = null;
   /** Names of prepared statements in the SQL that ran since {@link begin}. */
   #mentioned: Set<BinaryString> | null = null;
-  /** An option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
-  optionsMentioned = false;
-  /** The server reported an error since {@link begin}. */
-  hadError = false;
-  /** RESET or DISCARD ALL was done since {@link begin}. */
-  wasReset = false;
-  /** standard_conforming_strings is off for this session. */
-  backslashes = false;
+  #optionsMentioned = false;
+  #hadError = false;
+  #wasReset = false;
+  #backslashes = false;
 
   constructor(fingerprints: Fingerprints) {
     this.fingerprints = fingerprints;
+  }
+
+  /** Whether an option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
+  get optionsMentioned(): boolean {
+    return this.#optionsMentioned;
+  }
+
+  /** Whether RESET or DISCARD ALL was done since {@link begin}. */
+  get wasReset(): boolean {
+    return this.#wasReset;
+  }
+
+  /** Whether a backslash escapes in every string: standard_conforming_strings is off for this session. */
+  get backslashes(): boolean {
+    return this.#backslashes;
   }
 
   /** A lease begins, or its state has just been looked at. */
@@ -39,21 +50,21 @@ export class StateWatch {
     while (this.ran.length > 0) this.ran.pop();
     this.#unseen = null;
     this.#mentioned = null;
-    this.optionsMentioned = this.wasReset = this.hadError = false;
+    this.#optionsMentioned = this.#wasReset = this.#hadError = false;
   }
 
   /** What is known already of the complete text from `start` to `end`, or null. */
   known(bytes: Uint8Array, start: number, end: number): Fingerprint | null {
-    return this.fingerprints.find(sqlFingerprint(bytes, start, end, this.backslashes));
+    return this.fingerprints.find(sqlFingerprint(bytes, start, end, this.#backslashes));
   }
 
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
-    const hash = sqlFingerprint(bytes, start, end, this.backslashes);
+    const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
     const known = this.fingerprints.find(hash);
     if (known !== null && !known.traits.stateful) return known;
     const text = binaryString(bytes, start, end);
-    const fingerprint = known ?? this.fingerprints.learn(hash, text, this.backslashes);
+    const fingerprint = known ?? this.fingerprints.learn(hash, text, this.#backslashes);
     // Names of custom settings may be in the literals, which differ from run to run.
     // One that is new may read such a setting, which somebody out of sight may set.
     if (fingerprint.traits.stateful || known === null) this.fingerprints.noteText(text);
@@ -80,8 +91,23 @@ export class StateWatch {
 
   /** An option of pgplex is SET or RESET. */
   mentionsOptions(): void {
-    this.optionsMentioned = true;
+    this.#optionsMentioned = true;
     this.fingerprints.noteSettings(OPTION_NAMES.map((name) => `pgplex.${name}`));
+  }
+
+  /** The server reported an error. */
+  fails(): void {
+    this.#hadError = true;
+  }
+
+  /** RESET or DISCARD ALL was done. */
+  resets(): void {
+    this.#wasReset = true;
+  }
+
+  /** Strings are read so from now on: see {@link backslashes}. */
+  readBackslashes(escape: boolean): void {
+    this.#backslashes = escape;
   }
 
   /** Something goes to the server of which nothing is known. */
@@ -101,7 +127,7 @@ export class StateWatch {
 
   /** Whether what ran since {@link begin} may have been taken back: what it left says nothing of it. */
   get undone(): boolean {
-    return this.hadError || this.ran.some(({ traits }) => traits.rollsBack);
+    return this.#hadError || this.ran.some(({ traits }) => traits.rollsBack);
   }
 
   /** Whether nothing but BEGIN and its kin ran since {@link begin}. */
@@ -123,7 +149,7 @@ export class StateWatch {
     const { catalogue, readsSequences } = this.fingerprints;
     // What another transaction found meanwhile was not there yet.
     for (const { traits } of this.ran) if (traits.reach.defines) catalogue.changes();
-    if (this.optionsMentioned) return true;
+    if (this.#optionsMentioned) return true;
     // Nobody else may get what a session listens to.
     if (check === "off") return this.ran.some(({ traits }) => traits.listens);
     for (const fingerprint of this.ran) {

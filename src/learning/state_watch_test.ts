@@ -87,7 +87,7 @@ Deno.test("StateWatch.mentions knows the prepared statements that SQL of this le
 
 Deno.test("StateWatch.look reads strings as standard_conforming_strings says", () => {
   const { watch, run } = watching();
-  watch.backslashes = true;
+  watch.readBackslashes(true);
   run("SELECT '\\'; it is one string'");
   run("SELECT 'x'");
   equal(watch.ran.length, 1);
@@ -156,7 +156,7 @@ Deno.test("StateWatch tells the catalogue of what may change it, as it is sent a
 
 Deno.test("StateWatch.look reads what stands behind a backslash as standard_conforming_strings says", () => {
   const { watch, run } = watching();
-  watch.backslashes = true;
+  watch.readBackslashes(true);
   run("SELECT '\\'', set_config('role', 'x', false) --'");
   equal(watch.ran[0]!.traits.stateful, true);
 });

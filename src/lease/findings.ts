@@ -1,7 +1,7 @@
-import type { ServerConnection } from "../backend/mod.ts";
+import { runTask, type ServerConnection } from "../backend/mod.ts";
 import { OPTION_NAMES, type OptionName } from "../config/mod.ts";
 import type { PgplexError } from "../kernel/mod.ts";
-import { type BinaryString, encodeNotice } from "../protocol/mod.ts";
+import { type BinaryString, encodeCloseStatement, encodeNotice, encodeSync } from "../protocol/mod.ts";
 import type { Listening } from "../listen/mod.ts";
 import type { Pins } from "./pins.ts";
 import type { PinReason } from "./pin_kinds.ts";
@@ -42,12 +42,12 @@ export async function takeFindings(
   if (!await listening.found(server, found.channels, reasons.length === 0)) reasons.push("listen");
   const pinsChanged = reasons.join() !== pins.reasons.join();
   pins.set(reasons);
-  const statementsChanged = relay.settleSqlStatements(server, found.sqlStatements);
+  const statementsChanged = relay.sql.found(server, found.sqlStatements);
   watch.fingerprints.probed(watch.ran, !same || pinsChanged || statementsChanged, watch.undone);
   if (watch.unseen.some(({ traits }) => traits.altersDefaults)) {
     pools.defaultsChanged(destination.key.cluster);
   }
-  await relay.settleForeignStatements(server, found.foreignStatements);
+  await takeForeignStatements(relay, server, found.foreignStatements);
 }
 
 /** In session pooling no probe looks at the session: what became of its options is asked for. */
@@ -61,6 +61,18 @@ function optionsCommitted(host: FindingsHost, values: ReadonlyMap<string, Binary
   const mayBe = (change: { readonly name: OptionName; readonly value: unknown }) =>
     allowed.includes(change.name) ? host.refusal(change) : notAllowed(change.name);
   for (const error of options.committed(values, mayBe)) relay.client.put(encodeNotice("WARNING", error));
+}
+
+/** Names that were lent and are gone were deallocated by the session; the others are taken back. */
+async function takeForeignStatements(
+  { changes }: Relay,
+  server: ServerConnection,
+  found: readonly BinaryString[],
+): Promise<void> {
+  for (const name of server.foreignStatements) if (!found.includes(name)) changes.deallocated(name);
+  server.foreignStatements.clear();
+  if (found.length === 0) return;
+  await runTask(server, [...found.map((name) => encodeCloseStatement(name)), encodeSync()], 1);
 }
 
 /** Under a search_path that begins with pg_temp it can be told whether the session has made its temporary schema. */

@@ -175,9 +175,9 @@ Deno.test("takeFindings keeps statements that SQL prepared, and drops those that
   const { server, relay, find } = rig();
   const made = new Map([["a", "PREPARE a AS SELECT 1"], ["b", "PREPARE b AS SELECT 2"]]);
   await find({ sqlStatements: made });
-  deepEqual([...relay.sqlStatements], [...made]);
+  deepEqual([...relay.sql.texts], [...made]);
   await find({ sqlStatements: new Map([["b", "PREPARE b AS SELECT 2"]]) });
-  deepEqual([[...relay.sqlStatements.keys()], [...server.sqlStatements.keys()]], [["b"], ["b"]]);
+  deepEqual([[...relay.sql.texts.keys()], [...server.sqlStatements.keys()]], [["b"], ["b"]]);
 });
 
 Deno.test("takeFindings closes statements that stand under the client's names on the server", async () => {

@@ -96,7 +96,7 @@ Deno.test("PIN_KINDS: the session itself knows of an unnamed statement, of its p
   deepEqual(held(hostOf({}, true)), ["unnamed statement"]);
   deepEqual(held(hostOf({ pool_mode: "session" })), ["pool_mode"]);
   const directed = hostOf();
-  directed.options.pinned = true;
+  directed.options.askPin(true);
   deepEqual(held(directed), ["directive"]);
   deepEqual(having("wished"), ["pool_mode", "directive"]);
 });

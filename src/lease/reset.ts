@@ -7,7 +7,7 @@ import { encodeQuery, TxStatus } from "../protocol/mod.ts";
  * behaves otherwise than a new one (PREPARE TRANSACTION tells the difference).
  */
 export async function resetConnection(server: ServerConnection): Promise<boolean> {
-  server.unnamedOwner = null;
+  server.unnamed.clear();
   server.prepared.clear();
   const { rows, error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
   server.settings = server.reported;

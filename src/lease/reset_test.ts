@@ -50,13 +50,14 @@ Deno.test("resetConnection forgets what the session left: statements, settings t
   const statement = statements.use("SELECT 1");
   server.prepared.add(statement);
   statements.release(statement);
-  server.unnamedOwner = {};
+  const owner = {};
+  server.unnamed.parseSent(owner, 1, 0);
   server.settings = server.settings.with("work_mem", "1");
   server.nameIsSet = true;
   server.sqlStatements = new Map([["s", "PREPARE s AS SELECT 1"]]);
   await resetConnection(server);
   equal(statements.size, 0);
-  deepEqual([server.unnamedOwner, server.nameIsSet, server.sqlStatements.size], [null, false, 0]);
+  deepEqual([server.unnamed.holds(owner, 1), server.nameIsSet, server.sqlStatements.size], [false, false, 0]);
   equal(server.settings, server.reported);
   await close();
 });

@@ -1,12 +1,5 @@
-import { Mark, Owed, type ServerConnection } from "../backend/mod.ts";
-import {
-  type BinaryString,
-  encodeBind,
-  encodeExecute,
-  encodeParse,
-  encodeSync,
-  quoteChannel,
-} from "../protocol/mod.ts";
+import { runInternal, type ServerConnection, syncInternal } from "../backend/mod.ts";
+import { type BinaryString, quoteChannel } from "../protocol/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 
 /** What is lent, and where in the client's messages. */
@@ -29,39 +22,21 @@ export function lendChannels(
   server: ServerConnection,
   { channels, marker, serial, clean, simple }: Lending,
 ): void {
-  // Each of these replaces the unnamed statement.
-  server.unnamedOwner = null;
-  for (const channel of channels) runAhead(server, `LISTEN ${quoteChannel(channel)}`);
-  runAhead(server, `LISTEN ${quoteChannel(marker)}`);
-  runAhead(server, `NOTIFY ${quoteChannel(marker)}, '${serial}'`);
+  for (const channel of channels) runInternal(server, `LISTEN ${quoteChannel(channel)}`);
+  runInternal(server, `LISTEN ${quoteChannel(marker)}`);
+  runInternal(server, `NOTIFY ${quoteChannel(marker)}, '${serial}'`);
   // A failure must not make the server skip a simple query behind it.
-  if (clean || simple) syncAhead(server);
+  if (clean || simple) syncInternal(server);
   if (!clean) return;
   // The marker has come with the end of its transaction, and pg_listening_channels() is to show the session's own.
-  runAhead(server, `UNLISTEN ${quoteChannel(marker)}`);
-  syncAhead(server);
+  runInternal(server, `UNLISTEN ${quoteChannel(marker)}`);
+  syncInternal(server);
 }
 
 /** Makes the server listen to the marker, which the client's UNLISTEN in the same transaction may have ended. */
 export function lendMarker(server: ServerConnection, marker: BinaryString, simple: boolean): void {
-  server.unnamedOwner = null;
-  runAhead(server, `LISTEN ${quoteChannel(marker)}`);
-  if (simple) syncAhead(server);
-}
-
-function runAhead(server: ServerConnection, sql: BinaryString): void {
-  const { out, owed } = server;
-  out.put(encodeParse("", sql));
-  out.put(encodeBind("", []));
-  out.put(encodeExecute());
-  owed.sent(Owed.Parse | Mark.Swallow);
-  owed.sent(Owed.Bind | Mark.Swallow);
-  owed.sent(Owed.Execute | Mark.Swallow);
-}
-
-function syncAhead(server: ServerConnection): void {
-  server.out.put(encodeSync());
-  server.owed.sent(Owed.Sync | Mark.Swallow);
+  runInternal(server, `LISTEN ${quoteChannel(marker)}`);
+  if (simple) syncInternal(server);
 }
 
 /** Bytes for a client that have to wait for others. */

@@ -6,9 +6,9 @@ import { HeldBytes, lendChannels, lendMarker } from "./channel_lending.ts";
 /** The texts of all Parses, with `|` where a Sync stands. */
 async function lent(lend: (server: ReturnType<typeof fakeServer>["server"]) => void): Promise<string> {
   const { server, stream } = fakeServer();
-  server.unnamedOwner = server;
+  server.unnamed.parseSent(server, 1, 0);
   lend(server);
-  equal(server.unnamedOwner, null);
+  equal(server.unnamed.holds(server, 1), false);
   const syncs = server.owed.readies;
   await server.out.flush();
   const text = new TextDecoder().decode(stream.taken());

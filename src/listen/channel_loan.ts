@@ -50,7 +50,7 @@ export class ChannelLoan implements ChannelLender {
 
   before(server: ServerConnection, traits: SqlTraits, simple: boolean): void {
     // Behind messages of a batch a simple query stands in their transaction, as one of them.
-    const alone = simple && !this.#relay.batchSent;
+    const alone = simple && !this.#relay.progress.batchSent;
     if (this.wants(traits)) this.#lend(server, traits, alone);
     this.#lendMarker(server, alone);
     // One statement too long to be looked at, or made by SQL, is no ROLLBACK; a text of several may hold one.
@@ -83,7 +83,7 @@ export class ChannelLoan implements ChannelLender {
     const { subscription, listener } = this.#notifications;
     const { owed } = server;
     if (owed.skipping || server.txStatus === TxStatus.Failed || subscription.holding) return;
-    const clean = owed.settled && server.txStatus === TxStatus.Idle && !this.#relay.batchSent;
+    const clean = owed.settled && server.txStatus === TxStatus.Idle && !this.#relay.progress.batchSent;
     if (clean && !this.#unlistened) {
       // What was lent and not taken is void.
       subscription.ownSettled();

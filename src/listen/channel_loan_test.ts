@@ -124,7 +124,7 @@ Deno.test("ChannelLoan lends nothing to a server that would skip or refuse it, o
 
 Deno.test("ChannelLoan puts no Sync into a batch that is open, and none of its own before the client's", async () => {
   const { loan, session, server, sent } = rig();
-  session.relay.batchSent = true;
+  session.progress.batchSent = true;
   loan.before(server, NOTIFY!, true);
   equal(await sent(), `LISTEN "a" LISTEN "m" NOTIFY "m", '1'`);
 });

@@ -11,7 +11,8 @@ import {
   putInt32,
   TxStatus,
 } from "../protocol/mod.ts";
-import type { Relay } from "../relay/mod.ts";
+import { ClientSink } from "../relay/client_sink.ts";
+import type { ChannelLender, Relay } from "../relay/mod.ts";
 import { BufferPool, Outbox } from "../transport/mod.ts";
 import type { ListenerMember } from "./listener_members.ts";
 import type { NotificationsHost } from "./session_notifications.ts";
@@ -140,13 +141,19 @@ export class FakeSession implements NotificationsHost {
   readonly pid = 4242;
   readonly stream = new FakeStream();
   readonly out = new Outbox(this.stream, new BufferPool());
-  readonly relay: Relay & { quiet: boolean; batchSent: boolean };
+  readonly relay: Relay;
+  /** Whether the relay is busy, as the test says. */
+  readonly progress = { quiet: true, batchSent: false };
   /** What was asked of the session. */
   readonly events: string[] = [];
 
   constructor() {
-    const relay = { client: this.out, quiet: true, batchSent: false, lender: null };
-    this.relay = relay as unknown as Relay & { quiet: boolean; batchSent: boolean };
+    const { progress } = this;
+    const preamble = {
+      lender: null as ChannelLender | null,
+      lendBy: (lender: ChannelLender) => preamble.lender = lender,
+    };
+    this.relay = { client: new ClientSink(this.out), progress, preamble } as unknown as Relay;
   }
 
   lookAgain(): void {

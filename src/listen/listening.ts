@@ -72,7 +72,7 @@ export class Listening {
       if (channels.length === 0) return true;
       const host = this.#host();
       this.#own = new SessionChannels(this.#listeners, host, server);
-      host.relay.lender = this.#own;
+      host.relay.preamble.lendBy(this.#own);
     }
     return this.#own.settle(server, channels, mayMove);
   }

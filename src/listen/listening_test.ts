@@ -47,14 +47,14 @@ Deno.test("Listening is nothing at all for a session that never listens", async 
   listening.deliver();
   listening.close();
   deepEqual([[...listening.channels], listening.suspicious, listening.holding], [[], false, false]);
-  deepEqual([one.hosts(), session.relay.lender], [0, null]);
+  deepEqual([one.hosts(), session.relay.preamble.lender], [0, null]);
 });
 
 Deno.test("Listening makes its part of the session with the first channel that is found, once", async () => {
   await using one = rig();
   const { listening, server, session, listener } = one;
   equal(await listening.found(server, ["a"], true), false);
-  deepEqual([one.hosts(), session.relay.lender !== null], [1, true]);
+  deepEqual([one.hosts(), session.relay.preamble.lender !== null], [1, true]);
   listener.up = true;
   equal(listening.suspicious, true);
   listening.leased(server);

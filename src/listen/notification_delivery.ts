@@ -34,7 +34,7 @@ export class NotificationDelivery {
     if (this.#held !== null) return;
     this.#held = new HeldBytes();
     this.#released = Promise.withResolvers();
-    this.#relay.client = this.#held;
+    this.#relay.client.divertTo(this.#held);
   }
 
   /** Gives what waits to the client, and behind it what was held. */
@@ -42,7 +42,7 @@ export class NotificationDelivery {
     const held = this.#held;
     if (held === null) return;
     this.#held = null;
-    this.#relay.client = this.#out;
+    this.#relay.client.straighten();
     this.putAll();
     held.release(this.#out);
     void this.#out.flush();
@@ -65,7 +65,9 @@ export class NotificationDelivery {
   /** Writes what waits, as far as the client takes it, unless it is busy: call it again at its next boundary. */
   deliver(): void {
     const out = this.#out;
-    if (this.#queue.length === 0 || this.#writing || this.#held !== null || !this.#relay.quiet) return;
+    if (this.#queue.length === 0 || this.#writing || this.#held !== null || !this.#relay.progress.quiet) {
+      return;
+    }
     if (!out.writing) {
       let bytes = 0;
       for (let next; bytes < DELIVERY_BYTES && (next = this.#queue.shift()) !== null;) {

@@ -41,12 +41,12 @@ function rig(channels: readonly string[] = ["a"]) {
 
 Deno.test("SessionNotifications gives the client what the shared listener brings, once it is idle", async () => {
   const { session, notifications, shared } = rig();
-  session.relay.quiet = false;
+  session.progress.quiet = false;
   shared("a", "1");
   shared("other", "no");
   notifications.deliver();
   deepEqual(await session.got(), []);
-  session.relay.quiet = true;
+  session.progress.quiet = true;
   notifications.deliver();
   deepEqual(await session.got(), ["1"]);
 });

@@ -46,8 +46,7 @@ export class SessionOptions {
   #mergedFrom: PoolSettings | null = null;
   /** Texts of the server's that are not followed, each told once. */
   #refused: ReadonlyMap<string, string> = NONE_REFUSED;
-  /** `--!pgplex pin` was said, and no unpin since. */
-  pinned = false;
+  #pinned = false;
 
   constructor(client: OptionValues = NO_OPTIONS) {
     this.client = client;
@@ -136,9 +135,19 @@ export class SessionOptions {
     return this.#statement !== null;
   }
 
+  /** `--!pgplex pin` was said, or unpin. */
+  askPin(pinned: boolean): void {
+    this.#pinned = pinned;
+  }
+
+  /** Whether `--!pgplex pin` was said, and no unpin since. */
+  get pinned(): boolean {
+    return this.#pinned;
+  }
+
   /** Whether the client asks to keep its server connection. */
   get pins(): boolean {
-    return this.pinned || (!this.#none && this.poolMode === "session");
+    return this.#pinned || (!this.#none && this.poolMode === "session");
   }
 
   /** The pool mode that the client asks for; null when it asks for none. */

@@ -83,10 +83,11 @@ async function replay(
       for (const piece of cut(bytes, sizes)) unread = await rig.say(frontend.concat([unread, piece]));
     }
     const { owed } = server.connection;
+    const { progress } = rig.relay;
     seen.push({
       toServer: text(server.stream.taken()),
       toClient: text(rig.out.taken()),
-      owed: [owed.length, owed.peek(), owed.skipping, owed.copyIn, rig.relay.openBatch, rig.relay.midMessage],
+      owed: [owed.length, owed.peek(), owed.skipping, owed.copyIn, progress.openBatch, progress.midMessage],
       leases: rig.leases,
       held: rig.server !== null,
     });

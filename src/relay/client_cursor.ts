@@ -162,7 +162,7 @@ export class ClientCursor {
   takeRest(place: number): number {
     const relay = this.#relay;
     const n = Math.min(this.#left, this.#end - place);
-    if (this.#rest === Rest.Record) relay.names.recordUnnamed(this.#bytes, place, place + n);
+    if (this.#rest === Rest.Record) relay.names.unnamed.record(this.#bytes, place, place + n);
     if (this.#rest === Rest.Drop) {
       this.#flushTo(place);
       this.#run = place + n;
@@ -170,8 +170,7 @@ export class ClientCursor {
     this.#left -= n;
     if (this.#left === 0) {
       this.#rest = Rest.Pass;
-      relay.midMessage = false;
-      if (relay.server !== null) relay.checkBoundary();
+      relay.progress.messageEnds();
     }
     return place + n;
   }
@@ -207,7 +206,7 @@ export class ClientCursor {
   /** Passes it, which no reply follows: if the lease may end here, it does when the message is gone. */
   passUnanswered(): number {
     const next = this.pass();
-    if (this.#left === 0) this.#relay.checkBoundary();
+    if (this.#left === 0) this.#relay.progress.checkBoundary();
     return next;
   }
 
@@ -280,7 +279,7 @@ export class ClientCursor {
   #begin(place: number, bodyBytes: number, rest: number): number {
     this.#left = bodyBytes;
     this.#rest = rest;
-    if (bodyBytes > 0) this.#relay.midMessage = rest !== Rest.Drop;
+    if (bodyBytes > 0 && rest !== Rest.Drop) this.#relay.progress.messageBegins();
     return place;
   }
 

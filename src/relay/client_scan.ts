@@ -178,13 +178,13 @@ export class ClientScan {
       case Front.Sync:
         if (!relay.renames || length !== 4) break;
         relay.client.put(READY_IDLE);
-        relay.queryCount++;
+        relay.counts.answeredHere();
         return cursor.drop();
       case Front.Close: {
         if (!relay.renames) break;
         if (!cursor.whole) return cursor.wantWhole();
         const name = this.#extended.statementOf();
-        if (name === null || relay.isSqlStatement(name)) break;
+        if (name === null || relay.sql.mayBe(name)) break;
         this.#extended.closeStatement(name);
         return cursor.dropWhole();
       }
@@ -210,27 +210,27 @@ export class ClientScan {
     const relay = this.#relay;
     const cursor = this.#cursor;
     const { owed } = server;
-    if (relay.attentive) {
+    if (relay.attention.on) {
       const next = this.#attend();
       if (next !== 0) return next;
     }
-    relay.boundary = false;
+    relay.progress.leaseGoesOn();
     switch (cursor.type) {
       case Front.Query:
         return this.#query(server);
       case Front.Execute:
-        relay.openBatch = relay.batchSent = true;
+        relay.progress.batchGoesOn();
         owed.sent(Owed.Execute);
         return cursor.pass();
       case Front.Sync:
-        if (relay.lender !== null && !owed.skipping) this.#beforeSync();
-        relay.openBatch = relay.batchSent = false;
+        if (relay.preamble.lender !== null && !owed.skipping) this.#beforeSync();
+        relay.progress.batchEnds();
         owed.sent(Owed.Sync);
         return cursor.pass();
       case Front.FunctionCall:
         if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
         relay.watch.runsOpaque();
-        relay.openBatch = relay.batchSent = false;
+        relay.progress.batchEnds();
         owed.sent(Owed.FunctionCall);
         return cursor.pass();
       case Front.CopyDone:
@@ -267,9 +267,9 @@ export class ClientScan {
       } else if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
       if (relay.renames && !this.#lookAtQuery()) return -1;
     }
-    relay.openBatch = relay.batchSent = false;
-    server.unnamedOwner = null;
-    relay.names.dropUnnamed();
+    relay.progress.batchEnds();
+    server.unnamed.clear();
+    relay.names.unnamed.drop();
     owed.sent(Owed.Query);
     return cursor.pass();
   }
@@ -280,7 +280,7 @@ export class ClientScan {
     const { owed } = cursor.server;
     if (!owed.skipping && cursor.awaitAll()) return -1;
     if (!owed.copyIn) {
-      this.#relay.openBatch = this.#relay.batchSent = true;
+      this.#relay.progress.batchGoesOn();
       // Any kind will do that takes an error.
       owed.sent(Owed.Describe);
     }
@@ -291,7 +291,7 @@ export class ClientScan {
   #attend(): number {
     const { timed } = this.#steering;
     if (timed && this.#mustFollow()) return -1;
-    this.#relay.attentive = timed || this.#shows.watches;
+    this.#relay.attention.keepIf(timed || this.#shows.watches);
     return this.#shows.take();
   }
 
@@ -319,9 +319,9 @@ export class ClientScan {
     cursor.flush();
     steering.apply(server, steered, true);
     if (steered.error === null && steered.text === null) return 0;
-    this.#relay.openBatch = this.#relay.batchSent = false;
-    server.unnamedOwner = null;
-    this.#relay.names.dropUnnamed();
+    this.#relay.progress.batchEnds();
+    server.unnamed.clear();
+    this.#relay.names.unnamed.drop();
     if (steered.error !== null) {
       refuse(server, steered.error);
       server.out.put(encodeSync());
@@ -336,7 +336,7 @@ export class ClientScan {
 
   #beforeSync(): void {
     this.#cursor.flush();
-    this.#relay.lender!.beforeSync(this.#cursor.server);
+    this.#relay.preamble.lender!.beforeSync(this.#cursor.server);
   }
 
   /** Looks at a simple query's text; false when more of it, or replies, must come first. */
@@ -349,10 +349,11 @@ export class ClientScan {
     }
     if (!cursor.whole) return cursor.wantWhole() > 0;
     const { server } = cursor;
+    const { preamble } = relay;
     const fingerprint = relay.watch.look(cursor.bytes, cursor.bodyStart, cursor.messageEnd - 1);
-    if (cursor.awaitWhile(() => relay.mustSettle(server, fingerprint))) return false;
-    if (relay.interferes(fingerprint)) cursor.flush();
-    relay.runs(server, fingerprint, true);
+    if (cursor.awaitWhile(() => preamble.mustSettle(server, fingerprint))) return false;
+    if (preamble.interferes(fingerprint)) cursor.flush();
+    preamble.runs(server, fingerprint, true);
     return true;
   }
 }

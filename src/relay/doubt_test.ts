@@ -46,7 +46,7 @@ const bindSync = concat([frontend.bind(), frontend.sync()]);
 Deno.test("a Bind of the unnamed statement waits while an earlier batch, which may fail, parses it on this server", async () => {
   const { rig, server, answer, turn } = served();
   equal(await turn(frontend.parse("rows 1 1"), frontend.sync()), "1Z");
-  server.connection.unnamedOwner = null; // another session was here
+  server.connection.unnamed.clear(); // another session was here
   const rest = await rig.say(concat([failing, frontend.bind(), frontend.sync(), bindSync]));
   deepEqual([rest.length, rig.waiting], [0, "replies"]);
   await answer();

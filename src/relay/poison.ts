@@ -48,7 +48,7 @@ export function refuseDuplicate(server: ServerConnection, name: string, definiti
 /** {@link poison}, unless `parse`, a Parse of the unnamed statement, fails. */
 function poisonBehind(server: ServerConnection, parse: Uint8Array, error: PgplexError): void {
   server.out.put(parse);
-  server.unnamedOwner = null;
+  server.unnamed.clear();
   server.owed.sent(Owed.Parse | Mark.Swallow);
   poison(server, error);
 }

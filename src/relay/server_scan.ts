@@ -83,9 +83,9 @@ export class ServerScan {
           if (this.#describing !== null && !this.#describing.take(bytes, at, at + n)) this.#describing = null;
           at += n;
           if (this.#drop) this.#run = at;
-          if (this.#left === 0 && this.#relay.holding) {
+          if (this.#left === 0 && this.#relay.client.holding) {
             this.#flushRun(bytes, at);
-            this.#relay.putHeld();
+            this.#relay.client.messageEnds();
           }
           continue;
         }
@@ -114,10 +114,7 @@ export class ServerScan {
     }
     if (this.#answeredOne && this.#left === 0) this.#flushLocals(server, bytes, at);
     this.#flushRun(bytes, at);
-    if (this.#left > 0 !== this.#relay.midReply) {
-      this.#relay.midReply = this.#left > 0;
-      this.#relay.checkBoundary();
-    }
+    this.#relay.progress.repliesTaken(this.#left > 0);
     return at;
   }
 
@@ -207,10 +204,9 @@ export class ServerScan {
     this.#answeredOne = true;
     if ((entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
     this.#heldError = null;
-    this.#relay.queryCount++;
-    if (server.txStatus === TxStatus.Idle) this.#relay.xactCount++;
+    this.#relay.counts.queryAnswered(server.txStatus === TxStatus.Idle);
     this.#left = 0;
-    this.#relay.checkBoundary();
+    this.#relay.progress.checkBoundary();
     return at + 6;
   }
 
@@ -230,7 +226,7 @@ export class ServerScan {
       if (reply === null) return;
       this.#flushRun(bytes, at);
       this.#relay.client.put(reply);
-      this.#relay.checkBoundary();
+      this.#relay.progress.checkBoundary();
     }
   }
 
@@ -239,12 +235,12 @@ export class ServerScan {
     const first = bytes[at + 5];
     if (first !== 0x44 && first !== 0x52) return;
     const { renames, watch } = this.#relay;
-    if (length === 4 + 6 && tagIs(bytes, at + 5, "RESET")) watch.wasReset = true;
+    if (length === 4 + 6 && tagIs(bytes, at + 5, "RESET")) watch.resets();
     else if (length === 4 + 12 && tagIs(bytes, at + 5, "DISCARD ALL")) {
-      watch.wasReset = true;
+      watch.resets();
       if (!renames) return;
       this.#relay.forgetStatements(server);
-      this.#relay.lender?.discarded();
+      this.#relay.preamble.lender?.discarded();
     } else if (renames && length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
       this.#relay.forgetStatements(server);
     }
@@ -258,7 +254,7 @@ export class ServerScan {
       return this.#begin(at, length);
     }
     this.#flushRun(bytes, at);
-    this.#relay.watch.hadError = true;
+    this.#relay.watch.fails();
     // "cached plan must not change result type": prepared anew, it will work.
     if (fields.get("C") === "0A000" && this.#relay.renames) server.prepared.expire();
     let replaced = false;

@@ -1,16 +1,12 @@
 import { Buffer } from "node:buffer";
-import { Owed, type ServerConnection } from "../backend/mod.ts";
+import { Owed, runInternalAs, type ServerConnection } from "../backend/mod.ts";
 import { formatOption, type PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   binaryFromUtf8,
   type BinaryString,
   binaryString,
-  encodeBind,
-  encodeCloseStatement,
-  encodeExecute,
   encodeNotice,
-  encodeParse,
   findNul,
   HEAD_BYTES_MAX,
   type OptionStatement,
@@ -34,7 +30,7 @@ import {
 import type { Relay } from "./relay.ts";
 
 /** The statement that pgplex makes for itself to SET what a directive says. */
-const OWN_STATEMENT = "pgplex_option";
+const INTERNAL_STATEMENT = "pgplex_option";
 
 /** What a statement's head asks of pgplex. */
 export interface Steered {
@@ -241,8 +237,8 @@ export class Steering {
     }
     if (steered.option !== null) options.set(steered.option.name as never, steered.option.value);
     if (steered.session.length > 0 || steered.option !== null) this.#relay.watch.mentionsOptions();
-    if (steered.pin !== null) options.pinned = steered.pin;
-    if (steered.show !== null && !simple) this.#relay.attentive = true;
+    if (steered.pin !== null) options.askPin(steered.pin);
+    if (steered.show !== null && !simple) this.#relay.attention.begin();
   }
 
   /** Whether a statement has options of its own: the next one must {@link begin}. */
@@ -271,7 +267,7 @@ export class Steering {
     this.#host.options.setForStatement(values);
     if (timeoutMs !== null || this.#timed) this.#host.statementBegins(timeoutMs);
     this.#timed = timeoutMs !== null;
-    if (this.#timed) this.#relay.attentive = true;
+    if (this.#timed) this.#relay.attention.begin();
     return true;
   }
 
@@ -295,13 +291,8 @@ export class Steering {
     const { owed } = server;
     if (owed.skipping || server.txStatus === TxStatus.Failed) return;
     const sql = `SET ${OPTION_PREFIX}${name} TO ${sqlLiteral(text, { unicode: false })}`;
-    // A cancel may have left the statement behind.
-    server.out.put(encodeCloseStatement(OWN_STATEMENT));
-    server.out.put(encodeParse(OWN_STATEMENT, binaryFromUtf8(sql)));
-    server.out.put(encodeBind(OWN_STATEMENT, []));
-    server.out.put(encodeExecute());
-    server.out.put(encodeCloseStatement(OWN_STATEMENT));
-    this.#relay.ownMessages(server, [Owed.Close, Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close], simple);
+    runInternalAs(server, INTERNAL_STATEMENT, binaryFromUtf8(sql));
+    this.#relay.progress.syncAhead(server, simple);
   }
 }
 

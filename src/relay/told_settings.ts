@@ -28,8 +28,6 @@ export class ToldSettings {
   readonly #out: Outbox;
   /** The application_name of the client's startup packet as it stood there, in transaction pooling. */
   readonly #givenName: BinaryString | null;
-  /** As servers take it; null until the client is greeted. */
-  #loginName: BinaryString | null = null;
   /** The state with which the lease began, or that the last probe found. */
   #before: Settings | null = null;
   /** What it was told of `in_hot_standby`, which is a fact of the node that serves it. */
@@ -45,21 +43,24 @@ export class ToldSettings {
 
   /** The application_name with which the client logged in, as servers take it; null where it gave none, or is not greeted yet. */
   get loginName(): BinaryString | null {
-    return this.#loginName;
+    return this.#relay.loginName.name;
   }
 
   /** The settings of the greeting. */
   greet(settings: Settings): Settings {
     this.#hotStandby = settings.hotStandby;
     if (this.#givenName === null) return this.current = settings;
-    this.#loginName = this.#relay.loginName = serverApplicationName(this.#givenName, settings);
-    return this.current = settings.with(NAME, this.#loginName);
+    const name = serverApplicationName(this.#givenName, settings);
+    this.#relay.loginName.greeted(name);
+    return this.current = settings.with(NAME, name);
   }
 
   /** Says what the client knows already, where nothing else is being said. */
   repeat(): void {
     const value = this.current?.values.get(REPEATED);
-    if (value !== undefined && !this.#relay.midReply) this.#out.put(encodeParameterStatus(REPEATED, value));
+    if (value !== undefined && !this.#relay.progress.midReply) {
+      this.#out.put(encodeParameterStatus(REPEATED, value));
+    }
   }
 
   /** What still differs after a restore is the server's truth, and news to the client. */
@@ -84,8 +85,9 @@ export class ToldSettings {
   /** The server reported a setting. Whether the client is told. */
   reported(server: ServerConnection, name: BinaryString, value: BinaryString): boolean {
     if (name === NODE_FACT) this.#hotStandby = value;
-    if (name === "standard_conforming_strings") this.#relay.watch.backslashes = value === "off";
-    if (name === NAME && this.#loginName !== null) return this.#nameIs(server, value, this.#loginName);
+    if (name === "standard_conforming_strings") this.#relay.watch.readBackslashes(value === "off");
+    const { loginName } = this;
+    if (name === NAME && loginName !== null) return this.#nameIs(server, value, loginName);
     this.#isNow(server, name, value);
     return true;
   }
@@ -97,7 +99,7 @@ export class ToldSettings {
     server.settings = same ? before : found.settings;
     // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
     const mayBeReset = this.#nameReported || this.#relay.watch.ran.some(({ traits }) => traits.resetsName);
-    const name = mayBeReset && !found.nameIsSet ? this.#loginName : null;
+    const name = mayBeReset && !found.nameIsSet ? this.loginName : null;
     server.nameIsSet = found.nameIsSet;
     if (name !== null && this.current!.applicationName !== name) {
       this.#relay.client.put(encodeParameterStatus(NAME, name));
@@ -111,10 +113,10 @@ export class ToldSettings {
     const relay = this.#relay;
     this.#nameReported = true;
     const isReset = value === server.identity.parameters.applicationName;
-    if (isReset) relay.nameMayBeReset = relay.loginName !== null;
+    if (isReset) relay.loginName.wasReset();
     const now = isReset && relay.watch.ran.at(-1)?.traits.resetsName ? given : value;
     const old = this.current!.applicationName;
-    if (now === old && (now !== value || relay.nameRestored)) return false;
+    if (now === old && (now !== value || relay.loginName.restored)) return false;
     this.#isNow(server, NAME, now);
     if (now === value) return true;
     relay.client.put(encodeParameterStatus(NAME, now));

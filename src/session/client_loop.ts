@@ -134,7 +134,7 @@ export class ClientLoop {
           continue;
         }
         // A boundary may have been reached by what the client sent: the end of COPY data that nobody wanted.
-        if (relay.boundary) host.settle();
+        if (relay.progress.boundary) host.settle();
       }
       if (host.ending) return;
       const n = await input.read(scan.wanted);

@@ -225,7 +225,7 @@ Deno.test("ClientLoop ends with a client that ends its side, where nothing is ow
 Deno.test("ClientLoop waits for the last replies to a client that ends its side", async () => {
   const { stream, relay, loop, heard, serve, isOver } = rig();
   const { server } = fakeServer();
-  relay.server = server;
+  relay.leaseBegins(server, false);
   server.owed.sent(Owed.Query);
   stream.end();
   const served = serve();
@@ -243,8 +243,8 @@ Deno.test("ClientLoop does not wait for what the server cannot answer: a batch w
   for (const [kind, midMessage] of [[Owed.Execute, false], [Owed.Query, true]] as const) {
     const { stream, relay, loop, serve } = rig();
     const { server } = fakeServer();
-    relay.server = server;
-    relay.midMessage = midMessage;
+    relay.leaseBegins(server, false);
+    if (midMessage) relay.progress.messageBegins();
     server.owed.sent(kind);
     stream.end();
     await serve();
@@ -255,7 +255,7 @@ Deno.test("ClientLoop does not wait for what the server cannot answer: a batch w
 Deno.test("ClientLoop gives up a client that ended its side and takes nothing for three seconds", async () => {
   const { clock, stream, relay, heard, loop, serve, isOver } = rig();
   const { server } = fakeServer();
-  relay.server = server;
+  relay.leaseBegins(server, false);
   server.owed.sent(Owed.Query);
   stream.end();
   const served = serve();

@@ -132,7 +132,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
-    return this.#relay.sqlStatements;
+    return this.#relay.sql.texts;
   }
 
   get loginName(): BinaryString | null {
@@ -144,16 +144,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   leaseBegins(server: ServerConnection, nowMs: number): void {
-    const relay = this.#relay;
     const { id } = this.#facts;
-    relay.server = server;
-    relay.boundary = false;
-    relay.openBatch = relay.batchSent = false;
-    relay.watch.begin();
     this.#options.forgetPending();
-    relay.sequencesForeign = server.lastHolder !== id && this.#host.limits.currval === "pin";
+    this.#relay.leaseBegins(server, server.lastHolder !== id && this.#host.limits.currval === "pin");
     server.lastHolder = id;
-    relay.nameMayBeReset = relay.nameRestored = false;
     this.#listening.leased(server);
     this.#sinceMs = nowMs;
     this.#told.leaseBegins(server);
@@ -201,29 +195,28 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     if (listening.holding) return;
     listening.deliver();
     const { server, watch } = relay;
-    if (server !== null && server.owed.readies === 0 && !relay.openBatch) this.statementEnds();
-    if (!relay.boundary || host.cancelCount > 0 || host.ending) {
+    if (server !== null && server.owed.readies === 0 && !relay.progress.openBatch) this.statementEnds();
+    if (!relay.progress.boundary || host.cancelCount > 0 || host.ending) {
       if (server !== null && server.owed.settled) this.#work.answered();
       return;
     }
     this.#options.transactionEnds();
     if (watch.wasReset && this.#options.wasSet) watch.mentionsOptions();
     if (this.#facts.mode !== "transaction") {
-      relay.boundary = false;
+      relay.progress.leaseGoesOn();
       this.rests();
       if (watch.optionsMentioned) {
-        relay.server = null;
+        relay.leaseEnds();
         this.lease.look((connection) => findOptions(this.#findingsHost(), connection));
       }
     } else if (this.#mustLook(server!)) {
-      relay.server = null;
-      relay.boundary = false;
+      relay.leaseEnds();
       this.rests();
       this.lease.probe(this.#destination.fingerprints);
     } else {
       this.#pins.transactionEnds();
       if (this.#pins.reasons.length > 0) {
-        relay.boundary = false;
+        relay.progress.leaseGoesOn();
         this.rests();
         watch.begin();
       } else this.endLease("clean");
@@ -243,18 +236,17 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
 
   endLease(how: "clean" | "broken"): void {
     const relay = this.#relay;
-    relay.server = null;
-    relay.boundary = false;
+    relay.leaseEnds();
     this.#sinceMs = this.lease.end(how);
     this.#work.ended(this.#sinceMs);
     this.#times.idles();
-    relay.collectCounts(this.#destination.counters);
+    relay.counts.collect(this.#destination.counters);
   }
 
   /** A transaction has ended, and its lease goes on. */
   rests(): void {
     this.#work.rests();
-    this.#relay.collectCounts(this.#destination.counters);
+    this.#relay.counts.collect(this.#destination.counters);
   }
 
   ended(error: PgplexError): void {

@@ -143,13 +143,13 @@ Deno.test("ServerSide ends no lease while a cancel is on its way, or the session
 
 Deno.test("ServerSide goes on with the same connection where the session is pinned", async () => {
   const { options, relay, side, pins, destination, ask, end } = rig();
-  options.pinned = true;
+  options.askPin(true);
   await ask("SELECT 1");
   const { server } = relay;
   deepEqual([side.lease.held, server !== null, pins.reasons], [true, true, ["directive"]]);
   await ask("SELECT 1");
   deepEqual([relay.server === server, destination.counters.leases, destination.counters.xacts], [true, 1, 2]);
-  options.pinned = false;
+  options.askPin(false);
   await ask("SELECT 1");
   deepEqual([side.lease.held, pins.reasons], [false, []]);
   await end();
@@ -257,14 +257,18 @@ Deno.test("ServerSide gives the client its own process id in notifications of it
 Deno.test("ServerSide: a lease begins anew, and what the last holder read of sequences is foreign to another", async () => {
   const { parts, relay, side, lease, end } = rig();
   const first: ServerConnection = await lease();
-  equal(relay.sequencesForeign, true, "nobody had it before");
+  equal(relay.preamble.sequencesForeign, true, "nobody had it before");
   side.endLease("clean");
   equal(await lease(), first);
-  equal(relay.sequencesForeign, false);
+  equal(relay.preamble.sequencesForeign, false);
   side.endLease("clean");
   first.lastHolder = 2;
   await lease();
-  deepEqual([relay.sequencesForeign, relay.openBatch, relay.boundary], [true, false, false]);
+  deepEqual([relay.preamble.sequencesForeign, relay.progress.openBatch, relay.progress.boundary], [
+    true,
+    false,
+    false,
+  ]);
   equal(parts.cluster.servers.length, 1);
   await end();
 });

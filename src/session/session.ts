@@ -152,7 +152,7 @@ export class Session
    * the server has nothing to run, in the middle of a message or behind a Parse.
    */
   get endable(): boolean {
-    const { server, openBatch, watch } = this.#relay;
+    const { server, progress: { openBatch }, watch } = this.#relay;
     if (!this.greeted) return true;
     // All answered, and yet the server is in the implicit transaction of a batch.
     if (server !== null && openBatch && watch.ran.length > 0) return false;
@@ -214,7 +214,7 @@ export class Session
   }
 
   get holdsUnnamed(): boolean {
-    return this.#relay.names.unnamedHolds;
+    return this.#relay.names.unnamed.holds;
   }
 
   get optionsKnown(): boolean {
@@ -314,7 +314,7 @@ export class Session
       pid: this.#key.pid,
       lookAgain: () => {
         if (this.#ending || this.server === null) return;
-        this.#relay.checkBoundary();
+        this.#relay.progress.checkBoundary();
         this.settle();
       },
       overflowed: () => {
@@ -383,7 +383,7 @@ export class Session
 
   /** A reload changed the pool's settings, or took the destination away: a session in a transaction goes on to its end. */
   configurationChanged(): void {
-    this.#relay.preparedMax = this.destination.settings.max_prepared_statements;
+    this.#relay.onServer.limitTo(this.destination.settings.max_prepared_statements);
     this.#endIfGone();
   }
 
@@ -459,8 +459,8 @@ export class Session
     lease.close();
     this.#listening.close();
     const { server } = this;
-    const { midMessage, openBatch } = this.#relay;
-    this.#relay.server = null;
+    const { midMessage, openBatch } = this.#relay.progress;
+    this.#relay.leaseEnds();
     const midWork = server !== null &&
       (!server.owed.settled || server.owed.skipping || midMessage || openBatch || this.#cancels > 0);
     if (lease.held) {

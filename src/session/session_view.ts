@@ -122,7 +122,7 @@ export class SessionView {
   /** Prepared statements that the client has, by protocol and by SQL. */
   get preparedCount(): number {
     const { relay } = this.#parts;
-    return relay.names.size + relay.sqlStatements.size;
+    return relay.names.size + relay.sql.texts.size;
   }
 
   /** What they are called, by protocol. */
@@ -132,7 +132,7 @@ export class SessionView {
 
   /** Those that SQL made: by name, the PREPARE. */
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
-    return this.#parts.relay.sqlStatements;
+    return this.#parts.relay.sql.texts;
   }
 
   /** Channels to which a shared listener listens for the session. */

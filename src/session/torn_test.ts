@@ -8,7 +8,7 @@ import { isTorn } from "./torn.ts";
 function torn(owed: readonly number[], midMessage: boolean): boolean {
   const { server } = fakeServer();
   for (const kind of owed) server.owed.sent(kind);
-  return isTorn({ midMessage } as Relay, server);
+  return isTorn({ progress: { midMessage } } as Relay, server);
 }
 
 Deno.test("isTorn where the last of a query or a function call has not gone to the server", () => {

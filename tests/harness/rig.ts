@@ -207,6 +207,8 @@ export class Rig implements ClientLoopHost {
   leases = 0;
   /** Replies that come make nothing of the client's go on. */
   holdsClient = false;
+  /** What servers remember of sequences is to be taken for another session's. */
+  sequencesForeign = false;
   readonly ending = false;
   readonly greeted = true;
   readonly sinceMs = 0;
@@ -293,22 +295,21 @@ export class Rig implements ClientLoopHost {
 
   settle(): void {
     const { relay, server } = this;
-    if (relay.server !== null && relay.server.owed.readies === 0 && !relay.openBatch) {
+    if (relay.server !== null && relay.server.owed.readies === 0 && !relay.progress.openBatch) {
       this.steering.statementEnds();
     }
-    if (!relay.boundary || server === null) return;
+    if (!relay.progress.boundary || server === null) return;
     this.host.options.transactionEnds();
     this.host.options.forgetPending();
     relay.watch.begin();
     if (!this.#options.renames) {
-      relay.boundary = false;
+      relay.progress.leaseGoesOn();
       return;
     }
     equal(server.connection.owed.settled, true, "a lease ends with nothing owed");
     server.holder = null;
     this.server = null;
-    relay.server = null;
-    relay.boundary = false;
+    relay.leaseEnds();
   }
 
   came(): void {}
@@ -332,9 +333,7 @@ export class Rig implements ClientLoopHost {
     if (server === null) return false;
     server.holder = this;
     this.server = server;
-    this.relay.server = server.connection;
-    this.relay.boundary = false;
-    this.relay.openBatch = false;
+    this.relay.leaseBegins(server.connection, this.sequencesForeign);
     this.leases++;
     return true;
   }

@@ -147,7 +147,7 @@ class Plan {
 
   #sync(): number {
     this.#put(READY_IDLE);
-    this.actions.push(() => this.#relay.queryCount++);
+    this.actions.push(() => this.#relay.counts.answeredHere());
     return Look.End;
   }
 
@@ -157,7 +157,7 @@ class Plan {
     const made = this.#statements.get(name);
     if (made !== undefined) return made;
     // A directive for the transaction says something of what stands behind it.
-    if (name === "" ? names.unnamed === null : names.findName(name) === null) return null;
+    if (name === "" ? names.unnamed.body === null : names.findName(name) === null) return null;
     const order = names.orderOf(name);
     return order === null || order.changes.some((change) => change.forTransaction === true)
       ? null
@@ -178,7 +178,7 @@ class Plan {
     const name = statementName(bytes, at + 5, nameEnd);
     const taken = this.#statements.get(name);
     const free = taken === undefined ? names.findName(name) === null : taken === null;
-    if (name !== "" && (!free || this.#relay.isSqlStatement(name))) return Look.Server;
+    if (name !== "" && (!free || this.#relay.sql.mayBe(name))) return Look.Server;
     const steered = steering.peek(bytes, nameEnd + 1, textEnd + 1, end);
     if (steered === null || !steering.answersItself(steered) || steered.transaction.length > 0) {
       return Look.Server;
@@ -186,7 +186,7 @@ class Plan {
     for (const warning of steered.warnings) this.#put(encodeNotice("WARNING", warning));
     if (steered.error !== null) {
       this.#failed = true;
-      if (name === "") this.actions.push(() => names.dropUnnamed());
+      if (name === "") this.actions.push(() => names.unnamed.drop());
       return this.#put(encodeError("ERROR", steered.error));
     }
     this.#statements.set(name, steered.show);
@@ -201,7 +201,7 @@ class Plan {
     const bytes = new Uint8Array(definition.length);
     putBinary(bytes, 0, definition);
     const fingerprint = watch.look(bytes, 0, bytes.length - 3);
-    this.#relay.attentive = true;
+    this.#relay.attention.begin();
     if (name !== "") {
       const statement = this.#parts.store.use(definition);
       if (statement.hash === 0) {
@@ -210,11 +210,9 @@ class Plan {
       names.set(name, statement, orderOf(steered));
       return;
     }
-    names.unnamedFingerprint = fingerprint;
-    names.unnamedOrder = orderOf(steered);
-    names.beginUnnamed(1 + bytes.length);
-    names.recordUnnamed(new Uint8Array(1), 0, 1);
-    names.recordUnnamed(bytes, 0, bytes.length);
+    names.unnamed.begin(1 + bytes.length, fingerprint, orderOf(steered));
+    names.unnamed.record(new Uint8Array(1), 0, 1);
+    names.unnamed.record(bytes, 0, bytes.length);
   }
 
   #bind(): number {
@@ -273,7 +271,7 @@ class Plan {
       return this.#put(CLOSE_COMPLETE);
     }
     const key = statementName(this.#bytes, this.#at + 6, this.#end - 1);
-    if (kind !== "S" || this.#relay.isSqlStatement(key)) return Look.Server;
+    if (kind !== "S" || this.#relay.sql.mayBe(key)) return Look.Server;
     this.#statements.set(key, null);
     this.actions.push(() => this.#parts.closeStatement(key));
     return Look.Here;

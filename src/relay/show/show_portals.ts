@@ -88,7 +88,7 @@ export class ShowPortals {
       this.#portals.set(portal, true);
       return 0;
     }
-    this.#relay.openBatch = this.#relay.batchSent = true;
+    this.#relay.progress.batchGoesOn();
     owed.sent(Owed.Execute | Mark.Swallow);
     owed.local(Owed.Execute, { done() {}, undo() {}, reply: SHOW_COMPLETE as Uint8Array });
     return this.#cursor.pass();

@@ -1,13 +1,10 @@
-import { Mark, Owed, type ServerConnection } from "../../backend/mod.ts";
+import { bindInternal, executeInternal, Owed, type ServerConnection } from "../../backend/mod.ts";
 import {
   binaryFromUtf8,
   type BinaryString,
-  encodeBind,
   encodeError,
-  encodeExecute,
   encodeFront,
   encodeNotice,
-  encodeParse,
   encodeSync,
   encodeTextColumn,
   encodeTextRow,
@@ -56,23 +53,20 @@ export class ShowQuery {
       client.put(SHOW_COMPLETE as Uint8Array);
     }
     client.put(READY_IDLE);
-    names.dropUnnamed();
-    this.#relay.queryCount++;
+    names.unnamed.drop();
+    this.#relay.counts.answeredHere();
     steering.answered();
     return this.#cursor.drop();
   }
 
   /** Asks the server for its row, by messages whose tag is not the client's: inside a transaction it alone knows what was SET. */
-  ask({ out, owed }: ServerConnection, sql: BinaryString): void {
-    out.put(encodeParse("", sql));
-    out.put(encodeBind("", []));
+  ask(server: ServerConnection, sql: BinaryString): void {
+    const { out, owed } = server;
+    bindInternal(server, sql);
     out.put(DESCRIBE_PORTAL as Uint8Array);
-    out.put(encodeExecute());
-    out.put(encodeSync());
-    owed.sent(Owed.Parse | Mark.Swallow);
-    owed.sent(Owed.Bind | Mark.Swallow);
     owed.sent(Owed.Describe);
-    owed.sent(Owed.Execute | Mark.Swallow);
+    executeInternal(server);
+    out.put(encodeSync());
     owed.local(Owed.Execute, { done() {}, undo() {}, reply: SHOW_COMPLETE as Uint8Array });
     owed.sent(Owed.Sync);
   }

@@ -12,9 +12,9 @@ import {
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { OptionChange } from "../../options/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
-import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "../relay.ts";
-import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
+import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import type { StatementParts } from "./statement_parts.ts";
 import type { Steering } from "../steering.ts";
 import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
@@ -26,23 +26,21 @@ export class BindMessages {
   readonly #steering: Steering;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
-  readonly #own: OwnStatements;
   readonly #told: ToldTypes;
 
-  constructor(relay: Relay, { cursor, steering, messages, unnamed, own, told }: StatementParts) {
+  constructor(relay: Relay, { cursor, steering, messages, unnamed, told }: StatementParts) {
     this.#relay = relay;
     this.#cursor = cursor;
     this.#steering = steering;
     this.#messages = messages;
     this.#unnamed = unnamed;
-    this.#own = own;
     this.#told = told;
   }
 
   /** Before a server connection is had for it; false when more of it must come first. */
   foresee(): boolean {
     const { names, renames } = this.#relay;
-    if (!renames || (names.unnamedOrder === null && !names.hasOrders)) return true;
+    if (!renames || (names.unnamed.order === null && !names.hasOrders)) return true;
     const { bytes, at, bodyStart, seenEnd, messageEnd } = this.#cursor;
     const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);
@@ -73,7 +71,9 @@ export class BindMessages {
     if (messages.doubtful(statement, nameStart, keyEnd)) return -1;
     if (statement === null || server.foreignStatements.size > 0) {
       const name = binaryString(bytes, nameStart, keyEnd);
-      if (this.#own.has(server, name)) return this.#takeOwn(statement, name, nameStart, nameEnd);
+      if (relay.clientNamed.has(server, name)) {
+        return this.#takeClientNamed(statement, name, nameStart, nameEnd);
+      }
     }
     if (named === null || messages.dropped(nameStart, keyEnd)) return messages.refuse(nameStart, nameEnd);
     const holds = this.#told.check(named);
@@ -107,9 +107,9 @@ export class BindMessages {
     if (holds === Told.Changed) return messages.fail(resultTypeChanged());
     if (!this.#begins(nameStart, nameStart)) return -1;
     // First: what it sends may replace the server's unnamed statement.
-    if (!this.#runs(relay.names.unnamedFingerprint)) return -1;
+    if (!this.#runs(relay.names.unnamed.fingerprint)) return -1;
     if (!this.#unnamed.ensure()) return messages.refuse(nameStart, nameStart);
-    relay.names.unnamedHolds = false;
+    relay.names.unnamed.bound();
     this.#told.binds(null, nameStart - 1);
     return this.#pass();
   }
@@ -130,18 +130,15 @@ export class BindMessages {
     const relay = this.#relay;
     const name = binaryString(bytes, start, end);
     // While its Parse is on its way, the text is as new as that, and may still have to be taken back.
-    if (relay.namesInFlight.has(name)) return statement;
+    if (relay.changes.changes(name)) return statement;
     const made = relay.names.remade(name, statement);
-    if (made !== statement && server.prepared.touch(statement)) {
-      // One for each time that it ran would drive out what others need.
-      server.prepared.delete(statement);
-      relay.closeOnServer(server, statement);
-    }
+    // One for each time that it ran would drive out what others need.
+    if (made !== statement) relay.onServer.closeIfHeld(server, statement);
     return made;
   }
 
   /** A Bind of what stands on the server under the client's own name. */
-  #takeOwn(
+  #takeClientNamed(
     statement: Statement | null,
     name: BinaryString,
     nameStart: number,
@@ -156,7 +153,7 @@ export class BindMessages {
     const { owed } = server;
     const failing = () => server.txStatus === TxStatus.Failed && owed.readies > 0 && !owed.copyIn;
     if (this.#cursor.awaitWhile(failing)) return -1;
-    if (relay.isOutOfReach(server, name)) return this.#messages.fail(transactionAborted());
+    if (relay.sql.outOfReach(server, name)) return this.#messages.fail(transactionAborted());
     this.#messages.useSqlStatement(name);
     return this.#pass();
   }
@@ -176,7 +173,7 @@ export class BindMessages {
   #ownOf(nameStart: number, nameEnd: number): readonly OptionChange[] | null {
     const { names } = this.#relay;
     const order = nameEnd === nameStart
-      ? names.unnamedOrder
+      ? names.unnamed.order
       : names.hasOrders
       ? names.orderOf(statementName(this.#cursor.bytes, nameStart, nameEnd))
       : null;

@@ -1,10 +1,9 @@
-import { Mark, Owed, type StatementStore } from "../../backend/mod.ts";
+import { Mark, Owed } from "../../backend/mod.ts";
 import { type BinaryString, findNul, Front, statementName } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
-import type { OwnStatements } from "./own_statements.ts";
 import type { Relay } from "../relay.ts";
-import type { StatementMessages, StatementParts } from "./statement_messages.ts";
-import { CLOSE_COMPLETE } from "../replies.ts";
+import type { StatementMessages } from "./statement_messages.ts";
+import type { StatementParts } from "./statement_parts.ts";
 import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
@@ -15,20 +14,16 @@ import type { UnnamedStatement } from "./unnamed_statement.ts";
  */
 export class DescribeClose {
   readonly #relay: Relay;
-  readonly #store: StatementStore;
   readonly #cursor: ClientCursor;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
-  readonly #own: OwnStatements;
   readonly #told: ToldTypes;
 
-  constructor(relay: Relay, { store, cursor, messages, unnamed, own, told }: StatementParts) {
+  constructor(relay: Relay, { cursor, messages, unnamed, told }: StatementParts) {
     this.#relay = relay;
-    this.#store = store;
     this.#cursor = cursor;
     this.#messages = messages;
     this.#unnamed = unnamed;
-    this.#own = own;
     this.#told = told;
   }
 
@@ -53,12 +48,12 @@ export class DescribeClose {
       else server.owed.sent(kind | Mark.Effect, describing);
       return cursor.passWhole();
     }
-    if (name !== "" && this.#own.has(server, name)) {
+    if (name !== "" && relay.clientNamed.has(server, name)) {
       if (messages.nameDoubtful(name)) return -1;
       if (type === Front.Close) {
         // Closing what the server does not have is no error.
         relay.watch.runsOpaque();
-        this.#own.close(server, name);
+        relay.clientNamed.close(server, name);
       } else {
         messages.useSqlStatement(name);
         server.owed.sent(kind);
@@ -81,7 +76,7 @@ export class DescribeClose {
     const holds = this.#told.checkUnnamed();
     if (holds === Told.Asked) return -1;
     if (holds === Told.Changed) return messages.fail(resultTypeChanged());
-    if (!messages.parses(this.#relay.names.unnamedFingerprint)) return -1;
+    if (!messages.parses(this.#relay.names.unnamed.fingerprint)) return -1;
     if (!this.#unnamed.ensure()) return messages.refuse(nameEnd, nameEnd);
     cursor.server.owed.sent(Owed.Describe | Mark.Effect, this.#told.describeUnnamed());
     return cursor.passWhole();
@@ -124,20 +119,6 @@ export class DescribeClose {
   close(name: BinaryString): void {
     const relay = this.#relay;
     if (name === "") return this.#unnamed.close();
-    const [order, told] = [relay.names.orderOf(name), relay.names.toldOf(name)];
-    const statement = relay.names.remove(name);
-    const drops = relay.drops.before(name);
-    relay.namesInFlight.begin(name, relay.server?.owed.batch ?? 0);
-    relay.answer(Owed.Close, {
-      done: () => {
-        relay.namesInFlight.settle(name);
-        if (statement !== null) this.#store.release(statement);
-      },
-      undo: () => {
-        relay.namesInFlight.settle(name);
-        if (statement !== null) relay.restoreName(name, statement, order, told, drops);
-      },
-      reply: CLOSE_COMPLETE,
-    });
+    relay.answer(Owed.Close, relay.changes.end(name, relay.server?.owed.batch ?? 0));
   }
 }

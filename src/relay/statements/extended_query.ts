@@ -3,12 +3,12 @@ import { type BinaryString, Front } from "../../protocol/mod.ts";
 import { BindMessages } from "./bind_messages.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import { DescribeClose } from "./describe_close.ts";
-import { OwnStatements } from "./own_statements.ts";
 import { ParseMessages } from "./parse_messages.ts";
 import { PlainBatch } from "./plain_batch.ts";
 import type { Relay } from "../relay.ts";
 import { ShowBatch } from "../show/show_batch.ts";
-import { StatementMessages, type StatementParts } from "./statement_messages.ts";
+import { StatementMessages } from "./statement_messages.ts";
+import type { StatementParts } from "./statement_parts.ts";
 import type { Steering } from "../steering.ts";
 import { ToldTypes } from "./told_types.ts";
 import { UnnamedStatement } from "./unnamed_statement.ts";
@@ -32,9 +32,8 @@ export class ExtendedQuery {
   constructor(relay: Relay, store: StatementStore, cursor: ClientCursor, steering: Steering) {
     const messages = new StatementMessages(relay, cursor, steering);
     const unnamed = new UnnamedStatement(relay, cursor, messages);
-    const own = new OwnStatements(relay, store);
     const told = new ToldTypes(relay, cursor);
-    const parts: StatementParts = { store, cursor, steering, messages, unnamed, own, told };
+    const parts: StatementParts = { store, cursor, steering, messages, unnamed, told };
     this.#relay = relay;
     this.#cursor = cursor;
     this.#plain = new PlainBatch(relay, parts);
@@ -71,23 +70,23 @@ export class ExtendedQuery {
   parse(): number {
     const batchEnd = this.#plain.take();
     if (batchEnd !== 0) return batchEnd;
-    this.#relay.openBatch = true;
+    this.#relay.progress.batchBegins();
     const next = this.#parses.take();
-    if (next >= 0) this.#relay.parseCount++;
+    if (next >= 0) this.#relay.counts.parseTaken();
     return this.#noteSent(next);
   }
 
   /** Takes a Bind, and counts it. */
   bind(): number {
-    this.#relay.openBatch = true;
+    this.#relay.progress.batchBegins();
     const next = this.#binds.take();
-    if (next >= 0) this.#relay.bindCount++;
+    if (next >= 0) this.#relay.counts.bindTaken();
     return this.#noteSent(next);
   }
 
   /** Takes a Describe or Close. */
   describeOrClose(): number {
-    this.#relay.openBatch = true;
+    this.#relay.progress.batchBegins();
     return this.#noteSent(this.#describeClose.take());
   }
 
@@ -103,10 +102,9 @@ export class ExtendedQuery {
 
   /** `next` is the place behind a message of a batch, or -1 where the scan stopped before it. */
   #noteSent(next: number): number {
-    const relay = this.#relay;
-    if (next >= 0) relay.batchSent = true;
-    // Nothing of the batch is there yet, and what it waits for may be a boundary.
-    else if (relay.lender !== null && !relay.batchSent) relay.openBatch = false;
+    const { progress, preamble } = this.#relay;
+    if (next >= 0) progress.batchGoesOn();
+    else if (preamble.lender !== null && !progress.batchSent) progress.batchWaits();
     return next;
   }
 }

@@ -23,10 +23,10 @@ import {
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { StandingOrder } from "../../options/mod.ts";
 import { OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
-import type { OwnStatements } from "./own_statements.ts";
 import { refuse, refuseDuplicate } from "../poison.ts";
 import type { Relay } from "../relay.ts";
-import { NAMES_BYTES_MAX, type StatementMessages, type StatementParts } from "./statement_messages.ts";
+import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import type { StatementParts } from "./statement_parts.ts";
 import { orderOf, type Steered, type Steering } from "../steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
@@ -41,18 +41,16 @@ export class ParseMessages {
   readonly #steering: Steering;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
-  readonly #own: OwnStatements;
   /** Orders of Parses that the server refused or skipped. */
   readonly #refused = new WeakSet<StandingOrder>();
 
-  constructor(relay: Relay, { store, cursor, steering, messages, unnamed, own }: StatementParts) {
+  constructor(relay: Relay, { store, cursor, steering, messages, unnamed }: StatementParts) {
     this.#relay = relay;
     this.#store = store;
     this.#cursor = cursor;
     this.#steering = steering;
     this.#messages = messages;
     this.#unnamed = unnamed;
-    this.#own = own;
   }
 
   /** Whether it may speak to pgplex; null when more of it must come first. */
@@ -84,8 +82,8 @@ export class ParseMessages {
     const textEnd = textEndOf(cursor, textStart);
     const steered = this.#steering.peek(bytes, textStart, textEnd, end);
     // In transaction pooling a statement begins when it is bound; what it says of a Bind in session pooling is not known.
-    const own = this.#relay.renames ? [] : steered?.statement ?? [];
-    if (!this.#steering.begin(cursor, own)) return -1;
+    const changes = this.#relay.renames ? [] : steered?.statement ?? [];
+    if (!this.#steering.begin(cursor, changes)) return -1;
     if (steered === null) return this.#takeSteered(null);
     if (steered.error !== null) {
       cursor.flush();
@@ -122,9 +120,9 @@ export class ParseMessages {
    * Where the server refuses it, what was noted before holds.
    */
   #noteOrder(steered: Steered | null): Effect | null {
-    const { names, attentive } = this.#relay;
+    const { names, attention } = this.#relay;
     const { server, bytes, bodyStart, end } = this.#cursor;
-    if ((steered === null && !attentive) || server.owed.skipping) return null;
+    if ((steered === null && !attention.on) || server.owed.skipping) return null;
     const nameEnd = findNul(bytes, bodyStart, end);
     if (nameEnd < 0) return null;
     const name = statementName(bytes, bodyStart, nameEnd);
@@ -136,7 +134,7 @@ export class ParseMessages {
       if (order !== null) this.#refused.add(order);
       if (names.orderOf(name) !== order) return;
       names.setOrder(name, before !== null && this.#refused.has(before) ? null : before);
-      if (names.hasShows) this.#relay.attentive = true;
+      if (names.hasShows) attention.begin();
     };
     return { done() {}, undo };
   }
@@ -157,12 +155,12 @@ export class ParseMessages {
     }
     const name = statementName(bytes, nameStart, nameEnd);
     const definition = binaryString(bytes, nameEnd + 1, messageEnd);
-    const own = this.#own.has(server, name);
-    const replaces = own || relay.drops.frees(owed, name);
+    const clientNamed = relay.clientNamed.has(server, name);
+    const replaces = clientNamed || relay.changes.drops.frees(owed, name);
     const existing = replaces ? null : relay.names.find(bytes, nameStart, nameStart + name.length);
     const statement = existing ?? this.#store.use(definition, server.settings.reading);
     // A DEALLOCATE ALL may be on its way.
-    const mayBeGone = existing !== null || own;
+    const mayBeGone = existing !== null || clientNamed;
     if (
       messages.nameDoubtful(name) || messages.statementDoubtful(statement) ||
       (mayBeGone && cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn))
@@ -176,9 +174,9 @@ export class ParseMessages {
       return -1;
     }
     if (steered !== null) messages.steer(steered);
-    if (own) {
+    if (clientNamed) {
       messages.useSqlStatement(name);
-      this.#own.parse(server, name, statement, orderOf(steered));
+      relay.clientNamed.parse(server, name, statement, orderOf(steered));
       return cursor.passWhole(); // as it is: the server knows whether it has one of that name
     }
     if (existing === null) this.#make(server, name, statement, orderOf(steered));
@@ -203,37 +201,14 @@ export class ParseMessages {
     statement: Statement,
     order: StandingOrder | null,
   ): void {
-    const relay = this.#relay;
-    const { inFlight } = server.prepared;
-    if (server.prepared.touch(statement)) {
-      // The client is to hear what the server says of it now, so it is parsed anew.
-      server.prepared.delete(statement);
-      relay.closeOnServer(server, statement);
-    }
-    server.out.put(statement.encodeParse());
-    server.prepared.add(statement, server.settings.searchPath);
-    const [orderBefore, toldBefore] = [relay.names.orderOf(name), relay.names.toldOf(name)];
-    const before = relay.names.remove(name);
-    const drops = relay.drops.before(name);
-    relay.names.set(name, statement, order);
-    relay.drops.makes(name);
-    inFlight.begin(statement, server.owed.batch);
-    relay.namesInFlight.begin(name, server.owed.batch);
-    server.owed.sent(Owed.Parse | Mark.Effect, {
-      done: () => {
-        inFlight.settle(statement);
-        relay.namesInFlight.settle(name);
-        if (before !== null) this.#store.release(before);
-      },
-      undo: () => {
-        inFlight.settle(statement);
-        relay.namesInFlight.settle(name);
-        server.prepared.delete(statement);
-        if (relay.names.remove(name) !== null) this.#store.release(statement);
-        if (before !== null) relay.restoreName(name, before, orderBefore, toldBefore, drops);
-      },
-    });
-    relay.evictStatements(server);
+    const { changes, onServer } = this.#relay;
+    const { owed } = server;
+    const also = onServer.parse(server, statement);
+    owed.sent(
+      Owed.Parse | Mark.Effect,
+      changes.make(name, { statement, order, batch: owed.batch, also }),
+    );
+    onServer.evict(server);
   }
 }
 

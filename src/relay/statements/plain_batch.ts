@@ -2,7 +2,7 @@ import { findNul, Front, headMayConcern, int32At } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
 import type { Relay } from "../relay.ts";
-import type { StatementParts } from "./statement_messages.ts";
+import type { StatementParts } from "./statement_parts.ts";
 import type { Steering } from "../steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
 
@@ -41,7 +41,8 @@ export class PlainBatch {
     const cursor = this.#cursor;
     const { server } = cursor;
     const { owed } = server;
-    if (!relay.renames || relay.attentive || relay.lender !== null || relay.nameMayBeReset) return 0;
+    if (!relay.renames || relay.attention.on || relay.preamble.lender !== null) return 0;
+    if (relay.loginName.mayBeReset) return 0;
     if (owed.skipping || owed.copyIn || this.#steering.active || 1 + cursor.length > LOOK_BYTES_MAX) return 0;
     const { bytes, bodyStart, messageEnd: bindAt } = cursor;
     const batchEnd = bytes[bodyStart] === 0 ? batchEndOf(bytes, bindAt, cursor.end) : 0;
@@ -49,14 +50,14 @@ export class PlainBatch {
     const fingerprint = this.#look(bytes, bodyStart, bindAt);
     if (fingerprint === null) return 0;
     const effect = this.#unnamed.parses(server, fingerprint, null, cursor.bodyBytes);
-    relay.names.recordUnnamed(bytes, bodyStart, bindAt);
+    relay.names.unnamed.record(bytes, bodyStart, bindAt);
     this.#fingerprint = fingerprint;
-    this.#serial = relay.names.unnamedSerial;
+    this.#serial = relay.names.unnamed.serial;
     this.#backslashes = relay.watch.backslashes;
-    relay.runs(server, fingerprint, false);
-    relay.parseCount++;
-    relay.bindCount++;
-    relay.openBatch = relay.batchSent = false;
+    relay.preamble.runs(server, fingerprint, false);
+    relay.counts.parseTaken();
+    relay.counts.bindTaken();
+    relay.progress.batchEnds();
     const behindBind = batchEnd - (bindAt + 1 + int32At(bytes, bindAt + 1));
     owed.sentBatch(effect, behindBind > EXECUTE_BYTES + SYNC_BYTES);
     return batchEnd;
@@ -66,8 +67,8 @@ export class PlainBatch {
   #look(bytes: Uint8Array, bodyStart: number, bodyEnd: number): Fingerprint | null {
     const { names, watch } = this.#relay;
     // The same text again, as it comes from a loop: to compare it costs a third of reading it.
-    const comparable = this.#serial === names.unnamedSerial && this.#backslashes === watch.backslashes;
-    if (comparable && names.unnamedIs(bytes, bodyStart, bodyEnd)) return this.#fingerprint;
+    const comparable = this.#serial === names.unnamed.serial && this.#backslashes === watch.backslashes;
+    if (comparable && names.unnamed.is(bytes, bodyStart, bodyEnd)) return this.#fingerprint;
     const textStart = bodyStart + 1;
     const nul = findNul(bytes, textStart, bodyEnd);
     if (nul < 0 || headMayConcern(bytes, textStart, bodyEnd, bodyEnd)) return null;

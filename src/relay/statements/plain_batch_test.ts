@@ -2,7 +2,8 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import * as frontend from "../../../tests/harness/frontend.ts";
 import { ModelServer } from "../../../tests/harness/model_server.ts";
 import { StatementStore } from "../../backend/mod.ts";
-import type { ChannelLender } from "../relay.ts";
+import { PoolCounters } from "../../telemetry/mod.ts";
+import type { ChannelLender } from "../channel_lender.ts";
 import { Rig, RigServer } from "../../../tests/harness/rig.ts";
 
 const { bind, concat, describe, execute, flush, parse, query, sync } = frontend;
@@ -53,10 +54,10 @@ const cases: Readonly<Record<string, Case>> = {
   "the same text read otherwise": {
     prepare: async ({ rig, say }) => {
       await say(query(backslash));
-      rig.relay.watch.backslashes = true;
+      rig.relay.watch.readBackslashes(true);
       await say(query(backslash));
       await say(concat(plainOf(backslash)));
-      rig.relay.watch.backslashes = false;
+      rig.relay.watch.readBackslashes(false);
     },
     batch: plainOf(backslash),
   },
@@ -82,7 +83,7 @@ const cases: Readonly<Record<string, Case>> = {
   "a text that reads sequences": {
     before: [query("SELECT lastval()")],
     prepare: ({ rig }) => {
-      rig.relay.sequencesForeign = true;
+      rig.sequencesForeign = true;
     },
     batch: plainOf("SELECT lastval()"),
   },
@@ -123,8 +124,8 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "application_name may be reset": {
     prepare: ({ rig }) => {
-      rig.relay.loginName = "a";
-      rig.relay.nameMayBeReset = true;
+      rig.relay.loginName.greeted("a");
+      rig.relay.loginName.wasReset();
     },
     before: [query("begin")],
     batch: plain,
@@ -132,7 +133,7 @@ const cases: Readonly<Record<string, Case>> = {
   "messages of pgplex's own go between": {
     before: [query("begin")],
     prepare: ({ rig }) => {
-      rig.relay.lender = lender;
+      rig.relay.preamble.lendBy(lender);
     },
     batch: plain,
   },
@@ -175,21 +176,27 @@ async function play(
   if (pending.length > 0) await rig.say(concat([...pending]));
   await prepare?.({ rig, say });
   const { relay } = rig;
+  const { progress } = relay;
+  const counters = new PoolCounters();
+  const counted = () => {
+    relay.counts.collect(counters);
+    const { clientParses, binds, queries, xacts } = counters;
+    return [clientParses, binds, queries, xacts];
+  };
   const seen = () => ({
     waiting: rig.waiting,
     blocked: rig.clientScan.blocked,
     toClient: String.fromCharCode(...rig.out.taken()),
-    unnamed: String.fromCharCode(...relay.names.unnamed ?? []),
-    told: relay.names.unnamedTold,
-    holds: relay.names.unnamedHolds,
-    text: relay.names.unnamedFingerprint.traits.text,
+    unnamed: String.fromCharCode(...relay.names.unnamed.body ?? []),
+    told: relay.names.unnamed.told,
+    holds: relay.names.unnamed.holds,
+    text: relay.names.unnamed.fingerprint.traits.text,
     ran: relay.watch.ran.map(({ traits, seen }) => [traits.text, seen]),
-    counts: [relay.parseCount, relay.bindCount, relay.queryCount, relay.xactCount],
+    counts: counted(),
     options: [rig.host.options.forStatement, rig.steering.active],
-    open: [relay.openBatch, relay.batchSent, relay.midMessage, relay.boundary, relay.quiet],
-    held: [rig.server !== null, rig.leases, server.connection.unnamedOwner === relay.names],
-    own: server.connection.unnamedSerial === relay.names.unnamedSerial,
-    inFlight: server.connection.unnamedInFlight,
+    open: [progress.openBatch, progress.batchSent, progress.midMessage, progress.boundary, progress.quiet],
+    held: [rig.server !== null, rig.leases, relay.onServer.hasUnnamed(server.connection)],
+    inFlight: server.connection.unnamed.doubtful(-1),
     owed: owedOf(server),
   });
   let unread = new Uint8Array(0);

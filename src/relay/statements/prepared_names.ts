@@ -1,13 +1,7 @@
 import { Description, type InFlight, type Statement, type StatementStore } from "../../backend/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
-import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
-import { type BinaryString, binaryString, findNul, putBinary } from "../../protocol/mod.ts";
-
-/** Parses longer than this are not kept for a later lease when they are unnamed. */
-export const UNNAMED_BYTES_MAX = 1 << 20;
-
-/** A buffer longer than this is not kept when its unnamed statement is gone. */
-const UNNAMED_BYTES_RETAINED = 65_536;
+import { type BinaryString, binaryString, putBinary } from "../../protocol/mod.ts";
+import { UnnamedMemory } from "./unnamed_memory.ts";
 
 /** In session pooling, statements that ask something of pgplex: of more the oldest are forgotten. */
 const ORDERS_MAX = 1000;
@@ -28,6 +22,8 @@ export interface NamedStatement {
  * counted among its users.
  */
 export class PreparedNames {
+  /** The unnamed one. */
+  readonly unnamed = new UnnamedMemory();
   readonly #store: StatementStore;
   /** By the hash of the name; made when it is needed. */
   #buckets: Map<number, NamedStatement[]> | null = null;
@@ -36,23 +32,6 @@ export class PreparedNames {
   readonly #orders = new Map<BinaryString, StandingOrder>();
   /** How many of them are SHOW of an option. */
   #shows = 0;
-  #unnamed: Uint8Array | null = null;
-  #unnamedBytes = 0;
-  /** Bytes of its body that have not come yet. */
-  #unnamedLeft = 0;
-  #unnamedKept = false;
-  #unnamedTooLarge = false;
-  /** The unnamed statement is on one server connection only, and was not bound yet. */
-  unnamedHolds = false;
-  /** What is known of the unnamed statement's text. */
-  unnamedFingerprint: Fingerprint = OPAQUE_FINGERPRINT;
-  /** What the unnamed statement's text asks of pgplex each time that it runs. */
-  unnamedOrder: StandingOrder | null = null;
-  /** What the client has heard of the unnamed statement's types; null: nothing. */
-  unnamedTold: Description | null = null;
-  /** Changes whenever the unnamed statement does. */
-  unnamedSerial = 0;
-
   constructor(store: StatementStore) {
     this.#store = store;
   }
@@ -100,7 +79,7 @@ export class PreparedNames {
 
   /** What this statement's text asks of pgplex each time that it runs; null for most. The unnamed one's is named "". */
   orderOf(name: BinaryString): StandingOrder | null {
-    return name === "" ? this.unnamedOrder : this.#orders.get(name) ?? null;
+    return name === "" ? this.unnamed.order : this.#orders.get(name) ?? null;
   }
 
   /** Whether any named statement asks anything of pgplex. */
@@ -110,7 +89,7 @@ export class PreparedNames {
 
   /** Whether any statement is SHOW of an option. */
   get hasShows(): boolean {
-    return this.#shows > 0 || (this.unnamedOrder !== null && this.unnamedOrder.show !== null);
+    return this.#shows > 0 || (this.unnamed.order !== null && this.unnamed.order.show !== null);
   }
 
   /**
@@ -119,7 +98,7 @@ export class PreparedNames {
    */
   setOrder(name: BinaryString, order: StandingOrder | null): void {
     if (name === "") {
-      this.unnamedOrder = order;
+      this.unnamed.setOrder(order);
       return;
     }
     this.#dropOrder(name);
@@ -204,7 +183,7 @@ export class PreparedNames {
     this.#size = 0;
     this.#orders.clear();
     this.#shows = 0;
-    this.dropUnnamed();
+    this.unnamed.drop();
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through: every name is gone, but for those in flight. */
@@ -212,87 +191,6 @@ export class PreparedNames {
     for (const name of [...this.names()]) {
       if (!inFlight.has(name)) this.#store.release(this.remove(name)!);
     }
-  }
-
-  /** A Parse of the unnamed statement begins; `bodyBytes` is what {@link recordUnnamed} will bring. */
-  beginUnnamed(bodyBytes: number): void {
-    this.unnamedSerial++;
-    this.unnamedTold = null;
-    this.#unnamedBytes = 0;
-    this.#unnamedLeft = bodyBytes;
-    this.#unnamedKept = bodyBytes <= UNNAMED_BYTES_MAX;
-    this.#unnamedTooLarge = this.unnamedHolds = !this.#unnamedKept;
-    if (!this.#unnamedKept) {
-      this.#unnamed = null;
-    } else if (
-      this.#unnamed === null || this.#unnamed.length < bodyBytes || this.#unnamed.length > 4 * bodyBytes + 256
-    ) {
-      this.#unnamed = new Uint8Array(bodyBytes + (bodyBytes >> 2));
-    }
-  }
-
-  /** The next piece of the unnamed Parse's body. */
-  recordUnnamed(bytes: Uint8Array, start: number, end: number): void {
-    this.#unnamedLeft -= end - start;
-    if (!this.#unnamedKept) return;
-    const into = this.#unnamed!;
-    let at = this.#unnamedBytes;
-    if (end - start <= 256) { for (let i = start; i < end; i++) into[at++] = bytes[i]!; }
-    else {
-      into.set(bytes.subarray(start, end), at);
-      at += end - start;
-    }
-    this.#unnamedBytes = at;
-  }
-
-  /** Whether the body that is recorded is the one that lies there. */
-  unnamedIs(bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#unnamedKept || this.#unnamedBytes !== end - start) return false;
-    const body = this.#unnamed!;
-    for (let i = start, j = 0; i < end; i++, j++) if (bytes[i] !== body[j]) return false;
-    return true;
-  }
-
-  /** The unnamed statement is gone: a simple Query came, or its Parse failed. */
-  dropUnnamed(): void {
-    this.unnamedSerial++;
-    this.unnamedTold = null;
-    this.#unnamedKept = this.#unnamedTooLarge = this.unnamedHolds = false;
-    this.#unnamedBytes = 0;
-    if (this.#unnamed !== null && this.#unnamed.length > UNNAMED_BYTES_RETAINED) this.#unnamed = null;
-  }
-
-  /** There is an unnamed statement again that was too long to keep; no server connection has it. */
-  loseUnnamed(): void {
-    this.dropUnnamed();
-    this.#unnamedTooLarge = true;
-  }
-
-  /** The unnamed Parse's body, or null when there is none or it was too long to keep. */
-  get unnamed(): Uint8Array | null {
-    return this.#unnamedKept ? this.#unnamed!.subarray(0, this.#unnamedBytes) : null;
-  }
-
-  /** {@link unnamed} with the types of parameters that the client was told. */
-  get unnamedTyped(): Uint8Array | null {
-    const body = this.unnamed;
-    const parameters = this.unnamedTold?.parameters ?? null;
-    if (body === null || parameters === null) return body;
-    const textEnd = findNul(body, 1, body.length) + 1;
-    const typed = new Uint8Array(textEnd + parameters.length);
-    typed.set(body.subarray(0, textEnd));
-    putBinary(typed, textEnd, parameters);
-    return typed;
-  }
-
-  /** Whether the unnamed Parse's body has not come as a whole yet. */
-  get unnamedComes(): boolean {
-    return this.#unnamedLeft > 0;
-  }
-
-  /** Whether there is an unnamed statement that was too long to keep. */
-  get unnamedTooLarge(): boolean {
-    return this.#unnamedTooLarge;
   }
 
   /** All names, for the console. */

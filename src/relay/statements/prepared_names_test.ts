@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import fc from "fast-check";
 import { InFlight, type Statement, StatementStore } from "../../backend/mod.ts";
 import { findOption } from "../../config/mod.ts";
-import { PreparedNames, UNNAMED_BYTES_MAX } from "./prepared_names.ts";
+import { PreparedNames } from "./prepared_names.ts";
 
 /** Two names with one FNV-1a hash. */
 const COLLISION = ["s204154029", "s399317784"] as const;
@@ -75,59 +75,6 @@ Deno.test("PreparedNames tells names apart that have the same hash", () => {
   deepEqual([find(names, first)?.definition, find(names, second)?.definition], ["first", "second"]);
   names.remove(first);
   deepEqual([find(names, first), find(names, second)?.definition], [null, "second"]);
-});
-
-Deno.test("PreparedNames keeps the unnamed statement's body, in whatever pieces it comes", () => {
-  fc.assert(fc.property(
-    fc.array(
-      fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 2000 }), fc.array(fc.integer({ min: 1, max: 600 }))),
-    ),
-    (bodies) => {
-      const names = new PreparedNames(new StatementStore());
-      let serial = names.unnamedSerial;
-      for (const [body, sizes] of bodies) {
-        names.beginUnnamed(body.length);
-        let at = 0;
-        for (const size of sizes) {
-          const end = Math.min(body.length, at + size);
-          names.recordUnnamed(body, at, end);
-          at = end;
-        }
-        names.recordUnnamed(body, at, body.length);
-        deepEqual(names.unnamed, body);
-        equal(names.unnamedSerial > serial, true);
-        serial = names.unnamedSerial;
-      }
-    },
-  ));
-});
-
-Deno.test("PreparedNames has no unnamed statement before one is begun, nor after it was dropped", () => {
-  const names = new PreparedNames(new StatementStore());
-  equal(names.unnamed, null);
-  names.beginUnnamed(1);
-  names.recordUnnamed(Uint8Array.of(7), 0, 1);
-  const serial = names.unnamedSerial;
-  names.dropUnnamed();
-  deepEqual([names.unnamed, names.unnamedSerial > serial], [null, true]);
-});
-
-Deno.test("PreparedNames ignores what comes of an unnamed statement that was dropped meanwhile", () => {
-  const names = new PreparedNames(new StatementStore());
-  names.beginUnnamed(4);
-  names.recordUnnamed(Uint8Array.of(1, 2), 0, 2);
-  names.dropUnnamed();
-  names.recordUnnamed(Uint8Array.of(3, 4), 0, 2);
-  equal(names.unnamed, null);
-});
-
-Deno.test("PreparedNames does not keep an unnamed statement that is too long", () => {
-  const names = new PreparedNames(new StatementStore());
-  names.beginUnnamed(UNNAMED_BYTES_MAX + 1);
-  names.recordUnnamed(new Uint8Array(10), 0, 10);
-  const tooLong = names.unnamed;
-  names.beginUnnamed(UNNAMED_BYTES_MAX);
-  deepEqual([tooLong, names.unnamed?.length], [null, 0]);
 });
 
 Deno.test("PreparedNames keeps a directive with its name, whatever other names the statement has", () => {

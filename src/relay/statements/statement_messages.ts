@@ -1,29 +1,15 @@
-import type { Statement, StatementStore } from "../../backend/mod.ts";
+import type { Statement } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { type BinaryString, binaryString, putInt32, utf8FromBinary } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
-import type { OwnStatements } from "./own_statements.ts";
 import { poison } from "../poison.ts";
-import { UNNAMED_BYTES_MAX } from "./prepared_names.ts";
-import { missingStatement, type Relay } from "../relay.ts";
+import { UNNAMED_BYTES_MAX } from "./unnamed_memory.ts";
+import type { Relay } from "../relay.ts";
 import type { Steered, Steering } from "../steering.ts";
-import type { ToldTypes } from "./told_types.ts";
-import type { UnnamedStatement } from "./unnamed_statement.ts";
 
 /** Names of portals and statements that fit the buffer; PostgreSQL itself compares 63 bytes of them. */
 export const NAMES_BYTES_MAX = 8192;
-
-/** What the machines of Parse, Bind, Describe and Close are made of; one of each for a session. */
-export interface StatementParts {
-  readonly store: StatementStore;
-  readonly cursor: ClientCursor;
-  readonly steering: Steering;
-  readonly messages: StatementMessages;
-  readonly unnamed: UnnamedStatement;
-  readonly own: OwnStatements;
-  readonly told: ToldTypes;
-}
 
 /**
  * What Parse, Bind, Describe and Close do alike with the statement that they name: they wait while nobody knows what its name
@@ -47,7 +33,7 @@ export class StatementMessages {
   doubtful(statement: Statement | null, nameStart: number, nameEnd: number): boolean {
     if (statement !== null && this.statementDoubtful(statement)) return true;
     const { server, bytes } = this.#cursor;
-    return (this.#relay.namesInFlight.size > 0 || this.#relay.drops.doubtful(server.owed)) &&
+    return (this.#relay.changes.pending || this.#relay.changes.drops.doubtful(server.owed)) &&
       this.nameDoubtful(binaryString(bytes, nameStart, nameEnd));
   }
 
@@ -64,16 +50,16 @@ export class StatementMessages {
 
   /** {@link doubtful} of the name alone. */
   nameDoubtful(name: BinaryString): boolean {
-    const { drops, namesInFlight } = this.#relay;
+    const { changes } = this.#relay;
+    const { drops } = changes;
     const { owed } = this.#cursor.server;
     if (drops.doubtful(owed) && this.#cursor.awaitWhile(() => drops.doubtful(owed))) return true;
-    return namesInFlight.size > 0 &&
-      this.#cursor.awaitWhile(() => namesInFlight.doubtful(name, owed.batch));
+    return changes.pending && this.#cursor.awaitWhile(() => changes.doubtful(name, owed.batch));
   }
 
   /** Whether a DEALLOCATE ALL before in the batch ends the statement whose name lies there. */
   dropped(nameStart: number, nameEnd: number): boolean {
-    const { drops } = this.#relay;
+    const { drops } = this.#relay.changes;
     const { server, bytes } = this.#cursor;
     return drops.pending && drops.frees(server.owed, binaryString(bytes, nameStart, nameEnd));
   }
@@ -86,21 +72,22 @@ export class StatementMessages {
 
   /** What must come before a statement that runs goes in front of the message at hand; false when replies must come first. */
   runs(fingerprint: Fingerprint): boolean {
-    const relay = this.#relay;
+    const { preamble } = this.#relay;
     if (this.#unsettled(fingerprint)) return false;
-    if (relay.interferes(fingerprint)) this.#cursor.flush();
-    relay.runs(this.#cursor.server, fingerprint, false);
+    if (preamble.interferes(fingerprint)) this.#cursor.flush();
+    preamble.runs(this.#cursor.server, fingerprint, false);
     return true;
   }
 
   #unsettled(fingerprint: Fingerprint): boolean {
-    return this.#relay.mustSettle(this.#cursor.server, fingerprint) && this.#awaitSettled(fingerprint);
+    return this.#relay.preamble.mustSettle(this.#cursor.server, fingerprint) &&
+      this.#awaitSettled(fingerprint);
   }
 
   #awaitSettled(fingerprint: Fingerprint): boolean {
-    const relay = this.#relay;
+    const { preamble } = this.#relay;
     const { server } = this.#cursor;
-    return this.#cursor.awaitWhile(() => relay.mustSettle(server, fingerprint));
+    return this.#cursor.awaitWhile(() => preamble.mustSettle(server, fingerprint));
   }
 
   /**
@@ -108,18 +95,18 @@ export class StatementMessages {
    * names, and the server must have that.
    */
   parses(fingerprint: Fingerprint): boolean {
-    const relay = this.#relay;
-    if (!relay.interferes(fingerprint)) return true;
+    const { preamble } = this.#relay;
+    if (!preamble.interferes(fingerprint)) return true;
     if (this.#unsettled(fingerprint)) return false;
     this.#cursor.flush();
-    relay.parses(this.#cursor.server, fingerprint);
+    preamble.parses(this.#cursor.server, fingerprint);
     return true;
   }
 
   /** The message at hand names a statement that SQL made: the server is made to have it, and nothing is known of what it does. */
   useSqlStatement(name: BinaryString): void {
     this.#cursor.flush();
-    this.#relay.ensureSqlStatement(this.#cursor.server, name, false);
+    this.#relay.sql.ensure(this.#cursor.server, name, false);
     this.#relay.watch.runsOpaque();
   }
 
@@ -136,7 +123,7 @@ export class StatementMessages {
     const cursor = this.#cursor;
     const { server, bytes, at, length } = cursor;
     cursor.flush();
-    this.#relay.ensureStatement(server, statement, parameters);
+    this.#relay.onServer.ensure(server, statement, parameters);
     // The buffer is this session's own, and the message is not read again: its length is patched where it lies.
     putInt32(bytes, at + 1, length - (nameEnd - nameStart) + statement.nameBytes.length);
     server.out.forward(bytes, at, nameStart);
@@ -146,7 +133,7 @@ export class StatementMessages {
 
   /** {@link fail} as the statement does not exist whose name lies from `nameStart` to `nameEnd`. */
   refuse(nameStart: number, nameEnd: number): number {
-    const lost = nameStart === nameEnd && this.#relay.names.unnamedTooLarge;
+    const lost = nameStart === nameEnd && this.#relay.names.unnamed.tooLarge;
     const name = utf8FromBinary(binaryString(this.#cursor.bytes, nameStart, nameEnd));
     return this.fail(lost ? unnamedTooLarge() : missingStatement(name));
   }
@@ -167,5 +154,13 @@ function unnamedTooLarge(): PgplexError {
       detail: `Transaction pooling keeps ${UNNAMED_BYTES_MAX} bytes of it once it was bound.`,
       hint: "Parse it again, give it a name, or use pool_mode: session.",
     },
+  );
+}
+
+/** A statement's name in an error, as PostgreSQL quotes it. */
+function missingStatement(name: string): PgplexError {
+  return new PgplexError(
+    "statement_missing",
+    name === "" ? "unnamed prepared statement does not exist" : `prepared statement "${name}" does not exist`,
   );
 }

@@ -115,7 +115,7 @@ export class ToldTypes {
 
   /** Makes it anew, and waits to hear what it returns. */
   #ask(server: ServerConnection, { statement, told }: NamedStatement): void {
-    this.#relay.makeStatement(server, statement, told.parameters);
+    this.#relay.onServer.make(server, statement, told.parameters);
     this.#await(server, statement, server.prepared.descriptionOf(statement)!);
   }
 
@@ -125,10 +125,10 @@ export class ToldTypes {
     out.put(FLUSH as Uint8Array);
     const describing = new Describing(prepared.describing, statement, [made], false);
     owed.sent(Owed.Describe | Mark.Swallow | Mark.Effect, describing);
-    this.#relay.batchSent = true;
+    this.#relay.progress.batchGoesOn();
     this.#made = made;
     this.#madeOf = statement;
-    this.#madeSerial = this.#relay.names.unnamedSerial;
+    this.#madeSerial = this.#relay.names.unnamed.serial;
     this.#describing = describing;
     this.#cursor.awaitWhile(() => describing.pending && !owed.copyIn);
   }
@@ -137,32 +137,32 @@ export class ToldTypes {
   checkUnnamed(): number {
     const { names } = this.#relay;
     const { server } = this.#cursor;
-    const told = names.unnamedTold;
-    const made = this.#madeOf === null && this.#madeSerial === names.unnamedSerial ? this.#made : null;
+    const told = names.unnamed.told;
+    const made = this.#madeOf === null && this.#madeSerial === names.unnamed.serial ? this.#made : null;
     const describing = this.#describing;
     this.#made = this.#describing = null;
     if (told === null) return Told.Holds;
-    if (server.unnamedOwner === names && server.unnamedSerial === names.unnamedSerial) {
+    if (this.#relay.onServer.hasUnnamed(server)) {
       if (made === null || describing === null || describing.pending || made.row === told.row) {
         return Told.Holds;
       }
-      server.unnamedOwner = null; // asked for again, it is made anew again
+      server.unnamed.clear(); // asked for again, it is made anew again
       return Told.Changed;
     }
-    const body = names.unnamed;
+    const { body } = names.unnamed;
     if (server.owed.copyIn || told.row === null || told.row === NO_ROW || body === null) return Told.Holds;
     if (OF_ANOTHER.test(binaryString(body, 1, Math.min(body.length, HEAD_BYTES_MAX)))) return Told.Holds;
     // What has to come before the statement would end it on the server.
-    if (this.#relay.interferes(names.unnamedFingerprint)) return Told.Holds;
+    if (this.#relay.preamble.interferes(names.unnamed.fingerprint)) return Told.Holds;
     this.#cursor.flush();
-    this.#relay.ensureUnnamed(server);
+    this.#relay.onServer.ensureUnnamed(server);
     this.#await(server, null, new Description());
     return Told.Asked;
   }
 
   /** A Describe of the unnamed statement goes to the server; see {@link describe}. */
   describeUnnamed(): Describing {
-    const told = this.#relay.names.unnamedTold ??= new Description();
+    const told = this.#relay.names.unnamed.describe();
     return new Describing(this.#cursor.server.prepared.describing, null, [told], false);
   }
 

@@ -130,7 +130,7 @@ Deno.test("The unnamed statement is made anew as the client was told, too", asyn
   deepEqual(await answers(bound, complete, ready), ["", "2CZ"]);
   equal(await says(...runs), "BES");
   await answers(bound, complete, ready);
-  servers[1].connection.unnamedOwner = null; // another session was here
+  servers[1].connection.unnamed.clear(); // another session was here
   equal(await says(...runs), "PDH");
   deepEqual(await answers(parsed, parameters(23), row(20)), ["BES", ""]);
   deepEqual(await answers(missing, ready), ["", "EZ"]);

@@ -80,28 +80,28 @@ export class UnnamedChange implements Effect {
     if (newest !== null) newest.#newer = this;
     this.#all.newest = this;
     this.#before = "none";
-    this.#serialBefore = relay.names.unnamedSerial;
+    this.#serialBefore = relay.names.unnamed.serial;
     if (!mayBeSkipped) return;
-    const { names } = relay;
-    const body = names.unnamed;
+    const { unnamed } = relay.names;
+    const { body } = unnamed;
     if (body !== null) {
       this.#before = "kept";
       this.#bytes = body.length;
       if (this.#body.length < body.length) this.#body = new Uint8Array(body.length);
       this.#body.set(body);
-    } else if (names.unnamedTooLarge) this.#before = "too large";
-    this.#fingerprint = names.unnamedFingerprint;
-    this.#order = names.unnamedOrder;
-    this.#told = names.unnamedTold;
+    } else if (unnamed.tooLarge) this.#before = "too large";
+    this.#fingerprint = unnamed.fingerprint;
+    this.#order = unnamed.order;
+    this.#told = unnamed.told;
   }
 
   /** The session's statement is changed. */
   begun(): void {
-    this.#serial = this.#all.relay.names.unnamedSerial;
+    this.#serial = this.#all.relay.names.unnamed.serial;
   }
 
   done(): void {
-    if (this.#server !== null) this.#server.unnamedInFlight--;
+    if (this.#server !== null) this.#server.unnamed.parsed();
     this.#unlink();
   }
 
@@ -110,7 +110,7 @@ export class UnnamedChange implements Effect {
     // A simple query ends the statement too: what was before that is gone.
     if (this.#newer !== null) {
       if (this.#newer.#serialBefore === this.#serial) this.#newer.#takeBefore(this);
-    } else if (this.#all.relay.names.unnamedSerial === this.#serial) this.#restore();
+    } else if (this.#all.relay.names.unnamed.serial === this.#serial) this.#restore();
     this.#unlink();
   }
 
@@ -120,7 +120,7 @@ export class UnnamedChange implements Effect {
   }
 
   #serverUndoes(): void {
-    if (this.#server !== null && --this.#server.unnamedInFlight === 0) this.#server.unnamedOwner = null;
+    if (this.#server !== null) this.#server.unnamed.parseFailed();
   }
 
   /** The change before this one was none. */
@@ -135,20 +135,21 @@ export class UnnamedChange implements Effect {
   }
 
   #restore(): void {
-    const { names } = this.#all.relay;
+    const { attention, names: { unnamed } } = this.#all.relay;
     // The rest of a body that is skipped would be taken for one of the old statement's.
-    if (this.#before === "none" || names.unnamedComes) names.dropUnnamed();
-    else if (this.#before === "too large") names.loseUnnamed();
+    if (this.#before === "none" || unnamed.comes) unnamed.drop();
+    else if (this.#before === "too large") unnamed.lose();
     else {
-      names.beginUnnamed(this.#bytes);
-      names.recordUnnamed(this.#body, 0, this.#bytes);
-      names.unnamedFingerprint = this.#fingerprint;
-      names.unnamedOrder = this.#order;
-      names.unnamedTold = this.#told;
-      if (this.#order !== null && this.#order.show !== null) this.#all.relay.attentive = true;
+      unnamed.restore({
+        body: this.#body.subarray(0, this.#bytes),
+        fingerprint: this.#fingerprint,
+        order: this.#order,
+        told: this.#told,
+      });
+      if (this.#order !== null && this.#order.show !== null) attention.begin();
     }
     const older = this.#older;
-    if (older !== null && older.#serial === this.#serialBefore) older.#serial = names.unnamedSerial;
+    if (older !== null && older.#serial === this.#serialBefore) older.#serial = unnamed.serial;
   }
 
   #unlink(): void {

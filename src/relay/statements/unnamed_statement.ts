@@ -52,18 +52,16 @@ export class UnnamedStatement {
   ): Effect {
     const { names } = this.#relay;
     const change = this.#changes.begin(server);
-    names.unnamedFingerprint = fingerprint;
-    names.unnamedOrder = order;
-    names.beginUnnamed(bodyBytes);
+    names.unnamed.begin(bodyBytes, fingerprint, order);
     change.begun();
-    this.#relay.ownUnnamed(server);
+    this.#relay.onServer.unnamedSent(server);
     return change;
   }
 
   /** A Close of it is taken; the server does not hear of it. */
   close(): void {
     const change = this.#changes.begin(null);
-    this.#relay.names.dropUnnamed(); // now, as a Parse behind it may make another before its turn comes
+    this.#relay.names.unnamed.drop(); // now, as a Parse behind it may make another before its turn comes
     change.begun();
     this.#relay.answer(Owed.Close, change);
   }
@@ -75,7 +73,7 @@ export class UnnamedStatement {
   }
 
   #isDoubtful(server: ServerConnection): boolean {
-    return this.#relay.unnamedDoubtful(server) || this.#changes.doubtful(server.owed.batch);
+    return server.unnamed.doubtful(server.owed.batch) || this.#changes.doubtful(server.owed.batch);
   }
 
   #awaitSettled(server: ServerConnection): boolean {
@@ -84,10 +82,10 @@ export class UnnamedStatement {
 
   /** Makes sure that the server's is this session's when the message at hand comes there. Whether there is one at all. */
   ensure(): boolean {
-    const { names } = this.#relay;
+    const { onServer } = this.#relay;
     const { server } = this.#cursor;
-    if (server.unnamedOwner === names && server.unnamedSerial === names.unnamedSerial) return true;
+    if (onServer.hasUnnamed(server)) return true;
     this.#cursor.flush();
-    return this.#relay.ensureUnnamed(server);
+    return onServer.ensureUnnamed(server);
   }
 }

@@ -1,0 +1,140 @@
+import { runInternal, type ServerConnection } from "../backend/mod.ts";
+import type { Fingerprint, StateWatch } from "../learning/mod.ts";
+import { type SqlTraits, TxStatus } from "../protocol/mod.ts";
+import type { ChannelLender } from "./channel_lender.ts";
+import type { LoginName } from "./login_name.ts";
+import type { Progress } from "./progress.ts";
+import type { ClientNamed } from "./statements/client_named.ts";
+import type { NameChanges } from "./statements/name_changes.ts";
+import type { PreparedNames } from "./statements/prepared_names.ts";
+import type { ServerStatements } from "./statements/server_statements.ts";
+import type { SqlStatements } from "./statements/sql_statements.ts";
+import type { TransactionControl } from "./transaction_control.ts";
+
+/** What of a session decides what goes before its statements. */
+export interface PreambleParts {
+  readonly names: PreparedNames;
+  readonly watch: StateWatch;
+  readonly progress: Progress;
+  readonly control: TransactionControl;
+  readonly loginName: LoginName;
+  readonly changes: NameChanges;
+  readonly sql: SqlStatements;
+  readonly clientNamed: ClientNamed;
+  readonly onServer: ServerStatements;
+}
+
+/**
+ * What must go to the server before a statement of the client's, so that it finds there what a session of its own would: the prepared
+ * statements that it names, its channels, its application_name, no other session's sequences. Pure.
+ *
+ * In order: {@link mustSettle} says whether replies have to come first, {@link interferes} whether anything goes before, {@link runs}
+ * or {@link parses} puts it.
+ */
+export class Preamble {
+  readonly #parts: PreambleParts;
+  #lender: ChannelLender | null = null;
+  #sequencesForeign = false;
+
+  constructor(parts: PreambleParts) {
+    this.#parts = parts;
+  }
+
+  /** Of a session that has listened to a channel. */
+  get lender(): ChannelLender | null {
+    return this.#lender;
+  }
+
+  /** Whether what the server connection remembers of sequences may be another session's. */
+  get sequencesForeign(): boolean {
+    return this.#sequencesForeign;
+  }
+
+  /** The session listens to channels: `lender` lends them from now on. */
+  lendBy(lender: ChannelLender): void {
+    this.#lender = lender;
+  }
+
+  /** A lease begins of a server connection which may remember what other sessions did with sequences. */
+  leaseBegins(sequencesForeign: boolean): void {
+    this.#sequencesForeign = sequencesForeign;
+  }
+
+  /** A statement goes to the server with the next message. */
+  runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
+    const { loginName, watch, control, changes, clientNamed } = this.#parts;
+    const { traits } = fingerprint;
+    const { statements, sequences, resetsName } = traits;
+    if (loginName.mayBeReset) this.#restoreName(server, simple);
+    if (resetsName) loginName.wasReset();
+    if (sequences === "read" && this.#sequencesForeign) this.#discardSequences(server, simple);
+    watch.runs(fingerprint);
+    if (this.#lender !== null) this.#lender.before(server, traits, simple);
+    if (traits.neutral && !simple) control.sent(server.owed);
+    if (statements.includes("all") || (sequences === "discard" && resetsName)) {
+      changes.drops.begin(server.owed, simple);
+    }
+    clientNamed.ensure(server, statements, simple);
+    if (traits.listsStatements) this.#showStatements(server, simple);
+  }
+
+  /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */
+  parses(server: ServerConnection, { traits }: Fingerprint): void {
+    this.#parts.clientNamed.ensure(server, traits.statements, false);
+  }
+
+  /** Whether anything goes to the server before a statement. */
+  interferes({ traits }: Fingerprint): boolean {
+    return this.#parts.loginName.mayBeReset || traits.statements.length > 0 || traits.listsStatements ||
+      traits.sequences === "read" ||
+      (this.#lender !== null && this.#lender.wants(traits));
+  }
+
+  /** Whether all that is owed has to come before: what goes before the statement depends on where the server stands. */
+  mustSettle(server: ServerConnection, { traits }: Fingerprint): boolean {
+    // A COPY is not waited for: it may need what stands next to end.
+    if (server.owed.readies > 0 && !server.owed.copyIn && this.#namesUnsettled(server, traits)) return true;
+    return this.#lender !== null && !this.#parts.progress.batchSent && !server.owed.settled &&
+      this.#lender.wants(traits);
+  }
+
+  /** Whether what is on its way decides which names there are, or whether anything may be sent for a statement at all. */
+  #namesUnsettled(server: ServerConnection, { statements, listsStatements }: SqlTraits): boolean {
+    const { loginName, changes, progress } = this.#parts;
+    if (statements.length === 0 && !listsStatements && !loginName.mayBeReset) return false;
+    if (changes.drops.doubtful(server.owed)) return true;
+    if (
+      !progress.batchSent &&
+      (server.txStatus === TxStatus.Failed || (listsStatements && changes.pending))
+    ) {
+      return true;
+    }
+    return statements.some((name) => changes.doubtful(name, server.owed.batch));
+  }
+
+  #restoreName(server: ServerConnection, simple: boolean): void {
+    const { loginName, control, progress } = this.#parts;
+    loginName.restore(server, { control, progress, simple });
+  }
+
+  /** What another session did with sequences is not this one's to read: rather it hears that there is nothing yet. */
+  #discardSequences(server: ServerConnection, simple: boolean): void {
+    this.#sequencesForeign = false;
+    // What ran in this lease already may have done something of its own.
+    const { owed, txStatus } = server;
+    if (!this.#parts.watch.ranNothing || owed.skipping || txStatus === TxStatus.Failed) return;
+    runInternal(server, "DISCARD SEQUENCES");
+    this.#parts.progress.syncAhead(server, simple);
+  }
+
+  /** The view is to show the session's statements under its names: pgplex's are closed, and made again when needed. */
+  #showStatements(server: ServerConnection, simple: boolean): void {
+    const { onServer, control, clientNamed, names, sql } = this.#parts;
+    if (server.owed.skipping) return;
+    onServer.closeAll(server);
+    // An aborted transaction keeps Close from nothing, but Parse.
+    if (control.refuses(server)) return;
+    clientNamed.ensure(server, [...names.names()], simple);
+    clientNamed.ensure(server, [...sql.texts.keys()], simple);
+  }
+}

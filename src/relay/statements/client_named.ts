@@ -1,0 +1,111 @@
+import { type Effect, Mark, Owed, type ServerConnection, type Statement } from "../../backend/mod.ts";
+import type { StandingOrder } from "../../options/mod.ts";
+import type { BinaryString } from "../../protocol/mod.ts";
+import type { Progress } from "../progress.ts";
+import type { TransactionControl } from "../transaction_control.ts";
+import type { NameChanges } from "./name_changes.ts";
+import type { PreparedNames } from "./prepared_names.ts";
+import type { SqlStatements } from "./sql_statements.ts";
+
+/** What statements under the client's names depend on. */
+export interface ClientNamedParts {
+  readonly names: PreparedNames;
+  readonly changes: NameChanges;
+  readonly sql: SqlStatements;
+  readonly control: TransactionControl;
+  readonly progress: Progress;
+}
+
+/**
+ * Prepared statements that stand on the server connection under the client's names, since SQL named them in this lease:
+ * made by PREPARE, or lent. SQL may have ended or replaced any of them meanwhile, in a text or out of sight. So the server
+ * itself answers what the client asks of such a name, until the next probe says what there is. Pure.
+ */
+export class ClientNamed {
+  readonly #parts: ClientNamedParts;
+
+  constructor(parts: ClientNamedParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether the server answers for this name. */
+  has(server: ServerConnection, name: BinaryString): boolean {
+    const { names, sql } = this.#parts;
+    return server.foreignStatements.has(name) || (sql.mayBe(name) && names.findName(name) === null);
+  }
+
+  /** SQL names statements that stand on the server next: it is made to have them under these names, for this lease. */
+  ensure(server: ServerConnection, wanted: Iterable<BinaryString>, simple: boolean): void {
+    const { names, sql } = this.#parts;
+    for (const name of wanted) {
+      // One that was made behind a DEALLOCATE ALL still on its way takes the name of what that ends.
+      if (names.findName(name) !== null) this.#lend(server, name, simple);
+      else sql.ensure(server, name, simple);
+    }
+  }
+
+  /** The server is made to have one that came by Parse. */
+  #lend(server: ServerConnection, name: BinaryString, simple: boolean): void {
+    const { names, changes, control, progress } = this.#parts;
+    const statement = names.findName(name);
+    const { foreignStatements, owed, out } = server;
+    if (statement === null || foreignStatements.has(name)) return;
+    if (control.refuses(server) || changes.drops.frees(owed, name)) return;
+    out.put(statement.encodeParse(name, names.toldOf(name)?.parameters));
+    const also = new ForeignNameChange(foreignStatements, name, true);
+    owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
+    progress.syncAhead(server, simple);
+  }
+
+  /**
+   * A Parse goes to the server under the client's name. What stands behind it in the batch sees `statement`, of which one
+   * more use is counted already; where the server refuses, as it has one of that name, all is as before.
+   */
+  parse(
+    { foreignStatements, owed }: ServerConnection,
+    name: BinaryString,
+    statement: Statement,
+    order: StandingOrder | null,
+  ): void {
+    const also = new ForeignNameChange(foreignStatements, name, true);
+    const change = this.#parts.changes.make(name, { statement, order, batch: owed.batch, also });
+    owed.sent(Owed.Parse | Mark.Effect, change);
+  }
+
+  /** A Close goes to the server under the client's name. */
+  close({ foreignStatements, owed }: ServerConnection, name: BinaryString): void {
+    const { changes, sql } = this.#parts;
+    const also = new ForeignNameChange(foreignStatements, name, false, sql.close(name));
+    owed.sent(Owed.Close | Mark.Effect, changes.end(name, owed.batch, also));
+  }
+}
+
+/** A name is taken on the server, or free there, from now on; undone, it is as before. */
+class ForeignNameChange implements Effect {
+  readonly #foreign: Set<BinaryString>;
+  readonly #name: BinaryString;
+  readonly #taken: boolean;
+  readonly #was: boolean;
+  readonly #also: Effect | null;
+
+  constructor(foreign: Set<BinaryString>, name: BinaryString, taken: boolean, also: Effect | null = null) {
+    this.#foreign = foreign;
+    this.#name = name;
+    this.#taken = taken;
+    this.#was = foreign.has(name);
+    this.#also = also;
+    this.#set(taken);
+  }
+
+  done(): void {}
+
+  undo(): void {
+    if (this.#was !== this.#taken) this.#set(this.#was);
+    this.#also?.undo();
+  }
+
+  #set(taken: boolean): void {
+    if (taken) this.#foreign.add(this.#name);
+    else this.#foreign.delete(this.#name);
+  }
+}

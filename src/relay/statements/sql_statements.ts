@@ -1,0 +1,93 @@
+import { type Effect, runInternal, type ServerConnection } from "../../backend/mod.ts";
+import type { StateWatch } from "../../learning/mod.ts";
+import { type BinaryString, TxStatus } from "../../protocol/mod.ts";
+import type { Progress } from "../progress.ts";
+import type { TransactionControl } from "../transaction_control.ts";
+import type { NameDrops } from "./name_drops.ts";
+
+/** By name, the PREPARE. */
+export type SqlTexts = ReadonlyMap<BinaryString, BinaryString>;
+
+const NONE: ReadonlyMap<BinaryString, BinaryString> = new Map();
+
+/** What the statements that SQL made depend on. */
+export interface SqlStatementsParts {
+  readonly watch: StateWatch;
+  readonly drops: NameDrops;
+  readonly control: TransactionControl;
+  readonly progress: Progress;
+}
+
+/** The session's prepared statements that SQL made, as of the last boundary, and how a server comes to have them. Pure. */
+export class SqlStatements {
+  readonly #parts: SqlStatementsParts;
+  #texts: SqlTexts = NONE;
+
+  constructor(parts: SqlStatementsParts) {
+    this.#parts = parts;
+  }
+
+  get texts(): SqlTexts {
+    return this.#texts;
+  }
+
+  /** Whether `name` is one, or SQL may have made it just now: then the server has it under this name. */
+  mayBe(name: BinaryString): boolean {
+    return this.#texts.has(name) || this.#parts.watch.mentions(name);
+  }
+
+  /** Whether it was made on another connection, and the aborted transaction keeps it from this one. */
+  outOfReach(server: ServerConnection, name: BinaryString): boolean {
+    return server.txStatus === TxStatus.Failed && this.#texts.has(name) && !server.sqlStatements.has(name);
+  }
+
+  /** The server is made to have one that was made on another connection, before a message that names it. */
+  ensure(server: ServerConnection, name: BinaryString, simple: boolean): void {
+    const { drops, control, progress } = this.#parts;
+    const sql = this.#texts.get(name);
+    if (sql === undefined || server.sqlStatements.has(name)) return;
+    if (control.refuses(server) || drops.standsBefore(server.owed)) return;
+    server.sqlStatements = withName(server.sqlStatements, name, sql);
+    const undo = () => server.sqlStatements = withoutName(server.sqlStatements, name);
+    runInternal(server, sql, { effect: { done() {}, undo } });
+    progress.syncAhead(server, simple);
+  }
+
+  /** A Close ends it, on whichever connection it was made. @returns what is to be undone where the server skips that */
+  close(name: BinaryString): Effect {
+    const { drops } = this.#parts;
+    const sql = this.#texts.get(name);
+    const { count } = drops;
+    if (sql !== undefined) this.#texts = withoutName(this.#texts, name);
+    const undo = () => {
+      if (sql !== undefined && drops.count === count) this.#texts = withName(this.#texts, name, sql);
+    };
+    return { done() {}, undo };
+  }
+
+  /** A look at the server `found` these: SQL made or deallocated what differs. Whether anything does. */
+  found(server: ServerConnection, found: SqlTexts): boolean {
+    const before = this.#texts;
+    const after = new Map(before);
+    // What the server had and has no more was deallocated; what it never had is still the session's.
+    for (const name of server.sqlStatements.keys()) if (!found.has(name)) after.delete(name);
+    for (const [name, sql] of found) after.set(name, sql);
+    server.sqlStatements = found;
+    const changed = after.size !== before.size || [...after].some(([name, sql]) => before.get(name) !== sql);
+    if (changed) this.#texts = after;
+    return changed;
+  }
+
+  /** DISCARD ALL or DEALLOCATE ALL went through on `server`. */
+  allDropped(server: ServerConnection): void {
+    server.sqlStatements = this.#texts = NONE;
+  }
+}
+
+function withName(texts: SqlTexts, name: BinaryString, sql: BinaryString): SqlTexts {
+  return new Map([...texts, [name, sql]]);
+}
+
+function withoutName(texts: SqlTexts, name: BinaryString): SqlTexts {
+  return new Map([...texts].filter(([other]) => other !== name));
+}
