@@ -20,7 +20,10 @@ import { type FrameTaker, takeFrames } from "./frames.ts";
 import { OwedReplies } from "./owed.ts";
 import { PreparedSet } from "./prepared_set.ts";
 import type { StatementStore } from "./statement.ts";
-import { Settings } from "./settings.ts";
+import { ServerState } from "./server_state.ts";
+import type { Settings } from "./settings.ts";
+import { SqlTexts } from "./sql_texts.ts";
+import { Tenancy } from "./tenancy.ts";
 import { UnnamedSlot } from "./unnamed_slot.ts";
 
 /** Who takes what a server sends. All calls are synchronous. */
@@ -74,35 +77,14 @@ export class ServerConnection {
   readonly prepared: PreparedSet;
   /** Its unnamed statement. */
   readonly unnamed = new UnnamedSlot();
-  /** What the server reported last by ParameterStatus. */
-  reported: Settings;
-  /**
-   * The whole state, as far as it is known: {@link reported}, and what a probe or a restore added. Equal to a session's own,
-   * the session may use the connection as it is.
-   */
-  settings: Settings;
-  /** Id of the session that had the last lease; 0 before the first. */
-  lastHolder = 0;
-  /** Status of the last ReadyForQuery. */
-  txStatus: number = TxStatus.Idle;
-  /** When its last lease ended, in clock milliseconds. */
-  usedMs: number;
-  /** Bytes read so far. */
-  received = 0;
-  /** Prepared statements that SQL made on the server: by name, the PREPARE. */
-  sqlStatements: ReadonlyMap<BinaryString, BinaryString> = new Map();
-  /** application_name was SET on it, be it to what it was opened with. */
-  nameIsSet = false;
-  /** The backend has made its temporary schema: it keeps that for life. */
-  hasTempSchema = false;
-  /** Leases so far: tells the last holder from those before. */
-  tenure = 0;
-  /** Takes NotificationResponse messages while pgplex runs something of its own on the connection. */
-  onNotification: ((message: Uint8Array) => void) | null = null;
-  /** Names under which statements of the holder stand on the server besides pgplex's own, for EXECUTE. */
-  readonly foreignStatements = new Set<BinaryString>();
-  /** Called once, when the connection is over while nobody holds it. */
-  onIdleEnd: ((connection: ServerConnection, error: PgplexError) => void) | null = null;
+  /** What is known of its session's state. */
+  readonly state: ServerState;
+  /** Prepared statements that SQL made on the server. */
+  readonly sqlStatements = new SqlTexts();
+  /** Names under which statements prepared by protocol stand on the server, besides pgplex's. */
+  readonly foreignNames = new Set<BinaryString>();
+  /** The leases of the connection. */
+  readonly tenancy: Tenancy;
 
   readonly #stream: ByteStream;
   readonly #turn: () => Promise<void>;
@@ -112,6 +94,10 @@ export class ServerConnection {
   #end = 0;
   #closed = false;
   #lastError: PgplexError | null = null;
+  #txStatus: number = TxStatus.Idle;
+  #received = 0;
+  #onNotification: ((message: Uint8Array) => void) | null = null;
+  #onIdleEnd: ((error: PgplexError) => void) | null = null;
 
   constructor(
     id: number,
@@ -122,11 +108,32 @@ export class ServerConnection {
     this.id = id;
     this.#stream = stream;
     this.identity = identity;
-    this.openedMs = this.usedMs = parts.clock.nowMs();
+    this.openedMs = parts.clock.nowMs();
+    this.tenancy = new Tenancy(this.openedMs);
     this.out = new Outbox(stream, parts.buffers);
     this.prepared = new PreparedSet(parts.statements);
-    this.settings = this.reported = identity.parameters;
+    this.state = new ServerState(identity.parameters);
     this.#turn = parts.turn;
+  }
+
+  /** What the server reported last by ParameterStatus. */
+  get reported(): Settings {
+    return this.state.reported;
+  }
+
+  /** The whole state, as far as it is known; see {@link ServerState.settings}. */
+  get settings(): Settings {
+    return this.state.settings;
+  }
+
+  /** Status of the last ReadyForQuery, a value of `TxStatus`. */
+  get txStatus(): number {
+    return this.#txStatus;
+  }
+
+  /** Bytes read so far. */
+  get received(): number {
+    return this.#received;
   }
 
   /** Whether the connection is over. */
@@ -159,7 +166,7 @@ export class ServerConnection {
       while (!this.#closed) {
         const n = await this.#stream.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
         if (n === 0) break;
-        this.received += n;
+        this.#received += n;
         this.#end += n;
         fullReads = this.#end === this.#buffer.length ? fullReads + 1 : 0;
         const sink: ServerSink = this.#sink ?? this.#idleSink;
@@ -195,8 +202,27 @@ export class ServerConnection {
 
   /** ParameterStatus came. */
   noteParameter(name: BinaryString, value: BinaryString): void {
-    this.reported = this.reported.with(name, value);
-    this.settings = this.settings.with(name, value);
+    this.state.reports(name, value);
+  }
+
+  /** ReadyForQuery came, with this status. */
+  noteStatus(txStatus: number): void {
+    this.#txStatus = txStatus;
+  }
+
+  /** NotificationResponse came while no session takes what the server sends. */
+  noteNotification(message: Uint8Array): void {
+    this.#onNotification?.(message);
+  }
+
+  /** `hear` takes the notifications that come while pgplex runs something for itself on the connection; null: nobody does. */
+  onNotification(hear: ((message: Uint8Array) => void) | null): void {
+    this.#onNotification = hear;
+  }
+
+  /** `ended` is called once, if the connection is over while nobody holds it. */
+  onIdleEnd(ended: (error: PgplexError) => void): void {
+    this.#onIdleEnd = ended;
   }
 
   /** What the server said last before it ended, if it said something. */
@@ -239,7 +265,7 @@ export class ServerConnection {
     const sink = this.#sink;
     this.#sink = null;
     if (sink !== null) sink.ended(error);
-    else if (!wasClosed) this.onIdleEnd?.(this, error);
+    else if (!wasClosed) this.#onIdleEnd?.(error);
     this.owed.clear();
     this.prepared.clear();
   }
@@ -262,7 +288,7 @@ export class ServerConnection {
         return;
       }
       case Back.NotificationResponse:
-        this.onNotification?.(bytes.slice(start - 5, end));
+        this.noteNotification(bytes.slice(start - 5, end));
         return;
       case Back.NoticeResponse:
         return;

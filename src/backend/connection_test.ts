@@ -10,7 +10,7 @@ import {
   TxStatus,
 } from "../protocol/mod.ts";
 import { LARGE_BUFFER_BYTES } from "../transport/mod.ts";
-import { parameterAt, type ServerConnection, serverError, type ServerSink } from "./connection.ts";
+import { parameterAt, serverError, type ServerSink } from "./connection.ts";
 import { fakeServer } from "./fake_server_test.ts";
 import { Owed } from "./owed_entries.ts";
 import { Settings } from "./settings.ts";
@@ -54,7 +54,7 @@ class Collector implements ServerSink {
 function idle(settings?: Settings) {
   const fake = fakeServer(settings === undefined ? {} : { settings });
   const ends: PgplexError[] = [];
-  fake.server.onIdleEnd = (_: ServerConnection, error: PgplexError) => ends.push(error);
+  fake.server.onIdleEnd((error) => ends.push(error));
   return { ...fake, ends, reader: fake.server.start() };
 }
 

@@ -78,7 +78,7 @@ class Task implements ServerSink, FrameTaker {
         if (this.#rows.length < TASK_ROWS_MAX) this.#rows.push(rowAt(bytes, start, end));
         return;
       case Back.NotificationResponse:
-        this.#connection.onNotification?.(bytes.slice(start - 5, end));
+        this.#connection.noteNotification(bytes.slice(start - 5, end));
         return;
       case Back.ParameterStatus: {
         const [name, value] = parameterAt(bytes, start, end);
@@ -92,7 +92,7 @@ class Task implements ServerSink, FrameTaker {
         return;
       }
       case Back.ReadyForQuery:
-        this.#connection.txStatus = bytes[start] ?? TxStatus.Idle;
+        this.#connection.noteStatus(bytes[start] ?? TxStatus.Idle);
         this.#readies--;
         return;
     }

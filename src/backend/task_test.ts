@@ -100,7 +100,7 @@ Deno.test("runTask puts a statement's first error into the result, and goes on t
 Deno.test("runTask whose statement failed leaves nothing behind for the connection's end", async () => {
   const { server, stream } = fakeServer();
   const ends: string[] = [];
-  server.onIdleEnd = (_, error) => ends.push(error.message);
+  server.onIdleEnd((error) => ends.push(error.message));
   const reader = server.start();
   const result = runTask(server, [encodeSync()], 1);
   stream.say(failure("ERROR", "that one failed"), ready);
@@ -154,7 +154,7 @@ Deno.test("runTask leaves to the idle connection what comes behind its last Read
 Deno.test("Notifications that come before, among, and right behind the replies of a task are told at once", async () => {
   const { server, stream } = fakeServer();
   const told: number[] = [];
-  server.onNotification = (message) => told.push(message.at(-2)!);
+  server.onNotification((message) => told.push(message.at(-2)!));
   const reader = server.start();
   const notification = (payload: string) =>
     encodeBack(0x41, joined([frontend.int32(1), frontend.cstring("ch"), frontend.cstring(payload)]));

@@ -36,7 +36,7 @@ export async function takeFindings(
   const { watch } = relay;
   const tempPins = tempSchemaPins(pins, server, found);
   const same = told.found(server, found);
-  if (found.tempSchema) server.hasTempSchema = true;
+  if (found.tempSchema) server.state.tempSchemaMade();
   optionsCommitted(host, found.settings.values);
   const reasons = pins.after([...found.pins, ...tempPins]);
   if (!await listening.found(server, found.channels, reasons.length === 0)) reasons.push("listen");
@@ -69,8 +69,8 @@ async function takeForeignStatements(
   server: ServerConnection,
   found: readonly BinaryString[],
 ): Promise<void> {
-  for (const name of server.foreignStatements) if (!found.includes(name)) changes.deallocated(name);
-  server.foreignStatements.clear();
+  for (const name of server.foreignNames) if (!found.includes(name)) changes.deallocated(name);
+  server.foreignNames.clear();
   if (found.length === 0) return;
   await runTask(server, [...found.map((name) => encodeCloseStatement(name)), encodeSync()], 1);
 }
@@ -83,5 +83,5 @@ function tempSchemaPins(
 ): readonly PinReason[] {
   const temporary: PinReason = "temporary object";
   if (!tempSchema || !settings.createsInTemp || pins.includes(temporary)) return [];
-  return !server.hasTempSchema || reasons.includes(temporary) ? [temporary] : [];
+  return !server.state.hasTempSchema || reasons.includes(temporary) ? [temporary] : [];
 }

@@ -119,13 +119,13 @@ Deno.test("takeFindings: under a search_path of pg_temp, who makes the temporary
   deepEqual(pins.reasons, ["temporary object"]);
   await find({ settings, tempSchema: true });
   deepEqual(pins.reasons, ["temporary object"], "it was this session that made it");
-  equal(server.hasTempSchema, true);
+  equal(server.state.hasTempSchema, true);
 });
 
 Deno.test("takeFindings: a temporary schema pins nobody who finds it there, or has another search_path", async () => {
   const { server, pins, find } = rig();
   await find({ tempSchema: true });
-  deepEqual([pins.reasons, server.hasTempSchema], [[], true]);
+  deepEqual([pins.reasons, server.state.hasTempSchema], [[], true]);
   await find({ settings: UTC.with("search_path", "pg_temp"), tempSchema: true });
   deepEqual(pins.reasons, []);
 });
@@ -177,7 +177,7 @@ Deno.test("takeFindings keeps statements that SQL prepared, and drops those that
   await find({ sqlStatements: made });
   deepEqual([...relay.sql.texts], [...made]);
   await find({ sqlStatements: new Map([["b", "PREPARE b AS SELECT 2"]]) });
-  deepEqual([[...relay.sql.texts.keys()], [...server.sqlStatements.keys()]], [["b"], ["b"]]);
+  deepEqual([[...relay.sql.texts.keys()], [...server.sqlStatements.map.keys()]], [["b"], ["b"]]);
 });
 
 Deno.test("takeFindings closes statements that stand under the client's names on the server", async () => {

@@ -166,7 +166,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     connection: ServerConnection,
     work: (connection: ServerConnection) => Promise<void>,
   ): Promise<void> {
-    connection.onNotification = (message) => this.wish.notified(connection, message);
+    connection.onNotification((message) => this.wish.notified(connection, message));
     try {
       await this.#withinTimeout(connection, work(connection));
     } catch (thrown) {
@@ -174,7 +174,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
         error: toPgplexError(thrown).message,
       });
     }
-    connection.onNotification = null;
+    connection.onNotification(null);
     if (connection.closed) {
       this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
     } else if (!this.#ended) {
@@ -187,7 +187,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   async #probeAndFinish(server: PooledServer, fingerprints: Fingerprints): Promise<void> {
     const { connection } = server;
     let known = false;
-    connection.onNotification = (message) => this.wish.notified(connection, message);
+    connection.onNotification((message) => this.wish.notified(connection, message));
     try {
       await this.#withinTimeout(connection, this.#look(connection, fingerprints));
       known = true;
@@ -196,7 +196,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
         error: toPgplexError(thrown).message,
       });
     }
-    connection.onNotification = null;
+    connection.onNotification(null);
     // A connection whose state is not known is never leased again.
     if (!known) connection.close();
     if (connection.closed) {
@@ -265,7 +265,8 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       held.connection.close();
       how = "broken";
     }
-    const nowMs = held.connection.usedMs = this.#clock.nowMs();
+    const nowMs = this.#clock.nowMs();
+    held.connection.tenancy.ends(nowMs);
     this.#destination.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
     const idleTimeout = how === "clean" ? held.connection.settings.idleSessionTimeout ?? "0" : "0";
@@ -287,7 +288,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     } catch {
       // The connection ended meanwhile.
     }
-    connection.settings = connection.settings.without(IDLE_TIMEOUT);
+    connection.state.settingReset(IDLE_TIMEOUT);
     if (!known) connection.close();
     server.home.pool.release(server, connection.closed ? "broken" : "clean", this.#clock.nowMs());
   }
@@ -342,7 +343,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     this.#held = server;
     this.#sinceMs = this.#clock.nowMs();
     this.#destination.counters.leases++;
-    if (server.connection.tenure++ === 0) server.home.pool.proved();
+    if (server.connection.tenancy.begins()) server.home.pool.proved();
     server.connection.setSink(this.wish);
     this.wish.leaseBegins(server.connection, this.#sinceMs);
   }

@@ -10,9 +10,8 @@ export async function resetConnection(server: ServerConnection): Promise<boolean
   server.unnamed.clear();
   server.prepared.clear();
   const { rows, error, status } = await runTask(server, RESET_MESSAGES, RESET_MESSAGES.length);
-  server.settings = server.reported;
-  server.nameIsSet = false;
-  server.sqlStatements = new Map();
+  server.state.discarded();
+  server.sqlStatements.clear();
   return error === null && status === TxStatus.Idle && rows.at(-1)?.[0] === "0";
 }
 

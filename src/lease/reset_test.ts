@@ -52,12 +52,15 @@ Deno.test("resetConnection forgets what the session left: statements, settings t
   statements.release(statement);
   const owner = {};
   server.unnamed.parseSent(owner, 1, 0);
-  server.settings = server.settings.with("work_mem", "1");
-  server.nameIsSet = true;
-  server.sqlStatements = new Map([["s", "PREPARE s AS SELECT 1"]]);
+  server.state.found(server.settings.with("work_mem", "1"), true);
+  server.sqlStatements.add("s", "PREPARE s AS SELECT 1");
   await resetConnection(server);
   equal(statements.size, 0);
-  deepEqual([server.unnamed.holds(owner, 1), server.nameIsSet, server.sqlStatements.size], [false, false, 0]);
+  deepEqual([server.unnamed.holds(owner, 1), server.state.nameIsSet, server.sqlStatements.size], [
+    false,
+    false,
+    0,
+  ]);
   equal(server.settings, server.reported);
   await close();
 });

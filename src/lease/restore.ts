@@ -1,4 +1,4 @@
-import { runTask, type ServerConnection, type Settings, type StatementStore } from "../backend/mod.ts";
+import { runTask, type ServerConnection, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -55,23 +55,12 @@ export async function restoreState(
     }
     const { error, status } = await runTask(server, steps.flat(), steps.length);
     if (error !== null || status !== TxStatus.Idle) throw failed(names, error);
-    if (names.includes("application_name")) server.nameIsSet = wish.loginName != null;
-    takeUnreported(server, target);
-    server.sqlStatements = new Map(
-      [...server.sqlStatements].filter(([name, sql]) => wish.sqlStatements.get(name) === sql),
-    );
+    const nameIsSet = names.includes("application_name") ? wish.loginName != null : server.state.nameIsSet;
+    server.state.restored(target, { nameIsSet, leftOut: READ_ONLY });
+    server.sqlStatements.keepIf((name, sql) => wish.sqlStatements.get(name) === sql);
   } finally {
     store.release(setConfig);
   }
-}
-
-/** What ParameterStatus does not tell is from now on what was just set. */
-function takeUnreported(server: ServerConnection, target: Settings): void {
-  let settings = server.reported;
-  for (const [name, value] of target.values) {
-    if (!settings.values.has(name) && !READ_ONLY.has(name)) settings = settings.with(name, value);
-  }
-  server.settings = settings.equals(target) ? target : settings;
 }
 
 function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryString): Plan {

@@ -123,10 +123,8 @@ Deno.test("restoreState prepares its statement once for each connection, and rel
 
 Deno.test("restoreState resets what should not be there, with the role taken off before and put on after", async () => {
   await using script = new Script({ TimeZone: "UTC" });
-  script.server.settings = script.server.settings.with("role", "alice").with("work_mem", "1").with(
-    "my app.id",
-    "1",
-  );
+  const { state } = script.server;
+  state.found(state.settings.with("role", "alice").with("work_mem", "1").with("my app.id", "1"), false);
   await script.restore({ TimeZone: "CET", role: "bob" });
   deepEqual(script.asked.filter((message) => message.startsWith("B") || message.startsWith("Q")), [
     "B pgplex_1 role none",
@@ -140,17 +138,15 @@ Deno.test("restoreState resets what should not be there, with the role taken off
 
 Deno.test("restoreState deallocates statements that are not the session's, and leaves its own", async () => {
   await using script = new Script({ TimeZone: "UTC" });
-  script.server.sqlStatements = new Map([["mine", "PREPARE mine AS SELECT 1"], [
-    'a"b',
-    'PREPARE "a""b" AS SELECT 2',
-  ]]);
+  script.server.sqlStatements.add("mine", "PREPARE mine AS SELECT 1");
+  script.server.sqlStatements.add('a"b', 'PREPARE "a""b" AS SELECT 2');
   script.sqlStatements = new Map([["mine", "PREPARE mine AS SELECT 1"], [
     "elsewhere",
     "PREPARE elsewhere AS SELECT 3",
   ]]);
   await script.restore({ TimeZone: "UTC" });
   deepEqual(script.asked.filter((message) => message.startsWith("Q")), ['Q DEALLOCATE "a""b"']);
-  deepEqual([...script.server.sqlStatements.keys()], ["mine"]);
+  deepEqual([...script.server.sqlStatements.map.keys()], ["mine"]);
 });
 
 Deno.test("restoreState that fails names the settings, keeps the server's SQLSTATE, and no value", async () => {

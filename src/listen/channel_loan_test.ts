@@ -64,7 +64,7 @@ Deno.test("ChannelLoan wants nothing for a session without channels", () => {
 
 Deno.test("ChannelLoan lends once, in the client's own transaction", async () => {
   const { loan, server, sent } = rig();
-  server.txStatus = TxStatus.InTransaction;
+  server.noteStatus(TxStatus.InTransaction);
   loan.before(server, NOTIFY!, true);
   equal(await sent(), `LISTEN "a" LISTEN "m" NOTIFY "m", '1' |`);
   loan.before(server, NOTIFY!, true);
@@ -73,14 +73,14 @@ Deno.test("ChannelLoan lends once, in the client's own transaction", async () =>
 
 Deno.test("ChannelLoan shows channels only where that is seen before the end of a transaction", async () => {
   const { loan, server, sent } = rig();
-  server.txStatus = TxStatus.InTransaction;
+  server.noteStatus(TxStatus.InTransaction);
   loan.before(server, LISTS!, true);
   equal(await sent(), "");
 });
 
 Deno.test("ChannelLoan lends again, by the same marker, where a ROLLBACK may have taken it back", async () => {
   const { loan, server, sent } = rig();
-  server.txStatus = TxStatus.InTransaction;
+  server.noteStatus(TxStatus.InTransaction);
   loan.before(server, NOTIFY!, true);
   await sent();
   loan.before(server, ROLLBACK!, true);
@@ -94,7 +94,7 @@ Deno.test("ChannelLoan lends again, by the same marker, where a ROLLBACK may hav
 
 Deno.test("ChannelLoan listens to the marker again behind a LISTEN or UNLISTEN that may have ended it", async () => {
   const { loan, server, sent } = rig();
-  server.txStatus = TxStatus.InTransaction;
+  server.noteStatus(TxStatus.InTransaction);
   loan.before(server, LISTEN!, true);
   await sent();
   equal(loan.unlistened, true);
@@ -106,7 +106,7 @@ Deno.test("ChannelLoan listens to the marker again behind a LISTEN or UNLISTEN t
 
 Deno.test("ChannelLoan lends nothing to a server that would skip or refuse it, or reads names otherwise", async () => {
   const aborted = rig();
-  aborted.server.txStatus = TxStatus.Failed;
+  aborted.server.noteStatus(TxStatus.Failed);
   aborted.loan.before(aborted.server, NOTIFY!, true);
   equal(await aborted.sent(), "");
 

@@ -19,7 +19,7 @@ function rig() {
   const { server, stream } = fakeServer();
   const reader = server.start();
   const channels = new SessionChannels(listeners, session as unknown as ChannelsHost, server);
-  server.onNotification = (message) => channels.fromOwn(message, 0, message.length);
+  server.onNotification((message) => void channels.fromOwn(message, 0, message.length));
   const queries: string[] = [];
   /** What the server listens to, by its own account. */
   const listening: string[] = [];

@@ -74,7 +74,7 @@ export class SessionNotifications implements ListenerMember {
   /** A lease of `server` begins. */
   leased(server: ServerConnection): void {
     this.#server = server;
-    this.#tenure = server.tenure;
+    this.#tenure = server.tenancy.count;
   }
 
   /** The session, which has no channels, goes to another listener. */
@@ -190,7 +190,7 @@ export class SessionNotifications implements ListenerMember {
    */
   #isOwn(pid: number): boolean {
     const server = this.#server;
-    return server !== null && server.tenure === this.#tenure && !server.closed &&
+    return server !== null && server.tenancy.count === this.#tenure && !server.closed &&
       server.identity.key?.pid === pid;
   }
 

@@ -65,14 +65,13 @@ Deno.test("SessionNotifications keeps markers from the client, also those of a l
 
 Deno.test("SessionNotifications gives its own notification the process id that the client knows", () => {
   const { session, subscription, server, shared } = rig();
-  server.tenure = 0;
   const pid = server.identity.key!.pid;
   const message = shared("a", "1", pid);
   equal(int32At(subscription.queue.shift()!, 5), session.pid);
   equal(int32At(message, 5), pid, "other sessions have it too");
   shared("a", "2", pid + 1);
   equal(int32At(subscription.queue.shift()!, 5), pid + 1);
-  server.tenure++;
+  server.tenancy.begins();
   shared("a", "3", pid);
   equal(int32At(subscription.queue.shift()!, 5), pid, "another session holds it now");
 });

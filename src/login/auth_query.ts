@@ -89,14 +89,14 @@ async function ask(worker: LoginParts, destination: Destination, user: string): 
         encodeExecute(),
         encodeSync(),
       ], 1);
-      lease.connection.tenure++;
+      lease.connection.tenancy.begins();
       lease.home.pool.release(lease, lease.connection.closed ? "broken" : "clean", clock.nowMs());
       return result;
     } catch (cause) {
       lease.connection.close();
       const error = toPgplexError(cause, "server_lost");
       // One that was idle may have ended unseen: another is asked. A new one ends the search.
-      const isNew = lease.connection.tenure === 0;
+      const isNew = lease.connection.tenancy.count === 0;
       if (lease.home.pool.spoilt(lease, error, clock.nowMs())) warnOfSpoilt(log, lease.home, error);
       if (isNew) throw new Unasked("the server connection was lost", { cause });
     }

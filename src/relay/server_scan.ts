@@ -200,7 +200,7 @@ export class ServerScan {
     if (length !== 5) throw broken("ReadyForQuery of invalid length");
     const entry = server.owed.ready();
     if (entry === NOT_OWED) throw broken("ReadyForQuery that was not owed");
-    server.txStatus = bytes[at + 5]!;
+    server.noteStatus(bytes[at + 5]!);
     this.#answeredOne = true;
     if ((entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
     this.#heldError = null;

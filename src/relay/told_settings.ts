@@ -96,11 +96,10 @@ export class ToldSettings {
   found(server: ServerConnection, found: FoundSettings): boolean {
     const before = this.#before;
     const same = before !== null && found.settings.equals(before);
-    server.settings = same ? before : found.settings;
+    server.state.found(same ? before : found.settings, found.nameIsSet);
     // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
     const mayBeReset = this.#nameReported || this.#relay.watch.ran.some(({ traits }) => traits.resetsName);
     const name = mayBeReset && !found.nameIsSet ? this.loginName : null;
-    server.nameIsSet = found.nameIsSet;
     if (name !== null && this.current!.applicationName !== name) {
       this.#relay.client.put(encodeParameterStatus(NAME, name));
       void this.#out.flush();

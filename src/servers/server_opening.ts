@@ -53,10 +53,10 @@ export async function openServer(
       openedMs: connection.openedMs,
       fitness: (wish) => fitness(connection, wish, destination.known),
     };
-    connection.onIdleEnd = (_, error) => {
+    connection.onIdleEnd((error) => {
       log.debug("server connection ended while idle", { ...fieldsOf(server), error: error.message });
       if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(log, server, error);
-    };
+    });
     void connection.start();
     log.debug("server connection opened", fieldsOf(server));
     pool.opened(pooled, clock.nowMs(), generation);

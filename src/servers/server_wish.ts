@@ -28,14 +28,14 @@ export interface ServerWish {
  */
 export function fitness(connection: ServerConnection, wish: ServerWish, known: SettingsTable): 0 | 1 | 2 {
   if (connection.closed || connection.identity.base !== wish.base.key) return 0;
-  if (connection.hasTempSchema && (wish.settings?.createsInTemp ?? false)) return 0;
+  if (connection.state.hasTempSchema && (wish.settings?.createsInTemp ?? false)) return 0;
   if (connection.sqlStatements.size > 0) {
     for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
   }
   if (lacksName(connection, wish)) return 1;
   if (wish.settings === null || wish.settings === connection.settings) return 2;
   if (!wish.settings.equals(connection.settings)) return 1;
-  wish.settings = connection.settings = known.one(connection.settings);
+  wish.settings = connection.state.share(known);
   return 2;
 }
 
@@ -44,7 +44,7 @@ export function fitness(connection: ServerConnection, wish: ServerWish, known: S
  * rolled back or reset.
  */
 export function lacksName(connection: ServerConnection, { loginName, settings }: ServerWish): boolean {
-  if (connection.nameIsSet || loginName == null || settings === null) return false;
+  if (connection.state.nameIsSet || loginName == null || settings === null) return false;
   const { applicationName } = settings;
   return applicationName !== loginName &&
     applicationName === connection.identity.parameters.applicationName;

@@ -43,7 +43,7 @@ Deno.test("fitness makes one object of settings that say the same", () => {
 
 Deno.test("fitness is 0 where the connection has its temporary schema, and the session is about to make one", () => {
   const wanted = UTC.with("search_path", "pg_temp, public");
-  const made = (server: ServerConnection) => void (server.hasTempSchema = true);
+  const made = (server: ServerConnection) => server.state.tempSchemaMade();
   equal(fit(made, { settings: wanted }).fits, 0);
   equal(fit(() => {}, { settings: wanted }).fits, 1);
   equal(fit(made).fits, 2);
@@ -51,8 +51,7 @@ Deno.test("fitness is 0 where the connection has its temporary schema, and the s
 });
 
 Deno.test("fitness is 1 where SQL prepared a statement that is not the session's, or is another under its name", () => {
-  const has = (server: ServerConnection) =>
-    void (server.sqlStatements = new Map([["s", "PREPARE s AS SELECT 1"]]));
+  const has = (server: ServerConnection) => server.sqlStatements.add("s", "PREPARE s AS SELECT 1");
   equal(fit(has).fits, 1);
   equal(fit(has, { sqlStatements: new Map([["s", "PREPARE s AS SELECT 2"]]) }).fits, 1);
   const own = new Map([["s", "PREPARE s AS SELECT 1"], ["t", "PREPARE t AS SELECT 2"]]);
@@ -71,6 +70,6 @@ Deno.test("lacksName where the session SET application_name to what the connecti
   equal(lacksName(server, { ...wish, settings: UTC, loginName: null }), false);
   equal(lacksName(server, { ...wish, settings: UTC }), false);
   equal(lacksName(server, { ...wish, settings: null, loginName: "mine" }), false);
-  server.nameIsSet = true;
+  server.state.found(server.settings, true);
   equal(lacksName(server, { ...wish, settings: UTC, loginName: "mine" }), false);
 });

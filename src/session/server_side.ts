@@ -144,10 +144,9 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   leaseBegins(server: ServerConnection, nowMs: number): void {
-    const { id } = this.#facts;
     this.#options.forgetPending();
-    this.#relay.leaseBegins(server, server.lastHolder !== id && this.#host.limits.currval === "pin");
-    server.lastHolder = id;
+    const sequencesForeign = !server.tenancy.isOf(this.#facts.id) && this.#host.limits.currval === "pin";
+    this.#relay.leaseBegins(server, sequencesForeign);
     this.#listening.leased(server);
     this.#sinceMs = nowMs;
     this.#told.leaseBegins(server);
@@ -223,9 +222,9 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     }
   }
 
-  #mustLook({ owed, foreignStatements }: ServerConnection): boolean {
+  #mustLook({ owed, foreignNames }: ServerConnection): boolean {
     return !owed.doubtful && (this.#relay.watch.suspicious(this.#host.limits.state_check, this.#sinceMs) ||
-      foreignStatements.size > 0 || this.#listening.suspicious);
+      foreignNames.size > 0 || this.#listening.suspicious);
   }
 
   /** The client's last statement is answered: nothing of its own holds any more. */

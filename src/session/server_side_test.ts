@@ -262,7 +262,7 @@ Deno.test("ServerSide: a lease begins anew, and what the last holder read of seq
   equal(await lease(), first);
   equal(relay.preamble.sequencesForeign, false);
   side.endLease("clean");
-  first.lastHolder = 2;
+  first.tenancy.isOf(2);
   await lease();
   deepEqual([relay.preamble.sequencesForeign, relay.progress.openBatch, relay.progress.boundary], [
     true,

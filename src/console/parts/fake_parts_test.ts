@@ -245,7 +245,7 @@ export function fakeServer(id: number, over: Record<string, unknown> = {}): Serv
   return {
     id,
     openedMs: 0,
-    usedMs: 0,
+    tenancy: { usedMs: 0 },
     identity: {
       user: "alice",
       database: "app",

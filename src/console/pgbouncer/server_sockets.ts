@@ -46,7 +46,7 @@ function pooled(
   connection: ServerConnection,
   holder: SessionView | null,
 ): ShownSocket {
-  const { identity, openedMs, usedMs } = connection;
+  const { identity, openedMs, tenancy } = connection;
   const { host, port } = identity.endpoint;
   return {
     type: "S",
@@ -60,7 +60,7 @@ function pooled(
     localAddr: null,
     localPort: 0,
     connectMs: openedMs,
-    requestMs: holder?.requestMs ?? usedMs,
+    requestMs: holder?.requestMs ?? tenancy.usedMs,
     waitMs: 0,
     closeNeeded: false,
     ptr: pointer("S", connection.id),

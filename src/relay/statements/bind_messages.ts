@@ -69,7 +69,7 @@ export class BindMessages {
     const named = relay.names.named(bytes, nameStart, keyEnd);
     const statement = named === null ? null : named.statement;
     if (messages.doubtful(statement, nameStart, keyEnd)) return -1;
-    if (statement === null || server.foreignStatements.size > 0) {
+    if (statement === null || server.foreignNames.size > 0) {
       const name = binaryString(bytes, nameStart, keyEnd);
       if (relay.clientNamed.has(server, name)) {
         return this.#takeClientNamed(statement, name, nameStart, nameEnd);
@@ -115,8 +115,8 @@ export class BindMessages {
   }
 
   /** Whether the server has the statement under this name of the client's: what lists them shows no other for it. */
-  #stands({ foreignStatements }: ServerConnection, bytes: Uint8Array, start: number, end: number): boolean {
-    return foreignStatements.has(binaryString(bytes, start, end));
+  #stands({ foreignNames }: ServerConnection, bytes: Uint8Array, start: number, end: number): boolean {
+    return foreignNames.has(binaryString(bytes, start, end));
   }
 
   /** The statement with this name as it is to run now, where it shows what pgplex knows. */

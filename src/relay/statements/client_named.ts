@@ -31,7 +31,7 @@ export class ClientNamed {
   /** Whether the server answers for this name. */
   has(server: ServerConnection, name: BinaryString): boolean {
     const { names, sql } = this.#parts;
-    return server.foreignStatements.has(name) || (sql.mayBe(name) && names.findName(name) === null);
+    return server.foreignNames.has(name) || (sql.mayBe(name) && names.findName(name) === null);
   }
 
   /** SQL names statements that stand on the server next: it is made to have them under these names, for this lease. */
@@ -48,11 +48,11 @@ export class ClientNamed {
   #lend(server: ServerConnection, name: BinaryString, simple: boolean): void {
     const { names, changes, control, progress } = this.#parts;
     const statement = names.findName(name);
-    const { foreignStatements, owed, out } = server;
-    if (statement === null || foreignStatements.has(name)) return;
+    const { foreignNames, owed, out } = server;
+    if (statement === null || foreignNames.has(name)) return;
     if (control.refuses(server) || changes.drops.frees(owed, name)) return;
     out.put(statement.encodeParse(name, names.toldOf(name)?.parameters));
-    const also = new ForeignNameChange(foreignStatements, name, true);
+    const also = new ForeignNameChange(foreignNames, name, true);
     owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
     progress.syncAhead(server, simple);
   }
@@ -62,20 +62,20 @@ export class ClientNamed {
    * more use is counted already; where the server refuses, as it has one of that name, all is as before.
    */
   parse(
-    { foreignStatements, owed }: ServerConnection,
+    { foreignNames, owed }: ServerConnection,
     name: BinaryString,
     statement: Statement,
     order: StandingOrder | null,
   ): void {
-    const also = new ForeignNameChange(foreignStatements, name, true);
+    const also = new ForeignNameChange(foreignNames, name, true);
     const change = this.#parts.changes.make(name, { statement, order, batch: owed.batch, also });
     owed.sent(Owed.Parse | Mark.Effect, change);
   }
 
   /** A Close goes to the server under the client's name. */
-  close({ foreignStatements, owed }: ServerConnection, name: BinaryString): void {
+  close({ foreignNames, owed }: ServerConnection, name: BinaryString): void {
     const { changes, sql } = this.#parts;
-    const also = new ForeignNameChange(foreignStatements, name, false, sql.close(name));
+    const also = new ForeignNameChange(foreignNames, name, false, sql.close(name));
     owed.sent(Owed.Close | Mark.Effect, changes.end(name, owed.batch, also));
   }
 }

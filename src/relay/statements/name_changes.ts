@@ -115,9 +115,9 @@ export class NameChanges {
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through on `server`: no name is left, but for those that are made behind it. */
-  allDropped({ foreignStatements }: ServerConnection): void {
+  allDropped({ foreignNames }: ServerConnection): void {
     this.drops.done();
-    for (const name of foreignStatements) if (!this.#inFlight.has(name)) foreignStatements.delete(name);
+    for (const name of foreignNames) if (!this.#inFlight.has(name)) foreignNames.delete(name);
     this.#names.forget(this.#inFlight);
   }
 }

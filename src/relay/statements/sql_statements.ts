@@ -1,14 +1,9 @@
-import { type Effect, runInternal, type ServerConnection } from "../../backend/mod.ts";
+import { type Effect, runInternal, type ServerConnection, SqlTexts } from "../../backend/mod.ts";
 import type { StateWatch } from "../../learning/mod.ts";
 import { type BinaryString, TxStatus } from "../../protocol/mod.ts";
 import type { Progress } from "../progress.ts";
 import type { TransactionControl } from "../transaction_control.ts";
 import type { NameDrops } from "./name_drops.ts";
-
-/** By name, the PREPARE. */
-export type SqlTexts = ReadonlyMap<BinaryString, BinaryString>;
-
-const NONE: ReadonlyMap<BinaryString, BinaryString> = new Map();
 
 /** What the statements that SQL made depend on. */
 export interface SqlStatementsParts {
@@ -21,14 +16,15 @@ export interface SqlStatementsParts {
 /** The session's prepared statements that SQL made, as of the last boundary, and how a server comes to have them. Pure. */
 export class SqlStatements {
   readonly #parts: SqlStatementsParts;
-  #texts: SqlTexts = NONE;
+  readonly #texts = new SqlTexts();
 
   constructor(parts: SqlStatementsParts) {
     this.#parts = parts;
   }
 
-  get texts(): SqlTexts {
-    return this.#texts;
+  /** All of them: by name, the PREPARE. */
+  get texts(): ReadonlyMap<BinaryString, BinaryString> {
+    return this.#texts.map;
   }
 
   /** Whether `name` is one, or SQL may have made it just now: then the server has it under this name. */
@@ -47,8 +43,8 @@ export class SqlStatements {
     const sql = this.#texts.get(name);
     if (sql === undefined || server.sqlStatements.has(name)) return;
     if (control.refuses(server) || drops.standsBefore(server.owed)) return;
-    server.sqlStatements = withName(server.sqlStatements, name, sql);
-    const undo = () => server.sqlStatements = withoutName(server.sqlStatements, name);
+    server.sqlStatements.add(name, sql);
+    const undo = () => server.sqlStatements.delete(name);
     runInternal(server, sql, { effect: { done() {}, undo } });
     progress.syncAhead(server, simple);
   }
@@ -58,36 +54,29 @@ export class SqlStatements {
     const { drops } = this.#parts;
     const sql = this.#texts.get(name);
     const { count } = drops;
-    if (sql !== undefined) this.#texts = withoutName(this.#texts, name);
+    this.#texts.delete(name);
     const undo = () => {
-      if (sql !== undefined && drops.count === count) this.#texts = withName(this.#texts, name, sql);
+      if (sql !== undefined && drops.count === count) this.#texts.add(name, sql);
     };
     return { done() {}, undo };
   }
 
   /** A look at the server `found` these: SQL made or deallocated what differs. Whether anything does. */
-  found(server: ServerConnection, found: SqlTexts): boolean {
-    const before = this.#texts;
+  found(server: ServerConnection, found: ReadonlyMap<BinaryString, BinaryString>): boolean {
+    const before = this.#texts.map;
     const after = new Map(before);
     // What the server had and has no more was deallocated; what it never had is still the session's.
-    for (const name of server.sqlStatements.keys()) if (!found.has(name)) after.delete(name);
+    for (const [name] of server.sqlStatements) if (!found.has(name)) after.delete(name);
     for (const [name, sql] of found) after.set(name, sql);
-    server.sqlStatements = found;
+    server.sqlStatements.replace(found);
     const changed = after.size !== before.size || [...after].some(([name, sql]) => before.get(name) !== sql);
-    if (changed) this.#texts = after;
+    if (changed) this.#texts.replace(after);
     return changed;
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through on `server`. */
   allDropped(server: ServerConnection): void {
-    server.sqlStatements = this.#texts = NONE;
+    server.sqlStatements.clear();
+    this.#texts.clear();
   }
-}
-
-function withName(texts: SqlTexts, name: BinaryString, sql: BinaryString): SqlTexts {
-  return new Map([...texts, [name, sql]]);
-}
-
-function withoutName(texts: SqlTexts, name: BinaryString): SqlTexts {
-  return new Map([...texts].filter(([other]) => other !== name));
 }

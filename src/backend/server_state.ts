@@ -1,0 +1,84 @@
+import type { BinaryString } from "../protocol/mod.ts";
+import type { Settings, SettingsTable } from "./settings.ts";
+
+/** What is known of the state of the server session behind one connection: its settings, and whether it has a temporary schema. Pure. */
+export class ServerState {
+  #reported: Settings;
+  #settings: Settings;
+  #nameIsSet = false;
+  #hasTempSchema = false;
+
+  /** @param reported what the server reported while logging in */
+  constructor(reported: Settings) {
+    this.#reported = this.#settings = reported;
+  }
+
+  /** What the server reported last by ParameterStatus. */
+  get reported(): Settings {
+    return this.#reported;
+  }
+
+  /**
+   * The whole state, as far as it is known: {@link reported}, and what a probe or a restore added. Equal to a session's,
+   * the session may use the connection as it is.
+   */
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /** Whether application_name was SET, be it to what the connection was opened with. */
+  get nameIsSet(): boolean {
+    return this.#nameIsSet;
+  }
+
+  /** Whether the backend has made its temporary schema, which it keeps for life. */
+  get hasTempSchema(): boolean {
+    return this.#hasTempSchema;
+  }
+
+  /** ParameterStatus came. */
+  reports(name: BinaryString, value: BinaryString): void {
+    this.#reported = this.#reported.with(name, value);
+    this.#settings = this.#settings.with(name, value);
+  }
+
+  /** A probe read the whole state. */
+  found(settings: Settings, nameIsSet: boolean): void {
+    this.#settings = settings;
+    this.#nameIsSet = nameIsSet;
+  }
+
+  /** The settings of `target` were set but for those `leftOut`. What ParameterStatus does not tell is from now on what was just set. */
+  restored(
+    target: Settings,
+    { nameIsSet, leftOut }: { readonly nameIsSet: boolean; readonly leftOut: ReadonlySet<string> },
+  ): void {
+    let settings = this.#reported;
+    for (const [name, value] of target.values) {
+      if (!settings.values.has(name) && !leftOut.has(name)) settings = settings.with(name, value);
+    }
+    this.#settings = settings.equals(target) ? target : settings;
+    this.#nameIsSet = nameIsSet;
+  }
+
+  /** RESET of one setting, which nothing reports. */
+  settingReset(name: string): void {
+    this.#settings = this.#settings.without(name);
+  }
+
+  /** DISCARD ALL: but for a temporary schema, all is as it was when the connection was opened. */
+  discarded(): void {
+    this.#settings = this.#reported;
+    this.#nameIsSet = false;
+  }
+
+  /** The backend has made its temporary schema. */
+  tempSchemaMade(): void {
+    this.#hasTempSchema = true;
+  }
+
+  /** Makes {@link settings} one object with others in `known` that say the same. */
+  share(known: SettingsTable): Settings {
+    return this.#settings = known.one(this.#settings);
+  }
+}

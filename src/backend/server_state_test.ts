@@ -1,0 +1,43 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { ServerState } from "./server_state.ts";
+import { Settings, SettingsTable } from "./settings.ts";
+
+const opened = Settings.from([["TimeZone", "UTC"]]);
+const leftOut: ReadonlySet<string> = new Set(["is_superuser"]);
+
+Deno.test("ServerState takes what the server reports, and what a probe finds besides", () => {
+  const state = new ServerState(opened);
+  state.found(opened.with("work_mem", "1"), true);
+  state.reports("TimeZone", "CET");
+  deepEqual([...state.settings.values], [["TimeZone", "CET"], ["work_mem", "1"]]);
+  deepEqual([...state.reported.values], [["TimeZone", "CET"]]);
+  equal(state.nameIsSet, true);
+  state.settingReset("work_mem");
+  deepEqual([...state.settings.values], [["TimeZone", "CET"]]);
+});
+
+Deno.test("ServerState is the session's own settings after a restore, but for what the server reports otherwise", () => {
+  const state = new ServerState(opened);
+  const same = opened.with("work_mem", "1");
+  state.restored(same, { nameIsSet: false, leftOut });
+  equal(state.settings, same);
+  const other = Settings.from([["TimeZone", "CET"], ["work_mem", "2"], ["is_superuser", "on"]]);
+  state.restored(other, { nameIsSet: true, leftOut });
+  deepEqual([[...state.settings.values], state.nameIsSet], [[["TimeZone", "UTC"], ["work_mem", "2"]], true]);
+});
+
+Deno.test("ServerState forgets all by DISCARD ALL but the temporary schema", () => {
+  const state = new ServerState(opened);
+  state.found(opened.with("role", "a"), true);
+  state.tempSchemaMade();
+  state.discarded();
+  deepEqual([state.settings, state.nameIsSet, state.hasTempSchema], [opened, false, true]);
+});
+
+Deno.test("ServerState.share makes one object of settings that say the same", () => {
+  const known = new SettingsTable();
+  const first = known.one(opened.with("a", "1"));
+  const state = new ServerState(Settings.from([["TimeZone", "UTC"], ["a", "1"]]));
+  equal(state.share(known), first);
+  equal(state.settings, first);
+});
