@@ -6,7 +6,7 @@ export const NO_ROW: BinaryString = "";
 /** A column of a RowDescription behind its name: table, column number, type, length of the type, type modifier, format. */
 const COLUMN_BYTES = 18;
 
-/** What is known of a prepared statement's types, to a client or of a server's own statement; null: nothing. */
+/** What is known of a prepared statement's types, to a client or of a statement on a server; null: nothing. */
 export class Description {
   /** A ParameterDescription's body, which is also what a Parse says of the types behind its text. */
   parameters: BinaryString | null = null;

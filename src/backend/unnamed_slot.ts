@@ -1,6 +1,6 @@
 /**
  * The unnamed statement of a server connection, of which there is one for all who use the connection one after the other: whose it
- * is. An owner tells its own unnamed statements apart by a serial. Pure.
+ * is. An owner tells its unnamed statements apart by a serial. Pure.
  */
 export class UnnamedSlot {
   /** Whose it is; null: nobody's. */

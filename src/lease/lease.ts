@@ -21,7 +21,7 @@ const PREPARE_TIMEOUT_MS = 10_000;
 
 /**
  * Server connections that one session may lose in a row to a restore that was cancelled: the statement_timeout that holds on one,
- * whoever set it, holds for the restore's own statements, and a busy machine may be slower.
+ * whoever set it, holds for the restore's statements, and a busy machine may be slower.
  */
 const CANCELED_RESTORES_MAX = 5;
 

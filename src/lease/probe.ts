@@ -33,7 +33,7 @@ export interface ProbeResult {
   readonly tempSchema: boolean;
   /** Channels that the connection listens to. */
   readonly channels: readonly BinaryString[];
-  /** Statements prepared by protocol under a name that is not pgplex's own. */
+  /** Statements prepared by protocol under a name that is not pgplex's. */
   readonly foreignStatements: readonly BinaryString[];
 }
 

@@ -23,7 +23,7 @@ import {
 import type { Destination } from "../servers/mod.ts";
 import type { NodeAddress } from "../topology/mod.ts";
 
-/** Keeps a client's or a database's own limits from ending or failing it; older servers do not know the last one. */
+/** Keeps the limits of a client or a database from ending or failing it; older servers do not know the last one. */
 export const LISTENER_SETTINGS: BinaryString = "SET statement_timeout = 0; SET lock_timeout = 0; " +
   "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'";
 

@@ -45,7 +45,7 @@ export interface SharedListenerParts {
  * The one connection that listens for all sessions of a (cluster, database, user, client_encoding). It is opened when it is
  * needed, at the node where leases begin; made again when it was lost, or that is another node; and lent to nobody.
  *
- * Besides the sessions' channels it listens to a *marker* channel of its own, by which {@link "./subscription.ts"} cuts.
+ * Besides the sessions' channels it listens to an internal *marker* channel, by which {@link "./subscription.ts"} cuts.
  */
 export class SharedListener {
   readonly encoding: BinaryString;

@@ -6,7 +6,7 @@ const NONE: ReadonlySet<BinaryString> = new Set();
 
 /**
  * A change of where a session's notifications come from. PostgreSQL keeps the notifications of a database in one order for
- * all who listen, so a *marker*, which is a notification on a channel of pgplex's own, cuts what both connections deliver at
+ * all who listen, so a *marker*, which is a notification on an internal channel, cuts what both connections deliver at
  * the same place.
  */
 interface Cut {

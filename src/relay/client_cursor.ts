@@ -54,7 +54,7 @@ export class ClientCursor {
   #rest: number = Rest.Pass;
   /** A Flush was sent for the answers that are waited for. */
   #flushed = false;
-  // Where the client's own message lies while another one stands for it; see {@link replace}.
+  // Where the client's message lies while another one stands for it; see {@link replace}.
   #clientBytes: Uint8Array = NO_BYTES;
   #clientAt = 0;
   #clientEnd = 0;
@@ -258,7 +258,7 @@ export class ClientCursor {
   }
 
   /**
-   * What {@link replace} began is over: the client's own message is at hand again.
+   * What {@link replace} began is over: the client's message is at hand again.
    *
    * @param next where the other one goes on, or -1 where the scan stopped in front of it
    */

@@ -25,7 +25,7 @@ export interface PreambleParts {
 }
 
 /**
- * What must go to the server before a statement of the client's, so that it finds there what a session of its own would: the prepared
+ * What must go to the server before a statement of the client's, so that it finds there what it would find without a pool: the prepared
  * statements that it names, its channels, its application_name, no other session's sequences. Pure.
  *
  * In order: {@link mustSettle} says whether replies have to come first, {@link interferes} whether anything goes before, {@link runs}
@@ -120,7 +120,7 @@ export class Preamble {
   /** What another session did with sequences is not this one's to read: rather it hears that there is nothing yet. */
   #discardSequences(server: ServerConnection, simple: boolean): void {
     this.#sequencesForeign = false;
-    // What ran in this lease already may have done something of its own.
+    // What ran in this lease already may have used them.
     const { owed, txStatus } = server;
     if (!this.#parts.watch.ranNothing || owed.skipping || txStatus === TxStatus.Failed) return;
     runInternal(server, "DISCARD SEQUENCES");

@@ -14,7 +14,7 @@ import { ServerStatements } from "./statements/server_statements.ts";
 import { SqlStatements } from "./statements/sql_statements.ts";
 import { TransactionControl } from "./transaction_control.ts";
 
-/** What both directions of one session share: each part of it is a class of its own. Pure: it puts bytes into sinks, and never waits. */
+/** What both directions of one session share, a class for each part of it. Pure: it puts bytes into sinks, and never waits. */
 export class Relay {
   /** The session's prepared statements that came by Parse. */
   readonly names: PreparedNames;

@@ -53,7 +53,7 @@ export class ServerScan {
   #heldError: Uint8Array | null = null;
   /** What learns from the message that passes. */
   #describing: Describing | null = null;
-  /** A reply was checked off: pgplex's own answers may be next. */
+  /** A reply was checked off: internal answers may be next. */
   #answeredOne = false;
 
   constructor(relay: Relay, port: ServerScanPort) {

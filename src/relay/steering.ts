@@ -29,7 +29,7 @@ import {
 } from "../options/mod.ts";
 import type { Relay } from "./relay.ts";
 
-/** The statement that pgplex makes for itself to SET what a directive says. */
+/** The internal statement that SETs what a directive says. */
 const INTERNAL_STATEMENT = "pgplex_option";
 
 /** What a statement's head asks of pgplex. */
@@ -73,7 +73,7 @@ export interface SteeringHost {
   describeOptions(): readonly (readonly string[])[];
 }
 
-/** Statements that speak to pgplex: directives in comments, and SET, RESET and SHOW of its own options. Pure. */
+/** Statements that speak to pgplex: directives in comments, and SET, RESET and SHOW of pgplex's options. Pure. */
 export class Steering {
   readonly #relay: Relay;
   readonly #host: SteeringHost;
@@ -146,17 +146,19 @@ export class Steering {
     const name = utf8FromBinary(option.name);
     if (option.kind === "show") {
       const { spec } = optionValue(name, null, poolSettings.options_allowed.concat(name));
-      const own = [...changes.transaction, ...changes.statement].findLast((change) => change.spec === spec);
-      const { text, overridden } = own === undefined
+      const last = [...changes.transaction, ...changes.statement].findLast((change) => change.spec === spec);
+      const { text, overridden } = last === undefined
         ? options.base(spec, poolSettings)
-        : { text: formatOption(spec, own.value), overridden: true };
+        : { text: formatOption(spec, last.value), overridden: true };
       const setting = `${OPTION_PREFIX}${spec.name}`;
       const literal = sqlLiteral(text, { unicode: false });
       const value = overridden
         ? literal
         : `coalesce(nullif(pg_catalog.current_setting('${setting}', true), ''), ${literal})`;
       const known = () =>
-        own === undefined ? options.shown(spec, this.#host.poolSettings).text : formatOption(spec, own.value);
+        last === undefined
+          ? options.shown(spec, this.#host.poolSettings).text
+          : formatOption(spec, last.value);
       return {
         text: binaryFromUtf8(`SELECT ${value} AS "${setting}"`),
         show: { setting, text: known },
@@ -213,14 +215,14 @@ export class Steering {
     this.#host.answeredItself();
   }
 
-  /** {@link foresee} of a statement that was prepared with these options of its own. */
+  /** {@link foresee} of a statement that was prepared with these options. */
   foreseeStatement(changes: readonly OptionChange[]): void {
     this.#setForTransaction(changes);
     this.#host.options.setForStatement(valuesOf(changes));
   }
 
   /**
-   * Does what {@link peek} found, but for the statement's own options, in front of the statement, which goes to the server
+   * Does what {@link peek} found, but for the options of the statement alone, in front of the statement, which goes to the server
    * next. Once for each: the scan does not stop behind it.
    */
   apply(server: ServerConnection, steered: Steered, simple: boolean): void {
@@ -241,7 +243,7 @@ export class Steering {
     if (steered.show !== null && !simple) this.#relay.attention.begin();
   }
 
-  /** Whether a statement has options of its own: the next one must {@link begin}. */
+  /** Whether options hold for one statement alone: the next one must {@link begin}. */
   get active(): boolean {
     return this.#host.options.forStatement;
   }
@@ -252,7 +254,7 @@ export class Steering {
   }
 
   /**
-   * The message at hand begins a statement with these options of its own, or none; what the one before had is over.
+   * The message at hand begins a statement for which these options hold, or none; what held for the one before is over.
    *
    * A statement that has a time of its own runs alone. It goes when what was sent before is answered, so that its time is no
    * other's, and what stands behind waits for its answer, so that a cancel meets nothing else.
@@ -298,8 +300,8 @@ export class Steering {
 
 /** By name, the later of two; null for none. */
 function valuesOf(changes: readonly OptionChange[]): OptionValues | null {
-  const own = changes.filter(({ forTransaction }) => forTransaction !== true);
-  return own.length === 0 ? null : new Map(own.map(({ spec, value }) => [spec.name, value]));
+  const ofStatement = changes.filter(({ forTransaction }) => forTransaction !== true);
+  return ofStatement.length === 0 ? null : new Map(ofStatement.map(({ spec, value }) => [spec.name, value]));
 }
 
 /** What a prepared statement asks of pgplex each time that it runs; null for nothing. */

@@ -45,7 +45,7 @@ export class BindMessages {
     const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);
     if (nameEnd < 0) return seenEnd === messageEnd || seenEnd - at >= NAMES_BYTES_MAX; // malformed: the server says so
-    this.#steering.foreseeStatement(this.#ownOf(nameStart, nameEnd) ?? []);
+    this.#steering.foreseeStatement(this.#optionsOf(nameStart, nameEnd) ?? []);
     return true;
   }
 
@@ -137,7 +137,7 @@ export class BindMessages {
     return made;
   }
 
-  /** A Bind of what stands on the server under the client's own name. */
+  /** A Bind of what stands on the server under the client's name. */
   #takeClientNamed(
     statement: Statement | null,
     name: BinaryString,
@@ -165,12 +165,12 @@ export class BindMessages {
 
   /** The statement whose name lies there begins; false when the scan has to stop first. */
   #begins(nameStart: number, nameEnd: number): boolean {
-    const own = this.#ownOf(nameStart, nameEnd);
-    return (own === null && !this.#steering.active) || this.#steering.begin(this.#cursor, own ?? []);
+    const options = this.#optionsOf(nameStart, nameEnd);
+    return (options === null && !this.#steering.active) || this.#steering.begin(this.#cursor, options ?? []);
   }
 
   /** What a directive asks for each time that the statement runs whose name lies there. */
-  #ownOf(nameStart: number, nameEnd: number): readonly OptionChange[] | null {
+  #optionsOf(nameStart: number, nameEnd: number): readonly OptionChange[] | null {
     const { names } = this.#relay;
     const order = nameEnd === nameStart
       ? names.unnamed.order

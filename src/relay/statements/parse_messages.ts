@@ -225,7 +225,7 @@ function textEndOf({ bytes, seenEnd, messageEnd }: ClientCursor, textStart: numb
   return nul < 0 ? messageEnd : nul + 1;
 }
 
-/** The complete Parse at hand with `text` in place of its own, which lies from `textStart` to `textEnd`. */
+/** The complete Parse at hand with `text` in place of its text, which lies from `textStart` to `textEnd`. */
 function withText(
   { bytes, bodyStart, messageEnd }: ClientCursor,
   textStart: number,

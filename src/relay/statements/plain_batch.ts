@@ -11,7 +11,7 @@ const [DESCRIBE_BYTES, EXECUTE_BYTES, SYNC_BYTES] = [7, 10, 5];
 
 /**
  * The batch by which most drivers run a statement that they have not prepared: Parse, Bind, Describe, Execute and Sync of the
- * unnamed statement and portal, the Describe left out by some. Where it lies in the buffer as a whole, and nothing of pgplex's own
+ * unnamed statement and portal, the Describe left out by some. Where it lies in the buffer as a whole, and nothing internal
  * goes in between, it is taken in one step, with what its messages would have done one by one. Pure.
  */
 export class PlainBatch {

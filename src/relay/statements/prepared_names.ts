@@ -125,7 +125,7 @@ export class PreparedNames {
 
   /**
    * `statement`, which has this name, with the text that says what holds now: another statement in its place where that
-   * differs from its own.
+   * differs from its present one.
    */
   remade(name: BinaryString, statement: Statement): Statement {
     const order = this.#orders.get(name);

@@ -57,7 +57,7 @@ export class ServerStatements {
   }
 
   /**
-   * As {@link make}, where the client is to hear what the server says of it now: the reply is its own.
+   * As {@link make}, where the client is to hear what the server says of it now: the reply is the client's.
    *
    * @returns what is to be owed with it; {@link evict} has to follow
    */
