@@ -1,0 +1,82 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { fakeServer } from "../../backend/fake_server_test.ts";
+import { Owed } from "../../backend/mod.ts";
+import { Fingerprints, StateWatch } from "../../learning/mod.ts";
+import { TxStatus } from "../../protocol/mod.ts";
+import { Progress } from "../progress.ts";
+import { TransactionControl } from "../transaction_control.ts";
+import { NameDrops } from "./name_drops.ts";
+import { SqlStatements } from "./sql_statements.ts";
+
+const A = "PREPARE a AS SELECT 1";
+
+function made() {
+  const watch = new StateWatch(new Fingerprints());
+  const drops = new NameDrops();
+  const control = new TransactionControl();
+  const sql = new SqlStatements({ watch, drops, control, progress: new Progress() });
+  sql.found(fakeServer().server, new Map([["a", A]]));
+  return { watch, drops, sql };
+}
+
+Deno.test("SqlStatements makes a server have what was made elsewhere, once, and not where it refuses", async () => {
+  const { sql } = made();
+  const { server, stream } = fakeServer();
+  server.noteStatus(TxStatus.Failed);
+  sql.ensure(server, "a", true);
+  deepEqual([server.owed.length, sql.outOfReach(server, "a")], [0, true]);
+  server.noteStatus(TxStatus.Idle);
+  for (let i = 0; i < 2; i++) sql.ensure(server, "a", true);
+  sql.ensure(server, "b", true);
+  deepEqual([server.owed.length, server.sqlStatements.get("a"), sql.outOfReach(server, "a")], [4, A, false]);
+  await server.out.flush();
+  equal(new TextDecoder().decode(stream.taken()).split(A).length, 2);
+});
+
+Deno.test("SqlStatements: the server has it not where its PREPARE failed", () => {
+  const { sql } = made();
+  const { server } = fakeServer();
+  sql.ensure(server, "a", false);
+  server.owed.error("42P05", () => {});
+  equal(server.sqlStatements.has("a"), false);
+});
+
+Deno.test("SqlStatements.mayBe knows those that are, and those that a text of this lease named", () => {
+  const { sql, watch } = made();
+  const text = "PREPARE b AS SELECT 2";
+  watch.runs(watch.look(new TextEncoder().encode(text), 0, text.length));
+  deepEqual(["a", "b", "c"].map((name) => sql.mayBe(name)), [true, true, false]);
+});
+
+Deno.test("SqlStatements.close takes one away, and back, unless all were dropped meanwhile", () => {
+  const { sql, drops } = made();
+  sql.close("a").undo();
+  equal(sql.texts.get("a"), A);
+  const closed = sql.close("a");
+  equal(sql.texts.size, 0);
+  drops.done();
+  closed.undo();
+  equal(sql.texts.size, 0);
+});
+
+Deno.test("SqlStatements.found: what the server had and has no more is gone, what it never had is not", () => {
+  const { sql } = made();
+  const { server } = fakeServer();
+  const B = "PREPARE b AS SELECT 2";
+  equal(sql.found(server, new Map([["b", B]])), true);
+  deepEqual([...sql.texts.keys()], ["a", "b"]);
+  equal(sql.found(server, new Map([["b", B]])), false);
+  equal(sql.found(server, new Map()), true);
+  deepEqual([...sql.texts.keys()], ["a"]);
+  sql.allDropped(server);
+  deepEqual([sql.texts.size, server.sqlStatements.size], [0, 0]);
+});
+
+Deno.test("SqlStatements makes nothing behind a DEALLOCATE ALL of the same batch", () => {
+  const { sql, drops } = made();
+  const { server } = fakeServer();
+  drops.begin(server.owed, false);
+  server.owed.sent(Owed.Execute);
+  sql.ensure(server, "a", false);
+  equal(server.owed.length, 1);
+});
