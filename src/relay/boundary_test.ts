@@ -1,7 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
 import { StatementStore } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
 import { Rig, RigServer } from "../../tests/harness/rig.ts";
 
 const { concat, cstring, message, text } = frontend;
@@ -58,38 +57,4 @@ Deno.test("what pgplex answers itself waits for the end of the message that is p
   await rig.say(frontend.close("S", "x"));
   await server.say(notice.subarray(12));
   deepEqual(rig.out.taken(), concat([notice, closeComplete]));
-});
-
-Deno.test("a session without a server fails one query, or one batch up to its Sync, and goes on", async () => {
-  const waiting = new Rig({ statements: new StatementStore(), renames: true, acquire: () => null });
-  const tooLate = new PgplexError("query_wait_timeout", "too late");
-  for (
-    const [type, bytes] of [
-      ["Q", frontend.query("SELECT 1")],
-      ["F", frontend.functionCall(5)],
-      [
-        "P",
-        concat([
-          frontend.parse("A"),
-          frontend.bind(),
-          frontend.flush(),
-          frontend.query("skipped"),
-          frontend.sync(),
-        ]),
-      ],
-    ] as const
-  ) {
-    const rest = await waiting.say(concat([bytes, frontend.sync()]));
-    equal(waiting.waiting, "lease");
-    waiting.clientScan.failPending(type.charCodeAt(0), tooLate);
-    await waiting.resume();
-    await waiting.say(rest);
-    const heard = new TextDecoder().decode(waiting.out.taken());
-    deepEqual([heard[0], heard.includes("C53300\0Mtoo late"), heard.split("Z\0\0\0\x05I").length - 1], [
-      "E",
-      true,
-      2,
-    ]);
-    equal(waiting.waiting, "bytes");
-  }
 });

@@ -44,8 +44,14 @@ Deno.test("Relay.leaseBegins begins to watch anew, and leaseEnds leaves no serve
   relay.leaseBegins(server, false);
   relay.watch.runsOpaque();
   relay.watch.fails();
-  relay.leaseBegins(server, false);
+  relay.loginName.greeted("me");
+  relay.loginName.wasReset();
+  relay.leaseBegins(server, true);
   deepEqual([relay.server, relay.watch.ran.length, relay.watch.undone], [server, 0, false]);
+  equal(relay.loginName.mayBeReset, false);
+  const text = "SELECT lastval()";
+  relay.preamble.runs(server, relay.watch.look(new TextEncoder().encode(text), 0, text.length), false);
+  equal(server.owed.length, 3); // DISCARD SEQUENCES
   relay.leaseEnds();
   equal(relay.server, null);
 });
