@@ -19,7 +19,7 @@ export interface Effect {
 /** Messages in flight at most; a client that pipelines more is read no further until replies come. */
 export const IN_FLIGHT_MAX = 1 << 20;
 
-/** Entries that pgplex's own messages before one of the client's may add. */
+/** Entries that internal messages before one of the client's may add. */
 const SPARE = 4096;
 
 /** What {@link OwedReplies.reply} returns when no such reply is owed: the server breaks the protocol. */
@@ -93,7 +93,7 @@ export class OwedReplies {
   /** A message of this kind (with marks) goes to the server now. */
   sent(entry: number, effect?: Effect): void {
     const kind = entry & KIND;
-    if (kind === Owed.Sync) this.#batch++; // one of pgplex's own divides batches too
+    if (kind === Owed.Sync) this.#batch++; // an internal one divides batches too
     this.#open = kind !== Owed.Sync;
     if (entry === Owed.Sync) {
       if (this.#copyIn) {
@@ -306,7 +306,7 @@ export class OwedReplies {
     this.#syncsInCopy = this.#syncsBehindData = 0;
   }
 
-  /** The next of pgplex's own replies whose turn it is, or null. Call until null after anything was answered. */
+  /** The next of pgplex's replies whose turn it is, or null. Call until null after anything was answered. */
   nextLocal(): Uint8Array | null {
     while (this.#ring.length > 0 && (this.#ring.peek() & Mark.Local) !== 0) {
       this.#shift();

@@ -57,7 +57,7 @@ export function answerLost(
     if (isOfCopy(entry)) continue;
     // What pgplex sent to fail in the place of a request of the client's stands for that request.
     if ((entry & (Mark.Swallow | Mark.Replace)) === Mark.Swallow) {
-      // The error in front was that of pgplex's own messages.
+      // The error in front was that of internal messages.
       if (kind === Owed.Sync) failed = false;
       continue;
     }

@@ -22,7 +22,7 @@ export const Mark = {
   Local: 0x40,
   /** It has an `Effect` in the queue of effects. */
   Effect: 0x20,
-  /** Its ErrorResponse is replaced by one of pgplex's own. */
+  /** Its ErrorResponse is replaced by one of pgplex's. */
   Replace: 0x10,
 } as const;
 
@@ -36,7 +36,7 @@ export function isOfCopy(entry: number): boolean {
 
 /** What the client has had of the batch, simple query or function call at the head of what is owed. */
 export const Progress = {
-  /** No reply to a message of its own, other than pgplex's own answers. */
+  /** No reply to a message of its own, other than pgplex's answers. */
   None: 0,
   /** Replies to some, and no error. */
   Answered: 1,

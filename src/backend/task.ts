@@ -22,7 +22,7 @@ export interface TaskResult {
   readonly status: number;
 }
 
-/** Rows kept of a task's result; pgplex's own statements return far fewer. */
+/** Rows kept of a task's result; internal statements return far fewer. */
 const TASK_ROWS_MAX = 100_000;
 
 /**
