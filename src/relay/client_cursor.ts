@@ -55,10 +55,12 @@ export class ClientCursor {
   /** A Flush was sent for the answers that are waited for. */
   #flushed = false;
   // Where the client's message lies while another one stands for it; see {@link replace}.
-  #clientBytes: Uint8Array = NO_BYTES;
-  #clientAt = 0;
-  #clientEnd = 0;
-  #clientLength = 0;
+  #replaced: {
+    readonly bytes: Uint8Array;
+    readonly at: number;
+    readonly end: number;
+    readonly length: number;
+  } | null = null;
 
   constructor(relay: Relay) {
     this.#relay = relay;
@@ -247,10 +249,7 @@ export class ClientCursor {
    */
   replace(message: Uint8Array): void {
     this.flush();
-    this.#clientBytes = this.#bytes;
-    this.#clientAt = this.#at;
-    this.#clientEnd = this.#end;
-    this.#clientLength = this.#length;
+    this.#replaced = { bytes: this.#bytes, at: this.#at, end: this.#end, length: this.#length };
     this.#bytes = message;
     this.#run = this.#at = 0;
     this.#end = message.length;
@@ -265,11 +264,12 @@ export class ClientCursor {
   endReplacement(next: number): number {
     while (next >= 0 && next < this.#end) next = this.takeRest(next);
     if (next >= 0) this.#flushTo(next);
-    this.#bytes = this.#clientBytes;
-    this.#at = this.#clientAt;
-    this.#end = this.#clientEnd;
-    this.#length = this.#clientLength;
-    this.#clientBytes = NO_BYTES;
+    const { bytes, at, end, length } = this.#replaced!;
+    this.#replaced = null;
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
+    this.#length = length;
     if (next >= 0) return this.dropWhole();
     this.#run = this.#at;
     return -1;

@@ -34,6 +34,8 @@ export class Relay {
   readonly loginName = new LoginName();
   /** Whether the lease may end. */
   readonly progress = new Progress();
+  /** Where a transaction was begun or ended last. */
+  readonly control = new TransactionControl();
   readonly attention = new Attention();
   readonly counts = new RelayCounts();
   /** Towards the client. */
@@ -49,25 +51,14 @@ export class Relay {
     store: StatementStore,
     options: { renames: boolean; preparedMax: number; fingerprints: Fingerprints },
   ) {
-    const { progress, loginName, counts } = this;
-    const control = new TransactionControl();
-    const names = this.names = new PreparedNames(store);
-    const watch = this.watch = new StateWatch(options.fingerprints);
-    const changes = this.changes = new NameChanges(names, store, this.attention);
-    const sql = this.sql = new SqlStatements({ watch, drops: changes.drops, control, progress });
-    const onServer = this.onServer = new ServerStatements(names, counts, options.preparedMax);
-    const clientNamed = this.clientNamed = new ClientNamed({ names, changes, sql, control, progress });
-    this.preamble = new Preamble({
-      names,
-      watch,
-      progress,
-      control,
-      loginName,
-      changes,
-      sql,
-      clientNamed,
-      onServer,
-    });
+    this.names = new PreparedNames(store);
+    this.watch = new StateWatch(options.fingerprints);
+    this.changes = new NameChanges(this.names, store, this.attention);
+    // Each of them takes what it needs of this: an object of parts for each would cost every session its memory.
+    this.sql = new SqlStatements(this);
+    this.onServer = new ServerStatements(this.names, this.counts, options.preparedMax);
+    this.clientNamed = new ClientNamed(this);
+    this.preamble = new Preamble(this);
     this.client = new ClientSink(client);
     this.renames = options.renames;
   }

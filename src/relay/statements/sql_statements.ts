@@ -8,7 +8,7 @@ import type { NameDrops } from "./name_drops.ts";
 /** What the statements that SQL made depend on. */
 export interface SqlStatementsParts {
   readonly watch: StateWatch;
-  readonly drops: NameDrops;
+  readonly changes: { readonly drops: NameDrops };
   readonly control: TransactionControl;
   readonly progress: Progress;
 }
@@ -39,7 +39,7 @@ export class SqlStatements {
 
   /** The server is made to have one that was made on another connection, before a message that names it. */
   ensure(server: ServerConnection, name: BinaryString, simple: boolean): void {
-    const { drops, control, progress } = this.#parts;
+    const { changes: { drops }, control, progress } = this.#parts;
     const sql = this.#texts.get(name);
     if (sql === undefined || server.sqlStatements.has(name)) return;
     if (control.refuses(server) || drops.standsBefore(server.owed)) return;
@@ -51,7 +51,7 @@ export class SqlStatements {
 
   /** A Close ends it, on whichever connection it was made. @returns what is to be undone where the server skips that */
   close(name: BinaryString): Effect {
-    const { drops } = this.#parts;
+    const { drops } = this.#parts.changes;
     const sql = this.#texts.get(name);
     const { count } = drops;
     this.#texts.delete(name);

@@ -14,7 +14,7 @@ function made() {
   const watch = new StateWatch(new Fingerprints());
   const drops = new NameDrops();
   const control = new TransactionControl();
-  const sql = new SqlStatements({ watch, drops, control, progress: new Progress() });
+  const sql = new SqlStatements({ watch, changes: { drops }, control, progress: new Progress() });
   sql.found(fakeServer().server, new Map([["a", A]]));
   return { watch, drops, sql };
 }
