@@ -2,12 +2,15 @@ import { PgplexError } from "../kernel/mod.ts";
 import { PIN_KINDS, PIN_REASONS, type PinReason } from "./pin_kinds.ts";
 import type { PinsHost } from "./pins_host.ts";
 
+/** Shared by all sessions that nothing pins. */
+const NONE: readonly PinReason[] = [];
+
 /** Why a session keeps its server connection between transactions, and since when. */
 export class Pins {
   readonly #host: PinsHost;
-  #reasons: readonly PinReason[] = [];
+  #reasons = NONE;
   /** Those of {@link reasons} that only the words of statements tell of: they stay until words take them back. */
-  #byWords: readonly PinReason[] = [];
+  #byWords = NONE;
   #sinceMs = 0;
   #statement: string | null = null;
 
@@ -43,7 +46,7 @@ export class Pins {
 
   /** The connection is gone, and what pinned with it. */
   clear(): void {
-    this.#reasons = this.#byWords = [];
+    this.#reasons = this.#byWords = NONE;
   }
 
   /** Pins for `reasons`, or for none any more. A session that must not be pinned ends. */

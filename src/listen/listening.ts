@@ -4,19 +4,24 @@ import type { Listeners } from "./listeners.ts";
 import { type ChannelsHost, SessionChannels } from "./session_channels.ts";
 import type { StateWatch } from "../learning/mod.ts";
 
+/** The session that may come to listen. */
+export interface ListeningHost {
+  /** Asked for with the first LISTEN. */
+  channelsHost(): ChannelsHost;
+}
+
 /**
  * What a session has to do with LISTEN: nothing until it is first found to listen, then its {@link SessionChannels}. In session
  * pooling it stays at that: the server connection tells the client by itself.
  */
 export class Listening {
   readonly #listeners: Listeners;
-  readonly #host: () => ChannelsHost;
+  readonly #host: ListeningHost;
   #own: SessionChannels | null = null;
   /** What the server connection listens to has been seen in this lease. */
   #seen = false;
 
-  /** `host` is asked for with the first LISTEN. */
-  constructor(listeners: Listeners, host: () => ChannelsHost) {
+  constructor(listeners: Listeners, host: ListeningHost) {
     this.#listeners = listeners;
     this.#host = host;
   }
@@ -70,7 +75,7 @@ export class Listening {
     this.#seen = true;
     if (this.#own === null) {
       if (channels.length === 0) return true;
-      const host = this.#host();
+      const host = this.#host.channelsHost();
       this.#own = new SessionChannels(this.#listeners, host, server);
       host.relay.preamble.lendBy(this.#own);
     }

@@ -13,9 +13,11 @@ function rig() {
   listener.up = false;
   let hosts = 0;
   const listeners = { get: () => listener.shared } as unknown as Listeners;
-  const listening = new Listening(listeners, () => {
-    hosts++;
-    return session as unknown as ChannelsHost;
+  const listening = new Listening(listeners, {
+    channelsHost() {
+      hosts++;
+      return session as unknown as ChannelsHost;
+    },
   });
   const { server, stream } = fakeServer();
   const reader = server.start();

@@ -4,8 +4,8 @@ import type { ByteSink } from "../transport/mod.ts";
 export class ClientSink implements ByteSink {
   readonly #out: ByteSink;
   #to: ByteSink;
-  /** Answers of pgplex that wait for the end of the message that is passing. */
-  #held: Uint8Array[] = [];
+  /** Answers of pgplex that wait for the end of the message that is passing; null where none does. */
+  #held: Uint8Array[] | null = null;
 
   constructor(out: ByteSink) {
     this.#out = this.#to = out;
@@ -35,16 +35,18 @@ export class ClientSink implements ByteSink {
 
   /** `reply` is put when {@link messageEnds}. */
   hold(reply: Uint8Array): void {
-    this.#held.push(reply);
+    (this.#held ??= []).push(reply);
   }
 
   /** Whether anything is held. */
   get holding(): boolean {
-    return this.#held.length > 0;
+    return this.#held !== null;
   }
 
   /** The message that was passing has ended: what was held follows. */
   messageEnds(): void {
-    for (const reply of this.#held.splice(0)) this.#to.put(reply);
+    const held = this.#held;
+    this.#held = null;
+    for (const reply of held ?? []) this.#to.put(reply);
   }
 }

@@ -68,8 +68,10 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
       canceledReply: () => null,
     } as unknown as TimeLimits,
     work,
-    listening: new Listening(parts.listeners, () => {
-      throw new Error("nobody listens here");
+    listening: new Listening(parts.listeners, {
+      channelsHost() {
+        throw new Error("nobody listens here");
+      },
     }),
     pid: 4711,
   }, host);

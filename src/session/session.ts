@@ -3,7 +3,7 @@ import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError } from "../kernel/mod.ts";
 import type { StateWatch } from "../learning/mod.ts";
 import { type PinReason, Pins, type PinsHost } from "../lease/mod.ts";
-import { type ChannelsHost, Listening } from "../listen/mod.ts";
+import { type ChannelsHost, Listening, type ListeningHost } from "../listen/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
 import { encodeBackendKeyData, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
 import { ClientScan, Need, Relay, Steering, type SteeringHost, ToldSettings } from "../relay/mod.ts";
@@ -27,7 +27,14 @@ import { WorkTime } from "./work_time.ts";
  * takes what the server sends and decides where a lease ends, {@link SessionView} is what the console may see.
  */
 export class Session
-  implements ClientLoopHost, ServerSideHost, Cancellable, SteeringHost, TimeLimitsHost, PinsHost {
+  implements
+    ClientLoopHost,
+    ServerSideHost,
+    Cancellable,
+    SteeringHost,
+    TimeLimitsHost,
+    PinsHost,
+    ListeningHost {
   readonly facts: SessionFacts;
   readonly destination: Destination;
   /** What the client set for itself. */
@@ -74,7 +81,7 @@ export class Session
     this.#pins = new Pins(this);
     this.#times = new TimeLimits(clock, this);
     this.#work = new WorkTime(clock, destination.counters);
-    this.#listening = new Listening(parts.listeners, () => this.#channelsHost());
+    this.#listening = new Listening(parts.listeners, this);
     this.#key = parts.cancelKeys.issue(this, facts.minor);
     this.#serverSide = new ServerSide(parts, {
       facts,
@@ -306,7 +313,7 @@ export class Session
     );
   }
 
-  #channelsHost(): ChannelsHost {
+  channelsHost(): ChannelsHost {
     return {
       destination: this.destination,
       relay: this.#relay,

@@ -28,9 +28,9 @@ export class ShowPortals {
   readonly #cursor: ClientCursor;
   /**
    * By name, whether its row has been asked for already, and no tag behind it. One that has ended with its transaction stays until
-   * its name is bound again: to run it is an error.
+   * its name is bound again: to run it is an error. Made with the first.
    */
-  readonly #portals = new Map<BinaryString, boolean>();
+  #portals: Map<BinaryString, boolean> | null = null;
 
   constructor(relay: Relay, cursor: ClientCursor) {
     this.#relay = relay;
@@ -39,7 +39,7 @@ export class ShowPortals {
 
   /** Whether any message may be about a SHOW. */
   get watches(): boolean {
-    return this.#portals.size > 0 || this.#relay.names.hasShows;
+    return (this.#portals !== null && this.#portals.size > 0) || this.#relay.names.hasShows;
   }
 
   /**
@@ -65,13 +65,14 @@ export class ShowPortals {
     }
     const portal = binaryString(bytes, bodyStart, nameStart - 1);
     const order = this.#relay.names.orderOf(statementName(bytes, nameStart, nameEnd));
-    this.#portals.delete(portal);
+    this.#portals?.delete(portal);
     if (order !== null && order.show !== null) {
-      for (const oldest of this.#portals.keys()) {
-        if (this.#portals.size < PORTALS_MAX) break;
-        this.#portals.delete(oldest);
+      const portals = this.#portals ??= new Map();
+      for (const oldest of portals.keys()) {
+        if (portals.size < PORTALS_MAX) break;
+        portals.delete(oldest);
       }
-      this.#portals.set(portal, false);
+      portals.set(portal, false);
     }
     return 0;
   }
@@ -81,11 +82,11 @@ export class ShowPortals {
     const nameEnd = findNul(bytes, bodyStart, messageEnd);
     if (nameEnd < 0 || messageEnd !== nameEnd + 5) return 0;
     const portal = binaryString(bytes, bodyStart, nameEnd);
-    const asked = this.#portals.get(portal);
+    const asked = this.#portals?.get(portal);
     if (asked === undefined) return 0;
     if (!asked && int32At(bytes, nameEnd + 1) === 1) {
       // One row and no more: the portal is suspended, and no tag comes.
-      this.#portals.set(portal, true);
+      this.#portals!.set(portal, true);
       return 0;
     }
     this.#relay.progress.batchGoesOn();
@@ -98,7 +99,7 @@ export class ShowPortals {
     const { bytes, bodyStart, messageEnd } = this.#cursor;
     const nameStart = bodyStart + 1;
     const isPortal = bytes[bodyStart] === 0x50 && findNul(bytes, nameStart, messageEnd) === messageEnd - 1;
-    if (isPortal) this.#portals.delete(binaryString(bytes, nameStart, messageEnd - 1));
+    if (isPortal) this.#portals?.delete(binaryString(bytes, nameStart, messageEnd - 1));
     return 0;
   }
 }

@@ -41,8 +41,8 @@ export class ParseMessages {
   readonly #steering: Steering;
   readonly #messages: StatementMessages;
   readonly #unnamed: UnnamedStatement;
-  /** Orders of Parses that the server refused or skipped. */
-  readonly #refused = new WeakSet<StandingOrder>();
+  /** Orders of Parses that the server refused or skipped; made with the first. */
+  #refused: WeakSet<StandingOrder> | null = null;
 
   constructor(relay: Relay, { store, cursor, steering, messages, unnamed }: StatementParts) {
     this.#relay = relay;
@@ -131,9 +131,9 @@ export class ParseMessages {
     names.setOrder(name, order);
     if ((order === null || order.show === null) && (before === null || before.show === null)) return null;
     const undo = () => {
-      if (order !== null) this.#refused.add(order);
+      if (order !== null) (this.#refused ??= new WeakSet()).add(order);
       if (names.orderOf(name) !== order) return;
-      names.setOrder(name, before !== null && this.#refused.has(before) ? null : before);
+      names.setOrder(name, before !== null && this.#refused?.has(before) ? null : before);
       if (names.hasShows) attention.begin();
     };
     return { done() {}, undo };

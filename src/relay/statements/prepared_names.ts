@@ -28,8 +28,8 @@ export class PreparedNames {
   /** By the hash of the name; made when it is needed. */
   #buckets: Map<number, NamedStatement[]> | null = null;
   #size = 0;
-  /** What the texts of named statements ask of pgplex each time that they run, by name; most ask nothing. */
-  readonly #orders = new Map<BinaryString, StandingOrder>();
+  /** What the texts of named statements ask of pgplex each time that they run, by name; made when one asks something. */
+  #orders: Map<BinaryString, StandingOrder> | null = null;
   /** How many of them are SHOW of an option. */
   #shows = 0;
   constructor(store: StatementStore) {
@@ -79,12 +79,12 @@ export class PreparedNames {
 
   /** What this statement's text asks of pgplex each time that it runs; null for most. The unnamed one's is named "". */
   orderOf(name: BinaryString): StandingOrder | null {
-    return name === "" ? this.unnamed.order : this.#orders.get(name) ?? null;
+    return name === "" ? this.unnamed.order : this.#orders?.get(name) ?? null;
   }
 
   /** Whether any named statement asks anything of pgplex. */
   get hasOrders(): boolean {
-    return this.#orders.size > 0;
+    return this.#orders !== null && this.#orders.size > 0;
   }
 
   /** Whether any statement is SHOW of an option. */
@@ -103,8 +103,9 @@ export class PreparedNames {
     }
     this.#dropOrder(name);
     if (order === null) return;
-    for (const oldest of this.#orders.keys()) {
-      if (this.#orders.size < ORDERS_MAX) break;
+    const orders = this.#orders ??= new Map();
+    for (const oldest of orders.keys()) {
+      if (orders.size < ORDERS_MAX) break;
       this.#dropOrder(oldest);
     }
     this.#keepOrder(name, order);
@@ -112,14 +113,14 @@ export class PreparedNames {
 
   #keepOrder(name: BinaryString, order: StandingOrder): void {
     this.#dropOrder(name);
-    this.#orders.set(name, order);
+    (this.#orders ??= new Map()).set(name, order);
     if (order.show !== null) this.#shows++;
   }
 
   #dropOrder(name: BinaryString): void {
-    const order = this.#orders.get(name);
+    const order = this.#orders?.get(name);
     if (order === undefined) return;
-    this.#orders.delete(name);
+    this.#orders!.delete(name);
     if (order.show !== null) this.#shows--;
   }
 
@@ -128,7 +129,7 @@ export class PreparedNames {
    * differs from its present one.
    */
   remade(name: BinaryString, statement: Statement): Statement {
-    const order = this.#orders.get(name);
+    const order = this.#orders?.get(name);
     if (order === undefined || order.remake === null) return statement;
     const { definition, hash } = statement;
     const next = order.remake() + definition.slice(definition.indexOf("\0"));
@@ -181,7 +182,7 @@ export class PreparedNames {
     }
     this.#buckets = null;
     this.#size = 0;
-    this.#orders.clear();
+    this.#orders = null;
     this.#shows = 0;
     this.unnamed.drop();
   }
