@@ -53,11 +53,12 @@ export class Session
   readonly #pins: Pins;
   readonly #times: TimeLimits;
   readonly #listening: Listening;
-  readonly #farewell: Farewell;
   readonly #serverSide: ServerSide;
   readonly #loop: ClientLoop;
   #cancels = 0;
   #ending = false;
+  /** Made when there is something to say. */
+  #farewellMade: Farewell | null = null;
 
   constructor(parts: SessionParts, stream: ByteStream, destination: Destination, facts: SessionFacts) {
     const { buffers, clock, statements } = parts.runtime;
@@ -108,7 +109,6 @@ export class Session
       times: this.#times,
       work: this.#work,
     }, this);
-    this.#farewell = new Farewell(parts, this.#out, this.#serverSide.scan);
   }
 
   /** What the console may see. Made anew each time, as most sessions are never looked at. */
@@ -333,6 +333,10 @@ export class Session
   }
 
   // Its life.
+
+  get #farewell(): Farewell {
+    return this.#farewellMade ??= new Farewell(this.#parts, this.#out, this.#serverSide.scan);
+  }
 
   /**
    * Serves the client until it or pgplex ends the session. Never rejects.
