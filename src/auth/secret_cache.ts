@@ -5,7 +5,7 @@ import { buildScramSecret, type ScramSecret, type Secret } from "./secret.ts";
 
 /**
  * The SCRAM secrets of users whose password is plain in the configuration, derived once a process and user. One instance a
- * process, handed to each {@link ClientAuthenticator}. A changed password is noticed and derived anew.
+ * process, handed to each {@link ClientAuthenticator}. A changed password is noticed and derived again.
  *
  * Salts come from {@link mockSalt}, so `instanceKey` must be the key that unknown users are mocked with. A first login
  * that has to derive takes 3 ms longer than one of an unknown user; {@link SecretCache.warm} removes that.

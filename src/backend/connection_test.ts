@@ -145,7 +145,7 @@ Deno.test("ServerConnection makes room for a message that must be read whole, up
   stream.say(before, encodeParameterStatus("large", value));
   await stream.drained();
   equal(server.settings.values.get("large"), value);
-  // Its buffer is small again afterwards: the next large one grows it anew.
+  // Its buffer is small afterwards: the next large one grows it again.
   stream.say(encodeParameterStatus("large", `${value}${value}`));
   await stream.drained();
   equal(server.settings.values.get("large")?.length, 200_000);

@@ -26,7 +26,7 @@ export interface Described {
 const NOT_ASCII = /[\x80-\xff]/;
 
 /**
- * What a RowDescription's body says of each column as far as PostgreSQL compares it before it runs a plan anew (equalRowTypes in
+ * What a RowDescription's body says of each column as far as PostgreSQL compares it before it runs a plan another time (equalRowTypes in
  * tupdesc.c): name, type and modifier; not the table that it comes from.
  */
 export function rowTypes(body: Uint8Array): BinaryString {

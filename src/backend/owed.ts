@@ -338,7 +338,7 @@ export class OwedReplies {
     return { replies, told, skipping, copying };
   }
 
-  /** Forgets everything: the connection is gone, or begins anew. Effects that are still open are undone. */
+  /** Forgets everything: the connection is gone, or starts again. Effects that are still open are undone. */
   clear(): void {
     for (let i = this.#effects.length - 1; i >= 0; i--) this.#effects.at(i).undo();
     this.#effects.clear();

@@ -84,7 +84,7 @@ export class PreparedSet {
     this.#put(statement, { path: searchPath, description });
   }
 
-  /** Every statement must be parsed anew before its next use: what it returns has changed on the server. */
+  /** Every statement must be parsed again before its next use: what it returns has changed on the server. */
   expire(): void {
     for (const held of this.#held.values()) held.path = EXPIRED;
   }

@@ -16,7 +16,7 @@ export interface CatalogueRefreshParts {
 }
 
 /**
- * Looks anew at what the database's routines may do to a session, where that may have changed. It rides on a connection that is
+ * Looks again at what the database's routines may do to a session, where that may have changed. It rides on a connection that is
  * about to be probed, outside of any transaction.
  *
  * @throws PgplexError only when the connection is lost: where the catalogue cannot be read, statements are probed each time

@@ -17,7 +17,7 @@ const SAMPLE_EVERY = 1024;
 /** But no more often than this: what runs thousands of times a second would be probed tens of times. */
 const SAMPLE_PAUSE_MS = 500;
 
-/** Statements remembered for one database; when there are more, learning begins anew. */
+/** Statements remembered for one database; when there are more, learning starts again. */
 const FINGERPRINTS_MAX = 20_000;
 
 /** Statements that are found without a look into the table of all. A power of two. */
@@ -87,7 +87,7 @@ export class Fingerprints {
   readonly #recentHashes = new Float64Array(RECENT_MAX);
   readonly #customSettings = new Set<string>();
   readonly #guessed = new Set<string>();
-  /** The custom settings as one array, made anew when it is asked for behind a change. */
+  /** The custom settings as one array, made again when it is asked for behind a change. */
   #customList: readonly string[] | null = null;
   /** A statement or a routine of the database reads what a session remembers of sequences. */
   readsSequences = false;

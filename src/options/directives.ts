@@ -21,7 +21,7 @@ export interface OptionChange {
 export interface StandingOrder {
   /** The options that directives give it. */
   readonly changes: readonly OptionChange[];
-  /** Makes the text that servers get anew; null: it stays as it is. */
+  /** Makes the text for servers again; null: it stays as it is. */
   readonly remake: (() => BinaryString) | null;
   /** Of SHOW of an option; null for anything else. */
   readonly show: ShownOption | null;

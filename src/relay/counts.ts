@@ -34,7 +34,7 @@ export class RelayCounts {
     this.#internalParses++;
   }
 
-  /** Adds what passed to the pool's counters, and begins anew. */
+  /** Adds what passed to the pool's counters, and starts again. */
   collect(counters: PoolCounters): void {
     counters.queries += this.#queries;
     counters.xacts += this.#transactions;

@@ -255,7 +255,7 @@ export class ServerScan {
     }
     this.#flushRun(bytes, at);
     this.#relay.watch.fails();
-    // "cached plan must not change result type": prepared anew, it will work.
+    // "cached plan must not change result type": prepared again, it will work.
     if (fields.get("C") === "0A000" && this.#relay.renames) server.prepared.expire();
     let replaced = false;
     const put = (reply: Uint8Array) => {

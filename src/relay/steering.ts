@@ -40,7 +40,7 @@ export interface Steered {
   readonly warnings: readonly PgplexError[];
   /** What the server gets in place of the client's text. */
   readonly text: BinaryString | null;
-  /** Makes {@link text} anew each time that a statement runs which was prepared: what holds then may be something else. */
+  /** Makes {@link text} again each time that a statement runs which was prepared: what holds then may be something else. */
   readonly remake: (() => BinaryString) | null;
   /** Options that hold for this statement. */
   readonly statement: readonly OptionChange[];

@@ -235,7 +235,7 @@ export class ServerPools {
     for (const destination of this.destinations()) destination.close(error);
   }
 
-  /** Which reign of defaults a new session of this cluster begins in: part of its base. */
+  /** How often the defaults of this cluster have changed: part of the base of a new session. */
   generation(cluster: string): number {
     return this.#generations.get(cluster) ?? 0;
   }

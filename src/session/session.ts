@@ -111,7 +111,7 @@ export class Session
     }, this);
   }
 
-  /** What the console may see. Made anew each time, as most sessions are never looked at. */
+  /** What the console may see. Made each time it is asked for, as most sessions are never looked at. */
   get view(): SessionView {
     const { lease } = this.#serverSide;
     return new SessionView(this, {
@@ -275,7 +275,7 @@ export class Session
   }
 
   failPending(type: number, error: PgplexError): void {
-    // What a reload removed does not come back for this session: its client must log in anew to hear what there is.
+    // What a reload removed does not come back for this session: its client must log in again to hear what there is.
     if (error.code === "internal" || error.code === "config_changed") throw error;
     this.options.transactionEnds();
     this.#serverSide.statementEnds();

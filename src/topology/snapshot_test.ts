@@ -18,7 +18,7 @@ async function config(text = YAML): Promise<Config> {
   return loaded.config;
 }
 
-/** `snapshot`, in which somebody has found out these roles of the nodes of `main`, in the second reign. */
+/** `snapshot`, in which somebody has found out these roles of the nodes of `main`, in epoch 2. */
 function found(snapshot: TopologySnapshot, roles: Record<string, NodeRole>): TopologySnapshot {
   const main = snapshot.clusters.get("main")!;
   const nodes = main.nodes.map((node) => ({ ...node, role: roles[node.name] ?? node.role }));

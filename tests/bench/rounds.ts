@@ -132,7 +132,7 @@ async function warmUp(context: BenchContext, target: Target, cases: readonly Cas
   if (options.warmupSeconds === 0) return;
   say(`Warming up ${target.name}, ${target.version}`);
   const protocols = [...new Set(cases.map((load) => load.protocol))];
-  // Twice: what a just-in-time compiler made for the first protocol alone it makes anew when it has met the others.
+  // Twice: what a just-in-time compiler made for the first protocol alone it makes again when it has met the others.
   for (const protocol of [...protocols, ...protocols]) {
     const load: Case = { script: "S", protocol, clients: 16 };
     try {

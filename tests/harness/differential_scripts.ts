@@ -26,7 +26,7 @@ export interface Script {
   readonly steps: readonly Step[];
 }
 
-/** What every script finds; made anew before each run. */
+/** What every script finds; made again before each run. */
 export const RESET = "ALTER TABLE t DISABLE TRIGGER USER; TRUNCATE t, log RESTART IDENTITY; " +
   "INSERT INTO t SELECT i, 'v' || i FROM generate_series(1, 5) i";
 

@@ -44,7 +44,7 @@ export class ServerStatements {
     this.make(server, statement, parameters);
   }
 
-  /** Makes `statement` on the server, anew where it has it. */
+  /** Makes `statement` on the server, again where it has it. */
   make(server: ServerConnection, statement: Statement, parameters: BinaryString | null): void {
     this.closeIfHeld(server, statement);
     server.out.put(statement.encodeParse(statement.name, parameters));

@@ -33,7 +33,7 @@ const PORTAL_BYTES_MAX = 63;
 
 /**
  * The types of named statements as the client heard them. Drivers rely on them for as long as the statement is theirs, as a
- * server's own statement keeps its types of parameters, and fails where it would return others. Here it may be made anew on
+ * server's own statement keeps its types of parameters, and fails where it would return others. Here it may be made again on
  * another connection: with the types of parameters that the client was told, and once it is known to return the same. Pure.
  *
  * A client that never asked is told nothing, and costs nothing.
@@ -41,7 +41,7 @@ const PORTAL_BYTES_MAX = 63;
 export class ToldTypes {
   readonly #relay: Relay;
   readonly #cursor: ClientCursor;
-  /** What is learnt of the statement that was made anew for the message at which the scan has stopped. */
+  /** What is learnt of the statement that was made again for the message at which the scan has stopped. */
   #made: Description | null = null;
   /** That statement; null: the unnamed one, which had this serial. */
   #madeOf: Statement | null = null;
@@ -108,12 +108,12 @@ export class ToldTypes {
   #compares({ statement, told }: NamedStatement): boolean {
     // What returns no rows never does, but for a CALL.
     if (told.row === null || told.row === NO_ROW) return false;
-    // It is told anew at once.
+    // It is told at once.
     if (told.ofPortals && portalIsDescribed(this.#cursor)) return false;
     return !OF_ANOTHER.test(statement.definition.slice(0, HEAD_BYTES_MAX));
   }
 
-  /** Makes it anew, and waits to hear what it returns. */
+  /** Makes it again, and waits to hear what it returns. */
   #ask(server: ServerConnection, { statement, told }: NamedStatement): void {
     this.#relay.onServer.make(server, statement, told.parameters);
     this.#await(server, statement, server.prepared.descriptionOf(statement)!);
@@ -146,7 +146,7 @@ export class ToldTypes {
       if (made === null || describing === null || describing.pending || made.row === told.row) {
         return Told.Holds;
       }
-      server.unnamed.clear(); // asked for again, it is made anew again
+      server.unnamed.clear(); // asked for again, it is made once more
       return Told.Changed;
     }
     const { body } = names.unnamed;
@@ -212,7 +212,7 @@ function portalIsDescribed({ bytes, messageEnd, end }: ClientCursor): boolean {
   return messageEnd + 6 <= end && bytes[messageEnd] === Front.Describe && bytes[messageEnd + 5] === 0x50;
 }
 
-/** As servers say it; drivers that know of it parse the statement anew. */
+/** As servers say it; drivers that know of it parse the statement again. */
 export function resultTypeChanged(): PgplexError {
   return new PgplexError("result_type_changed", "cached plan must not change result type", {
     routine: "RevalidateCachedQuery",
