@@ -103,19 +103,19 @@ async function measure(options: BenchOptions, signal: AbortSignal): Promise<Resu
 
   const context = { options, node, pgbench, database: DATABASE, starters, remarks, signal, say };
   const { samples, versions } = await measureCases(context, options.cases);
-  const stateStarters = new Map<TargetName, () => Promise<Target>>([
+  const stateCheckStarters = new Map<TargetName, () => Promise<Target>>([
     ["pgplex", () => startPgplex(pooler, "pgplex")],
     ["pgplex-off", () => startPgplex(pooler, "pgplex-off")],
   ]);
-  const stateCases = starters.has("pgplex") ? options.stateCases : [];
-  const state = await measureCases({ ...context, starters: stateStarters }, stateCases);
+  const stateCheckCases = starters.has("pgplex") ? options.stateCheckCases : [];
+  const state = await measureCases({ ...context, starters: stateCheckStarters }, stateCheckCases);
   const memory = await measureMemory(context);
   return {
     cases: options.cases,
     targets: [...starters.keys()],
     samples,
-    stateCases,
-    stateSamples: state.samples,
+    stateCheckCases,
+    stateCheckSamples: state.samples,
     memory,
     circumstances: await machine({
       options,
@@ -127,7 +127,7 @@ async function measure(options: BenchOptions, signal: AbortSignal): Promise<Resu
 }
 
 async function startNode(options: BenchOptions): Promise<PostgresNode> {
-  const clients = Math.max(...[...options.cases, ...options.stateCases].map((load) => load.clients));
+  const clients = Math.max(...[...options.cases, ...options.stateCheckCases].map((load) => load.clients));
   return await startPostgres({
     major: options.major as PostgresMajor,
     auth: "trust",

@@ -8,7 +8,7 @@ export type Protocol = "simple" | "extended" | "prepared";
 
 /**
  * Where pgbench connects. `before` is another pgplex, the one of `$PGPLEX_BEFORE_BIN`; `pgplex-off` is a pgplex with
- * `state_check: off`, for {@link BenchOptions.stateCases} only.
+ * `state_check: off`, for {@link BenchOptions.stateCheckCases} only.
  */
 export type TargetName = "direct" | "pgbouncer" | "before" | "pgplex" | "pgplex-off";
 
@@ -31,7 +31,7 @@ export interface BenchOptions {
   readonly cases: readonly Case[];
   readonly targets: readonly TargetName[];
   /** What is run with `state_check: learn` and `off`; none leaves that out. */
-  readonly stateCases: readonly Case[];
+  readonly stateCheckCases: readonly Case[];
   /** Clients for the measurement of memory; 0 leaves it out. */
   readonly idleClients: number;
   /** A markdown file whose marked section is replaced. */
@@ -81,7 +81,7 @@ export function allCases(): Case[] {
 }
 
 /** What shows the cost of `state_check`: few statements a transaction, and many, looked at as texts and as fingerprints. */
-export function stateCases(): Case[] {
+export function stateCheckCases(): Case[] {
   return (["S", "B"] as const).flatMap((script) =>
     (["simple", "extended"] as const).map((protocol) => ({ script, protocol, clients: 16 }))
   );
@@ -173,7 +173,7 @@ export function parseOptions(args: string[]): BenchOptions | "help" {
       ? selectCases("S:*:16,C:*:16")
       : allCases(),
     targets: TARGETS.filter((target) => targets.includes(target)),
-    stateCases: stateCheck === "no" || !targets.includes("pgplex") ? [] : stateCases(),
+    stateCheckCases: stateCheck === "no" || !targets.includes("pgplex") ? [] : stateCheckCases(),
     idleClients: alone ? 0 : count("idle", values.idle, quick ? 1000 : 5000, 0),
     out: values.out ?? null,
     denoFlags: (values["deno-flags"] ?? "").split(/\s+/).filter((part) => part !== ""),

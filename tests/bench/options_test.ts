@@ -31,7 +31,7 @@ Deno.test("parseOptions() measures state_check by default, leaves it out, or mea
   const parsed = (...args: string[]) => {
     const options = parseOptions(args);
     assert(options !== "help");
-    return [options.cases.length, options.stateCases.map(caseName).join(" "), options.idleClients];
+    return [options.cases.length, options.stateCheckCases.map(caseName).join(" "), options.idleClients];
   };
   const all = "S:simple:16 S:extended:16 B:simple:16 B:extended:16";
   assert.deepStrictEqual(parsed(), [allCases().length, all, 5000]);

@@ -16,9 +16,9 @@ export interface Results {
   /** By {@link resultKey}; a case that a target cannot do has no samples. */
   readonly samples: ReadonlyMap<string, readonly Sample[]>;
   /** What was run on `pgplex` and on `pgplex-off`. */
-  readonly stateCases: readonly Case[];
+  readonly stateCheckCases: readonly Case[];
   /** As {@link samples}. */
-  readonly stateSamples: ReadonlyMap<string, readonly Sample[]>;
+  readonly stateCheckSamples: ReadonlyMap<string, readonly Sample[]>;
   readonly memory: ReadonlyMap<TargetName, IdleMemory>;
   /** Lines that say where and how it was measured. */
   readonly circumstances: readonly string[];
@@ -54,11 +54,11 @@ export function renderReport(results: Results): string {
       parts.push("\\* ratio to PgBouncer's figure for `extended`, as it could not run `prepared`.");
     }
   }
-  if (results.stateCases.length > 0) {
+  if (results.stateCheckCases.length > 0) {
     parts.push(
       "### What state_check costs",
       "pgplex with `state_check: learn` beside pgplex with `state_check: off`; ratio: learn to off.",
-      pairTable(results.stateCases, results.stateSamples, [
+      pairTable(results.stateCheckCases, results.stateCheckSamples, [
         { name: "pgplex-off", title: "off" },
         { name: "pgplex", title: "learn" },
       ]),

@@ -10,8 +10,8 @@ function results(samples: [string, Sample[]][]): Results {
     cases: [extended, prepared],
     targets: ["direct", "pgbouncer", "pgplex"],
     samples: new Map(samples),
-    stateCases: [],
-    stateSamples: new Map(),
+    stateCheckCases: [],
+    stateCheckSamples: new Map(),
     memory: new Map([["pgplex", {
       clients: 1024,
       baseBytes: 0,
@@ -54,8 +54,8 @@ Deno.test("renderReport() shows what state_check costs as medians and ratios of 
   const text = renderReport({
     ...results([]),
     cases: [],
-    stateCases: [extended, tpcB],
-    stateSamples: new Map([
+    stateCheckCases: [extended, tpcB],
+    stateCheckSamples: new Map([
       [resultKey(extended, "pgplex"), [sample(900, 33), sample(100, 90), sample(950, 30)]],
       [resultKey(extended, "pgplex-off"), [sample(1000, 30), sample(1100, 29), sample(1, 99)]],
       [resultKey(tpcB, "pgplex"), [sample(50, 300)]],
