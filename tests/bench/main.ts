@@ -12,6 +12,7 @@ import { type BenchOptions, parseOptions, type TargetName, USAGE } from "./optio
 import { findPgbench } from "./pgbench.ts";
 import { renderReport, replaceSection, type Results } from "./report.ts";
 import { measureCases, measureMemory } from "./rounds.ts";
+import { STATE_SETUP } from "./state_scripts.ts";
 import {
   direct,
   findPgBouncer,
@@ -85,6 +86,7 @@ async function measure(options: BenchOptions, signal: AbortSignal): Promise<Resu
     ],
     signal,
   });
+  await node.sql(STATE_SETUP, DATABASE);
 
   const pooler = { node, database: DATABASE, poolSize: options.poolSize, denoFlags: options.denoFlags };
   if (options.targets.includes("direct")) {

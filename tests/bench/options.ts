@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
+import { STATE_NAMES, STATE_SCRIPTS, type StateName } from "./state_scripts.ts";
 
-/** What pgbench runs: `S` is `-S`, `B` is its TPC-B-like default, `C` is `-S` with a connection per transaction. */
+/** What pgbench has built in: `S` is `-S`, `B` is its TPC-B-like default, `C` is `-S` with a connection per transaction. */
 export type Script = "S" | "B" | "C";
 
 /** pgbench's `-M`. */
@@ -12,12 +13,23 @@ export type Protocol = "simple" | "extended" | "prepared";
  */
 export type TargetName = "direct" | "pgbouncer" | "before" | "pgplex" | "pgplex-off";
 
-/** One load: the same for all targets. */
-export interface Case {
+/** A script that pgbench has built in. */
+export interface BuiltInCase {
   readonly script: Script;
   readonly protocol: Protocol;
   readonly clients: number;
 }
+
+/** One of {@link STATE_SCRIPTS}. */
+export interface StateCase {
+  readonly script: "state";
+  readonly name: StateName;
+  readonly protocol: "simple";
+  readonly clients: number;
+}
+
+/** One load: the same for all targets. */
+export type Case = BuiltInCase | StateCase;
 
 /** What the command line asks for. */
 export interface BenchOptions {
@@ -31,7 +43,7 @@ export interface BenchOptions {
   readonly cases: readonly Case[];
   readonly targets: readonly TargetName[];
   /** What is run with `state_check: learn` and `off`; none leaves that out. */
-  readonly stateCheckCases: readonly Case[];
+  readonly stateCheckCases: readonly BuiltInCase[];
   /** Clients for the measurement of memory; 0 leaves it out. */
   readonly idleClients: number;
   /** A markdown file whose marked section is replaced. */
@@ -49,7 +61,10 @@ Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints m
   --seconds N       seconds per run (5)
   --warmup N        seconds for each protocol and target before the first round, twice (2)
   --only LIST       cases as script:protocol:clients; parts may be * : S:simple:16,S:prepared:*,C:*:16
-                    scripts: S (-S), B (TPC-B), C (-S with a connection per transaction)
+                    scripts: S (-S), B (TPC-B), C (-S with a connection per transaction); with state a name stands
+                    in place of the protocol, which is simple: state:*, state:set-role, state:set:64
+                    names: set-config-local, set, set-search-path, set-timeout, discard-all, driver-reset, set-role,
+                    function, call, do, xact-lock, temp-table, set-local
   --targets LIST    of direct,pgbouncer,pgplex (all of these) and before, the pgplex of PGPLEX_BEFORE_BIN
   --quick           1 round of 2 seconds, S and C at 16 clients, 1,000 idle clients
   --state-check W   what state_check costs: yes, no, or only this (yes); needs the target pgplex
@@ -70,7 +85,11 @@ const USUAL_TARGETS: readonly TargetName[] = ["direct", "pgbouncer", "pgplex"];
 
 /** All cases, in the order of the report. */
 export function allCases(): Case[] {
-  const cases: Case[] = [];
+  return [...builtInCases(), ...stateCases()];
+}
+
+function builtInCases(): BuiltInCase[] {
+  const cases: BuiltInCase[] = [];
   for (const script of ["S", "B"] as const) {
     for (const protocol of PROTOCOLS) {
       for (const clients of CLIENTS) cases.push({ script, protocol, clients });
@@ -80,39 +99,49 @@ export function allCases(): Case[] {
   return cases;
 }
 
+/** What shows the cost of exact session state: each of {@link STATE_SCRIPTS} with its usual numbers of clients. */
+function stateCases(): StateCase[] {
+  return STATE_NAMES.flatMap((name) =>
+    STATE_SCRIPTS[name].clients.map((clients) => ({ script: "state", name, protocol: "simple", clients }))
+  );
+}
+
 /** What shows the cost of `state_check`: few statements a transaction, and many, looked at as texts and as fingerprints. */
-export function stateCheckCases(): Case[] {
+export function stateCheckCases(): BuiltInCase[] {
   return (["S", "B"] as const).flatMap((script) =>
     (["simple", "extended"] as const).map((protocol) => ({ script, protocol, clients: 16 }))
   );
 }
 
-/** `S:simple:16`. */
-export function caseName({ script, protocol, clients }: Case): string {
-  return `${script}:${protocol}:${clients}`;
+/** `S:simple:16`, `state:set-role:16`. */
+export function caseName(load: Case): string {
+  return `${load.script}:${middlePart(load)}:${load.clients}`;
+}
+
+/** What stands between the script and the number of clients in a case's name. */
+export function middlePart(load: Case): Protocol | StateName {
+  return load.script === "state" ? load.name : load.protocol;
 }
 
 /**
- * The cases that `list` names, in its order; a number of clients outside the usual ones is a case of its own.
+ * The cases that `list` names, in its order; a number of clients that is not usual for any of them makes cases of its own.
  *
  * @throws {Error} that names the part that fits no case.
  */
 export function selectCases(list: string): Case[] {
   const selected = new Map<string, Case>();
   for (const pattern of list.split(",").map((part) => part.trim()).filter((part) => part !== "")) {
-    const [script = "*", protocol = "*", clients = "*", ...rest] = pattern.split(":");
-    const known = allCases();
-    if (/^[1-9]\d*$/.test(clients) && !CLIENTS.includes(Number(clients))) {
-      for (const { script, protocol } of allCases()) {
-        known.push({ script, protocol, clients: Number(clients) });
-      }
-    }
-    const matches = known.filter((one) =>
+    const [script = "*", middle = "*", clients = "*", ...rest] = pattern.split(":");
+    const named = allCases().filter((one) =>
       rest.length === 0 && (script === "*" || script === one.script) &&
-      (protocol === "*" || protocol === one.protocol) && (clients === "*" || clients === String(one.clients))
+      (middle === "*" || middle === middlePart(one))
     );
+    let matches = named.filter((one) => clients === "*" || clients === String(one.clients));
+    if (matches.length === 0 && /^[1-9]\d*$/.test(clients)) {
+      matches = named.map((one) => ({ ...one, clients: Number(clients) }));
+    }
     if (matches.length === 0) {
-      throw new Error(`--only must name cases such as S:simple:16 or B:*:64: received "${pattern}"`);
+      throw new Error(`--only must name cases such as S:simple:16, B:*:64 or state:*: received "${pattern}"`);
     }
     for (const one of matches) selected.set(caseName(one), one);
   }

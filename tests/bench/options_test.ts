@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { allCases, caseName, parseOptions, selectCases } from "./options.ts";
+import { allCases, caseName, parseOptions, selectCases, USAGE } from "./options.ts";
+import { STATE_NAMES, STATE_SCRIPTS } from "./state_scripts.ts";
 
 Deno.test("selectCases() expands stars and keeps the order that was asked for", () => {
   assert.deepEqual(selectCases("S:prepared:16,S:simple:1").map(caseName), ["S:prepared:16", "S:simple:1"]);
@@ -12,8 +13,30 @@ Deno.test("selectCases() takes other numbers of clients", () => {
   assert.deepEqual(selectCases("S:simple:7").map(caseName), ["S:simple:7"]);
 });
 
+Deno.test("selectCases() takes a state script's name in place of the protocol", () => {
+  const names = (list: string) => selectCases(list).map(caseName);
+  assert.deepEqual(names("state:set-role"), ["state:set-role:16"]);
+  assert.deepEqual(names("state:set"), ["state:set:16", "state:set:64"]);
+  assert.deepEqual(names("state:*:16"), STATE_NAMES.map((name) => `state:${name}:16`));
+  assert.deepEqual(names("state:*:64"), ["state:set:64"]);
+  assert.deepEqual(names("state:set-role:64"), ["state:set-role:64"]);
+  assert.deepEqual(names("state:*").toSorted(), [...names("state:*:16"), "state:set:64"].toSorted());
+  assert.deepEqual(names("*").slice(-STATE_NAMES.length - 1), names("state:*"));
+  assert(selectCases("state:*").every((load) => load.protocol === "simple"));
+});
+
+Deno.test("Each state script sets what it uses, and the usage names it", () => {
+  for (const name of STATE_NAMES) {
+    const { text } = STATE_SCRIPTS[name];
+    assert.equal(text.includes("\\set x "), text.includes(":x"), name);
+    assert.match(USAGE, new RegExp(`[ ,]${name}[,\n]`), name);
+  }
+});
+
 Deno.test("selectCases() refuses what fits no case", () => {
-  for (const list of ["", "X:simple:16", "S:simple:0", "S:simple:16:1", "C:prepared:16"]) {
+  for (
+    const list of ["", "X:simple:16", "S:simple:0", "S:simple:16:1", "C:prepared:16", "state:simple", "S:set"]
+  ) {
     assert.throws(() => selectCases(list), /--only must/, list);
   }
 });

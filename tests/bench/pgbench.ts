@@ -1,5 +1,6 @@
 import { removeAll, tempDir } from "../../tools/embedded/mod.ts";
 import type { Case } from "./options.ts";
+import { STATE_SCRIPTS } from "./state_scripts.ts";
 
 /** What one run of pgbench said. */
 export interface PgbenchResult {
@@ -19,6 +20,8 @@ export interface PgbenchRun {
   readonly user: string;
   readonly signal: AbortSignal;
 }
+
+const LOG_PREFIX = "log";
 
 /** pgbench ended with an error, or some of its clients did. */
 export class PgbenchFailure extends Error {}
@@ -50,14 +53,11 @@ export async function runPgbench(pgbench: string, options: PgbenchRun): Promise<
   const { load } = options;
   const logs = await tempDir("pgplex-bench-log-");
   try {
-    const args = ["-n", "-M", load.protocol, "-c", String(load.clients), "-T", String(options.seconds)];
-    // pgbench prepares by PQprepare, which blocks its thread: a client in a transaction then waits for one that waits for its
-    // server connection. With a thread for each client nobody waits for the wrong one.
-    const blocks = load.protocol === "prepared" && load.script === "B";
-    args.push("-j", String(blocks ? load.clients : Math.min(load.clients, navigator.hardwareConcurrency)));
-    args.push("--log", `--log-prefix=${logs.path}/t`);
-    if (load.script !== "B") args.push("-S");
-    if (load.script === "C") args.push("-C");
+    const args = [...loadArgs(load, `${logs.path}/script.sql`), "-T", String(options.seconds)];
+    args.push("--log", `--log-prefix=${logs.path}/${LOG_PREFIX}`);
+    if (load.script === "state") {
+      await Deno.writeTextFile(`${logs.path}/script.sql`, STATE_SCRIPTS[load.name].text);
+    }
     args.push("-h", options.host, "-p", String(options.port), "-U", options.user, options.database);
     const output = await new Deno.Command(pgbench, {
       args,
@@ -89,6 +89,19 @@ export async function runPgbench(pgbench: string, options: PgbenchRun): Promise<
   } finally {
     await removeAll(logs.path);
   }
+}
+
+/** pgbench's arguments for `load`; a script that it has not built in is to be in `scriptFile`. */
+export function loadArgs(load: Case, scriptFile: string): string[] {
+  const args = ["-n", "-M", load.protocol, "-c", String(load.clients)];
+  // pgbench prepares by PQprepare, which blocks its thread: a client in a transaction then waits for one that waits for its
+  // server connection. With a thread for each client nobody waits for the wrong one.
+  const blocks = load.protocol === "prepared" && load.script === "B";
+  args.push("-j", String(blocks ? load.clients : Math.min(load.clients, navigator.hardwareConcurrency)));
+  if (load.script === "state") args.push("-f", scriptFile);
+  else if (load.script !== "B") args.push("-S");
+  if (load.script === "C") args.push("-C");
+  return args;
 }
 
 /** Transactions and tps of pgbench's summary, of releases 12 to 18. */
@@ -126,7 +139,9 @@ export function percentile(values: readonly number[], q: number): number {
 
 async function latencies(folder: string): Promise<number[]> {
   const all: number[] = [];
-  for await (const { name } of Deno.readDir(folder)) parseLog(await Deno.readFile(`${folder}/${name}`), all);
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.startsWith(`${LOG_PREFIX}.`)) parseLog(await Deno.readFile(`${folder}/${name}`), all);
+  }
   return all;
 }
 

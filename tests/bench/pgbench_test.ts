@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
-import { parseLog, parseSummary, percentile } from "./pgbench.ts";
+import { selectCases } from "./options.ts";
+import { loadArgs, parseLog, parseSummary, percentile } from "./pgbench.ts";
 import { parseCpuTicks } from "./process_stats.ts";
+
+Deno.test("loadArgs() names a built-in script, or the file of one that is not built in", () => {
+  const args = (list: string) => loadArgs(selectCases(list)[0]!, "/tmp/script.sql").join(" ");
+  assert.match(args("S:extended:1"), /^-n -M extended -c 1 -j 1 -S$/);
+  assert.match(args("B:simple:1"), /^-n -M simple -c 1 -j 1$/);
+  assert.match(args("B:prepared:64"), /^-n -M prepared -c 64 -j 64$/);
+  assert.match(args("C:simple:1"), /^-n -M simple -c 1 -j 1 -S -C$/);
+  assert.match(args("state:set:64"), /^-n -M simple -c 64 -j \d+ -f \/tmp\/script\.sql$/);
+});
 
 Deno.test("parseSummary() reads pgbench 15, with and without -C", () => {
   const head = "number of transactions actually processed: 41234\nlatency average = 0.1 ms\n";

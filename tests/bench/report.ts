@@ -1,4 +1,11 @@
-import { type Case, caseName, type Script, type TargetName } from "./options.ts";
+import {
+  type BuiltInCase,
+  type Case,
+  caseName,
+  middlePart,
+  type Script,
+  type TargetName,
+} from "./options.ts";
 import type { IdleMemory } from "./idle_clients.ts";
 
 /** One run of one case on one target. */
@@ -41,7 +48,7 @@ const HEADINGS: Readonly<Record<Script, string>> = {
 export function renderReport(results: Results): string {
   const parts = [results.circumstances.map((line) => `- ${line}`).join("\n")];
   for (const script of ["S", "B", "C"] as const) {
-    const cases = results.cases.filter((load) => load.script === script);
+    const cases = results.cases.filter((load): load is BuiltInCase => load.script === script);
     if (cases.length === 0) continue;
     let borrowed = false;
     const rows = cases.map((load) => {
@@ -53,6 +60,14 @@ export function renderReport(results: Results): string {
     if (borrowed) {
       parts.push("\\* ratio to PgBouncer's figure for `extended`, as it could not run `prepared`.");
     }
+  }
+  if (results.cases.some((load) => load.script === "state")) {
+    parts.push(
+      "### Session state",
+      "What exactness costs: statements that set state, take it back, or may change it. PgBouncer leaves their effects on the " +
+        "connection, for whoever gets it next. `tests/bench/state_scripts.ts` has the scripts.",
+      stateTable(results),
+    );
   }
   if (results.stateCheckCases.length > 0) {
     parts.push(
@@ -108,13 +123,13 @@ export function median(values: readonly number[]): number {
 }
 
 interface Baseline {
-  readonly load: Case;
+  readonly load: BuiltInCase;
   readonly borrowed: boolean;
 }
 
 /** The case whose PgBouncer figures stand for `load`: an old PgBouncer cannot run prepared statements. */
-function baseline(results: Results, load: Case): Baseline {
-  const extended: Case = { ...load, protocol: "extended" };
+function baseline(results: Results, load: BuiltInCase): Baseline {
+  const extended: BuiltInCase = { ...load, protocol: "extended" };
   const has = (one: Case) => (results.samples.get(resultKey(one, "pgbouncer"))?.length ?? 0) > 0;
   const borrowed = load.protocol === "prepared" && !has(load) && has(extended);
   return { load: borrowed ? extended : load, borrowed };
@@ -143,7 +158,7 @@ function pairTable(
     };
     return [
       SCRIPTS[load.script],
-      load.protocol,
+      middlePart(load),
       String(load.clients),
       ...cells((sample) => sample.tps, 0),
       ...cells((sample) => sample.cpuUs, 1),
@@ -158,9 +173,38 @@ interface PairTarget {
   readonly title: string;
 }
 
-const SCRIPTS: Readonly<Record<Script, string>> = { S: "-S", B: "TPC-B", C: "-S -C" };
+const SCRIPTS: Readonly<Record<Case["script"], string>> = {
+  S: "-S",
+  B: "TPC-B",
+  C: "-S -C",
+  state: "state",
+};
 
-function row(results: Results, load: Case, base: Baseline): string[] {
+/** The cases `state:*`: the tps of each target, and pgplex's ratio to PgBouncer. */
+function stateTable({ cases, targets, samples }: Results): string {
+  const head = [
+    "case",
+    "clients",
+    ...targets.map((name, i) => (i === 0 ? "tps " : "") + title(name)),
+    "ratio",
+  ];
+  const rows = cases.filter((load) => load.script === "state").map((load) => {
+    const tps = (name: TargetName) => medianOf(samples.get(resultKey(load, name)), (sample) => sample.tps);
+    return [
+      middlePart(load),
+      String(load.clients),
+      ...targets.map((name) => number(tps(name), 0)),
+      number(tps("pgplex") / tps("pgbouncer"), 2),
+    ];
+  });
+  return table(head, rows);
+}
+
+function title(name: TargetName): string {
+  return name === "pgbouncer" ? "PgBouncer" : name;
+}
+
+function row(results: Results, load: BuiltInCase, base: Baseline): string[] {
   const pick = (one: Case, target: TargetName, of: (sample: Sample) => number | null) =>
     medianOf(results.samples.get(resultKey(one, target)), of);
   const ratio = (of: (sample: Sample) => number | null) => {
@@ -192,7 +236,7 @@ function memoryTable(results: Results): string {
     const perClient = (bytes: number) => number((bytes - memory.baseBytes) / memory.clients / 1024, 1);
     const { baseBytes, loggedInBytes, usedBytes } = memory;
     return [
-      target === "pgbouncer" ? "PgBouncer" : target,
+      title(target),
       String(memory.clients),
       number(baseBytes / 2 ** 20, 1),
       number(loggedInBytes / 2 ** 20, 1),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Case } from "./options.ts";
+import { type Case, selectCases } from "./options.ts";
 import { median, renderReport, replaceSection, resultKey, type Results, type Sample } from "./report.ts";
 
 const extended: Case = { script: "S", protocol: "extended", clients: 16 };
@@ -69,6 +69,32 @@ Deno.test("renderReport() shows what state_check costs as medians and ratios of 
     "TPC-B simple 16 n/a 50 n/a n/a 300.0 n/a".split(" "),
   ]);
   assert.doesNotMatch(renderReport(results([])), /state_check/);
+});
+
+Deno.test("renderReport() shows the tps of state scripts on each target, and pgplex's ratio to PgBouncer", () => {
+  const cases = selectCases("state:set,state:call");
+  const sample = (tps: number): Sample => ({ tps, p99Us: 1000, cpuUs: 20 });
+  const text = renderReport({
+    ...results([
+      [resultKey(cases[0]!, "direct"), [sample(3000)]],
+      [resultKey(cases[0]!, "pgbouncer"), [sample(2000), sample(1000), sample(4000)]],
+      [resultKey(cases[0]!, "pgplex"), [sample(1500)]],
+      [resultKey(cases[1]!, "pgplex"), [sample(700)]],
+    ]),
+    cases,
+  });
+  const lines = text.slice(text.indexOf("### Session state")).split("\n").filter((line) =>
+    line.startsWith("|")
+  )
+    .map((line) => line.split("|").map((cell) => cell.trim()).slice(1, -1));
+  assert.deepStrictEqual(lines.slice(0, 1).concat(lines.slice(2, 5)), [
+    ["case", "clients", "tps direct", "PgBouncer", "pgplex", "ratio"],
+    "set 16 3000 2000 1500 0.75".split(" "),
+    "set 64 n/a n/a 700 n/a".split(" "),
+    "call 16 n/a n/a n/a n/a".split(" "),
+  ]);
+  assert.doesNotMatch(text, /pgbench -S/);
+  assert.doesNotMatch(renderReport(results([])), /Session state/);
 });
 
 Deno.test("replaceSection() replaces what it wrote before and leaves the rest", () => {
