@@ -9,6 +9,7 @@ import {
 import { type Runtime, StatementStore } from "./backend/mod.ts";
 import type { Config, ConfigDiff } from "./config/mod.ts";
 import { type Clock, type PgplexError, type Random, Ticker } from "./kernel/mod.ts";
+import { UnreadLeases } from "./lease/mod.ts";
 import { Listeners } from "./listen/mod.ts";
 import {
   type ConsoleDoor,
@@ -60,6 +61,7 @@ export class Worker implements LoginParts {
   readonly runtime: Runtime;
   readonly log: Log;
   readonly warnings: RareWarnings;
+  readonly unread: UnreadLeases;
   readonly topology: TopologyPublisher;
   readonly pools: ServerPools;
   readonly listeners: Listeners;
@@ -96,6 +98,7 @@ export class Worker implements LoginParts {
     this.#config = config;
     this.#channelBinding = bindingOf(config);
     this.warnings = new RareWarnings(log, () => clock.nowMs());
+    this.unread = new UnreadLeases(clock);
     this.topology = new TopologyPublisher(topology);
     this.pools = new ServerPools(config, this);
     this.listeners = new Listeners(config, this.runtime, this.pools, log);

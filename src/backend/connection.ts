@@ -57,8 +57,8 @@ export interface ServerIdentity {
   readonly tls: string | null;
 }
 
-/** A message longer than this is not what a server sends where pgplex must read all of it (errors, parameters, keys). */
-const INSPECT_BYTES_MAX = 1 << 20;
+/** A message longer than this is not what a server sends where pgplex must read all of it: errors, parameters, texts of PREPARE. */
+const INSPECT_BYTES_MAX = 1 << 26;
 
 /** Consecutive full buffers that one connection may read before others get their turn. */
 const FULL_READS_PER_TURN = 16;

@@ -18,6 +18,7 @@ export * from "./owed.ts";
 export type { Abandoned, Loss } from "./owed_abandon.ts";
 export { Mark, Owed } from "./owed_entries.ts";
 export * from "./prepared_set.ts";
+export * from "./own_transaction.ts";
 export * from "./runtime.ts";
 export * from "./server_state.ts";
 export * from "./settings.ts";

@@ -3,14 +3,21 @@ import type { Settings, SettingsTable } from "./settings.ts";
 
 /** What is known of the state of the server session behind one connection: its settings, and whether it has a temporary schema. Pure. */
 export class ServerState {
+  readonly #base: Settings;
   #reported: Settings;
   #settings: Settings;
   #nameIsSet = false;
   #hasTempSchema = false;
+  #mixed = false;
 
   /** @param reported what the server reported while logging in */
   constructor(reported: Settings) {
-    this.#reported = this.#settings = reported;
+    this.#base = this.#reported = this.#settings = reported;
+  }
+
+  /** What RESET of everything goes back to, as far as it is reported. */
+  get base(): Settings {
+    return this.#base;
   }
 
   /** What the server reported last by ParameterStatus. */
@@ -34,6 +41,22 @@ export class ServerState {
   /** Whether the backend has made its temporary schema, which it keeps for life. */
   get hasTempSchema(): boolean {
     return this.#hasTempSchema;
+  }
+
+  /** Whether there may be more on it than {@link settings} says: settings whose names nobody knows. */
+  get mixed(): boolean {
+    return this.#mixed;
+  }
+
+  /** Something ran that may have set anything: no other session may have the connection as it is. */
+  mayHaveMore(): void {
+    this.#mixed = true;
+  }
+
+  /** RESET ALL, RESET ROLE and RESET SESSION AUTHORIZATION: all settings are as they were when the connection was opened. */
+  reset(): void {
+    this.#settings = this.#reported;
+    this.#mixed = this.#nameIsSet = false;
   }
 
   /** ParameterStatus came. */
@@ -68,8 +91,7 @@ export class ServerState {
 
   /** DISCARD ALL: but for a temporary schema, all is as it was when the connection was opened. */
   discarded(): void {
-    this.#settings = this.#reported;
-    this.#nameIsSet = false;
+    this.reset();
   }
 
   /** The backend has made its temporary schema. */

@@ -41,3 +41,24 @@ Deno.test("ServerState.share makes one object of settings that say the same", ()
   equal(state.share(known), first);
   equal(state.settings, first);
 });
+
+Deno.test("ServerState is mixed where anything may have been set, until everything is reset", () => {
+  const state = new ServerState(opened);
+  equal(state.mixed, false);
+  for (const end of ["reset", "discarded"] as const) {
+    state.found(opened.with("work_mem", "1"), true);
+    state.mayHaveMore();
+    state.restored(opened.with("work_mem", "2"), { nameIsSet: true, leftOut });
+    equal(state.mixed, true, "no restore knows of what it does not name");
+    state[end]();
+    deepEqual([state.mixed, state.settings, state.nameIsSet], [false, opened, false], end);
+  }
+});
+
+Deno.test("ServerState is without what a restore left out", () => {
+  const state = new ServerState(opened);
+  const target = opened.with("work_mem", "1").with("role", "gone");
+  state.restored(target, { nameIsSet: false, leftOut: new Set(["role"]) });
+  deepEqual([...state.settings.values], [["TimeZone", "UTC"], ["work_mem", "1"]]);
+  equal(state.base, opened);
+});

@@ -119,6 +119,25 @@ export class SettingsTable {
   }
 }
 
+/** Milliseconds, or kilobytes, of the units in which SHOW shows them (convert_int_from_base_unit in guc.c). */
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  kB: 1,
+  MB: 1024,
+  GB: 1024 ** 2,
+  TB: 1024 ** 3,
+};
+
+/** What SHOW shows as pg_settings has it: "5s" of statement_timeout is 5000 there. */
+export function rawSetting(shown: BinaryString): BinaryString {
+  const match = /^(\d+)(ms|s|min|h|d|kB|MB|GB|TB)$/.exec(shown);
+  return match === null ? shown : String(Number(match[1]) * UNITS[match[2]!]!);
+}
+
 /** FNV-1a over both texts; addition makes the sum independent of order. */
 function hashOf(name: string, value: BinaryString): number {
   let hash = 0x811c9dc5;

@@ -24,6 +24,11 @@ export class Tenancy {
     return this.#count++ === 0;
   }
 
+  /** The session whose lease was the last one; 0 before the first. */
+  get tenant(): number {
+    return this.#tenant;
+  }
+
   /** The lease is of the session with this id, which is not 0. @returns whether the one before was so, too */
   isOf(tenant: number): boolean {
     const same = this.#tenant === tenant;

@@ -18,3 +18,11 @@ Deno.test("Tenancy knows who was there before, and since when nobody is", () => 
   tenancy.ends(9);
   equal(tenancy.usedMs, 9);
 });
+
+Deno.test("Tenancy.tenant is whose lease was the last one, also when nobody is there", () => {
+  const tenancy = new Tenancy(5);
+  equal(tenancy.tenant, 0);
+  tenancy.isOf(7);
+  tenancy.ends(9);
+  equal(tenancy.tenant, 7);
+});

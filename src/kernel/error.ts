@@ -48,6 +48,18 @@ export const ERROR_KINDS = {
     true,
     "The client cancelled a statement that still waited for a server.",
   ),
+  state_lost: row(
+    "server",
+    "08006",
+    false,
+    "A server connection was lost before anybody knew what the session had done to its state there.",
+  ),
+  settings_lost: row(
+    "server",
+    "58000",
+    false,
+    "A setting of the session, its role among them, is refused by the server, and lost.",
+  ),
   restore_failed: row(
     "server",
     "58000",

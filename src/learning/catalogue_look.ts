@@ -1,14 +1,10 @@
-import { runTask, type ServerConnection } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import { runOwn, type ServerConnection } from "../backend/mod.ts";
 import {
   type BinaryString,
-  encodeBind,
-  encodeExecute,
-  encodeParse,
-  encodeSync,
-  HARMLESS_CALLS,
-  namesTakenForHarmless,
-  TxStatus,
+  encodeQuery,
+  HARMLESS_VOLATILE,
+  isTakenForHarmless,
+  SESSION_FUNCTIONS,
 } from "../protocol/mod.ts";
 import { HiddenCallers, HiddenCallerSearch, type Reach, type Routine } from "./hidden_callers.ts";
 
@@ -37,15 +33,10 @@ const HARMLESS_EXTENSIONS =
 /** Extensions with functions that run any SQL that they are given, however they are marked. */
 const EXTENSIONS_THAT_RUN_SQL = "dblink,tablefunc,xml2";
 
-/** Volatile functions of servers that change no session state, or none that is not seen otherwise; see HARMLESS_CALLS. */
-const HARMLESS_BESIDES =
-  "current_query,currval,lastval,lo_close,lo_creat,lo_create,lo_from_bytea,lo_get,lo_open,lo_put," +
-  "lo_unlink,loread,lowrite,pg_advisory_xact_lock,pg_advisory_xact_lock_shared,pg_blocking_pids," +
-  "pg_current_wal_insert_lsn,pg_current_wal_lsn,pg_logical_emit_message,pg_terminate_backend," +
-  "pg_try_advisory_xact_lock,pg_try_advisory_xact_lock_shared,pg_xact_status,timezone,txid_status";
-
 /** The first OID of what is not made by initdb (FirstNormalObjectId in access/transam.h). */
-const OWN = `OPERATOR(pg_catalog.>=) 16384`;
+const FIRST_OWN = 16384;
+
+const OWN = `OPERATOR(pg_catalog.>=) ${FIRST_OWN}`;
 
 /** Qualified, as all names and operators here are: it runs under the client's search_path. */
 const EQUALS = "OPERATOR(pg_catalog.=)";
@@ -55,10 +46,19 @@ function encoded(text: string): string {
   return `pg_catalog.encode(pg_catalog.convert_to(${text}, pg_catalog.getdatabaseencoding()), 'escape')`;
 }
 
-/** Words as elements of an array, keywords too. */
-function arrayOf(words: Iterable<string>): string {
-  return [...words].map((word) => `"${word}"`).join(",");
+/** Plain names as elements of an array. */
+function arrayOf(names: Iterable<string>): string {
+  return `'{${[...names].join(",")}}'::pg_catalog.name[]`;
 }
+
+/** What is done with sequences is seen otherwise: see the traits of statements, and `readsSequences`. */
+const isOfSequences = (name: string): boolean => SESSION_FUNCTIONS.get(name)?.startsWith("sequence") ?? false;
+
+/** Functions of the server that may change session state. */
+const SESSION_NAMES = [...SESSION_FUNCTIONS.keys()].filter((name) => !isOfSequences(name));
+
+/** VOLATILE ones that do not. */
+const HARMLESS_NAMES = [...HARMLESS_VOLATILE, ...[...SESSION_FUNCTIONS.keys()].filter(isOfSequences)];
 
 /** How many rows there are and, as xmin changes with each change, which. */
 function markOf(rows: string): string {
@@ -89,7 +89,8 @@ const MARK: BinaryString = `SELECT pg_catalog.concat_ws(' ',
 })`;
 
 /**
- * The database's own routines, and those of the server that are volatile and not known to be harmless.
+ * The database's own routines, and those of the server that may change session state: also those that are VOLATILE and that
+ * pgplex does not know.
  *
  * `tree`: expressions in which a routine may be called; a node tree has the OID behind `:funcid`. `reached`: what is reached
  * without a name, in them, by pg_depend, or where a column names it: on the server's own routines pg_depend has nothing.
@@ -130,9 +131,7 @@ WITH tree AS (
    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid ${EQUALS} p.prolang
 )
 SELECT r.oid, ${encoded("r.proname::pg_catalog.text")},
-  CASE WHEN e.reach ${EQUALS} 'any' OR (r.own AND r.proname ${EQUALS} ANY ('{${
-  arrayOf(namesTakenForHarmless())
-}}'::pg_catalog.name[])) THEN 'any' WHEN e.reach IS NOT NULL OR (r.own AND r.trigger) THEN 'writing' END,
+  CASE WHEN e.reach IS NOT NULL THEN e.reach WHEN r.own AND r.trigger THEN 'writing' END,
   CASE WHEN NOT r.own THEN 'opaque'
    WHEN r.aggregate THEN 'harmless'
    WHEN r.lanname ${EQUALS} 'plpgsql' THEN 'plpgsql'
@@ -146,10 +145,9 @@ SELECT r.oid, ${encoded("r.proname::pg_catalog.text")},
   (SELECT pg_catalog.string_agg(x.refobjid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend x
     WHERE x.classid ${EQUALS} 'pg_catalog.pg_proc'::pg_catalog.regclass AND x.objid ${EQUALS} r.oid AND ${REFERENCES})
  FROM routine r LEFT JOIN reached e ON e.oid ${EQUALS} r.oid
- WHERE r.own OR (r.volatile AND NOT r.internal AND NOT r.trigger AND NOT r.aggregate
-   AND r.proname OPERATOR(pg_catalog.<>) ALL ('{${
-  arrayOf(HARMLESS_CALLS)
-},${HARMLESS_BESIDES}}'::pg_catalog.name[]))
+ WHERE r.own OR r.proname ${EQUALS} ANY (${arrayOf(SESSION_NAMES)})
+  OR (r.volatile AND NOT r.internal AND NOT r.trigger AND NOT r.aggregate
+   AND r.proname OPERATOR(pg_catalog.<>) ALL (${arrayOf(HARMLESS_NAMES)}))
  LIMIT ${ROUTINES_MAX + 1}`;
 
 /** Sources by OID; a body that is not kept as a text is shown as one. */
@@ -172,12 +170,16 @@ export async function catalogueMark(server: ServerConnection): Promise<string> {
  * Looks for what is reached without being called by name in a database: one round trip, and one more for each step along
  * the names in sources.
  *
+ * @param named names that statements call
  * @throws PgplexError when the catalogue cannot be read, or not in time.
  */
-export async function lookAtCatalogue(server: ServerConnection): Promise<HiddenCallers> {
+export async function lookAtCatalogue(
+  server: ServerConnection,
+  named: Iterable<BinaryString> = [],
+): Promise<HiddenCallers> {
   const rows = await ask(server, ROUTINES);
   if (rows.length > ROUTINES_MAX) return HiddenCallers.UNKNOWN;
-  const search = new HiddenCallerSearch(rows.map(routineOf));
+  const search = new HiddenCallerSearch(rows.map(routineOf), named);
   for (let round = 0; search.wanted.length > 0; round++) {
     if (round === ROUNDS_MAX) return HiddenCallers.UNKNOWN;
     const { wanted } = search;
@@ -190,11 +192,12 @@ export async function lookAtCatalogue(server: ServerConnection): Promise<HiddenC
   return search.found;
 }
 
-function routineOf([oid, name, reach, language, single, uses]: Rows[number]): Routine {
+function routineOf([oid, encodedName, reach, language, single, uses]: Rows[number]): Routine {
+  const name = decoded(encodedName!);
   return {
     oid: oid!,
-    name: decoded(name!),
-    reach: reach as Reach | null,
+    name,
+    reach: Number(oid) >= FIRST_OWN && isTakenForHarmless(name) ? "any" : reach as Reach | null,
     language: language as Routine["language"],
     single: single === "t",
     uses: uses?.split(" ") ?? [],
@@ -208,21 +211,10 @@ function decoded(text: BinaryString): BinaryString {
   });
 }
 
-const PUT_TIMEOUT_ASIDE: BinaryString =
-  `SELECT pg_catalog.set_config('statement_timeout', '${LOOK_TIMEOUT}', true)`;
-
-/** The rows of a query, which runs under a statement_timeout of its own. */
-async function ask(server: ServerConnection, sql: BinaryString): Promise<Rows> {
-  server.unnamed.clear();
-  const statements = [PUT_TIMEOUT_ASIDE, sql].flatMap((text) => [
-    encodeParse("", text),
-    encodeBind("", []),
-    encodeExecute(),
-  ]);
-  const { rows, error, status } = await runTask(server, [...statements, encodeSync()], 1);
-  if (error !== null) throw error;
-  if (status !== TxStatus.Idle) {
-    throw new PgplexError("server_protocol", "a look at the catalogue ended inside a transaction");
-  }
-  return rows.slice(1);
+/** The rows of a query, in a transaction of its own with a statement_timeout of its own. */
+export async function ask(server: ServerConnection, sql: BinaryString): Promise<Rows> {
+  const { rows } = await runOwn(server, [[TIMEOUT], [encodeQuery(sql)]]);
+  return rows;
 }
+
+const TIMEOUT = encodeQuery(`SET LOCAL statement_timeout TO '${LOOK_TIMEOUT}'`);

@@ -36,7 +36,7 @@ export async function refreshCatalogue(
       fingerprints.noteText(body);
       if (/\b(currval|lastval)\b/i.test(body)) fingerprints.readsSequences = true;
     }
-    const hidden = await lookAtCatalogue(connection);
+    const hidden = await lookAtCatalogue(connection, check.named);
     if (catalogue.found(check, mark, hidden, clock.nowMs())) tell(log, database, hidden);
   } catch (thrown) {
     if (connection.closed) throw thrown;

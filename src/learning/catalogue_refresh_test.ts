@@ -40,6 +40,29 @@ Deno.test("refreshCatalogue warns where the catalogue cannot be read: anything m
   deepEqual([lines.length, fingerprints.catalogue.hidden.reach], [1, "any"]);
 });
 
+Deno.test("refreshCatalogue looks again for what statements call since the last look, though the mark is the same", async () => {
+  const { parts: given } = parts();
+  const fingerprints = new Fingerprints();
+  const { catalogue: watch } = fingerprints;
+  const rows = [["20001", "quiet", null, "sql", "f", null]] as const;
+  await using catalogue = new CatalogueServer([
+    [["mark"]],
+    [],
+    rows,
+    [["mark"]],
+    [],
+    rows,
+    [["20001", "SELECT 1"]],
+  ]);
+  await refreshCatalogue(catalogue.server, fingerprints, given);
+  fingerprints.learn(1, "SELECT quiet()");
+  equal(watch.mayChange(["quiet"], 0), true);
+  given.clock.advance(1000);
+  await refreshCatalogue(catalogue.server, fingerprints, given);
+  equal(watch.mayChange(["quiet"], 1000), false);
+  equal(catalogue.asked.length, 7);
+});
+
 Deno.test("refreshCatalogue tells when the connection is lost", async () => {
   const { parts: given } = parts();
   await using catalogue = new CatalogueServer([null]);

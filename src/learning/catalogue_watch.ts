@@ -1,8 +1,8 @@
-import type { SqlReach } from "../protocol/mod.ts";
+import type { BinaryString, SqlReach } from "../protocol/mod.ts";
 import { HiddenCallers } from "./hidden_callers.ts";
 
 /** What may have been changed past pgplex is looked for as often. */
-export const CHECK_EVERY_MS = 60_000;
+export const CHECK_EVERY_MS = 10_000;
 
 /** Between two looks at a catalogue that goes on changing; meanwhile everything is probed. */
 const LOOK_PAUSE_MS = 1_000;
@@ -11,7 +11,12 @@ const LOOK_PAUSE_MS = 1_000;
 export interface CatalogueCheck {
   /** Changes before it, which it will know of. */
   readonly changes: number;
+  /** Names that statements call, as far as it will know of them. */
+  readonly named: readonly BinaryString[];
 }
+
+/** Names that are looked at, at most: routines of others are not known. */
+const NAMED_MAX = 2000;
 
 /**
  * What is known of one database's catalogue as far as it concerns session state, and whether that is still true. Pure.
@@ -24,6 +29,9 @@ export class CatalogueWatch {
   #mark: string | null = null;
   /** How often something may have changed, and how much of that is in what is known. */
   #changes = 1;
+  readonly #named = new Set<BinaryString>();
+  /** So many of them are in what is known. */
+  #namedKnown = 0;
   #changesKnown = 0;
   #checkedMs = -Infinity;
   /** No look begins before. */
@@ -44,10 +52,21 @@ export class CatalogueWatch {
     return this.#isOld(nowMs) || this.#hidden.reachedBy(reach);
   }
 
+  /** Whether a statement that calls all these may change session state by that; so it may while what is known may be old. */
+  mayChange(calls: readonly BinaryString[], nowMs: number): boolean {
+    return calls.length > 0 && (this.#isOld(nowMs) || this.#hidden.mayChange(calls));
+  }
+
+  /** Statements call these: the next look is to find out what they are. */
+  calls(names: readonly BinaryString[]): void {
+    for (const name of names) if (this.#named.size < NAMED_MAX) this.#named.add(name);
+  }
+
   /** Begins to compare marks where what is known may be old; null where it is not. Changes from here on are not in it. */
   beginCheck(nowMs: number): CatalogueCheck | null {
     const waits = this.#mark === null && nowMs < this.#pausedUntilMs;
-    return this.#isOld(nowMs) && !waits ? { changes: this.#changes } : null;
+    if (waits || !(this.#isOld(nowMs) || this.#isWanted(nowMs))) return null;
+    return { changes: this.#changes, named: [...this.#named] };
   }
 
   /**
@@ -55,18 +74,19 @@ export class CatalogueWatch {
    * where it is another one and the last look was just now, what is known stays old.
    */
   mustLook({ changes }: CatalogueCheck, mark: string, nowMs: number): boolean {
-    if (mark !== this.#mark) return nowMs >= this.#pausedUntilMs;
+    if (mark !== this.#mark || this.#isWanted(nowMs)) return nowMs >= this.#pausedUntilMs;
     this.#changesKnown = changes;
     this.#checkedMs = nowMs;
     return false;
   }
 
   /** A look found this in a catalogue that had this mark before. Whether that is news. */
-  found({ changes }: CatalogueCheck, mark: string, hidden: HiddenCallers, nowMs: number): boolean {
+  found({ changes, named }: CatalogueCheck, mark: string, hidden: HiddenCallers, nowMs: number): boolean {
     const { reach, cause } = this.#hidden;
     const news = this.#mark === null || hidden.reach !== reach || hidden.cause !== cause;
     this.#hidden = hidden;
     this.#mark = mark;
+    this.#namedKnown = named.length;
     this.#changesKnown = changes;
     this.#checkedMs = nowMs;
     this.#pausedUntilMs = nowMs + LOOK_PAUSE_MS;
@@ -79,6 +99,11 @@ export class CatalogueWatch {
     this.#mark = null;
     this.#checkedMs = -Infinity;
     this.#pausedUntilMs = nowMs + CHECK_EVERY_MS;
+  }
+
+  /** Whether statements call what nobody has looked at yet. */
+  #isWanted(nowMs: number): boolean {
+    return this.#namedKnown < this.#named.size && nowMs >= this.#pausedUntilMs;
   }
 
   #isOld(nowMs: number): boolean {

@@ -1,4 +1,4 @@
-import { strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { sqlTraits } from "../protocol/mod.ts";
 import { CatalogueWatch, CHECK_EVERY_MS } from "./catalogue_watch.ts";
 import { HiddenCallers } from "./hidden_callers.ts";
@@ -64,4 +64,64 @@ Deno.test("CatalogueWatch: where the catalogue cannot be read anything may be re
   equal(watch.beginCheck(6), null);
   const check = watch.beginCheck(CHECK_EVERY_MS + 5)!;
   equal(watch.mustLook(check, "a", CHECK_EVERY_MS + 5), true);
+});
+
+const QUIET = { harmless: true, sticky: [] };
+/** One that a look found these in. */
+const calling = (...harmless: string[]) =>
+  new HiddenCallers(null, null, new Set(), new Map(harmless.map((name) => [name, QUIET])));
+
+Deno.test("CatalogueWatch.mayChange: what is called may change anything until a look finds it harmless, and when that is old", () => {
+  const watch = new CatalogueWatch();
+  deepEqual([watch.mayChange(["f"], 0), watch.mayChange([], 0)], [true, false]);
+  watch.calls(["f", "g"]);
+  const check = watch.beginCheck(0)!;
+  deepEqual(check.named, ["f", "g"]);
+  watch.found(check, "a", calling("f"), 0);
+  deepEqual([["f"], ["g"], ["f", "g"], []].map((names) => watch.mayChange(names, 1)), [
+    false,
+    true,
+    true,
+    false,
+  ]);
+  equal(watch.mayChange(["f"], CHECK_EVERY_MS), true);
+  deepEqual([watch.mayChange([], CHECK_EVERY_MS), watch.mayChange(["f"], 1)], [false, false]);
+  watch.changes();
+  equal(watch.mayChange(["f"], 1), true);
+});
+
+Deno.test("CatalogueWatch.calls has a name looked at that nobody has looked at, a second after the last look, though the mark is the same", () => {
+  const watch = new CatalogueWatch();
+  watch.calls(["f"]);
+  watch.found(watch.beginCheck(0)!, "a", calling("f"), 0);
+  watch.calls(["f"]);
+  equal(watch.beginCheck(5000), null, "it is known");
+  watch.calls(["g"]);
+  equal(watch.beginCheck(999), null, "not so soon");
+  const check = watch.beginCheck(1000)!;
+  deepEqual(check.named, ["f", "g"]);
+  equal(watch.mustLook(check, "a", 1000), true);
+  watch.found(check, "a", calling("f", "g"), 1000);
+  deepEqual([watch.mayChange(["f", "g"], 1000), watch.beginCheck(5000)], [false, null]);
+});
+
+Deno.test("CatalogueWatch: a name that comes while a look is under way is wanted by the next", () => {
+  const watch = new CatalogueWatch();
+  watch.calls(["f"]);
+  const check = watch.beginCheck(0)!;
+  watch.calls(["g"]);
+  watch.found(check, "a", calling("f"), 0);
+  equal(watch.mayChange(["g"], 0), true);
+  deepEqual(watch.beginCheck(1000)!.named, ["f", "g"]);
+});
+
+Deno.test("CatalogueWatch.calls keeps two thousand names, and those of others may change anything", () => {
+  const watch = new CatalogueWatch();
+  watch.calls(Array.from({ length: 3000 }, (_, i) => `f${i}`));
+  const check = watch.beginCheck(0)!;
+  equal(check.named.length, 2000);
+  watch.found(check, "a", calling(...check.named), 0);
+  deepEqual([watch.mayChange(["f1999"], 0), watch.mayChange(["f2000"], 0)], [false, true]);
+  watch.calls(["one more"]);
+  equal(watch.beginCheck(1000), null, "it is not looked for in vain");
 });

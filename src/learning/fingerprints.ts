@@ -1,7 +1,9 @@
 import { OPTION_NAMES } from "../config/mod.ts";
+import { Suspicion } from "./suspicion.ts";
 import { CatalogueWatch } from "./catalogue_watch.ts";
 import {
   customSettingsIn,
+  doTraits,
   literalsLikeSettings,
   OPAQUE_TRAITS,
   type SqlTraits,
@@ -43,7 +45,7 @@ export class Fingerprint {
   #sampledMs = -Infinity;
   /** By its words it does what no probe can see. */
   readonly unseen: boolean;
-  /** By its words nothing is to be done before it, and nothing but {@link suspect} behind it. */
+  /** By its words nothing is to be done before it, and nothing but {@link suspicion} behind it. */
   readonly plain: boolean;
   /** How often it ran, as one of several in a row once; for the console. */
   seen = 0;
@@ -53,8 +55,10 @@ export class Fingerprint {
 
   constructor(traits: SqlTraits) {
     this.traits = traits;
-    this.unseen = traits.sticky !== null || traits.sequences !== null || traits.altersDefaults;
+    this.unseen = traits.sticky.length > 0 || traits.calls.length > 0 || traits.sequences !== null ||
+      traits.altersDefaults;
     this.plain = !this.unseen && !traits.neutral && !traits.stateful && !traits.setsByFunction &&
+      !traits.namesSettings &&
       !traits.resetsName && !traits.listsStatements && !traits.reach.defines &&
       traits.statements.length === 0;
   }
@@ -66,13 +70,18 @@ export class Fingerprint {
     return this.clean < CLEAN_PROBES_TO_TRUST ? "learning" : "trusted";
   }
 
-  /** Whether session state must be looked at after this run, of a lease that began at `nowMs`. */
-  suspect(nowMs: number): boolean {
-    if (this.traits.neutral) return false;
-    if (this.traits.stateful || this.dirty || this.clean < CLEAN_PROBES_TO_TRUST) return true;
-    if ((++this.runs & (SAMPLE_EVERY - 1)) !== 0 || nowMs - this.#sampledMs < SAMPLE_PAUSE_MS) return false;
+  /** What may have become of session state in this run, of a lease that began at `nowMs`. */
+  suspicion(nowMs: number): Suspicion {
+    const { neutral, stateful, anything } = this.traits;
+    if (neutral) return Suspicion.None;
+    if (anything || this.dirty) return Suspicion.Anything;
+    if (stateful) return Suspicion.State;
+    if (this.clean < CLEAN_PROBES_TO_TRUST) return Suspicion.Learn;
+    if ((++this.runs & (SAMPLE_EVERY - 1)) !== 0 || nowMs - this.#sampledMs < SAMPLE_PAUSE_MS) {
+      return Suspicion.None;
+    }
     this.#sampledMs = nowMs;
-    return true;
+    return Suspicion.Learn;
   }
 }
 
@@ -110,9 +119,19 @@ export class Fingerprints {
 
   /** Begins to know a statement; `backslashes` escape in all its strings. */
   learn(hash: number, text: string, backslashes = false): Fingerprint {
+    return this.#add(hash, sqlTraits(text, backslashes));
+  }
+
+  /** {@link learn} of a DO, whose `hash` is that of all its text; `generic` is what is known of any that looks like it. */
+  learnDo(hash: number, text: string, generic: Fingerprint, backslashes = false): Fingerprint {
+    return this.#add(hash, doTraits(text, generic.traits, backslashes));
+  }
+
+  #add(hash: number, traits: SqlTraits): Fingerprint {
     if (this.#known.size >= FINGERPRINTS_MAX) this.#forgetAll();
-    const fingerprint = new Fingerprint(sqlTraits(text, backslashes));
-    if (fingerprint.traits.sequences === "read") this.readsSequences = true;
+    const fingerprint = new Fingerprint(traits);
+    if (traits.sequences === "read") this.readsSequences = true;
+    this.catalogue.calls(traits.calls);
     this.#known.set(hash, fingerprint);
     return fingerprint;
   }
@@ -127,10 +146,19 @@ export class Fingerprints {
   noteSettings(names: Iterable<string>): void {
     for (const name of names) {
       if (this.#customSettings.has(name)) continue;
-      if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX && !OPTION_SETTINGS.has(name)) continue;
+      if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX) this.#forgetSetting();
       this.#customSettings.add(name);
       this.#guessed.delete(name);
       this.#customList = null;
+    }
+  }
+
+  /** The oldest goes; whoever has set it has it asked for besides. */
+  #forgetSetting(): void {
+    for (const name of this.#customSettings) {
+      if (OPTION_SETTINGS.has(name)) continue;
+      this.#customSettings.delete(name);
+      return;
     }
   }
 
@@ -174,12 +202,14 @@ export class Fingerprints {
   probed(ran: readonly Fingerprint[], changed: boolean, undone = false): void {
     this.probes++;
     if (changed) this.changes++;
+    // What one of them did by its words says nothing of the others.
+    const explained = changed && ran.some(({ traits }) => traits.stateful);
     for (const fingerprint of ran) {
       if (fingerprint === OPAQUE_FINGERPRINT) continue;
       fingerprint.probes++;
       if (changed) fingerprint.hits++;
       const { neutral, stateful } = fingerprint.traits;
-      if (neutral || stateful) continue;
+      if (neutral || stateful || explained) continue;
       if (changed) fingerprint.dirty = true;
       else if (!undone) fingerprint.clean++;
     }
@@ -187,7 +217,9 @@ export class Fingerprints {
 
   /** The {@link Fingerprint.state} of a statement in this database; `exposed` to a routine that it reaches, not trusted. */
   stateOf({ state, traits }: Fingerprint): Fingerprint["state"] | "exposed" {
-    return state === "trusted" && this.catalogue.hidden.reachedBy(traits.reach) ? "exposed" : state;
+    const { hidden } = this.catalogue;
+    if (state !== "neutral" && hidden.mayChange(traits.calls)) return "stateful";
+    return state === "trusted" && hidden.reachedBy(traits.reach) ? "exposed" : state;
   }
 
   /** How many statements are known. */

@@ -1,6 +1,12 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { Fingerprint, Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import { HiddenCallers } from "./hidden_callers.ts";
+import { Suspicion } from "./suspicion.ts";
 import { sqlTraits } from "../protocol/mod.ts";
+
+function isSuspect(fingerprint: Fingerprint, nowMs: number): boolean {
+  return fingerprint.suspicion(nowMs) !== Suspicion.None;
+}
 
 function of(sql: string): Fingerprint {
   return new Fingerprint(sqlTraits(sql));
@@ -10,14 +16,14 @@ Deno.test("Fingerprint is suspect until three probes found no change, and then o
   const all = new Fingerprints();
   const f = of("INSERT INTO t (a) VALUES (1)");
   for (let i = 0; i < 3; i++) {
-    equal(f.suspect(0), true);
+    equal(isSuspect(f, 0), true);
     all.probed([f], false);
   }
   // A run each millisecond, then ten.
-  const suspect = Array.from({ length: 4096 }, (_, ms) => f.suspect(ms));
+  const suspect = Array.from({ length: 4096 }, (_, ms) => isSuspect(f, ms));
   equal(suspect.filter(Boolean).length, 4);
   equal(suspect.indexOf(true), 1023);
-  const fast = Array.from({ length: 40_960 }, (_, i) => f.suspect(4096 + i / 10));
+  const fast = Array.from({ length: 40_960 }, (_, i) => isSuspect(f, 4096 + i / 10));
   equal(fast.filter(Boolean).length, 8);
 });
 
@@ -25,17 +31,17 @@ Deno.test("Fingerprint is not trusted for what failed or was rolled back", () =>
   const all = new Fingerprints();
   const f = of("INSERT INTO t (a) VALUES (1)");
   for (let i = 0; i < 5; i++) all.probed([f], false, true);
-  equal(f.suspect(0), true);
+  equal(isSuspect(f, 0), true);
 });
 
 Deno.test("Fingerprint that was seen to change something is suspect for ever", () => {
   const all = new Fingerprints();
   const f = of("INSERT INTO t (a) VALUES (1)");
   for (let i = 0; i < 5; i++) all.probed([f], false);
-  equal(f.suspect(0), false);
+  equal(isSuspect(f, 0), false);
   all.probed([f], true);
   for (let i = 0; i < 10; i++) {
-    equal(f.suspect(0), true);
+    equal(isSuspect(f, 0), true);
     all.probed([f], false);
   }
   deepEqual([all.probes, all.changes], [16, 1]);
@@ -45,14 +51,14 @@ Deno.test("Fingerprint of what says that it changes state is always suspect, of 
   const all = new Fingerprints();
   const [set, begin] = [of("SET a = 1"), of("BEGIN")];
   for (let i = 0; i < 10; i++) {
-    equal(set.suspect(0), true);
-    equal(begin.suspect(0), false);
-    equal(OPAQUE_FINGERPRINT.suspect(0), true);
+    equal(isSuspect(set, 0), true);
+    equal(isSuspect(begin, 0), false);
+    equal(isSuspect(OPAQUE_FINGERPRINT, 0), true);
     all.probed([set, begin, OPAQUE_FINGERPRINT], i % 2 === 0);
   }
 });
 
-Deno.test("Fingerprints.noteText keeps each custom setting once, and five hundred at most", () => {
+Deno.test("Fingerprints.noteText keeps each custom setting once, the latest five hundred, and pgplex's own besides", () => {
   const all = new Fingerprints();
   all.noteText("SET a.b = 1; SET A.B = 2; SET c.d = 3");
   deepEqual(all.customSettings, ["a.b", "c.d"]);
@@ -61,9 +67,10 @@ Deno.test("Fingerprints.noteText keeps each custom setting once, and five hundre
   equal(all.customSettings, before);
   for (let i = 0; i < 1000; i++) all.noteText(`SET x.n${i} = 1`);
   equal(all.customSettings.length, 500);
-  // Besides these there are pgplex's own options, and only those that exist.
-  for (let i = 0; i < 1000; i++) all.noteText(`SET pgplex.n${i} = 1; SET pgplex.tag = 'x'`);
-  deepEqual(all.customSettings.slice(500), ["pgplex.tag"]);
+  equal(all.customSettings.at(-1), "x.n999");
+  all.noteText("SET pgplex.tag = 'x'");
+  for (let i = 0; i < 1000; i++) all.noteText(`SET y.n${i} = 1`);
+  deepEqual([all.customSettings.length, all.customSettings[0]], [500, "pgplex.tag"]);
 });
 
 Deno.test("Fingerprints.guessIn keeps the latest hundred names, and for good those that a probe found set", () => {
@@ -108,5 +115,67 @@ Deno.test("Fingerprint.state and its counts tell the console what is known of a 
   for (let i = 0; i < 3; i++) fingerprints.probed([plain!], false);
   deepEqual([plain!.state, plain!.probes, plain!.hits], ["trusted", 3, 0]);
   fingerprints.probed([plain!, set!, OPAQUE_FINGERPRINT], true);
-  deepEqual([plain!.state, plain!.probes, plain!.hits, set!.hits], ["stateful", 4, 1, 1]);
+  deepEqual([plain!.state, plain!.hits, set!.hits], ["trusted", 1, 1], "what SET explains is no other's");
+  fingerprints.probed([plain!, begin!], true);
+  deepEqual([plain!.state, plain!.probes, plain!.hits, set!.hits], ["stateful", 5, 2, 1]);
+});
+
+Deno.test("Fingerprint.suspicion tells what only has to be learned from what a look finds, and from what it cannot", () => {
+  const suspicions = (sql: string) => of(sql).suspicion(0);
+  deepEqual(["BEGIN", "SELECT 1", "SET a = 1", "LOAD 'x'"].map(suspicions), [
+    Suspicion.None,
+    Suspicion.Learn,
+    Suspicion.State,
+    Suspicion.Anything,
+  ]);
+  equal(OPAQUE_FINGERPRINT.suspicion(0), Suspicion.Anything);
+  const dirty = of("SELECT 1");
+  dirty.dirty = true;
+  equal(dirty.suspicion(0), Suspicion.Anything, "nobody knows what it changed");
+});
+
+Deno.test("Fingerprint.plain is what needs nothing before it, and unseen what no probe sees", () => {
+  const flags = (sql: string) => [of(sql).plain, of(sql).unseen];
+  deepEqual(flags("SELECT a FROM t"), [true, false]);
+  deepEqual(flags("INSERT INTO t VALUES (now())"), [true, false]);
+  for (const sql of ["SELECT f()", "SELECT nextval('s')", "SELECT setseed(0.1)", "ALTER ROLE a SET b = 1"]) {
+    deepEqual(flags(sql), [false, true], sql);
+  }
+  for (const sql of ["BEGIN", "SET a = 1", "SHOW a.b", "EXECUTE s", "DROP TABLE t"]) {
+    equal(of(sql).plain, false, sql);
+  }
+});
+
+Deno.test("Fingerprints.learnDo knows each DO by its body, and what that calls is looked for", () => {
+  const all = new Fingerprints();
+  const sql = "DO $$ BEGIN PERFORM app.f(currval('s')); END $$";
+  const generic = all.learn(1, sql);
+  const exact = all.learnDo(2, sql, generic);
+  deepEqual([all.find(1), all.find(2)], [generic, exact]);
+  deepEqual([exact.traits.calls, exact.traits.sequences, all.readsSequences], [["f"], "read", true]);
+  deepEqual(all.catalogue.beginCheck(0)!.named, ["f"]);
+});
+
+Deno.test("Fingerprints.stateOf tells the console what a statement reaches and calls in this database", () => {
+  const all = new Fingerprints();
+  const [insert, calls, begin] = ["INSERT INTO t VALUES (1)", "SELECT f()", "BEGIN"].map((sql, i) =>
+    all.learn(i, sql)
+  );
+  const states = () => [insert, calls, begin].map((fingerprint) => all.stateOf(fingerprint!));
+  for (let i = 0; i < 3; i++) all.probed([insert!, calls!, begin!], false);
+  deepEqual(states(), ["exposed", "stateful", "neutral"], "nothing is known yet");
+  const found = (reach: "writing" | null, harmless: boolean) => {
+    all.catalogue.changes();
+    const called = new Map([["f", { harmless, sticky: [] }]]);
+    all.catalogue.found(
+      all.catalogue.beginCheck(0)!,
+      "m",
+      new HiddenCallers(reach, null, new Set(), called),
+      0,
+    );
+  };
+  found(null, true);
+  deepEqual(states(), ["trusted", "trusted", "neutral"]);
+  found("writing", false);
+  deepEqual(states(), ["exposed", "stateful", "neutral"]);
 });

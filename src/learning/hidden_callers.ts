@@ -6,6 +6,8 @@ import {
   type RoutineTraits,
   routineTraits,
   type SqlReach,
+  type Sticky,
+  stickyIn,
 } from "../protocol/mod.ts";
 
 /** What is reached by a statement that does not call it by name. */
@@ -29,6 +31,7 @@ export interface Routine {
 export class HiddenCallers {
   /** Nothing is known yet: any statement may reach anything. */
   static readonly UNKNOWN: HiddenCallers = new HiddenCallers("any", null, new Set());
+  readonly #called: ReadonlyMap<BinaryString, Called>;
 
   /** Which statements may reach one that may change session state; null for none. */
   readonly reach: Reach | null;
@@ -37,10 +40,27 @@ export class HiddenCallers {
   /** Numbers of the names by which `x.name` calls something of which nothing is known. */
   readonly members: ReadonlySet<number>;
 
-  constructor(reach: Reach | null, cause: BinaryString | null, members: ReadonlySet<number>) {
+  /** @param called what is known of the routines that statements call by name */
+  constructor(
+    reach: Reach | null,
+    cause: BinaryString | null,
+    members: ReadonlySet<number>,
+    called: ReadonlyMap<BinaryString, Called> = new Map(),
+  ) {
+    this.#called = called;
     this.reach = reach;
     this.cause = cause;
     this.members = members;
+  }
+
+  /** Whether a statement that calls all these may change session state by that, as far as it is known. */
+  mayChange(calls: readonly BinaryString[]): boolean {
+    return calls.some((name) => this.#called.get(name)?.harmless !== true);
+  }
+
+  /** What a statement that calls all these may do that no probe sees. */
+  stickyOf(calls: readonly BinaryString[]): readonly Sticky[] {
+    return calls.flatMap((name) => this.#called.get(name)?.sticky ?? []);
   }
 
   /** Whether a statement may reach something that may change session state. */
@@ -51,9 +71,18 @@ export class HiddenCallers {
   }
 }
 
+/** What is known of all routines of one name, and of what they call. */
+export interface Called {
+  /** None of them changes session state. */
+  readonly harmless: boolean;
+  /** What they may do that no probe sees. */
+  readonly sticky: readonly Sticky[];
+}
+
 /** Bits of what reaches a routine. */
 const ANY = 1;
 const WRITING = 2;
+const NAMED = 4;
 
 /** Sources asked for at once. */
 const WANTED_MAX = 500;
@@ -77,7 +106,11 @@ export class HiddenCallerSearch {
   /** What may run for any statement may write. */
   #anyWrites = false;
 
-  constructor(routines: Iterable<Routine>) {
+  readonly #named: Iterable<BinaryString>;
+
+  /** @param named names that statements call */
+  constructor(routines: Iterable<Routine>, named: Iterable<BinaryString> = []) {
+    this.#named = named;
     for (const routine of routines) {
       this.#byOid.set(routine.oid, routine);
       const named = this.#byName.get(routine.name);
@@ -87,16 +120,20 @@ export class HiddenCallerSearch {
     for (const routine of this.#byOid.values()) {
       if (routine.reach !== null) this.#reach(routine, routine.reach === "any" ? ANY : WRITING);
     }
+    for (const name of named) {
+      for (const routine of this.#byName.get(name) ?? []) this.#reach(routine, NAMED);
+    }
   }
 
   /** Routines whose sources must be {@link read} next; none when the search is over. */
   get wanted(): readonly Routine[] {
-    if (this.#causes.has(ANY)) return [];
     const wanted: Routine[] = [];
     for (const routine of this.#unread) {
       const bits = this.#reached.get(routine.oid)!;
       // Where one was found already, there is nothing more to find.
-      if (bits === WRITING && this.#causes.has(WRITING)) continue;
+      const open = (bits & NAMED) !== 0 || (!this.#causes.has(ANY) &&
+        ((bits & ANY) !== 0 || !this.#causes.has(WRITING)));
+      if (!open) continue;
       wanted.push(routine);
       if (wanted.length === WANTED_MAX) break;
     }
@@ -122,10 +159,58 @@ export class HiddenCallerSearch {
       if (single && language !== "harmless") members.add(nameNumber(name));
     }
     const any = this.#causes.get(ANY);
-    if (any !== undefined) return new HiddenCallers("any", any, members);
+    const called = this.#whatIsCalled();
+    if (any !== undefined) return new HiddenCallers("any", any, members, called);
     const writing = this.#causes.get(WRITING);
-    if (writing === undefined) return new HiddenCallers(null, null, members);
-    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members);
+    if (writing === undefined) return new HiddenCallers(null, null, members, called);
+    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members, called);
+  }
+
+  #whatIsCalled(): Map<BinaryString, Called> {
+    const reached = [...this.#byOid.values()].filter(({ oid }) =>
+      ((this.#reached.get(oid) ?? 0) & NAMED) !== 0
+    );
+    const calls = new Map(reached.map((routine) => [routine, this.#callees(routine)]));
+    const stateful = new Set(reached.filter((routine) => this.#isStateful(routine)));
+    const sticky = new Map(reached.map((routine) => [routine, new Set(this.#stickyOf(routine))]));
+    // From what is called to who calls it, until nothing is new.
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const routine of reached) {
+        const own = sticky.get(routine)!;
+        const before = own.size;
+        for (const callee of calls.get(routine)!) {
+          if (stateful.has(callee) && !stateful.has(routine)) changed = stateful.add(routine) !== null;
+          for (const what of sticky.get(callee) ?? []) own.add(what);
+        }
+        if (own.size > before) changed = true;
+      }
+    }
+    const called = new Map<BinaryString, Called>();
+    for (const name of this.#named) {
+      const routines = this.#byName.get(name) ?? [];
+      called.set(name, {
+        harmless: routines.length > 0 && !routines.some((routine) => stateful.has(routine)),
+        sticky: routines.flatMap((routine) => [...sticky.get(routine) ?? []]),
+      });
+    }
+    return called;
+  }
+
+  #callees({ oid, uses }: Routine): Routine[] {
+    const callees = uses.flatMap((used) => this.#byOid.get(used) ?? []);
+    for (const name of this.#traits.get(oid)?.calls ?? []) callees.push(...this.#byName.get(name) ?? []);
+    return callees;
+  }
+
+  #isStateful({ oid, language }: Routine): boolean {
+    if (language === "harmless") return false;
+    return language === "opaque" || (this.#traits.get(oid)?.stateful ?? true);
+  }
+
+  /** The server's own have a name that says it. */
+  #stickyOf({ oid, name, language }: Routine): readonly Sticky[] {
+    return language === "opaque" ? stickyIn([name, "("]) : this.#traits.get(oid)?.sticky ?? [];
   }
 
   /** What `bits` stand for reaches this routine too, and what it calls. */

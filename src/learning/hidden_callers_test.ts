@@ -1,13 +1,16 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { sqlTraits } from "../protocol/mod.ts";
-import { type HiddenCallers, HiddenCallerSearch, type Reach, type Routine } from "./hidden_callers.ts";
+import { HiddenCallers, HiddenCallerSearch, type Reach, type Routine } from "./hidden_callers.ts";
 
 interface Source extends Partial<Routine> {
   readonly source?: string;
 }
 
 /** Routines by name; what is asked for is read, all of it at once. */
-function search(sources: Readonly<Record<string, Source>>): { found: HiddenCallers; read: string[] } {
+function search(
+  sources: Readonly<Record<string, Source>>,
+  named: readonly string[] = [],
+): { found: HiddenCallers; read: string[] } {
   const routines = Object.entries(sources).map(([name, { source: _, ...routine }]): Routine => ({
     oid: name,
     name,
@@ -17,7 +20,7 @@ function search(sources: Readonly<Record<string, Source>>): { found: HiddenCalle
     uses: [],
     ...routine,
   }));
-  const searching = new HiddenCallerSearch(routines);
+  const searching = new HiddenCallerSearch(routines, named);
   const read: string[] = [];
   for (let wanted = searching.wanted; wanted.length > 0; wanted = searching.wanted) {
     for (const routine of wanted) {
@@ -115,4 +118,114 @@ Deno.test("HiddenCallerSearch takes a long chain of routines without running out
     sources[`f${i}`] = { language: "harmless", uses: [`f${i + 1}`], reach: i === 0 ? "any" : null };
   }
   equal(reachOf({ ...sources, f20000: { language: "opaque" } }), "any");
+});
+
+/** What becomes of statements that call each of these by name. */
+function called(sources: Readonly<Record<string, Source>>, ...named: string[]) {
+  const { found, read } = search(sources, named);
+  return { changes: named.map((name) => found.mayChange([name])), found, read };
+}
+
+const CALL = (name: string) => `BEGIN PERFORM ${name}(1); END`;
+
+Deno.test("HiddenCallerSearch finds what is called by name harmless through all that it calls in its turn", () => {
+  const chain = (last: Source) => ({
+    a: { source: CALL("b") },
+    b: { source: CALL("c") },
+    c: { source: `${CALL("last")}; SELECT lower(x)` },
+    last,
+    other: { source: LOUD },
+  });
+  const harmless = called(chain({ source: QUIET }), "a", "b", "other", "gone");
+  deepEqual(harmless.changes, [false, false, true, true], "what is not there may be made at any time");
+  deepEqual(called(chain({ language: "harmless" }), "a").changes, [false]);
+  deepEqual(called(chain({ source: LOUD }), "a", "c").changes, [true, true]);
+  deepEqual(called(chain({ language: "opaque" }), "a").changes, [true]);
+  deepEqual(called(chain({}), "a").changes, [true], "its source is gone, or too long");
+  deepEqual(harmless.read.includes("other"), true);
+  deepEqual(called(chain({ source: QUIET }), "a").read, ["a", "b", "c", "last"], "no more than is called");
+});
+
+Deno.test("HiddenCallerSearch: what is only called by name is no reason to probe what does not call it", () => {
+  const { found, read } = search({ loud: { source: LOUD }, quiet: { source: QUIET } }, ["loud"]);
+  deepEqual([found.reach, found.cause, read], [null, null, ["loud"]]);
+  deepEqual([found.mayChange([]), found.mayChange(["loud"]), found.mayChange(["quiet"])], [
+    false,
+    true,
+    true,
+  ]);
+});
+
+Deno.test("HiddenCallerSearch: routines that call each other are as harmless as all of them", () => {
+  const circle = (source: string) => ({
+    a: { source: CALL("b") },
+    b: { source: CALL("c") },
+    c: { source: `${CALL("a")}; ${source}` },
+  });
+  deepEqual(called(circle(""), "a", "b", "c").changes, [false, false, false]);
+  deepEqual(called(circle("BEGIN SET ROLE x; END"), "a", "b", "c").changes, [true, true, true]);
+  deepEqual(called({ a: { source: CALL("a") } }, "a").changes, [false]);
+});
+
+Deno.test("HiddenCallerSearch: all routines of a name count, and one statement may call several names", () => {
+  const overloads: Record<string, Source> = {
+    f1: { name: "f", source: QUIET },
+    f2: { name: "f", source: LOUD },
+    g: { source: QUIET },
+    h: { language: "harmless" },
+  };
+  const { found, changes } = called(overloads, "f", "g", "h");
+  deepEqual(changes, [true, false, false]);
+  deepEqual([found.mayChange(["g", "h"]), found.mayChange(["g", "f"])], [false, true]);
+});
+
+Deno.test("HiddenCallerSearch: an aggregate does what its functions do, a default of a parameter what it calls", () => {
+  const total = (step: Source) => ({ total: { language: "harmless" as const, uses: ["step"] }, step });
+  deepEqual(called(total({ source: QUIET }), "total").changes, [false]);
+  deepEqual(called(total({ source: LOUD }), "total").changes, [true]);
+  deepEqual(called(total({ language: "opaque" }), "total").changes, [true]);
+});
+
+Deno.test("HiddenCallerSearch tells what routines do that no probe sees, also through what they call", () => {
+  const { found } = search({
+    draw: { source: "BEGIN PERFORM setseed(0.5); RETURN random(); END" },
+    both: { source: `${CALL("draw")}; LOAD 'x';` },
+    far: { source: CALL("both") },
+    quiet: { source: QUIET },
+    dblink_connect: { language: "opaque" },
+    remote: { source: CALL("dblink_connect") },
+  }, ["draw", "far", "quiet", "dblink_connect", "remote"]);
+  const sticky = (...names: string[]) => [...found.stickyOf(names)].sort();
+  deepEqual(sticky("draw"), ["setseed"]);
+  deepEqual(sticky("far"), ["load", "setseed"]);
+  deepEqual(sticky("quiet"), []);
+  deepEqual([sticky("dblink_connect"), sticky("remote")], [["dblink"], ["dblink"]]);
+  deepEqual(sticky("quiet", "draw", "remote"), ["dblink", "setseed"]);
+  deepEqual(sticky("not looked at"), []);
+});
+
+Deno.test("HiddenCallerSearch reads what is called by name also where any statement may change anything", () => {
+  const { found, read } = search({
+    view: { reach: "any", source: LOUD },
+    on_write: { reach: "writing", source: LOUD },
+    quiet: { source: QUIET },
+  }, ["quiet"]);
+  deepEqual([found.reach, found.mayChange(["quiet"]), read.includes("quiet")], ["any", false, true]);
+});
+
+Deno.test("HiddenCallerSearch takes a long chain of calls by name from its end to its beginning", () => {
+  const sources: Record<string, Source> = {};
+  for (let i = 0; i < 300; i++) sources[`f${i}`] = { source: CALL(`f${i + 1}`) };
+  deepEqual(called({ ...sources, f300: { source: QUIET } }, "f0").changes, [false]);
+  deepEqual(called({ ...sources, f300: { source: LOUD } }, "f0").changes, [true]);
+});
+
+Deno.test("HiddenCallers.UNKNOWN: anything may be reached, and any name may change anything", () => {
+  const { UNKNOWN } = HiddenCallers;
+  deepEqual([UNKNOWN.reach, UNKNOWN.mayChange(["f"]), UNKNOWN.mayChange([]), UNKNOWN.stickyOf(["f"])], [
+    "any",
+    true,
+    false,
+    [],
+  ]);
 });

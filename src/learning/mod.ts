@@ -12,3 +12,4 @@ export * from "./catalogue_watch.ts";
 export * from "./fingerprints.ts";
 export * from "./hidden_callers.ts";
 export * from "./state_watch.ts";
+export * from "./suspicion.ts";

@@ -1,13 +1,13 @@
-import { runQuery, type ServerConnection } from "../backend/mod.ts";
+import type { ServerConnection } from "../backend/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
+import { ask } from "./catalogue_look.ts";
 
 /**
  * Bodies of the routines that mention set_config, SET or current_setting, and so may know custom settings, or that read what a
- * session remembers of sequences; none when they cannot be read. No backslash in it: the session's standard_conforming_strings may be off.
+ * session remembers of sequences; @throws where they cannot be read. No backslash in it: the session's standard_conforming_strings may be off.
  */
 export async function readRoutines(server: ServerConnection): Promise<readonly BinaryString[]> {
-  const { rows } = await runQuery(server, ROUTINES);
-  return rows.map(([body]) => body ?? "");
+  return (await ask(server, ROUTINES)).map(([body]) => body ?? "");
 }
 
 const ROUTINES: BinaryString = `

@@ -1,27 +1,55 @@
 import {
+  assignedIn,
   type BinaryString,
   binaryString,
+  customSettingsIn,
   customSettingsInParameters,
+  LongText,
+  lowerCase,
+  namesWhatItSets,
+  OPAQUE_TRAITS,
+  putBinary,
+  SettingNames,
   sqlFingerprint,
+  sqlTraits,
+  textHash,
 } from "../protocol/mod.ts";
 import { OPTION_NAMES } from "../config/mod.ts";
-import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import { Suspicion } from "./suspicion.ts";
+import { Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 
 /** Different statements of one lease that are told apart; behind them everything is suspect. */
 const RAN_MAX = 64;
 
+/** Names of settings noted for one session between two looks, at most. */
+const NOTED_MAX = 10_000;
+
 /** What ran in a lease, and whether it may have changed the session's state out of sight. Pure. */
 export class StateWatch {
   readonly fingerprints: Fingerprints;
-  /** Statements that ran since {@link begin}, each once in a row. */
+  /** Statements that ran since {@link begin}, each once in a row; behind {@link judge} those that are suspicious, each once. */
   readonly ran: Fingerprint[] = [];
+  /** So many at the beginning of {@link ran} were judged. */
+  #judged = 0;
+  #suspicion: Suspicion = Suspicion.None;
   // Both are made when they are needed: most sessions never do.
   /** Statements that did what no probe can see, each at its last run. */
   #unseen: Set<Fingerprint> | null = null;
   /** Names of prepared statements in the SQL that ran since {@link begin}. */
   #mentioned: Set<BinaryString> | null = null;
+  /** Names of settings in the SQL that ran since {@link begin}. */
+  #settings: Set<string> | null = null;
+  /** Custom settings that were set since {@link begin} by what tells the value, with it. */
+  #assigned: Map<string, BinaryString> | null = null;
+  /** A text since {@link begin} sets by a function what has a name that nobody reads. */
+  #strange = false;
+  /** Something was set since {@link begin} of which no text tells the value. */
+  #untold = false;
+  /** The value in the text that was looked at last. */
+  #value: BinaryString | null = null;
   #optionsMentioned = false;
   #hadError = false;
+  #rolledBack = false;
   #wasReset = false;
   #backslashes = false;
 
@@ -50,30 +78,193 @@ export class StateWatch {
     while (this.ran.length > 0) this.ran.pop();
     this.#unseen = null;
     this.#mentioned = null;
-    this.#optionsMentioned = this.#wasReset = this.#hadError = false;
+    this.#settings = this.#assigned = null;
+    this.#untold = this.#strange = false;
+    this.#judged = 0;
+    this.#suspicion = Suspicion.None;
+    this.#optionsMentioned =
+      this.#wasReset =
+      this.#hadError =
+      this.#rolledBack =
+        false;
+  }
+
+  /**
+   * What the session's settings are, where all that is suspicious since {@link begin} tells it by its words: custom settings with
+   * their values. Null where a server must be asked.
+   */
+  get assigned(): ReadonlyMap<string, BinaryString> | null {
+    if (this.#assigned === null || this.#untold || this.undone || this.#optionsMentioned) return null;
+    if (this.#suspicion > Suspicion.State) return null;
+    return this.ran.every(({ traits }) => traits.assigns !== null) ? this.#assigned : null;
+  }
+
+  /** What {@link judge} has found since {@link begin}. */
+  get suspicion(): Suspicion {
+    return this.#suspicion;
+  }
+
+  /** Whether state may be lost where nobody looks any more; but for channels, which are another matter. */
+  get loses(): boolean {
+    const { hidden } = this.fingerprints.catalogue;
+    return this.#suspicion > Suspicion.Learn &&
+      this.ran.some(({ traits, dirty }) =>
+        traits.listens === null &&
+        (traits.stateful || dirty || hidden.mayChange(traits.calls) || hidden.reachedBy(traits.reach))
+      );
+  }
+
+  /** Names of custom settings in texts that ran since {@link begin}. */
+  get settings(): ReadonlySet<string> {
+    return this.#settings ?? NONE;
+  }
+
+  /** Whether what became of this transaction must be known before the session goes on, or another one begins. */
+  get urgent(): boolean {
+    return this.#optionsMentioned ||
+      this.ran.some(({ traits }) => traits.listens === "listen" || traits.altersDefaults);
   }
 
   /** What is known already of the complete text from `start` to `end`, or null. */
   known(bytes: Uint8Array, start: number, end: number): Fingerprint | null {
-    return this.fingerprints.find(sqlFingerprint(bytes, start, end, this.#backslashes));
+    const known = this.fingerprints.find(sqlFingerprint(bytes, start, end, this.#backslashes));
+    return this.#exact(known, bytes, start, end);
   }
 
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
-    const known = this.fingerprints.find(hash);
-    if (known !== null && !known.traits.stateful) return known;
+    const known = this.#exact(this.fingerprints.find(hash), bytes, start, end);
+    this.#value = null;
+    if (known !== null && !this.#mayName(known)) return known;
     const text = binaryString(bytes, start, end);
-    const fingerprint = known ?? this.fingerprints.learn(hash, text, this.#backslashes);
+    const fingerprint = known ?? this.#learn(hash, text, bytes, start, end);
     // Names of custom settings may be in the literals, which differ from run to run.
     // One that is new may read such a setting, which somebody out of sight may set.
-    if (fingerprint.traits.stateful || known === null) this.fingerprints.noteText(text);
-    if (fingerprint.traits.stateful) this.fingerprints.guessIn(text);
+    if (fingerprint.traits.assigns !== null) {
+      this.#value = assignedIn(text);
+      if (known !== null && this.#value !== null) {
+        this.noteSettings(fingerprint.traits.sets);
+        return fingerprint;
+      }
+    }
+    this.noteSettings(fingerprint.traits.sets);
+    if (fingerprint.traits.namesSettings && !namesWhatItSets(text)) this.#strange = true;
+    this.#note(text);
+    if (this.#mayName(fingerprint)) this.fingerprints.guessIn(text);
     return fingerprint;
   }
 
-  /** A statement goes to the server. */
-  runs(fingerprint: Fingerprint): void {
+  /** What the beginning of a text says that does not lie in the buffer: it may do anything, and this besides. */
+  lookAtHead(bytes: Uint8Array, start: number, end: number): Fingerprint {
+    const head = new LongText(this.#backslashes);
+    head.read(bytes, start, end);
+    const traits = sqlTraits(head.reduced ?? "", this.#backslashes);
+    const { statements, sequences, sticky, listens, notifies, listsStatements, listsChannels } = traits;
+    const { resetsName, altersDefaults, text } = traits;
+    return new Fingerprint({
+      ...OPAQUE_TRAITS,
+      statements,
+      sequences,
+      sticky,
+      listens,
+      notifies,
+      listsStatements,
+      listsChannels,
+      resetsName,
+      altersDefaults,
+      text,
+    });
+  }
+
+  /** Reads a text that does not lie in the buffer, as it passes: `done` hears what it turned out to be. */
+  readLong(done: (fingerprint: Fingerprint, hash: number) => void): LongReader {
+    const text = new LongText(this.#backslashes);
+    const names = new SettingNames("text");
+    return {
+      read: (bytes, start, end) => {
+        // A text ends with NUL, and what stands behind it in a Parse is none.
+        const nul = bytes.indexOf(0, start);
+        text.read(bytes, start, nul < 0 || nul > end ? end : nul);
+        names.read(bytes, start, end);
+      },
+      ends: () => {
+        this.noteSettings(names.names);
+        this.#read(text, done);
+      },
+    };
+  }
+
+  /** Reads parameters that do not lie in the buffer, as they pass. */
+  readParameters(): LongReader {
+    const names = new SettingNames("parameters");
+    return {
+      read: (bytes, start, end) => names.read(bytes, start, end),
+      ends: () => this.noteSettings(names.names),
+    };
+  }
+
+  #read(text: LongText, done: (fingerprint: Fingerprint, hash: number) => void): void {
+    const { reduced } = text;
+    if (reduced === null) return done(OPAQUE_FINGERPRINT, 0);
+    const bytes = new Uint8Array(reduced.length);
+    putBinary(bytes, 0, reduced);
+    const hash = sqlFingerprint(bytes, 0, bytes.length, this.#backslashes);
+    const generic = this.fingerprints.find(hash) ?? this.fingerprints.learn(hash, reduced, this.#backslashes);
+    if (!generic.traits.hasBody) done(generic, hash);
+    else if (text.cut) done(OPAQUE_FINGERPRINT, 0);
+    else done(this.look(bytes, 0, bytes.length), hash);
+  }
+
+  /** What ran as `before` turned out to be `after`. */
+  turnsOut(before: Fingerprint, after: Fingerprint): void {
+    const index = this.ran.lastIndexOf(before);
+    if (index < 0) return;
+    this.ran[index] = after;
+    if (after.unseen) (this.#unseen ??= new Set()).add(after);
+    if (after.traits.assigns !== null) this.#untold = true;
+    for (const name of after.traits.statements) (this.#mentioned ??= new Set()).add(name);
+  }
+
+  /** Custom settings that the session may set. */
+  noteSettings(names: Iterable<string>): void {
+    for (const name of names) {
+      this.#settings ??= new Set();
+      if (this.#settings.size < NOTED_MAX) this.#settings.add(name);
+    }
+    this.fingerprints.noteSettings(names);
+  }
+
+  /** Whether names of settings may be in the literals of a text, which differ from run to run. */
+  #mayName({ traits }: Fingerprint): boolean {
+    const { hidden } = this.fingerprints.catalogue;
+    return traits.namesSettings || (traits.calls.length > 0 && hidden.mayChange(traits.calls));
+  }
+
+  /** What is known of the text where `known` is of all that differ from it in literals; null where that is not enough. */
+  #exact(known: Fingerprint | null, bytes: Uint8Array, start: number, end: number): Fingerprint | null {
+    return known?.traits.hasBody !== true ? known : this.fingerprints.find(textHash(bytes, start, end));
+  }
+
+  #learn(hash: number, text: string, bytes: Uint8Array, start: number, end: number): Fingerprint {
+    const { fingerprints } = this;
+    const generic = fingerprints.find(hash) ?? fingerprints.learn(hash, text, this.#backslashes);
+    if (!generic.traits.hasBody) return generic;
+    return fingerprints.learnDo(textHash(bytes, start, end), text, generic, this.#backslashes);
+  }
+
+  /** Whether what ran since {@link begin} may have set the search_path. */
+  get setsPath(): boolean {
+    return this.ran.some(({ traits }) => traits.setsPath);
+  }
+
+  #note(text: string): void {
+    const names = customSettingsIn(text);
+    if (names.length > 0) this.noteSettings(names);
+  }
+
+  /** A statement goes to the server; a `simple` one is the one that was looked at last. */
+  runs(fingerprint: Fingerprint, simple = false): void {
     const { ran } = this;
     if (fingerprint.unseen) {
       this.#unseen ??= new Set();
@@ -81,12 +272,23 @@ export class StateWatch {
       this.#unseen.add(fingerprint);
     }
     if (fingerprint !== OPAQUE_FINGERPRINT) fingerprint.seen++;
-    if (fingerprint.traits.reach.defines) this.fingerprints.catalogue.changes();
+    if (fingerprint.traits.assigns !== null) this.#assign(fingerprint.traits.assigns, simple);
+    if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
+    if (fingerprint.traits.rollsBack) this.#rolledBack = true;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     if (ran.length < RAN_MAX) ran.push(fingerprint);
-    else ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;
+    else {
+      ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;
+      this.#judged = Math.min(this.#judged, RAN_MAX - 1);
+    }
     // Told apart or not, its names must be found by what comes later in the same transaction.
     for (const name of fingerprint.traits.statements) (this.#mentioned ??= new Set()).add(name);
+  }
+
+  #assign(name: string, simple: boolean): void {
+    this.#assigned ??= new Map();
+    if (!simple || this.#value === null) this.#untold = true;
+    else this.#assigned.set(lowerCase(name), this.#value);
   }
 
   /** An option of pgplex is SET or RESET. */
@@ -127,7 +329,7 @@ export class StateWatch {
 
   /** Whether what ran since {@link begin} may have been taken back: what it left says nothing of it. */
   get undone(): boolean {
-    return this.#hadError || this.ran.some(({ traits }) => traits.rollsBack);
+    return this.#hadError || this.#rolledBack;
   }
 
   /** Whether nothing but BEGIN and its kin ran since {@link begin}. */
@@ -141,24 +343,60 @@ export class StateWatch {
   }
 
   /**
-   * Whether the server connection's state must be looked at before anybody relies on it: a boundary of a transaction is reached.
+   * What may have become of the session's state since {@link begin}: a boundary of a transaction is reached. What cannot have
+   * changed anything is forgotten.
    *
    * @param sinceMs when the lease began, in clock milliseconds
    */
-  suspicious(check: "learn" | "always" | "off", sinceMs: number): boolean {
-    const { catalogue, readsSequences } = this.fingerprints;
-    // What another transaction found meanwhile was not there yet.
-    for (const { traits } of this.ran) if (traits.reach.defines) catalogue.changes();
-    if (this.#optionsMentioned) return true;
-    // Nobody else may get what a session listens to.
-    if (check === "off") return this.ran.some(({ traits }) => traits.listens);
-    for (const fingerprint of this.ran) {
+  judge(check: "learn" | "always" | "off", sinceMs: number): Suspicion {
+    const { ran } = this;
+    let kept = this.#judged;
+    for (let i = this.#judged; i < ran.length; i++) {
+      const fingerprint = ran[i]!;
+      // What another transaction found meanwhile was not there yet.
+      if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
       // Each is asked, as it counts its runs.
-      const { neutral, sequences, reach } = fingerprint.traits;
-      if (sequences === "advance" && readsSequences) return true;
-      if (fingerprint.suspect(sinceMs) || (check === "always" && !neutral)) return true;
-      if (!neutral && catalogue.reachedBy(reach, sinceMs)) return true;
+      const suspicion = this.#suspicionOf(fingerprint, check, sinceMs);
+      if (suspicion === Suspicion.None) continue;
+      if (suspicion > this.#suspicion) this.#suspicion = suspicion;
+      if (ran.indexOf(fingerprint) >= kept) ran[kept++] = fingerprint;
     }
-    return false;
+    while (ran.length > kept) ran.pop();
+    this.#judged = kept;
+    if (this.#strange && kept > 0) this.#suspicion = Suspicion.Anything;
+    return this.#suspicion;
   }
+
+  /** Whether it may change what the database's routines are, or who calls them. */
+  #defines({ traits }: Fingerprint): boolean {
+    return traits.reach.defines ||
+      (traits.callsProcedure && this.fingerprints.catalogue.hidden.mayChange(traits.calls));
+  }
+
+  #suspicionOf(fingerprint: Fingerprint, check: "learn" | "always" | "off", sinceMs: number): Suspicion {
+    const { traits } = fingerprint;
+    // Nobody else may get what a session listens to.
+    if (check === "off") return traits.listens === null ? Suspicion.None : Suspicion.State;
+    if (traits.neutral) return Suspicion.None;
+    if (check === "always") return Suspicion.Anything;
+    const { catalogue, readsSequences } = this.fingerprints;
+    const suspicion = fingerprint.suspicion(sinceMs);
+    if (
+      suspicion === Suspicion.Anything || catalogue.mayChange(traits.calls, sinceMs) ||
+      catalogue.reachedBy(traits.reach, sinceMs)
+    ) {
+      return Suspicion.Anything;
+    }
+    return traits.sequences === "advance" && readsSequences && suspicion < Suspicion.State
+      ? Suspicion.State
+      : suspicion;
+  }
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Reads a body as it passes. */
+export interface LongReader {
+  read(bytes: Uint8Array, start: number, end: number): void;
+  ends(): void;
 }

@@ -1,11 +1,23 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
-import { HiddenCallers, type Reach } from "./hidden_callers.ts";
+import { type Called, HiddenCallers, type Reach } from "./hidden_callers.ts";
 import { StateWatch } from "./state_watch.ts";
+import { Suspicion } from "./suspicion.ts";
+
+/** Whether what has run so far is suspicious; it is judged again the next time. */
+function suspicious({ fingerprints, ran }: StateWatch, check: "learn" | "always" | "off"): boolean {
+  const watch = new StateWatch(fingerprints);
+  watch.ran.push(...ran);
+  return watch.judge(check, 0) !== Suspicion.None;
+}
 
 /** A look at the catalogue finds what is reached by these statements. */
-function look({ fingerprints: { catalogue } }: StateWatch, reach: Reach | null): void {
-  catalogue.found(catalogue.beginCheck(0)!, "mark", new HiddenCallers(reach, null, new Set()), 0);
+function look(
+  { fingerprints: { catalogue } }: StateWatch,
+  reach: Reach | null,
+  called: ReadonlyMap<string, Called> = new Map(),
+): void {
+  catalogue.found(catalogue.beginCheck(0)!, "mark", new HiddenCallers(reach, null, new Set(), called), 0);
 }
 
 function watching(): { watch: StateWatch; run: (sql: string) => void } {
@@ -18,39 +30,39 @@ function watching(): { watch: StateWatch; run: (sql: string) => void } {
   return { watch, run };
 }
 
-Deno.test("StateWatch.suspicious: nothing ran, or only BEGIN and COMMIT", () => {
+Deno.test("StateWatch.judge: nothing ran, or only BEGIN and COMMIT", () => {
   const { watch, run } = watching();
-  equal(watch.suspicious("learn", 0), false);
+  equal(suspicious(watch, "learn"), false);
   run("BEGIN");
   run("COMMIT");
-  equal(watch.suspicious("learn", 0), false);
-  equal(watch.suspicious("always", 0), false);
+  equal(suspicious(watch, "learn"), false);
+  equal(suspicious(watch, "always"), false);
 });
 
-Deno.test("StateWatch.suspicious: a statement until it is trusted; always with always; never with off", () => {
+Deno.test("StateWatch.judge: a statement until it is trusted; always with always; never with off", () => {
   const { watch, run } = watching();
   for (let i = 0; i < 3; i++) {
     watch.begin();
     run(`SELECT ${i}`);
-    equal(watch.suspicious("off", 0), false);
-    equal(watch.suspicious("learn", 0), true);
+    equal(suspicious(watch, "off"), false);
+    equal(suspicious(watch, "learn"), true);
     watch.fingerprints.probed(watch.ran, false);
   }
   watch.begin();
   run("SELECT 4");
-  equal(watch.suspicious("learn", 0), false);
-  equal(watch.suspicious("always", 0), true);
+  equal(suspicious(watch, "learn"), false);
+  equal(suspicious(watch, "always"), true);
 });
 
-Deno.test("StateWatch.suspicious: one statement that sets something is enough, and so is one that is not known", () => {
+Deno.test("StateWatch.judge: one statement that sets something is enough, and so is one that is not known", () => {
   const { watch, run } = watching();
   for (let i = 0; i < 3; i++) run("SELECT 1"), watch.fingerprints.probed(watch.ran, false);
-  equal(watch.suspicious("learn", 0), false);
+  equal(suspicious(watch, "learn"), false);
   run("SET a = 1");
-  equal(watch.suspicious("learn", 0), true);
+  equal(suspicious(watch, "learn"), true);
   watch.begin();
   watch.runsOpaque();
-  equal(watch.suspicious("learn", 0), true);
+  equal(suspicious(watch, "learn"), true);
 });
 
 Deno.test("StateWatch.runs keeps each statement once in a row, and what is too much is suspect", () => {
@@ -101,24 +113,29 @@ Deno.test("StateWatch keeps what no probe can see, however much runs besides", (
   for (let i = 0; i < 200; i++) run(`SELECT a${i}`);
   run("SELECT currval('s')");
   run("DISCARD SEQUENCES");
-  deepEqual(watch.unseen.map(({ traits }) => traits.sticky ?? traits.sequences), [
-    "setseed",
-    "read",
-    "discard",
-  ]);
+  run("SELECT app.f()");
+  deepEqual(
+    watch.unseen.map(({ traits: { sticky, sequences, calls } }) => [...sticky, sequences, ...calls]),
+    [
+      ["setseed", null],
+      ["read"],
+      ["discard"],
+      [null, "f"],
+    ],
+  );
   watch.begin();
   equal(watch.unseen.length, 0);
 });
 
-Deno.test("StateWatch.suspicious: with off nothing but a LISTEN or UNLISTEN", () => {
+Deno.test("StateWatch.judge: with off nothing but a LISTEN or UNLISTEN", () => {
   const { watch, run } = watching();
   run("SET work_mem = 1");
-  equal(watch.suspicious("off", 0), false);
+  equal(suspicious(watch, "off"), false);
   run("LISTEN a");
-  equal(watch.suspicious("off", 0), true);
+  equal(suspicious(watch, "off"), true);
 });
 
-Deno.test("StateWatch.suspicious: what may reach a hidden caller, however clean it ran, and BEGIN and COMMIT never", () => {
+Deno.test("StateWatch.judge: what may reach a hidden caller, however clean it ran, and BEGIN and COMMIT never", () => {
   const { watch, run } = watching();
   const trusted = (sql: string) => {
     watch.begin();
@@ -126,20 +143,20 @@ Deno.test("StateWatch.suspicious: what may reach a hidden caller, however clean 
     for (let i = 0; i < 3; i++) watch.fingerprints.probed(watch.ran, false);
   };
   trusted("INSERT INTO t VALUES (1)");
-  equal(watch.suspicious("learn", 0), false);
+  equal(suspicious(watch, "learn"), false);
   watch.fingerprints.catalogue.changes();
-  equal(watch.suspicious("learn", 0), true); // nobody knows
+  equal(suspicious(watch, "learn"), true); // nobody knows
   look(watch, "writing");
-  equal(watch.suspicious("learn", 0), true);
-  equal(watch.suspicious("off", 0), false);
+  equal(suspicious(watch, "learn"), true);
+  equal(suspicious(watch, "off"), false);
   trusted("SELECT 1");
-  equal(watch.suspicious("learn", 0), false);
+  equal(suspicious(watch, "learn"), false);
   watch.fingerprints.catalogue.changes();
   look(watch, "any");
-  equal(watch.suspicious("learn", 0), true);
+  equal(suspicious(watch, "learn"), true);
   watch.begin();
   run("BEGIN; COMMIT");
-  equal(watch.suspicious("learn", 0), false);
+  equal(suspicious(watch, "learn"), false);
 });
 
 Deno.test("StateWatch tells the catalogue of what may change it, as it is sent and when its transaction has ended", () => {
@@ -150,7 +167,7 @@ Deno.test("StateWatch tells the catalogue of what may change it, as it is sent a
   run("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'");
   look(watch, null); // before it is committed
   equal(catalogue.beginCheck(0), null);
-  watch.suspicious("off", 0);
+  suspicious(watch, "off");
   equal(catalogue.beginCheck(0) === null, false);
 });
 
@@ -160,3 +177,191 @@ Deno.test("StateWatch.look reads what stands behind a backslash as standard_conf
   run("SELECT '\\'', set_config('role', 'x', false) --'");
   equal(watch.ran[0]!.traits.stateful, true);
 });
+
+Deno.test("StateWatch.judge keeps what is suspicious, each once, and the gravest of what it found until the next look", () => {
+  const { watch, run } = watching();
+  for (let i = 0; i < 3; i++) run("SELECT 1"), watch.fingerprints.probed(watch.ran, false);
+  const judged = (...texts: string[]) => {
+    for (const text of texts) run(text);
+    const suspicion = watch.judge("learn", 0);
+    return [suspicion, watch.ran.map(({ traits }) => traits.text)];
+  };
+  watch.begin();
+  deepEqual(judged("BEGIN", "SELECT 1", "COMMIT"), [Suspicion.None, []]);
+  deepEqual(judged("SELECT 1", "SELECT a"), [Suspicion.Learn, ["SELECT a"]]);
+  deepEqual(judged("SET a = 1", "SELECT 1", "SELECT a"), [Suspicion.State, ["SELECT a", "SET a = ?"]]);
+  deepEqual(judged("SELECT 1", "SET a = 2"), [Suspicion.State, ["SELECT a", "SET a = ?"]]);
+  deepEqual(judged("DO 'x'"), [Suspicion.State, ["SELECT a", "SET a = ?", "DO ?"]], "its body is read");
+  deepEqual(judged("LOAD 'x'", "SET a = 3"), [Suspicion.Anything, [
+    "SELECT a",
+    "SET a = ?",
+    "DO ?",
+    "LOAD ?",
+  ]]);
+  watch.begin();
+  deepEqual(judged("SELECT 1"), [Suspicion.None, []]);
+});
+
+/** What it judges once these ran. */
+function judged(watch: StateWatch, run: (sql: string) => void, ...texts: string[]): Suspicion {
+  watch.begin();
+  for (const text of texts) run(text);
+  return watch.judge("learn", 0);
+}
+
+Deno.test("StateWatch.judge: a call of what is not the server's own may change anything, until the catalogue tells that it is harmless", () => {
+  const { watch, run } = watching();
+  const trusted = () => {
+    for (let i = 0; i < 3; i++) {
+      run("SELECT app.f()"), watch.fingerprints.probed(watch.ran, false), watch.begin();
+    }
+  };
+  trusted();
+  equal(judged(watch, run, "SELECT app.f()"), Suspicion.Anything);
+  const harmless = (is: boolean) => new Map([["f", { harmless: is, sticky: [] }]]);
+  watch.fingerprints.catalogue.changes();
+  look(watch, null, harmless(true));
+  equal(judged(watch, run, "SELECT app.f()"), Suspicion.None);
+  watch.fingerprints.catalogue.changes();
+  equal(judged(watch, run, "SELECT app.f()"), Suspicion.Anything, "it may be another by now");
+  look(watch, null, harmless(false));
+  equal(judged(watch, run, "SELECT app.f()"), Suspicion.Anything);
+  equal(judged(watch, run, "SELECT 1"), Suspicion.Learn);
+});
+
+Deno.test("StateWatch.judge: sequences that advance are state once something reads what is remembered of them", () => {
+  const { watch, run } = watching();
+  equal(judged(watch, run, "SELECT nextval('s')"), Suspicion.Learn);
+  watch.fingerprints.readsSequences = true;
+  equal(judged(watch, run, "SELECT nextval('s')"), Suspicion.State);
+});
+
+Deno.test("StateWatch.judge goes on where it was, and looks again at what is too much to be told apart", () => {
+  const { watch, run } = watching();
+  equal(judged(watch, run, "SET a = 1"), Suspicion.State);
+  for (let i = 0; i < 100; i++) run(`SELECT a${i}`);
+  deepEqual([watch.judge("learn", 0), watch.ran.length, watch.ran.at(-1)], [
+    Suspicion.Anything,
+    64,
+    OPAQUE_FINGERPRINT,
+  ]);
+  run("SELECT b");
+  deepEqual([watch.judge("learn", 0), watch.ran.length], [Suspicion.Anything, 64]);
+});
+
+Deno.test("StateWatch reads the body of each DO, though they look alike but for that", () => {
+  const { watch, run } = watching();
+  run("DO $$ BEGIN SET ROLE x; END $$");
+  run("DO $$ BEGIN UPDATE t SET a = 1; END $$");
+  run("DO $$ BEGIN UPDATE t SET a = 2; END $$");
+  deepEqual(watch.ran.map(({ traits }) => [traits.text, traits.stateful]), [
+    ["DO ?", true],
+    ["DO ?", false],
+    ["DO ?", false],
+  ]);
+  const known = (sql: string) => {
+    const bytes = new TextEncoder().encode(sql);
+    return watch.known(bytes, 0, bytes.length);
+  };
+  equal(known("DO $$ BEGIN SET ROLE x; END $$"), watch.ran[0]);
+  equal(known("DO $$ BEGIN UPDATE t SET a = 2; END $$"), watch.ran[2]);
+  equal(known("DO $$ BEGIN SET ROLE y; END $$"), null, "nobody has read that one");
+});
+
+Deno.test("StateWatch.loses is true where state may be lost with the connection, but for channels", () => {
+  const { watch, run } = watching();
+  const loses = (...texts: string[]) => {
+    judged(watch, run, ...texts);
+    return watch.loses;
+  };
+  equal(loses("SELECT 1", "INSERT INTO t VALUES (1)"), false, "they are only not known yet");
+  equal(loses("SELECT 1", "SET a = 1"), true);
+  equal(loses("SELECT app.f()"), true);
+  equal(loses("LISTEN a"), false);
+  equal(loses("LISTEN a", "SET a = 1"), true);
+  equal(loses(), false);
+  const dirty = () => {
+    judged(watch, run, "SELECT b");
+    watch.fingerprints.probed(watch.ran, true);
+  };
+  dirty();
+  equal(loses("SELECT b"), true, "it changed something the last time");
+  watch.fingerprints.catalogue.changes();
+  look(watch, "writing");
+  deepEqual([loses("INSERT INTO t VALUES (1)"), loses("SELECT 1")], [true, false]);
+});
+
+Deno.test("StateWatch.urgent: a LISTEN, another's defaults and pgplex's options are looked at before the session goes on", () => {
+  const { watch, run } = watching();
+  const urgent = (...texts: string[]) => {
+    judged(watch, run, ...texts);
+    return watch.urgent;
+  };
+  deepEqual([urgent("SET a = 1"), urgent("UNLISTEN *"), urgent("LOAD 'x'")], [false, false, false]);
+  deepEqual([urgent("SELECT 1", "LISTEN a"), urgent("ALTER ROLE a SET b = 1")], [true, true]);
+  watch.begin();
+  equal(watch.urgent, false);
+  watch.mentionsOptions();
+  equal(watch.urgent, true);
+  watch.begin();
+  equal(watch.urgent, false);
+});
+
+Deno.test("StateWatch.setsPath is about the search_path, also where anything may have been set", () => {
+  const { watch, run } = watching();
+  const sets = (...texts: string[]) => {
+    judged(watch, run, ...texts);
+    return watch.setsPath;
+  };
+  deepEqual([sets("SET work_mem = 1"), sets("SELECT 1"), sets("LISTEN a")], [false, false, false]);
+  deepEqual([sets("SET a = 1", "SET search_path = b"), sets("RESET ALL"), sets("LOAD 'x'")], [
+    true,
+    true,
+    true,
+  ]);
+});
+
+Deno.test("StateWatch.settings has the custom settings that texts named since the lease began", () => {
+  const { watch, run } = watching();
+  deepEqual([...watch.settings], []);
+  run("SELECT set_config('a.first', 'x', false)");
+  run("SELECT set_config('A.Second', 'x', false), set_config('a.first', 'y', false)");
+  run("SHOW b.shown");
+  run("SELECT current_setting('b.first', true)");
+  run("SELECT current_setting('b.second', true)");
+  deepEqual([...watch.settings], ["a.first", "a.second", "b.shown", "b.first", "b.second"]);
+  watch.begin();
+  deepEqual([...watch.settings], []);
+});
+
+Deno.test("StateWatch guesses names of settings among what a routine is given, until that is known to be harmless", () => {
+  const { watch, run } = watching();
+  run("SELECT app.put('my.first')");
+  run("SELECT app.put('my.second')");
+  deepEqual(watch.fingerprints.customSettings, ["my.first", "my.second"]);
+  watch.fingerprints.catalogue.changes();
+  look(watch, null, new Map([["put", { harmless: true, sticky: [] }]]));
+  run("SELECT app.put('my.third')");
+  deepEqual(watch.fingerprints.customSettings, ["my.first", "my.second"]);
+});
+
+Deno.test("StateWatch tells the catalogue of a CALL that may make routines, and not of one that is harmless", () => {
+  const { watch, run } = watching();
+  const { catalogue } = watch.fingerprints;
+  lookFor(watch, true);
+  run("CALL app.p()");
+  equal(catalogue.beginCheck(1), null, "it changes nothing");
+  catalogue.changes();
+  lookFor(watch, false);
+  run("CALL app.p()");
+  equal(catalogue.beginCheck(1) === null, false);
+});
+
+/** A look that finds the procedure p, which is called, harmless or not. */
+function lookFor(watch: StateWatch, harmless: boolean): void {
+  const { catalogue } = watch.fingerprints;
+  catalogue.calls(["p"]);
+  const check = catalogue.beginCheck(0) ?? catalogue.beginCheck(1000)!;
+  const called = new Map([["p", { harmless, sticky: [] }]]);
+  catalogue.found(check, "mark", new HiddenCallers(null, null, new Set(), called), 0);
+}

@@ -1,11 +1,13 @@
-import { cancelOn, runQuery, type ServerConnection, type ServerSink } from "../backend/mod.ts";
+import { cancelOn, runQuery, type ServerConnection } from "../backend/mod.ts";
 import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
-import type { LeaseEnd, Waiter } from "../pool/mod.ts";
+import type { LeaseEnd, Recall, Recallable, Waiter } from "../pool/mod.ts";
 import { QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
 import { type Fingerprints, refreshCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
-import { probe, type ProbeResult } from "./probe.ts";
+import { probe } from "./probe.ts";
 import { resetConnection } from "./reset.ts";
+import { sessionOver, settingsLost } from "./lease_errors.ts";
+import type { LeaseHolder } from "./lease_holder.ts";
 import { restoreState } from "./restore.ts";
 import {
   type Destination,
@@ -15,6 +17,7 @@ import {
   warnOfSpoilt,
 } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
+import { UNREAD_MS, type UnreadLease } from "./unread_leases.ts";
 
 /** A reset or a restore that takes longer ends the server connection instead. */
 const PREPARE_TIMEOUT_MS = 10_000;
@@ -25,22 +28,12 @@ const PREPARE_TIMEOUT_MS = 10_000;
  */
 const CANCELED_RESTORES_MAX = 5;
 
+/** After a look that failed, though the connection is alive, the next one is made so much later, in milliseconds; then twice that, … */
+const LOOK_AGAIN_MS = 20;
+const LOOK_AGAIN_MAX_MS = 5_000;
+
 /** {@link "../session/session.ts"} keeps it itself. */
 const IDLE_TIMEOUT = "idle_session_timeout";
-
-/** What a session is to a lease: it wishes, and it takes what the server sends. */
-export interface LeaseHolder extends ServerWish, ServerSink {
-  /** How long it waits for a connection, in milliseconds; 0: for ever. */
-  readonly queryWaitTimeoutMs: number;
-  /** The lease has begun, or goes on after a probe: the connection's state is the session's. */
-  leaseBegins(server: ServerConnection, nowMs: number): void;
-  /** A probe found this on the connection; what was leased before is the session's state from now on. */
-  stateFound(server: ServerConnection, found: ProbeResult): Promise<void>;
-  /** A notification came while the connection was probed. */
-  notified(server: ServerConnection, message: Uint8Array): void;
-  /** The connection was lost, or closed, while it was probed: nobody knows what the session did to it. */
-  stateLost(): void;
-}
 
 /** What a lease asks of the session's pins. */
 export type LeasePins = Pick<Pins, "reasons" | "forLife" | "clear">;
@@ -49,15 +42,18 @@ export type LeasePins = Pick<Pins, "reasons" | "forLife" | "clear">;
  * One session's way to a server connection: at once, or through the pool's queue; then its state made the session's; then
  * held; then given back clean, reset or broken.
  *
- * In transaction pooling a lease ends by {@link finish}: where something may have changed the state out of sight, a probe
- * looks first, while the client has its answer already. What holds the session to the connection pins the lease.
+ * In transaction pooling a lease ends by {@link end}, at a boundary. Where something may have changed the state out of sight it
+ * does not end there: it is {@link unread}, the session keeps its connection, and a {@link probe} looks at it when somebody
+ * else must have it, or when the session has been at rest for some milliseconds. What holds the session to the connection
+ * pins the lease.
  *
- * Invariant: at most one of waiting, preparing and held; probing implies held.
+ * Invariant: at most one of waiting, preparing and held; probing and unread imply held, and exclude each other.
  */
-export class Lease implements Waiter<ServerWish, PooledServer> {
+export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, UnreadLease {
   readonly wish: LeaseHolder;
   /** Why the last {@link obtain} did not end in a lease; null when it did. */
   error: PgplexError | null = null;
+  #failure: PgplexError | null = null;
   readonly #parts: LeaseParts;
   readonly #clock: Clock;
   readonly #destination: Destination;
@@ -71,6 +67,10 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   #ended = false;
   #canceledRestores = 0;
   #probing: Promise<void> | null = null;
+  #unread = false;
+  /** No look is made before, as the last ones failed; clock milliseconds. */
+  #lookAgainAtMs = 0;
+  #lookAgainMs = LOOK_AGAIN_MS;
   #resolve: (() => void) | null = null;
 
   constructor(parts: LeaseParts, destination: Destination, holder: LeaseHolder, pins: LeasePins) {
@@ -106,9 +106,26 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     return this.#probing !== null;
   }
 
+  /** Whether the session is at a boundary, or was, and what it left on the connection has not been looked at since. */
+  get unread(): boolean {
+    return this.#unread;
+  }
+
+  /** Whether the connection is wanted elsewhere, or has to go: what is on it must be read at the next boundary. */
+  get wanted(): boolean {
+    const { home } = this.#held!;
+    return home.pool.waitingCount > 0 || home.pool.mustEnd(this.#held!) || home !== this.#destination.pool ||
+      this.#destination.settings.server_reset === "always";
+  }
+
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs;
+  }
+
+  /** The next {@link obtain} ends with this error, and no lease. */
+  fails(error: PgplexError): void {
+    this.#failure = error;
   }
 
   /**
@@ -116,7 +133,9 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
    * resolves, never rejects, when it has or {@link error} says why not.
    */
   obtain(untilMs: number | null = null): Promise<void> | null {
-    this.error = null;
+    this.error = this.#failure;
+    this.#failure = null;
+    if (this.error !== null) return null;
     this.#canceledRestores = 0;
     if (this.#probing !== null) {
       this.#untilMs = this.#deadlineMs();
@@ -154,7 +173,37 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
    * gives the connection back, unless it is pinned, or the session has asked for it again meanwhile.
    */
   probe(fingerprints: Fingerprints): void {
+    this.#setRead();
     this.#probing = this.#probeAndFinish(this.#held!, fingerprints).finally(() => this.#probing = null);
+  }
+
+  /** The boundary of a transaction was reached that may have changed the state out of sight: it is looked at later. */
+  leaveUnread(): void {
+    if (this.#unread) return;
+    this.#unread = true;
+    this.#held!.home.pool.lends(this.#held!, this);
+    this.#parts.unread.add(this);
+  }
+
+  recall(): Recall {
+    return this.#unread && this.#clock.nowMs() >= this.#lookAgainAtMs ? this.wish.look() : null;
+  }
+
+  readIfAtRest(nowMs: number): void {
+    if (nowMs - this.wish.restsSinceMs >= UNREAD_MS && nowMs >= this.#lookAgainAtMs) this.wish.look();
+  }
+
+  #setRead(): void {
+    if (!this.#unread) return;
+    this.#unread = false;
+    this.#held!.home.pool.kept(this.#held!);
+    this.#parts.unread.delete(this);
+  }
+
+  /** The lease goes on behind a look. */
+  #keep(server: PooledServer): void {
+    server.connection.setSink(this.wish);
+    server.home.pool.kept(server);
   }
 
   /** Session pooling: looks at something while the client has its answer, and goes on with the same connection. */
@@ -197,8 +246,6 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       });
     }
     connection.onNotification(null);
-    // A connection whose state is not known is never leased again.
-    if (!known) connection.close();
     if (connection.closed) {
       const wasPinned = this.#pins.reasons.length > 0;
       this.#pins.clear();
@@ -212,13 +259,24 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       return;
     }
     if (this.#ended) return this.#settle(sessionOver());
+    if (!known) {
+      // Nobody else can have a connection whose state is not known, and the session can have no other.
+      this.#lookAgainAtMs = this.#clock.nowMs() + this.#lookAgainMs;
+      this.#lookAgainMs = Math.min(2 * this.#lookAgainMs, LOOK_AGAIN_MAX_MS);
+      this.#keep(server);
+      this.leaveUnread();
+      this.wish.leaseGoesOn(connection);
+      this.#settle(null);
+      return;
+    }
+    this.#lookAgainMs = LOOK_AGAIN_MS;
     const { pool } = server.home;
     const { settings } = this.#destination;
     const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
       server.home === this.#destination.pool &&
       this.wish.settings === connection.settings && server.fitness(this.wish) === 2 && !pool.mustEnd(server);
     if (this.#pins.reasons.length > 0 || wanted) {
-      connection.setSink(this.wish);
+      this.#keep(server);
       this.wish.leaseBegins(connection, this.#clock.nowMs());
       this.#settle(null);
       return;
@@ -234,12 +292,17 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       log,
       database: this.#destination.key.database,
     });
-    const found = await probe(connection, fingerprints.customSettings, statements);
+    const customSettings = [...new Set([...fingerprints.customSettings, ...this.wish.ownSettings])];
+    const found = await probe(connection, { customSettings }, statements);
     fingerprints.foundSettings(found.settings.values.keys());
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
     if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
-      await restoreState(connection, this.wish, statements);
+      const lost = await restoreState(connection, this.wish, statements);
+      if (lost.length > 0) {
+        this.wish.settingsLost(connection, lost);
+        this.fails(settingsLost(lost));
+      }
     }
   }
 
@@ -258,6 +321,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   /** Gives the connection back. @returns now, in clock milliseconds */
   end(how: LeaseEnd): number {
     const held = this.#held!;
+    this.#setRead();
     this.#held = null;
     const always = this.#destination.settings.server_reset === "always";
     if (how === "clean" && (always || held.connection.owed.doubtful)) {
@@ -306,6 +370,7 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
   async abandon(midWork: boolean): Promise<void> {
     if (this.#probing !== null) await this.#probing;
     if (this.#held === null) return;
+    this.#setRead();
     const { connection } = this.#held;
     if (midWork || connection.closed || this.#pins.forLife) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
@@ -355,10 +420,14 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
     try {
       if (server.fitness(this.wish) < 2 && !connection.closed) {
         this.#destination.counters.restores++;
-        await this.#withinTimeout(
-          connection,
-          restoreState(connection, this.wish, this.#parts.runtime.statements),
-        );
+        const restored = restoreState(connection, this.wish, this.#parts.runtime.statements);
+        const lost = await this.#withinTimeout(connection, restored);
+        if (lost.length > 0) {
+          this.wish.settingsLost(connection, lost);
+          pool.release(server, "clean", clock.nowMs());
+          this.#settle(settingsLost(lost));
+          return;
+        }
       }
       if (connection.closed) {
         throw new PgplexError("server_lost", "the server closed the connection unexpectedly");
@@ -413,8 +482,4 @@ export class Lease implements Waiter<ServerWish, PooledServer> {
       timer.cancel();
     }
   }
-}
-
-function sessionOver(): PgplexError {
-  return new PgplexError("shutting_down", "the session is over");
 }

@@ -8,8 +8,13 @@
  */
 export * from "./findings.ts";
 export * from "./lease.ts";
+export { stateLost } from "./lease_errors.ts";
+export * from "./lease_holder.ts";
 export * from "./lease_parts.ts";
 export type { PinReason } from "./pin_kinds.ts";
 export * from "./pins.ts";
 export * from "./pins_host.ts";
 export * from "./probe.ts";
+export { type LostSetting, resetSettings } from "./restore.ts";
+export * from "./unread_leases.ts";
+export type { Recall } from "../pool/mod.ts";

@@ -1,11 +1,11 @@
-import type { BinaryString, SqlTraits } from "../protocol/mod.ts";
+import type { BinaryString, SqlTraits, Sticky } from "../protocol/mod.ts";
 import type { PinsHost } from "./pins_host.ts";
 
 /** What is known of one kind of pin: how it is found, and what becomes of it. */
 export interface PinKind {
   /**
-   * Part of the probe: a query that returns a row exactly where a session may not leave its connection. Every name and operator in
-   * it is qualified, as it runs under the client's search_path.
+   * Part of the probe: a query that returns a row exactly where a session may not leave its connection. It reads from functions
+   * alone, as all of the probe.
    */
   readonly probe?: BinaryString;
   /** No probe sees it: whether a statement that ran begins it (true) or ends it (false), by its words; null for neither. */
@@ -18,25 +18,39 @@ export interface PinKind {
   readonly forLife?: true;
 }
 
+/** By its words a statement does what nothing takes back but, for some, its end; so do the routines that it calls. */
+function sticks(what: Sticky, over?: Sticky): PinKind {
+  return {
+    words: ({ sticky, calls }, { watch: { fingerprints: { catalogue } } }) => {
+      const all = [...sticky, ...catalogue.hidden.stickyOf(calls)];
+      if (all.includes(what)) return true;
+      return over !== undefined && all.includes(over) ? false : null;
+    },
+    forLife: true,
+  };
+}
+
 /** Every kind of pin, under the name that operators see. To add one is to add a row. */
 const KINDS = {
-  "holdable cursor": { probe: "SELECT 1 FROM pg_catalog.pg_cursors c WHERE c.is_holdable" },
-  "temporary object": {
-    probe: `
-SELECT 1 FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-UNION ALL SELECT 1 FROM pg_catalog.pg_proc f WHERE f.pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-UNION ALL SELECT 1 FROM pg_catalog.pg_type y WHERE y.typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()`,
-  },
+  "holdable cursor": { probe: "SELECT 1 FROM pg_cursor() c WHERE c.is_holdable" },
+  /** Asked for apart, where the backend has a temporary schema; {@link "./probe.ts"}. */
+  "temporary object": {},
   "advisory lock": {
-    probe: `
-SELECT 1 FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory'
- AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.granted`,
+    probe:
+      "SELECT 1 FROM pg_lock_status() l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted",
+  },
+  "temporary slot": {
+    probe: "SELECT 1 FROM pg_get_replication_slots() s WHERE s.temporary AND s.active_pid = pg_backend_pid()",
+    forLife: true,
   },
   /** Channels that no shared listener takes; {@link "./findings.ts"} finds out. */
   "listen": {},
-  "load": { words: ({ sticky }) => sticky === "load" ? true : null, forLife: true },
-  "setseed": { words: ({ sticky }) => sticky === "setseed" ? true : null, forLife: true },
-  "dblink": { words: ({ sticky }) => sticky === "dblink" ? true : null, forLife: true },
+  "load": sticks("load"),
+  "setseed": sticks("setseed"),
+  "dblink": sticks("dblink"),
+  "replication origin": sticks("origin", "origin over"),
+  "backup": sticks("backup", "backup over"),
+  "extension": sticks("extension"),
   /** What the backend remembers of sequences may be read. */
   "sequence": {
     words: ({ sequences }, { limits, watch: { fingerprints } }) => {

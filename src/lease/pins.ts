@@ -24,7 +24,9 @@ export class Pins {
 
   /** Whether the connection ends with the session, as no reset takes back what pins it. */
   get forLife(): boolean {
-    return this.#reasons.some((reason) => PIN_KINDS[reason].forLife === true);
+    // What ran may not have been looked at yet.
+    const reasons = [...this.#reasons, ...this.#byWordsNow()];
+    return reasons.some((reason) => PIN_KINDS[reason].forLife === true);
   }
 
   /** Since when, in clock milliseconds, and the statement that did it, without its literals; null when not pinned. */

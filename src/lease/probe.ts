@@ -1,23 +1,25 @@
 import {
+  ASIDE_NAMES,
+  type OwnResult,
+  rawSetting,
+  runOwn,
   runQuery,
-  runTask,
   type ServerConnection,
   Settings,
   type Statement,
   type StatementStore,
-  type TaskResult,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { PIN_KINDS, PIN_REASONS, type PinReason } from "./pin_kinds.ts";
 import {
+  binaryFromUtf8,
   type BinaryString,
   encodeBind,
   encodeExecute,
-  encodeParse,
+  encodeQuery,
   encodeSync,
   prepareIn,
-  QUERY_CANCELED,
-  TxStatus,
+  utf8FromBinary,
 } from "../protocol/mod.ts";
 
 /** What a probe found: the connection's whole state. */
@@ -37,112 +39,139 @@ export interface ProbeResult {
   readonly foreignStatements: readonly BinaryString[];
 }
 
-/** The kinds of pins that a catalogue knows, each with its name. */
+/** What a look asks for besides what it always does. */
+export interface ProbeWish {
+  /** Custom settings, which are in no catalogue. */
+  readonly customSettings: readonly string[];
+}
+
+/** The kinds of pins that functions of the server tell of, each with its name. */
 const PINS: BinaryString = PIN_REASONS.flatMap((reason) => {
   const { probe } = PIN_KINDS[reason];
   return probe === undefined ? [] : [`SELECT 'k', '${reason}', '' WHERE EXISTS (${probe})`];
 }).join("\nUNION ALL\n");
 
+const ASIDE: BinaryString = `'{${ASIDE_NAMES.join(",")}}'::text[]`;
+
 /**
- * Everything about a session that a catalogue knows, in one statement. `$1` is an array of custom settings, which are in no
- * catalogue. Every name and operator is qualified: it runs under the client's search_path.
+ * Everything about a session that the server tells but for what is in its temporary schema, in one statement. `$1` is an array of
+ * custom settings. It runs by {@link runOwn}, and reads from functions alone: a relation might be locked, and would have to be
+ * planned for.
  */
 const PROBE: BinaryString = `
-SELECT 's', s.name, s.setting FROM pg_catalog.pg_settings s
- WHERE s.source OPERATOR(pg_catalog.=) 'session'
-   AND s.name OPERATOR(pg_catalog.<>) ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::pg_catalog.text[])
+WITH s AS MATERIALIZED (SELECT s.name, s.source, s.reset_val FROM pg_show_all_settings() s)
+SELECT CASE WHEN s.name = ANY (${ASIDE}) THEN 'd' ELSE 's' END, s.name,
+ CASE WHEN s.name = ANY (${ASIDE}) THEN s.reset_val ELSE current_setting(s.name) END FROM s
+ WHERE s.source = 'session' AND s.name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::text[])
 UNION ALL
-SELECT 'r', 'role', pg_catalog.current_setting('role')
-UNION ALL
-SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_catalog.pg_prepared_statements p
- WHERE p.from_sql OR NOT pg_catalog.starts_with(p.name, 'pgplex_')
+SELECT 'n', count(*)::text, '' FROM pg_prepared_statement() p WHERE NOT p.from_sql AND starts_with(p.name, 'pgplex_')
 UNION ALL
 ${PINS}
 UNION ALL
-SELECT 'm', '', '' WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0
+SELECT 'm', '', '' WHERE pg_my_temp_schema() <> 0
 UNION ALL
-SELECT 'l', n.n, '' FROM pg_catalog.pg_listening_channels() n(n)
-UNION ALL
-SELECT 'u', u.u, pg_catalog.current_setting(u.u, true) FROM pg_catalog.unnest($1::pg_catalog.text[]) u(u)
- WHERE pg_catalog.current_setting(u.u, true) OPERATOR(pg_catalog.<>) ''
-   AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) u.u)
+SELECT 'u', u.u, current_setting(u.u, true) FROM unnest($1::text[]) u(u)
+ WHERE current_setting(u.u, true) <> '' AND u.u <> ALL (ARRAY(SELECT lower(s.name) FROM s WHERE strpos(s.name, '.') > 0))
 \0\0\0`;
+
+/** What has names that the client's texts must meet: in the client's encoding. */
+const NAMES: BinaryString = `
+SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_prepared_statement() p
+ WHERE p.from_sql OR NOT starts_with(p.name, 'pgplex_')
+UNION ALL
+SELECT 'l', n.n, '' FROM pg_listening_channels() n(n)\0\0\0`;
+
+/** Whether there is anything in the temporary schema: whatever has a schema depends on it. */
+const TEMPORARY: BinaryString = `SELECT 'k', 'temporary object', '' FROM pg_catalog.pg_depend d
+ WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = pg_my_temp_schema() LIMIT 1\0\0\0`;
+
+/** SQLSTATE invalid_sql_statement_name. */
+const UNDEFINED_STATEMENT = "26000";
+/** SQLSTATE untranslatable_character. */
+const UNTRANSLATABLE = "22P05";
+
+/** By its index, whatever the session has switched off. */
+const BY_INDEX = encodeQuery("SET LOCAL enable_indexscan TO on; SET LOCAL enable_seqscan TO on");
 
 /**
  * Looks at everything that the last lease may have left on a connection outside of any transaction. The client has its
- * answer already; about a millisecond of the server's time.
+ * answer already; about half a millisecond of the server's time.
  *
- * @throws PgplexError when the probe fails: the connection's state is not known.
+ * @throws PgplexError when it fails: what is on the connection is not known, but it is as it was, unless it is lost
  */
 export async function probe(
   server: ServerConnection,
-  customSettings: readonly string[],
+  { customSettings }: ProbeWish,
   store: StatementStore,
 ): Promise<ProbeResult> {
-  const statement = store.use(PROBE);
+  const encodings = encodingsOf(server);
+  const readable = customSettings.filter((name) => isReadable(name, encodings.server));
+  const all = [`{${readable.map(quoteElement).join(",")}}`];
+  const known = server.state.hasTempSchema;
+  const { aside, rows } = await askAgain(server, store, { all, encoding: encodings.names, temporary: known });
+  const found = [...rows];
+  // Something deallocated pgplex's own statements out of sight.
+  if (Number(rows.find(([kind]) => kind === "n")?.[1]) !== server.prepared.size) server.prepared.expire();
+  if (!known && rows.some(([kind]) => kind === "m")) {
+    found.push(...(await askAgain(server, store, { all: null, encoding: null, temporary: true })).rows);
+  }
+  return read(server, aside, found);
+}
+
+/** What {@link ask} is asked for. */
+interface Asked {
+  /** {@link PROBE} with these parameters, and {@link NAMES}. */
+  readonly all: readonly BinaryString[] | null;
+  /** That of names; null for the server's own. */
+  readonly encoding: BinaryString | null;
+  /** {@link TEMPORARY}. */
+  readonly temporary: boolean;
+}
+
+/**
+ * Where the server has lost what was prepared for it, it is prepared again. Names that the client's encoding has no characters for
+ * are read as the server has them: the client cannot name them.
+ */
+async function askAgain(server: ServerConnection, store: StatementStore, asked: Asked): Promise<OwnResult> {
   try {
-    const parameters = [`{${customSettings.map(quoteElement).join(",")}}`];
-    const ask = [encodeBind(statement.name, parameters), encodeExecute(), encodeSync()];
+    return await ask(server, store, asked);
+  } catch (thrown) {
+    const sqlstate = thrown instanceof PgplexError && !server.closed ? thrown.sqlstate : null;
+    if (sqlstate === UNDEFINED_STATEMENT) return await ask(server, store, asked);
+    if (sqlstate === UNTRANSLATABLE) return await ask(server, store, { ...asked, encoding: null });
+    throw thrown;
+  }
+}
+
+async function ask(
+  server: ServerConnection,
+  store: StatementStore,
+  { all, encoding, temporary }: Asked,
+): Promise<OwnResult> {
+  const used: Statement[] = [];
+  const asked = (text: BinaryString, parameters: readonly BinaryString[]): Uint8Array[] => {
+    const statement = store.use(text);
+    used.push(statement);
+    const messages = [encodeBind(statement.name, parameters), encodeExecute(), encodeSync()];
     if (!server.prepared.touch(statement)) {
-      ask.unshift(statement.encodeParse());
+      messages.unshift(statement.encodeClose(), statement.encodeParse());
       server.prepared.add(statement);
     }
-    const { rows, error, status } = await runTask(server, ask, 1);
-    if (status !== TxStatus.Idle) {
-      throw new PgplexError("server_protocol", "a probe ended inside a transaction");
-    }
-    if (error === null) return read(server.reported, rows);
-    server.prepared.delete(statement);
-    if (error.sqlstate !== QUERY_CANCELED) throw error;
-    return read(server.reported, await probeWithoutTimeout(server, statement, parameters));
+    return messages;
+  };
+  const groups: Uint8Array[][] = [];
+  if (all !== null) groups.push(asked(PROBE, all));
+  if (encoding !== null) groups.push([encodeQuery(`SET LOCAL client_encoding TO '${encoding}'`)]);
+  if (all !== null) groups.push(asked(NAMES, []));
+  if (temporary) groups.push([BY_INDEX], asked(TEMPORARY, []));
+  try {
+    return await runOwn(server, groups);
+  } catch (thrown) {
+    // Whether the server has it now depends on where it failed.
+    for (const statement of used) server.prepared.delete(statement);
+    throw thrown;
   } finally {
-    store.release(statement);
-  }
-}
-
-/** How often a statement is asked that its timeout cancels. */
-const ASKED_MAX = 20;
-
-const TIMEOUT: BinaryString = "SELECT pg_catalog.current_setting('statement_timeout')";
-const NO_TIMEOUT: BinaryString = "SELECT pg_catalog.set_config('statement_timeout', '0', true)";
-
-/** The session's own statement_timeout is too short for a probe: it is put aside for the probe's transaction. */
-async function probeWithoutTimeout(
-  server: ServerConnection,
-  statement: Statement,
-  parameters: readonly BinaryString[],
-): Promise<TaskResult["rows"]> {
-  const timeout = (await untilNotCanceled(() => runQuery(server, TIMEOUT))).rows[0]?.[0];
-  if (timeout == null) {
-    throw new PgplexError("server_protocol", "a server does not know its statement_timeout");
-  }
-  const { rows, status } = await untilNotCanceled(() =>
-    runTask(server, [
-      encodeParse("", NO_TIMEOUT),
-      encodeBind("", []),
-      encodeExecute(),
-      statement.encodeClose(),
-      statement.encodeParse(),
-      encodeBind(statement.name, parameters),
-      encodeExecute(),
-      statement.encodeClose(),
-      encodeSync(),
-    ], 1)
-  );
-  if (status !== TxStatus.Idle) {
-    throw new PgplexError("server_protocol", "a probe ended inside a transaction");
-  }
-  return rows.slice(1).map((row) =>
-    row[0] === "s" && row[1] === "statement_timeout" ? ["s", row[1], timeout] : row
-  );
-}
-
-/** A busy machine may take longer than the session's statement_timeout for any statement: it is asked again. */
-async function untilNotCanceled(ask: () => Promise<TaskResult>): Promise<TaskResult> {
-  for (let i = 1;; i++) {
-    const result = await ask();
-    if (result.error === null) return result;
-    if (result.error.sqlstate !== QUERY_CANCELED || i === ASKED_MAX) throw result.error;
+    for (const statement of used) store.release(statement);
   }
 }
 
@@ -158,23 +187,46 @@ export async function readSettings(
   return new Map(names.flatMap((name, i) => row[i] == null ? [] : [[name, row[i]] as const]));
 }
 
-function read(reported: Settings, rows: readonly (readonly (BinaryString | null)[])[]): ProbeResult {
+/** The server's encoding, and the one in which names are read: null for the former. */
+function encodingsOf({ reported }: ServerConnection): { server: BinaryString; names: BinaryString | null } {
+  const server = reported.values.get("server_encoding") ?? "";
+  const client = reported.values.get("client_encoding") ?? "";
+  return { server, names: client === server || client === "" ? null : client };
+}
+
+/** Whether the server can read a name that may have been noted in another encoding. */
+function isReadable(name: string, encoding: BinaryString): boolean {
+  // deno-lint-ignore no-control-regex
+  return /^[\x00-\x7f]*$/.test(name) ||
+    (encoding === "UTF8" && binaryFromUtf8(utf8FromBinary(name)) === name);
+}
+
+function read(
+  { reported }: ServerConnection,
+  aside: OwnResult["aside"],
+  rows: readonly (readonly (BinaryString | null)[])[],
+): ProbeResult {
   const values = new Map(reported.values);
   const sqlStatements = new Map<BinaryString, BinaryString>();
   const pins: PinReason[] = [];
   const foreignStatements: BinaryString[] = [];
   const channels: BinaryString[] = [];
   let [nameIsSet, tempSchema] = [false, false];
+  const isSet = (name: string, value: BinaryString) => {
+    if (!reported.values.has(name)) values.set(name, value);
+  };
   for (const [kind, name, value] of rows) {
     switch (kind) {
       case "s":
       case "u":
         if (name === "application_name") nameIsSet = true;
-        if (!reported.values.has(name!)) values.set(name!, value!);
+        isSet(name!, value!);
         break;
-      case "r":
-        if (value !== "none") values.set("role", value!);
+      case "d": {
+        const shown = aside.get(name!)!;
+        if (rawSetting(shown) !== value) isSet(name!, shown);
         break;
+      }
       case "p":
         sqlStatements.set(name!, prepareIn(value!, name!) ?? value!);
         break;
@@ -192,6 +244,8 @@ function read(reported: Settings, rows: readonly (readonly (BinaryString | null)
         break;
     }
   }
+  const role = aside.get("role")!;
+  if (role !== "none") values.set("role", role);
   const settings = Settings.from(values);
   return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, foreignStatements };
 }

@@ -1,4 +1,4 @@
-import { runTask, type ServerConnection, type StatementStore } from "../backend/mod.ts";
+import { runTask, type ServerConnection, type Settings, type StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -6,6 +6,8 @@ import {
   encodeExecute,
   encodeQuery,
   encodeSync,
+  Front,
+  QUERY_CANCELED,
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
@@ -26,88 +28,246 @@ const READ_ONLY: ReadonlySet<string> = new Set([
 /** A null value resets: so the setting follows the server's configuration again. */
 type Pair = readonly [name: string, value: BinaryString | null];
 
-/** What has to change on a connection, in the order in which it is done. Empty groups are left out. */
-interface Plan {
-  readonly steps: readonly Uint8Array[][];
-  readonly names: readonly string[];
+/** One change of a connection's state, in the order in which they are made. */
+interface Change {
+  /** Of the setting that is lost where it fails; null where nothing can go on without it. */
+  readonly name: string | null;
+  readonly messages: readonly Uint8Array[];
+  /** The same as a statement, where one says it: it needs neither a plan nor a snapshot. */
+  readonly sql: BinaryString | null;
+}
+
+/** A setting that could not be restored, and why. */
+export interface LostSetting {
+  readonly name: string;
+  readonly error: PgplexError;
 }
 
 /**
- * Makes the connection's state the session's, in round trips of their own: never inside the client's transaction, whose
- * failure would take them back. In order: role and session user as at login, what should not be there reset, the encoding,
- * so that other values are read in it, the rest, the session's user, its role. Its prepared statements come when they are used.
+ * Makes the connection's state the session's, in a round trip of its own: never inside the client's transaction, whose
+ * failure would take it back. It is a transaction of which no default of the session's can make it wait. In order: everything reset,
+ * where there may be more than is known; role and session user as at login; what should not be there reset; values that are
+ * kept as the server has them; the encoding, so that other values are read in it; the rest; the session's user; its role. Its
+ * prepared statements come when they are used.
  *
- * @throws PgplexError `restore_failed`: the connection's state is not known any more, it must be closed.
+ * @returns settings that the server does not take any more: all others are restored
+ * @throws PgplexError `restore_failed`: the connection's state is not known any more, it must be closed
  */
 export async function restoreState(
   server: ServerConnection,
   wish: ServerWish,
   store: StatementStore,
-): Promise<void> {
-  const target = wish.settings!;
+): Promise<readonly LostSetting[]> {
+  const { base } = server.state;
+  const target = wish.settings ?? base;
   const setConfig = store.use(SET_CONFIG);
   try {
-    const { steps, names } = plan(server, wish, setConfig.name);
-    if (steps.length === 0) return;
-    if (!server.prepared.touch(setConfig)) {
-      steps[0]!.unshift(setConfig.encodeParse());
+    const { changes, names } = plan(server, wish, target, setConfig.name);
+    if (changes.length === 0) return [];
+    if (changes.every(({ sql }) => sql !== null)) {
+      const { error, status } = await runTask(
+        server,
+        [encodeQuery(changes.map(({ sql }) => sql).join(";"))],
+        1,
+      );
+      if (error === null && status === TxStatus.Idle) return restored(server, wish, target, names, []);
+    }
+    // It may have been deallocated out of sight.
+    if (!server.prepared.touch(setConfig) || server.prepared.isStale(setConfig, "")) {
+      changes.unshift({
+        name: null,
+        messages: [setConfig.encodeClose(), setConfig.encodeParse()],
+        sql: null,
+      });
       server.prepared.add(setConfig);
     }
-    const { error, status } = await runTask(server, steps.flat(), steps.length);
-    if (error !== null || status !== TxStatus.Idle) throw failed(names, error);
-    const nameIsSet = names.includes("application_name") ? wish.loginName != null : server.state.nameIsSet;
-    server.state.restored(target, { nameIsSet, leftOut: READ_ONLY });
-    server.sqlStatements.keepIf((name, sql) => wish.sqlStatements.get(name) === sql);
+    const { error, status } = await runTask(server, ...together(changes));
+    if (status !== TxStatus.Idle) throw failed(names, null);
+    // Nothing of it was done: what can be, is done one by one.
+    const lost = error === null ? [] : await oneByOne(server, changes, names, error);
+    return restored(server, wish, target, names, lost);
   } finally {
     store.release(setConfig);
   }
 }
 
-function plan(server: ServerConnection, wish: ServerWish, setConfig: BinaryString): Plan {
-  const target = wish.settings!;
-  const actual = server.settings.values;
+/** All is done but what was lost. */
+function restored(
+  server: ServerConnection,
+  wish: ServerWish,
+  target: Settings,
+  names: readonly string[],
+  lost: readonly LostSetting[],
+): readonly LostSetting[] {
+  const { state, sqlStatements } = server;
+  if (state.mixed) state.reset();
+  const nameIsSet = names.includes("application_name") ? wish.loginName != null : state.nameIsSet;
+  const leftOut = lost.length === 0 ? READ_ONLY : new Set([...READ_ONLY, ...lost.map(({ name }) => name)]);
+  state.restored(target, { nameIsSet, leftOut });
+  sqlStatements.keepIf((name, sql) => wish.sqlStatements.get(name) === sql);
+  return lost;
+}
+
+/** All of it in one write, and how many ReadyForQuery that is answered with. */
+function together(changes: readonly Change[]): [messages: Uint8Array[], readies: number] {
+  const groups: Uint8Array[][] = [[BEGIN]];
+  for (const { messages } of changes) {
+    const last = groups.at(-1)!;
+    if (isSimple(messages) || isSimple(last)) groups.push([...messages]);
+    else last.push(...messages);
+  }
+  groups.push([COMMIT]);
+  const ended = groups.map((messages) => isSimple(messages) ? messages : [...messages, SYNC]);
+  return [ended.flat(), groups.length];
+}
+
+function isSimple(messages: readonly Uint8Array[]): boolean {
+  return messages[0]![0] === Front.Query;
+}
+
+/** Each behind a savepoint, to which it is rolled back where it fails. */
+async function oneByOne(
+  server: ServerConnection,
+  changes: readonly Change[],
+  names: readonly string[],
+  cause: PgplexError,
+): Promise<LostSetting[]> {
+  if (cause.sqlstate === QUERY_CANCELED) throw failed(names, cause);
+  const lost: LostSetting[] = [];
+  const run = async (messages: readonly Uint8Array[]) => {
+    return (await runTask(server, isSimple(messages) ? messages : [...messages, SYNC], 1)).error;
+  };
+  const must = async (sql: BinaryString) => {
+    const error = await run([encodeQuery(sql)]);
+    if (error !== null) throw failed(names, error);
+  };
+  await must(BEGIN_OWN);
+  for (const { name, messages } of changes) {
+    // A role is one of the session's user.
+    if (name === "role" && lost.some((setting) => setting.name === "session_authorization")) {
+      lost.push({ name, error: cause });
+      continue;
+    }
+    await must("SAVEPOINT pgplex");
+    const error = await run(messages);
+    // What was deallocated together with the rest is gone, though the rest was taken back.
+    const isGone = error?.sqlstate === UNDEFINED_STATEMENT;
+    if (error !== null && name === null && !isGone) throw failed(names, error);
+    if (error === null) continue;
+    await must("ROLLBACK TO pgplex");
+    if (name !== null) lost.push({ name, error });
+  }
+  await must("COMMIT");
+  return lost;
+}
+
+function plan(
+  server: ServerConnection,
+  wish: ServerWish,
+  target: Settings,
+  setConfig: BinaryString,
+): { changes: Change[]; names: readonly string[] } {
+  const { mixed, base } = server.state;
+  // Behind RESET nothing is left of what is known either.
+  const before = mixed ? base : server.settings;
+  const actual = before.values;
   const wanted = target.values;
-  const names = server.settings.namesThatDiffer(target).filter((name) => !READ_ONLY.has(name));
-  if (lacksName(server, wish)) names.push("application_name");
-  const set = (pairs: readonly Pair[]) =>
-    pairs.flatMap((pair) => [encodeBind(setConfig, pair), encodeExecute()]);
+  const names = before.namesThatDiffer(target).filter((name) => !READ_ONLY.has(name));
+  if (lacksName(server, wish, mixed ? false : undefined) && !names.includes("application_name")) {
+    names.push("application_name");
+  }
   const defaults = server.identity.parameters.values;
-  const pairOf = (name: string): Pair => {
+  const changes: Change[] = [];
+  const put = (name: string | null, pair: Pair) =>
+    changes.push({ name, messages: [encodeBind(setConfig, pair), encodeExecute()], sql: statementOf(pair) });
+  const simple = (sql: BinaryString) => changes.push({ name: null, messages: [encodeQuery(sql)], sql });
+  const want = (name: string) => {
     const value = wanted.get(name)!;
     // Whether it was RESET to that or SET must be seen by the next probe.
-    if (name === "application_name" && wish.loginName != null) return [name, value];
-    return [name, value === defaults.get(name) ? null : value];
+    const isSet = name === "application_name" && wish.loginName != null;
+    put(name, [name, !isSet && value === defaults.get(name) ? null : value]);
   };
-  const want = (name: string): Pair[] => wanted.has(name) && names.includes(name) ? [pairOf(name)] : [];
-  const special = new Set(["role", "session_authorization", "client_encoding"]);
-  const rest = names.filter((name) => !special.has(name) && wanted.has(name));
-  const gone = names.filter((name) => !special.has(name) && !wanted.has(name));
-  const before: Pair[] = [];
-  if (actual.has("role") && names.length > 0) before.push(["role", "none"]);
+  if (mixed) simple(RESET);
+  if (actual.has("role") && names.length > 0) put(null, ["role", "none"]);
   // Also where the session's user stays the same: it may not set what the login's may.
   const user = defaults.get("session_authorization");
   if (user !== undefined && names.length > 0 && actual.get("session_authorization") !== user) {
-    before.push(["session_authorization", user]);
+    put(null, ["session_authorization", user]);
   }
-  const wantedUser = wanted.get("session_authorization");
-  const authorization: Pair[] = names.length > 0 && wantedUser !== undefined && wantedUser !== user
-    ? [["session_authorization", wantedUser]]
-    : [];
-  // A role is lost to what comes before it, so it is set again whenever it was reset.
-  const role: Pair[] = wanted.has("role") && names.length > 0 ? [["role", wanted.get("role")!]] : [];
-  const steps: Uint8Array[][] = [];
-  const extended = (messages: Uint8Array[]) => messages.length > 0 && steps.push([...messages, encodeSync()]);
-  const simple = (sql: BinaryString) => steps.push([encodeQuery(sql)]);
-  extended(set(before));
-  for (const name of gone) simple(`RESET ${name.split(".").map(quoteIdentifier).join(".")}`);
+  const special = new Set(["role", "session_authorization", "client_encoding"]);
+  const rest = names.filter((name) => !special.has(name) && wanted.has(name));
+  for (const name of names) {
+    if (special.has(name) || wanted.has(name)) continue;
+    simple(`RESET ${settingName(name)}`);
+  }
   for (const [name, sql] of server.sqlStatements) {
     if (wish.sqlStatements.get(name) !== sql) simple(`DEALLOCATE ${quoteIdentifier(name)}`);
   }
-  extended(set(want("client_encoding")));
-  extended(set(rest.map(pairOf)));
-  extended(set(authorization));
-  extended(set(role));
-  return { steps, names };
+  // What is not reported was read as the server has it, whatever the client's encoding is.
+  const exact = rest.filter((name) => !server.reported.values.has(name) && !isAscii(wanted.get(name)!));
+  const encoding: Pair = ["client_encoding", wanted.get("client_encoding") ?? null];
+  if (exact.length > 0) simple(SERVER_ENCODING);
+  for (const name of exact) want(name);
+  if (exact.length > 0 || names.includes("client_encoding")) put("client_encoding", encoding);
+  for (const name of rest) if (!exact.includes(name)) want(name);
+  const wantedUser = wanted.get("session_authorization");
+  if (names.length > 0 && wantedUser !== undefined && wantedUser !== user) {
+    put("session_authorization", ["session_authorization", wantedUser]);
+  }
+  // A role is lost to what comes before it, so it is set again whenever it was reset.
+  const role = names.length > 0 ? wanted.get("role") : undefined;
+  if (role !== undefined && !isAscii(role)) simple(SERVER_ENCODING);
+  if (role !== undefined) put("role", ["role", role]);
+  if (role !== undefined && !isAscii(role)) put("client_encoding", encoding);
+  return { changes, names };
+}
+
+/** Lists whose elements SET quotes: what is one literal to it is a list to set_config(). */
+const QUOTED_LISTS: ReadonlySet<string> = new Set([
+  "local_preload_libraries",
+  "search_path",
+  "session_preload_libraries",
+  "temp_tablespaces",
+]);
+
+/** A SET or RESET that does the same; null where it might not. */
+function statementOf([name, value]: Pair): BinaryString | null {
+  if (name === "role" || name === "session_authorization" || name === "client_encoding") return null;
+  if (value === null) return `RESET ${settingName(name)}`;
+  // A backslash is read by standard_conforming_strings.
+  if (QUOTED_LISTS.has(name) || value.includes("\\") || !isAscii(value)) return null;
+  return `SET ${settingName(name)} TO '${value.replaceAll("'", "''")}'`;
+}
+
+function settingName(name: BinaryString): BinaryString {
+  return name.includes(".") ? name.split(".").map(quoteIdentifier).join(".") : quoteIdentifier(name);
+}
+
+/** SQLSTATE invalid_sql_statement_name. */
+const UNDEFINED_STATEMENT = "26000";
+
+const BEGIN_OWN: BinaryString = "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY, NOT DEFERRABLE";
+const BEGIN = encodeQuery(BEGIN_OWN);
+const COMMIT = encodeQuery("COMMIT");
+const SYNC = encodeSync();
+
+/** Takes back all settings, whether or not their names are known. */
+const RESET: BinaryString = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL";
+
+/** No text is converted. */
+const SERVER_ENCODING: BinaryString = "SET client_encoding TO 'SQL_ASCII'";
+
+function isAscii(text: BinaryString): boolean {
+  // deno-lint-ignore no-control-regex
+  return /^[\x00-\x7f]*$/.test(text);
+}
+
+/** Makes all settings what they were when the connection was opened. @throws PgplexError when that fails */
+export async function resetSettings(server: ServerConnection): Promise<void> {
+  if (!server.state.mixed && server.settings.equals(server.state.base)) return;
+  const { error } = await runTask(server, [encodeQuery(RESET)], 1);
+  if (error !== null) throw failed([], error);
+  server.state.reset();
 }
 
 function failed(names: readonly string[], error: PgplexError | null): PgplexError {

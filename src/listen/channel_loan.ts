@@ -45,7 +45,8 @@ export class ChannelLoan implements ChannelLender {
 
   wants({ listens, notifies, listsChannels }: SqlTraits): boolean {
     const { channels, doubtful } = this.#notifications.subscription;
-    return (listens || notifies || listsChannels || (doubtful && this.#markerLost)) && channels.size > 0;
+    return (listens !== null || notifies || listsChannels || (doubtful && this.#markerLost)) &&
+      channels.size > 0;
   }
 
   before(server: ServerConnection, traits: SqlTraits, simple: boolean): void {
@@ -55,7 +56,7 @@ export class ChannelLoan implements ChannelLender {
     this.#lendMarker(server, alone);
     // One statement too long to be looked at, or made by SQL, is no ROLLBACK; a text of several may hold one.
     if (traits.rollsBack && (simple || traits !== OPAQUE_TRAITS)) this.#doubt = true;
-    if (traits.listens && this.#notifications.subscription.doubtful) {
+    if (traits.listens !== null && this.#notifications.subscription.doubtful) {
       this.#unlistened = this.#markerLost = true;
     }
   }
@@ -93,7 +94,7 @@ export class ChannelLoan implements ChannelLender {
     // Names are in the encoding that the session had when it listened.
     if (encodingOf(server) !== listener.encoding) return;
     // Inside a transaction it would not be seen before the end.
-    if (!clean && !traits.listens && !traits.notifies) return;
+    if (!clean && traits.listens === null && !traits.notifies) return;
     if (!subscription.lending) this.#serial = this.begin();
     this.#doubt = this.#markerLost = false;
     const { marker } = listener;

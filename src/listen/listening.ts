@@ -89,7 +89,7 @@ export class Listening {
    */
   lost({ ran }: StateWatch): boolean {
     this.#own?.ownLost();
-    return !this.#seen && ran.some(({ traits }) => traits.listens);
+    return !this.#seen && ran.some(({ traits }) => traits.listens !== null);
   }
 
   /** The session is over. */

@@ -9,6 +9,7 @@ import {
   encodeSync,
   utf8FromBinary,
 } from "../protocol/mod.ts";
+import { resetSettings } from "../lease/mod.ts";
 import { routeDatabase } from "../routing/mod.ts";
 import { acquire, type Destination, NO_PARAMS, type PooledServer, warnOfSpoilt } from "../servers/mod.ts";
 import type { LoginParts } from "./login_parts.ts";
@@ -76,13 +77,15 @@ async function ask(worker: LoginParts, destination: Destination, user: string): 
     try {
       lease = await acquire(
         destination,
-        { base: NO_PARAMS, settings: null, sqlStatements: new Map() },
+        { base: NO_PARAMS, tenant: 0, settings: null, sqlStatements: new Map() },
         clock,
       );
     } catch (cause) {
       throw new Unasked("no server connection", { cause });
     }
     try {
+      // What a session has set there is not what the query is to run under.
+      await resetSettings(lease.connection);
       const result = await runTask(lease.connection, [
         encodeParse("", binaryFromUtf8(sql)),
         encodeBind("", [binaryFromUtf8(user)]),

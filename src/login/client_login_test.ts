@@ -29,7 +29,7 @@ Deno.test("serveClient takes a client from its first byte to a session, and that
   deepEqual([worker.counters.accepted, worker.counters.loggingIn], [1, 0]);
   await until(() => client.stream.written.at(-6) === 0x5a && worker.cluster.servers[0]?.asked.length === 1);
   await atRest();
-  deepEqual(heard(client).join(""), "RSSSKZTDCZ");
+  deepEqual(heard(client).join(""), "RSSSSKZTDCZ");
   client.stream.say(frontend.terminate());
   await served;
   deepEqual([client.stream.closed, worker.sessions.size, worker.counters.loginFailures], [true, 0, 0]);

@@ -48,8 +48,8 @@ Deno.test("replicationServer logs in at the primary with what the client asked f
   ]]);
   await until(() => client.stream.written.at(-6) === 0x5a);
   const said = client.said();
-  equal(said.map(({ type }) => type).join(""), "RSSSKZ");
-  const key = said[4]!.key!;
+  equal(said.map(({ type }) => type).join(""), "RSSSSKZ");
+  const key = said[5]!.key!;
   equal(key.pid === cluster.servers[0]!.pid, false);
   const { request, server } = [...worker.replications][0]!;
   deepEqual([request.mode, request.name, request.user, server.key?.pid], [
@@ -102,7 +102,7 @@ Deno.test("replicationServer: a cancel with the client's key cancels on its serv
   const served = begin()();
   await until(() => worker.replications.size === 1);
   await until(() => client.stream.written.at(-6) === 0x5a);
-  const { pid, secret } = client.said()[4]!.key!;
+  const { pid, secret } = client.said()[5]!.key!;
   await worker.cancelKeys.find(pid, secret)!.cancel();
   deepEqual(cluster.cancels, [cluster.servers[0]!.pid]);
   client.stream.end();

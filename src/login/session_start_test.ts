@@ -47,7 +47,7 @@ Deno.test("startSession makes a session that counts at once, is served to its en
   equal(worker.sessions.has(session), true);
   await serve();
   equal(worker.sessions.size, 0);
-  deepEqual([client.heard(), client.stream.closed], ["RSSSKZ", true]);
+  deepEqual([client.heard(), client.stream.closed], ["RSSSSKZ", true]);
   await worker.end();
 });
 

@@ -1,7 +1,8 @@
 import { assert, type PgplexError, Queue } from "../kernel/mod.ts";
 import { Attempts } from "./attempts.ts";
 import type { SharedLimit } from "./limits.ts";
-import type { LeaseEnd, Place, Poolable, PoolLimits, PoolPort, Waiter } from "./pool_port.ts";
+import type { LeaseEnd, Place, Poolable, PoolLimits, PoolPort, Recallable, Waiter } from "./pool_port.ts";
+import { Recalls } from "./recalls.ts";
 
 interface Waiting<Wish, R> extends Place<Wish, R> {
   /** One is being opened for this wish. */
@@ -39,6 +40,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Everything that exists. */
   readonly #slots = new Map<R, Slot<R>>();
   readonly #waiting = new Queue<Waiting<Wish, R>>();
+  readonly #recalls = new Recalls<R>();
   #opening = 0;
   readonly #attempts = new Attempts();
   #paused = false;
@@ -160,6 +162,16 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return places;
   }
 
+  /** A leased resource may be had back from now on, until {@link kept} or {@link release}. */
+  lends(resource: R, holder: Recallable): void {
+    this.#recalls.lent(resource, holder);
+  }
+
+  /** A leased resource may not be had back any more; one that was on its way back stays. */
+  kept(resource: R): void {
+    if (this.#recalls.forget(resource)) this.#recall();
+  }
+
   /**
    * Ends a lease. A clean resource goes to the first waiter whom it fits, makes room for one before that, or becomes idle;
    * a broken one is gone.
@@ -169,6 +181,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     assert(slot !== undefined && slot.leased, "a lease ends once");
     const ends = this.#ends(slot);
     slot.leased = slot.fresh = false;
+    this.#recalls.forget(resource);
     if (slot.stale) this.#stale--;
     if (end === "clean") this.proved();
     if (end === "broken") {
@@ -391,6 +404,15 @@ export class Pool<Wish, R extends Poolable<Wish>> {
         canOpen = this.#openFor(waiting, nowMs) && this.#attempts.mayOpen(nowMs);
       }
     }
+    if (this.#waiting.length > 0) this.#recall();
+  }
+
+  /** Has back as many as are waited for and not being opened. */
+  #recall(): void {
+    if (this.#recalls.size === 0) return;
+    let wanted = 0;
+    for (const { opening } of this.#waiting) if (!opening) wanted++;
+    this.#recalls.recall(wanted);
   }
 
   /** Whether one more could be opened. An idle resource that does not fit whoever is next makes room. */

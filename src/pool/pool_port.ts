@@ -19,6 +19,15 @@ export interface Waiter<Wish, R> {
   refused(error: PgplexError): void;
 }
 
+/** What a recall came to: the resource was given back, or is about to be; null: it is needed. */
+export type Recall = "given" | "looking" | null;
+
+/** A lease that its holder does not need at the moment. */
+export interface Recallable {
+  /** Somebody waits: gives the resource back, where it is still not needed. */
+  recall(): Recall;
+}
+
 /** What a pool asks of the world. Calls return at once; the answer to `open` comes as `opened` or `openFailed`. */
 export interface PoolPort<Wish, R> {
   /**

@@ -1,7 +1,8 @@
 import type { BinaryString } from "./bytes.ts";
 import { writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
-import { isLocalSet, STATEFUL_FIRST } from "./sql_traits.ts";
+import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
+import { type Sticky, stickyIn } from "./sticky.ts";
 
 /** The language of a routine's source; `body`: SQL from BEGIN ATOMIC or RETURN on, as pg_get_functiondef() shows it. */
 export type RoutineLanguage = "sql" | "plpgsql" | "body";
@@ -14,6 +15,8 @@ export interface RoutineTraits {
   readonly writes: boolean;
   /** Names of all that it may call, in the encoding of the source; many are of no routine. */
   readonly calls: ReadonlySet<BinaryString>;
+  /** What it does that no probe sees. */
+  readonly sticky: readonly Sticky[];
 }
 
 /** A source of which nothing is known. */
@@ -21,10 +24,8 @@ export const OPAQUE_ROUTINE: RoutineTraits = Object.freeze({
   stateful: true,
   writes: true,
   calls: new Set<string>(),
+  sticky: [],
 });
-
-/** Words behind which a statement begins, besides the semicolon. */
-const BEFORE_STATEMENT: ReadonlySet<string> = new Set([";", ">", "atomic", "begin", "else", "loop", "then"]);
 
 /** Words that begin a statement of PL/pgSQL, where SQL has others; a CALL is judged by what it calls. */
 const OF_PLPGSQL: ReadonlySet<string> = new Set(["call", "close", "declare"]);
@@ -41,6 +42,7 @@ export function routineTraits(source: BinaryString, language: RoutineLanguage): 
     stateful: traits.stateful || other.stateful,
     writes: traits.writes || other.writes,
     calls: new Set([...traits.calls, ...other.calls]),
+    sticky: [...new Set([...traits.sticky, ...other.sticky])],
   };
 }
 
@@ -59,7 +61,7 @@ function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineT
     if (word === "into" && language === "sql" && before !== "insert" && before !== "merge") stateful = true;
     if (isName(word) && (next === "(" || before === ".")) calls.add(nameOf(word));
   }
-  return { stateful, writes, calls };
+  return { stateful, writes, calls, sticky: stickyIn(words) };
 }
 
 /** Whether a statement that begins with these words may change session state. */

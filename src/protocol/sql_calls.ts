@@ -1,7 +1,9 @@
-import { isName } from "./sql_tokens.ts";
+import type { BinaryString } from "./bytes.ts";
+import { SERVER_FUNCTIONS, SESSION_FUNCTIONS, type SessionEffect, wordSet } from "./server_functions.ts";
+import { isName, nameOf } from "./sql_tokens.ts";
 
 /** Words that may stand before a parenthesis without calling anything: keywords and names of types. */
-const NOT_CALLS: ReadonlySet<string> = words(`
+const NOT_CALLS: ReadonlySet<string> = wordSet(`
   all and any array as asc between bigint bit boolean by case cast char character check collate columns conflict constraint cross
   cube date decimal default desc distinct double else end escape except exists extract false filter first float for foreign
   from full generated group grouping having ilike in include inner int integer intersect interval into is join key last
@@ -12,57 +14,45 @@ const NOT_CALLS: ReadonlySet<string> = words(`
 `);
 
 /**
- * Functions of pg_catalog that are called everywhere and change no session state. Not a catalogue: one that is missing here only
- * makes a statement probed each time.
+ * What changes no session state besides {@link SERVER_FUNCTIONS}: what the grammar alone knows, but for TREAT, which calls by
+ * the name of a type; the methods of TABLESAMPLE; what sequences remember, which is seen otherwise; and one of uuid-ossp.
  */
-export const HARMLESS_CALLS: ReadonlySet<string> = words(`
-  abs age array_agg array_append array_cat array_length array_position array_remove array_sample array_shuffle array_to_json array_to_string array_upper
-  ascii avg bit_and bit_length bit_or bool_and bool_or btrim cardinality cbrt ceil ceiling char_length chr clock_timestamp
-  coalesce col_description concat concat_ws convert_from convert_to cos count cume_dist current_database current_schema
-  current_schemas current_setting date_bin date_part date_trunc decode degrees dense_rank encode every exp first_value floor
-  format format_type gen_random_uuid generate_series generate_subscripts greatest has_database_privilege has_schema_privilege
-  has_table_privilege hashtext initcap isfinite json_agg json_array_elements json_array_elements_text json_array_length
-  json_build_array json_build_object json_each json_each_text json_object json_object_agg json_object_keys json_populate_record
-  json_populate_recordset json_strip_nulls json_to_record json_to_recordset json_typeof jsonb_agg jsonb_array_elements
-  jsonb_array_elements_text jsonb_array_length jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text
-  jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_agg jsonb_object_keys jsonb_path_exists
-  jsonb_path_match jsonb_path_query jsonb_path_query_array jsonb_path_query_first jsonb_populate_record
-  jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_strip_nulls jsonb_to_record jsonb_to_recordset jsonb_typeof
-  justify_interval lag last_value lead least left length ln log lower lpad ltrim make_date make_interval make_time
-  make_timestamp make_timestamptz max md5 min mod mode nextval now nth_value ntile nullif num_nonnulls num_nulls numrange
-  obj_description octet_length overlay parse_ident percent_rank percentile_cont percentile_disc pg_backend_pid
-  pg_catalog pg_column_size pg_database_size pg_encoding_to_char pg_get_constraintdef pg_get_expr pg_get_function_arguments
-  pg_get_function_identity_arguments pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_ruledef
-  pg_get_serial_sequence pg_get_triggerdef pg_get_userbyid pg_get_viewdef pg_is_in_recovery pg_listening_channels pg_notify
-  pg_postmaster_start_time
-  pg_relation_size pg_size_pretty pg_sleep pg_table_is_visible pg_table_size pg_total_relation_size pg_trigger_depth pg_type_is_visible
-  pg_typeof pi position power quote_ident quote_literal quote_nullable radians random random_normal rank regexp_match regexp_matches
-  regexp_replace regexp_split_to_array regexp_split_to_table repeat replace reverse right round row_number row_to_json rpad
-  rtrim setval sha256 sign sin split_part sqrt starts_with statement_timestamp stddev string_agg string_to_array
-  string_to_table strpos substr substring sum tan timeofday timezone to_char to_date to_hex to_json to_jsonb to_number
-  to_regclass to_regtype to_timestamp to_tsquery to_tsvector transaction_timestamp translate trim trunc ts_headline ts_rank
-  tstzrange txid_current unnest upper uuid_generate_v4 uuidv4 uuidv7 variance version websearch_to_tsquery width_bucket xmlelement
+const HARMLESS_BESIDES: ReadonlySet<string> = wordSet(`
+  bernoulli coalesce current_time current_timestamp greatest json json_array json_arrayagg json_exists json_objectagg
+  json_query json_scalar json_serialize json_table json_value least localtime localtimestamp merge_action nextval nullif
+  setval system trim uuid_generate_v4 xmlattributes xmlconcat xmlelement xmlforest xmlnamespaces xmlparse xmlpi xmlroot
+  xmlserialize xmltable
 `);
 
-/** Names of functions by which a text may call without being {@link callsUnknown}, where the database has one of its own. */
-export function* namesTakenForHarmless(): Generator<string> {
-  yield* NOT_CALLS;
-  yield* HARMLESS_CALLS;
-}
-
-function words(text: string): ReadonlySet<string> {
-  return new Set(text.trim().split(/\s+/));
-}
-
 /**
- * Whether a statement calls a function of which nothing is known: it may do anything to the session, today or with other
- * arguments tomorrow. `tokens` are its tokens without white space and comments, words in lower case, `"` before a quoted name.
+ * Whether a text that calls by this name is not asked what it calls, whatever schema has the function: where the database has
+ * one of its own, that one may be called.
  */
-export function callsUnknown(tokens: readonly string[]): boolean {
+export function isTakenForHarmless(name: string): boolean {
+  return NOT_CALLS.has(name) || isHarmless(name) || SESSION_FUNCTIONS.has(name);
+}
+
+function isHarmless(name: string): boolean {
+  return SERVER_FUNCTIONS.has(name) || HARMLESS_BESIDES.has(name);
+}
+
+/** What a text calls by name, besides what is harmless. */
+export interface SqlCalls {
+  /** What the server's own functions may leave behind in the session. */
+  readonly effects: ReadonlySet<SessionEffect>;
+  /** Names of other functions and procedures, each once: what they do is for the catalogue to say. */
+  readonly names: readonly BinaryString[];
+}
+
+/** What a text calls. `tokens` are its tokens without white space and comments, words in lower case, `"` before a quoted name. */
+export function sqlCalls(tokens: readonly string[]): SqlCalls {
+  const effects = new Set<SessionEffect>();
+  const names = new Set<BinaryString>();
   for (let i = 1; i < tokens.length; i++) {
     if (tokens[i] !== "(") continue;
-    const name = tokens[i - 1]!;
-    if (!isName(name) || NOT_CALLS.has(name)) continue;
+    const word = tokens[i - 1]!;
+    if (!isName(word) || NOT_CALLS.has(word)) continue;
+    const name = nameOf(word);
     let start = i - 1;
     while (tokens[start - 1] === "." && start >= 2) start -= 2;
     // INSERT INTO t (…), COPY t (…), WITH q (…) AS, CREATE INDEX ON t (…): a list of columns.
@@ -70,7 +60,31 @@ export function callsUnknown(tokens: readonly string[]): boolean {
     if (/^(into|copy|with|recursive|references)$/.test(before)) continue;
     if (before === "on" && tokens[0] === "create") continue; // elsewhere it is a condition
     const inCatalog = start === i - 1 || tokens[start] === "pg_catalog";
-    if (!inCatalog || !HARMLESS_CALLS.has(name)) return true;
+    const effect = inCatalog ? SESSION_FUNCTIONS.get(name) : undefined;
+    if (effect !== undefined && !(effect === "setting" && setsLocally(tokens, i - 1))) effects.add(effect);
+    if (effect === undefined && !(inCatalog && isHarmless(name))) names.add(name);
+  }
+  return { effects, names: [...names] };
+}
+
+/** Words of the arguments of a call that are looked at. */
+const ARGUMENT_WORDS_MAX = 300;
+
+/**
+ * Whether the set_config at `index` of a statement's tokens sets for the transaction alone: it is called with three arguments,
+ * and the last is the word `true` and nothing else.
+ */
+export function setsLocally(tokens: readonly string[], index: number): boolean {
+  if (tokens[index + 1] !== "(") return false;
+  const end = Math.min(tokens.length, index + ARGUMENT_WORDS_MAX);
+  let [depth, commas] = [0, 0];
+  for (let i = index + 1; i < end; i++) {
+    const token = tokens[i]!;
+    if (token === "(" || token === "[") depth++;
+    else if (token === "," && depth === 1) commas++;
+    else if ((token === ")" || token === "]") && --depth === 0) {
+      return commas === 2 && tokens[i - 1] === "true" && tokens[i - 2] === ",";
+    }
   }
   return false;
 }

@@ -28,8 +28,10 @@ const WORD_BYTES: Readonly<Uint8Array> = KINDS.map((kind, c) => {
 const PRIME_1 = 0x01000193;
 const PRIME_2 = 0x85ebca6b | 0;
 
-/** Stands for any literal or parameter. */
+/** Stands for any literal. */
 const LITERAL = 0x100;
+/** Stands for any parameter: what a text does may depend on whether something is one. */
+const PARAMETER = 0x101;
 
 /**
  * A 53-bit number that is the same for texts that differ only in literals, comments, white space, case of keywords, and the
@@ -91,9 +93,8 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
       at = skipQuoted(bytes, at, end, 0x27, backslashes);
       token = LITERAL;
     } else if (c === 0x24) { // $1, $$…$$, $tag$…$tag$
-      if (KINDS[bytes[at + 1]!] === Kind.Digit) at = numberEnd(bytes, at + 1, end);
-      else at = skipDollarQuoted(bytes, at, end);
-      token = LITERAL;
+      token = KINDS[bytes[at + 1]!] === Kind.Digit ? PARAMETER : LITERAL;
+      at = token === PARAMETER ? numberEnd(bytes, at + 1, end) : skipDollarQuoted(bytes, at, end);
     } else if (c === 0x22) {
       const next = skipQuoted(bytes, at, end, 0x22, false);
       if (comma) {
@@ -116,7 +117,7 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
       }
       token = c;
     }
-    if (token === LITERAL && comma) {
+    if (token >= LITERAL && comma) {
       // One more of a list: "1, 2, 3" is "1".
       comma = false;
       afterLiteral = true;
@@ -128,10 +129,21 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
     }
     h1 = Math.imul(h1 ^ token, PRIME_1);
     h2 = Math.imul((h2 ^ token) + (h2 >>> 15), PRIME_2);
-    afterLiteral = token === LITERAL;
+    afterLiteral = token >= LITERAL;
   }
   h1 ^= h1 >>> 13;
   h2 ^= h2 >>> 16;
+  return (h1 >>> 0) * 0x200000 + (h2 & 0x1fffff);
+}
+
+/** A 53-bit number that is the same for the same bytes. */
+export function textHash(bytes: Uint8Array, start: number, end: number): number {
+  let h1 = 0x811c9dc5 | 0;
+  let h2 = 0x1b873593;
+  for (let i = start; i < end; i++) {
+    h1 = Math.imul(h1 ^ bytes[i]!, PRIME_1);
+    h2 = Math.imul((h2 ^ bytes[i]!) + (h2 >>> 15), PRIME_2);
+  }
   return (h1 >>> 0) * 0x200000 + (h2 & 0x1fffff);
 }
 

@@ -53,7 +53,7 @@ const WRITES: ReadonlySet<string> = new Set([
 ]);
 
 /** Words that begin a statement which may make routines, or what calls them. */
-const DEFINES: ReadonlySet<string> = new Set(["alter", "call", "create", "do", "drop", "execute", "import"]);
+const DEFINES: ReadonlySet<string> = new Set(["alter", "create", "do", "drop", "execute", "import"]);
 
 /** Whether the word at `index` writes: the UPDATE of FOR UPDATE and FOR NO KEY UPDATE does not. */
 export function writesAt(words: readonly string[], index: number): boolean {
@@ -74,7 +74,10 @@ export function sqlReach(words: readonly string[]): SqlReach {
     if (isFirst) {
       isFirst = false;
       if (!READS.has(word)) writes = true;
-      if (DEFINES.has(word)) defines = true;
+      // What is temporary is of this session alone.
+      if (DEFINES.has(word) && !(word === "create" && /^temp(orary)?$/.test(words[i + 1] ?? ""))) {
+        defines = true;
+      }
     }
     if (writesAt(words, i)) writes = true;
     if (words[i - 1] === "." && words[i + 1] !== "(" && isName(word) && members.size <= MEMBERS_MAX) {

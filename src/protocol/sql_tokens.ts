@@ -29,6 +29,7 @@ export function* sqlTokens(
 /** Where the token ends that begins with `opening`; what is not closed goes to the end, and the server refuses it. */
 function tokenEnd(text: string, index: number, opening: string, backslashes: boolean): number {
   const behind = index + opening.length;
+  if (opening.startsWith("--") || opening.endsWith('"')) return behind;
   if (opening === "/*") return commentEnd(text, behind);
   if (opening.endsWith("'")) return stringEnd(text, behind, backslashes || opening.length > 1);
   if (!opening.startsWith("$") || !opening.endsWith("$") || opening === "$") return behind;

@@ -1,6 +1,8 @@
 import type { BinaryString } from "./bytes.ts";
-import { callsUnknown } from "./sql_calls.ts";
+import { setsLocally, sqlCalls } from "./sql_calls.ts";
 import { type SqlReach, sqlReach } from "./sql_reach.ts";
+import { isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
+import { type Sticky, stickyIn } from "./sticky.ts";
 import { isBlank, isLiteral, isName, lowerCase, nameOf, sqlTokens, sqlWords, wordOf } from "./sql_tokens.ts";
 
 /** What a text says that a pooler must know, beyond what the server's replies and a probe tell. Found once a fingerprint. */
@@ -8,16 +10,32 @@ export interface SqlTraits {
   /** It only opens, ends or marks transactions: it changes no session state by itself. */
   readonly neutral: boolean;
   /**
-   * By its words it may change session state: SET, PREPARE, CREATE, set_config(), advisory locks, a call of a function of
-   * which nothing is known, …
+   * By its words it may change session state: SET, PREPARE, CREATE, set_config() and advisory locks but for those of the
+   * transaction, …
    */
   readonly stateful: boolean;
+  /** It may set what has a name that nobody has read: it is {@link stateful} in a way that no look finds all of. */
+  readonly anything: boolean;
   /** By its words it may reset application_name. */
   readonly resetsName: boolean;
-  /** It calls set_config, or a function of which nothing is known: names of settings may be in its parameters. */
+  /** Names of functions and procedures that it calls, other than the server's own: what they do is not in its words. */
+  readonly calls: readonly BinaryString[];
+  /** It begins with CALL, by which a routine may also commit, and make others. */
+  readonly callsProcedure: boolean;
+  /** What it does is in a literal: a DO. It is read each time, by {@link doTraits}. */
+  readonly hasBody: boolean;
+  /** The custom setting that it sets, where that is all it does, by a value that {@link assignedIn} finds in the text. */
+  readonly assigns: string | null;
+  /** Names of custom settings that it SETs, in lower case. */
+  readonly sets: readonly string[];
+  /** It reads or sets settings by names, which may be in its literals. */
+  readonly namesSettings: boolean;
+  /** It may set the search_path. */
+  readonly setsPath: boolean;
+  /** It calls set_config, or a function that is not known to be harmless: names of settings may be in its parameters. */
   readonly setsByFunction: boolean;
   /** Session state that no probe can see and nothing takes back. */
-  readonly sticky: "load" | "setseed" | "dblink" | null;
+  readonly sticky: readonly Sticky[];
   /**
    * What it does, by its words, with what the session remembers of sequences: reads it (currval, lastval), adds to it (nextval,
    * setval), or drops it (DISCARD SEQUENCES or ALL).
@@ -27,8 +45,8 @@ export interface SqlTraits {
   readonly statements: readonly BinaryString[];
   /** It reads pg_prepared_statements, where the session's own statements must stand and no others. */
   readonly listsStatements: boolean;
-  /** It holds a LISTEN or UNLISTEN. */
-  readonly listens: boolean;
+  /** It holds a LISTEN, or else an UNLISTEN. */
+  readonly listens: "listen" | "unlisten" | null;
   /** It holds a NOTIFY, or mentions pg_notify. */
   readonly notifies: boolean;
   /** It mentions pg_listening_channels, which must show the session's own. */
@@ -47,13 +65,21 @@ export interface SqlTraits {
 export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   neutral: false,
   stateful: true,
+  anything: true,
+  calls: [],
+  assigns: null,
+  sets: [],
+  namesSettings: true,
+  callsProcedure: false,
+  hasBody: false,
   resetsName: false,
+  setsPath: true,
   setsByFunction: true,
-  sticky: null,
+  sticky: [],
   sequences: null,
   statements: [],
   listsStatements: false,
-  listens: false,
+  listens: null,
   notifies: false,
   listsChannels: false,
   rollsBack: true,
@@ -63,6 +89,17 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
 });
 
 const TEXT_MAX = 200;
+
+/** The custom setting whose name, of two parts or more, stands behind SET; none where no such does. */
+function customNameAt(words: readonly string[], index: number): string[] {
+  const parts: string[] = [];
+  let at = /^(?:session|local)$/.test(words[index] ?? "") ? index + 1 : index;
+  for (; isName(words[at] ?? ""); at += 2) {
+    parts.push(lowerCase(nameOf(words[at]!)));
+    if (words[at + 1] !== ".") break;
+  }
+  return parts.length > 1 ? [parts.join(".")] : [];
+}
 
 const NEUTRAL: ReadonlySet<string> = new Set([
   "abort",
@@ -75,25 +112,8 @@ const NEUTRAL: ReadonlySet<string> = new Set([
   "start",
 ]);
 
-/** Words that begin a statement which may change session state. */
-export const STATEFUL_FIRST: ReadonlySet<string> = new Set([
-  "alter",
-  "call",
-  "close",
-  "create",
-  "deallocate",
-  "declare",
-  "discard",
-  "do",
-  "drop",
-  "execute",
-  "listen",
-  "load",
-  "prepare",
-  "reset",
-  "set",
-  "unlisten",
-]);
+/** Words that begin a statement which may do anything. */
+const ANYTHING_FIRST: ReadonlySet<string> = new Set(["do", "load"]);
 
 /**
  * Reads the traits of a text. It errs on the side of `stateful`.
@@ -104,12 +124,16 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
   const words = sqlWords(text, backslashes);
   let neutral = true;
   let stateful = false;
+  let anything = false;
   let altersDefaults = false;
   let resetsName = false;
-  let [listens, notifies, rollsBack] = [false, false, false];
+  let [notifies, rollsBack] = [false, false];
+  let listens: SqlTraits["listens"] = null;
   const statements: BinaryString[] = [];
-  let sticky: SqlTraits["sticky"] = null;
+  const sets: string[] = [];
+  let [callsProcedure, shows] = [false, false];
   let setsByFunction = false;
+  const namesOnlyLiterals = !/set_config"?\s*\(\s*(?:--|\/\*|\$)/i.test(text);
   let sequences: SqlTraits["sequences"] = null;
   let isFirst = true;
   let firstWord = "";
@@ -124,6 +148,9 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
       firstWord = word;
       const next = words[i + 1] ?? "";
       if (!NEUTRAL.has(word)) neutral = false;
+      if (word === "call") callsProcedure = true;
+      if (word === "show") shows = true;
+      if (word === "set") sets.push(...customNameAt(words, i + 1));
       if (STATEFUL_FIRST.has(word) && !isLocalSet(word, next) && !isTwoPhase(word, next)) stateful = true;
       if (word === "reset" || word === "discard") {
         if (next === "all" || next === "application_name") resetsName = true;
@@ -132,18 +159,19 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
         if (words.slice(i + 2, i + 5).includes("default")) resetsName = true;
       }
       if (word === "discard" && (next === "all" || next === "sequences")) sequences = "discard";
-      if (word === "load") sticky = "load";
-      if (word === "listen" || word === "unlisten") listens = true;
+      if (word === "listen") listens = "listen";
+      if (word === "unlisten") listens ??= "unlisten";
+      if (ANYTHING_FIRST.has(word) || next === "extension") anything = true;
       if (word === "notify") notifies = true;
       if (word === "rollback" || word === "abort") rollsBack = true;
       if (word === "alter" && /^(role|user|database|system)$/.test(next)) altersDefaults = true;
-      if (word === "set" && words.slice(i + 1, i + 4).includes("seed")) sticky = "setseed";
     }
     if (word === "execute" || word === "prepare" || word === "deallocate") {
       const name = nameAfter(words, i);
       if (name !== null) {
         if (!statements.includes(name)) statements.push(name);
         stateful = true;
+        if (word === "execute") anything = true;
       }
       continue;
     }
@@ -152,30 +180,43 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     // A function's name may stand in quotes.
     const name = word.startsWith('"') && words[i + 1] === "(" ? word.slice(1) : word;
     if (name === "set_config") {
-      stateful = setsByFunction = true;
+      if (!setsLocally(words, i)) {
+        stateful = setsByFunction = true;
+        // The name of the setting is a literal, or it is not known.
+        if (words[i + 2] !== "?" || words[i + 3] !== "," || !namesOnlyLiterals) anything = true;
+      }
     } else if (name === "currval" || name === "lastval") {
       sequences = "read";
       stateful = true;
     } else if (name === "nextval" || name === "setval") {
       if (sequences !== "read") sequences = "advance";
-    } else if (name === "setseed") {
-      sticky = "setseed";
-    } else if (name.startsWith("dblink_connect")) {
-      sticky = "dblink";
-    } else if (
-      name.includes("advisory") || name === "temp" || name === "temporary" || name.startsWith("pg_temp")
-    ) {
+    } else if (name === "temp" || name === "temporary" || name.startsWith("pg_temp")) {
       stateful = true;
     }
   }
+  const { effects, names: calls } = sqlCalls(words);
+  for (const effect of effects) {
+    if (!effect.startsWith("sequence")) stateful = true;
+    if (effect === "runs sql" || effect === "opaque") setsByFunction = anything = true;
+  }
+  const reads = words.includes("current_setting");
+  if (calls.length > 0 || reads) setsByFunction = true;
   // What UESCAPE makes of a name is in a literal, which differs from run to run.
-  if (callsUnknown(words) || words.includes("uescape")) stateful = setsByFunction = true;
+  if (words.includes("uescape")) stateful = setsByFunction = anything = true;
   return {
     neutral: neutral && !stateful,
     stateful,
+    anything,
     resetsName,
+    calls,
+    assigns: ASSIGNMENT.exec(text)?.[1] ?? null,
+    namesSettings: reads || words.includes("set_config") || shows || stateful,
+    callsProcedure,
+    sets,
+    hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
+    setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
     setsByFunction,
-    sticky,
+    sticky: stickyIn(words),
     sequences,
     statements,
     listsStatements: words.includes("pg_prepared_statements") || words.includes("pg_prepared_statement"),
@@ -236,11 +277,6 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
   return statements === 1 && found !== null ? query : found;
 }
 
-/** SET LOCAL, SET TRANSACTION and SET CONSTRAINTS end with the transaction. */
-export function isLocalSet(word: string, next: string): boolean {
-  return word === "set" && (next === "local" || next === "transaction" || next === "constraints");
-}
-
 /** PREPARE TRANSACTION is no prepared statement. */
 function isTwoPhase(word: string, next: string): boolean {
   return word === "prepare" && next === "transaction";
@@ -253,6 +289,15 @@ function nameAfter(words: readonly string[], index: number): BinaryString | null
   return isName(next) ? nameOf(next) : null;
 }
 
+/** SET of a custom setting to a string, alone: what it leaves is known without asking a server. */
+const ASSIGNMENT =
+  /^\s*set\s+(?:session\s+)?([a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)\s*(?:=|to\s)\s*'((?:[\x20-\x26\x28-\x5b\x5d-\x7e]|'')*)'\s*;?\s*$/i;
+
+/** The value to which a text sets {@link SqlTraits.assigns}; null where it cannot be told. */
+export function assignedIn(text: BinaryString): BinaryString | null {
+  return ASSIGNMENT.exec(text)?.[2]?.replaceAll("''", "'") ?? null;
+}
+
 const SETTING = String
   .raw`[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*(?:\.[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*)+`;
 const QUOTED_SETTING = new RegExp(`'(${SETTING})'`, "g");
@@ -262,16 +307,25 @@ const SET_SETTING = new RegExp(
   String.raw`\bset\s+(?:session\s+|local\s+)?(${PART}(?:\s*\.\s*${PART})+)\s*(?:=|to\b)`,
   "gi",
 );
+const SHOW_SETTING = new RegExp(String.raw`\bshow\s+(${PART}(?:\s*\.\s*${PART})+)`, "gi");
+const PLAIN_CALL = /\bset_config"?\s*\(\s*'[a-z_][\w$]*(?:\.[a-z_][\w$]*)*'\s*,/gi;
 const WHOLE_SETTING = new RegExp(SETTING, "g");
 
-/** Custom settings (`myapp.user`) that a text sets or may set, in lower case: those are in no catalogue, and must be asked for by name. */
+/** Custom settings (`myapp.user`) that a text sets, may set or reads, in lower case: those are in no catalogue, and must be asked for by name. */
 export function customSettingsIn(text: BinaryString): string[] {
   const names: string[] = [];
   for (const [, name] of text.matchAll(SET_SETTING)) names.push(lowerCase(name!.replace(/["\s]/g, "")));
+  for (const [, name] of text.matchAll(SHOW_SETTING)) names.push(lowerCase(name!.replace(/["\s]/g, "")));
   if (/set_config|current_setting/i.test(text)) {
     for (const [, name] of text.matchAll(QUOTED_SETTING)) names.push(lowerCase(name!));
   }
   return names;
+}
+
+/** Whether each set_config() of a text names its setting by a literal that {@link customSettingsIn} reads, or one of the server's own. */
+export function namesWhatItSets(text: BinaryString): boolean {
+  const calls = text.match(/set_config/gi)?.length ?? 0;
+  return calls === 0 || calls === (text.match(PLAIN_CALL)?.length ?? 0);
 }
 
 /** Literals of a text that may be names of custom settings: whatever they are handed to may set one. */

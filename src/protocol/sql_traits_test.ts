@@ -3,6 +3,8 @@ import fc from "fast-check";
 import {
   customSettingsIn,
   customSettingsInParameters,
+  literalsLikeSettings,
+  OPAQUE_TRAITS,
   prepareIn,
   type SqlTraits,
   sqlTraits,
@@ -13,11 +15,11 @@ const PLAIN = {
   stateful: false,
   resetsName: false,
   setsByFunction: false,
-  sticky: null,
+  sticky: [],
   sequences: null,
   statements: [],
   listsStatements: false,
-  listens: false,
+  listens: null,
   notifies: false,
   listsChannels: false,
   rollsBack: false,
@@ -45,6 +47,7 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ["/* a /* nested */ still */ SET ROLE x", { stateful }],
   ["-- c\nSET ROLE x", { stateful }],
   ["SELECT 1; SET ROLE x", { stateful }],
+  ["-- it's a quote that ends this: '\nSET ROLE x", { stateful }],
   ["SET LOCAL work_mem = 1", {}],
   ["SET TRANSACTION READ ONLY", {}],
   ["SET CONSTRAINTS ALL DEFERRED", {}],
@@ -60,12 +63,18 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ['EXECUTE u&"\\00e9"', { stateful, statements: ["\xc3\xa9"] }],
   [`EXECUTE U&"d!0061ta!!" UESCAPE '!'`, { stateful, setsByFunction: true, statements: ["data!"] }],
   [`SELECT U&"x" UESCAPE '!' ('role')`, { stateful, setsByFunction: true }],
-  ["SELECT * FROM a JOIN b ON set_it(a.x)", { stateful, setsByFunction: true }],
+  ["SELECT * FROM a JOIN b ON set_it(a.x)", { setsByFunction: true }],
   ["INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET (a, b) = (1, 2)", {}],
   ["DISCARD ALL", { stateful, resetsName: true, sequences: "discard" }],
   ["SELECT 1; reset all", { stateful, resetsName: true }],
   ["SELECT set_config('a.b', 'x', false)", { stateful, setsByFunction: true }],
   ["SELECT pg_catalog.SET_CONFIG($1, $2, $3)", { stateful, setsByFunction: true }],
+  ["SELECT set_config('a.b', 'x', true)", {}],
+  ["SELECT pg_catalog.set_config($1, current_setting('a.c'), TRUE)", { setsByFunction: true }],
+  ["SELECT set_config('a.b', 'x', $1), set_config('a.b', 'x', true)", { stateful, setsByFunction: true }],
+  [`SELECT "set_config"('a.b', 'x', false)`, { stateful, setsByFunction: true }],
+  [`SELECT "set_config"('a.b', 'x', true)`, {}],
+  ["SELECT s.set_config('a.b', 'x', true)", { setsByFunction: true }],
   ["PREPARE s AS SELECT 1", { stateful, statements: ["s"] }],
   ['PREPARE "Odd ""name" (int) AS SELECT $1', { stateful, setsByFunction: true, statements: ['Odd "name'] }],
   ["EXECUTE S(1)", { stateful, setsByFunction: true, statements: ["s"] }],
@@ -76,32 +85,35 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ["GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA s TO x", {}],
   ["DECLARE c CURSOR WITH HOLD FOR SELECT 1", { stateful }],
   ["CLOSE c", { stateful }],
-  ["LISTEN a", { stateful, listens: true }],
-  ["UNLISTEN *", { stateful, listens: true }],
-  ["SELECT 1; unlisten b", { stateful, listens: true }],
+  ["LISTEN a", { stateful, listens: "listen" }],
+  ["UNLISTEN *", { stateful, listens: "unlisten" }],
+  ["SELECT 1; unlisten b", { stateful, listens: "unlisten" }],
   ["NOTIFY a", { notifies: true }],
   ["BEGIN; NOTIFY a, 'b'; COMMIT", { notifies: true }],
   ["SELECT pg_catalog.PG_NOTIFY($1, 'x')", { notifies: true }],
   ["SELECT 'pg_notify', notify FROM listen", {}],
   ["SELECT pg_listening_channels()", { listsChannels: true }],
-  ["LOAD 'x'", { stateful, sticky: "load" }],
-  ["SELECT currval('s'), nextval('s')", { stateful, setsByFunction: true, sequences: "read" }],
+  ["LOAD 'x'", { stateful, sticky: ["load"] }],
+  ["SELECT currval('s'), nextval('s')", { stateful, sequences: "read" }],
   ["SELECT nextval('s')", { sequences: "advance" }],
-  [`SELECT pg_catalog."currval"('s'), "x"`, { stateful, setsByFunction: true, sequences: "read" }],
+  [`SELECT pg_catalog."currval"('s'), "x"`, { stateful, sequences: "read" }],
   ["DISCARD SEQUENCES; SELECT nextval('s')", { stateful, sequences: "advance" }],
   ["DISCARD SEQUENCES", { stateful, sequences: "discard" }],
-  ["SELECT setseed(0.5)", { stateful, setsByFunction: true, sticky: "setseed" }],
-  ["SET seed = 0.5", { stateful, sticky: "setseed" }],
-  ["SELECT dblink_connect('a', 'b')", { stateful, setsByFunction: true, sticky: "dblink" }],
-  ["SELECT dblink_connect_u('a')", { stateful, setsByFunction: true, sticky: "dblink" }],
+  ["SELECT setseed(0.5)", { stateful, sticky: ["setseed"] }],
+  ["SET seed = 0.5", { stateful, sticky: ["setseed"] }],
+  ["SELECT dblink_connect('a', 'b')", { setsByFunction: true, sticky: ["dblink"] }],
+  ["SELECT dblink_connect_u('a')", { setsByFunction: true, sticky: ["dblink"] }],
   ["CREATE TEMP TABLE t (a int)", { stateful, setsByFunction: true }],
   ["SELECT 1 INTO TEMPORARY t", { stateful }],
   ["SELECT 1 AS v INTO t", { stateful }],
   ["SELECT pg_temp.f()", { stateful, setsByFunction: true }],
   ["SELECT pg_temp_3.f()", { stateful, setsByFunction: true }],
-  ["SELECT pg_try_advisory_lock_shared(1)", { stateful, setsByFunction: true }],
+  ["SELECT pg_try_advisory_lock_shared(1)", { stateful }],
+  ["SELECT pg_advisory_xact_lock(1), pg_catalog.pg_try_advisory_xact_lock_shared(1, 2)", {}],
+  ["SELECT pg_advisory_xact_lock(1), pg_advisory_lock(1)", { stateful }],
+  ["SELECT s.pg_advisory_xact_lock(1)", { setsByFunction: true }],
   ["DO $$ BEGIN END $$", { stateful }],
-  ["CALL p()", { stateful, setsByFunction: true }],
+  ["CALL p()", { setsByFunction: true }],
   ["CREATE INDEX ON t (a)", { stateful }],
   ["ALTER ROLE a SET b = 1", { stateful, altersDefaults: true }],
   ["ALTER DATABASE a SET b = 1", { stateful, altersDefaults: true }],
@@ -114,9 +126,122 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
 
 Deno.test("sqlTraits reads what a statement may do to session state", () => {
   for (const [sql, expected] of TRAITS) {
-    const { text: _text, reach: _reach, ...traits } = sqlTraits(sql);
+    const all: Readonly<Record<string, unknown>> = { ...sqlTraits(sql) };
+    const traits = Object.fromEntries(Object.keys(PLAIN).map((name) => [name, all[name]]));
     deepEqual(traits, { ...PLAIN, ...expected }, sql);
   }
+});
+
+/** What may do more than any look finds, as nobody has read the name of what it sets; and what may not. */
+const ANYTHING: readonly (readonly [sql: string, anything: boolean])[] = [
+  ["LOAD 'x'", true],
+  ["DO $$ BEGIN END $$", true],
+  ["SELECT 1; DO ''", true],
+  ["CREATE EXTENSION IF NOT EXISTS x", true],
+  ["ALTER EXTENSION x UPDATE", true],
+  ["EXECUTE s(1)", true],
+  ["EXPLAIN EXECUTE s", true],
+  ["PREPARE s AS SELECT 1", false],
+  ["DEALLOCATE s", false],
+  ["SELECT set_config('a.b', $1, false)", false],
+  ["SELECT set_config($1, 'x', false)", true],
+  ["SELECT set_config(/* 'a.b' */ $1, 'x', false)", true],
+  ["SELECT set_config('a.' || b, 'x', false)", true],
+  ["SELECT set_config(name, 'x', false) FROM t", true],
+  ["SELECT set_config(setting_name => 'a.b', new_value => 'x', is_local => false)", true],
+  ["SELECT set_config($1, 'x', true)", false],
+  ["SELECT query_to_xml('SELECT 1', true, true, '')", true],
+  [`SELECT U&"x" UESCAPE '!' ('role')`, true],
+  ["SET ROLE x", false],
+  ["SET a.b = 1", false],
+  ["RESET ALL", false],
+  ["CREATE TEMP TABLE t (a int)", false],
+  ["SELECT f()", false],
+];
+
+Deno.test("sqlTraits tells what may set anything from what sets something by its name", () => {
+  for (const [sql, anything] of ANYTHING) {
+    const traits = sqlTraits(sql);
+    equal(traits.anything, anything, sql);
+    if (anything) equal(traits.stateful, true, sql);
+  }
+});
+
+Deno.test("sqlTraits tells a text whose literals, which differ from run to run, must be read each time", () => {
+  const names = (sql: string) => sqlTraits(sql).namesSettings;
+  for (
+    const sql of [
+      "SHOW a.b",
+      "SELECT current_setting($1)",
+      "SELECT set_config('a.b', 'x', true)",
+      "SET a.b = 1",
+    ]
+  ) {
+    equal(names(sql), true, sql);
+  }
+  for (const sql of ["SELECT 1", "SELECT 'a.b'", "SELECT f('a.b')", "INSERT INTO t VALUES ('SHOW a.b')"]) {
+    equal(names(sql), false, sql);
+  }
+  equal(sqlTraits("SELECT current_setting($1)").setsByFunction, true, "its name is in the parameters");
+});
+
+Deno.test("sqlTraits tells a DO, whose body is read apart, from what only holds one", () => {
+  const has = (sql: string) => sqlTraits(sql).hasBody;
+  for (const sql of ["DO ''", "do $$ BEGIN; END $$", "/* c */ DO LANGUAGE plpgsql '' ;"]) {
+    equal(has(sql), true, sql);
+  }
+  for (
+    const sql of [
+      "SELECT 1",
+      "SELECT 1; DO ''",
+      "DO ''; SELECT 1",
+      "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+    ]
+  ) {
+    equal(has(sql), false, sql);
+  }
+});
+
+Deno.test("sqlTraits tells a CALL, by which a procedure may make routines and commit", () => {
+  deepEqual(
+    ["CALL p()", "call s.p(1)", "SELECT p()", "SELECT 'call'"].map((sql) => sqlTraits(sql).callsProcedure),
+    [
+      true,
+      true,
+      false,
+      false,
+    ],
+  );
+});
+
+Deno.test("sqlTraits tells what may set the search_path, be it by its name, with all others, or as anything", () => {
+  const PATHS: readonly (readonly [sql: string, sets: boolean])[] = [
+    ["SET search_path = a", true],
+    ["set session search_path to a", true],
+    ["RESET search_path", true],
+    ["RESET ALL", true],
+    ["DISCARD ALL", true],
+    ["SELECT set_config('search_path', 'a', false)", true],
+    ["SELECT set_config($1, 'a', false)", true],
+    ["LOAD 'x'", true],
+    ["SET LOCAL search_path = a", false],
+    ["SELECT 'search_path'", false],
+    ["SET work_mem = 1", false],
+    ["SET ROLE x", false],
+    ["CREATE TABLE t (a int)", true],
+    ["DROP TABLE t", false],
+    ["LISTEN a", false],
+    ["SELECT f()", false],
+  ];
+  for (const [sql, sets] of PATHS) equal(sqlTraits(sql).setsPath, sets, sql);
+});
+
+Deno.test("sqlTraits knows nothing of what is too long, and takes it for everything", () => {
+  const { stateful, anything, namesSettings, setsPath, setsByFunction, rollsBack, reach, text } =
+    OPAQUE_TRAITS;
+  deepEqual([stateful, anything, namesSettings, setsPath, setsByFunction, rollsBack], Array(6).fill(true));
+  deepEqual(reach, { writes: true, defines: true, members: null });
+  equal(text, "(a long statement)");
 });
 
 Deno.test("sqlTraits shows no literal and no comment, and no more than 200 characters", () => {
@@ -153,11 +278,11 @@ Deno.test("sqlTraits never throws, and keeps what a statement says whatever stan
     "reset all",
     "DISCARD PLANS",
     "Do $$ $$",
-    "CALL p()",
     "LOAD 'a'",
   );
   fc.assert(fc.property(before, statement, (before, statement) => {
     equal(sqlTraits(before + statement).stateful, true, before + statement);
+    deepEqual(sqlTraits(`${before}CALL p()`).calls, ["p"], before);
   }));
 });
 
@@ -169,6 +294,7 @@ Deno.test("sqlTraits takes time in proportion to a text's length, whatever is op
     "E'\\'".repeat(16_001),
     '"a'.repeat(32_001),
     "set a.".repeat(10_000),
+    "set_config(".repeat(6000),
   ];
   for (const text of worst) {
     const startMs = performance.now();
@@ -178,7 +304,7 @@ Deno.test("sqlTraits takes time in proportion to a text's length, whatever is op
   }
 });
 
-Deno.test("customSettingsIn finds names in SET and set_config, in lower case and without quotes", () => {
+Deno.test("customSettingsIn finds names in SET, SHOW and set_config, in lower case and without quotes", () => {
   const table: readonly (readonly [string, readonly string[]])[] = [
     ["SET myapp.user = 1", ["myapp.user"]],
     ["SET SESSION myapp.user TO 1", ["myapp.user"]],
@@ -189,11 +315,19 @@ Deno.test("customSettingsIn finds names in SET and set_config, in lower case and
     ["ALTER FUNCTION f() SET a.b = 'x'", ["a.b"]],
     ["SELECT set_config('A.b', 'c', false), set_config($1, 'd.e', true)", ["a.b", "d.e"]],
     ["SELECT current_setting('a.b', true)", ["a.b"]],
+    ["SHOW MyApp.User", ["myapp.user"]],
+    ['show "A" . "B"; SHOW c.d', ["a.b", "c.d"]],
+    ["SHOW work_mem; SHOW ALL", []],
+    ["SET a.b = 1; SHOW c.d", ["a.b", "c.d"]],
     ["SELECT 'a.b'", []],
     ["SET work_mem = 1", []],
     ["UPDATE t SET a = b.c", []],
   ];
   for (const [sql, names] of table) deepEqual(customSettingsIn(sql), names, sql);
+});
+
+Deno.test("literalsLikeSettings finds whole literals that may be names, whatever they are handed to", () => {
+  deepEqual(literalsLikeSettings("SELECT f('My.Name', 'no name', 'a.b c', x.y)"), ["my.name"]);
 });
 
 Deno.test("customSettingsInParameters finds anything that may be a name among a Bind's bytes", () => {

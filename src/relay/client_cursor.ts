@@ -22,6 +22,14 @@ const Rest = { Pass: 0, Record: 1, Drop: 2 } as const;
 /** Texts longer than this are not looked at: what they do to session state is found by a probe each time. */
 export const LOOK_BYTES_MAX = LARGE_BUFFER_BYTES;
 
+/** Reads a message's body as it passes, or whatever of it. */
+export interface BodyReader {
+  /** More of it lies from `start` to `end`. */
+  read(bytes: Uint8Array, start: number, end: number): void;
+  /** All of it has passed. */
+  ends(): void;
+}
+
 export const FLUSH: Readonly<Uint8Array> = encodeFront(Front.Flush, new Uint8Array(0));
 
 const NO_BYTES = new Uint8Array(0);
@@ -52,6 +60,7 @@ export class ClientCursor {
   // Of the message that has begun, which may have begun in an earlier scan.
   #left = 0;
   #rest: number = Rest.Pass;
+  #reader: BodyReader | null = null;
   /** A Flush was sent for the answers that are waited for. */
   #flushed = false;
   // Where the client's message lies while another one stands for it; see {@link replace}.
@@ -169,12 +178,26 @@ export class ClientCursor {
       this.#flushTo(place);
       this.#run = place + n;
     }
+    if (this.#reader !== null) this.#reader.read(this.#bytes, place, place + n);
     this.#left -= n;
     if (this.#left === 0) {
+      this.#readerEnds();
       this.#rest = Rest.Pass;
       relay.progress.messageEnds();
     }
     return place + n;
+  }
+
+  /** What is left of the message at hand is read by `reader` as it passes. */
+  readBy(reader: BodyReader): void {
+    this.#reader = reader;
+  }
+
+  #readerEnds(): void {
+    const reader = this.#reader;
+    if (reader === null) return;
+    this.#reader = null;
+    reader.ends();
   }
 
   /** The message at `at` is at hand. Returns its type. */

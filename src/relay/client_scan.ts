@@ -11,7 +11,7 @@ import {
   HEAD_BYTES_MAX,
   headMayConcern,
 } from "../protocol/mod.ts";
-import { ClientCursor, LOOK_BYTES_MAX, type Need } from "./client_cursor.ts";
+import { ClientCursor, type Need } from "./client_cursor.ts";
 import { ExtendedQuery } from "./statements/extended_query.ts";
 import { refuse } from "./poison.ts";
 import type { Relay } from "./relay.ts";
@@ -291,6 +291,11 @@ export class ClientScan {
   #attend(): number {
     const { timed } = this.#steering;
     if (timed && this.#mustFollow()) return -1;
+    const { loginName } = this.#relay;
+    if (loginName.owes && this.#cursor.type !== Front.Terminate) {
+      this.#cursor.flush();
+      loginName.pay(this.#cursor.server);
+    }
     this.#relay.attention.keepIf(timed || this.#shows.watches);
     return this.#shows.take();
   }
@@ -312,8 +317,8 @@ export class ClientScan {
     }
     const steered = steering.peek(bytes, bodyStart, messageEnd, end);
     // What is asked is done once: so all that is to be looked at must be there before.
-    const looks = steered !== null && this.#relay.renames && 1 + length <= LOOK_BYTES_MAX;
-    if (looks && !cursor.whole) return cursor.wantWhole();
+    const looked = steered !== null && this.#relay.renames ? lookedAt(length) : 0;
+    if (end - cursor.at < looked) return cursor.want(looked);
     if (!steering.begin(cursor, steered?.statement ?? [])) return -1;
     if (steered === null) return 0;
     cursor.flush();
@@ -343,10 +348,7 @@ export class ClientScan {
   #lookAtQuery(): boolean {
     const relay = this.#relay;
     const cursor = this.#cursor;
-    if (1 + cursor.length > LOOK_BYTES_MAX) {
-      relay.watch.runsOpaque();
-      return true;
-    }
+    if (1 + cursor.length > WHOLE_BYTES_MAX) return this.#lookAtLongQuery();
     if (!cursor.whole) return cursor.wantWhole() > 0;
     const { server } = cursor;
     const { preamble } = relay;
@@ -356,7 +358,32 @@ export class ClientScan {
     preamble.runs(server, fingerprint, true);
     return true;
   }
+
+  /** The same of one that does not lie in the buffer: what its beginning says comes before it, the rest is read as it passes. */
+  #lookAtLongQuery(): boolean {
+    const { watch, preamble } = this.#relay;
+    const cursor = this.#cursor;
+    const { server, bytes, at, bodyStart, end } = cursor;
+    if (end - at < LONG_HEAD_BYTES) return cursor.want(LONG_HEAD_BYTES) > 0;
+    const fingerprint = watch.lookAtHead(bytes, bodyStart, at + LONG_HEAD_BYTES);
+    if (cursor.awaitWhile(() => preamble.mustSettle(server, fingerprint))) return false;
+    if (preamble.interferes(fingerprint)) cursor.flush();
+    preamble.runs(server, fingerprint, true);
+    cursor.readBy(watch.readLong((read) => watch.turnsOut(fingerprint, read)));
+    return true;
+  }
 }
+
+/** How much of a query whose length field says `length` has to lie in the buffer to be looked at. */
+function lookedAt(length: number): number {
+  return 1 + length > WHOLE_BYTES_MAX ? LONG_HEAD_BYTES : 1 + length;
+}
+
+/** A query that is longer is read as it passes. */
+const WHOLE_BYTES_MAX = 1 << 16;
+
+/** So much of a long query is looked at before it goes to the server. */
+const LONG_HEAD_BYTES = 8192;
 
 /** PostgreSQL says nothing to a client that sends an impossible length: it logs, and closes (pq_getmessage). */
 export class InvalidMessageLength extends PgplexError {

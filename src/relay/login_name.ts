@@ -1,4 +1,4 @@
-import { runInternal, type ServerConnection } from "../backend/mod.ts";
+import { runInternal, type ServerConnection, syncInternal } from "../backend/mod.ts";
 import { type BinaryString, TxStatus } from "../protocol/mod.ts";
 import type { Progress } from "./progress.ts";
 import type { TransactionControl } from "./transaction_control.ts";
@@ -7,6 +7,9 @@ import type { TransactionControl } from "./transaction_control.ts";
 const RESTORE_NAME: BinaryString = "SELECT FROM pg_catalog.pg_settings s WHERE CASE WHEN " +
   "s.name OPERATOR(pg_catalog.=) 'application_name' AND s.source OPERATOR(pg_catalog.<>) 'session' " +
   "THEN pg_catalog.set_config('application_name', $1, false) IS NULL ELSE false END";
+
+/** The same where the name is known to have been reset. */
+const SET_NAME: BinaryString = "SELECT WHERE pg_catalog.set_config('application_name', $1, false) IS NULL";
 
 /**
  * The application_name of the client's startup packet, with which the server connection was not opened: RESET goes back to it. Where
@@ -17,6 +20,7 @@ export class LoginName {
   #name: BinaryString | null = null;
   #mayBeReset = false;
   #restored = false;
+  #owed: BinaryString | null = null;
 
   /** As servers take it; null where the client gave none, or is not greeted yet. */
   get name(): BinaryString | null {
@@ -40,11 +44,40 @@ export class LoginName {
 
   leaseBegins(): void {
     this.#mayBeReset = this.#restored = false;
+    this.#owed = null;
   }
 
   /** A statement that may reset it goes to the server, or the server reported that it was reset. */
   wasReset(): void {
     if (this.#name !== null) this.#mayBeReset = true;
+  }
+
+  /**
+   * A boundary was reached, and the lease goes on: where the server went back to what the connection was opened with, it is to be made
+   * `wanted` again, which the client has, before anything else goes there. Whether it is.
+   */
+  rests(server: ServerConnection, wanted: BinaryString | undefined): boolean {
+    this.#mayBeReset = this.#restored = false;
+    const differs = this.#name !== null && wanted !== undefined && server.reported.applicationName !== wanted;
+    this.#owed = differs ? wanted : null;
+    return differs;
+  }
+
+  /** Whether {@link pay} has something to do. */
+  get owes(): boolean {
+    return this.#owed !== null;
+  }
+
+  /** Behind {@link rests}, and before the first message that goes to the server. */
+  pay(server: ServerConnection): void {
+    const name = this.#owed;
+    if (name === null) return;
+    this.#owed = null;
+    this.#restored = true;
+    // A utility statement needs no plan; but in it a backslash is read by standard_conforming_strings.
+    if (name.includes("\\")) runInternal(server, SET_NAME, { values: [name] });
+    else runInternal(server, `SET application_name TO '${name.replaceAll("'", "''")}'`);
+    syncInternal(server);
   }
 
   /** It may be reset, and a statement goes to the server next: makes it the client's again, where that can be done. */

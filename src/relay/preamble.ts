@@ -66,9 +66,9 @@ export class Preamble {
     const { traits } = fingerprint;
     const { statements, sequences, resetsName } = traits;
     if (loginName.mayBeReset) this.#restoreName(server, simple);
-    if (resetsName) loginName.wasReset();
+    if (resetsName && server.identity.parameters.applicationName !== loginName.name) loginName.wasReset();
     if (sequences === "read" && this.#sequencesForeign) this.#discardSequences(server, simple);
-    watch.runs(fingerprint);
+    watch.runs(fingerprint, simple);
     if (this.#lender !== null) this.#lender.before(server, traits, simple);
     if (traits.neutral && !simple) control.sent(server.owed);
     if (statements.includes("all") || (sequences === "discard" && resetsName)) {

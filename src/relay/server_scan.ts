@@ -27,8 +27,8 @@ export interface ServerScanPort {
   parameter(name: BinaryString, value: BinaryString): boolean;
   /** The complete notification at `at`; it may be changed where it lies. Whether the client gets it. */
   notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean;
-  /** The server says that it ends the connection; its message has been handed to the client. */
-  fatal(error: PgplexError): void;
+  /** The server says that it ends the connection. Whether the client gets its message. */
+  fatal(error: PgplexError): boolean;
   /** The server says that it cancelled the statement: what the client is told in place of that, or null. */
   canceled(): Uint8Array | null;
 }
@@ -250,8 +250,8 @@ export class ServerScan {
     const bodyEnd = at + 1 + Math.min(length, ERROR_PEEK_BYTES);
     const fields = decodeErrorFields(bytes, at + 5, bodyEnd);
     if (endsConnection(fields)) {
-      this.#port.fatal(serverError(bytes, at + 5, bodyEnd));
-      return this.#begin(at, length);
+      const told = this.#port.fatal(serverError(bytes, at + 5, bodyEnd));
+      return told ? this.#begin(at, length) : this.#skip(bytes, at, length);
     }
     this.#flushRun(bytes, at);
     this.#relay.watch.fails();

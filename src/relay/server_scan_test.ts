@@ -35,7 +35,7 @@ function made(port: Partial<ServerScanPort> = {}) {
   const scan = new ServerScan(relay, {
     parameter: () => true,
     notification: () => true,
-    fatal() {},
+    fatal: () => true,
     canceled: () => null,
     ...port,
   });
@@ -108,7 +108,7 @@ Deno.test("ServerScan asks whether the client hears of a setting or a notificati
 Deno.test("ServerScan tells of a FATAL, and replaces the error of what was cancelled where it is told to", () => {
   const fatal: string[] = [];
   const reply = encodeError("ERROR", new PgplexError("query_timeout", "too late"));
-  const { server, says } = made({ fatal: ({ message }) => fatal.push(message), canceled: () => reply });
+  const { server, says } = made({ fatal: ({ message }) => fatal.push(message) > 0, canceled: () => reply });
   server.owed.sent(Owed.Query);
   equal(says(error("57014")), "E57014 ");
   deepEqual(fatal, []);

@@ -49,7 +49,14 @@ export class ToldSettings {
   /** The settings of the greeting. */
   greet(settings: Settings): Settings {
     this.#hotStandby = settings.hotStandby;
-    if (this.#givenName === null) return this.current = settings;
+    if (this.#givenName === null) {
+      // Server connections may be opened with somebody else's.
+      const { applicationName } = settings;
+      if (this.#relay.renames && applicationName !== undefined) {
+        this.#relay.loginName.greeted(applicationName);
+      }
+      return this.current = settings;
+    }
     const name = serverApplicationName(this.#givenName, settings);
     this.#relay.loginName.greeted(name);
     return this.current = settings.with(NAME, name);
@@ -82,6 +89,17 @@ export class ToldSettings {
     this.#before = this.current;
   }
 
+  /** Some of what was wanted could not be had: what `server` has holds from now on. */
+  lost(server: ServerConnection): void {
+    const { current } = this;
+    if (current === null) return;
+    for (const name of current.namesThatDiffer(server.settings)) {
+      const value = server.reported.values.get(name);
+      if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
+    }
+    this.current = server.settings;
+  }
+
   /** The server reported a setting. Whether the client is told. */
   reported(server: ServerConnection, name: BinaryString, value: BinaryString): boolean {
     if (name === NODE_FACT) this.#hotStandby = value;
@@ -92,14 +110,20 @@ export class ToldSettings {
     return true;
   }
 
+  /** Whether application_name was reset, or SET to what that looks like: only the server can tell. */
+  nameDoubtful(server: ServerConnection): boolean {
+    const name = this.current?.applicationName;
+    return name !== this.loginName && this.loginName !== null && this.#nameMayBeReset &&
+      name === server.identity.parameters.applicationName;
+  }
+
   /** A probe has read the state of `server`. Whether it is as before what ran since. */
   found(server: ServerConnection, found: FoundSettings): boolean {
     const before = this.#before;
     const same = before !== null && found.settings.equals(before);
     server.state.found(same ? before : found.settings, found.nameIsSet);
     // After RESET the application_name of the startup packet holds again, which the connection was not opened with.
-    const mayBeReset = this.#nameReported || this.#relay.watch.ran.some(({ traits }) => traits.resetsName);
-    const name = mayBeReset && !found.nameIsSet ? this.loginName : null;
+    const name = this.#nameMayBeReset && !found.nameIsSet ? this.loginName : null;
     if (name !== null && this.current!.applicationName !== name) {
       this.#relay.client.put(encodeParameterStatus(NAME, name));
       void this.#out.flush();
@@ -108,11 +132,26 @@ export class ToldSettings {
     return same;
   }
 
+  /** Custom settings were set, as their statements say: `server` and the session have them from now on. */
+  assigned(server: ServerConnection, values: ReadonlyMap<string, BinaryString>): void {
+    let { settings } = server.state;
+    // One that is empty is as good as none.
+    for (const [name, value] of values) {
+      settings = value === "" ? settings.without(name) : settings.with(name, value);
+    }
+    server.state.found(settings, server.state.nameIsSet);
+    this.current = settings;
+  }
+
+  get #nameMayBeReset(): boolean {
+    return this.#nameReported || this.#relay.watch.ran.some(({ traits }) => traits.resetsName);
+  }
+
   #nameIs(server: ServerConnection, value: BinaryString, given: BinaryString): boolean {
     const relay = this.#relay;
     this.#nameReported = true;
     const isReset = value === server.identity.parameters.applicationName;
-    if (isReset) relay.loginName.wasReset();
+    if (isReset && value !== given) relay.loginName.wasReset();
     const now = isReset && relay.watch.ran.at(-1)?.traits.resetsName ? given : value;
     const old = this.current!.applicationName;
     if (now === old && (now !== value || relay.loginName.restored)) return false;

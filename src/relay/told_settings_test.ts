@@ -43,7 +43,11 @@ Deno.test("ToldSettings greets with the client's application_name, and repeats w
   relay.progress.repliesTaken(true);
   told.repeat();
   deepEqual(await heard(), []);
-  equal(made().told.loginName, null);
+});
+
+Deno.test("ToldSettings means by a login without an application_name the one that its greeting told", () => {
+  const { told } = made();
+  deepEqual([told.loginName, told.current === opened], ["", true]);
 });
 
 Deno.test("ToldSettings tells what differs on the server of a lease, once", async () => {
@@ -91,4 +95,34 @@ Deno.test("ToldSettings.found says whether the state is as it was when the lease
   const other = opened.with("work_mem", "1");
   equal(told.found(server, { settings: other, nameIsSet: true }), false);
   deepEqual([server.settings === other, told.current === other, server.state.nameIsSet], [true, true, true]);
+});
+
+Deno.test("ToldSettings.lost tells the client what holds in place of what could not be had", async () => {
+  const { server, told, heard, begin } = made();
+  begin();
+  told.current = opened.with("TimeZone", "Gone/Zone").with("role", "gone");
+  told.lost(server);
+  deepEqual([await heard(), told.current === server.settings], [["TimeZone=UTC"], true]);
+  told.lost(server);
+  deepEqual(await heard(), []);
+});
+
+Deno.test("ToldSettings.assigned takes what statements say for the session's and the server's own", async () => {
+  const { server, told, heard, begin } = made();
+  begin(opened.with("my.old", "1"));
+  await heard();
+  told.assigned(server, new Map([["my.app", "x"], ["my.old", ""]]));
+  deepEqual([...told.current!.values].filter(([name]) => name.startsWith("my.")), [["my.app", "x"]]);
+  deepEqual([told.current === server.settings, await heard()], [true, []]);
+});
+
+Deno.test("ToldSettings.nameDoubtful where the server has the connection's own name, be it by RESET or by SET", () => {
+  const { relay, server, told, begin } = made("me");
+  begin();
+  relay.loginName.greeted("me");
+  equal(told.nameDoubtful(server), false, "it has the client's");
+  told.reported(server, "application_name", "");
+  deepEqual([told.current?.applicationName, told.nameDoubtful(server)], ["", true]);
+  told.reported(server, "application_name", "other");
+  equal(told.nameDoubtful(server), false);
 });

@@ -6,7 +6,7 @@ import type { Destination } from "./destination.ts";
 import type { PooledServer } from "./server_pool.ts";
 import { NO_PARAMS, type ServerWish } from "./server_wish.ts";
 
-const WISH: ServerWish = { base: NO_PARAMS, settings: null, sqlStatements: new Map() };
+const WISH: ServerWish = { base: NO_PARAMS, settings: null, tenant: 0, sqlStatements: new Map() };
 const SERVER = {} as PooledServer;
 
 /** A destination that has this idle, and keeps whoever waits. */

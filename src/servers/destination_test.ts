@@ -58,7 +58,7 @@ function rig(roles: Record<string, NodeRole>) {
   const heard: string[] = [];
   const servers: PooledServer[] = [];
   const waiter = (name: string) => ({
-    wish: { base: NO_PARAMS, settings: null, sqlStatements: new Map() },
+    wish: { base: NO_PARAMS, settings: null, tenant: 0, sqlStatements: new Map() },
     granted: (server: PooledServer) => {
       servers.push(server);
       heard.push(`${name} at ${server.home.node.name}`);

@@ -80,10 +80,17 @@ export class FakeLog implements Log {
 const RESETS: Readonly<Record<string, Uint8Array>> = {
   "ROLLBACK": encodeQuery("rollback"),
   "DISCARD ALL": encodeQuery("discard all"),
+  "COMMIT": encodeQuery("commit"),
 };
 
 /** What a reset asks besides: there is none. */
 const TEMP_SCHEMA = "SELECT pg_catalog.pg_my_temp_schema()";
+
+/** How a transaction of pgplex's own begins: with what it puts aside, each as nobody has set it. */
+function putsAside(sql: string): Uint8Array | null {
+  if (!sql.startsWith("BEGIN ISOLATION LEVEL")) return null;
+  return concat(...sql.split(";").filter((part) => part.startsWith("SHOW")).map(() => encodeTextRow("none")));
+}
 
 /** How servers take a login. */
 export type LoginPlay = "takes it" | "hangs up" | "says nothing" | { readonly sqlstate: string };
@@ -104,7 +111,10 @@ export class FakeCluster {
   readonly runtime = fakeRuntime();
   login: LoginPlay = "takes it";
   /** What servers report of themselves at a login. */
-  readonly reports = new Map([["server_version", "17.0"], ["client_encoding", "UTF8"], ["TimeZone", "UTC"]]);
+  readonly reports = new Map([["server_version", "17.0"], ["application_name", ""], [
+    "client_encoding",
+    "UTF8",
+  ], ["TimeZone", "UTC"]]);
   /** Every login so far, those that were refused too: the host, and the startup parameters. */
   readonly logins: { readonly host: string; readonly params: ReadonlyMap<string, string> }[] = [];
   /** Connections that were logged in, also those that are over. */
@@ -134,7 +144,9 @@ export class FakeCluster {
         at = end;
         const sql = sqlIn(type, frame);
         if (sql !== null) server.asked.push(sql);
-        if (sql !== null) pending ??= this.answer(sql) ?? (sql === TEMP_SCHEMA ? encodeTextRow("0") : null);
+        if (sql !== null) {
+          pending ??= this.answer(sql) ?? putsAside(sql) ?? (sql === TEMP_SCHEMA ? encodeTextRow("0") : null);
+        }
         const reset = type === "Q" ? RESETS[sql!] : undefined;
         if (pending === null) stream.say(server.model.receive(reset ?? frame));
         else if (type === "Q" || type === "S") {

@@ -1,6 +1,7 @@
 import { login, type Runtime, type ServerConnection, ServerRefusal } from "../backend/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import {
   fieldsOf,
@@ -42,11 +43,15 @@ export async function openServer(
   const id = nextId();
   server.logins.set(id, clock.nowMs());
   try {
-    const connection = await logIn(server, base, parts);
+    const known = greetings.of(base);
+    const name = known === null ? null : nameFor(base, wish);
+    const connection = await logIn(server, base, name, parts);
     counters.opened++;
     server.logins.delete(id);
     server.loggedIn(refusal);
-    greetings.learn(base, connection.identity.parameters);
+    const { parameters } = connection.identity;
+    // The name is not one that whoever gives none would have.
+    greetings.learn(base, name === null ? parameters : parameters.with(NAME, known!.applicationName ?? ""));
     const pooled: PooledServer = {
       connection,
       home: server,
@@ -84,9 +89,21 @@ function blamed(error: PgplexError, base: Base): LoginRefusal["base"] {
   return ofAll ? null : base.key;
 }
 
+const NAME = "application_name";
+
+/**
+ * The application_name with which a connection is opened for a wish, though others may use it: for a session of that name RESET goes
+ * back to it without a word. Null for none; whatever the server would change is put there later.
+ */
+function nameFor(base: Base, wish: ServerWish | null): BinaryString | null {
+  const name = wish?.loginName ?? "";
+  return base.params.has(NAME) || !/^[ -\[\]-~]{1,63}$/.test(name) ? null : name;
+}
+
 function logIn(
   { key, node, destination: { settings, credentials } }: ServerPool,
   base: Base,
+  name: BinaryString | null,
   { runtime, tls: tlsOf }: ServerOpeningParts,
 ): Promise<ServerConnection> {
   const tls = tlsOf(key.cluster);
@@ -97,7 +114,7 @@ function logIn(
     user: key.user,
     database: key.database,
     credentials,
-    params: base.params,
+    params: name === null ? base.params : new Map([...base.params, [NAME, name]]),
     base: base.key,
     timeoutMs: settings.server_connect_timeout,
   }, runtime);

@@ -57,7 +57,7 @@ function rig({ isGone = false } = {}) {
   const wait = (base: Base = NO_PARAMS) =>
     destination.wait(
       {
-        wish: { base, settings: null, sqlStatements: new Map() },
+        wish: { base, settings: null, tenant: 0, sqlStatements: new Map() },
         granted: (server) => servers.push(server),
         refused: (error) => refused.push(error),
       },

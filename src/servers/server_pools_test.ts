@@ -37,7 +37,7 @@ function rig({ clusters = [MAIN, OTHER], rest = SHOP, pool = "" } = {}) {
   const wait = (destination: Destination, base: Base = NO_PARAMS) =>
     destination.wait(
       {
-        wish: { base, settings: null, sqlStatements: new Map() },
+        wish: { base, settings: null, tenant: 0, sqlStatements: new Map() },
         granted: (server) => leased.push(server),
         refused: ({ message }) => refused.push(message),
       },

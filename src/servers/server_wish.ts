@@ -14,6 +14,8 @@ export const NO_PARAMS: Base = { key: "[]", params: new Map() };
 /** What a session asks of a server connection. */
 export interface ServerWish {
   readonly base: Base;
+  /** The session that asks; 0: pgplex itself. */
+  readonly tenant: number;
   /** The session's own; null while it has none, at login. A connection that says the same replaces it by its own object. */
   settings: Settings | null;
   /** The application_name that RESET goes back to; where the server knows none of it, null. */
@@ -23,7 +25,7 @@ export interface ServerWish {
 }
 
 /**
- * Two: the connection's state is the session's, or the session has none yet. One: it can be made so. None: it was opened with
+ * Two: the connection's state is the session's, or as it was opened where the session has none yet. One: it can be made so. None: it was opened with
  * other parameters, or has made its temporary schema where the session is about to.
  */
 export function fitness(connection: ServerConnection, wish: ServerWish, known: SettingsTable): 0 | 1 | 2 {
@@ -32,8 +34,10 @@ export function fitness(connection: ServerConnection, wish: ServerWish, known: S
   if (connection.sqlStatements.size > 0) {
     for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
   }
+  if (connection.state.mixed && connection.tenancy.tenant !== wish.tenant) return 1;
   if (lacksName(connection, wish)) return 1;
-  if (wish.settings === null || wish.settings === connection.settings) return 2;
+  if (wish.settings === connection.settings) return 2;
+  if (wish.settings === null) return connection.settings.equals(connection.state.base) ? 2 : 1;
   if (!wish.settings.equals(connection.settings)) return 1;
   wish.settings = connection.state.share(known);
   return 2;
@@ -43,8 +47,12 @@ export function fitness(connection: ServerConnection, wish: ServerWish, known: S
  * Whether the session SET application_name to what the connection has without any SET: nobody can tell, until something is
  * rolled back or reset.
  */
-export function lacksName(connection: ServerConnection, { loginName, settings }: ServerWish): boolean {
-  if (connection.state.nameIsSet || loginName == null || settings === null) return false;
+export function lacksName(
+  connection: ServerConnection,
+  { loginName, settings }: ServerWish,
+  nameIsSet = connection.state.nameIsSet,
+): boolean {
+  if (nameIsSet || loginName == null || settings === null) return false;
   const { applicationName } = settings;
   return applicationName !== loginName &&
     applicationName === connection.identity.parameters.applicationName;

@@ -12,6 +12,7 @@ function fit(change: (connection: ServerConnection) => void = () => {}, wish: Pa
   const wished: ServerWish = {
     base: { key: "", params: new Map() },
     settings: UTC,
+    tenant: 0,
     sqlStatements: new Map(),
     ...wish,
   };
@@ -59,10 +60,30 @@ Deno.test("fitness is 1 where SQL prepared a statement that is not the session's
   equal(fit(() => {}, { sqlStatements: own }).fits, 2);
 });
 
+Deno.test("fitness is 1 for a session that has no settings yet, where somebody has set something", () => {
+  const set = (server: ServerConnection) => server.state.found(UTC.with("work_mem", "1"), false);
+  equal(fit(set, { settings: null }).fits, 1);
+  equal(
+    fit((server) => server.state.found(Settings.from([...UTC.values]), false), { settings: null }).fits,
+    2,
+  );
+});
+
+Deno.test("fitness is 1 where there may be more on a connection than is known, but for the session that had it last", () => {
+  const mixed = (tenant: number) => (server: ServerConnection) => {
+    server.tenancy.isOf(tenant);
+    server.state.mayHaveMore();
+  };
+  equal(fit(mixed(7), { tenant: 7 }).fits, 2);
+  equal(fit(mixed(7), { tenant: 8 }).fits, 1);
+  equal(fit(mixed(7), { tenant: 8, settings: null }).fits, 1);
+  equal(fit(mixed(7), { tenant: 7, settings: UTC.with("TimeZone", "CET") }).fits, 1);
+});
+
 Deno.test("lacksName where the session SET application_name to what the connection has without any SET", () => {
   const mine = UTC.with("application_name", "mine");
   const { server } = fakeServer({ settings: UTC });
-  const wish = { base: { key: "", params: new Map() }, sqlStatements: new Map() };
+  const wish = { base: { key: "", params: new Map() }, tenant: 0, sqlStatements: new Map() };
   equal(lacksName(server, { ...wish, settings: UTC, loginName: "mine" }), true);
   equal(fitness(server, { ...wish, settings: UTC, loginName: "mine" }, new SettingsTable()), 1);
   equal(lacksName(server, { ...wish, settings: UTC, loginName: "pool" }), false, "it logged in with that");
@@ -72,4 +93,5 @@ Deno.test("lacksName where the session SET application_name to what the connecti
   equal(lacksName(server, { ...wish, settings: null, loginName: "mine" }), false);
   server.state.found(server.settings, true);
   equal(lacksName(server, { ...wish, settings: UTC, loginName: "mine" }), false);
+  equal(lacksName(server, { ...wish, settings: UTC, loginName: "mine" }, false), true, "were it reset");
 });

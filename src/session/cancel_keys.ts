@@ -19,36 +19,50 @@ export interface CancelKey {
 const SECRET_BYTES_V30 = 4;
 const SECRET_BYTES_V32 = 32;
 
+/** Set in each "process id", and above all that an operating system gives (2^22 on Linux): it is nobody else's. */
+const ABOVE_PROCESSES = 1 << 30;
+
+/** Sessions of an instance that have process ids of their own; of more, some share one. */
+const SERIALS = 1 << 15;
+
+/** Each worker begins to count elsewhere. */
+const SERIALS_APART = SERIALS >> 3;
+
 /**
  * The cancel keys of one worker's sessions.
  *
- * Layout of the 32-bit "process id", from the top: instance (16 bits), worker (8 bits), serial (8 bits). The secret is
- * random, and the serial of many sessions may be the same: pid and secret together are the key.
+ * Layout of the 31-bit "process id", from the top: 1, instance (15 bits), serial (15 bits). No two sessions that live at the
+ * same time have the same, up to 32,768 of them. The secret is random: pid and secret together are the key.
  */
 export class CancelKeys {
   readonly #instance: number;
-  readonly #worker: number;
   readonly #random: Random;
   readonly #byPid = new Map<number, Map<Cancellable, CancelKey>>();
-  #serial = 0;
+  #serial: number;
 
   constructor(instance: number, worker: number, random: Random) {
     assert(instance > 0 && instance < 0x8000, "an instance id fits 15 bits, so that a pid is positive");
     this.#instance = instance;
-    this.#worker = worker;
+    this.#serial = worker * SERIALS_APART;
     this.#random = random;
   }
 
-  /** A new key for `session`. */
-  issue(session: Cancellable, minor: number): CancelKey {
-    const serial = this.#serial++ & 0xff;
-    const pid = (this.#instance << 16) | (this.#worker << 8) | serial;
+  /** A new key for `session`; `backend` is the process id of the server process that is its own for life, if one is. */
+  issue(session: Cancellable, minor: number, backend: number | null = null): CancelKey {
+    const pid = backend ?? this.#freePid();
     const secret = this.#random.fill(new Uint8Array(minor >= 2 ? SECRET_BYTES_V32 : SECRET_BYTES_V30));
     let sessions = this.#byPid.get(pid);
     if (sessions === undefined) this.#byPid.set(pid, sessions = new Map());
     const key = { pid, secret };
     sessions.set(session, key);
     return key;
+  }
+
+  #freePid(): number {
+    for (let tries = 0;; tries++) {
+      const pid = ABOVE_PROCESSES | (this.#instance << 15) | (this.#serial++ & (SERIALS - 1));
+      if (!this.#byPid.has(pid) || tries === SERIALS) return pid;
+    }
   }
 
   /** The session is over. */

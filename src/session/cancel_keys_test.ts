@@ -9,12 +9,20 @@ import { AssertionFailure, SeededRandom } from "../kernel/mod.ts";
 import { type CancelKey, CancelKeys, type Cancellable } from "./cancel_keys.ts";
 
 const session = (): Cancellable => ({ cancel: () => Promise.resolve() });
-const keysOf = (seed = 1) => new CancelKeys(0x1234, 0x56, new SeededRandom(seed));
+const keysOf = (seed = 1) => new CancelKeys(0x1234, 5, new SeededRandom(seed));
 
-Deno.test("CancelKeys lays instance, worker and serial into a process id that is positive", () => {
+Deno.test("CancelKeys gives process ids above those of an operating system, with the instance in them", () => {
   const keys = keysOf();
-  deepEqual([0, 1, 2].map(() => keys.issue(session(), 0).pid), [0x12345600, 0x12345601, 0x12345602]);
-  equal(new CancelKeys(0x7fff, 255, new SeededRandom(1)).issue(session(), 0).pid, 0x7fffff00);
+  const first = 2 ** 30 + 0x1234 * 2 ** 15 + 0x5000;
+  deepEqual([0, 1, 2].map(() => keys.issue(session(), 0).pid), [first, first + 1, first + 2]);
+  equal(new CancelKeys(0x7fff, 0, new SeededRandom(1)).issue(session(), 0).pid, 0x7fff8000);
+});
+
+Deno.test("CancelKeys gives a session the process id of its own server process, where it has one", () => {
+  const keys = keysOf();
+  const mine = session();
+  const { pid, secret } = keys.issue(mine, 0, 4711);
+  deepEqual([pid, keys.find(4711, secret)], [4711, mine]);
 });
 
 Deno.test("CancelKeys refuses an instance whose process ids would be negative or zero", () => {
@@ -42,14 +50,16 @@ Deno.test("CancelKeys.find knows a session by process id and secret together", (
   equal(keys.find(pid, new Uint8Array(0)), null);
 });
 
-Deno.test("CancelKeys tells sessions apart that share a process id", () => {
+Deno.test("CancelKeys gives no process id twice while its session lives, and tells apart those that must share one", () => {
   const keys = keysOf();
-  const issued = Array.from({ length: 600 }, () => {
+  const issued = Array.from({ length: 0x8000 + 2 }, () => {
     const cancellable = session();
     return { cancellable, key: keys.issue(cancellable, 0) };
   });
-  equal(new Set(issued.map(({ key }) => key.pid)).size, 256);
+  equal(new Set(issued.map(({ key }) => key.pid)).size, 0x8000);
   for (const { cancellable, key } of issued) equal(keys.find(key.pid, key.secret), cancellable);
+  for (const index of [7, 9]) keys.revoke(issued[index]!.cancellable, issued[index]!.key);
+  deepEqual([0, 1].map(() => keys.issue(session(), 0).pid), [7, 9].map((index) => issued[index]!.key.pid));
 });
 
 Deno.test("CancelKeys finds exactly the sessions that were not revoked", () => {

@@ -4,6 +4,7 @@ import { type ClientScan, Need, type Relay } from "../relay/mod.ts";
 import type { PoolControl } from "../servers/mod.ts";
 import type { ClientBuffer } from "./client_buffer.ts";
 import { Presence, type PresenceOut } from "./presence.ts";
+import { takesBack } from "./takes_back.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { isTorn } from "./torn.ts";
 import type { WorkTime } from "./work_time.ts";
@@ -127,6 +128,10 @@ export class ClientLoop {
             work.leased(host.sinceMs);
             // Without the BEGIN that waited in vain, what stands behind it would be committed.
             if (this.#gone && !lease.held) return;
+            // What takes back what was lost needs no server that agrees.
+            if (lease.error?.code === "settings_lost" && takesBack(input.bytes, input.start, input.end)) {
+              continue;
+            }
             if (lease.error !== null && !host.ending) {
               host.failPending(input.bytes[input.start]!, lease.error);
             }

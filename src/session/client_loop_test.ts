@@ -14,7 +14,7 @@ import { ClientBuffer } from "./client_buffer.ts";
 import { ClientLoop, type ClientLoopHost, type ClientLoopParts } from "./client_loop.ts";
 
 /**
- * A loop over messages of one byte each: `L` needs a lease, `R` needs replies first, `X` ends the session, `?` is no message, and
+ * A loop over messages of one byte each: `L` needs a lease, as does the `Q` of a query, `R` needs replies first, `X` ends the session, `?` is no message, and
  * any other is taken.
  */
 function rig({ greeted = true } = {}) {
@@ -51,7 +51,7 @@ function rig({ greeted = true } = {}) {
       for (let at = start; at < end; at++) {
         const type = String.fromCharCode(bytes[at]!);
         if (type === "X") this.need = Need.End;
-        if (type === "L" && !lease.held && !this.failing) this.need = Need.Lease;
+        if ((type === "L" || type === "Q") && !lease.held && !this.failing) this.need = Need.Lease;
         if (type === "R" && this.blocked) this.need = Need.Replies;
         if (type === "?") throw new PgplexError("protocol_violation", "no message");
         if (this.need !== Need.Bytes) return at;
@@ -136,6 +136,41 @@ Deno.test("ClientLoop fails the message at hand where no lease is to be had, and
   lease.grant!();
   await served;
   deepEqual([scan.taken, heard], [3, ["obtain", "L fails: query_wait_timeout"]]);
+});
+
+Deno.test("ClientLoop lets pass what takes back settings that were lost, and fails anything else", async () => {
+  for (const sql of ["reset role", "rollback", "select 1"]) {
+    const { stream, lease, heard, say, serve } = rig();
+    stream.say(frontend.query(sql));
+    say("X");
+    const served = serve();
+    await until(() => lease.grant !== null);
+    lease.error = new PgplexError("settings_lost", "lost");
+    const { grant } = lease;
+    lease.grant = null;
+    grant!();
+    await until(() => lease.grant !== null || heard.length > 1);
+    if (sql === "select 1") deepEqual(heard, ["obtain", "Q fails: settings_lost"], sql);
+    else {
+      deepEqual(heard, ["obtain", "obtain"], sql);
+      lease.error = null;
+      lease.held = true;
+      lease.grant!();
+    }
+    await served;
+  }
+});
+
+Deno.test("ClientLoop fails also what takes back settings where no server is to be had", async () => {
+  const { stream, lease, heard, say, serve } = rig();
+  stream.say(frontend.query("reset role"));
+  say("X");
+  const served = serve();
+  await until(() => lease.grant !== null);
+  lease.error = new PgplexError("state_lost", "lost");
+  lease.grant!();
+  await served;
+  deepEqual(heard, ["obtain", "Q fails: state_lost"]);
 });
 
 Deno.test("ClientLoop waits for replies until it is woken and they have come", async () => {

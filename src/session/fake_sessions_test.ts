@@ -3,6 +3,7 @@ import { NO_CREDENTIALS } from "../auth/mod.ts";
 import { FakeStream } from "../backend/fake_server_test.ts";
 import type { Config } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
+import { UnreadLeases } from "../lease/mod.ts";
 import { Listeners } from "../listen/mod.ts";
 import {
   atRest,
@@ -59,6 +60,7 @@ export class FakeSessionParts implements SessionParts {
   readonly runtime = this.cluster.runtime;
   readonly log = new FakeLog();
   readonly warnings = new RareWarnings(this.log, () => this.runtime.clock.nowMs());
+  readonly unread = new UnreadLeases(this.runtime.clock);
   readonly config: Config;
   readonly topology: TopologyPublisher;
   readonly pools: ServerPools;

@@ -8,10 +8,12 @@ import {
   type LeaseHolder,
   type Pins,
   type ProbeResult,
+  type Recall,
   takeFindings,
 } from "../lease/mod.ts";
 import type { Listening } from "../listen/mod.ts";
 import type { SessionOptions } from "../options/mod.ts";
+import { Suspicion } from "../learning/mod.ts";
 import { type BinaryString, int32At, putInt32 } from "../protocol/mod.ts";
 import {
   type Relay,
@@ -40,8 +42,6 @@ export interface ServerSideParts {
   readonly times: TimeLimits;
   readonly work: WorkTime;
   readonly listening: Listening;
-  /** The process id that the client knows as its own. */
-  readonly pid: number;
 }
 
 /** What the server's side asks of its session, and tells it. */
@@ -49,6 +49,8 @@ export interface ServerSideHost {
   /** The pool's settings with what the client set over them. */
   readonly limits: PoolSettings;
   readonly ending: boolean;
+  /** The process id that the client knows as its own. */
+  readonly pid: number;
   /** CancelRequests on their way to the server: none of them may meet another session's statement. */
   readonly cancelCount: number;
   /** Why the session cannot take this value of an option, or null. */
@@ -86,7 +88,6 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   readonly #times: TimeLimits;
   readonly #work: WorkTime;
   readonly #listening: Listening;
-  readonly #pid: number;
   readonly #host: ServerSideHost;
   #sinceMs: number;
 
@@ -104,7 +105,6 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     this.#times = parts.times;
     this.#work = parts.work;
     this.#listening = parts.listening;
-    this.#pid = parts.pid;
     this.#host = host;
     this.base = parts.facts.base;
     this.#sinceMs = worker.runtime.clock.nowMs();
@@ -123,6 +123,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   // What the session is to a lease.
+
+  get tenant(): number {
+    return this.#facts.id;
+  }
 
   get settings(): Settings | null {
     return this.#told.current;
@@ -152,6 +156,46 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     this.#told.leaseBegins(server);
   }
 
+  leaseGoesOn(server: ServerConnection): void {
+    this.#relay.progress.leaseBegins(server);
+    this.#listening.leased(server);
+  }
+
+  get ownSettings(): Iterable<string> {
+    const known = [...this.#told.current?.values.keys() ?? []].filter((name) => name.includes("."));
+    return [...known, ...this.#relay.watch.settings];
+  }
+
+  get restsSinceMs(): number {
+    return this.#work.endedMs;
+  }
+
+  look(): Recall {
+    const relay = this.#relay;
+    const host = this.#host;
+    if (!relay.progress.quiet || this.#listening.holding || host.cancelCount > 0 || host.ending) {
+      return null;
+    }
+    if (this.#tells(relay.server!)) {
+      this.endLease("clean");
+      return "given";
+    }
+    relay.leaseEnds();
+    this.lease.probe(this.#destination.fingerprints);
+    return "looking";
+  }
+
+  /** Whether all that may have changed in the session is known by the words of what ran. It is the session's state from now on. */
+  #tells(server: ServerConnection): boolean {
+    const { assigned } = this.#relay.watch;
+    if (assigned === null || this.#pins.reasons.length > 0) return false;
+    if (server.foreignNames.size > 0 || this.#listening.suspicious || this.#told.current === null) {
+      return false;
+    }
+    this.#told.assigned(server, assigned);
+    return true;
+  }
+
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
     await takeFindings(this.#findingsHost(), server, found);
     this.#times.idles();
@@ -168,6 +212,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
       listening: this.#listening,
       refusal: (change) => this.#host.refusal(change),
     };
+  }
+
+  settingsLost(server: ServerConnection): void {
+    this.#told.lost(server);
   }
 
   stateLost(): void {
@@ -208,10 +256,20 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
         relay.leaseEnds();
         this.lease.look((connection) => findOptions(this.#findingsHost(), connection));
       }
-    } else if (this.#mustLook(server!)) {
-      relay.leaseEnds();
+    } else if (this.#isUnread(server!)) {
       this.rests();
-      this.lease.probe(this.#destination.fingerprints);
+      if (this.#mustLook(server!)) {
+        if (this.#tells(server!)) return this.endLease("clean");
+        relay.leaseEnds();
+        this.lease.probe(this.#destination.fingerprints);
+      } else {
+        relay.progress.leaseGoesOn();
+        this.lease.leaveUnread();
+        if (relay.loginName.rests(server!, this.#told.current?.applicationName)) relay.attention.begin();
+      }
+    } else if (server!.owed.doubtful && watch.suspicion > Suspicion.Learn) {
+      this.endLease("broken");
+      host.stateLost();
     } else {
       this.#pins.transactionEnds();
       if (this.#pins.reasons.length > 0) {
@@ -222,9 +280,20 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     }
   }
 
-  #mustLook({ owed, foreignNames }: ServerConnection): boolean {
-    return !owed.doubtful && (this.#relay.watch.suspicious(this.#host.limits.state_check, this.#sinceMs) ||
-      foreignNames.size > 0 || this.#listening.suspicious);
+  /** Whether the session's state may be another than what is known of it. */
+  #isUnread({ owed, foreignNames, state }: ServerConnection): boolean {
+    const suspicion = this.#relay.watch.judge(this.#host.limits.state_check, this.#sinceMs);
+    if (suspicion === Suspicion.Anything) state.mayHaveMore();
+    return !owed.doubtful && (suspicion !== Suspicion.None || this.lease.unread || foreignNames.size > 0 ||
+      this.#listening.suspicious);
+  }
+
+  /** Whether what is unread must be read at once. */
+  #mustLook(server: ServerConnection): boolean {
+    const { watch } = this.#relay;
+    return watch.urgent || this.#listening.suspicious || this.lease.wanted ||
+      this.#told.nameDoubtful(server) ||
+      (server.state.hasTempSchema && watch.setsPath);
   }
 
   /** The client's last statement is answered: nothing of its own holds any more. */
@@ -249,6 +318,12 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   }
 
   ended(error: PgplexError): void {
+    if (this.lease.unread && this.#pins.reasons.length === 0 && this.#relay.progress.quiet) {
+      // Nothing of the client's was on its way: it goes on with another connection.
+      this.endLease("broken");
+      this.#host.stateLost();
+      return;
+    }
     // The connection has let go of its sink: the lease is over whatever the session was doing.
     const { counters, key: { cluster } } = this.#destination;
     counters.lost++;
@@ -268,9 +343,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     return this.#told.reported(this.#relay.server!, name, value);
   }
 
-  fatal(error: PgplexError): void {
+  fatal(error: PgplexError): boolean {
     this.#relay.server!.noteFatal(error);
+    if (this.lease.unread && this.#pins.reasons.length === 0 && this.#relay.progress.quiet) return false;
     this.#host.serverSaid();
+    return true;
   }
 
   canceled(): Uint8Array | null {
@@ -287,7 +364,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean {
     const { key } = server.identity;
     if (key !== null && end - at >= 9 && int32At(bytes, at + 5) === key.pid) {
-      putInt32(bytes, at + 5, this.#pid);
+      putInt32(bytes, at + 5, this.#host.pid);
     }
     return this.#listening.fromOwn(bytes, at, end);
   }

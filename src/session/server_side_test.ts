@@ -2,12 +2,14 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import * as frontend from "../../tests/harness/frontend.ts";
 import { Owed, type ServerConnection } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { Pins, type PinsHost } from "../lease/mod.ts";
+import { Pins, type PinsHost, UNREAD_MS } from "../lease/mod.ts";
 import { Listening } from "../listen/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
-import { encodeError, encodeQuery } from "../protocol/mod.ts";
+import { encodeCommandComplete, encodeError, encodeQuery } from "../protocol/mod.ts";
 import { Relay, type Steering, ToldSettings } from "../relay/mod.ts";
+import { HiddenCallers } from "../learning/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
+import { type Destination, NO_PARAMS, type PooledServer } from "../servers/mod.ts";
 import { Outbox } from "../transport/mod.ts";
 import { destinationOf, factsOf, FakeClient, sessionParts } from "./fake_sessions_test.ts";
 import { ServerSide, type ServerSideHost } from "./server_side.ts";
@@ -46,6 +48,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
   const host = {
     limits,
     ending: false as boolean,
+    pid: 4711,
     cancelCount: 0,
     refusal: () => null,
     answered() {},
@@ -73,7 +76,6 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
         throw new Error("nobody listens here");
       },
     }),
-    pid: 4711,
   }, host);
   const lease = async () => {
     await side.lease.obtain();
@@ -83,7 +85,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
   /** Leases where there is no lease, sends a query, and lets everything come to rest. */
   const ask = async (sql: string) => {
     const server = relay.server ?? await lease();
-    relay.watch.runs(relay.watch.look(new TextEncoder().encode(sql), 0, sql.length));
+    relay.watch.runs(relay.watch.look(new TextEncoder().encode(sql), 0, sql.length), true);
     server.out.put(encodeQuery(sql));
     server.owed.sent(Owed.Query);
     work.sent();
@@ -167,12 +169,12 @@ Deno.test("ServerSide goes on with the same connection in session pooling, and c
 });
 
 Deno.test("ServerSide has a suspicious statement probed before the connection is another's", async () => {
-  const { parts, relay, side, idle, ask, heard, end } = rig("state_check: always");
+  const { parts, clock, relay, side, idle, ask, heard, end } = rig("state_check: always");
   const { cluster } = parts;
   let release = () => {};
   const probed: string[] = [];
   cluster.answer = (sql) => {
-    if (!sql.includes("pg_catalog.pg_settings")) return null;
+    if (!sql.includes("pg_show_all_settings()")) return null;
     probed.push(sql);
     deepEqual([relay.server, side.lease.held, idle()], [null, true, 0]);
     release();
@@ -181,21 +183,105 @@ Deno.test("ServerSide has a suspicious statement probed before the connection is
   const asked = Promise.withResolvers<void>();
   release = asked.resolve;
   await ask("SELECT 1");
+  await ask("SELECT 2");
+  deepEqual([side.lease.unread, probed], [true, []], "whoever comes back at once is not looked at");
+  clock.advance(UNREAD_MS);
   await asked.promise;
   await until(() => !side.lease.held);
   deepEqual([probed.length, idle(), heard], [1, 1, ["idles"]]);
   await end();
 });
 
+/** Somebody else waits for a connection to where `destination` goes: what it got. */
+function waitElsewhere({ pool }: Destination): { granted: PooledServer | null } {
+  const outcome: { granted: PooledServer | null } = { granted: null };
+  const wish = { base: NO_PARAMS, settings: null, tenant: 2, sqlStatements: new Map() };
+  const waiter = {
+    wish,
+    granted: (server: PooledServer) => outcome.granted = server,
+    refused(error: PgplexError) {
+      throw error;
+    },
+  };
+  pool!.pool.wait(waiter, 0, Infinity);
+  return outcome;
+}
+
+/** A look found that no routine of the database is reached. */
+function knowsCatalogue({ fingerprints: { catalogue } }: Destination): void {
+  catalogue.found(catalogue.beginCheck(0)!, "mark", new HiddenCallers(null, null, new Set()), 0);
+}
+
+Deno.test("ServerSide has an unread connection looked at as soon as somebody waits for one", async () => {
+  const { parts, destination, relay, side, ask, end } = rig("state_check: always, default_pool_size: 1");
+  parts.cluster.answer = (sql) => sql.includes("pg_show_all_settings()") ? new Uint8Array(0) : null;
+  await ask("SELECT 1");
+  const { server } = relay;
+  equal(side.lease.unread, true);
+  const other = waitElsewhere(destination);
+  deepEqual([side.lease.probing, side.lease.unread, other.granted], [true, false, null]);
+  await until(() => other.granted !== null);
+  deepEqual([other.granted!.connection === server, side.lease.held], [true, false]);
+  destination.pool!.pool.release(other.granted!, "clean", 0);
+  await end();
+});
+
+Deno.test("ServerSide is looked at behind each transaction while somebody waits, and not in the middle of one", async () => {
+  const { parts, destination, side, ask, end } = rig("state_check: always, default_pool_size: 1");
+  parts.cluster.answer = (sql) => sql.includes("pg_show_all_settings()") ? new Uint8Array(0) : null;
+  await ask("SELECT 1");
+  await ask("begin");
+  const other = waitElsewhere(destination);
+  deepEqual([side.lease.unread, side.lease.probing], [true, false], "it is at work again");
+  await ask("commit");
+  await until(() => other.granted !== null);
+  equal(side.lease.held, false);
+  destination.pool!.pool.release(other.granted!, "clean", 0);
+  await end();
+});
+
+Deno.test("ServerSide gives a connection to whoever waits without a look, where words tell all that was set", async () => {
+  const { parts, destination, relay, side, told, ask, end } = rig(
+    "state_check: learn, default_pool_size: 1",
+  );
+  parts.cluster.answer = (sql) => sql.startsWith("SET my.app") ? encodeCommandComplete("SET") : null;
+  knowsCatalogue(destination);
+  await ask("SET my.app = 'it''s'");
+  equal(side.lease.unread, true);
+  const { server } = relay;
+  const other = waitElsewhere(destination);
+  await until(() => other.granted !== null);
+  deepEqual([side.lease.held, other.granted!.connection === server], [false, true]);
+  deepEqual([told.current?.values.get("my.app"), server!.settings === told.current], ["it's", true]);
+  deepEqual(parts.cluster.servers[0]!.asked.slice(1), []);
+  destination.pool!.pool.release(other.granted!, "clean", 0);
+  await end();
+});
+
+Deno.test("ServerSide marks a connection on which anything may have been set, though it goes on with it", async () => {
+  const { destination, relay, side, ask, end } = rig("state_check: learn");
+  await ask("SELECT 1");
+  equal(relay.server!.state.mixed, true, "nobody knows yet what any statement may reach");
+  relay.server!.state.reset();
+  knowsCatalogue(destination);
+  relay.watch.begin();
+  await ask("SELECT 2");
+  deepEqual([side.lease.unread, relay.server!.state.mixed], [true, false]);
+  await ask("SELECT app.f()");
+  deepEqual([side.lease.unread, relay.server!.state.mixed], [true, true]);
+  await end();
+});
+
 Deno.test("ServerSide pins for what a probe finds, and the next statement goes the same way", async () => {
-  const { parts, relay, side, pins, heard, ask, end } = rig("state_check: always");
+  const { parts, clock, relay, side, pins, heard, ask, end } = rig("state_check: always");
   const lock = frontend.message(
     "D",
     frontend.int16(3),
     ...["k", "advisory lock", ""].flatMap((text) => [frontend.int32(text.length), frontend.text(text)]),
   );
-  parts.cluster.answer = (sql) => sql.includes("pg_catalog.pg_settings") ? lock : null;
+  parts.cluster.answer = (sql) => sql.includes("pg_show_all_settings()") ? lock : null;
   await ask("SELECT 1");
+  clock.advance(UNREAD_MS);
   await until(() => relay.server !== null);
   deepEqual([side.lease.held, pins.reasons, heard], [true, ["advisory lock"], [
     "pinned: advisory lock",
@@ -204,15 +290,50 @@ Deno.test("ServerSide pins for what a probe finds, and the next statement goes t
   await end();
 });
 
-Deno.test("ServerSide closes a connection whose probe fails, and tells that nobody knows its state", async () => {
-  const { parts, side, heard, ask, idle, end } = rig("state_check: always");
+Deno.test("ServerSide keeps a connection whose state cannot be read, and has it read again", async () => {
+  const { parts, clock, side, heard, ask, end } = rig("state_check: always");
+  let probes = 0;
+  parts.cluster.answer = (sql) => {
+    if (!sql.includes("pg_show_all_settings()")) return null;
+    if (probes++ > 0) return new Uint8Array(0);
+    return encodeError("ERROR", new PgplexError("internal", "no", { sqlstate: "53400" }));
+  };
+  await ask("SELECT 1");
+  clock.advance(UNREAD_MS);
+  await atRest();
+  deepEqual([probes, side.lease.held, side.lease.unread, heard], [1, true, true, []]);
+  await ask("SELECT 2");
+  clock.advance(UNREAD_MS);
+  await atRest();
+  equal(probes, 1, "not at once");
+  clock.advance(1000);
+  await until(() => !side.lease.held);
+  deepEqual([probes, heard], [2, ["idles"]]);
+  await end();
+});
+
+Deno.test("ServerSide whose connection ends before its state was read goes on without it, and tells so", async () => {
+  const { parts, client, side, heard, ask, end } = rig("state_check: always");
+  await ask("SELECT 1");
+  client.said();
+  const { stream } = parts.cluster.servers[0]!;
+  stream.say(encodeError("FATAL", new PgplexError("internal", "terminating", { sqlstate: "57P01" })));
+  stream.end();
+  await until(() => !side.lease.held);
+  deepEqual([client.heard(), heard], ["", ["idles", "state lost"]]);
+  await end();
+});
+
+Deno.test("ServerSide closes a connection that is lost to its probe, and tells that nobody knows its state", async () => {
+  const { parts, clock, side, heard, ask, idle, end } = rig("state_check: always");
   const { servers } = parts.cluster;
   parts.cluster.answer = (sql) => {
-    if (!sql.includes("pg_catalog.pg_settings")) return null;
+    if (!sql.includes("pg_show_all_settings()")) return null;
     servers[0]!.stream.end();
     return new Uint8Array(0);
   };
   await ask("SELECT 1");
+  clock.advance(UNREAD_MS);
   await until(() => !side.lease.held);
   deepEqual([heard, idle(), parts.log.of("warning").slice(-1)], [["state lost"], 0, [
     "cannot look at a session's state",

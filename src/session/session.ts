@@ -2,7 +2,7 @@ import { cancelOn, type ServerConnection, type Settings } from "../backend/mod.t
 import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError } from "../kernel/mod.ts";
 import type { StateWatch } from "../learning/mod.ts";
-import { type PinReason, Pins, type PinsHost } from "../lease/mod.ts";
+import { type PinReason, Pins, type PinsHost, stateLost } from "../lease/mod.ts";
 import { type ChannelsHost, Listening, type ListeningHost } from "../listen/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
 import { encodeBackendKeyData, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
@@ -47,7 +47,7 @@ export class Session
   readonly #relay: Relay;
   readonly #told: ToldSettings;
   readonly #clientScan: ClientScan;
-  readonly #key: CancelKey;
+  #key: CancelKey;
   readonly #in: ClientBuffer;
   readonly #work: WorkTime;
   readonly #pins: Pins;
@@ -96,7 +96,6 @@ export class Session
       times: this.#times,
       work: this.#work,
       listening: this.#listening,
-      pid: this.#key.pid,
     }, this);
     this.#loop = new ClientLoop({
       clock,
@@ -179,6 +178,11 @@ export class Session
   /** Whether the session is over, and only tidies up. */
   get ending(): boolean {
     return this.#ending;
+  }
+
+  /** The process id that the client knows as its own. */
+  get pid(): number {
+    return this.#key.pid;
   }
 
   get cancelCount(): number {
@@ -299,8 +303,11 @@ export class Session
   }
 
   stateLost(): void {
-    if (!this.#listening.lost(this.#relay.watch)) return;
-    this.end(new PgplexError("server_lost", "the server connection was lost"));
+    const { watch } = this.#relay;
+    // It would wait for ever for notifications that cannot come.
+    if (this.#listening.lost(watch)) {
+      this.end(new PgplexError("server_lost", "the server connection was lost"));
+    } else if (watch.loses) this.#serverSide.lease.fails(stateLost());
   }
 
   warnOfPins(reasons: readonly PinReason[], statement: string | null): void {
@@ -368,6 +375,7 @@ export class Session
       // A session of its own begins now, as on a server; only where the pool is full it begins with the first message.
       await this.#login();
       settings = this.server!.settings;
+      this.#takeBackendsPid(this.server!);
     } else if (settings === null) {
       await this.#login();
       settings = this.server!.identity.parameters;
@@ -378,6 +386,14 @@ export class Session
     this.#out.put(encodeReadyForQuery(TxStatus.Idle));
     destination.counters.logins++;
     await this.#out.flush();
+  }
+
+  /** In session pooling the server process is the session's own: so is its process id, which pg_backend_pid() and others see. */
+  #takeBackendsPid({ identity }: ServerConnection): void {
+    if (identity.key === null) return;
+    const { cancelKeys } = this.#parts;
+    cancelKeys.revoke(this, this.#key);
+    this.#key = cancelKeys.issue(this, this.facts.minor, identity.key.pid);
   }
 
   /** The lease that a greeting needs. @throws PgplexError when there is none to be had */
@@ -401,7 +417,7 @@ export class Session
   /** A reload took away where the session goes, or the node of the server connection that it keeps. Whether that ended it. */
   #endIfGone(): boolean {
     const { lease } = this.#serverSide;
-    const keeps = lease.probing ? null : lease.home; // what is only probed may be given back in a moment
+    const keeps = lease.probing || lease.unread ? null : lease.home; // those may be given back in a moment
     const closed = this.destination.closed ?? keeps?.pool.closed ?? null;
     if (closed === null || !this.idle) return false;
     this.end(closed);

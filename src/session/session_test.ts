@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
+import { UNREAD_MS } from "../lease/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
 import { beginSession, FakeClient, type FakeSessionParts, sessionParts } from "./fake_sessions_test.ts";
@@ -37,7 +38,7 @@ Deno.test("Session serves a client from its greeting to Terminate, and its serve
   const { session, client, over } = beginSession(parts, {}, frontend.query("SELECT 1"));
   await until(() => parts.cluster.servers[0]?.asked.length === 1);
   await atRest();
-  equal(client.heard(), "RSSSKZTDCZ");
+  equal(client.heard(), "RSSSSKZTDCZ");
   client.stream.say(frontend.query("SELECT 2"), frontend.terminate());
   await over;
   equal(client.heard(), "TDCZ");
@@ -63,7 +64,7 @@ Deno.test("Session: what a client sends before its greeting is taken behind what
   const { client, over } = beginSession(parts, {}, frontend.concat([query, query.subarray(0, 7)]));
   client.stream.say(query.subarray(7), frontend.terminate());
   await over;
-  equal(client.heard(), "RSSSKZTDCZTDCZ");
+  equal(client.heard(), "RSSSSKZTDCZTDCZ");
   await parts.end();
 });
 
@@ -321,13 +322,15 @@ Deno.test("Session whose statement is only being probed is not ended with the no
   const gone = new PgplexError("config_changed", "terminating connection: the node is gone");
   let probes = 0;
   parts.cluster.answer = (sql) => {
-    if (!sql.includes("pg_catalog.pg_settings")) return null;
+    if (!sql.includes("pg_show_all_settings()")) return null;
     probes++;
     it.session.destination.topologyChanged(parts.runtime.clock.nowMs(), () => gone);
     it.session.configurationChanged();
     return new Uint8Array(0);
   };
   equal(await it.ask(frontend.query("SELECT 1")), "TDCZ");
+  parts.runtime.clock.advance(UNREAD_MS);
+  await atRest();
   deepEqual([probes, it.client.heard()], [1, ""]);
   await leave(it);
   await parts.end();
@@ -380,7 +383,7 @@ Deno.test("Session waits with its greeting while clients are suspended", async (
   equal(client.heard(), "");
   control.mode = "none";
   await over;
-  equal(client.heard(), "RSSSKZ");
+  equal(client.heard(), "RSSSSKZ");
   await parts.end();
 });
 

@@ -74,10 +74,11 @@ export class SessionView {
 
   /** The server connection that is leased, or null. */
   get server(): ServerConnection | null {
-    return this.#session.server;
+    const { lease, relay } = this.#parts;
+    return lease.unread && relay.progress.quiet ? null : this.#session.server;
   }
 
-  /** The server connection that the session holds, also while pgplex looks at it between two leases; or null. */
+  /** The server connection that the session holds, also while pgplex looks at it, or has yet to, between two leases; or null. */
   get held(): ServerConnection | null {
     return this.#parts.lease.connection;
   }

@@ -91,11 +91,15 @@ Deno.test("SessionView shows as pool_mode what an option says, but for a session
 });
 
 Deno.test("SessionView shows why a session is pinned, since when, and by which statement", async () => {
-  const { session, clock, ask, leave } = await rig("state_check: always");
+  const { parts, session, clock, ask, leave } = await rig("state_check: always");
+  parts.cluster.answer = (sql) => sql.includes("pg_show_all_settings()") ? new Uint8Array(0) : null;
   await ask(frontend.query("SELECT setseed(0.5)"));
+  deepEqual([session.view.pins, session.view.server, session.view.held !== null], [[], null, true], "unread");
+  clock.advance(5);
+  await until(() => session.view.pins.length > 0);
   clock.advance(3);
   deepEqual([session.view.pins, session.view.pinned], [["setseed"], {
-    sinceMs: 15,
+    sinceMs: 20,
     statement: "SELECT setseed(?)",
   }]);
   await leave();

@@ -236,7 +236,10 @@ export class Rig implements ClientLoopHost {
         return true;
       },
       notification: () => true,
-      fatal: (error) => this.fatal = error,
+      fatal: (error) => {
+        this.fatal = error;
+        return true;
+      },
       canceled: () => null,
     });
     const large = options.large ?? 16_384;

@@ -97,6 +97,18 @@ const CALLERS: Readonly<Record<string, Caller>> = {
         BEGIN IF v.a = 1 THEN SET ROLE thief; END IF; RETURN 'x'; END $$`,
     statement: (value) => `SELECT lower(ROW(${value})::odd)`,
   },
+  hidden_setting: {
+    what: "a function with the name of set_config",
+    setup: `CREATE FUNCTION set_config(n text, v int, l bool) RETURNS text LANGUAGE plpgsql AS $$
+        BEGIN IF v = 1 THEN SET ROLE thief; END IF; RETURN n; END $$`,
+    statement: (value) => `SELECT set_config('x', ${value}, true)`,
+  },
+  hidden_newer: {
+    what: "a function with the name of one that servers once had",
+    setup: `CREATE FUNCTION pg_is_in_backup(v int) RETURNS bool LANGUAGE plpgsql AS $$
+        BEGIN IF v = 1 THEN SET ROLE thief; END IF; RETURN false; END $$`,
+    statement: (value) => `SELECT pg_is_in_backup(${value})`,
+  },
   hidden_member: {
     what: "a function that is called like a column",
     setup: `${TAKE} CREATE TABLE v (a int); INSERT INTO v VALUES (0), (1)`,
@@ -255,6 +267,11 @@ Deno.test("Statements stay trusted where nothing hidden changes session state, a
       ["quiet", "SELECT s.a, s.u FROM shown s", "SELECT s.a, s.u FROM shown s"],
       ["extended", "UPDATE files SET a = 'x'", "UPDATE files SET a = ?"],
       ["empty", "SELECT 1", "SELECT ?"],
+      [
+        "empty",
+        "SELECT set_config('work_mem', '9MB', true), pg_advisory_xact_lock(7), pg_size_pretty(pg_database_size('empty'))",
+        "SELECT set_config(?, ?, true), pg_advisory_xact_lock(?), pg_size_pretty(pg_database_size(?))",
+      ],
     ] as const
   ) {
     await using client = await served.client(database, {}, "app");

@@ -120,6 +120,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "routing",
       "options",
       "servers",
+      "lease",
       "session",
     ],
   },

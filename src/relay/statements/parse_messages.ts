@@ -169,7 +169,7 @@ export class ParseMessages {
       return -1;
     }
     cursor.flush();
-    if (1 + length <= LOOK_BYTES_MAX && !this.#look(statement, nameEnd + 1)) {
+    if (!this.#look(statement, nameEnd + 1)) {
       if (existing === null) this.#store.release(statement);
       return -1;
     }
@@ -190,6 +190,16 @@ export class ParseMessages {
     const { bytes, messageEnd } = this.#cursor;
     const nul = findNul(bytes, textStart, messageEnd);
     if (nul < 0) return this.#messages.parses(OPAQUE_FINGERPRINT);
+    if (nul - textStart > LOOK_BYTES_MAX) {
+      let fingerprint = OPAQUE_FINGERPRINT;
+      const reader = watch.readLong((read, hash) => {
+        fingerprint = read;
+        statement.hash ||= hash;
+      });
+      reader.read(bytes, textStart, nul);
+      reader.ends();
+      return this.#messages.parses(fingerprint);
+    }
     if (statement.hash === 0) statement.hash = sqlFingerprint(bytes, textStart, nul, watch.backslashes);
     return this.#messages.parses(watch.look(bytes, textStart, nul));
   }

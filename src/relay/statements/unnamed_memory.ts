@@ -47,6 +47,11 @@ export class UnnamedMemory {
     return typed;
   }
 
+  /** What it does is known, now that all of it was read. */
+  turnsOut(fingerprint: Fingerprint): void {
+    if (this.#fingerprint === OPAQUE_FINGERPRINT) this.#fingerprint = fingerprint;
+  }
+
   /** Whether the body has not come as a whole yet. */
   get comes(): boolean {
     return this.#left > 0;

@@ -35,12 +35,28 @@ export class UnnamedStatement {
     const nul = cursor.whole ? findNul(bytes, bodyStart + 1, cursor.messageEnd) : -1;
     const fingerprint = nul < 0 ? OPAQUE_FINGERPRINT : watch.look(bytes, bodyStart + 1, nul);
     if (!this.#messages.parses(fingerprint)) return -1;
+    if (nul < 0) this.#readLong();
     if (steered !== null) this.#messages.steer(steered);
     server.owed.sent(
       Owed.Parse | Mark.Effect,
       this.parses(server, fingerprint, orderOf(steered), cursor.bodyBytes),
     );
     return cursor.record();
+  }
+
+  /** What it does is known when it has passed, which is before it is bound. */
+  #readLong(): void {
+    const { watch, names: { unnamed } } = this.#relay;
+    let name = true;
+    const reader = watch.readLong((fingerprint) => unnamed.turnsOut(fingerprint));
+    this.#cursor.readBy({
+      // The body begins with the NUL of the statement's name.
+      read: (bytes, start, end) => {
+        reader.read(bytes, name ? start + 1 : start, end);
+        name = false;
+      },
+      ends: () => reader.ends(),
+    });
   }
 
   /** A Parse of it goes to the server, whose body of `bodyBytes` is to be recorded. Returns what is to be owed with it. */

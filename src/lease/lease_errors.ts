@@ -1,0 +1,27 @@
+import { PgplexError } from "../kernel/mod.ts";
+import { utf8FromBinary } from "../protocol/mod.ts";
+import type { LostSetting } from "./restore.ts";
+
+/** What a client hears, once, whose settings the server does not take any more. */
+export function settingsLost(lost: readonly LostSetting[]): PgplexError {
+  const names = lost.map(({ name }) => utf8FromBinary(name)).join(", ");
+  const { error } = lost[0]!;
+  return new PgplexError("settings_lost", `the session's ${names} cannot be restored: ${error.message}`, {
+    sqlstate: error.sqlstate,
+    detail: `The session goes on without ${names}.`,
+    hint: "Set it again, or connect again.",
+  });
+}
+
+/** The session ended while it waited. */
+export function sessionOver(): PgplexError {
+  return new PgplexError("shutting_down", "the session is over");
+}
+
+/** What a client hears, once, whose server connection was lost before anybody knew what it had done to its session there. */
+export function stateLost(): PgplexError {
+  return new PgplexError("state_lost", "the state of the session was lost with its server connection", {
+    detail: "What was set or made since the session was last at rest may not hold any more.",
+    hint: "Set it again, or connect again.",
+  });
+}

@@ -1,0 +1,21 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { PgplexError } from "../kernel/mod.ts";
+import { sessionOver, settingsLost, stateLost } from "./lease_errors.ts";
+
+Deno.test("settingsLost names each setting, and keeps the server's SQLSTATE and text", () => {
+  const error = new PgplexError("internal", 'role "r" does not exist', { sqlstate: "22023" });
+  const { message, sqlstate, extra } = settingsLost([{ name: "role", error }, {
+    name: "my.r\xc3\xb4le",
+    error,
+  }]);
+  equal(message, `the session's role, my.r\u00f4le cannot be restored: role "r" does not exist`);
+  deepEqual([sqlstate, extra.detail], ["22023", "The session goes on without role, my.r\u00f4le."]);
+});
+
+Deno.test("stateLost is a failure of the connection to drivers, and sessionOver ends who waits", () => {
+  deepEqual([stateLost().sqlstate, stateLost().code, sessionOver().code], [
+    "08006",
+    "state_lost",
+    "shutting_down",
+  ]);
+});

@@ -1,0 +1,35 @@
+import { SESSION_FUNCTIONS } from "./server_functions.ts";
+import { BEFORE_STATEMENT } from "./sql_statement.ts";
+
+/** State that no probe can see and nothing takes back, and what ends it where something does. */
+export type Sticky =
+  | "load"
+  | "setseed"
+  | "dblink"
+  | "origin"
+  | "origin over"
+  | "backup"
+  | "backup over"
+  | "extension";
+
+/** State that no probe can see, by the words of statements, or of a routine's source. */
+export function stickyIn(words: readonly string[]): Sticky[] {
+  const sticky = new Set<Sticky>();
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    const before = words[i - 1] ?? ";";
+    const name = word.startsWith('"') ? word.slice(1) : word;
+    if (word === "load" && BEFORE_STATEMENT.has(before)) sticky.add("load");
+    else if (word === "set" && words.slice(i + 1, i + 4).includes("seed")) sticky.add("setseed");
+    else if (words[i + 1] !== "(") continue;
+    else if (name.startsWith("dblink_connect")) sticky.add("dblink");
+    else if (name === "isn_weak") sticky.add("extension");
+    else {
+      const effect = SESSION_FUNCTIONS.get(name);
+      if (effect === "seed") sticky.add("setseed");
+      if (effect === "origin") sticky.add(name.endsWith("_session_reset") ? "origin over" : "origin");
+      if (effect === "backup") sticky.add(name.includes("stop") ? "backup over" : "backup");
+    }
+  }
+  return [...sticky];
+}

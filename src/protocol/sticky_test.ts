@@ -1,0 +1,46 @@
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { sqlWords } from "./sql_tokens.ts";
+import { type Sticky, stickyIn } from "./sticky.ts";
+
+const STICKY: readonly (readonly [sql: string, sticky: readonly Sticky[]])[] = [
+  ["LOAD 'x'", ["load"]],
+  ["SELECT 1; load 'x'", ["load"]],
+  ["BEGIN IF a THEN LOAD 'x'; END IF; END", ["load"]],
+  ["SET seed = 0.5", ["setseed"]],
+  ["SET SESSION seed TO 0.5", ["setseed"]],
+  ["SELECT pg_catalog.SETSEED(0.5)", ["setseed"]],
+  ['SELECT "setseed"(0.5)', ["setseed"]],
+  ["SELECT dblink_connect('a')", ["dblink"]],
+  ["SELECT ext.dblink_connect_u('a', 'b')", ["dblink"]],
+  ["SELECT isn_weak(true)", ["extension"]],
+  ["SELECT pg_replication_origin_session_setup('o')", ["origin"]],
+  ["SELECT pg_replication_origin_xact_setup('0/1', now())", ["origin"]],
+  ["SELECT pg_replication_origin_session_reset()", ["origin over"]],
+  ["SELECT pg_backup_start('x')", ["backup"]],
+  ["SELECT pg_start_backup('x', false, false)", ["backup"]],
+  ["SELECT * FROM pg_backup_stop()", ["backup over"]],
+  ["SELECT pg_stop_backup(false)", ["backup over"]],
+  ["SELECT setseed(0.1), setseed(0.2), dblink_connect('a')", ["setseed", "dblink"]],
+];
+
+const NOT_STICKY: readonly string[] = [
+  "",
+  "SELECT 1",
+  "SELECT load FROM t",
+  "SELECT a.load(1)",
+  "SET work_mem = 1",
+  "UPDATE t SET seed_value = 1",
+  "SELECT setseed FROM t",
+  "SELECT 'setseed(0.5)'",
+  "SELECT dblink('a', 'SELECT 1')",
+  "SELECT dblink_disconnect('a')",
+  "SELECT set_config('a', 'b', false), pg_advisory_lock(1)",
+];
+
+Deno.test("stickyIn finds what no probe sees and nothing takes back, once, in the order of the words", () => {
+  for (const [sql, sticky] of STICKY) deepEqual(stickyIn(sqlWords(sql)), sticky, sql);
+});
+
+Deno.test("stickyIn finds nothing in what only mentions it, or what a probe sees", () => {
+  for (const sql of NOT_STICKY) deepEqual(stickyIn(sqlWords(sql)), [], sql);
+});
