@@ -6,6 +6,7 @@ import {
   decodeErrorFields,
   encodeTerminate,
   findNul,
+  int32At,
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
@@ -55,6 +56,8 @@ export interface ServerIdentity {
   readonly base: string;
   /** TLS protocol and cipher, or null. */
   readonly tls: string | null;
+  /** NoticeResponse messages of the login, one behind the other. */
+  readonly notices: Uint8Array;
 }
 
 /** A message longer than this is not what a server sends where pgplex must read all of it: errors, parameters, texts of PREPARE. */
@@ -139,6 +142,11 @@ export class ServerConnection {
   /** Whether the connection is over. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** What the server said as it ended the connection, if it said something. */
+  get lastError(): PgplexError | null {
+    return this.#lastError;
   }
 
   /** Who holds the connection; null when it is idle. */
@@ -243,7 +251,7 @@ export class ServerConnection {
     }
     if (this.#end < this.#buffer.length) return;
     // A message that must be read whole does not fit: make room, within reason.
-    if (this.#buffer.length >= INSPECT_BYTES_MAX) {
+    if (this.#buffer.length >= INSPECT_BYTES_MAX || int32At(this.#buffer, 1) > INSPECT_BYTES_MAX) {
       throw new PgplexError("server_protocol", "the server sent a message that is too long");
     }
     const bigger = new Uint8Array(this.#buffer.length * 2);

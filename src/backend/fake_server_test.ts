@@ -115,6 +115,7 @@ export function fakeServer(options: {
     parameters: options.settings ?? Settings.none,
     base: "",
     tls: null,
+    notices: new Uint8Array(0),
   };
   const parts = { buffers, statements, clock: new VirtualClock(), turn: () => Promise.resolve() };
   return {

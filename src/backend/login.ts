@@ -1,11 +1,12 @@
 import { channelBindingHash, type ServerCredentials, ServerLogin } from "../auth/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
-import { type Clock, PgplexError } from "../kernel/mod.ts";
+import { type Clock, concat, PgplexError } from "../kernel/mod.ts";
 import {
   Back,
   binaryFromUtf8,
   type BinaryString,
   decodeErrorFields,
+  encodeBack,
   encodeFront,
   encodeSslRequest,
   encodeStartup,
@@ -258,6 +259,8 @@ async function greet(
   let loggedIn = false;
   let parameters = Settings.none;
   let key: ServerIdentity["key"] = null;
+  const notices: Uint8Array[] = [];
+  let noticeBytes = 0;
   for (;;) {
     const frame = await reader.readFrame(LOGIN_MESSAGE_MAX);
     if (frame === null) throw new Error("end of stream");
@@ -273,8 +276,11 @@ async function greet(
       }
       case Back.ErrorResponse:
         throw new ServerRefusal(body, { authenticated: loggedIn });
-      case Back.NegotiateProtocolVersion:
       case Back.NoticeResponse:
+        if (loggedIn && noticeBytes < NOTICES_MAX) notices.push(encodeBack(type, body.slice()));
+        noticeBytes += body.length;
+        break;
+      case Back.NegotiateProtocolVersion:
         break;
       case Back.ParameterStatus: {
         const [name, value] = parameterAt(body, 0, body.length);
@@ -294,12 +300,16 @@ async function greet(
           parameters: Settings.from(parameters.values),
           base: request.base,
           tls: tls === null ? null : `${tls.protocol}/${tls.cipher}`,
+          notices: concat(...notices),
         };
       default:
         throw unexpected(type);
     }
   }
 }
+
+/** Notices of a login that are kept, in bytes. */
+const NOTICES_MAX = 8192;
 
 function unexpected(type: number): PgplexError {
   return new PgplexError("server_protocol", "the server sent an unexpected message during login", {

@@ -34,6 +34,12 @@ export const ERROR_KINDS = {
     true,
     "No server connection became free within query_wait_timeout.",
   ),
+  too_many_connections: row(
+    "pgplex",
+    "53300",
+    true,
+    "A replication connection would exceed max_db_connections or max_user_connections.",
+  ),
   pin_timeout: row("client", "57P05", true, "A pinned session was idle for longer than pin_timeout."),
   notifications_overflow: row(
     "client",

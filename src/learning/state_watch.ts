@@ -72,6 +72,11 @@ export class StateWatch {
     return this.#backslashes;
   }
 
+  /** Whether something ran since the last boundary. */
+  get running(): boolean {
+    return this.ran.length > this.#judged;
+  }
+
   /** A lease begins, or its state has just been looked at. */
   begin(): void {
     // One after the other: setting the length would cost a new array each time.
@@ -261,6 +266,7 @@ export class StateWatch {
   #note(text: string): void {
     const names = customSettingsIn(text);
     if (names.length > 0) this.noteSettings(names);
+    if (names.some((name) => name.startsWith("pgplex."))) this.#optionsMentioned = true;
   }
 
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */

@@ -6,7 +6,7 @@ import { type Fingerprints, refreshCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
 import { probe } from "./probe.ts";
 import { resetConnection } from "./reset.ts";
-import { sessionOver, settingsLost } from "./lease_errors.ts";
+import { lostBy, sessionOver, settingsLost } from "./lease_errors.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
 import { restoreState } from "./restore.ts";
 import {
@@ -225,7 +225,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     }
     connection.onNotification(null);
     if (connection.closed) {
-      this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+      this.wish.ended(lostBy(connection));
     } else if (!this.#ended) {
       connection.setSink(this.wish);
       this.wish.leaseBegins(connection, this.#clock.nowMs());
@@ -250,10 +250,10 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
       const wasPinned = this.#pins.reasons.length > 0;
       this.#pins.clear();
       // The holder ends the lease by itself when it hears that its connection has ended.
-      if (wasPinned) this.wish.ended(new PgplexError("server_lost", "the server connection was lost"));
+      if (wasPinned) this.wish.ended(lostBy(connection));
       else {
         this.end("broken");
-        this.wish.stateLost();
+        this.wish.stateLost(lostBy(connection));
       }
       this.#obtainAgain();
       return;

@@ -1,3 +1,4 @@
+import type { ServerConnection } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { utf8FromBinary } from "../protocol/mod.ts";
 import type { LostSetting } from "./restore.ts";
@@ -19,9 +20,15 @@ export function sessionOver(): PgplexError {
 }
 
 /** What a client hears, once, whose server connection was lost before anybody knew what it had done to its session there. */
-export function stateLost(): PgplexError {
+export function stateLost(cause: PgplexError): PgplexError {
   return new PgplexError("state_lost", "the state of the session was lost with its server connection", {
+    sqlstate: cause.sqlstate,
     detail: "What was set or made since the session was last at rest may not hold any more.",
     hint: "Set it again, or connect again.",
   });
+}
+
+/** Why a connection is over that was looked at: what the server said, if it did. */
+export function lostBy({ lastError }: Pick<ServerConnection, "lastError">): PgplexError {
+  return lastError ?? new PgplexError("server_lost", "the server connection was lost");
 }

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { PgplexError } from "../kernel/mod.ts";
-import { sessionOver, settingsLost, stateLost } from "./lease_errors.ts";
+import { lostBy, sessionOver, settingsLost, stateLost } from "./lease_errors.ts";
 
 Deno.test("settingsLost names each setting, and keeps the server's SQLSTATE and text", () => {
   const error = new PgplexError("internal", 'role "r" does not exist', { sqlstate: "22023" });
@@ -13,9 +13,16 @@ Deno.test("settingsLost names each setting, and keeps the server's SQLSTATE and 
 });
 
 Deno.test("stateLost is a failure of the connection to drivers, and sessionOver ends who waits", () => {
-  deepEqual([stateLost().sqlstate, stateLost().code, sessionOver().code], [
+  const lost = stateLost(lostBy({ lastError: null }));
+  deepEqual([lost.sqlstate, lost.code, sessionOver().code], [
     "08006",
     "state_lost",
     "shutting_down",
   ]);
+});
+
+Deno.test("lostBy says what the server said, or that the connection was lost", () => {
+  const said = new PgplexError("server_lost", "terminating connection", { sqlstate: "57P01" });
+  equal(lostBy({ lastError: said }), said);
+  equal(lostBy({ lastError: null }).sqlstate, "08006");
 });

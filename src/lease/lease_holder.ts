@@ -1,4 +1,5 @@
 import type { ServerConnection, ServerSink } from "../backend/mod.ts";
+import type { PgplexError } from "../kernel/mod.ts";
 import type { Recall } from "../pool/mod.ts";
 import type { ServerWish } from "../servers/mod.ts";
 import type { ProbeResult } from "./probe.ts";
@@ -25,5 +26,5 @@ export interface LeaseHolder extends ServerWish, ServerSink {
   /** Settings that no server takes any more: the session is without them, as `server` is. */
   settingsLost(server: ServerConnection, lost: readonly LostSetting[]): void;
   /** The connection was lost, or closed, before anybody knew what the session did to it. */
-  stateLost(): void;
+  stateLost(error: PgplexError): void;
 }

@@ -20,6 +20,7 @@ export class Listening {
   #own: SessionChannels | null = null;
   /** What the server connection listens to has been seen in this lease. */
   #seen = false;
+  #closed = false;
 
   constructor(listeners: Listeners, host: ListeningHost) {
     this.#listeners = listeners;
@@ -74,7 +75,8 @@ export class Listening {
   ): boolean | Promise<boolean> {
     this.#seen = true;
     if (this.#own === null) {
-      if (channels.length === 0) return true;
+      // The session may be over, and its last connection only looked at.
+      if (channels.length === 0 || this.#closed) return channels.length === 0;
       const host = this.#host.channelsHost();
       this.#own = new SessionChannels(this.#listeners, host, server);
       host.relay.preamble.lendBy(this.#own);
@@ -94,6 +96,7 @@ export class Listening {
 
   /** The session is over. */
   close(): void {
+    this.#closed = true;
     this.#own?.close();
   }
 }

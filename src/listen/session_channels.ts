@@ -126,6 +126,20 @@ export class SessionChannels implements ChannelLender {
    * @throws PgplexError when the connection is lost, or its state not known any more
    */
   async settle(server: ServerConnection, found: readonly BinaryString[], mayMove: boolean): Promise<boolean> {
+    const wasClosed = this.#notifications.closed;
+    try {
+      return await this.#settle(server, found, mayMove);
+    } finally {
+      // The session may have ended meanwhile: what was begun for it since is nobody's.
+      if (!wasClosed && this.#notifications.closed) this.#notifications.close();
+    }
+  }
+
+  async #settle(
+    server: ServerConnection,
+    found: readonly BinaryString[],
+    mayMove: boolean,
+  ): Promise<boolean> {
     const loan = this.#loan;
     const notifications = this.#notifications;
     const { subscription } = notifications;

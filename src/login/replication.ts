@@ -1,5 +1,5 @@
 import { cancelOn, loginStraight, type ServerIdentity } from "../backend/mod.ts";
-import { OPTION_NAMES, poolSettings } from "../config/mod.ts";
+import { type ClusterTls, OPTION_NAMES, type PoolSettings, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
   encodeBackendKeyData,
@@ -74,6 +74,32 @@ async function serveReplication(
   const tls = worker.config.clusters.get(request.cluster)?.tls;
   if (tls === undefined) throw new PgplexError("config_changed", "the cluster is gone");
   checkRunning(worker, request);
+  const release = reserve(worker, request);
+  try {
+    await serveReserved(worker, client, request, { settings, tls });
+  } finally {
+    release();
+  }
+}
+
+/** Counts it among the server connections of its database and user. @returns what counts it off @throws PgplexError */
+function reserve({ pools }: LoginParts, request: ReplicationRequest): () => void {
+  const { cluster, database, user, alias, credentials, name } = request;
+  const destination = pools.get({ cluster, database, user, alias, purpose: "clients" }, credentials);
+  const release = pools.reserve(destination);
+  if (release !== null) return release;
+  throw new PgplexError("too_many_connections", `too many server connections for database "${name}"`, {
+    detail:
+      "max_db_connections or max_user_connections is reached, and replication connections wait for nobody.",
+  });
+}
+
+async function serveReserved(
+  worker: LoginParts,
+  client: { stream: ByteStream; rest: () => Uint8Array },
+  request: ReplicationRequest,
+  { settings, tls }: { settings: PoolSettings; tls: ClusterTls },
+): Promise<void> {
   const params = new Map([...request.params].filter(([name]) => name !== "user" && name !== "database"));
   const { stream: server, identity, rest } = await loginStraight({
     endpoint: request.node,

@@ -1,5 +1,5 @@
 import type { Settings } from "../backend/mod.ts";
-import type { BinaryString } from "../protocol/mod.ts";
+import { Back, type BinaryString, encodeBack, putBinary } from "../protocol/mod.ts";
 
 /** PostgreSQL cuts application_name after this many bytes: NAMEDATALEN - 1. */
 const NAME_BYTES_MAX = 63;
@@ -23,6 +23,17 @@ export function serverApplicationName(given: BinaryString, settings: Settings): 
     (byte) => escapes ? `\\x${byte.charCodeAt(0).toString(16).padStart(2, "0")}` : "?",
   );
   return clean.slice(0, NAME_BYTES_MAX);
+}
+
+/** The NoticeResponse with which a server says that it cuts a name that is too long (truncate_identifier()); no byte where it is not. */
+export function noticeOfName(given: BinaryString, settings: Settings): Uint8Array {
+  const cut = cutBetweenCharacters(given, settings.values.get("server_encoding") === "UTF8");
+  if (cut === given) return new Uint8Array(0);
+  const message = `identifier "${given}" will be truncated to "${cut}"`;
+  const fields = ["SNOTICE", "VNOTICE", "C42622", `M${message}`, "Rtruncate_identifier", "", ""].join("\0");
+  const body = new Uint8Array(fields.length);
+  putBinary(body, 0, fields);
+  return encodeBack(Back.NoticeResponse, body);
 }
 
 /** As pg_mbcliplen() reads UTF-8: by the first byte of each character, whatever follows it. */

@@ -3,24 +3,11 @@ import { Attempts } from "./attempts.ts";
 import type { SharedLimit } from "./limits.ts";
 import type { LeaseEnd, Place, Poolable, PoolLimits, PoolPort, Recallable, Waiter } from "./pool_port.ts";
 import { Recalls } from "./recalls.ts";
+import type { Slot } from "./slot.ts";
 
 interface Waiting<Wish, R> extends Place<Wish, R> {
   /** One is being opened for this wish. */
   opening: boolean;
-}
-
-/** A resource that exists: leased, or idle. */
-interface Slot<R> {
-  readonly resource: R;
-  /** By which part of the lifetime it ends early, from 0 to 0.1. */
-  readonly earlier: number;
-  leased: boolean;
-  /** Since when it is idle, if it is. */
-  sinceMs: number;
-  /** Older than a {@link Pool.recycle}: it ends as it is released. */
-  stale: boolean;
-  /** Nobody has had it, or the first who has it got it no later than `retryMs` after it was opened. */
-  fresh: boolean;
 }
 
 /**
@@ -305,7 +292,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    */
   setPaused(paused: boolean, nowMs: number): void {
     this.#paused = paused;
-    if (paused) return this.closeIdle("paused");
+    if (paused) return this.#endAll("paused");
     this.#attempts.forget();
     this.#serve(nowMs);
   }
@@ -318,14 +305,20 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     this.closeIdle("reconnect");
     for (const slot of this.#slots.values()) slot.stale = true;
     this.#stale = this.#slots.size;
+    this.#recalls.recallAll();
     this.#serve(nowMs);
   }
 
   /** Ends everything idle now and the rest as it is released; waiters are refused. */
   close(error: PgplexError): void {
     this.#closed = error;
-    this.closeIdle("pool closed");
+    this.#endAll("pool closed");
     for (const { waiter } of this.takeWaiting()) waiter.refused(error);
+  }
+
+  #endAll(reason: string): void {
+    this.closeIdle(reason);
+    this.#recalls.recallAll();
   }
 
   /** Ends every idle resource; new ones are opened as they are needed. */
@@ -409,10 +402,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Has back as many as are waited for and not being opened. */
   #recall(): void {
-    if (this.#recalls.size === 0) return;
-    let wanted = 0;
-    for (const { opening } of this.#waiting) if (!opening) wanted++;
-    this.#recalls.recall(wanted);
+    if (this.#recalls.size > 0) {
+      this.#recalls.recall([...this.#waiting].filter(({ opening }) => !opening).length);
+    }
   }
 
   /** Whether one more could be opened. An idle resource that does not fit whoever is next makes room. */

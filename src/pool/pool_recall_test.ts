@@ -1,3 +1,4 @@
+import { PgplexError } from "../kernel/mod.ts";
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { FakeWorld, type Resource } from "./pool_fake_test.ts";
 import type { PoolLimits, Recall, Recallable } from "./pool_port.ts";
@@ -175,15 +176,15 @@ Deno.test("Pool forgets a wish for what is on its way back with whoever had it",
   equal(second.granted, a!.resource);
 });
 
-Deno.test("Pool that is paused has nothing back, and what is lent ends as it is released", () => {
-  const { world, holders: [a], lend, asked } = rig("a");
-  lend(a!);
-  world.pool.setPaused(true, world.nowMs);
-  const first = world.wait("first");
-  equal(asked(), "");
-  equal(world.pool.mustEnd(a!.resource), true);
-  world.pool.setPaused(false, world.nowMs);
-  equal(asked(), "a");
-  world.release(a!.resource);
-  equal(first.granted, a!.resource);
+Deno.test("Pool that is paused, recycled or closed has all back that is not needed, and it ends as it is released", () => {
+  for (const how of ["pause", "recycle", "close"] as const) {
+    const { world, holders: [a, b], lend, asked } = rig("ab");
+    lend(a!);
+    lend(b!);
+    if (how === "pause") world.pool.setPaused(true, world.nowMs);
+    if (how === "recycle") world.pool.recycle(world.nowMs);
+    if (how === "close") world.pool.close(new PgplexError("config_changed", "gone"));
+    equal(asked(), "ab", how);
+    equal(world.pool.mustEnd(a!.resource), true, how);
+  }
 });

@@ -22,6 +22,15 @@ export class Recalls<R> {
     return this.#coming.delete(resource);
   }
 
+  /** Has back all that is not needed at the moment. */
+  recallAll(): void {
+    for (const [resource, holder] of [...this.#lent]) {
+      if (holder.recall() !== "looking") continue;
+      this.#lent.delete(resource);
+      this.#coming.add(resource);
+    }
+  }
+
   /** Has back so many, those that are on their way among them. */
   recall(wanted: number): void {
     let missing = wanted - this.#coming.size;

@@ -243,7 +243,10 @@ export class ClientScan {
         owed.copyData();
         return cursor.passUnanswered();
       case Front.Terminate:
-        return cursor.needNothing();
+        if (!owed.copyIn) return cursor.needNothing();
+        // The server hears of it: it is the end of the COPY, with an error.
+        owed.copyEnds();
+        return cursor.passUnanswered();
       case Front.Parse:
         return this.#extended.parse();
       case Front.Bind:

@@ -10,6 +10,7 @@ const GREETINGS_MAX = 1000;
 export class Greetings {
   readonly #settings = new Map<string, Settings>();
   readonly #bases = new Map<string, Base>();
+  readonly #notices = new Map<string, Uint8Array>();
   readonly #encoded = new WeakMap<Settings, Uint8Array>();
   #lastBase: Base = NO_PARAMS;
 
@@ -28,13 +29,20 @@ export class Greetings {
     return bytes;
   }
 
+  /** What a server said besides to a client that connects with these startup parameters: NoticeResponse messages. */
+  noticesOf(base: Base): Uint8Array {
+    return this.#notices.get(base.key) ?? NONE;
+  }
+
   /** The same base as one object for all sessions that have it, where it is known. */
   intern(base: Base): Base {
     return this.#bases.get(base.key) ?? base;
   }
 
   /** A server has just reported these settings to a login. */
-  learn(base: Base, settings: Settings): void {
+  learn(base: Base, settings: Settings, notices: Uint8Array = NONE): void {
+    if (notices.length > 0) this.#notices.set(base.key, notices);
+    else this.#notices.delete(base.key);
     this.#settings.delete(base.key);
     this.#settings.set(base.key, settings);
     this.#bases.set(base.key, base);
@@ -43,6 +51,7 @@ export class Greetings {
     for (const oldest of this.#settings.keys()) {
       this.#settings.delete(oldest);
       this.#bases.delete(oldest);
+      this.#notices.delete(oldest);
       return;
     }
   }
@@ -52,3 +61,5 @@ export class Greetings {
     return this.#lastBase;
   }
 }
+
+const NONE = new Uint8Array(0);

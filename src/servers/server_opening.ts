@@ -49,9 +49,10 @@ export async function openServer(
     counters.opened++;
     server.logins.delete(id);
     server.loggedIn(refusal);
-    const { parameters } = connection.identity;
+    const { parameters, notices } = connection.identity;
     // The name is not one that whoever gives none would have.
-    greetings.learn(base, name === null ? parameters : parameters.with(NAME, known!.applicationName ?? ""));
+    const greeting = name === null ? parameters : parameters.with(NAME, known!.applicationName ?? "");
+    greetings.learn(base, greeting, notices);
     const pooled: PooledServer = {
       connection,
       home: server,

@@ -1,6 +1,6 @@
 import type { ServerConnection, Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
-import type { PgplexError } from "../kernel/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import {
   type FindingsHost,
   findOptions,
@@ -62,7 +62,7 @@ export interface ServerSideHost {
   /** The server connection is over while it was leased. */
   lost(error: PgplexError): void;
   /** The server connection was lost before anybody knew what the session did to it. */
-  stateLost(): void;
+  stateLost(error: PgplexError): void;
 }
 
 /**
@@ -218,8 +218,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     this.#told.lost(server);
   }
 
-  stateLost(): void {
-    this.#host.stateLost();
+  stateLost(error: PgplexError): void {
+    this.#host.stateLost(error);
   }
 
   // What the server sends.
@@ -265,11 +265,12 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
       } else {
         relay.progress.leaseGoesOn();
         this.lease.leaveUnread();
+        this.#pins.transactionEnds();
         if (relay.loginName.rests(server!, this.#told.current?.applicationName)) relay.attention.begin();
       }
     } else if (server!.owed.doubtful && watch.suspicion > Suspicion.Learn) {
       this.endLease("broken");
-      host.stateLost();
+      host.stateLost(new PgplexError("server_lost", "nobody knows what the server has read"));
     } else {
       this.#pins.transactionEnds();
       if (this.#pins.reasons.length > 0) {
@@ -285,7 +286,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     const suspicion = this.#relay.watch.judge(this.#host.limits.state_check, this.#sinceMs);
     if (suspicion === Suspicion.Anything) state.mayHaveMore();
     return !owed.doubtful && (suspicion !== Suspicion.None || this.lease.unread || foreignNames.size > 0 ||
-      this.#listening.suspicious);
+      this.#listening.suspicious || this.#relay.watch.optionsMentioned);
   }
 
   /** Whether what is unread must be read at once. */
@@ -321,7 +322,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     if (this.lease.unread && this.#pins.reasons.length === 0 && this.#relay.progress.quiet) {
       // Nothing of the client's was on its way: it goes on with another connection.
       this.endLease("broken");
-      this.#host.stateLost();
+      this.#host.stateLost(error);
       return;
     }
     // The connection has let go of its sink: the lease is over whatever the session was doing.

@@ -4,7 +4,7 @@ import { type Clock, PgplexError } from "../kernel/mod.ts";
 import type { StateWatch } from "../learning/mod.ts";
 import { type PinReason, Pins, type PinsHost, stateLost } from "../lease/mod.ts";
 import { type ChannelsHost, Listening, type ListeningHost } from "../listen/mod.ts";
-import { SessionOptions } from "../options/mod.ts";
+import { noticeOfName, SessionOptions } from "../options/mod.ts";
 import { encodeBackendKeyData, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
 import { ClientScan, Need, Relay, Steering, type SteeringHost, ToldSettings } from "../relay/mod.ts";
 import type { Destination } from "../servers/mod.ts";
@@ -161,7 +161,7 @@ export class Session
     const { server, progress: { openBatch }, watch } = this.#relay;
     if (!this.greeted) return true;
     // All answered, and yet the server is in the implicit transaction of a batch.
-    if (server !== null && openBatch && watch.ran.length > 0) return false;
+    if (server !== null && openBatch && watch.running) return false;
     if (this.idle) return true;
     if (this.waiting || this.#clientScan.need !== Need.Bytes) return false;
     return !this.busy || this.#runsNothing(server!);
@@ -172,7 +172,7 @@ export class Session
     if (server.txStatus !== TxStatus.Idle) return false;
     if (server.owed.length === 1 && isTorn(this.#relay, server)) return true;
     return this.facts.mode === "transaction" && server.owed.readies === 0 &&
-      this.#relay.watch.ran.length === 0;
+      !this.#relay.watch.running;
   }
 
   /** Whether the session is over, and only tidies up. */
@@ -302,12 +302,12 @@ export class Session
     this.end(error);
   }
 
-  stateLost(): void {
+  stateLost(error: PgplexError): void {
     const { watch } = this.#relay;
     // It would wait for ever for notifications that cannot come.
     if (this.#listening.lost(watch)) {
       this.end(new PgplexError("server_lost", "the server connection was lost"));
-    } else if (watch.loses) this.#serverSide.lease.fails(stateLost());
+    } else if (watch.loses) this.#serverSide.lease.fails(stateLost(error));
   }
 
   warnOfPins(reasons: readonly PinReason[], statement: string | null): void {
@@ -381,7 +381,10 @@ export class Session
       settings = this.server!.identity.parameters;
       this.#serverSide.endLease("clean");
     }
-    this.#out.put(greetings.encoded(this.#told.greet(settings)));
+    const greeting = this.#told.greet(settings);
+    this.#out.put(greetings.noticesOf(facts.base));
+    if (facts.applicationName !== null) this.#out.put(noticeOfName(facts.applicationName, greeting));
+    this.#out.put(greetings.encoded(greeting));
     this.#out.put(encodeBackendKeyData(this.#key.pid, this.#key.secret));
     this.#out.put(encodeReadyForQuery(TxStatus.Idle));
     destination.counters.logins++;
@@ -490,10 +493,7 @@ export class Session
     this.#relay.leaseEnds();
     const midWork = server !== null &&
       (!server.owed.settled || server.owed.skipping || midMessage || openBatch || this.#cancels > 0);
-    if (lease.held) {
-      await lease.abandon(midWork);
-      this.#serverSide.rests();
-    }
+    if (lease.held) await lease.abandon(midWork).then(() => this.#serverSide.rests());
     this.#parts.counters.sessionsClosed++;
   }
 }

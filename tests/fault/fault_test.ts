@@ -145,7 +145,8 @@ for (const delayMs of [0, 300]) {
           database: "postgres@faulty",
           params: { application_name },
         });
-      const victims = await Promise.all(["a", "b", "c"].map(connect));
+      // With names that no connection is opened with: each has to be put there first, which is the first use.
+      const victims = await Promise.all(["a\\", "b\\", "c\\"].map(connect));
       const sinceMs = Date.now();
       const before = fake.accepted;
       const answers = await Promise.all(victims.map((victim) => victim.query("SELECT 1")));

@@ -249,7 +249,9 @@ export class ChaosClient {
 
 /** admin_shutdown, and what pgplex says for a connection that broke: the session is over. */
 function isLoss(fields: Record<string, string>): boolean {
-  return fields["S"] === "FATAL" && (fields["C"] === "57P01" || fields["C"] === "08006");
+  // An ERROR is of what was lost before anybody had read what the session did to it.
+  const isOfState = fields["M"]?.startsWith("the state of the session was lost") ?? false;
+  return (fields["S"] === "FATAL" || isOfState) && (fields["C"] === "57P01" || fields["C"] === "08006");
 }
 
 /** What WireClient throws when the connection is over. Deadlines and malformed messages are not among it. */

@@ -392,7 +392,8 @@ Deno.test("A session whose client is of another user gets nothing of this one's 
 Deno.test("currval never shows what another session did, and pins the session unless currval: ignore", async () => {
   await using other = await served.client("sequences");
   await using client = await served.client("sequences");
-  await one(other, "DO $$ BEGIN PERFORM nextval('numbers'); END $$"); // out of sight, so that nothing is pinned
+  // Out of sight, so that nothing is pinned.
+  await one(other, "DO $$ BEGIN EXECUTE 'SELECT next' || 'val(''numbers'')'; END $$");
   for (const sql of ["SELECT lastval()", "SELECT currval('numbers')"]) {
     assert.equal(errorOf(await client.query(sql))?.["C"], "55000");
     await client.send(frontend.extendedQuery(sql));
@@ -409,13 +410,16 @@ Deno.test("currval never shows what another session did, and pins the session un
 
 Deno.test("A pin by words alone takes the place of another that the same transaction ends, and quotes hide no word", async () => {
   await using client = await served.client("two");
-  const pins = async () =>
-    rowsOf(await client.query("--!pgplex show session")).find(([name]) => name === "pins")![1];
+  const pinned = (reason: string) =>
+    waitFor(async () => {
+      const rows = rowsOf(await client.query("--!pgplex show session"));
+      return rows.find(([name]) => name === "pins")![1] === reason;
+    }, { what: `a pin for ${reason}` });
   await client.query('SELECT pg_catalog."lastval"()');
-  assert.equal(await pins(), "sequence");
+  await pinned("sequence");
   await one(client, "BEGIN; DISCARD SEQUENCES; SELECT setseed(0.5)");
   await one(client, "COMMIT");
-  assert.equal(await pins(), "setseed");
+  await pinned("setseed");
 });
 
 Deno.test("A trigger that sets something is not trusted for inserts that failed", async () => {
