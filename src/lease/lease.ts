@@ -160,6 +160,15 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     this.#stopWaiting();
     // The client's own limit may be another than the pool's.
     const inVain = error.code === "query_wait_timeout";
+    if (inVain) {
+      const { cluster, database, user } = this.#destination.key;
+      const about = { session: this.wish.tenant, cluster, database, user };
+      this.#parts.warnings.say(
+        `waited ${cluster} ${database}`,
+        "a session waited in vain for a server connection",
+        about,
+      );
+    }
     this.#settle(inVain ? this.#destination.waitedInVain(this.wish.queryWaitTimeoutMs) : error);
   }
 

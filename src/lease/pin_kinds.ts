@@ -14,6 +14,8 @@ export interface PinKind {
   readonly holds?: (host: PinsHost) => boolean;
   /** The client wants its connection, and nothing in its state holds it: `pin_policy` does not apply, and nobody is warned. */
   readonly wished?: true;
+  /** It is over as a rule before anybody could act on a warning. */
+  readonly brief?: true;
   /** No reset takes it back: the connection ends with the session. */
   readonly forLife?: true;
 }
@@ -44,7 +46,7 @@ const KINDS = {
     forLife: true,
   },
   /** Channels that no shared listener takes; {@link "./findings.ts"} finds out. */
-  "listen": {},
+  "listen": { brief: true },
   "load": sticks("load"),
   "setseed": sticks("setseed"),
   "dblink": sticks("dblink"),

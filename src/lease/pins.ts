@@ -60,7 +60,7 @@ export class Pins {
     if (forced.length > 0 && host.limits.pin_policy === "refuse") {
       const message = `terminating connection: the session would have to be pinned (${forced.join(", ")})`;
       host.end(new PgplexError("pin_refused", message, { detail: "pin_policy is refuse." }));
-    } else if (!wasPinned && forced.length > 0) {
+    } else if (!wasPinned && forced.some((reason) => PIN_KINDS[reason].brief !== true)) {
       // The statement that most likely did it: the last one whose words say that it may.
       const { ran } = host.watch;
       const cause = ran.findLast(({ traits }) => traits.stateful) ?? ran.at(-1);

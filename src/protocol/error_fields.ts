@@ -1,4 +1,6 @@
-import { type BinaryString, binaryString, findNul } from "./bytes.ts";
+import { encodeBack } from "./backend_writer.ts";
+import { type BinaryString, binaryString, findNul, putBinary } from "./bytes.ts";
+import { Back } from "./types.ts";
 
 /** SQLSTATE query_canceled: at the client's wish, or for a statement_timeout. */
 export const QUERY_CANCELED = "57014";
@@ -18,6 +20,15 @@ export function decodeErrorFields(bytes: Uint8Array, start: number, end: number)
     at = nul + 1;
   }
   return fields;
+}
+
+/** An ErrorResponse of these fields. */
+export function encodeErrorFields(fields: ErrorFields): Uint8Array {
+  let text = "";
+  for (const [code, value] of fields) text += `${code}${value}\0`;
+  const body = new Uint8Array(text.length + 1);
+  putBinary(body, 0, text);
+  return encodeBack(Back.ErrorResponse, body);
 }
 
 /** The severity without translation (field V, since PostgreSQL 9.6; S before). */

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { decodeErrorFields, endsConnection, severityOf } from "./error_fields.ts";
+import { decodeErrorFields, encodeErrorFields, endsConnection, severityOf } from "./error_fields.ts";
 
 const bytesOf = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 const decode = (text: string) => decodeErrorFields(bytesOf(text), 0, text.length);
@@ -47,4 +47,10 @@ Deno.test("decodeErrorFields reads only what lies between start and end, and nev
       [...decodeErrorFields(alone, 0, alone.length)],
     );
   }));
+});
+
+Deno.test("encodeErrorFields makes what decodeErrorFields reads, in the same order", () => {
+  const fields = new Map([["S", "ERROR"], ["C", "08P01"], ["M", "no \xe9"]]);
+  const message = encodeErrorFields(fields);
+  deepEqual([message[0], [...decodeErrorFields(message, 5, message.length)]], [0x45, [...fields]]);
 });

@@ -53,6 +53,8 @@ export interface SqlTraits {
   readonly listsChannels: boolean;
   /** It may take back what was done before it in the same transaction. */
   readonly rollsBack: boolean;
+  /** The database in which nobody may be while it runs: DROP DATABASE, ALTER DATABASE … RENAME, CREATE DATABASE … TEMPLATE. */
+  readonly vacates: BinaryString | null;
   /** It changes what later sessions begin with: ALTER ROLE or ALTER DATABASE … SET. */
   readonly altersDefaults: boolean;
   /** What of the database's own routines it may reach without calling them by name. */
@@ -84,11 +86,34 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   listsChannels: false,
   rollsBack: true,
   altersDefaults: false,
+  vacates: null,
   reach: { writes: true, defines: true, members: null },
   text: "(a long statement)",
 });
 
 const TEXT_MAX = 200;
+
+/** What CREATE DATABASE copies where nothing else is said. */
+const TEMPLATE = "template1";
+
+function vacatedBy(words: readonly string[]): BinaryString | null {
+  if (words[1] !== "database") return null;
+  const name = (index: number) => isName(words[index] ?? "") ? nameOf(words[index]!) : null;
+  switch (words[0]) {
+    case "drop":
+      return name(words[2] === "if" && words[3] === "exists" ? 4 : 2);
+    case "alter": {
+      const moves = words[3] === "rename" || (words[3] === "set" && words[4] === "tablespace");
+      return moves ? name(2) : null;
+    }
+    case "create": {
+      const at = words.indexOf("template", 3);
+      return at < 0 ? TEMPLATE : name(words[at + 1] === "=" ? at + 2 : at + 1);
+    }
+    default:
+      return null;
+  }
+}
 
 /** The custom setting whose name, of two parts or more, stands behind SET; none where no such does. */
 function customNameAt(words: readonly string[], index: number): string[] {
@@ -225,6 +250,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     listsChannels: words.includes("pg_listening_channels"),
     rollsBack,
     altersDefaults,
+    vacates: vacatedBy(words),
     reach: sqlReach(words),
     text: shownText(text, backslashes),
   };

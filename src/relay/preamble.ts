@@ -1,6 +1,6 @@
 import { runInternal, type ServerConnection } from "../backend/mod.ts";
 import type { Fingerprint, StateWatch } from "../learning/mod.ts";
-import { type SqlTraits, TxStatus } from "../protocol/mod.ts";
+import { type BinaryString, type SqlTraits, TxStatus } from "../protocol/mod.ts";
 import type { ChannelLender } from "./channel_lender.ts";
 import type { LoginName } from "./login_name.ts";
 import type { Progress } from "./progress.ts";
@@ -35,6 +35,7 @@ export class Preamble {
   readonly #parts: PreambleParts;
   #lender: ChannelLender | null = null;
   #sequencesForeign = false;
+  #vacate: ((database: BinaryString) => void) | null = null;
 
   constructor(parts: PreambleParts) {
     this.#parts = parts;
@@ -55,6 +56,11 @@ export class Preamble {
     this.#lender = lender;
   }
 
+  /** `vacate` sees to it that no server connection is in a database while a statement runs that needs it for itself. */
+  vacateBy(vacate: (database: BinaryString) => void): void {
+    this.#vacate = vacate;
+  }
+
   /** A lease begins of a server connection which may remember what other sessions did with sequences. */
   leaseBegins(sequencesForeign: boolean): void {
     this.#sequencesForeign = sequencesForeign;
@@ -69,6 +75,7 @@ export class Preamble {
     if (resetsName && server.identity.parameters.applicationName !== loginName.name) loginName.wasReset();
     if (sequences === "read" && this.#sequencesForeign) this.#discardSequences(server, simple);
     watch.runs(fingerprint, simple);
+    if (traits.vacates !== null) this.#vacate?.(traits.vacates);
     if (this.#lender !== null) this.#lender.before(server, traits, simple);
     if (traits.neutral && !simple) control.sent(server.owed);
     if (statements.includes("all") || (sequences === "discard" && resetsName)) {

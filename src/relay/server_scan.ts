@@ -13,7 +13,9 @@ import {
   Back,
   type BinaryString,
   decodeErrorFields,
+  encodeErrorFields,
   endsConnection,
+  type ErrorFields,
   int32At,
   QUERY_CANCELED,
   SERVER_ACTIONS,
@@ -271,11 +273,25 @@ export class ServerScan {
     if (this.#heldError !== null && fields.get("C") === UNDEFINED_STATEMENT && !replaced) {
       put(this.#heldError);
     }
+    // The server knows the statement by pgplex's name.
+    const named = replaced ? null : this.#inClientsWords(fields);
+    if (named !== null) put(named);
     if (!replaced && fields.get("C") === QUERY_CANCELED) {
       const reply = this.#port.canceled();
       if (reply !== null) put(reply);
     }
     return replaced ? this.#skip(bytes, at, length) : this.#begin(at, length);
+  }
+
+  /** The error with the client's name of a statement in place of pgplex's; null where it names none. */
+  #inClientsWords(fields: ErrorFields): Uint8Array | null {
+    const message = fields.get("M");
+    const name = /"(pgplex_\d+)"/.exec(message ?? "")?.[1];
+    if (name === undefined) return null;
+    const clients = this.#relay.names.clientsNameOf(name);
+    return clients === null
+      ? null
+      : encodeErrorFields(new Map([...fields, ["M", message!.replace(name, () => clients)]]));
   }
 
   /** Leaves a message out of what goes to the client. */

@@ -49,6 +49,8 @@ export class Destination implements PoolDestination {
   #credentials: ServerCredentials;
   #hasClients = true;
   #paused = false;
+  /** Statements that run and need its database for themselves. */
+  #vacating = 0;
   #closed: PgplexError | null = null;
   /** The snapshot for which {@link #routed} and {@link #pool} were found. */
   #seen: TopologySnapshot | null = null;
@@ -146,7 +148,7 @@ export class Destination implements PoolDestination {
     for (const pool of this.#pools) if (pool.pool.closed === null && sameNode(pool.node, node)) return pool;
     const pool = this.#makePool(this, node);
     this.#pools.add(pool);
-    if (this.#paused) pool.setPaused(true, 0); // at any time, as it has nothing yet that is to be closed
+    if (this.#paused || this.#vacating > 0) pool.setPaused(true, 0); // at any time, as it has nothing yet that is to be closed
     return pool;
   }
 
@@ -200,7 +202,17 @@ export class Destination implements PoolDestination {
   /** An operator's pause begins or ends. */
   setPaused(paused: boolean, nowMs: number): void {
     this.#paused = paused;
-    for (const pool of this.#pools) pool.setPaused(paused, nowMs);
+    this.#holdPools(nowMs);
+  }
+
+  /** A statement begins (1) that needs the database for itself, or is over (-1): what is idle ends, and nothing is opened meanwhile. */
+  vacates(change: 1 | -1, nowMs: number): void {
+    this.#vacating += change;
+    this.#holdPools(nowMs);
+  }
+
+  #holdPools(nowMs: number): void {
+    for (const pool of this.#pools) pool.setPaused(this.#paused || this.#vacating > 0, nowMs);
   }
 
   /** A reload's settings hold from now on; `limitsOf` gives those that pools share. */

@@ -263,6 +263,22 @@ export class ServerPools {
     };
   }
 
+  /**
+   * Ends the idle server connections in a database, and holds what would be opened there, while a statement runs that needs it
+   * for itself.
+   *
+   * @returns what lets them in again
+   */
+  vacate(cluster: string, database: string): () => void {
+    const vacated = [...this.#destinations.values()].filter(({ key }) =>
+      key.cluster === cluster && key.database === database
+    );
+    for (const destination of vacated) destination.vacates(1, this.#nowMs());
+    return () => {
+      for (const destination of vacated) destination.vacates(-1, this.#nowMs());
+    };
+  }
+
   #sharedLimits({ key, settings }: Destination): readonly SharedLimit[] {
     return this.#limits.of(this.#config, key, settings);
   }

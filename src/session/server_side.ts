@@ -14,7 +14,7 @@ import {
 import type { Listening } from "../listen/mod.ts";
 import type { SessionOptions } from "../options/mod.ts";
 import { Suspicion } from "../learning/mod.ts";
-import { type BinaryString, int32At, putInt32 } from "../protocol/mod.ts";
+import { type BinaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
 import {
   type Relay,
   ServerScan,
@@ -90,6 +90,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   readonly #listening: Listening;
   readonly #host: ServerSideHost;
   #sinceMs: number;
+  /** Lets server connections into a database again that a statement needed for itself. */
+  #letIn: (() => void) | null = null;
 
   constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
     this.#worker = worker;
@@ -110,6 +112,20 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     this.#sinceMs = worker.runtime.clock.nowMs();
     this.scan = new ServerScan(parts.relay, this);
     this.lease = new Lease(worker, parts.destination, this, parts.pins);
+    parts.relay.preamble.vacateBy((database) => this.#vacate(utf8FromBinary(database)));
+  }
+
+  #vacate(database: string): void {
+    const { pools, listeners } = this.#worker;
+    const { cluster } = this.#destination.key;
+    this.#letIn?.();
+    this.#letIn = pools.vacate(cluster, database);
+    listeners.closeUnused(({ key }) => key.cluster === cluster && key.database === database);
+  }
+
+  #vacated(): void {
+    this.#letIn?.();
+    this.#letIn = null;
   }
 
   /** When the last lease began or ended, or pgplex answered something itself; clock milliseconds. */
@@ -239,6 +255,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     const listening = this.#listening;
     const host = this.#host;
     host.answered();
+    if (this.#letIn !== null && (relay.server?.owed.readies ?? 0) === 0) this.#vacated();
     if (listening.holding) return;
     listening.deliver();
     const { server, watch } = relay;
@@ -305,6 +322,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
 
   endLease(how: "clean" | "broken"): void {
     const relay = this.#relay;
+    this.#vacated();
     relay.leaseEnds();
     this.#sinceMs = this.lease.end(how);
     this.#work.ended(this.#sinceMs);
@@ -314,6 +332,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
 
   /** A transaction has ended, and its lease goes on. */
   rests(): void {
+    this.#vacated();
     this.#work.rests();
     this.#relay.counts.collect(this.#destination.counters);
   }

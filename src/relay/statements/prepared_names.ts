@@ -64,6 +64,12 @@ export class PreparedNames {
     return this.#namedText(name)?.told ?? null;
   }
 
+  /** The client's name of the statement that servers know as `own`; null where there is none. */
+  clientsNameOf(own: BinaryString): BinaryString | null {
+    for (const name of this.names()) if (this.#namedText(name)?.statement.name === own) return name;
+    return null;
+  }
+
   #namedText(name: BinaryString): NamedStatement | null {
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
