@@ -80,12 +80,14 @@ function beginning(server: ServerConnection, names: readonly string[]): BinarySt
     server.identity.parameters.values.get(authorization);
   const statements = [
     "BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY, NOT DEFERRABLE",
+    // First: what is shown may have characters that the client's has not.
+    `SET LOCAL client_encoding TO ${ASIDE["client_encoding"]}`,
     ...names.map((name) => `SHOW ${name}`),
     isAnother ? "SET LOCAL SESSION AUTHORIZATION DEFAULT" : "SET LOCAL ROLE NONE",
   ];
   for (const name of names) {
     const value = name === TRANSACTION_TIMEOUT ? "0" : ASIDE[name];
-    if (value !== undefined) statements.push(`SET LOCAL ${name} TO ${value}`);
+    if (value !== undefined && name !== "client_encoding") statements.push(`SET LOCAL ${name} TO ${value}`);
   }
   return statements.join(";");
 }

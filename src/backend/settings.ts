@@ -27,10 +27,10 @@ export class Settings {
   readonly createsInTemp: boolean;
   /** The same for settings that say the same, and rarely for others. */
   readonly hash: number;
-  /** The last change asked for, since the same one tends to come again. */
+  /** The last change asked for, or the one that leads back, since the same one tends to come again. Weak, or each would keep the next. */
   #changedName: string | null = null;
   #changedValue: BinaryString = "";
-  #changed: Settings | null = null;
+  #changed: WeakRef<Settings> | null = null;
 
   private constructor(values: ReadonlyMap<string, BinaryString>, hash: number) {
     this.values = values;
@@ -55,16 +55,25 @@ export class Settings {
   with(name: string, value: BinaryString): Settings {
     const old = this.values.get(name);
     if (old === value) return this;
-    if (this.#changedName === name && this.#changedValue === value) return this.#changed!;
+    const before = this.#changedName === name && this.#changedValue === value
+      ? this.#changed!.deref()
+      : undefined;
+    if (before !== undefined) return before;
     const values = new Map(this.values);
     values.set(name, value);
     const hash = name === NODE_FACT
       ? this.hash
       : this.hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
-    this.#changed = new Settings(values, hash | 0);
+    const changed = new Settings(values, hash | 0);
+    this.#remember(name, value, changed);
+    if (old !== undefined) changed.#remember(name, old, this);
+    return changed;
+  }
+
+  #remember(name: string, value: BinaryString, changed: Settings): void {
     this.#changedName = name;
     this.#changedValue = value;
-    return this.#changed;
+    this.#changed = new WeakRef(changed);
   }
 
   /** The same settings but for `name`. */

@@ -142,6 +142,7 @@ export class StateWatch {
     const known = this.#exact(this.fingerprints.find(hash), bytes, start, end);
     this.#value = null;
     if (known !== null && !this.#mayName(known)) return known;
+    if (known !== null && namesNone(known) && !hasPoint(bytes, start, end)) return known;
     const text = binaryString(bytes, start, end);
     const fingerprint = known ?? this.#learn(hash, text, bytes, start, end);
     // Names of custom settings may be in the literals, which differ from run to run.
@@ -400,6 +401,18 @@ export class StateWatch {
 }
 
 const NONE: ReadonlySet<string> = new Set();
+
+/** Whether it names no custom setting but by a literal with a point in it. */
+function namesNone({ traits }: Fingerprint): boolean {
+  return !traits.setsByFunction && traits.sets.length === 0;
+}
+
+function hasPoint(bytes: Uint8Array, start: number, end: number): boolean {
+  const at = bytes.indexOf(POINT, start);
+  return at >= 0 && at < end;
+}
+
+const POINT = 0x2e;
 
 /** Reads a body as it passes. */
 export interface LongReader {

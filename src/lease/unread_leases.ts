@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../kernel/mod.ts";
 
 /** For how long a session is at rest, in milliseconds, before what it left on its connection is read though nobody waits. */
-export const UNREAD_MS = 5;
+export const UNREAD_MS = 10;
 
 /** A lease behind whose last transaction nobody has looked. */
 export interface UnreadLease {

@@ -53,7 +53,10 @@ export interface SqlTraits {
   readonly listsChannels: boolean;
   /** It may take back what was done before it in the same transaction. */
   readonly rollsBack: boolean;
-  /** The database in which nobody may be while it runs: DROP DATABASE, ALTER DATABASE … RENAME, CREATE DATABASE … TEMPLATE. */
+  /**
+   * The database in which nobody may be while it runs: DROP DATABASE, ALTER DATABASE … RENAME, CREATE DATABASE … TEMPLATE.
+   * Empty where its name is a literal: it may be any.
+   */
   readonly vacates: BinaryString | null;
   /** It changes what later sessions begin with: ALTER ROLE or ALTER DATABASE … SET. */
   readonly altersDefaults: boolean;
@@ -108,7 +111,9 @@ function vacatedBy(words: readonly string[]): BinaryString | null {
     }
     case "create": {
       const at = words.indexOf("template", 3);
-      return at < 0 ? TEMPLATE : name(words[at + 1] === "=" ? at + 2 : at + 1);
+      if (at < 0) return TEMPLATE;
+      const value = words[at + 1] === "=" ? at + 2 : at + 1;
+      return words[value] === "?" ? "" : name(value);
     }
     default:
       return null;
@@ -123,7 +128,8 @@ function customNameAt(words: readonly string[], index: number): string[] {
     parts.push(lowerCase(nameOf(words[at]!)));
     if (words[at + 1] !== ".") break;
   }
-  return parts.length > 1 ? [parts.join(".")] : [];
+  const name = parts.join(".");
+  return name.includes(".") ? [name] : [];
 }
 
 const NEUTRAL: ReadonlySet<string> = new Set([

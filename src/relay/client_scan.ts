@@ -2,6 +2,7 @@ import { Owed, type ServerConnection, type StatementStore } from "../backend/mod
 import { PgplexError } from "../kernel/mod.ts";
 import {
   Action,
+  binaryString,
   CLIENT_ACTIONS,
   clientMessageMax,
   encodeError,
@@ -269,12 +270,22 @@ export class ClientScan {
         if (next !== 0) return next;
       } else if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
       if (relay.renames && !this.#lookAtQuery()) return -1;
+      if (!relay.renames) this.#vacate();
     }
     relay.progress.batchEnds();
     server.unnamed.clear();
     relay.names.unnamed.drop();
     owed.sent(Owed.Query);
     return cursor.pass();
+  }
+
+  /** In session pooling texts are looked at for nothing but this. */
+  #vacate(): void {
+    const cursor = this.#cursor;
+    const { bytes, bodyStart, seenEnd } = cursor;
+    const text = binaryString(bytes, bodyStart, Math.min(seenEnd, bodyStart + HEAD_BYTES_MAX));
+    if (!ABOUT_DATABASE.test(text)) return;
+    this.#relay.preamble.vacates(text);
   }
 
   /** The server fails it, and skips up to Sync; in a COPY it ignores it. Which of both must be known. */
@@ -376,6 +387,8 @@ export class ClientScan {
     return true;
   }
 }
+
+const ABOUT_DATABASE = /^[\s;]*(?:drop|alter|create)\s+database\b/i;
 
 /** How much of a query whose length field says `length` has to lie in the buffer to be looked at. */
 function lookedAt(length: number): number {

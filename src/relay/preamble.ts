@@ -1,6 +1,6 @@
 import { runInternal, type ServerConnection } from "../backend/mod.ts";
 import type { Fingerprint, StateWatch } from "../learning/mod.ts";
-import { type BinaryString, type SqlTraits, TxStatus } from "../protocol/mod.ts";
+import { type BinaryString, type SqlTraits, sqlTraits, TxStatus } from "../protocol/mod.ts";
 import type { ChannelLender } from "./channel_lender.ts";
 import type { LoginName } from "./login_name.ts";
 import type { Progress } from "./progress.ts";
@@ -83,6 +83,12 @@ export class Preamble {
     }
     clientNamed.ensure(server, statements, simple);
     if (traits.listsStatements) this.#showStatements(server, simple);
+  }
+
+  /** In session pooling, where nothing else is looked at: a text that is about a database goes to the server. */
+  vacates(text: BinaryString): void {
+    const { vacates } = sqlTraits(text.replace(/\0.*$/s, ""));
+    if (vacates !== null) this.#vacate?.(vacates);
   }
 
   /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */

@@ -269,10 +269,8 @@ export class ServerPools {
    *
    * @returns what lets them in again
    */
-  vacate(cluster: string, database: string): () => void {
-    const vacated = [...this.#destinations.values()].filter(({ key }) =>
-      key.cluster === cluster && key.database === database
-    );
+  vacate(isVacated: (key: DestinationKey) => boolean): () => void {
+    const vacated = [...this.#destinations.values()].filter(({ key }) => isVacated(key));
     for (const destination of vacated) destination.vacates(1, this.#nowMs());
     return () => {
       for (const destination of vacated) destination.vacates(-1, this.#nowMs());

@@ -22,7 +22,7 @@ import {
   type Steering,
   type ToldSettings,
 } from "../relay/mod.ts";
-import type { Base, Destination } from "../servers/mod.ts";
+import type { Base, Destination, DestinationKey } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
@@ -117,10 +117,12 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
 
   #vacate(database: string): void {
     const { pools, listeners } = this.#worker;
-    const { cluster } = this.#destination.key;
+    const own = this.#destination.key;
+    const isVacated = ({ cluster, database: other }: DestinationKey) =>
+      cluster === own.cluster && (database === "" ? other !== own.database : other === database);
     this.#letIn?.();
-    this.#letIn = pools.vacate(cluster, database);
-    listeners.closeUnused(({ key }) => key.cluster === cluster && key.database === database);
+    this.#letIn = pools.vacate(isVacated);
+    listeners.closeUnused(({ key }) => isVacated(key));
   }
 
   #vacated(): void {

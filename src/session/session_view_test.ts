@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
+import { UNREAD_MS } from "../lease/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
 import { beginSession, destinationOf, type FakeSessionParts, sessionParts } from "./fake_sessions_test.ts";
 
@@ -95,11 +96,11 @@ Deno.test("SessionView shows why a session is pinned, since when, and by which s
   parts.cluster.answer = (sql) => sql.includes("pg_show_all_settings()") ? new Uint8Array(0) : null;
   await ask(frontend.query("SELECT setseed(0.5)"));
   deepEqual([session.view.pins, session.view.server, session.view.held !== null], [[], null, true], "unread");
-  clock.advance(5);
+  clock.advance(UNREAD_MS);
   await until(() => session.view.pins.length > 0);
   clock.advance(3);
   deepEqual([session.view.pins, session.view.pinned], [["setseed"], {
-    sinceMs: 20,
+    sinceMs: 15 + UNREAD_MS,
     statement: "SELECT setseed(?)",
   }]);
   await leave();
