@@ -8,7 +8,7 @@ const KNOWN_MAX = 16;
  * A prepared statement's definition, shared by all sessions and server connections that use it.
  *
  * Identity is (text, parameter types), and the settings by which its literals are read where it has any; its name on servers
- * is `pgplex_N`.
+ * is `pgplex:N`.
  */
 export class Statement implements Described {
   readonly name: BinaryString;
@@ -100,7 +100,7 @@ export class StatementStore {
   #use(definition: BinaryString, key: BinaryString): Statement {
     let statement = this.#byKey.get(key);
     if (statement === undefined) {
-      statement = new Statement(`pgplex_${++this.#serial}`, definition, key);
+      statement = new Statement(`pgplex:${++this.#serial}`, definition, key);
       this.#byKey.set(key, statement);
     }
     statement.users++;

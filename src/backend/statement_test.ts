@@ -6,10 +6,10 @@ const SELECT = "SELECT $1\0\0\x01\0\0\0\x17"; // text, NUL, one parameter type: 
 
 Deno.test("Statement writes the Parse and the Close that a server gets under pgplex's own name", () => {
   const statement = new StatementStore().use(SELECT);
-  equal(statement.name, "pgplex_1");
-  deepEqual(statement.nameBytes, frontend.text("pgplex_1"));
-  deepEqual(statement.encodeParse(), frontend.parse("SELECT $1", { name: "pgplex_1", types: [23] }));
-  deepEqual(statement.encodeClose(), frontend.close("S", "pgplex_1"));
+  equal(statement.name, "pgplex:1");
+  deepEqual(statement.nameBytes, frontend.text("pgplex:1"));
+  deepEqual(statement.encodeParse(), frontend.parse("SELECT $1", { name: "pgplex:1", types: [23] }));
+  deepEqual(statement.encodeClose(), frontend.close("S", "pgplex:1"));
 });
 
 Deno.test("StatementStore has one statement for a text with its parameter types, and another for other types", () => {
@@ -17,7 +17,7 @@ Deno.test("StatementStore has one statement for a text with its parameter types,
   const first = store.use(SELECT);
   equal(store.use(SELECT), first);
   const other = store.use("SELECT $1\0\0\0");
-  deepEqual([other === first, other.name, store.size], [false, "pgplex_2", 2]);
+  deepEqual([other === first, other.name, store.size], [false, "pgplex:2", 2]);
 });
 
 Deno.test("StatementStore tells statements with literals apart by the settings that read them", () => {
@@ -37,7 +37,7 @@ Deno.test("StatementStore forgets a statement with its last user, and never uses
   equal(store.size, 1);
   store.release(first);
   equal(store.size, 0);
-  equal(store.use("a").name, "pgplex_2");
+  equal(store.use("a").name, "pgplex:2");
 });
 
 Deno.test("StatementStore takes a statement back that has users again, unless there is a newer one", () => {

@@ -64,7 +64,7 @@ SELECT CASE WHEN s.name = ANY (${ASIDE}) THEN 'd' ELSE 's' END, s.name,
  CASE WHEN s.name = ANY (${ASIDE}) THEN s.reset_val ELSE current_setting(s.name) END FROM s
  WHERE s.source = 'session' AND s.name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::text[])
 UNION ALL
-SELECT 'n', count(*)::text, '' FROM pg_prepared_statement() p WHERE NOT p.from_sql AND starts_with(p.name, 'pgplex_')
+SELECT 'n', count(*)::text, '' FROM pg_prepared_statement() p WHERE NOT p.from_sql AND starts_with(p.name, 'pgplex:')
 UNION ALL
 ${PINS}
 UNION ALL
@@ -77,7 +77,7 @@ SELECT 'u', u.u, current_setting(u.u, true) FROM unnest($1::text[]) u(u)
 /** What has names that the client's texts must meet: in the client's encoding. */
 const NAMES: BinaryString = `
 SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_prepared_statement() p
- WHERE p.from_sql OR NOT starts_with(p.name, 'pgplex_')
+ WHERE p.from_sql OR NOT starts_with(p.name, 'pgplex:')
 UNION ALL
 SELECT 'l', n.n, '' FROM pg_listening_channels() n(n)\0\0\0`;
 

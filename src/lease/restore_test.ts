@@ -23,13 +23,13 @@ Deno.test("restoreState sets what differs in one transaction and one write, the 
   });
   deepEqual(script.asked, [
     "Q BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY, NOT DEFERRABLE",
-    "C Spgplex_1",
-    "P pgplex_1 SELECT pg_catalog.set_config($1, $2, false)",
-    "B pgplex_1 client_encoding LATIN1",
+    "C Spgplex:1",
+    "P pgplex:1 SELECT pg_catalog.set_config($1, $2, false)",
+    "B pgplex:1 client_encoding LATIN1",
     "E",
-    "B pgplex_1 TimeZone CET",
+    "B pgplex:1 TimeZone CET",
     "E",
-    "B pgplex_1 search_path a, b",
+    "B pgplex:1 search_path a, b",
     "E",
     "S",
     "Q COMMIT",
@@ -65,7 +65,7 @@ Deno.test("restoreState prepares its statement once for each connection, and rel
 Deno.test("restoreState prepares its statement again where something may have deallocated it out of sight", async () => {
   await using script = new Script({ search_path: "a" });
   await script.restore({ search_path: "b" });
-  script.forgets("pgplex_1");
+  script.forgets("pgplex:1");
   script.server.prepared.expire();
   deepEqual(await script.restore({ search_path: "c" }), []);
   equal(script.asked.filter((message) => message.startsWith("P")).length, 2);

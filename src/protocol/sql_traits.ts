@@ -30,6 +30,8 @@ export interface SqlTraits {
   readonly sets: readonly string[];
   /** It reads or sets settings by names, which may be in its literals. */
   readonly namesSettings: boolean;
+  /** It begins with SET temp_buffers, which a backend that has made its temporary schema refuses. */
+  readonly setsTempBuffers: boolean;
   /** It may set the search_path. */
   readonly setsPath: boolean;
   /** It calls set_config, or a function that is not known to be harmless: names of settings may be in its parameters. */
@@ -77,6 +79,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   namesSettings: true,
   callsProcedure: false,
   hasBody: false,
+  setsTempBuffers: false,
   resetsName: false,
   setsPath: true,
   setsByFunction: true,
@@ -244,6 +247,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     namesSettings: reads || words.includes("set_config") || shows || stateful,
     callsProcedure,
     sets,
+    setsTempBuffers: words[0] === "set" && words.slice(1, 3).includes("temp_buffers"),
     hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
     setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
     setsByFunction,

@@ -11,7 +11,7 @@ import {
 } from "../protocol/mod.ts";
 
 /** A statement that no server has: binding it makes the server itself fail the batch, in the right place. */
-const POISON: Readonly<Uint8Array> = encodeBind("pgplex_poison", []);
+const POISON: Readonly<Uint8Array> = encodeBind("pgplex:poison", []);
 
 /**
  * Fails the client's batch with `error` where the server stands: the server is made to fail, so that it rolls back and skips to

@@ -6,7 +6,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { poison, refuse, refuseDuplicate } from "./poison.ts";
 
 const error = new PgplexError("statement_missing", "no such thing");
-const bind = frontend.bind({ statement: "pgplex_poison" });
+const bind = frontend.bind({ statement: "pgplex:poison" });
 
 /** What the client hears when the server fails the message at the head with this SQLSTATE; null: the server's words. */
 function heard(server: ReturnType<typeof fakeServer>["server"], sqlstate: string): string | null {

@@ -35,6 +35,7 @@ export class Preamble {
   readonly #parts: PreambleParts;
   #lender: ChannelLender | null = null;
   #sequencesForeign = false;
+  #renew: (() => boolean) | null = null;
   #vacate: ((database: BinaryString) => void) | null = null;
 
   constructor(parts: PreambleParts) {
@@ -59,6 +60,16 @@ export class Preamble {
   /** `vacate` sees to it that no server connection is in a database while a statement runs that needs it for itself. */
   vacateBy(vacate: (database: BinaryString) => void): void {
     this.#vacate = vacate;
+  }
+
+  /** `renew` ends the lease, where that can be done, for one of a connection whose backend has made no temporary schema. */
+  renewBy(renew: () => boolean): void {
+    this.#renew = renew;
+  }
+
+  /** Whether a statement has to have another connection, and the lease has ended for it. */
+  renews(server: ServerConnection, { traits }: Fingerprint): boolean {
+    return traits.setsTempBuffers && server.state.hasTempSchema && this.#renew !== null && this.#renew();
   }
 
   /** A lease begins of a server connection which may remember what other sessions did with sequences. */

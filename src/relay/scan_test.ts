@@ -247,9 +247,9 @@ const CHANGED: readonly Case[] = [
           frontend.sync(),
         ],
         hears: [
-          frontend.parse("SELECT $1", { name: "pgplex_1", types: [23] }),
-          frontend.describe("S", "pgplex_1"),
-          frontend.bind({ statement: "pgplex_1", values: ["1"] }),
+          frontend.parse("SELECT $1", { name: "pgplex:1", types: [23] }),
+          frontend.describe("S", "pgplex:1"),
+          frontend.bind({ statement: "pgplex:1", values: ["1"] }),
           frontend.execute(),
           frontend.sync(),
         ],
@@ -286,10 +286,10 @@ const CHANGED: readonly Case[] = [
     steps: [
       {
         client: [frontend.bind({ statement: "nope" }), frontend.execute(), frontend.sync()],
-        hears: [frontend.bind({ statement: "pgplex_poison" }), frontend.execute(), frontend.sync()],
+        hears: [frontend.bind({ statement: "pgplex:poison" }), frontend.execute(), frontend.sync()],
       },
       {
-        server: [back.error("26000", 'prepared statement "pgplex_poison" does not exist'), back.ready()],
+        server: [back.error("26000", 'prepared statement "pgplex:poison" does not exist'), back.ready()],
         hears: [back.error("26000", 'prepared statement "nope" does not exist'), back.ready()],
       },
     ],
@@ -299,7 +299,7 @@ const CHANGED: readonly Case[] = [
     steps: [
       {
         client: [frontend.bind({ statement: "nope" }), frontend.sync()],
-        hears: [frontend.bind({ statement: "pgplex_poison" }), frontend.sync()],
+        hears: [frontend.bind({ statement: "pgplex:poison" }), frontend.sync()],
       },
       answers(back.error("57014", "canceling statement due to user request"), back.ready()),
     ],
@@ -309,13 +309,13 @@ const CHANGED: readonly Case[] = [
     steps: [
       {
         client: [frontend.parse("A", { name: "s" }), frontend.sync()],
-        hears: [frontend.parse("A", { name: "pgplex_1" }), frontend.sync()],
+        hears: [frontend.parse("A", { name: "pgplex:1" }), frontend.sync()],
       },
       answers(back.parseComplete, back.ready()),
       { client: [frontend.close("S", "s"), frontend.sync()], hears: [back.closeComplete, back.ready()] },
       {
         client: [frontend.parse("A", { name: "t" }), frontend.sync()],
-        hears: [frontend.close("S", "pgplex_1"), frontend.parse("A", { name: "pgplex_1" }), frontend.sync()],
+        hears: [frontend.close("S", "pgplex:1"), frontend.parse("A", { name: "pgplex:1" }), frontend.sync()],
       },
       {
         server: [back.closeComplete, back.parseComplete, back.ready()],
@@ -381,8 +381,8 @@ const CHANGED: readonly Case[] = [
       {
         client: [frontend.flush()],
         hears: [
-          frontend.parse(SHOW_SELECT, { name: "pgplex_1" }),
-          frontend.bind({ statement: "pgplex_1" }),
+          frontend.parse(SHOW_SELECT, { name: "pgplex:1" }),
+          frontend.bind({ statement: "pgplex:1" }),
           frontend.flush(),
         ],
       },
@@ -396,14 +396,14 @@ const CHANGED: readonly Case[] = [
     steps: [
       {
         client: [frontend.parse("A", { name: "s" }), frontend.sync()],
-        hears: [frontend.parse("A", { name: "pgplex_1" }), frontend.sync()],
+        hears: [frontend.parse("A", { name: "pgplex:1" }), frontend.sync()],
       },
       answers(back.parseComplete, back.ready()),
       says(frontend.query("DISCARD ALL")),
       answers(back.complete("DISCARD ALL"), back.ready()),
       {
         client: [frontend.describe("S", "s"), frontend.sync()],
-        hears: [frontend.bind({ statement: "pgplex_poison" }), frontend.sync()],
+        hears: [frontend.bind({ statement: "pgplex:poison" }), frontend.sync()],
       },
       {
         server: [back.error("26000", "x"), back.ready()],

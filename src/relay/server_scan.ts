@@ -286,7 +286,7 @@ export class ServerScan {
   /** The error with the client's name of a statement in place of pgplex's; null where it names none. */
   #inClientsWords(fields: ErrorFields): Uint8Array | null {
     const message = fields.get("M");
-    const name = /"(pgplex_\d+)"/.exec(message ?? "")?.[1];
+    const name = /"(pgplex:\d+)"/.exec(message ?? "")?.[1];
     if (name === undefined) return null;
     const clients = this.#relay.names.clientsNameOf(name);
     return clients === null

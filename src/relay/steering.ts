@@ -30,7 +30,7 @@ import {
 import type { Relay } from "./relay.ts";
 
 /** The internal statement that SETs what a directive says. */
-const INTERNAL_STATEMENT = "pgplex_option";
+const INTERNAL_STATEMENT = "pgplex:option";
 
 /** What a statement's head asks of pgplex. */
 export interface Steered {

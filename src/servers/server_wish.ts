@@ -20,6 +20,8 @@ export interface ServerWish {
   settings: Settings | null;
   /** The application_name that RESET goes back to; where the server knows none of it, null. */
   readonly loginName?: BinaryString | null;
+  /** It needs one whose backend has never made a temporary schema. */
+  readonly withoutTempSchema?: boolean;
   /** The session's prepared statements that SQL made; a connection that has others must lose them first. */
   readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
 }
@@ -30,7 +32,7 @@ export interface ServerWish {
  */
 export function fitness(connection: ServerConnection, wish: ServerWish, known: SettingsTable): 0 | 1 | 2 {
   if (connection.closed || connection.identity.base !== wish.base.key) return 0;
-  if (connection.state.hasTempSchema && (wish.settings?.createsInTemp ?? false)) return 0;
+  if (connection.state.hasTempSchema && !toleratesTempSchema(connection, wish)) return 0;
   if (connection.sqlStatements.size > 0) {
     for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
   }
@@ -42,6 +44,17 @@ export function fitness(connection: ServerConnection, wish: ServerWish, known: S
   wish.settings = connection.state.share(known);
   return 2;
 }
+
+/** Whether a session may have a connection whose backend has made its temporary schema: it behaves otherwise in some ways. */
+function toleratesTempSchema({ settings: actual }: ServerConnection, wish: ServerWish): boolean {
+  const { settings, withoutTempSchema } = wish;
+  if (settings === null) return withoutTempSchema !== true;
+  // Its buffers are what they are from then on.
+  const sameBuffers = settings.values.get(TEMP_BUFFERS) === actual.values.get(TEMP_BUFFERS);
+  return withoutTempSchema !== true && !settings.createsInTemp && sameBuffers;
+}
+
+const TEMP_BUFFERS = "temp_buffers";
 
 /**
  * Whether the session SET application_name to what the connection has without any SET: nobody can tell, until something is

@@ -90,6 +90,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
   readonly #listening: Listening;
   readonly #host: ServerSideHost;
   #sinceMs: number;
+  #renewing = false;
   /** Lets server connections into a database again that a statement needed for itself. */
   #letIn: (() => void) | null = null;
 
@@ -112,7 +113,26 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     this.#sinceMs = worker.runtime.clock.nowMs();
     this.scan = new ServerScan(parts.relay, this);
     this.lease = new Lease(worker, parts.destination, this, parts.pins);
+    parts.relay.preamble.renewBy(() => this.#renew());
     parts.relay.preamble.vacateBy((database) => this.#vacate(utf8FromBinary(database)));
+  }
+
+  /** What the connection has been for others stands in a statement's way, and nothing of this session's is on it: it ends. */
+  #renew(): boolean {
+    const { server, progress, watch } = this.#relay;
+    if (server === null || !progress.quiet || this.#pins.reasons.length > 0) return false;
+    // What was not read would be lost.
+    const mayLose = watch.suspicion > Suspicion.Learn || this.#listening.suspicious;
+    if (this.lease.unread && mayLose) return false;
+    this.#renewing = true;
+    server.setSink(null);
+    server.close();
+    this.endLease("broken");
+    return true;
+  }
+
+  get withoutTempSchema(): boolean {
+    return this.#renewing;
   }
 
   #vacate(database: string): void {
@@ -167,6 +187,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
 
   leaseBegins(server: ServerConnection, nowMs: number): void {
     this.#options.forgetPending();
+    this.#renewing = false;
     const sequencesForeign = !server.tenancy.isOf(this.#facts.id) && this.#host.limits.currval === "pin";
     this.#relay.leaseBegins(server, sequencesForeign);
     this.#listening.leased(server);

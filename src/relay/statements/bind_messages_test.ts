@@ -12,7 +12,7 @@ Deno.test("BindMessages gives the statement its name on servers, and makes it wh
   play.model.statements.clear();
   play.sent();
   equal(await play.say(...run), "2DCZ");
-  equal(play.sent(), "P pgplex_1 SELECT 1; B pgplex_1; E; S");
+  equal(play.sent(), "P pgplex:1 SELECT 1; B pgplex:1; E; S");
 });
 
 Deno.test("BindMessages fails a Bind of what there is not, where it stands", async () => {
@@ -33,7 +33,7 @@ Deno.test("BindMessages passes the values as they come, however long", async () 
   }
   await play.answer();
   const [bound] = play.sent().split("; ");
-  equal(bound!.match(/^B pgplex_1 .*?(v+)$/)?.[1]?.length, 50_000);
+  equal(bound!.match(/^B pgplex:1 .*?(v+)$/)?.[1]?.length, 50_000);
 });
 
 Deno.test("BindMessages sends the unnamed statement again where another session's is there", async () => {

@@ -14,7 +14,7 @@ async function prepared(): Promise<RelayPlay> {
 Deno.test("DescribeClose describes a statement by its name on servers, and remembers what the client is told", async () => {
   const play = await prepared();
   equal(await play.say(describe("S", "s"), sync()), "tTZ");
-  equal(play.sent(), "D Spgplex_1; S");
+  equal(play.sent(), "D Spgplex:1; S");
   equal(play.rig.relay.names.toldOf("s")?.row !== null, true);
 });
 
@@ -23,7 +23,7 @@ Deno.test("DescribeClose fails a Describe of what there is not, and passes one o
   equal(await play.say(describe("S", "t"), sync()), "E26000 Z");
   play.sent();
   equal(await play.say(bind({ statement: "s" }), describe("P"), sync()), "2TZ");
-  equal(play.sent(), "B pgplex_1; D P; S");
+  equal(play.sent(), "B pgplex:1; D P; S");
 });
 
 Deno.test("DescribeClose describes the unnamed statement, which is sent again where it is missing", async () => {
@@ -39,7 +39,7 @@ Deno.test("DescribeClose describes the unnamed statement, which is sent again wh
 Deno.test("DescribeClose: a Close takes the name, and the server hears nothing of it", async () => {
   const play = await prepared();
   equal(await play.say(bind({ statement: "s" }), close("S", "s"), execute(), sync()), "23DCZ");
-  equal(play.sent(), "B pgplex_1; E; S");
+  equal(play.sent(), "B pgplex:1; E; S");
   equal(await play.say(describe("S", "s"), sync()), "E26000 Z");
 });
 
@@ -52,7 +52,7 @@ Deno.test("DescribeClose: a Close that the server would skip leaves the name", a
 Deno.test("DescribeClose: a Close goes to the server where that answers for the name, and one of a portal always", async () => {
   const play = await prepared();
   await play.say(bind({ statement: "s" }), close("P"), sync());
-  equal(play.sent(), "B pgplex_1; C P; S");
+  equal(play.sent(), "B pgplex:1; C P; S");
   await play.say(frontend.query("begin"));
   play.server.connection.foreignNames.add("s");
   play.sent();

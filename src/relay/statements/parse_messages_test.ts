@@ -9,7 +9,7 @@ const named = (text: string) => parse(text, { name: "s" });
 Deno.test("ParseMessages gives servers a name of pgplex's, one for a text whoever prepares it", async () => {
   const play = new RelayPlay();
   equal(await play.say(named("SELECT 1"), parse("SELECT 1", { name: "t" }), sync()), "11Z");
-  equal(play.sent(), "P pgplex_1 SELECT 1; C Spgplex_1; P pgplex_1 SELECT 1; S");
+  equal(play.sent(), "P pgplex:1 SELECT 1; C Spgplex:1; P pgplex:1 SELECT 1; S");
 });
 
 Deno.test("ParseMessages refuses a name that is taken, behind what the definition fails by itself", async () => {
@@ -35,7 +35,7 @@ Deno.test("ParseMessages puts the text that steering makes in place of the clien
   await play.tell(named("SHOW pgplex.tag"), sync());
   await play.server.connection.out.flush();
   const sent = play.sent();
-  deepEqual([sent.startsWith("P pgplex_1 SELECT coalesce("), sent.includes("SHOW")], [true, false]);
+  deepEqual([sent.startsWith("P pgplex:1 SELECT coalesce("), sent.includes("SHOW")], [true, false]);
 });
 
 Deno.test("ParseMessages fails a statement whose directive is wrong, in the strict mode", async () => {

@@ -26,12 +26,12 @@ Deno.test("ServerStatements.ensure makes a statement where the server has none, 
   const { onServer, server, sent, use, parsed } = made();
   const statement = use("a");
   onServer.ensure(server, statement, null);
-  deepEqual([await sent(), parsed()], [parse("a", "pgplex_1"), Owed.Parse | Mark.Swallow | Mark.Effect]);
+  deepEqual([await sent(), parsed()], [parse("a", "pgplex:1"), Owed.Parse | Mark.Swallow | Mark.Effect]);
   onServer.ensure(server, statement, null);
   equal((await sent()).length, 0);
   server.state.reports("search_path", "other");
   onServer.ensure(server, statement, null);
-  deepEqual(await sent(), frontend.concat([frontend.close("S", "pgplex_1"), parse("a", "pgplex_1")]));
+  deepEqual(await sent(), frontend.concat([frontend.close("S", "pgplex:1"), parse("a", "pgplex:1")]));
 });
 
 Deno.test("ServerStatements: what the server failed to make it has not, what it skipped to close it has still", () => {
@@ -61,16 +61,16 @@ Deno.test("ServerStatements keeps so many on a server, as many as the last limit
   onServer.limitTo(1);
   await sent();
   onServer.evict(server);
-  deepEqual(await sent(), frontend.close("S", "pgplex_2"));
+  deepEqual(await sent(), frontend.close("S", "pgplex:2"));
   onServer.closeAll(server);
-  deepEqual([await sent(), server.prepared.size], [frontend.close("S", "pgplex_3"), 0]);
+  deepEqual([await sent(), server.prepared.size], [frontend.close("S", "pgplex:3"), 0]);
 });
 
 Deno.test("ServerStatements.parse leaves the reply to the client", async () => {
   const { onServer, server, sent, use } = made();
   const statement = use("a");
   const effect = onServer.parse(server, statement);
-  deepEqual([await sent(), server.owed.length], [parse("a", "pgplex_1"), 0]);
+  deepEqual([await sent(), server.owed.length], [parse("a", "pgplex:1"), 0]);
   deepEqual([server.prepared.touch(statement), server.prepared.inFlight.has(statement)], [true, true]);
   effect.done();
   equal(server.prepared.inFlight.has(statement), false);

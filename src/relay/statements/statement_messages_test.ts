@@ -43,8 +43,8 @@ Deno.test("StatementMessages.putRenamed gives a Bind the statement's name on ser
   const { cursor, statement, messages, sent } = at(bind.slice());
   messages.putRenamed(statement, null, nameStart, nameEnd);
   cursor.finish(cursor.passWhole());
-  const parse = frontend.parse("SELECT 1", { name: "pgplex_1" });
-  deepEqual(await sent(), frontend.concat([parse, frontend.bind({ statement: "pgplex_1", portal: "p" })]));
+  const parse = frontend.parse("SELECT 1", { name: "pgplex:1" });
+  deepEqual(await sent(), frontend.concat([parse, frontend.bind({ statement: "pgplex:1", portal: "p" })]));
 });
 
 Deno.test("StatementMessages.refuse makes the server fail, and names what is missing, or was too large", async () => {
@@ -61,7 +61,7 @@ Deno.test("StatementMessages.refuse makes the server fail, and names what is mis
 Deno.test("StatementMessages.fail leaves the message out", async () => {
   const { cursor, messages, sent, fails } = at(bind);
   cursor.finish(cursor.takeRest(messages.fail(new PgplexError("statement_missing", "so it is"))));
-  deepEqual(await sent(), frontend.bind({ statement: "pgplex_poison" }));
+  deepEqual(await sent(), frontend.bind({ statement: "pgplex:poison" }));
   equal(fails().includes("so it is"), true);
 });
 
