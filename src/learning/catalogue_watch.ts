@@ -4,6 +4,9 @@ import { HiddenCallers } from "./hidden_callers.ts";
 /** What may have been changed past pgplex is looked for as often. */
 export const CHECK_EVERY_MS = 10_000;
 
+/** What is known is not relied on for longer, where it could not be compared. */
+export const KNOWN_MAX_MS = 60_000;
+
 /** Between two looks at a catalogue that goes on changing; meanwhile everything is probed. */
 const LOOK_PAUSE_MS = 1_000;
 
@@ -34,6 +37,8 @@ export class CatalogueWatch {
   #namedKnown = 0;
   #changesKnown = 0;
   #checkedMs = -Infinity;
+  /** Somebody has taken it on to compare; nobody else does before. */
+  #claimedUntilMs = -Infinity;
   /** No look begins before. */
   #pausedUntilMs = -Infinity;
 
@@ -52,6 +57,16 @@ export class CatalogueWatch {
     return this.#isOld(nowMs) || this.#hidden.reachedBy(reach);
   }
 
+  /**
+   * Whether it is time to compare, and whoever asks is to see to it: nobody else is told so for a while. Else a database whose
+   * sessions never rest would never be looked at.
+   */
+  claim(nowMs: number): boolean {
+    if (this.#mark === null || !this.#isDue(nowMs) || nowMs < this.#claimedUntilMs) return false;
+    this.#claimedUntilMs = nowMs + LOOK_PAUSE_MS;
+    return true;
+  }
+
   /** Whether a statement that calls all these may change session state by that; so it may while what is known may be old. */
   mayChange(calls: readonly BinaryString[], nowMs: number): boolean {
     return calls.length > 0 && (this.#isOld(nowMs) || this.#hidden.mayChange(calls));
@@ -65,7 +80,7 @@ export class CatalogueWatch {
   /** Begins to compare marks where what is known may be old; null where it is not. Changes from here on are not in it. */
   beginCheck(nowMs: number): CatalogueCheck | null {
     const waits = this.#mark === null && nowMs < this.#pausedUntilMs;
-    if (waits || !(this.#isOld(nowMs) || this.#isWanted(nowMs))) return null;
+    if (waits || !(this.#isDue(nowMs) || this.#isWanted(nowMs))) return null;
     return { changes: this.#changes, named: [...this.#named] };
   }
 
@@ -107,6 +122,10 @@ export class CatalogueWatch {
   }
 
   #isOld(nowMs: number): boolean {
+    return this.#changes !== this.#changesKnown || nowMs - this.#checkedMs >= KNOWN_MAX_MS;
+  }
+
+  #isDue(nowMs: number): boolean {
     return this.#changes !== this.#changesKnown || nowMs - this.#checkedMs >= CHECK_EVERY_MS;
   }
 }

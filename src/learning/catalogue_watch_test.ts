@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { sqlTraits } from "../protocol/mod.ts";
-import { CatalogueWatch, CHECK_EVERY_MS } from "./catalogue_watch.ts";
+import { CatalogueWatch, CHECK_EVERY_MS, KNOWN_MAX_MS } from "./catalogue_watch.ts";
 import { HiddenCallers } from "./hidden_callers.ts";
 
 const NONE = new HiddenCallers(null, null, new Set());
@@ -26,10 +26,23 @@ Deno.test("CatalogueWatch: before the first look anything may be reached, then w
   equal(known(TRIGGER).reachedBy(INSERT, 0), true);
 });
 
-Deno.test("CatalogueWatch checks behind a change and every minute, and looks only where the mark is another", () => {
+Deno.test("CatalogueWatch has somebody check every ten seconds, and relies on nothing that is a minute old", () => {
   const watch = known();
-  equal(watch.reachedBy(INSERT, CHECK_EVERY_MS - 1), false);
-  equal(watch.reachedBy(INSERT, CHECK_EVERY_MS), true);
+  deepEqual([CHECK_EVERY_MS - 1, CHECK_EVERY_MS, CHECK_EVERY_MS + 1].map((ms) => watch.claim(ms)), [
+    false,
+    true,
+    false, // somebody else does
+  ]);
+  equal(watch.claim(CHECK_EVERY_MS + 1000), true, "where nothing came of it");
+  deepEqual([KNOWN_MAX_MS - 1, KNOWN_MAX_MS].map((ms) => watch.reachedBy(INSERT, ms)), [false, true]);
+  watch.changes();
+  equal(watch.claim(CHECK_EVERY_MS + 2000), true);
+  equal(new CatalogueWatch().claim(0), false, "what nobody knows is found out by whoever is looked at");
+});
+
+Deno.test("CatalogueWatch checks behind a change and after ten seconds, and looks only where the mark is another", () => {
+  const watch = known();
+  equal(watch.beginCheck(CHECK_EVERY_MS - 1), null);
   equal(watch.mustLook(watch.beginCheck(CHECK_EVERY_MS)!, "a", CHECK_EVERY_MS), false);
   equal(watch.reachedBy(INSERT, CHECK_EVERY_MS), false);
   watch.changes();
@@ -84,8 +97,8 @@ Deno.test("CatalogueWatch.mayChange: what is called may change anything until a 
     true,
     false,
   ]);
-  equal(watch.mayChange(["f"], CHECK_EVERY_MS), true);
-  deepEqual([watch.mayChange([], CHECK_EVERY_MS), watch.mayChange(["f"], 1)], [false, false]);
+  equal(watch.mayChange(["f"], KNOWN_MAX_MS), true);
+  deepEqual([watch.mayChange([], KNOWN_MAX_MS), watch.mayChange(["f"], 1)], [false, false]);
   watch.changes();
   equal(watch.mayChange(["f"], 1), true);
 });

@@ -17,7 +17,7 @@ import {
   warnOfSpoilt,
 } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
-import { UNREAD_MS, type UnreadLease } from "./unread_leases.ts";
+import { UNREAD_MAX_MS, UNREAD_MS, type UnreadLease } from "./unread_leases.ts";
 
 /** A reset or a restore that takes longer ends the server connection instead. */
 const PREPARE_TIMEOUT_MS = 10_000;
@@ -68,6 +68,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   #canceledRestores = 0;
   #probing: Promise<void> | null = null;
   #unread = false;
+  #unreadSinceMs = 0;
   /** No look is made before, as the last ones failed; clock milliseconds. */
   #lookAgainAtMs = 0;
   #lookAgainMs = LOOK_AGAIN_MS;
@@ -114,6 +115,8 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   /** Whether the connection is wanted elsewhere, or has to go: what is on it must be read at the next boundary. */
   get wanted(): boolean {
     const { home } = this.#held!;
+    // Of a session that never rests too little would be known, should its connection be lost.
+    if (this.#unread && this.#clock.nowMs() - this.#unreadSinceMs >= UNREAD_MAX_MS) return true;
     return home.pool.waitingCount > 0 || home.pool.mustEnd(this.#held!) || home !== this.#destination.pool ||
       this.#destination.settings.server_reset === "always";
   }
@@ -190,6 +193,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   leaveUnread(): void {
     if (this.#unread) return;
     this.#unread = true;
+    this.#unreadSinceMs = this.#clock.nowMs();
     this.#held!.home.pool.lends(this.#held!, this);
     this.#parts.unread.add(this);
   }

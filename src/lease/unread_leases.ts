@@ -3,6 +3,9 @@ import type { Clock, Timer } from "../kernel/mod.ts";
 /** For how long a session is at rest, in milliseconds, before what it left on its connection is read though nobody waits. */
 export const UNREAD_MS = 10;
 
+/** For how long nothing is read of a session that never rests, in milliseconds. */
+export const UNREAD_MAX_MS = 1000;
+
 /** A lease behind whose last transaction nobody has looked. */
 export interface UnreadLease {
   /** Reads what the session left, where it has been at rest for {@link UNREAD_MS}. */

@@ -24,6 +24,14 @@ export interface PreambleParts {
   readonly onServer: ServerStatements;
 }
 
+/** What a statement may need besides messages in front of it. */
+export interface PreambleHost {
+  /** Ends the lease, where that can be done, for one of a connection whose backend has made no temporary schema. Whether it did. */
+  renew(): boolean;
+  /** Sees to it that no server connection is in a database, or in any other, while a statement runs that needs it for itself. */
+  vacate(database: BinaryString): void;
+}
+
 /**
  * What must go to the server before a statement of the client's, so that it finds there what it would find without a pool: the prepared
  * statements that it names, its channels, its application_name, no other session's sequences. Pure.
@@ -35,8 +43,7 @@ export class Preamble {
   readonly #parts: PreambleParts;
   #lender: ChannelLender | null = null;
   #sequencesForeign = false;
-  #renew: (() => boolean) | null = null;
-  #vacate: ((database: BinaryString) => void) | null = null;
+  #host: PreambleHost | null = null;
 
   constructor(parts: PreambleParts) {
     this.#parts = parts;
@@ -57,19 +64,14 @@ export class Preamble {
     this.#lender = lender;
   }
 
-  /** `vacate` sees to it that no server connection is in a database while a statement runs that needs it for itself. */
-  vacateBy(vacate: (database: BinaryString) => void): void {
-    this.#vacate = vacate;
-  }
-
-  /** `renew` ends the lease, where that can be done, for one of a connection whose backend has made no temporary schema. */
-  renewBy(renew: () => boolean): void {
-    this.#renew = renew;
+  /** Whom statements ask for what they need. */
+  serveBy(host: PreambleHost): void {
+    this.#host = host;
   }
 
   /** Whether a statement has to have another connection, and the lease has ended for it. */
   renews(server: ServerConnection, { traits }: Fingerprint): boolean {
-    return traits.setsTempBuffers && server.state.hasTempSchema && this.#renew !== null && this.#renew();
+    return traits.setsTempBuffers && server.state.hasTempSchema && (this.#host?.renew() ?? false);
   }
 
   /** A lease begins of a server connection which may remember what other sessions did with sequences. */
@@ -86,7 +88,7 @@ export class Preamble {
     if (resetsName && server.identity.parameters.applicationName !== loginName.name) loginName.wasReset();
     if (sequences === "read" && this.#sequencesForeign) this.#discardSequences(server, simple);
     watch.runs(fingerprint, simple);
-    if (traits.vacates !== null) this.#vacate?.(traits.vacates);
+    if (traits.vacates !== null) this.#host?.vacate(traits.vacates);
     if (this.#lender !== null) this.#lender.before(server, traits, simple);
     if (traits.neutral && !simple) control.sent(server.owed);
     if (statements.includes("all") || (sequences === "discard" && resetsName)) {
@@ -99,7 +101,7 @@ export class Preamble {
   /** In session pooling, where nothing else is looked at: a text that is about a database goes to the server. */
   vacates(text: BinaryString): void {
     const { vacates } = sqlTraits(text.replace(/\0.*$/s, ""));
-    if (vacates !== null) this.#vacate?.(vacates);
+    if (vacates !== null) this.#host?.vacate(vacates);
   }
 
   /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */

@@ -16,6 +16,7 @@ import type { SessionOptions } from "../options/mod.ts";
 import { Suspicion } from "../learning/mod.ts";
 import { type BinaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
 import {
+  type PreambleHost,
   type Relay,
   ServerScan,
   type ServerScanPort,
@@ -72,7 +73,7 @@ export interface ServerSideHost {
  * Invariants: `relay.server` is set exactly while a lease is held, and not probed; a lease ends in {@link settle}, at a boundary,
  * or with the session.
  */
-export class ServerSide implements LeaseHolder, ServerScanPort {
+export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly base: Base;
   readonly lease: Lease;
   readonly scan: ServerScan;
@@ -113,12 +114,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     this.#sinceMs = worker.runtime.clock.nowMs();
     this.scan = new ServerScan(parts.relay, this);
     this.lease = new Lease(worker, parts.destination, this, parts.pins);
-    parts.relay.preamble.renewBy(() => this.#renew());
-    parts.relay.preamble.vacateBy((database) => this.#vacate(utf8FromBinary(database)));
+    parts.relay.preamble.serveBy(this);
   }
 
   /** What the connection has been for others stands in a statement's way, and nothing of this session's is on it: it ends. */
-  #renew(): boolean {
+  renew(): boolean {
     const { server, progress, watch } = this.#relay;
     if (server === null || !progress.quiet || this.#pins.reasons.length > 0) return false;
     // What was not read would be lost.
@@ -135,7 +135,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
     return this.#renewing;
   }
 
-  #vacate(database: string): void {
+  vacate(name: BinaryString): void {
+    const database = utf8FromBinary(name);
     const { pools, listeners } = this.#worker;
     const own = this.#destination.key;
     const isVacated = ({ cluster, database: other }: DestinationKey) =>
@@ -296,10 +297,14 @@ export class ServerSide implements LeaseHolder, ServerScanPort {
         relay.leaseEnds();
         this.lease.look((connection) => findOptions(this.#findingsHost(), connection));
       }
-    } else if (this.#isUnread(server!)) {
+      return;
+    }
+    const claims = this.#host.limits.state_check !== "off" && !server!.owed.doubtful &&
+      this.#destination.fingerprints.catalogue.claim(this.#sinceMs);
+    if (this.#isUnread(server!) || claims) {
       this.rests();
-      if (this.#mustLook(server!)) {
-        if (this.#tells(server!)) return this.endLease("clean");
+      if (claims || this.#mustLook(server!)) {
+        if (!claims && this.#tells(server!)) return this.endLease("clean");
         relay.leaseEnds();
         this.lease.probe(this.#destination.fingerprints);
       } else {
