@@ -4,7 +4,7 @@ import type { LeaseEnd, Recall, Recallable, Waiter } from "../pool/mod.ts";
 import { QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
 import { type Fingerprints, refreshCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
-import { probe } from "./probe.ts";
+import { probe, type ProbeResult } from "./probe.ts";
 import { resetConnection } from "./reset.ts";
 import { lostBy, sessionOver, settingsLost } from "./lease_errors.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
@@ -34,6 +34,8 @@ const LOOK_AGAIN_MAX_MS = 5_000;
 
 /** {@link "../session/session.ts"} keeps it itself. */
 const IDLE_TIMEOUT = "idle_session_timeout";
+
+type Work = (connection: ServerConnection) => Promise<void>;
 
 /** What a lease asks of the session's pins. */
 export type LeasePins = Pick<Pins, "reasons" | "forLife" | "clear">;
@@ -148,8 +150,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     if (idle !== null && this.#beginIfFit(idle)) return null;
     const obtained = new Promise<void>((resolve) => this.#resolve = resolve);
     this.#untilMs = untilMs ?? this.#deadlineMs();
-    if (idle !== null) void this.#prepare(idle);
-    else this.#wait();
+    void (idle === null ? this.#wait() : this.#prepare(idle));
     return obtained;
   }
 
@@ -220,14 +221,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   }
 
   /** Session pooling: looks at something while the client has its answer, and goes on with the same connection. */
-  look(work: (connection: ServerConnection) => Promise<void>): void {
+  look(work: Work): void {
     this.#probing = this.#lookAndGoOn(this.#held!.connection, work).finally(() => this.#probing = null);
   }
 
-  async #lookAndGoOn(
-    connection: ServerConnection,
-    work: (connection: ServerConnection) => Promise<void>,
-  ): Promise<void> {
+  async #lookAndGoOn(connection: ServerConnection, work: Work): Promise<void> {
     connection.onNotification((message) => this.wish.notified(connection, message));
     try {
       await this.#withinTimeout(connection, work(connection));
@@ -300,23 +298,29 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
 
   async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
     const { log, runtime: { statements } } = this.#parts;
-    await refreshCatalogue(connection, fingerprints, {
-      clock: this.#clock,
-      log,
-      database: this.#destination.key.database,
-    });
+    const { database } = this.#destination.key;
+    await refreshCatalogue(connection, fingerprints, { clock: this.#clock, log, database });
     const customSettings = [...new Set([...fingerprints.customSettings, ...this.wish.ownSettings])];
     const found = await probe(connection, { customSettings }, statements);
     fingerprints.foundSettings(found.settings.values.keys());
+    try {
+      await this.#take(connection, found);
+    } catch (thrown) {
+      // It was read, and is now half of what it was: no other look would find that out.
+      connection.close();
+      throw thrown;
+    }
+  }
+
+  /** What was found becomes the session's state. */
+  async #take(connection: ServerConnection, found: ProbeResult): Promise<void> {
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
-    if (this.#pins.reasons.length > 0 && this.wish.settings !== connection.settings) {
-      const lost = await restoreState(connection, this.wish, statements);
-      if (lost.length > 0) {
-        this.wish.settingsLost(connection, lost);
-        this.fails(settingsLost(lost));
-      }
-    }
+    if (this.#pins.reasons.length === 0 || this.wish.settings === connection.settings) return;
+    const lost = await restoreState(connection, this.wish, this.#parts.runtime.statements);
+    if (lost.length === 0) return;
+    this.wish.settingsLost(connection, lost);
+    this.fails(settingsLost(lost));
   }
 
   /** The session asked for a connection while the last one was probed: it takes its place in the queue now. */
@@ -357,10 +361,8 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const { connection } = server;
     let known = false;
     try {
-      const { error, status } = await this.#withinTimeout(
-        connection,
-        runQuery(connection, `RESET ${IDLE_TIMEOUT}`),
-      );
+      const reset = runQuery(connection, `RESET ${IDLE_TIMEOUT}`);
+      const { error, status } = await this.#withinTimeout(connection, reset);
       known = error === null && status === TxStatus.Idle;
     } catch {
       // The connection ended meanwhile.

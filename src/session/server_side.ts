@@ -213,7 +213,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   look(): Recall {
     const relay = this.#relay;
     const host = this.#host;
-    if (!relay.progress.quiet || this.#listening.holding || host.cancelCount > 0 || host.ending) {
+    if (
+      relay.server === null || !relay.progress.quiet || this.#listening.holding || host.cancelCount > 0 ||
+      host.ending
+    ) {
       return null;
     }
     if (this.#tells(relay.server!)) {
