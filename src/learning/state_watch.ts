@@ -139,8 +139,9 @@ export class StateWatch {
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
-    const known = this.#exact(this.fingerprints.find(hash), bytes, start, end);
-    this.#value = null;
+    const found = this.fingerprints.find(hash);
+    if (found !== null && found.plain) return found;
+    const known = this.#exact(found, bytes, start, end);
     if (known !== null && !this.#mayName(known)) return known;
     if (known !== null && namesNone(known) && !hasPoint(bytes, start, end)) return known;
     const text = binaryString(bytes, start, end);
@@ -273,6 +274,11 @@ export class StateWatch {
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
   runs(fingerprint: Fingerprint, simple = false): void {
     const { ran } = this;
+    if (fingerprint.plain) {
+      fingerprint.seen++;
+      if (ran.length === 0 || ran[ran.length - 1] !== fingerprint) this.#add(fingerprint);
+      return;
+    }
     if (fingerprint.unseen) {
       this.#unseen ??= new Set();
       this.#unseen.delete(fingerprint);
@@ -283,13 +289,18 @@ export class StateWatch {
     if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
     if (fingerprint.traits.rollsBack) this.#rolledBack = true;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
+    this.#add(fingerprint);
+    // Told apart or not, its names must be found by what comes later in the same transaction.
+    for (const name of fingerprint.traits.statements) (this.#mentioned ??= new Set()).add(name);
+  }
+
+  #add(fingerprint: Fingerprint): void {
+    const { ran } = this;
     if (ran.length < RAN_MAX) ran.push(fingerprint);
     else {
       ran[RAN_MAX - 1] = OPAQUE_FINGERPRINT;
       this.#judged = Math.min(this.#judged, RAN_MAX - 1);
     }
-    // Told apart or not, its names must be found by what comes later in the same transaction.
-    for (const name of fingerprint.traits.statements) (this.#mentioned ??= new Set()).add(name);
   }
 
   #assign(name: string, simple: boolean): void {

@@ -302,9 +302,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       }
       return;
     }
-    const claims = this.#host.limits.state_check !== "off" && !server!.owed.doubtful &&
+    const check = host.limits.state_check;
+    const isUnread = this.#isUnread(server!, check);
+    const claims = !server!.owed.doubtful && check !== "off" &&
       this.#destination.fingerprints.catalogue.claim(this.#sinceMs);
-    if (this.#isUnread(server!) || claims) {
+    if (isUnread || claims) {
       this.rests();
       if (claims || this.#mustLook(server!)) {
         if (!claims && this.#tells(server!)) return this.endLease("clean");
@@ -330,8 +332,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   }
 
   /** Whether the session's state may be another than what is known of it. */
-  #isUnread({ owed, foreignNames, state }: ServerConnection): boolean {
-    const suspicion = this.#relay.watch.judge(this.#host.limits.state_check, this.#sinceMs);
+  #isUnread(
+    { owed, foreignNames, state }: ServerConnection,
+    check: PoolSettings["state_check"],
+  ): boolean {
+    const suspicion = this.#relay.watch.judge(check, this.#sinceMs);
     if (suspicion === Suspicion.Anything) state.mayHaveMore();
     return !owed.doubtful && (suspicion !== Suspicion.None || this.lease.unread || foreignNames.size > 0 ||
       this.#listening.suspicious || this.#relay.watch.optionsMentioned);
