@@ -80,7 +80,7 @@ export class CatalogueWatch {
   /** Begins to compare marks where what is known may be old; null where it is not. Changes from here on are not in it. */
   beginCheck(nowMs: number): CatalogueCheck | null {
     const waits = this.#mark === null && nowMs < this.#pausedUntilMs;
-    if (waits || !(this.#isDue(nowMs) || this.#isWanted(nowMs))) return null;
+    if (waits || !(this.#isDue(nowMs) || this.#isWanted)) return null;
     return { changes: this.#changes, named: [...this.#named] };
   }
 
@@ -89,7 +89,8 @@ export class CatalogueWatch {
    * where it is another one and the last look was just now, what is known stays old.
    */
   mustLook({ changes }: CatalogueCheck, mark: string, nowMs: number): boolean {
-    if (mark !== this.#mark || this.#isWanted(nowMs)) return nowMs >= this.#pausedUntilMs;
+    if (this.#isWanted) return true;
+    if (mark !== this.#mark) return nowMs >= this.#pausedUntilMs;
     this.#changesKnown = changes;
     this.#checkedMs = nowMs;
     return false;
@@ -116,9 +117,9 @@ export class CatalogueWatch {
     this.#pausedUntilMs = nowMs + CHECK_EVERY_MS;
   }
 
-  /** Whether statements call what nobody has looked at yet. */
-  #isWanted(nowMs: number): boolean {
-    return this.#namedKnown < this.#named.size && nowMs >= this.#pausedUntilMs;
+  /** Whether statements call what nobody has looked at yet: until then nobody knows what they leave that no probe sees. */
+  get #isWanted(): boolean {
+    return this.#namedKnown < this.#named.size;
   }
 
   #isOld(nowMs: number): boolean {

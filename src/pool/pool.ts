@@ -116,10 +116,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Whether a new wish would be served without waiting for anybody else: by an idle resource, or by one in its place. */
   get hasRoom(): boolean {
-    if (this.#waiting.length > 0 || this.#paused || this.#closed !== null || this.failure !== null) {
-      return false;
-    }
-    return this.total < this.#limits.size || this.#idle.length > 0;
+    if (this.#paused || this.#closed !== null || this.failure !== null) return false;
+    // Those who wait are served first, by what is idle or being opened.
+    return this.leasedCount + this.#waiting.length < this.#limits.size;
   }
 
   /** An idle resource for `wish`, at once, or null: nobody overtakes those who wait. */
