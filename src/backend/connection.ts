@@ -54,6 +54,8 @@ export interface ServerIdentity {
   readonly parameters: Settings;
   /** Which startup parameters it was opened with; sessions of the same ones find their RESET values on it. */
   readonly base: string;
+  /** It was opened with the application_name of one session, though others may have it. */
+  readonly hasLentName: boolean;
   /** TLS protocol and cipher, or null. */
   readonly tls: string | null;
   /** NoticeResponse messages of the login, one behind the other. */

@@ -114,6 +114,7 @@ export function fakeServer(options: {
     key: { pid: 1, secret: new SeededRandom(1).fill(new Uint8Array(4)) },
     parameters: options.settings ?? Settings.none,
     base: "",
+    hasLentName: false,
     tls: null,
     notices: new Uint8Array(0),
   };

@@ -46,6 +46,8 @@ export interface LoginRequest {
   /** Startup parameters besides user and database, and the key that stands for them. */
   readonly params: ReadonlyMap<string, BinaryString>;
   readonly base: string;
+  /** As {@link ServerIdentity.hasLentName}. */
+  readonly hasLentName?: boolean;
   readonly timeoutMs: number;
 }
 
@@ -299,6 +301,7 @@ async function greet(
           key,
           parameters: Settings.from(parameters.values),
           base: request.base,
+          hasLentName: request.hasLentName ?? false,
           tls: tls === null ? null : `${tls.protocol}/${tls.cipher}`,
           notices: concat(...notices),
         };

@@ -32,7 +32,7 @@ const CANCELED_RESTORES_MAX = 5;
 const LOOK_AGAIN_MS = 20;
 const LOOK_AGAIN_MAX_MS = 5_000;
 
-/** {@link "../session/session.ts"} keeps it itself. */
+// Kept by session/session.ts itself.
 const IDLE_TIMEOUT = "idle_session_timeout";
 
 type Work = (connection: ServerConnection) => Promise<void>;
@@ -88,22 +88,18 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   get waiting(): boolean {
     return this.#waiting;
   }
-
   /** Whether a server connection is held. */
   get held(): boolean {
     return this.#held !== null;
   }
-
   /** The server connection that is held, also while it is probed, or null. */
   get connection(): ServerConnection | null {
     return this.#held?.connection ?? null;
   }
-
   /** The pool of the server connection that is held, or null. */
   get home(): ServerPool | null {
     return this.#held?.home ?? null;
   }
-
   /** Whether the statement's answer is complete and only its probe says whether the connection stays with the session. */
   get probing(): boolean {
     return this.#probing !== null;
@@ -113,7 +109,6 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   get unread(): boolean {
     return this.#unread;
   }
-
   /** Whether the connection is wanted elsewhere, or has to go: what is on it must be read at the next boundary. */
   get wanted(): boolean {
     const { home } = this.#held!;
@@ -206,12 +201,17 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   readIfAtRest(nowMs: number): void {
     if (nowMs - this.wish.restsSinceMs >= UNREAD_MS && nowMs >= this.#lookAgainAtMs) this.wish.look();
   }
-
   #setRead(): void {
     if (!this.#unread) return;
     this.#unread = false;
     this.#held!.home.pool.kept(this.#held!);
     this.#parts.unread.delete(this);
+  }
+
+  /** From here on the session takes nothing but notifications, also before the first of pgplex's own messages goes out. */
+  #listen(connection: ServerConnection): void {
+    connection.setSink(null);
+    connection.onNotification((message) => this.wish.notified(connection, message));
   }
 
   /** The lease goes on behind a look. */
@@ -226,7 +226,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   }
 
   async #lookAndGoOn(connection: ServerConnection, work: Work): Promise<void> {
-    connection.onNotification((message) => this.wish.notified(connection, message));
+    this.#listen(connection);
     try {
       await this.#withinTimeout(connection, work(connection));
     } catch (thrown) {
@@ -247,7 +247,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   async #probeAndFinish(server: PooledServer, fingerprints: Fingerprints): Promise<void> {
     const { connection } = server;
     let known = false;
-    connection.onNotification((message) => this.wish.notified(connection, message));
+    this.#listen(connection);
     try {
       await this.#withinTimeout(connection, this.#look(connection, fingerprints));
       known = true;

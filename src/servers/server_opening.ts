@@ -117,6 +117,7 @@ function logIn(
     credentials,
     params: name === null ? base.params : new Map([...base.params, [NAME, name]]),
     base: base.key,
+    hasLentName: name !== null,
     timeoutMs: settings.server_connect_timeout,
   }, runtime);
 }

@@ -32,6 +32,8 @@ export interface ServerWish {
  */
 export function fitness(connection: ServerConnection, wish: ServerWish, known: SettingsTable): 0 | 1 | 2 {
   if (connection.closed || connection.identity.base !== wish.base.key) return 0;
+  // To whoever has no name of its own, RESET would show somebody else's.
+  if (connection.identity.hasLentName && wish.loginName == null) return 0;
   if (connection.state.hasTempSchema && !toleratesTempSchema(connection, wish)) return 0;
   if (connection.sqlStatements.size > 0) {
     for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;

@@ -29,6 +29,12 @@ Deno.test("fitness is 0 for a connection that is over, or was opened with other 
   equal(fit(() => {}, { base: { key: "other", params: new Map() } }).fits, 0);
 });
 
+Deno.test("fitness is 0 for a connection with somebody's application_name where the session has none that RESET goes back to", () => {
+  const lent = (server: ServerConnection) => Object.assign(server.identity, { hasLentName: true });
+  equal(fit(lent).fits, 0);
+  equal(fit(lent, { loginName: "pool" }).fits, 2);
+});
+
 Deno.test("fitness is 1 where settings differ, and both are left as they are", () => {
   const wanted = UTC.with("TimeZone", "CET");
   const { server, wished, fits } = fit(() => {}, { settings: wanted });
