@@ -19,6 +19,8 @@ export interface Config {
   /** By name; at least one. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
   readonly pool: PoolSettings;
+  readonly balance: BalanceConfig;
+  readonly monitor: MonitorConfig;
   readonly console: ConsoleConfig;
   readonly log: LogConfig;
 }
@@ -115,6 +117,32 @@ export interface NodeConfig {
   /** A name or address, or the directory of a unix socket when it begins with "/". */
   readonly host: string;
   readonly port: number;
+  /** Whether it may serve sessions that only read, while it is a standby. */
+  readonly reads: boolean;
+  /** Its share of those, beside the other standbys' weights; 0: only where no other one is left. */
+  readonly weight: number;
+}
+
+/** Which standbys serve sessions that only read. */
+export interface BalanceConfig {
+  /** Milliseconds; 0: no limit. */
+  readonly max_standby_lag: number;
+  /** Bytes of WAL; 0: no limit. */
+  readonly max_standby_lag_bytes: number;
+  /** Who only reads, and finds no standby: the primary serves it, or it waits for one. */
+  readonly read_fallback: "primary" | "wait";
+  /** Whether a session sees on a standby what it wrote before. */
+  readonly read_consistency: "session" | "eventual";
+  /** Whether BEGIN READ ONLY and default_transaction_read_only mean reading. */
+  readonly read_only_is_read: "on" | "off";
+}
+
+/** How pgplex finds out about the nodes. Milliseconds. */
+export interface MonitorConfig {
+  readonly interval: number;
+  readonly connect_timeout: number;
+  readonly query_timeout: number;
+  readonly failure_timeout: number;
 }
 
 /** The account that pgplex itself uses on a cluster. */

@@ -17,6 +17,7 @@ export type SettingType =
   /** Bytes. */
   | { readonly kind: "size"; readonly min: number; readonly max: number }
   | { readonly kind: "choice"; readonly values: readonly string[] }
+  | { readonly kind: "boolean" }
   /** null, true, or SQL with `$1`. */
   | { readonly kind: "query" }
   /** A secret or null. Its value is never printed. */

@@ -228,6 +228,13 @@ const ROWS: Record<SettingPath, Row> = {
     "A name or address, or a unix socket's folder that begins with /.",
   ),
   "clusters.*.nodes[].port": integer(1, 5432, "Its port; it also names the unix socket.", 65_535),
+  "clusters.*.nodes[].reads": boolean(true, "Whether it serves sessions that only read, as a standby."),
+  "clusters.*.nodes[].weight": integer(
+    0,
+    1,
+    "Its share of those beside the other standbys; 0: only where no other one is left.",
+    1_000,
+  ),
   "clusters.*.superuser": {
     ...group("The account pgplex itself uses for probes, failover and look-ups; null for none."),
     type: { kind: "group", nullable: true },
@@ -263,6 +270,34 @@ const ROWS: Record<SettingPath, Row> = {
 
   "pool": group("What holds for each pool; a cluster, and then an alias, may differ."),
   ...prefixed("pool.", POOL_ROWS),
+
+  "balance": group("Which standbys serve sessions that only read (intent = read)."),
+  "balance.max_standby_lag": duration(
+    10 * SECOND,
+    "A standby that is further behind serves nobody; 0s: no limit.",
+  ),
+  "balance.max_standby_lag_bytes": size(16 * 1024 ** 2, "The same in bytes of WAL; 0: no limit."),
+  "balance.read_fallback": choice(
+    ["primary", "wait"],
+    "primary",
+    "Where no standby is fit: the primary serves, or the client waits.",
+  ),
+  "balance.read_consistency": choice(
+    ["session", "eventual"],
+    "session",
+    "Whether a session that reads on a standby sees what it wrote before.",
+  ),
+  "balance.read_only_is_read": choice(
+    ["on", "off"],
+    "off",
+    "Whether BEGIN READ ONLY and default_transaction_read_only mean intent = read.",
+  ),
+
+  "monitor": group("How pgplex finds out which node is the primary, and how the others are."),
+  "monitor.interval": duration(SECOND, "How often each node is asked.", 50),
+  "monitor.connect_timeout": duration(2 * SECOND, "How long connecting and logging in may take.", 1),
+  "monitor.query_timeout": duration(2 * SECOND, "How long the answer may take.", 1),
+  "monitor.failure_timeout": duration(3 * SECOND, "A node that is silent for longer is down.", 100),
 
   "console": group("The management database."),
   "console.database": text("database", { kind: "value", value: "pgplex" }, "Its name.", "restart"),
@@ -322,6 +357,16 @@ function duration(value: number, doc: string, minMs = 0): Row {
 
 function choice(values: readonly string[], value: string, doc: string, reload: Reload = "live"): Row {
   return { type: { kind: "choice", values }, default: { kind: "value", value }, reload, doc };
+}
+
+function boolean(value: boolean, doc: string): Row {
+  return { type: { kind: "boolean" }, default: { kind: "value", value }, reload: "live", doc };
+}
+
+/** Of at most a petabyte. */
+function size(value: number, doc: string): Row {
+  const type: SettingType = { kind: "size", min: 0, max: 1024 ** 5 };
+  return { type, default: { kind: "value", value }, reload: "live", doc };
 }
 
 function text(shape: TextShape, value: SettingDefault, doc: string, reload: Reload = "live"): Row {

@@ -13,6 +13,14 @@ export const PASSWORD_BYTES_MAX = 2047;
 /** Enough for an SQL look-up; also the longest path of Linux, PATH_MAX. */
 const TEXT_BYTES_MAX = 4096;
 
+/** What SET in the console may say besides. */
+const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map([
+  ["true", true],
+  ["on", true],
+  ["false", false],
+  ["off", false],
+]);
+
 /** A value in the form of the configuration, or why there is none. */
 export type ParsedValue = { readonly value: unknown } | { readonly expected: string };
 
@@ -48,6 +56,8 @@ function accepted(type: SettingType, raw: unknown): unknown {
     }
     case "choice":
       return type.values.includes(raw as string) ? raw : undefined;
+    case "boolean":
+      return typeof raw === "boolean" ? raw : BOOLEANS.get(raw);
     case "query":
       if (raw === null || raw === true) return raw;
       return typeof raw === "string" && /\$1(?!\d)/.test(raw) ? textIn("any", raw) : undefined;
@@ -89,6 +99,8 @@ export function describeType(type: SettingType): string {
       } with its unit, such as 64kB, 16MB`;
     case "choice":
       return `one of ${type.values.join(", ")}`;
+    case "boolean":
+      return "true or false";
     case "query":
       return "null, true, or SQL in which $1 is the user's name";
     case "secret":

@@ -50,6 +50,16 @@ Deno.test("parseValue takes a choice as it is spelled", () => {
   takes({ kind: "choice", values: ["read", "write"] }, ["read"], ["Read", "", null, ["read"]]);
 });
 
+Deno.test("parseValue takes true and false, and what SET may say for them", () => {
+  takes({ kind: "boolean" }, [true, false], ["yes", 1, 0, "", null]);
+  deepEqual(["on", "off", "true", "false"].map((raw) => parseValue({ kind: "boolean" }, raw)), [
+    { value: true },
+    { value: false },
+    { value: true },
+    { value: false },
+  ]);
+});
+
 Deno.test("parseValue wants $1 in a look-up, and not $10 alone", () => {
   takes({ kind: "query" }, [null, true, "SELECT $1", "$10 $1"], [false, "SELECT 1", "$10", "", 1, "$1\0"]);
 });

@@ -1,9 +1,12 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import type { ClusterPhase, NodeRole, TopologySnapshot } from "../topology/mod.ts";
+import { type ClusterPhase, type NodeRole, type TopologySnapshot, unknownNode } from "../topology/mod.ts";
 import { nodeFor, type Routed } from "./node.ts";
 
 function snapshotOf(phase: ClusterPhase, ...roles: NodeRole[]): TopologySnapshot {
-  const nodes = roles.map((role, index) => ({ name: `n${index}`, host: "h", port: 5432, role }));
+  const nodes = roles.map((role, index) => ({
+    ...unknownNode({ name: `n${index}`, host: "h", port: 5432 }),
+    role,
+  }));
   return { serial: 1, clusters: new Map([["main", { name: "main", epoch: 1, phase, nodes }]]) };
 }
 

@@ -8,6 +8,7 @@ import {
   type NodeRole,
   TopologyPublisher,
   type TopologySnapshot,
+  unknownNode,
 } from "../topology/mod.ts";
 import { Destination } from "./destination.ts";
 import { type PooledServer, ServerPool } from "./server_pool.ts";
@@ -29,7 +30,10 @@ function snapshot(
   roles: Record<string, NodeRole>,
   phase: ClusterPhase = "serving",
 ): TopologySnapshot {
-  const nodes = Object.entries(roles).map(([name, role]) => ({ name, host: name, port: 5432, role }));
+  const nodes = Object.entries(roles).map(([name, role]) => ({
+    ...unknownNode({ name, host: name, port: 5432 }),
+    role,
+  }));
   return { serial, clusters: new Map([["main", { name: "main", epoch: 1, phase, nodes }]]) };
 }
 

@@ -10,21 +10,69 @@ export interface NodeAddress {
   readonly port: number;
 }
 
+/**
+ * How a node is. `up`: it answers; `suspect`: it missed an answer; `down`: it was silent for `failure_timeout`, or nothing listens
+ * there; `starting`: it says so (57P03); `foreign`: it belongs to another cluster (another system identifier); `unknown`: nobody
+ * has asked yet, or nobody can.
+ */
+export type NodeHealth = "up" | "suspect" | "down" | "starting" | "foreign" | "unknown";
+
+/** What a node said last. Positions in the WAL are bytes from its beginning. */
+export interface NodeFacts {
+  /** When it was asked, in clock milliseconds. */
+  readonly atMs: number;
+  /** How long the answer took, in milliseconds. */
+  readonly latencyMs: number;
+  /** As `server_version_num`: 180001. */
+  readonly version: number;
+  /** The system identifier: the same on all nodes of a cluster. */
+  readonly system: string;
+  /** Null where it cannot be told: a standby that receives nothing. */
+  readonly timeline: number | null;
+  /** Of a primary what it has written, of a standby what it has received. */
+  readonly lsn: bigint;
+  /** What a standby has replayed; of a primary its {@link lsn}. */
+  readonly replayLsn: bigint;
+  /** Whether a standby receives WAL at the moment. */
+  readonly streaming: boolean;
+  /**
+   * What was committed before this time, in clock milliseconds, can be seen on it: Infinity on the primary, -Infinity where
+   * nobody knows.
+   */
+  readonly freshMs: number;
+  /** Bytes of WAL that it has not replayed, as far as the primary's last answer tells; null where there is none. */
+  readonly lagBytes: number | null;
+  /** Client connections that it has, and may have. */
+  readonly slotsUsed: number;
+  readonly slotsMax: number;
+}
+
 /** One PostgreSQL server of a cluster, and what is known of it. */
 export interface TopologyNode extends NodeAddress {
   readonly role: NodeRole;
+  readonly health: NodeHealth;
+  /** It says that it is a primary, and is not the cluster's: nobody is sent there. */
+  readonly stale: boolean;
+  /** Since when role and health are so, in clock milliseconds, and why, for people. */
+  readonly sinceMs: number;
+  readonly reason: string;
+  /** Of its last answer; null before the first. */
+  readonly facts: NodeFacts | null;
+  /** As the file says. */
+  readonly reads: boolean;
+  readonly weight: number;
 }
 
 /**
- * Whether sessions may be sent to a cluster's primary. While it is `holding` they wait: the primary is being moved. This is
- * not PAUSE, which is an operator's and holds the pools.
+ * Whether sessions may be sent to a cluster's primary. While it is `holding` they wait: the primary is being moved, or is down.
+ * This is not PAUSE, which is an operator's and holds the pools.
  */
 export type ClusterPhase = "serving" | "holding";
 
 /** One cluster at one moment. Invariant: at most one node is primary. */
 export interface TopologyCluster {
   readonly name: string;
-  /** Rises by one with each promotion. */
+  /** Rises by one with each move of the primary. */
   readonly epoch: number;
   readonly phase: ClusterPhase;
   readonly nodes: readonly TopologyNode[];
@@ -38,6 +86,21 @@ export interface TopologySnapshot {
 
 /** Nothing is known: what a first snapshot is merged with. */
 export const NO_TOPOLOGY: TopologySnapshot = { serial: 0, clusters: new Map() };
+
+/** A node of which nothing is known yet. */
+export function unknownNode(address: NodeAddress, { reads = true, weight = 1 } = {}): TopologyNode {
+  return {
+    ...address,
+    role: "unknown",
+    health: "unknown",
+    stale: false,
+    sinceMs: 0,
+    reason: "nobody has asked yet",
+    facts: null,
+    reads,
+    weight,
+  };
+}
 
 /** The cluster's primary; null when none is known. */
 export function primaryOf(cluster: TopologyCluster): TopologyNode | null {
@@ -57,10 +120,10 @@ export function mergeTopology(before: TopologySnapshot, config: Config): Topolog
   const clusters = new Map<string, TopologyCluster>();
   for (const [name, { nodes }] of config.clusters) {
     const known = before.clusters.get(name);
-    const merged = nodes.map(({ name, host, port }): TopologyNode => {
+    const merged = nodes.map(({ name, host, port, reads, weight }): TopologyNode => {
       const address = { name, host, port };
-      const role = known?.nodes.find((node) => sameNode(node, address))?.role ?? "unknown";
-      return { ...address, role };
+      const before = known?.nodes.find((node) => sameNode(node, address));
+      return { ...before ?? unknownNode(address), reads, weight };
     });
     const first = merged[0];
     if (first !== undefined && !merged.some(({ role }) => role === "primary")) {

@@ -1,6 +1,13 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { type Config, formatProblem, loadConfig } from "../config/mod.ts";
-import { mergeTopology, NO_TOPOLOGY, type NodeRole, primaryOf, type TopologySnapshot } from "./snapshot.ts";
+import {
+  mergeTopology,
+  NO_TOPOLOGY,
+  type NodeRole,
+  primaryOf,
+  type TopologySnapshot,
+  unknownNode,
+} from "./snapshot.ts";
 
 const YAML = `clusters:
   main: { nodes: [{ name: main-1, host: db1 }, { name: main-2, host: db2, port: 5433 }] }
@@ -40,8 +47,8 @@ Deno.test("mergeTopology takes each cluster's first node for its primary, and kn
     epoch: 1,
     phase: "serving",
     nodes: [
-      { name: "main-1", host: "db1", port: 5432, role: "primary" },
-      { name: "main-2", host: "db2", port: 5433, role: "unknown" },
+      { ...unknownNode({ name: "main-1", host: "db1", port: 5432 }), role: "primary" },
+      unknownNode({ name: "main-2", host: "db2", port: 5433 }),
     ],
   });
   equal(primaryOf(clusters.get("main")!)?.name, "main-1");

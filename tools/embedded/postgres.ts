@@ -18,6 +18,10 @@ export interface StartPostgresOptions extends EnsureOptions {
   settings?: Record<string, string>;
   /** An own data directory: made from the template when empty or missing, used as it is otherwise, and left at the end. */
   dataDir?: string;
+  /** A stopped server's data directory, of which this one's is made a copy. */
+  copyOf?: string;
+  /** Whether it is started at once; it is unless said. */
+  starts?: boolean;
   /** `scram-sha-256` unless said. */
   auth?: PostgresAuth;
   /** Whole lines of pg_hba.conf that come before the one that `auth` makes. */
@@ -151,6 +155,18 @@ export class PostgresNode implements AsyncDisposable {
     });
   }
 
+  /** Makes it, while it is stopped, a standby that receives what `conninfo` leads to. */
+  async makeStandby(conninfo: string): Promise<void> {
+    const auto = `${this.dataDir}/postgresql.auto.conf`;
+    const kept = (await Deno.readTextFile(auto)).split("\n").filter((line) =>
+      !/^primary_conninfo/.test(line)
+    );
+    await this.#write("postgresql.auto.conf", kept.join("\n"));
+    this.#settings["primary_conninfo"] = conninfo;
+    await this.#configure();
+    await this.#write("standby.signal", "");
+  }
+
   /** All that the server logged so far. */
   async log(): Promise<string> {
     return await Deno.readTextFile(`${this.#baseDir}/log`).catch(() => "");
@@ -176,12 +192,12 @@ export class PostgresNode implements AsyncDisposable {
     const fresh = !await exists(`${this.dataDir}/PG_VERSION`);
     if (fresh) {
       await Deno.mkdir(this.dataDir, { recursive: true });
-      await run("cp", { args: ["-a", `${templateDir}/.`, this.dataDir] });
+      await run("cp", { args: ["-a", `${this.#options.copyOf ?? templateDir}/.`, this.dataDir] });
     }
     await this.#configure();
     await giveTo(user, this.#baseDir);
     await giveTo(user, this.dataDir);
-    if (fresh) await this.#setPassword();
+    if (fresh && this.#options.copyOf === undefined) await this.#setPassword();
   }
 
   async #configure(): Promise<void> {
@@ -341,7 +357,7 @@ export async function startPostgres(options: StartPostgresOptions): Promise<Post
     });
     try {
       await node.prepare();
-      await node.start();
+      if (options.starts !== false) await node.start();
       return node;
     } catch (thrown) {
       await node[Symbol.asyncDispose]();
