@@ -52,6 +52,10 @@ function another({ type, default: value }: Setting): unknown {
       return type.values?.slice(1);
     case "choice":
       return type.values.find((one) => value.kind !== "value" || one !== value.value);
+    case "boolean":
+      return value.kind === "value" && value.value === "false";
+    case "size":
+      return "7MB";
     default:
       return undefined;
   }
