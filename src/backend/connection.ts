@@ -5,6 +5,7 @@ import {
   binaryString,
   decodeErrorFields,
   encodeTerminate,
+  endsConnection,
   findNul,
   int32At,
   TxStatus,
@@ -99,6 +100,7 @@ export class ServerConnection {
   #end = 0;
   #closed = false;
   #lastError: PgplexError | null = null;
+  #fatal = false;
   #txStatus: number = TxStatus.Idle;
   #received = 0;
   #onNotification: ((message: Uint8Array) => void) | null = null;
@@ -185,6 +187,8 @@ export class ServerConnection {
         if (written !== null) await written;
         this.#compact();
         sink.settle();
+        // It has said that it ends: whether it does is not waited for.
+        if (this.#fatal) break;
         if (fullReads >= FULL_READS_PER_TURN) {
           fullReads = 0;
           await this.#turn();
@@ -238,6 +242,7 @@ export class ServerConnection {
   /** What the server said last before it ended, if it said something. */
   noteFatal(error: PgplexError): void {
     this.#lastError = error;
+    this.#fatal = true;
   }
 
   #compact(): void {
@@ -303,7 +308,9 @@ export class ServerConnection {
       case Back.NoticeResponse:
         return;
       case Back.ErrorResponse:
-        this.noteFatal(serverError(bytes, start, end));
+        if (endsConnection(decodeErrorFields(bytes, start, end))) {
+          this.noteFatal(serverError(bytes, start, end));
+        }
         return;
       default:
         throw new PgplexError("server_protocol", "the server sent a message that nobody asked for", {

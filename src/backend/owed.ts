@@ -85,6 +85,10 @@ export class OwedReplies {
   get doubtful(): boolean {
     return this.#doubtful;
   }
+  /** Whether the client has had a reply to something of the batch that is not closed yet. */
+  get answering(): boolean {
+    return this.#progress === Progress.Answered;
+  }
   /** ReadyForQuery messages that are owed. */
   get readies(): number {
     return this.#readies;

@@ -60,6 +60,25 @@ export const ERROR_KINDS = {
     false,
     "A server connection was lost before anybody knew what the session had done to its state there.",
   ),
+  transaction_lost: row(
+    "server",
+    "40001",
+    true,
+    "A server connection was lost inside a transaction, of which nothing holds.",
+  ),
+  completion_unknown: row(
+    "server",
+    "40003",
+    false,
+    "A server connection was lost while a statement ran outside a transaction.",
+  ),
+  resolution_unknown: row(
+    "server",
+    "08007",
+    false,
+    "A server connection was lost while it committed a transaction.",
+  ),
+  savepoint_missing: row("client", "3B001", false, "An aborted transaction has no such savepoint."),
   settings_lost: row(
     "server",
     "58000",

@@ -57,7 +57,8 @@ export class Fingerprint {
     this.traits = traits;
     this.unseen = traits.sticky.length > 0 || traits.calls.length > 0 || traits.sequences !== null ||
       traits.altersDefaults;
-    this.plain = !this.unseen && !traits.neutral && !traits.stateful && !traits.setsByFunction &&
+    this.plain = !this.unseen && !traits.neutral && traits.control === 0 && !traits.stateful &&
+      !traits.setsByFunction &&
       !traits.namesSettings &&
       !traits.resetsName && !traits.listsStatements && !traits.reach.defines &&
       traits.statements.length === 0;

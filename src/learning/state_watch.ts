@@ -2,6 +2,7 @@ import {
   assignedIn,
   type BinaryString,
   binaryString,
+  controlBehind,
   customSettingsIn,
   customSettingsInParameters,
   LongText,
@@ -52,6 +53,9 @@ export class StateWatch {
   #rolledBack = false;
   #wasReset = false;
   #backslashes = false;
+  #control = 0;
+  /** The same in front of the statement that went last. */
+  #controlBefore = 0;
 
   constructor(fingerprints: Fingerprints) {
     this.fingerprints = fingerprints;
@@ -72,6 +76,22 @@ export class StateWatch {
     return this.#backslashes;
   }
 
+  /** What was done to transactions since the last boundary, or is on its way: a sum of `Control`. */
+  get control(): number {
+    return this.#control;
+  }
+
+  /** A statement goes to the server that does `control`, a sum of `Control`, to its transaction. */
+  controls(control: number): void {
+    this.#controlBefore = this.#control;
+    this.#control = controlBehind(this.#control, control);
+  }
+
+  /** A boundary is reached: no transaction is open. */
+  transactionEnds(): void {
+    this.#control = 0;
+  }
+
   /** Whether something ran since the last boundary. */
   get running(): boolean {
     return this.ran.length > this.#judged;
@@ -85,7 +105,7 @@ export class StateWatch {
     this.#mentioned = null;
     this.#settings = this.#assigned = null;
     this.#untold = this.#strange = false;
-    this.#judged = 0;
+    this.#judged = this.#control = 0;
     this.#suspicion = Suspicion.None;
     this.#optionsMentioned =
       this.#wasReset =
@@ -171,6 +191,7 @@ export class StateWatch {
     const { resetsName, altersDefaults, text } = traits;
     return new Fingerprint({
       ...OPAQUE_TRAITS,
+      control: controlBehind(traits.control, OPAQUE_TRAITS.control),
       statements,
       sequences,
       sticky,
@@ -228,6 +249,7 @@ export class StateWatch {
     const index = this.ran.lastIndexOf(before);
     if (index < 0) return;
     this.ran[index] = after;
+    this.#control = controlBehind(this.#controlBefore, after.traits.control);
     if (after.unseen) (this.#unseen ??= new Set()).add(after);
     if (after.traits.assigns !== null) this.#untold = true;
     for (const name of after.traits.statements) (this.#mentioned ??= new Set()).add(name);
@@ -288,6 +310,8 @@ export class StateWatch {
     if (fingerprint.traits.assigns !== null) this.#assign(fingerprint.traits.assigns, simple);
     if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
     if (fingerprint.traits.rollsBack) this.#rolledBack = true;
+    if (fingerprint.traits.control !== 0) this.controls(fingerprint.traits.control);
+    else this.#controlBefore = this.#control;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     this.#add(fingerprint);
     // Told apart or not, its names must be found by what comes later in the same transaction.
@@ -368,6 +392,7 @@ export class StateWatch {
    */
   judge(check: "learn" | "always" | "off", sinceMs: number): Suspicion {
     const { ran } = this;
+    this.#control = 0;
     let kept = this.#judged;
     for (let i = this.#judged; i < ran.length; i++) {
       const fingerprint = ran[i]!;

@@ -38,7 +38,7 @@ const IDLE_TIMEOUT = "idle_session_timeout";
 type Work = (connection: ServerConnection) => Promise<void>;
 
 /** What a lease asks of the session's pins. */
-export type LeasePins = Pick<Pins, "reasons" | "forLife" | "clear">;
+export type LeasePins = Pick<Pins, "reasons" | "forLife">;
 
 /**
  * One session's way to a server connection: at once, or through the pool's queue; then its state made the session's; then
@@ -258,10 +258,8 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     }
     connection.onNotification(null);
     if (connection.closed) {
-      const wasPinned = this.#pins.reasons.length > 0;
-      this.#pins.clear();
       // The holder ends the lease by itself when it hears that its connection has ended.
-      if (wasPinned) this.wish.ended(lostBy(connection));
+      if (this.#pins.reasons.length > 0) this.wish.ended(lostBy(connection));
       else {
         this.end("broken");
         this.wish.stateLost(lostBy(connection));

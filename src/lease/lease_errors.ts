@@ -19,11 +19,17 @@ export function sessionOver(): PgplexError {
   return new PgplexError("shutting_down", "the session is over");
 }
 
-/** What a client hears, once, whose server connection was lost before anybody knew what it had done to its session there. */
-export function stateLost(cause: PgplexError): PgplexError {
+/**
+ * What a client hears, once, whose server connection was lost with a part of the session's state.
+ *
+ * @param losses what was lost, for people; empty where it is not known
+ */
+export function stateLost(cause: PgplexError, losses: readonly string[] = []): PgplexError {
   return new PgplexError("state_lost", "the state of the session was lost with its server connection", {
     sqlstate: cause.sqlstate,
-    detail: "What was set or made since the session was last at rest may not hold any more.",
+    detail: losses.length === 0
+      ? "What was set or made since the session was last at rest may not hold any more."
+      : `Lost: ${losses.join("; ")}.`,
     hint: "Set it again, or connect again.",
   });
 }

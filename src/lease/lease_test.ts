@@ -68,7 +68,7 @@ async function obtain(canceled: number): Promise<{ got: ServerConnection | null;
     wait: (lease: Lease) => lease.granted(next()),
   } as unknown as Destination;
   const parts = { runtime: { clock: new VirtualClock(), statements } } as unknown as LeaseParts;
-  const lease = new Lease(parts, destination, holder, { reasons: [], forLife: false, clear: () => {} });
+  const lease = new Lease(parts, destination, holder, { reasons: [], forLife: false });
   await lease.obtain();
   for (const { server, reader } of made) {
     equal(server.connection.closed, server.connection !== got);
@@ -138,7 +138,7 @@ function rig({ takes = "takes it", wants = "UTC" }: { takes?: Takes; wants?: str
     parts,
     destination as unknown as Destination,
     holder as unknown as LeaseHolder,
-    { reasons: [], forLife: false, clear: () => {} },
+    { reasons: [], forLife: false },
   );
   const end = async () => {
     server.connection.close();

@@ -28,4 +28,5 @@ export { lowerCase, nameNumber } from "./sql_tokens.ts";
 export * from "./sql_traits.ts";
 export * from "./startup.ts";
 export * from "./sticky.ts";
+export * from "./transaction_words.ts";
 export * from "./types.ts";

@@ -3,6 +3,7 @@ import { setsLocally, sqlCalls } from "./sql_calls.ts";
 import { type SqlReach, sqlReach } from "./sql_reach.ts";
 import { isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
 import { type Sticky, stickyIn } from "./sticky.ts";
+import { Control, controlOf } from "./transaction_words.ts";
 import { isBlank, isLiteral, isName, lowerCase, nameOf, sqlTokens, sqlWords, wordOf } from "./sql_tokens.ts";
 
 /** What a text says that a pooler must know, beyond what the server's replies and a probe tell. Found once a fingerprint. */
@@ -55,6 +56,8 @@ export interface SqlTraits {
   readonly listsChannels: boolean;
   /** It may take back what was done before it in the same transaction. */
   readonly rollsBack: boolean;
+  /** What it does to the transaction that it runs in: a sum of `Control`. */
+  readonly control: number;
   /**
    * The database in which nobody may be while it runs: DROP DATABASE, ALTER DATABASE … RENAME, CREATE DATABASE … TEMPLATE.
    * Empty where its name is a literal: it may be any.
@@ -91,6 +94,8 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   notifies: false,
   listsChannels: false,
   rollsBack: true,
+  control: Control.Commits, // it may have
+
   altersDefaults: false,
   vacates: null,
   reach: { writes: true, defines: true, members: null },
@@ -259,6 +264,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     notifies: notifies || words.includes("pg_notify"),
     listsChannels: words.includes("pg_listening_channels"),
     rollsBack,
+    control: controlOf(words),
     altersDefaults,
     vacates: vacatedBy(words),
     reach: sqlReach(words),

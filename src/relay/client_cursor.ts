@@ -193,6 +193,12 @@ export class ClientCursor {
     this.#reader = reader;
   }
 
+  /** What is left of the message that has begun is left out as it comes. */
+  dropRest(): void {
+    this.#reader = null;
+    if (this.#left > 0) this.#rest = Rest.Drop;
+  }
+
   #readerEnds(): void {
     const reader = this.#reader;
     if (reader === null) return;

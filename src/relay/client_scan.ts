@@ -12,6 +12,7 @@ import {
   HEAD_BYTES_MAX,
   headMayConcern,
 } from "../protocol/mod.ts";
+import { Aftermath, type LeftOver } from "./aftermath.ts";
 import { ClientCursor, type Need } from "./client_cursor.ts";
 import { ExtendedQuery } from "./statements/extended_query.ts";
 import { refuse } from "./poison.ts";
@@ -37,10 +38,13 @@ const FAILABLE = "QFPBDEC";
  */
 export class ClientScan {
   readonly #relay: Relay;
+  readonly #store: StatementStore;
   readonly #cursor: ClientCursor;
   readonly #extended: ExtendedQuery;
   #failing: number = Failing.No;
   #failure: Uint8Array | null = null;
+  /** Of a server that was lost; null for most sessions, and most of the time. */
+  #aftermath: Aftermath | null = null;
 
   readonly #steering: Steering;
   readonly #showQuery: ShowQuery;
@@ -48,6 +52,7 @@ export class ClientScan {
 
   constructor(relay: Relay, store: StatementStore, steering: Steering) {
     this.#relay = relay;
+    this.#store = store;
     this.#steering = steering;
     this.#cursor = new ClientCursor(relay);
     this.#extended = new ExtendedQuery(relay, store, this.#cursor, steering);
@@ -99,6 +104,17 @@ export class ClientScan {
       this.#relay.client.put(READY_IDLE);
     }
     return cursor.drop();
+  }
+
+  /** The server is lost: what is left of a message that has begun goes nowhere, and `left` is answered in the server's place. */
+  serverLost(left: LeftOver | null): void {
+    this.#cursor.dropRest();
+    this.#aftermath = left === null ? null : new Aftermath(this.#relay, this.#store, left);
+  }
+
+  /** Whether the client has yet to end a transaction, or a batch, that was lost with its server. */
+  get inAftermath(): boolean {
+    return this.#aftermath !== null;
   }
 
   /** Whether the client is between two messages. */
@@ -164,6 +180,11 @@ export class ClientScan {
     const relay = this.#relay;
     const cursor = this.#cursor;
     const { type, length } = cursor;
+    if (this.#aftermath !== null) {
+      const next = this.#aftermath.take(cursor);
+      if (this.#aftermath.over) this.#aftermath = null;
+      if (next !== 0) return next;
+    }
     if (this.#failing !== Failing.No && type !== Front.Terminate) return this.#failMessage();
     switch (type) {
       case Front.Terminate:
@@ -279,10 +300,11 @@ export class ClientScan {
     return cursor.pass();
   }
 
-  /** In session pooling texts are looked at for nothing but this. */
+  /** In session pooling texts are looked at for nothing but what they say of databases and transactions. */
   #vacate(): void {
     const cursor = this.#cursor;
-    const { bytes, bodyStart, seenEnd } = cursor;
+    const { bytes, bodyStart, seenEnd, messageEnd } = cursor;
+    this.#relay.words?.query(bytes, bodyStart, seenEnd, messageEnd - 1);
     const text = binaryString(bytes, bodyStart, Math.min(seenEnd, bodyStart + HEAD_BYTES_MAX));
     if (!ABOUT_DATABASE.test(text)) return;
     this.#relay.preamble.vacates(text);

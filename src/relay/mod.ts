@@ -9,6 +9,7 @@
  *
  * @module
  */
+export * from "./aftermath.ts";
 export * from "./channel_lender.ts";
 export * from "./client_cursor.ts";
 export * from "./client_scan.ts";

@@ -66,6 +66,12 @@ export class Progress {
     this.#boundary = false;
   }
 
+  /** The server is lost: nothing is on its way any more, in either direction. */
+  serverLost(): void {
+    this.#midMessage = this.#midReply = false;
+    this.batchEnds();
+  }
+
   /** Looks whether the lease may end. */
   checkBoundary(): void {
     this.#boundary = this.#server !== null && this.quiet;

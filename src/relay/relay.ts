@@ -5,6 +5,7 @@ import { Attention } from "./attention.ts";
 import { ClientSink } from "./client_sink.ts";
 import { RelayCounts } from "./counts.ts";
 import { LoginName } from "./login_name.ts";
+import { PassingWords } from "./passing_words.ts";
 import { Preamble } from "./preamble.ts";
 import { Progress } from "./progress.ts";
 import { ClientNamed } from "./statements/client_named.ts";
@@ -37,6 +38,8 @@ export class Relay {
   /** Where a transaction was begun or ended last. */
   readonly control = new TransactionControl();
   readonly attention = new Attention();
+  /** In session pooling; null where texts are looked at anyway. */
+  readonly words: PassingWords | null;
   readonly counts = new RelayCounts();
   /** Towards the client. */
   readonly client: ClientSink;
@@ -61,6 +64,7 @@ export class Relay {
     this.preamble = new Preamble(this);
     this.client = new ClientSink(client);
     this.renames = options.renames;
+    this.words = options.renames ? null : new PassingWords();
   }
 
   /** The leased server connection, or null. */

@@ -68,6 +68,13 @@ export class ServerScan {
     return this.#left > 0 && !this.#drop;
   }
 
+  /** The server is lost, behind a whole message: the next one begins anew. */
+  serverLost(): void {
+    this.#left = 0;
+    this.#answeredOne = false;
+    this.#heldError = this.#describing = null;
+  }
+
   /**
    * Takes bytes from `start` to `end` as far as it can.
    *

@@ -30,6 +30,8 @@ export class ToldSettings {
   readonly #givenName: BinaryString | null;
   /** The state with which the lease began, or that the last probe found. */
   #before: Settings | null = null;
+  /** What it was told before the transaction at hand changed something; null: it has not. */
+  #atBoundary: Settings | null = null;
   /** What it was told of `in_hot_standby`, which is a fact of the node that serves it. */
   #hotStandby: BinaryString | undefined;
   /** The server said something of application_name since the state was last looked at. */
@@ -110,6 +112,24 @@ export class ToldSettings {
     return true;
   }
 
+  /** A boundary is reached: what was set holds. */
+  transactionEnds(): void {
+    this.#atBoundary = null;
+  }
+
+  /** The transaction is lost: what it set does not hold, and the client hears so. */
+  transactionLost(): void {
+    const [now, before] = [this.current, this.#atBoundary];
+    this.#atBoundary = null;
+    if (now === null || before === null) return;
+    for (const name of now.namesThatDiffer(before)) {
+      const value = before.values.get(name);
+      if (value !== undefined) this.#relay.client.put(encodeParameterStatus(name, value));
+    }
+    this.current = before;
+    this.#relay.watch.readBackslashes(before.values.get("standard_conforming_strings") === "off");
+  }
+
   /** Whether application_name was reset, or SET to what that looks like: only the server can tell. */
   nameDoubtful(server: ServerConnection): boolean {
     const name = this.current?.applicationName;
@@ -162,6 +182,7 @@ export class ToldSettings {
   }
 
   #isNow(server: ServerConnection, name: BinaryString, value: BinaryString): void {
+    this.#atBoundary ??= this.current;
     const after = this.current!.with(name, value);
     // One object for both, where they agree: the next lease compares two references.
     this.current = after.equals(server.settings) ? server.settings : after;

@@ -16,6 +16,7 @@ import type { SessionOptions } from "../options/mod.ts";
 import { Suspicion } from "../learning/mod.ts";
 import { type BinaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
 import {
+  type ClientScan,
   type PreambleHost,
   type Relay,
   ServerScan,
@@ -25,8 +26,10 @@ import {
 } from "../relay/mod.ts";
 import type { Base, Destination, DestinationKey } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
+import { endsSession } from "./server_loss.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
+import { survive } from "./survival.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import type { WorkTime } from "./work_time.ts";
 
@@ -38,6 +41,7 @@ export interface ServerSideParts {
   readonly relay: Relay;
   readonly out: Outbox;
   readonly told: ToldSettings;
+  readonly clientScan: Pick<ClientScan, "serverLost">;
   readonly steering: Steering;
   readonly pins: Pins;
   readonly times: TimeLimits;
@@ -60,7 +64,7 @@ export interface ServerSideHost {
   answered(): void;
   /** The server has said for itself that it ends the connection. */
   serverSaid(): void;
-  /** The server connection is over while it was leased. */
+  /** The server connection is over while it was leased, and the session with it. */
   lost(error: PgplexError): void;
   /** The server connection was lost before anybody knew what the session did to it. */
   stateLost(error: PgplexError): void;
@@ -84,6 +88,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly #relay: Relay;
   readonly #out: Outbox;
   readonly #told: ToldSettings;
+  readonly #clientScan: Pick<ClientScan, "serverLost">;
   readonly #steering: Steering;
   readonly #pins: Pins;
   readonly #times: TimeLimits;
@@ -104,6 +109,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#relay = parts.relay;
     this.#out = parts.out;
     this.#told = parts.told;
+    this.#clientScan = parts.clientScan;
     this.#steering = parts.steering;
     this.#pins = parts.pins;
     this.#times = parts.times;
@@ -292,8 +298,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       return;
     }
     this.#options.transactionEnds();
+    this.#told.transactionEnds();
     if (watch.wasReset && this.#options.wasSet) watch.mentionsOptions();
     if (this.#facts.mode !== "transaction") {
+      relay.words?.transactionEnds();
       relay.progress.leaseGoesOn();
       this.rests();
       if (watch.optionsMentioned) {
@@ -389,8 +397,39 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       error: error.message,
       cause: error.extra.log,
     });
+    // Nothing can be said in the middle of a message: what was cut there cannot be mended.
+    const isCut = this.scan.midMessage;
+    if (isCut) this.#worker.counters.repliesCut++;
+    if (isCut || this.#endsWith(error)) {
+      this.#pins.clear();
+      this.endLease("broken");
+      this.#host.lost(error);
+    } else this.#goesOnWithout(error);
+  }
+
+  /** Whether the session ends with its server connection, as it would without a pooler. */
+  #endsWith({ code, sqlstate }: PgplexError): boolean {
+    return this.#host.ending || this.#told.current === null || code === "server_protocol" ||
+      endsSession(sqlstate);
+  }
+
+  /** The server is lost, and the client stays. */
+  #goesOnWithout(error: PgplexError): void {
+    const { left, deaf } = survive({
+      relay: this.#relay,
+      told: this.#told,
+      pins: this.#pins,
+      listening: this.#listening,
+      scan: this.scan,
+      lease: this.lease,
+    }, error);
+    this.#options.transactionEnds();
+    this.statementEnds();
     this.endLease("broken");
-    this.#host.lost(error);
+    if (deaf) return this.#host.lost(error);
+    this.#clientScan.serverLost(left);
+    void this.#out.flush();
+    this.#host.answered();
   }
 
   // What the scan hears in it.
@@ -401,6 +440,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   fatal(error: PgplexError): boolean {
     this.#relay.server!.noteFatal(error);
+    if (!this.#endsWith(error)) return false;
     if (this.lease.unread && this.#pins.reasons.length === 0 && this.#relay.progress.quiet) return false;
     this.#host.serverSaid();
     return true;

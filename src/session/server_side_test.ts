@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
 import { Owed, type ServerConnection } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
@@ -16,6 +16,11 @@ import { ServerSide, type ServerSideHost } from "./server_side.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { WorkTime } from "./work_time.ts";
+
+/** What a server says that ends a connection. */
+function fatal(sqlstate: string): Uint8Array {
+  return encodeError("FATAL", new PgplexError("internal", "terminating", { sqlstate }));
+}
 
 /** The server's side of a session that was greeted, which asks its server by {@link ask}. */
 function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
@@ -63,6 +68,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
     relay,
     out,
     told,
+    clientScan: { serverLost: (left) => void heard.push(`left: ${JSON.stringify(left)}`) },
     steering: { statementEnds() {} } as Steering,
     pins,
     times: {
@@ -341,26 +347,50 @@ Deno.test("ServerSide closes a connection that is lost to its probe, and tells t
   await end();
 });
 
-Deno.test("ServerSide ends a broken lease, counts it, and tells why", async () => {
+Deno.test("ServerSide ends a broken lease and counts it, and the client stays", async () => {
   const { parts, destination, relay, side, heard, ask, idle, end } = rig();
   await ask("begin");
   parts.cluster.servers[0]!.stream.end();
   await until(() => !side.lease.held);
   deepEqual([relay.server, idle(), destination.counters.lost], [null, 0, 1]);
-  deepEqual(heard, ["idles", "lost: server_lost"]);
+  equal(heard.length, 2);
+  match(heard[1]!, /^left: .*"inTransaction":true,"skipping":false.*"transaction_lost"/);
   deepEqual(parts.log.of("warning"), ["server connection lost while in use"]);
   await end();
 });
 
-Deno.test("ServerSide tells that the server said FATAL, which is why the connection ends", async () => {
+Deno.test("ServerSide passes no FATAL to a client that stays, and does not wait for the connection's end", async () => {
+  const { parts, client, heard, side, ask, end } = rig();
+  await ask("begin");
+  client.said();
+  parts.cluster.servers[0]!.stream.say(fatal("57P01"));
+  await until(() => !side.lease.held);
+  deepEqual([client.heard(), heard[0]], ["", "idles"]);
+  await end();
+});
+
+Deno.test("ServerSide passes a FATAL for which the session has itself to blame, and ends", async () => {
   const { parts, client, heard, ask, end } = rig();
   await ask("begin");
   client.said();
   const { stream } = parts.cluster.servers[0]!;
-  stream.say(encodeError("FATAL", new PgplexError("internal", "terminating", { sqlstate: "57P01" })));
+  stream.say(fatal("25P03"));
   stream.end();
   await atRest();
-  deepEqual([client.heard(), heard[0]], ["(FATAL 57P01 terminating)", "the server said it"]);
+  equal(client.heard(), "(FATAL 25P03 terminating)");
+  deepEqual(heard, ["the server said it", "idles", "lost: server_lost"]);
+  await end();
+});
+
+Deno.test("ServerSide ends the session where a reply was cut in the middle of a message, and counts that", async () => {
+  const { parts, client, heard, ask, end } = rig();
+  await ask("begin");
+  client.said();
+  const { stream } = parts.cluster.servers[0]!;
+  stream.say(frontend.message("D", frontend.int16(1), frontend.int32(100)).subarray(0, 8));
+  stream.end();
+  await atRest();
+  deepEqual([heard, parts.counters.repliesCut], [["idles", "lost: server_lost"], 1]);
   await end();
 });
 

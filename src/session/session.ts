@@ -91,6 +91,7 @@ export class Session
       relay: this.#relay,
       out: this.#out,
       told: this.#told,
+      clientScan: this.#clientScan,
       steering,
       pins: this.#pins,
       times: this.#times,

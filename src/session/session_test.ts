@@ -196,17 +196,6 @@ Deno.test("Session tells the client why no server takes it, in the server's own 
   await parts.end();
 });
 
-Deno.test("Session ends with the server connection that it has leased", async () => {
-  const parts = sessionParts();
-  const { session, client, over, ask } = await greeted(parts);
-  await ask(frontend.query("begin"));
-  parts.cluster.servers[0]!.stream.end();
-  await over;
-  equal(client.heard(), "(FATAL 08006 the server closed the connection unexpectedly)");
-  deepEqual([poolOf(session), session.destination.counters.lost], [{ idle: 0, leased: 0 }, 1]);
-  await parts.end();
-});
-
 Deno.test("Session does not notice that a server connection ends which it has not leased", async () => {
   const parts = sessionParts();
   const it = await greeted(parts);

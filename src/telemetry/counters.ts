@@ -39,4 +39,6 @@ export class WorkerCounters {
   sessionsClosed = 0;
   cancels = 0;
   protocolViolations = 0;
+  /** Clients that were sent away as their server was lost in the middle of a message to them. */
+  repliesCut = 0;
 }

@@ -54,7 +54,10 @@ export class BindMessages {
     const messages = this.#messages;
     const cursor = this.#cursor;
     const { server, bytes, bodyStart } = cursor;
-    if (!relay.renames || server.owed.skipping) return this.#pass();
+    if (!relay.renames || server.owed.skipping) {
+      if (!server.owed.skipping) relay.words?.bind(bytes, bodyStart, cursor.seenEnd);
+      return this.#pass();
+    }
     const { at, messageEnd, seenEnd } = cursor;
     const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);

@@ -103,6 +103,9 @@ export class ParseMessages {
     const { owed } = cursor.server;
     if (!this.#relay.renames) {
       if (steered !== null) this.#messages.steer(steered);
+      if (!owed.skipping) {
+        this.#relay.words?.parse(cursor.bytes, cursor.bodyStart, cursor.end, cursor.messageEnd);
+      }
       const effect = this.#noteOrder(steered);
       if (effect === null) owed.sent(Owed.Parse);
       else owed.sent(Owed.Parse | Mark.Effect, effect);

@@ -1,0 +1,68 @@
+import type { Loss } from "../backend/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { Control, TxStatus } from "../protocol/mod.ts";
+
+/** Where a session stood when its server was lost. */
+export interface Standing {
+  /** Of the last ReadyForQuery, a value of `TxStatus`. */
+  readonly txStatus: number;
+  /** What has been sent since the last boundary did, or may do, to the transaction: a sum of `Control`. */
+  readonly control: number;
+  /** Whether the client waits for an answer, or has sent a part of something. */
+  readonly awaits: boolean;
+  /** Only a part of what the client waits for was sent: the server cannot have run it. */
+  readonly torn: boolean;
+  /** What else is lost with the connection, for people; empty for nothing. */
+  readonly losses: readonly string[];
+}
+
+/**
+ * What a client hears that stays while its server is lost: 40001 where nothing of what it did holds, 40003 where a statement may
+ * have run, 08007 where a transaction may have been committed.
+ *
+ * @param cause what the server or its socket said last
+ */
+export function lossOf({ txStatus, control, awaits, torn, losses }: Standing, cause: PgplexError): Loss {
+  const inTransaction = (control & Control.Opens) !== 0 ||
+    ((control & Control.Closes) === 0 && txStatus !== TxStatus.Idle);
+  const commits = awaits && (control & Control.Commits) !== 0 && txStatus !== TxStatus.Failed;
+  const extra = {
+    detail: [saidBy(cause), ...losses.map((what) => `Lost with it: ${what}.`)].join(" "),
+    ...(cause.extra.log === undefined ? {} : { log: cause.extra.log }),
+  };
+  const wasInTransaction = inTransaction || (control & Control.Closes) !== 0 || txStatus !== TxStatus.Idle;
+  if (commits && !torn) {
+    const text = "transaction resolution unknown: the server connection was lost during COMMIT";
+    const hint = "Find out whether it was committed before you run it again.";
+    return { error: new PgplexError("resolution_unknown", text, { ...extra, hint }), inTransaction };
+  }
+  if (wasInTransaction || torn) {
+    const text = wasInTransaction
+      ? "transaction aborted: the server connection was lost"
+      : "statement not run: the server connection was lost";
+    const hint = wasInTransaction ? "Run the transaction again." : "Run the statement again.";
+    return { error: new PgplexError("transaction_lost", text, { ...extra, hint }), inTransaction };
+  }
+  const text = "statement completion unknown: the server connection was lost while it ran";
+  const hint = "Find out whether it was done before you run it again.";
+  return { error: new PgplexError("completion_unknown", text, { ...extra, hint }), inTransaction };
+}
+
+function saidBy({ message, sqlstate, code }: PgplexError): string {
+  return code === "server_lost" && sqlstate === "08006"
+    ? "The server closed the connection unexpectedly."
+    : `The server said: ${message} (${sqlstate}).`;
+}
+
+/** What the server ends a session for that has itself to blame: its own limits of time, or the protocol. */
+const ENDS_SESSION: ReadonlySet<string> = new Set([
+  "25P03", // idle_in_transaction_session_timeout
+  "25P04", // transaction_timeout
+  "57P05", // idle_session_timeout
+  "08P01", // protocol_violation
+]);
+
+/** Whether a server's FATAL with this SQLSTATE is the session's end, as it would be without a pooler. */
+export function endsSession(sqlstate: string): boolean {
+  return ENDS_SESSION.has(sqlstate);
+}

@@ -1,0 +1,58 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { PgplexError } from "../kernel/mod.ts";
+import { Control, TxStatus } from "../protocol/mod.ts";
+import { endsSession, lossOf, type Standing } from "./server_loss.ts";
+
+const { Opens, Closes, Commits } = Control;
+const CUT = new PgplexError("server_lost", "the server closed the connection unexpectedly");
+const AT_REST: Standing = { txStatus: TxStatus.Idle, control: 0, awaits: true, torn: false, losses: [] };
+
+function heard(standing: Partial<Standing>): string {
+  const { error, inTransaction } = lossOf({ ...AT_REST, ...standing }, CUT);
+  return `${error.sqlstate} ${inTransaction ? "E" : "I"}`;
+}
+
+Deno.test("lossOf says 40003 of a statement outside a transaction, and 08007 where it may have been committed", () => {
+  equal(heard({}), "40003 I");
+  equal(heard({ control: Closes | Commits }), "08007 I");
+  equal(heard({ control: Commits }), "08007 I"); // COMMIT PREPARED
+});
+
+Deno.test("lossOf says 40001 inside a transaction, which the client then has to end", () => {
+  equal(heard({ txStatus: TxStatus.InTransaction, control: Opens }), "40001 E");
+  equal(heard({ txStatus: TxStatus.InTransaction }), "40001 E");
+  equal(heard({ txStatus: TxStatus.InTransaction, awaits: false }), "40001 E");
+  equal(heard({ txStatus: TxStatus.Failed, control: Opens }), "40001 E");
+});
+
+Deno.test("lossOf takes a transaction for begun whose BEGIN is on its way: what follows must not run by itself", () => {
+  equal(heard({ control: Opens }), "40001 E");
+});
+
+Deno.test("lossOf tells the end of a transaction on its way: COMMIT is unknown, ROLLBACK and COMMIT of a failed one are not", () => {
+  equal(heard({ txStatus: TxStatus.InTransaction, control: Closes | Commits }), "08007 I");
+  equal(heard({ txStatus: TxStatus.InTransaction, control: Closes }), "40001 I");
+  equal(heard({ txStatus: TxStatus.Failed, control: Closes | Commits }), "40001 I");
+  equal(heard({ txStatus: TxStatus.InTransaction, control: Opens | Commits }), "08007 E"); // AND CHAIN
+});
+
+Deno.test("lossOf knows that a server has not run what it got a part of", () => {
+  equal(heard({ torn: true }), "40001 I");
+  equal(heard({ torn: true, txStatus: TxStatus.InTransaction, control: Closes | Commits }), "40001 I");
+});
+
+Deno.test("lossOf passes on what the server said, and what else is lost", () => {
+  const said = new PgplexError("server_lost", "terminating connection due to administrator command", {
+    sqlstate: "57P01",
+  });
+  const { error } = lossOf({ ...AT_REST, losses: ["temporary object"] }, said);
+  equal(
+    error.extra.detail,
+    "The server said: terminating connection due to administrator command (57P01). Lost with it: temporary object.",
+  );
+});
+
+Deno.test("endsSession leaves a session its own limits of time", () => {
+  deepEqual(["25P03", "25P04", "57P05", "08P01"].map(endsSession), [true, true, true, true]);
+  deepEqual(["57P01", "57P02", "57P03", "40001", "XX000"].map(endsSession), Array(5).fill(false));
+});

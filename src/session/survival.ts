@@ -1,0 +1,85 @@
+import { Owed, type ServerConnection } from "../backend/mod.ts";
+import type { PgplexError } from "../kernel/mod.ts";
+import { type Lease, type Pins, stateLost } from "../lease/mod.ts";
+import type { Listening } from "../listen/mod.ts";
+import { TxStatus } from "../protocol/mod.ts";
+import type { LeftOver, Relay, ServerScan, ToldSettings } from "../relay/mod.ts";
+import { lossOf } from "./server_loss.ts";
+import { isTorn } from "./torn.ts";
+
+/** What of a session goes on when its server is lost. */
+export interface SurvivalParts {
+  readonly relay: Relay;
+  readonly told: ToldSettings;
+  readonly pins: Pins;
+  readonly listening: Listening;
+  readonly scan: ServerScan;
+  readonly lease: Lease;
+}
+
+/** How a session goes on whose server is lost. */
+export interface Survived {
+  /** What its client has yet to end by itself; null: nothing. */
+  readonly left: LeftOver | null;
+  /** The client would wait for ever for notifications, and nothing tells it so but the end of its connection. */
+  readonly deaf: boolean;
+}
+
+/**
+ * The server is lost of a session whose client stays: what the client waits for is answered in the server's place, and what it has
+ * yet to hear is kept for its next statement. The lease is still held, and has to end behind it.
+ *
+ * @param cause what the server or its socket said last
+ */
+export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
+  const { relay, told, pins, listening, scan, lease } = parts;
+  const { server, watch, words, progress, client } = relay;
+  const deaf = listening.lost(watch) || (words !== null && words.listens) || pins.reasons.includes("listen");
+  const losses = lossesOf(parts);
+  const txStatus = server?.txStatus ?? TxStatus.Idle;
+  const awaits = server !== null && (!server.owed.settled || progress.batchSent || progress.midMessage);
+  const loss = lossOf({
+    txStatus,
+    control: words?.control ?? watch.control,
+    awaits,
+    torn: server !== null && runsNothing(relay, server),
+    losses: awaits ? losses : [],
+  }, cause);
+  const { replies, told: isTold, skipping } = server?.owed.abandon(loss) ?? NOTHING_OWED;
+  told.transactionLost();
+  for (const reply of replies) client.put(reply);
+  if (!isTold && losses.length > 0) lease.fails(stateLost(cause, losses));
+  progress.serverLost();
+  scan.serverLost();
+  words?.serverLost();
+  pins.clear();
+  const { error, inTransaction } = loss;
+  // Of a transaction that had failed its client knows already that nothing holds.
+  const untold = isTold || !inTransaction || txStatus === TxStatus.Failed ? null : error;
+  return {
+    left: inTransaction || skipping ? { inTransaction, skipping, untold } : null,
+    deaf: deaf && !isTold && !inTransaction,
+  };
+}
+
+const NOTHING_OWED = { replies: [], told: false, skipping: false };
+
+/** What is lost with the connection beside a transaction, for people. */
+function lossesOf({ relay: { words, watch }, pins, lease }: SurvivalParts): string[] {
+  if (words !== null) {
+    return words.ran ? ["settings, prepared statements, temporary tables, cursors, locks, channels"] : [];
+  }
+  const losses = pins.reasons.filter((reason) => reason !== "pool_mode" && reason !== "directive").map(
+    String,
+  );
+  if (lease.unread && watch.loses) losses.push("what was set since the session was last at rest");
+  return losses;
+}
+
+/** Whether the server has got nothing whole that it could have run. */
+function runsNothing(relay: Relay, server: ServerConnection): boolean {
+  const { owed } = server;
+  if (isTorn(relay, server)) return owed.length === 1;
+  return !owed.owes(Owed.Query) && !owed.owes(Owed.FunctionCall) && !owed.owes(Owed.Execute) &&
+    !owed.answering;
+}

@@ -1,0 +1,189 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import * as frontend from "../../tests/harness/frontend.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import { encodeError } from "../protocol/mod.ts";
+import { atRest, until } from "../servers/fake_cluster_test.ts";
+import { beginSession, type FakeSessionParts, sessionParts } from "./fake_sessions_test.ts";
+
+const { bind, concat, describe, execute, extendedQuery, parse, query, sync } = frontend;
+
+/** How the server is lost: its socket ends, or it says so first. */
+const WAYS: Record<string, (parts: FakeSessionParts) => void> = {
+  "the socket ends": (parts) => parts.cluster.servers.at(-1)!.stream.end(),
+  "the server says FATAL": (parts) => {
+    const text = "terminating connection due to administrator command";
+    const error = new PgplexError("internal", text, { sqlstate: "57P01" });
+    parts.cluster.servers.at(-1)!.stream.say(encodeError("FATAL", error));
+  },
+};
+
+/** A greeted session, to say things to, that loses its server by {@link WAYS}. */
+async function begun(
+  way: string,
+  { pool = "state_check: off", mode = "transaction" as "session" | "transaction" } = {},
+) {
+  const parts = sessionParts(pool);
+  const { session, client, over } = beginSession(parts, { mode });
+  await until(() => session.greeted && client.stream.written.at(-6) === 0x5a);
+  client.said();
+  /** What the client hears: of an error its SQLSTATE. */
+  const heard = () =>
+    client.said().map(({ type, fields, status, tag }) => {
+      if (type === "E") return `${fields!["S"]} ${fields!["C"]}`;
+      if (type === "C") return tag!;
+      return type === "Z" ? `Z${status}` : type;
+    }).join(" ");
+  const ask = async (...messages: Uint8Array[]) => {
+    client.stream.say(concat(messages));
+    await atRest();
+    return heard();
+  };
+  /** No server answers from here on. */
+  const silence = () => void (parts.cluster.servers.at(-1)!.stream.onWrite = () => {});
+  const lose = async () => {
+    WAYS[way]!(parts);
+    await atRest();
+    return heard();
+  };
+  const end = async () => {
+    client.stream.say(frontend.terminate());
+    await over;
+    equal(parts.log.of("error").length, 0);
+    await parts.end();
+  };
+  return { parts, session, client, ask, silence, lose, end };
+}
+
+/** The same for each way. */
+function test(name: string, fn: (way: string) => Promise<void>): void {
+  for (const way of Object.keys(WAYS)) Deno.test(`survive: ${name} (${way})`, () => fn(way));
+}
+
+test("a session at rest notices nothing", async (way) => {
+  const { ask, lose, parts, end } = await begun(way);
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  equal(await lose(), "");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  equal(parts.cluster.servers.length, 2);
+  await end();
+});
+
+test("in a transaction: 40001 once, 25P02 until ROLLBACK, then another server", async (way) => {
+  const { ask, lose, parts, session, end } = await begun(way);
+  equal(await ask(query("begin")), "BEGIN ZT");
+  equal(await lose(), "");
+  equal(await ask(query("SELECT 1")), "ERROR 40001 ZE");
+  equal(await ask(extendedQuery("SELECT 1")), "ERROR 25P02 ZE");
+  equal(parts.cluster.servers.length, 1);
+  equal(await ask(query("ROLLBACK")), "ROLLBACK ZI");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  equal(session.destination.counters.lost, 1);
+  await end();
+});
+
+test("a statement in flight outside a transaction: 40003, and the session goes on", async (way) => {
+  const { ask, silence, lose, end } = await begun(way);
+  await ask(query("SELECT 1"));
+  silence();
+  equal(await ask(query("SELECT 1")), "");
+  equal(await lose(), "ERROR 40003 ZI");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await end();
+});
+
+test("a statement in flight in a transaction: 40001, and the transaction is aborted", async (way) => {
+  const { ask, silence, lose, end } = await begun(way);
+  await ask(query("begin"));
+  silence();
+  await ask(query("SELECT 1"));
+  equal(await lose(), "ERROR 40001 ZE");
+  equal(await ask(query("SELECT 1")), "ERROR 25P02 ZE");
+  equal(await ask(query("commit")), "ROLLBACK ZI");
+  equal(await ask(query("begin")), "BEGIN ZT");
+  await end();
+});
+
+test("COMMIT in flight: 08007", async (way) => {
+  const { ask, silence, lose, end } = await begun(way);
+  await ask(query("begin"));
+  silence();
+  await ask(query("commit"));
+  equal(await lose(), "ERROR 08007 ZI");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await end();
+});
+
+test("a pipeline gets an answer for each of its Syncs", async (way) => {
+  const { ask, silence, lose, end } = await begun(way);
+  await ask(query("SELECT 1"));
+  silence();
+  await ask(extendedQuery("SELECT 1"), extendedQuery("SELECT 1"), query("SELECT 1"));
+  equal(await lose(), "ERROR 40003 ZI ERROR 40003 ZI ERROR 40003 ZI");
+  equal(await ask(extendedQuery("SELECT 1")), "1 2 T D SELECT 1 ZI");
+  await end();
+});
+
+test("a batch without its Sync is answered up to there, and what follows is dropped up to its Sync", async (way) => {
+  const { ask, silence, lose, end } = await begun(way);
+  await ask(query("SELECT 1"));
+  silence();
+  await ask(parse("SELECT 1"), bind(), describe("P"), execute(), frontend.flush());
+  equal(await lose(), "ERROR 40003");
+  equal(await ask(parse("SELECT 2"), bind(), execute()), "");
+  equal(await ask(sync()), "ZI");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await end();
+});
+
+test("a message that the client has half sent is dropped, and was not run", async (way) => {
+  const { ask, lose, end } = await begun(way);
+  await ask(query("begin"));
+  const bytes = query(`SELECT '${"x".repeat(100_000)}'`);
+  await ask(bytes.subarray(0, 50_000));
+  equal(await lose(), "ERROR 40001 ZE");
+  equal(await ask(bytes.subarray(50_000), query("rollback")), "ROLLBACK ZI");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await end();
+});
+
+test("prepared statements are there afterwards", async (way) => {
+  const { ask, lose, end } = await begun(way);
+  await ask(parse("SELECT 1", { name: "one" }), sync());
+  equal(await lose(), "");
+  equal(await ask(bind({ statement: "one" }), execute(), sync()), "2 D SELECT 1 ZI");
+  await end();
+});
+
+test("session pooling: what is lost is told once, with the next statement", async (way) => {
+  const { ask, lose, end } = await begun(way, { mode: "session" });
+  await ask(query("SELECT 1"));
+  equal(await lose(), "");
+  const sqlstate = way === "the socket ends" ? "08006" : "57P01";
+  equal(await ask(query("SELECT 1")), `ERROR ${sqlstate} ZI`);
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await end();
+});
+
+test("session pooling: a session that has run nothing loses nothing", async (way) => {
+  const { ask, lose, end } = await begun(way, { mode: "session" });
+  equal(await lose(), "");
+  equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await end();
+});
+
+test("session pooling: a transaction, and what it may have committed", async (way) => {
+  const { ask, silence, lose, end } = await begun(way, { mode: "session" });
+  await ask(query("begin"));
+  silence();
+  await ask(parse("COMMIT"), bind(), execute(), sync());
+  equal(await lose(), "ERROR 08007 ZI");
+  equal(await ask(query("begin")), "BEGIN ZT");
+  await end();
+});
+
+test("session pooling: a session that listens ends, as it would wait for ever", async (way) => {
+  const { client, ask, lose, parts } = await begun(way, { mode: "session" });
+  await ask(query("listen news"));
+  deepEqual([(await lose()).slice(0, 5), client.stream.closed], ["FATAL", true]);
+  await parts.end();
+});
