@@ -38,7 +38,7 @@ Deno.test({
     const killRandom = `SELECT pg_terminate_backend(pid) FROM
       (SELECT pid FROM pg_stat_activity WHERE usename = 'chaos' ORDER BY random() LIMIT 1) AS one`;
 
-    const counts = { transactions: 0, cuts: 0, kills: 0, lost: 0, logins: 0 };
+    const counts = { transactions: 0, cuts: 0, kills: 0, lost: 0, survived: 0, logins: 0 };
     const endMs = performance.now() + seconds * 1000;
     let [failed, killing] = [false, Promise.resolve()];
     const chaos: Chaos = {
@@ -81,6 +81,9 @@ Deno.test({
     assert.equal(bench.code, 0, bench.stderr);
     assert.match(bench.stdout, /number of failed transactions: 0/);
     assert.ok(counts.kills > 0 && counts.cuts > 0, "nothing was killed or cut");
+    assert.ok(counts.survived > 0, "nobody lost a server connection");
+    // A login that needs a server connection, and a reply that is cut in the middle of a message, end with it.
+    assert.ok(counts.lost <= counts.survived / 5, "clients were sent away");
 
     const ghosts = await node.sql("SELECT mine FROM chaos WHERE mine LIKE '%that must not be%'");
     assert.deepEqual(ghosts, [], "what was cut in the middle was committed");

@@ -1,7 +1,7 @@
 import { errorOf, frontend, rowsOf, tagsOf, WireClient, type WireLogin, type WireMessage } from "./mod.ts";
 import type { Seeded } from "./seeded.ts";
 
-const { bind, copyData, copyDone, describe, execute, parse, query, sync } = frontend;
+const { bind, close, copyData, copyDone, describe, execute, parse, query, sync } = frontend;
 
 /** What all clients of one run share. */
 export interface Chaos {
@@ -11,14 +11,22 @@ export interface Chaos {
   kill(): Promise<void>;
   /** Whether the load is to end. */
   over(): boolean;
-  readonly counts: { transactions: number; cuts: number; kills: number; lost: number; logins: number };
+  readonly counts: {
+    transactions: number;
+    cuts: number;
+    kills: number;
+    /** Clients that were sent away, and that went on. */
+    lost: number;
+    survived: number;
+    logins: number;
+  };
 }
 
 /** One transaction out of so many kills a server connection, and one out of so many cuts its own client. */
 const KILL_EVERY = 100;
 const CUT_EVERY = 25;
 
-/** What a client whose server connection was lost may hear, and nothing else: FATAL, or its connection's end. */
+/** What a client whose server connection was lost may hear, and nothing else: an ERROR, behind which it goes on. */
 class Lost extends Error {}
 
 /** A reply that is not this client's, or not to this question. */
@@ -68,7 +76,11 @@ export class ChaosClient {
           await this[this.#doing = this.#random.pick(forms)](client);
           this.#chaos.counts.transactions++;
         } catch (thrown) {
-          if (!(thrown instanceof Lost) && !isClosing(thrown)) throw thrown;
+          if (thrown instanceof Lost) {
+            await this.#goOn();
+            continue;
+          }
+          if (!isClosing(thrown)) throw thrown;
           this.#chaos.counts.lost++;
           await this.#leave();
         }
@@ -93,7 +105,10 @@ export class ChaosClient {
 
   async prepared(client: WireClient): Promise<void> {
     const mine = this.#next();
-    if (!this.#prepared) await client.send(parse("SELECT $1::text AS mine", { name: "mine" }));
+    if (!this.#prepared) {
+      // It may be there already, where a loss left no answer.
+      await client.send(close("S", "mine"), parse("SELECT $1::text AS mine", { name: "mine" }));
+    }
     await client.send(bind({ statement: "mine", values: [mine] }), describe("P"), execute(), sync());
     this.#expect(await client.readUntil("Z"), [[mine]]);
     this.#prepared = true;
@@ -118,11 +133,19 @@ export class ChaosClient {
         ]
       ),
     );
+    let lost: Lost | null = null;
     for (const { mine, fails } of batches) {
       const messages = await client.readUntil("Z");
       if (fails && errorOf(messages)?.["C"] === "22012") continue;
-      this.#expect(messages, [[mine]]);
+      try {
+        this.#expect(messages, [[mine]]);
+      } catch (thrown) {
+        // Each batch has its own answer.
+        if (!(thrown instanceof Lost)) throw thrown;
+        lost = thrown;
+      }
     }
+    if (lost !== null) throw lost;
   }
 
   /** What SET LOCAL and a reported SET do, over several queries and leases. */
@@ -212,10 +235,20 @@ export class ChaosClient {
     this.#wire = client;
     const params = { application_name: this.#name };
     await client.login({ ...this.#chaos.login, params }).catch((thrown) => {
-      throw thrown.name === "WireError" && !isLoss(thrown.fields) ? new WrongReply(thrown.message) : thrown;
+      const isLost = thrown.name !== "WireError" || ["57P01", "08006"].includes(thrown.fields["C"]);
+      throw isLost ? thrown : new WrongReply(thrown.message);
     });
     this.#chaos.counts.logins++;
     return client;
+  }
+
+  /** The server connection was lost, and the client stays: it ends its transaction, if it is in one. */
+  async #goOn(): Promise<void> {
+    const client = this.#wire!;
+    this.#chaos.counts.survived++;
+    if (client.status === "T") throw new WrongReply("a transaction goes on whose server was lost");
+    if (client.status === "E") this.#expect(await client.query("ROLLBACK"), []);
+    if (client.status !== "I") throw new WrongReply(`status ${client.status} behind ROLLBACK`);
   }
 
   async #leave(): Promise<void> {
@@ -247,11 +280,15 @@ export class ChaosClient {
   }
 }
 
-/** admin_shutdown, and what pgplex says for a connection that broke: the session is over. */
+/** What pgplex says to a client that stays: what was in flight, and what was lost before anybody had read it. */
 function isLoss(fields: Record<string, string>): boolean {
-  // An ERROR is of what was lost before anybody had read what the session did to it.
-  const isOfState = fields["M"]?.startsWith("the state of the session was lost") ?? false;
-  return (fields["S"] === "FATAL" || isOfState) && (fields["C"] === "57P01" || fields["C"] === "08006");
+  const { S: severity, C: sqlstate, M: message = "" } = fields;
+  if (severity !== "ERROR") return false;
+  if (message.startsWith("the state of the session was lost")) {
+    return sqlstate === "57P01" || sqlstate === "08006";
+  }
+  return ["40001", "40003", "08007"].includes(sqlstate!) &&
+    message.includes("the server connection was lost");
 }
 
 /** What WireClient throws when the connection is over. Deadlines and malformed messages are not among it. */

@@ -4,6 +4,7 @@ import {
   frontend,
   rowsOf,
   startPgplex,
+  tagsOf,
   typesOf,
   waitFor,
   WireClient,
@@ -325,14 +326,15 @@ Deno.test("Connections that end while idle are replaced without a word to anybod
   }
 });
 
-Deno.test("A client whose connection ends inside its transaction hears the server's words, and the pool replaces it", async () => {
+Deno.test("A client whose server connection ends inside its transaction stays, and the pool replaces the connection", async () => {
   await using client = await connect("dead");
   await using other = await connect("dead");
   await one(client, "BEGIN");
   await served.value(`SELECT pg_terminate_backend(${await pidOf(client)}, 5000)`);
-  const last = await client.closed();
-  assert.equal(errorOf(last)!["C"], "57P01");
-  assert.equal(last.filter((message) => message.type === "E").length, 1);
+  const error = errorOf(await client.query("SELECT 1"))!;
+  assert.deepEqual([error["S"], error["C"], client.status], ["ERROR", "40001", "E"]);
+  assert.match(error["D"]!, /terminating connection due to administrator command \(57P01\)/);
+  assert.deepEqual([await client.query("ROLLBACK").then(tagsOf), client.status], [["ROLLBACK"], "I"]);
   for (const session of [other, await connect("dead")]) {
     await one(session, "BEGIN");
     assert.ok(await pidOf(session));
