@@ -1,0 +1,439 @@
+import assert from "node:assert/strict";
+import { errorOf, frontend, rowsOf, tagsOf, typesOf, type WireClient, type WireMessage } from "./mod.ts";
+
+const { bind, copyData, copyDone, execute, extendedQuery, flush, parse, query, sync } = frontend;
+
+/** Runs once as the superuser, before any of {@link SURVIVORS} begins. */
+export const SURVIVORS_SETUP = `
+  CREATE ROLE other_role;
+  CREATE TABLE done (mine text);
+  GRANT ALL ON done TO public;
+  CREATE TABLE slow (v text);
+  CREATE FUNCTION wait_at_commit() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep(1000); RETURN NEW; END $$;
+  CREATE CONSTRAINT TRIGGER slowly AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wait_at_commit();
+`;
+
+/** A session that is about to lose its server, and what its client must hear. */
+export interface Survivor {
+  readonly name: string;
+  /** In session pooling; in transaction pooling unless said. */
+  readonly session?: true;
+  /** Whether it holds a server connection when it is ready. */
+  readonly holds: boolean;
+  /** Brings the session into its state; `mine` is a text that nobody else uses. */
+  begin(client: WireClient, mine: string): Promise<void>;
+  /** Asserts what the client hears afterwards, while a server can be had. */
+  after(client: WireClient, mine: string): Promise<void>;
+}
+
+/** Types, SQLSTATEs and tags of replies, in short. */
+export function told(messages: readonly WireMessage[]): string {
+  return messages.flatMap(({ type, fields, tag, status }) => {
+    if (type === "N" || type === "S" || type === "A") return [];
+    if (type === "E") return [`${fields!["S"]} ${fields!["C"]}`];
+    return [type === "C" ? tag! : type === "Z" ? `Z${status}` : type];
+  }).join(" ");
+}
+
+const ask = async (client: WireClient, sql: string) => told(await client.query(sql));
+const asked = async (client: WireClient, sql: string) => told(await client.extended(sql));
+const hears = async (client: WireClient) => told(await client.readUntil("Z"));
+
+/** It goes on as if nothing had been. */
+async function works(client: WireClient): Promise<void> {
+  assert.equal(await ask(client, "SELECT 1"), "T D SELECT 1 ZI");
+  assert.equal(await asked(client, "SELECT 1"), "1 2 T D SELECT 1 ZI");
+  assert.equal(await ask(client, "BEGIN; SELECT 1; COMMIT"), "BEGIN T D SELECT 1 COMMIT ZI");
+}
+
+/** In an aborted transaction, which it ends. */
+async function aborted(client: WireClient, end = "ROLLBACK"): Promise<void> {
+  assert.equal(await ask(client, "SELECT 1"), "ERROR 25P02 ZE");
+  assert.equal(await asked(client, "SELECT 1"), "ERROR 25P02 ZE");
+  assert.equal(await ask(client, end), "ROLLBACK ZI");
+  await works(client);
+}
+
+async function isUndone(client: WireClient, mine: string): Promise<void> {
+  assert.deepEqual(rowsOf(await client.query(`SELECT mine FROM done WHERE mine = '${mine}'`)), []);
+}
+
+/** What was lost is told once, with its name. */
+async function toldOnce(client: WireClient, what: RegExp): Promise<void> {
+  const messages = await client.query("SELECT 1");
+  assert.match(told(messages), /^ERROR (57P0[123]|08006) ZI$/);
+  assert.match(errorOf(messages)!["D"]!, what);
+  await works(client);
+}
+
+const insert = (mine: string) => `INSERT INTO done VALUES ('${mine}')`;
+
+/** Each of the ways in which a session can lose its server, but for those whose answer depends on time. */
+export const SURVIVORS: readonly Survivor[] = [
+  {
+    name: "idle, with settings, a role and prepared statements",
+    holds: false,
+    async begin(client, mine) {
+      await client.query(`SET "my.name" = '${mine}'; SET TimeZone = 'Asia/Tokyo'; SET work_mem = '123kB'`);
+      await client.query("SET ROLE other_role");
+      await client.query("PREPARE bysql AS SELECT 7");
+      await client.send(parse("SELECT $1::text || current_user", { name: "mine" }), sync());
+      assert.equal(await hears(client), "1 ZI");
+    },
+    async after(client, mine) {
+      await client.send(bind({ statement: "mine", values: ["I am "] }), execute(), sync());
+      assert.deepEqual(rowsOf(await client.readUntil("Z")), [["I am other_role"]]);
+      assert.deepEqual(rowsOf(await client.query("EXECUTE bysql")), [["7"]]);
+      const sql =
+        "SELECT current_setting('my.name'), current_setting('TimeZone'), current_setting('work_mem')";
+      assert.deepEqual(rowsOf(await client.query(sql)), [[mine, "Asia/Tokyo", "123kB"]]);
+      assert.equal(client.parameters.get("TimeZone"), "Asia/Tokyo");
+      await works(client);
+    },
+  },
+  {
+    name: "in a transaction",
+    holds: true,
+    async begin(client, mine) {
+      assert.equal(await ask(client, `BEGIN; ${insert(mine)}`), "BEGIN INSERT 0 1 ZT");
+    },
+    async after(client, mine) {
+      assert.equal(await ask(client, "SELECT 1"), "ERROR 40001 ZE");
+      await aborted(client);
+      await isUndone(client, mine);
+    },
+  },
+  {
+    name: "in a transaction, extended protocol, settings inside",
+    holds: true,
+    async begin(client, mine) {
+      await client.extended("BEGIN");
+      await client.extended("SET application_name = 'inside'");
+      assert.equal(await asked(client, insert(mine)), "1 2 n INSERT 0 1 ZT");
+    },
+    async after(client, mine) {
+      assert.equal(await asked(client, "SELECT 1"), "ERROR 40001 ZE");
+      assert.equal(client.parameters.get("application_name"), "");
+      await client.send(extendedQuery("SELECT 1"), extendedQuery("ROLLBACK"));
+      assert.equal(await hears(client), "ERROR 25P02 ZE");
+      assert.equal(await hears(client), "1 2 n ROLLBACK ZI");
+      assert.deepEqual(rowsOf(await client.query("SHOW application_name")), [[""]]);
+      await isUndone(client, mine);
+      await works(client);
+    },
+  },
+  {
+    name: "in a transaction that its client commits",
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`BEGIN; ${insert(mine)}`);
+    },
+    async after(client, mine) {
+      assert.equal(await ask(client, "COMMIT"), "ERROR 40001 ZI");
+      await isUndone(client, mine);
+      await works(client);
+    },
+  },
+  {
+    name: "in a transaction that has failed",
+    holds: true,
+    async begin(client) {
+      assert.equal(await ask(client, "BEGIN; SELECT 1 / 0"), "BEGIN ERROR 22012 ZE");
+    },
+    after: (client) => aborted(client, "COMMIT"),
+  },
+  {
+    name: "in a transaction with a cursor and a savepoint",
+    holds: true,
+    async begin(client) {
+      await client.query("BEGIN; DECLARE c CURSOR FOR SELECT generate_series(1, 10); SAVEPOINT s; FETCH c");
+    },
+    async after(client) {
+      assert.equal(await ask(client, "FETCH c"), "ERROR 40001 ZE");
+      assert.equal(await ask(client, "ROLLBACK TO s"), "ERROR 3B001 ZE");
+      await aborted(client);
+    },
+  },
+  {
+    name: "running a statement",
+    holds: true,
+    begin: (client) => client.send(query("SELECT pg_sleep(1000)")),
+    async after(client) {
+      assert.match(await hears(client), /^(T )?ERROR 40003 ZI$/);
+      await works(client);
+    },
+  },
+  {
+    name: "running a statement, extended protocol",
+    holds: true,
+    begin: (client) => client.send(extendedQuery("SELECT pg_sleep(1000)")),
+    async after(client) {
+      assert.match(await hears(client), /^(1 2 T )?ERROR 40003 ZI$/);
+      await works(client);
+    },
+  },
+  {
+    name: "running a statement in a transaction",
+    holds: true,
+    async begin(client) {
+      await client.query("BEGIN");
+      await client.send(query("SELECT pg_sleep(1000)"));
+    },
+    async after(client) {
+      assert.match(await hears(client), /^(T )?ERROR 40001 ZE$/);
+      await aborted(client);
+    },
+  },
+  {
+    name: "committing",
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`BEGIN; INSERT INTO slow VALUES ('${mine}')`);
+      await client.send(query("COMMIT"));
+    },
+    async after(client) {
+      assert.equal(await hears(client), "ERROR 08007 ZI");
+      await works(client);
+    },
+  },
+  {
+    name: "committing, extended protocol",
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`BEGIN; INSERT INTO slow VALUES ('${mine}')`);
+      await client.send(extendedQuery("COMMIT"));
+    },
+    async after(client) {
+      assert.match(await hears(client), /^(1 2 n )?ERROR 08007 ZI$/);
+      await works(client);
+    },
+  },
+  {
+    name: "in the middle of a pipeline",
+    holds: true,
+    begin: (client, mine) =>
+      client.send(
+        extendedQuery("BEGIN"),
+        extendedQuery(insert(mine)),
+        extendedQuery("SELECT pg_sleep(1000)"),
+        extendedQuery("SELECT 2"),
+      ),
+    async after(client, mine) {
+      assert.equal(await hears(client), "1 2 n BEGIN ZT");
+      assert.equal(await hears(client), "1 2 n INSERT 0 1 ZT");
+      assert.match(await hears(client), /^(1 2 T )?ERROR 40001 ZE$/);
+      assert.equal(await hears(client), "ERROR 25P02 ZE");
+      await aborted(client);
+      await isUndone(client, mine);
+    },
+  },
+  {
+    name: "in the middle of a pipeline with its COMMIT",
+    holds: true,
+    begin: (client, mine) =>
+      client.send(
+        extendedQuery("BEGIN"),
+        extendedQuery(insert(mine)),
+        extendedQuery("SELECT pg_sleep(1000)"),
+        extendedQuery("COMMIT"),
+      ),
+    async after(client, mine) {
+      assert.equal(await hears(client), "1 2 n BEGIN ZT");
+      assert.equal(await hears(client), "1 2 n INSERT 0 1 ZT");
+      assert.match(await hears(client), /^(1 2 T )?ERROR 08007 ZI$/);
+      assert.equal(await hears(client), "ERROR 08007 ZI");
+      await isUndone(client, mine);
+      await works(client);
+    },
+  },
+  {
+    name: "in a batch without its Sync",
+    holds: true,
+    async begin(client) {
+      await client.send(parse("SELECT pg_sleep(1000)"), bind(), flush());
+      assert.equal(typesOf(await client.readUntil("2")), "12");
+      await client.send(execute(), flush());
+    },
+    async after(client) {
+      assert.equal(told(await client.readUntil("E")), "ERROR 40003");
+      await client.send(parse("SELECT 1"), bind(), execute(), sync());
+      assert.equal(await hears(client), "ZI");
+      await works(client);
+    },
+  },
+  {
+    name: "with a half sent statement",
+    holds: true,
+    begin: (client) => client.send(query(`SELECT '${"x".repeat(200_000)}'`).subarray(0, 150_000)),
+    async after(client) {
+      assert.equal(await hears(client), "ERROR 40001 ZI");
+      await client.send(query(`SELECT '${"x".repeat(200_000)}'`).subarray(150_000));
+      await works(client);
+    },
+  },
+  {
+    name: "in COPY FROM STDIN",
+    holds: true,
+    async begin(client, mine) {
+      await client.send(query("COPY done FROM STDIN"));
+      assert.equal(typesOf(await client.readUntil("G")), "G");
+      await client.send(copyData(`${mine}\\n`));
+    },
+    async after(client, mine) {
+      await client.send(copyData(`${mine}\\n`));
+      assert.equal(await hears(client), "ERROR 40003 ZI");
+      await client.send(copyData(`${mine}\\n`), copyDone());
+      await isUndone(client, mine);
+      await works(client);
+    },
+  },
+  {
+    name: "in COPY FROM STDIN inside a transaction",
+    holds: true,
+    async begin(client, mine) {
+      await client.query("BEGIN");
+      await client.send(query("COPY done FROM STDIN"));
+      await client.readUntil("G");
+      await client.send(copyData(`${mine}\\n`));
+    },
+    async after(client, mine) {
+      assert.equal(await hears(client), "ERROR 40001 ZE");
+      await client.send(copyDone());
+      await aborted(client);
+      await isUndone(client, mine);
+    },
+  },
+  ...["COPY (ROWS) TO STDOUT", "ROWS"].map((form): Survivor => ({
+    name: `in the middle of rows: ${form}`,
+    holds: true,
+    async begin(client) {
+      const rows = "SELECT repeat('x', 100) FROM generate_series(1, 200)";
+      const sql = `${rows} UNION ALL SELECT pg_sleep(1000)::text`;
+      await client.send(query(form.replace("ROWS", sql)));
+      await client.readUntil("dD");
+    },
+    async after(client) {
+      // A server sends what fits into 8 kB: where nothing came behind that, a row is cut.
+      const messages = await client.readUntil("Z").catch(() => null);
+      if (messages === null) return;
+      assert.match(told(messages).replace(/^([dD] )+/, ""), /^ERROR 40003 ZI$/);
+      await works(client);
+    },
+  })),
+  {
+    name: "with a temporary table",
+    holds: true,
+    async begin(client) {
+      await client.query("CREATE TEMP TABLE mine (v int)");
+    },
+    async after(client) {
+      await toldOnce(client, /temporary object/);
+      assert.equal(await ask(client, "SELECT * FROM mine"), "ERROR 42P01 ZI");
+    },
+  },
+  {
+    name: "with a temporary table, in a transaction that it rolls back at once",
+    holds: true,
+    async begin(client) {
+      await client.query("CREATE TEMP TABLE mine (v int)");
+      await client.query("BEGIN; INSERT INTO mine VALUES (1)");
+    },
+    async after(client) {
+      assert.equal(await ask(client, "ROLLBACK"), "ROLLBACK ZI");
+      await toldOnce(client, /temporary object|since the session was last at rest/);
+    },
+  },
+  {
+    name: "with an advisory lock",
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`SELECT pg_advisory_lock(hashtext('${mine}'))`);
+    },
+    after: (client) => toldOnce(client, /advisory lock/),
+  },
+  {
+    name: "with a cursor that outlives its transaction",
+    holds: true,
+    async begin(client) {
+      await client.query("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT");
+    },
+    after: (client) => toldOnce(client, /holdable cursor/),
+  },
+  {
+    name: "idle, in session pooling",
+    session: true,
+    holds: true,
+    async begin(client) {
+      await client.query("SET TimeZone = 'Asia/Tokyo'");
+    },
+    async after(client) {
+      await toldOnce(client, /settings, prepared statements/);
+      assert.deepEqual(rowsOf(await client.query("SHOW TimeZone")), [["Asia/Tokyo"]]);
+    },
+  },
+  {
+    name: "idle, in session pooling, where nothing ran",
+    session: true,
+    holds: true,
+    begin: () => Promise.resolve(),
+    after: works,
+  },
+  {
+    name: "in a transaction, in session pooling",
+    session: true,
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`BEGIN; ${insert(mine)}`);
+    },
+    async after(client, mine) {
+      assert.equal(await ask(client, "SELECT 1"), "ERROR 40001 ZE");
+      assert.equal(await ask(client, "SELECT 1"), "ERROR 25P02 ZE");
+      assert.equal(await ask(client, "ROLLBACK"), "ROLLBACK ZI");
+      await toldOnce(client, /settings, prepared statements/);
+      await isUndone(client, mine);
+    },
+  },
+  {
+    name: "committing, in session pooling, by a prepared statement",
+    session: true,
+    holds: true,
+    async begin(client, mine) {
+      await client.send(parse("COMMIT", { name: "c" }), sync());
+      await client.readUntil("Z");
+      await client.query(`BEGIN; INSERT INTO slow VALUES ('${mine}')`);
+      await client.send(bind({ statement: "c" }), execute(), sync());
+    },
+    async after(client) {
+      assert.match(await hears(client), /^(2 )?ERROR 08007 ZI$/);
+      await works(client);
+    },
+  },
+  {
+    name: "running a statement, in session pooling",
+    session: true,
+    holds: true,
+    begin: (client) => client.send(query("SELECT pg_sleep(1000)")),
+    async after(client) {
+      const messages = await client.readUntil("Z");
+      assert.match(told(messages), /^(T )?ERROR 40003 ZI$/);
+      assert.match(errorOf(messages)!["D"]!, /Lost with it: settings/);
+      await works(client);
+    },
+  },
+  {
+    name: "listening",
+    holds: false,
+    async begin(client, mine) {
+      assert.equal(await ask(client, `LISTEN "${mine}"`), "LISTEN ZI");
+    },
+    async after(client, mine) {
+      await works(client);
+      // Its shared listener comes again by itself.
+      const [row] = rowsOf(await client.query("SELECT pg_listening_channels()"));
+      assert.deepEqual(row, [mine]);
+      assert.deepEqual(tagsOf(await client.query(`UNLISTEN "${mine}"`)), ["UNLISTEN"]);
+    },
+  },
+];
