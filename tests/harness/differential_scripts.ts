@@ -441,9 +441,10 @@ const table: Record<string, Step[]> = {
   "the end by Terminate behind a batch without Sync": [
     [[parse("INSERT INTO t VALUES (61)"), bind(), execute(), terminate()], "."],
   ],
-  "the end by the server": [
-    q("SELECT 1"),
-    [[query("SELECT pg_terminate_backend(pg_backend_pid())")], "."],
+  "the end by the server, for its own limit of time": [
+    q("SET idle_in_transaction_session_timeout = '50ms'"),
+    q("BEGIN"),
+    [[], "."],
   ],
 };
 

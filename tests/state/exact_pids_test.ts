@@ -132,7 +132,7 @@ Deno.test("In session pooling a notification carries the pid that the notifier w
   assert.equal(own.notification?.pid, pidOf(listener));
 });
 
-Deno.test("In session pooling a client is ended by pg_terminate_backend of its pid, and cancelled by its key", async () => {
+Deno.test("In session pooling a client is cancelled by its pid, and told when its backend is terminated", async () => {
   await using client = await served.client("session");
   await using other = await served.client("session");
   await client.send(frontend.query("SELECT pg_sleep(60), 'cancelled'"));
@@ -146,7 +146,9 @@ Deno.test("In session pooling a client is ended by pg_terminate_backend of its p
   assert.equal(await one(other, `SELECT pg_cancel_backend(${pidOf(client)})`), "t");
   assert.equal(errorOf(await client.readUntil("Z"))!["C"], "57014");
   assert.equal(await one(other, `SELECT pg_terminate_backend(${pidOf(client)})`), "t");
-  assert.equal(errorOf(await client.closed())!["C"], "57P01");
+  const error = errorOf(await client.query("SELECT 1"))!;
+  assert.deepEqual([error["S"], error["C"]], ["ERROR", "57P01"]);
+  assert.equal(await one(client, "SELECT 1"), "1");
 });
 
 /** Replication connections that can be had at once of five. */
