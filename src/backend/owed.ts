@@ -1,5 +1,5 @@
 import { ByteRing, Queue } from "../kernel/mod.ts";
-import { type Abandoned, answerLost, type Loss } from "./owed_abandon.ts";
+import { type Abandoned, answerLost, answerRollback, type Loss } from "./owed_abandon.ts";
 import { isOfCopy, KIND, Mark, Owed, Progress } from "./owed_entries.ts";
 
 /** Something that becomes true when a reply comes, and is taken back when the server skips the message. */
@@ -334,6 +334,13 @@ export class OwedReplies {
     const copying = this.#copyIn || this.lastKind() === Owed.CopyData;
     const replies: Uint8Array[] = [];
     for (let reply = this.nextLocal(); reply !== null; reply = this.nextLocal()) replies.push(reply);
+    if (loss.rollsBack === true && answerRollback(this.#ring, this.#progress, replies)) {
+      // As if it had been answered.
+      while (this.#effects.length > 0) this.#effects.shift()!.done();
+      this.clear();
+      this.#doubtful = false;
+      return { replies, told: false, skipping: false, copying: false };
+    }
     const { told, open } = answerLost(this.#ring, this.#progress, loss, replies);
     const skipping = this.#skipping || open;
     this.clear();

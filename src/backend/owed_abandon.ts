@@ -1,5 +1,12 @@
 import { type ByteRing, PgplexError } from "../kernel/mod.ts";
-import { encodeError, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
+import {
+  Back,
+  encodeBack,
+  encodeCommandComplete,
+  encodeError,
+  encodeReadyForQuery,
+  TxStatus,
+} from "../protocol/mod.ts";
 import { isOfCopy, KIND, Mark, Owed, Progress } from "./owed_entries.ts";
 
 /** How a server was lost, as its client is to hear of it. */
@@ -8,13 +15,15 @@ export interface Loss {
   readonly error: PgplexError;
   /** The session goes on in an aborted transaction that the client has to end. */
   readonly inTransaction: boolean;
+  /** What was sent last is ROLLBACK, and nothing else: if it is all that is in flight, it has done what it is for. */
+  readonly rollsBack?: boolean;
 }
 
 /** What a client gets that stays connected when its server is lost. */
 export interface Abandoned {
   /** Whole messages for the client, in order; empty where it waits for nothing. Many are the same array: never written to. */
   readonly replies: readonly Uint8Array[];
-  /** Whether {@link replies} tell of the loss: a client that waits for nothing has yet to hear of it. */
+  /** Whether {@link replies} tell of the loss: others have yet to hear of it, unless nothing of theirs was lost. */
   readonly told: boolean;
   /** The client is in the middle of a batch that has failed: what it sends is dropped up to its Sync, which is answered. */
   readonly skipping: boolean;
@@ -74,6 +83,44 @@ export function answerLost(
   const open = lost || answered;
   if (open) fail();
   return { told, open };
+}
+
+/**
+ * Where a ROLLBACK is all that is in flight: adds the answers to it, as whatever was open is rolled back with the connection.
+ *
+ * @returns false where something else is in flight, or nobody knows what would be the answer: then nothing was added
+ */
+export function answerRollback(ring: ByteRing, progress: number, replies: Uint8Array[]): boolean {
+  if (progress !== Progress.None) return false;
+  const answers: Uint8Array[] = [];
+  for (let i = 0; i < ring.length; i++) {
+    const entry = ring.at(i);
+    const kind = entry & KIND;
+    const isLast = i === ring.length - 1;
+    if ((entry & (Mark.Local | Mark.Replace)) !== 0) return false;
+    // What pgplex prepares ahead has no answer for the client.
+    if ((entry & Mark.Swallow) !== 0) {
+      if (kind !== Owed.Parse) return false;
+      continue;
+    }
+    if (kind === Owed.Parse) answers.push(PARSE_COMPLETE);
+    else if (kind === Owed.Bind) answers.push(BIND_COMPLETE);
+    else if (kind === Owed.Execute && !answers.includes(ROLLED_BACK)) answers.push(ROLLED_BACK);
+    else if (kind === Owed.Query && ring.length === 1) answers.push(ROLLED_BACK);
+    else if (kind !== Owed.Sync || !isLast) return false;
+  }
+  if (!answers.includes(ROLLED_BACK) || !endsUnit(ring.at(ring.length - 1) & KIND)) return false;
+  replies.push(...answers, encodeReadyForQuery(TxStatus.Idle));
+  return true;
+}
+
+const NONE = new Uint8Array(0);
+const PARSE_COMPLETE: Uint8Array = encodeBack(Back.ParseComplete, NONE);
+const BIND_COMPLETE: Uint8Array = encodeBack(Back.BindComplete, NONE);
+const ROLLED_BACK: Uint8Array = encodeCommandComplete("ROLLBACK");
+
+function endsUnit(kind: number): boolean {
+  return kind === Owed.Sync || kind === Owed.Query;
 }
 
 /** As servers refuse each statement of an aborted transaction that does not end it. */

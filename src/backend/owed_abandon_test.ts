@@ -460,3 +460,21 @@ Deno.test("OwedReplies.clear forgets that the batch at its head had been answere
   play.sent(Sync);
   equal(heard(lose(play.owed, false)), "ZI");
 });
+
+Deno.test("abandon answers a ROLLBACK that is all that is in flight, and its effects are done", () => {
+  const rollBack = (play: Play) => {
+    const error = new PgplexError("transaction_lost", "lost");
+    return heard(play.owed.abandon({ error, inTransaction: false, rollsBack: true })).replace(/[^\w ]/g, "");
+  };
+  equal(rollBack(new Play().sent(Query)), "CROLLBACK ZI");
+  equal(rollBack(new Play().sent(Bind, Execute, Sync)), "2 CROLLBACK ZI");
+  const prepared = new Play().sentWith(Parse, "parse").sent(Bind, Execute, Sync);
+  equal(rollBack(prepared), "1 2 CROLLBACK ZI");
+  deepEqual(prepared.log, ["parse done"]);
+  equal(rollBack(new Play().sent(Parse | Swallow, Bind, Execute, Sync)), "2 CROLLBACK ZI");
+  // What is a statement's own answer here is not known, or was given in part.
+  equal(rollBack(new Play().sent(Parse, Bind, Describe, Execute, Sync)), "40001 ZI");
+  equal(rollBack(new Play().sent(Query, Query)), "40001 ZI 40001 ZI");
+  equal(rollBack(new Play().sent(Bind, Execute)), "40001");
+  equal(rollBack(new Play().sent(Parse, Bind, Execute, Sync).answered(Parse)), "40001 ZI");
+});

@@ -2,6 +2,7 @@ import {
   assignedIn,
   type BinaryString,
   binaryString,
+  Control,
   controlBehind,
   customSettingsIn,
   customSettingsInParameters,
@@ -79,6 +80,12 @@ export class StateWatch {
   /** What was done to transactions since the last boundary, or is on its way: a sum of `Control`. */
   get control(): number {
     return this.#control;
+  }
+
+  /** Whether what ran last is ROLLBACK, and nothing else. */
+  get rollsBack(): boolean {
+    const last = this.ran.at(-1);
+    return last !== undefined && (last.traits.control & Control.RollsBack) !== 0;
   }
 
   /** A statement goes to the server that does `control`, a sum of `Control`, to its transaction. */

@@ -9,6 +9,8 @@ export const Control = {
   Closes: 2,
   /** It may have made something permanent: COMMIT, PREPARE TRANSACTION, COMMIT PREPARED. */
   Commits: 4,
+  /** It is ROLLBACK, and nothing else: whatever becomes of it, what was open is rolled back. Not kept by {@link controlBehind}. */
+  RollsBack: 8,
 } as const;
 
 /** Statements that end a transaction, as an aborted one looks at them; `other`: all that it refuses. */
@@ -17,8 +19,11 @@ export type Ending = "rollback" | "commit" | "chain" | "savepoint" | "other";
 /** What `words` of {@link sqlWords} do to a transaction: a sum of {@link Control}; 0 for nothing. */
 export function controlOf(words: readonly string[]): number {
   let control = 0;
-  for (const statement of statementsIn(words)) control = controlBehind(control, controlOfOne(statement));
-  return control;
+  const statements = statementsIn(words);
+  for (const statement of statements) control = controlBehind(control, controlOfOne(statement));
+  return statements.length === 1 && endingOf(statements[0]!) === "rollback"
+    ? control | Control.RollsBack
+    : control;
 }
 
 /** The same of a text. */

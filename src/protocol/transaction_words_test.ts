@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { sqlWords } from "./sql_tokens.ts";
 import { Control, controlBehind, controlOf, endingsIn } from "./transaction_words.ts";
 
-const { Opens, Closes, Commits } = Control;
+const { Opens, Closes, Commits, RollsBack } = Control;
 
 Deno.test("controlOf tells what opens, ends and commits a transaction from what does neither", () => {
   const cases: readonly [string, number][] = [
@@ -14,8 +14,9 @@ Deno.test("controlOf tells what opens, ends and commits a transaction from what 
     ["/* x */ end;", Closes | Commits],
     ["COMMIT AND CHAIN", Opens | Commits],
     ["COMMIT AND NO CHAIN", Closes | Commits],
-    ["ROLLBACK", Closes],
-    ["abort work", Closes],
+    ["ROLLBACK", Closes | RollsBack],
+    ["SELECT 1; ROLLBACK", Closes],
+    ["abort work", Closes | RollsBack],
     ["ROLLBACK AND CHAIN", Opens],
     ["ROLLBACK TO s", 0],
     ["ROLLBACK WORK TO SAVEPOINT s", 0],

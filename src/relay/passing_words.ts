@@ -22,6 +22,7 @@ const NAMES_MAX = 1000;
  */
 export class PassingWords {
   #control = 0;
+  #rollsBack = false;
   #ran = false;
   #listens = false;
   /** What prepared statements do to transactions, by name; null while none does anything. */
@@ -30,6 +31,11 @@ export class PassingWords {
   /** What was done to transactions since the last boundary, or is on its way: a sum of `Control`. */
   get control(): number {
     return this.#control;
+  }
+
+  /** Whether what ran last is ROLLBACK, and nothing else. */
+  get rollsBack(): boolean {
+    return this.#rollsBack;
   }
 
   /** Whether anything ran on the session's server connection: it may have changed its state. */
@@ -66,6 +72,7 @@ export class PassingWords {
   /** A Bind goes to the server whose body begins at `start`; what lies before `end` of it is there. */
   bind(bytes: Uint8Array, start: number, end: number): void {
     const named = this.#named;
+    this.#rollsBack = false;
     if (named === null) return;
     const nameStart = peekBindStatement(bytes, start, end);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, end);
@@ -89,6 +96,7 @@ export class PassingWords {
 
   #runs(control: number): void {
     this.#ran = true;
+    this.#rollsBack = (control & Control.RollsBack) !== 0;
     if (control !== 0) this.#control = controlBehind(this.#control, control);
   }
 
@@ -100,6 +108,7 @@ export class PassingWords {
     const unread = seenEnd < textEnd ? Control.Commits : 0;
     if (found === null) return unread;
     if (found[1] !== undefined || /\blisten\b/i.test(text)) this.#listens = true;
-    return controlBehind(controlIn(text), unread);
+    const control = controlIn(text);
+    return unread === 0 ? control : controlBehind(control, unread);
   }
 }

@@ -30,6 +30,7 @@ Deno.test("PassingWords knows what queries did to the transaction since the last
     [["BEGIN", "COMMIT"], Closes | Commits],
     [["SELECT 1; COMMIT; BEGIN"], Opens | Commits],
     [["ROLLBACK"], Closes],
+    [["ROLLBACK", "SELECT 1"], Closes],
     [["SELECT CASE WHEN true THEN 1 END"], 0],
     [["-- commit\nSELECT 1"], 0],
   ];
@@ -61,6 +62,19 @@ Deno.test("PassingWords counts a prepared statement each time that it is bound, 
   parse(words, "c", "SELECT 1");
   bind(words, "c");
   equal(words.control, 0);
+});
+
+Deno.test("PassingWords knows whether ROLLBACK is what ran last", () => {
+  equal(sent("BEGIN", "ROLLBACK").rollsBack, true);
+  equal(sent("ROLLBACK", "SELECT 1").rollsBack, false);
+  equal(sent("SELECT 1; ROLLBACK").rollsBack, false);
+  const words = sent("SELECT 1");
+  parse(words, "r", "ROLLBACK");
+  equal(words.rollsBack, false);
+  bind(words, "r");
+  equal(words.rollsBack, true);
+  bind(words, "other");
+  equal(words.rollsBack, false);
 });
 
 Deno.test("PassingWords knows whether anything ran, and whether the session may listen", () => {

@@ -8,6 +8,8 @@ export interface Standing {
   readonly txStatus: number;
   /** What has been sent since the last boundary did, or may do, to the transaction: a sum of `Control`. */
   readonly control: number;
+  /** Whether what was sent last is ROLLBACK, and nothing else. */
+  readonly rollsBack: boolean;
   /** Whether the client waits for an answer, or has sent a part of something. */
   readonly awaits: boolean;
   /** Only a part of what the client waits for was sent: the server cannot have run it. */
@@ -22,9 +24,11 @@ export interface Standing {
  *
  * @param cause what the server or its socket said last
  */
-export function lossOf({ txStatus, control, awaits, torn, losses }: Standing, cause: PgplexError): Loss {
+export function lossOf(standing: Standing, cause: PgplexError): Loss {
+  const { txStatus, control, awaits, torn, losses } = standing;
   const inTransaction = (control & Control.Opens) !== 0 ||
     ((control & Control.Closes) === 0 && txStatus !== TxStatus.Idle);
+  const rollsBack = standing.rollsBack && awaits && !torn && (control & Control.Commits) === 0;
   const commits = awaits && (control & Control.Commits) !== 0 && txStatus !== TxStatus.Failed;
   const extra = {
     detail: [saidBy(cause), ...losses.map((what) => `Lost with it: ${what}.`)].join(" "),
@@ -41,7 +45,7 @@ export function lossOf({ txStatus, control, awaits, torn, losses }: Standing, ca
       ? "transaction aborted: the server connection was lost"
       : "statement not run: the server connection was lost";
     const hint = wasInTransaction ? "Run the transaction again." : "Run the statement again.";
-    return { error: new PgplexError("transaction_lost", text, { ...extra, hint }), inTransaction };
+    return { error: new PgplexError("transaction_lost", text, { ...extra, hint }), inTransaction, rollsBack };
   }
   const text = "statement completion unknown: the server connection was lost while it ran";
   const hint = "Find out whether it was done before you run it again.";

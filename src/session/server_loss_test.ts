@@ -5,7 +5,14 @@ import { endsSession, lossOf, type Standing } from "./server_loss.ts";
 
 const { Opens, Closes, Commits } = Control;
 const CUT = new PgplexError("server_lost", "the server closed the connection unexpectedly");
-const AT_REST: Standing = { txStatus: TxStatus.Idle, control: 0, awaits: true, torn: false, losses: [] };
+const AT_REST: Standing = {
+  txStatus: TxStatus.Idle,
+  control: 0,
+  rollsBack: false,
+  awaits: true,
+  torn: false,
+  losses: [],
+};
 
 function heard(standing: Partial<Standing>): string {
   const { error, inTransaction } = lossOf({ ...AT_REST, ...standing }, CUT);
@@ -34,6 +41,17 @@ Deno.test("lossOf tells the end of a transaction on its way: COMMIT is unknown, 
   equal(heard({ txStatus: TxStatus.InTransaction, control: Closes }), "40001 I");
   equal(heard({ txStatus: TxStatus.Failed, control: Closes | Commits }), "40001 I");
   equal(heard({ txStatus: TxStatus.InTransaction, control: Opens | Commits }), "08007 E"); // AND CHAIN
+});
+
+Deno.test("lossOf knows a ROLLBACK that is all that is in flight, and none behind what may have been committed", () => {
+  const rollsBack = (standing: Partial<Standing>) =>
+    lossOf({ ...AT_REST, ...standing }, CUT).rollsBack === true;
+  const open = { txStatus: TxStatus.InTransaction, control: Closes, rollsBack: true };
+  equal(rollsBack(open), true);
+  equal(rollsBack({ ...open, awaits: false }), false);
+  equal(rollsBack({ ...open, torn: true }), false);
+  equal(rollsBack({ ...open, rollsBack: false }), false);
+  equal(rollsBack({ ...open, control: Closes | Commits }), false);
 });
 
 Deno.test("lossOf knows that a server has not run what it got a part of", () => {

@@ -41,6 +41,7 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
   const loss = lossOf({
     txStatus,
     control: words?.control ?? watch.control,
+    rollsBack: words?.rollsBack ?? watch.rollsBack,
     awaits,
     torn: server !== null && runsNothing(relay, server),
     losses: awaits ? losses : [],

@@ -113,6 +113,18 @@ test("COMMIT in flight: 08007", async (way) => {
   await end();
 });
 
+test("ROLLBACK in flight: it is rolled back, and the client hears so", async (way) => {
+  for (const form of [query("rollback"), concat([parse("rollback"), bind(), execute(), sync()])]) {
+    const { ask, silence, lose, end } = await begun(way);
+    await ask(query("begin"));
+    silence();
+    await ask(form);
+    equal(await lose(), `${form[0] === 0x51 ? "" : "1 2 "}ROLLBACK ZI`);
+    equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+    await end();
+  }
+});
+
 test("a pipeline gets an answer for each of its Syncs", async (way) => {
   const { ask, silence, lose, end } = await begun(way);
   await ask(query("SELECT 1"));
