@@ -178,6 +178,7 @@ export interface PoolSettings {
   readonly max_db_connections: number;
   readonly max_user_connections: number;
   readonly query_wait_timeout: number;
+  readonly query_wait_notify: number;
   readonly server_connect_timeout: number;
   readonly server_login_retry: number;
   readonly server_idle_timeout: number;

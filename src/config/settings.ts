@@ -49,6 +49,10 @@ const POOL_ROWS: PoolRows = {
     120 * SECOND,
     "How long a client may wait for a server connection; 0s: for ever.",
   ),
+  query_wait_notify: duration(
+    5 * SECOND,
+    "A client that waits for a server connection for so long is told so, by a NOTICE; 0s: never.",
+  ),
   server_connect_timeout: duration(15 * SECOND, "How long connecting and logging in to a node may take.", 1),
   server_login_retry: duration(
     SECOND,

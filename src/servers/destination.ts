@@ -260,12 +260,16 @@ export class Destination implements PoolDestination {
     this.#room.tick(nowMs, refusal);
   }
 
+  /** Why a session would wait now, for people. */
+  get waitReason(): string {
+    const { routed } = this;
+    return routed.kind === "wait" ? routed.reason : "no server connection became free";
+  }
+
   /** What a client hears that has waited for as long as its limit says, in milliseconds. */
   waitedInVain(limitMs: number): PgplexError {
-    const { routed } = this;
-    const nodeless = routed.kind === "wait";
-    const reason = nodeless ? routed.reason : "no server connection became free";
-    return new PgplexError("query_wait_timeout", `query_wait_timeout: ${reason}`, {
+    const nodeless = this.routed.kind === "wait";
+    return new PgplexError("query_wait_timeout", `query_wait_timeout: ${this.waitReason}`, {
       detail: `The limit is ${limitMs} ms.`,
       ...(nodeless ? {} : { hint: "Raise default_pool_size, or shorten transactions." }),
     });

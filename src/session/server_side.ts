@@ -30,7 +30,7 @@ import { endsSession } from "./server_loss.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
 import { survive } from "./survival.ts";
-import type { TimeLimits } from "./time_limits.ts";
+import type { TimeLimits, Waits } from "./time_limits.ts";
 import type { WorkTime } from "./work_time.ts";
 
 /** What the server's side works with. */
@@ -186,6 +186,12 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   get loginName(): BinaryString | null {
     return this.#told.loginName;
+  }
+
+  /** Since when the session waits for a server connection, and why; null: it does not. */
+  get waits(): Waits | null {
+    const { waiting, waitingSinceMs: sinceMs } = this.lease;
+    return waiting ? { sinceMs, reason: this.#destination.waitReason } : null;
   }
 
   get queryWaitTimeoutMs(): number {

@@ -5,7 +5,7 @@ import type { StateWatch } from "../learning/mod.ts";
 import { type PinReason, Pins, type PinsHost, stateLost } from "../lease/mod.ts";
 import { type ChannelsHost, Listening, type ListeningHost } from "../listen/mod.ts";
 import { noticeOfName, SessionOptions } from "../options/mod.ts";
-import { encodeBackendKeyData, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
+import { encodeBackendKeyData, encodeNotice, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
 import { ClientScan, Need, Relay, Steering, type SteeringHost, ToldSettings } from "../relay/mod.ts";
 import type { Destination } from "../servers/mod.ts";
 import { type ByteStream, Outbox } from "../transport/mod.ts";
@@ -13,12 +13,14 @@ import type { CancelKey, Cancellable } from "./cancel_keys.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { ClientLoop, type ClientLoopHost } from "./client_loop.ts";
 import { Farewell } from "./farewell.ts";
+import { type OptionChange, refusalOf } from "./option_refusal.ts";
+import { warnOfPins } from "./pin_warning.ts";
 import { ServerSide, type ServerSideHost } from "./server_side.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
 import { SessionView } from "./session_view.ts";
-import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
+import { TimeLimits, type TimeLimitsHost, type Waits } from "./time_limits.ts";
 import { isTorn } from "./torn.ts";
 import { WorkTime } from "./work_time.ts";
 
@@ -205,6 +207,10 @@ export class Session
     return this.#serverSide.sinceMs;
   }
 
+  get waits(): Waits | null {
+    return this.greeted ? this.#serverSide.waits : null;
+  }
+
   get idleSinceMs(): number {
     return Math.max(this.sinceMs, this.#work.endedMs);
   }
@@ -241,12 +247,8 @@ export class Session
     return this.#parts.runtime.turn();
   }
 
-  refusal({ name, value }: { readonly name: string; readonly value: unknown }): PgplexError | null {
-    if (name !== "pool_mode" || this.facts.mode !== "session" || value !== "transaction") return null;
-    return new PgplexError("option_fixed", 'parameter "pgplex.pool_mode" cannot be changed now', {
-      detail: "The session began in session pooling.",
-      hint: "Give pgplex.pool_mode in the connection string.",
-    });
+  refusal(change: OptionChange): PgplexError | null {
+    return refusalOf(change, this.facts.mode);
   }
 
   describe(): readonly (readonly [string, string | null])[] {
@@ -312,13 +314,12 @@ export class Session
   }
 
   warnOfPins(reasons: readonly PinReason[], statement: string | null): void {
-    const { id, user, database } = this.facts;
-    const reason = reasons.join(", ");
-    this.#parts.warnings.say(
-      `pin ${reason} ${user} ${database}`,
-      "session pinned to its server connection",
-      { session: id, user, database, reason, statement: statement ?? undefined },
-    );
+    warnOfPins(this.#parts.warnings, this.facts, reasons, statement);
+  }
+
+  notice(error: PgplexError): void {
+    this.#relay.client.put(encodeNotice("NOTICE", error));
+    void this.#out.flush();
   }
 
   channelsHost(): ChannelsHost {

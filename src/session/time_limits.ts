@@ -7,12 +7,20 @@ import type { PinReason } from "../lease/mod.ts";
 /** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
 const CANCEL_GRACE_MS = 2000;
 
+/** Since when a session waits, in clock milliseconds, and why, for people. */
+export interface Waits {
+  readonly sinceMs: number;
+  readonly reason: string;
+}
+
 /** What time limits ask of a session, and do to it. */
 export interface TimeLimitsHost {
   /** The pool's settings with what the client set over them. */
   readonly limits: PoolSettings;
   /** What the client was last told of its settings. */
   readonly settings: Settings | null;
+  /** Of a session that waits for a server connection; null: it does not. */
+  readonly waits: Waits | null;
   /** Whether no other session ever gets the server connection before this one ends. */
   readonly keepsServer: boolean;
   readonly idle: boolean;
@@ -23,6 +31,8 @@ export interface TimeLimitsHost {
   readonly ending: boolean;
   /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
   readonly querySinceMs: number;
+  /** The client hears this beside its answers. */
+  notice(error: PgplexError): void;
   /** Cancels what runs on `server`; resolves when no other statement can be met by it any more. */
   cancelOn(server: ServerConnection): Promise<void>;
   end(error: PgplexError): void;
@@ -45,6 +55,8 @@ export class TimeLimits {
   #cancelling: Promise<void> | null = null;
   /** The client cancelled the statement before its time was over. */
   #clientCanceled = false;
+  /** When the wait began of which the client was told last; clock milliseconds. */
+  #toldOfWaitMs = -1;
 
   constructor(clock: Clock, host: TimeLimitsHost) {
     this.#clock = clock;
@@ -59,6 +71,7 @@ export class TimeLimits {
   /** Does what time demands. Called about once a second. */
   check(nowMs: number): void {
     const host = this.#host;
+    if (host.waits !== null) this.#tellOfWait(nowMs, host.waits);
     if (host.idle) {
       const error = this.#idleTooLong(nowMs - host.idleSinceMs);
       if (error !== null) host.end(error);
@@ -125,6 +138,16 @@ export class TimeLimits {
     return exceeds(limits.client_idle_timeout)
       ? new PgplexError("idle_timeout", "terminating connection due to client_idle_timeout")
       : null;
+  }
+
+  #tellOfWait(nowMs: number, { sinceMs, reason }: Waits): void {
+    const { query_wait_notify: notifyMs } = this.#host.limits;
+    if (notifyMs === 0 || nowMs - sinceMs < notifyMs || this.#toldOfWaitMs === sinceMs) return;
+    this.#toldOfWaitMs = sinceMs;
+    const detail = `It has waited for ${Math.round((nowMs - sinceMs) / 1000)} s: ${reason}.`;
+    this.#host.notice(
+      new PgplexError("query_wait_timeout", "the client waits for a server connection", { detail }),
+    );
   }
 
   /** A statement that runs for too long is cancelled; where that does not help, the session ends. */

@@ -1,14 +1,22 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
-import { VirtualClock } from "../kernel/mod.ts";
+import { type PgplexError, VirtualClock } from "../kernel/mod.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
 
 /** A session without a server connection, and when it was ended. */
 function session(clock: VirtualClock, settings: Settings) {
   const endedMs: number[] = [];
+  const notices: string[] = [];
   const host = {
-    limits: { client_idle_timeout: 0, pin_timeout: 0, query_timeout: 0 } as PoolSettings,
+    limits: {
+      client_idle_timeout: 0,
+      pin_timeout: 0,
+      query_timeout: 0,
+      query_wait_notify: 5000,
+    } as PoolSettings,
+    waits: null as TimeLimitsHost["waits"],
+    notice: (error: PgplexError) => void notices.push(error.extra.detail!),
     settings,
     keepsServer: false as boolean,
     idle: true as boolean,
@@ -23,7 +31,7 @@ function session(clock: VirtualClock, settings: Settings) {
       endedMs.push(clock.nowMs());
     },
   } satisfies TimeLimitsHost;
-  return { host, endedMs, times: new TimeLimits(clock, host) };
+  return { host, endedMs, notices, times: new TimeLimits(clock, host) };
 }
 
 const LIMITED = Settings.from([["idle_session_timeout", "200"]]);
@@ -66,4 +74,26 @@ Deno.test("TimeLimits sets no timer for a session without idle_session_timeout, 
     clock.advance(10_000);
     deepEqual(endedMs, []);
   }
+});
+
+Deno.test("TimeLimits tells a client once that it waits, and again when it waits anew", () => {
+  const clock = new VirtualClock();
+  const { host, notices, times } = session(clock, Settings.none);
+  host.idle = false;
+  const wait = { sinceMs: clock.nowMs(), reason: "no primary" };
+  host.waits = wait;
+  times.check(wait.sinceMs + 4999);
+  deepEqual(notices, []);
+  times.check(wait.sinceMs + 5000);
+  times.check(wait.sinceMs + 9000);
+  deepEqual(notices, ["It has waited for 5 s: no primary."]);
+  host.waits = null;
+  times.check(wait.sinceMs + 10_000);
+  host.waits = { ...wait, sinceMs: wait.sinceMs + 20_000 };
+  times.check(wait.sinceMs + 26_000);
+  deepEqual(notices.length, 2);
+  (host.limits as { query_wait_notify: number }).query_wait_notify = 0;
+  host.waits = { ...wait, sinceMs: wait.sinceMs + 30_000 };
+  times.check(wait.sinceMs + 90_000);
+  deepEqual(notices.length, 2);
 });

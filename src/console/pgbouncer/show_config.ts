@@ -24,6 +24,7 @@ const KEYS: readonly (readonly [key: string, path: string])[] = [
   ["min_pool_size", "pool.min_pool_size"],
   ["pool_mode", "pool.pool_mode"],
   ["query_timeout", "pool.query_timeout"],
+  ["query_wait_notify", "pool.query_wait_notify"],
   ["query_wait_timeout", "pool.query_wait_timeout"],
   ["reserve_pool_size", "pool.reserve_pool_size"],
   ["reserve_pool_timeout", "pool.reserve_pool_timeout"],
