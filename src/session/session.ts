@@ -156,10 +156,7 @@ export class Session
     return !this.busy && !this.waiting && this.#loop.rests;
   }
 
-  /**
-   * Whether the session can be ended before its client is: it waits for its greeting, is {@link idle}, or its client stopped where
-   * the server has nothing to run, in the middle of a message or behind a Parse.
-   */
+  /** Whether the session can be ended before its client is: it is not greeted, {@link idle}, or there is nothing whole to run. */
   get endable(): boolean {
     const { server, progress: { openBatch }, watch } = this.#relay;
     if (!this.greeted) return true;
