@@ -138,3 +138,29 @@ export function mergeTopology(before: TopologySnapshot, config: Config): Topolog
   }
   return { serial: before.serial + 1, clusters };
 }
+
+/**
+ * Whether a lease, or somebody who waits for one, may have to go elsewhere in `b` than in `a`: clusters, nodes, roles, health, phase,
+ * epoch or what the file says of the nodes differ. What differs with each sample ({@link NodeFacts}) does not count: who goes by
+ * that reads it from the snapshot at each lease.
+ */
+export function routesDiffer(a: TopologySnapshot, b: TopologySnapshot): boolean {
+  if (a.clusters === b.clusters) return false;
+  if (a.clusters.size !== b.clusters.size) return true;
+  for (const [name, cluster] of b.clusters) {
+    const other = a.clusters.get(name);
+    if (other === undefined || clusterRoutesDiffer(other, cluster)) return true;
+  }
+  return false;
+}
+
+function clusterRoutesDiffer(a: TopologyCluster, b: TopologyCluster): boolean {
+  if (a === b) return false;
+  if (a.epoch !== b.epoch || a.phase !== b.phase || a.nodes.length !== b.nodes.length) return true;
+  return a.nodes.some((node, index) => {
+    const other = b.nodes[index]!;
+    return !sameNode(node, other) || node.role !== other.role || node.health !== other.health ||
+      node.stale !== other.stale || node.reads !== other.reads || node.weight !== other.weight ||
+      (node.facts === null) !== (other.facts === null);
+  });
+}
