@@ -14,7 +14,13 @@ import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts"
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
-import { mergeTopology, NO_TOPOLOGY, type TopologyCluster, TopologyPublisher } from "./topology/mod.ts";
+import {
+  DisabledNodes,
+  mergeTopology,
+  NO_TOPOLOGY,
+  type TopologyCluster,
+  TopologyPublisher,
+} from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
 import { touches, Worker, type WorkerWorld } from "./worker.ts";
 
@@ -44,6 +50,7 @@ export class Process {
   readonly #live: LiveConfig;
   readonly #topology: TopologyPublisher;
   readonly #monitor: Monitor;
+  readonly #disabledNodes = new DisabledNodes();
   readonly #worker: Worker;
   readonly #console: Console;
   readonly #sockets: Listener[] = [];
@@ -97,6 +104,11 @@ export class Process {
         const { paths, ...diff } = live.reset(segments);
         this.#apply(diff);
         return paths;
+      },
+      disableNode: (cluster, node, disabled) => {
+        this.#disabledNodes.set(cluster, node, disabled);
+        this.#publishNodes();
+        log.info(disabled ? "a node is taken out" : "a node is taken back in", { cluster, node });
       },
       shutdown: world.shutdown,
     });
@@ -188,9 +200,16 @@ export class Process {
     if (touches(live, "clusters") || touches(live, "monitor")) {
       const { current } = this.#topology;
       this.#monitor.configure(effective, current.clusters);
-      this.#topology.publish(this.#monitor.over(mergeTopology(current, effective)));
+      this.#disabledNodes.configure(effective);
+      this.#publishNodes();
     }
     this.#worker.applied();
+  }
+
+  /** The file's nodes, with what is known of them, and without those that an operator has taken out. */
+  #publishNodes(): void {
+    const merged = mergeTopology(this.#topology.current, this.#live.config);
+    this.#topology.publish(this.#disabledNodes.over(this.#monitor.over(merged)));
   }
 
   /** The monitor has heard of a cluster's nodes. */
@@ -199,7 +218,7 @@ export class Process {
     if (!clusters.has(cluster.name)) return;
     this.#topology.publish({
       serial: serial + 1,
-      clusters: new Map(clusters).set(cluster.name, cluster),
+      clusters: new Map(clusters).set(cluster.name, this.#disabledNodes.overCluster(cluster)),
     });
   }
 

@@ -1,7 +1,6 @@
 import type { LogFields } from "../telemetry/mod.ts";
-import { primaryOf, type TopologyCluster, type TopologyNode } from "../topology/mod.ts";
+import { lsnText, primaryOf, type TopologyCluster, type TopologyNode } from "../topology/mod.ts";
 import type { Judgement, Reign } from "./reign.ts";
-import { lsnText } from "./sample.ts";
 
 /** A line for the log: `warning` for what got worse, `info` for what got better, `error` where a person has to act. */
 export interface ChangeReport {
@@ -24,6 +23,8 @@ export function nodeReport(
   if (isSame && (health !== "unknown" || was.reason === reason || before === null)) return null;
   // What it was to the cluster changes with another primary, of which there is a line of its own.
   if (was.health === health && health !== "up" && health !== "unknown" && !stale && !was.stale) return null;
+  // Which cluster it belongs to is not settled yet.
+  if (health === "up" && role === "unknown" && !stale) return null;
   if (health === "unknown" && facts === null && reason === "it has not answered yet") return null;
   const fields = {
     cluster,
@@ -50,7 +51,7 @@ export function nodeReport(
     case "up":
       return {
         level: "info",
-        message: `a node is ${role === "unknown" ? "up" : `a ${role}, and up`}`,
+        message: `a node is a ${role}, and up`,
         fields,
       };
     default:

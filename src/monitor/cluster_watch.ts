@@ -169,6 +169,7 @@ export class ClusterWatch {
           : this.#factsOf(watched.answer, watched === primary, primary?.answer?.timeline ?? null),
         reads: watched.reads,
         weight: watched.weight,
+        disabled: false, // whoever publishes it knows
       };
     });
     this.#cluster = { name: this.name, epoch: reign.epoch, phase, nodes };

@@ -81,8 +81,6 @@ Deno.test("ClusterWatch holds until its nodes had the time to answer, and not fo
   equal(tick(), true);
   deepEqual([watch.cluster.phase, primary(), watch.cluster.epoch], ["serving", "n2", 1]);
   deepEqual(logged(), [
-    "info n3 a node is up",
-    "info n2 a node is up",
     "info n2 a node is a primary, and up",
     "info n3 a node is a standby, and up",
     "info n2 the primary is served",

@@ -1,4 +1,5 @@
 import { type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
+import { lsnOf } from "../topology/mod.ts";
 
 /** What a node answered. Positions in the WAL are bytes from its beginning. */
 export interface NodeAnswer {
@@ -73,17 +74,6 @@ export function answerOf(
     slotsUsed: Number(used),
     slotsMax: Number(max),
   };
-}
-
-/** A pg_lsn as PostgreSQL writes it, `16/B374D848`, in bytes; null for anything else. */
-export function lsnOf(text: string | null): bigint | null {
-  const match = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text ?? "");
-  return match === null ? null : (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
-}
-
-/** A position as PostgreSQL writes it. */
-export function lsnText(lsn: bigint): string {
-  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
 }
 
 /** Bytes of a page's header, and of that of a segment's first page: SizeOfXLogShortPHD and SizeOfXLogLongPHD of xlog_internal.h. */

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { answerOf, endOfRecord, lsnOf, lsnText } from "./sample.ts";
+import { answerOf, endOfRecord } from "./sample.ts";
 
 const TIMES = { sentMs: 10, latencyMs: 2 };
 const SIZES = { segmentBytes: 1 << 24, blockBytes: 8192 };
@@ -31,11 +31,6 @@ Deno.test("answerOf reads a standby's row, also of one that receives nothing and
 
 Deno.test("answerOf takes no row of another statement for an answer", () => {
   for (const row of [undefined, [], ["1"], Array<null>(11).fill(null)]) equal(answerOf(row, TIMES), null);
-});
-
-Deno.test("lsnOf and lsnText read and write positions as PostgreSQL does", () => {
-  for (const text of ["0/0", "0/1A", "16/B374D848", "FFFFFFFF/FFFFFFFF"]) equal(lsnText(lsnOf(text)!), text);
-  for (const text of [null, "", "1", "0/G", "0/123456789"]) equal(lsnOf(text), null);
 });
 
 Deno.test("endOfRecord takes the header of a page that has nothing in it yet off, and nothing else", () => {
