@@ -1,4 +1,5 @@
-import { mockKeyOf } from "./auth/mod.ts";
+import { KeyCache, mockKeyOf } from "./auth/mod.ts";
+import { StatementStore } from "./backend/mod.ts";
 import {
   type Config,
   type ConfigDiff,
@@ -12,15 +13,22 @@ import {
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
-import { mergeTopology, NO_TOPOLOGY, TopologyPublisher } from "./topology/mod.ts";
-import type { Network } from "./transport/mod.ts";
+import { Monitor } from "./monitor/mod.ts";
+import {
+  DisabledNodes,
+  mergeTopology,
+  NO_TOPOLOGY,
+  type TopologyCluster,
+  TopologyPublisher,
+} from "./topology/mod.ts";
+import { BufferPool, type Network } from "./transport/mod.ts";
 import { touches, Worker, type WorkerWorld } from "./worker.ts";
 
 /** How often the log's period, and a drain, are looked at. */
 const LOOK_EVERY_MS = 100;
 
 /** What a running pgplex needs of the system. */
-export interface ProcessWorld extends Omit<WorkerWorld, "mockKey" | "index"> {
+export interface ProcessWorld extends Omit<WorkerWorld, "mockKey" | "index" | "onServerTrouble"> {
   /** pgplex's own version. */
   readonly version: string;
   /** Reads the configuration file as it is now. */
@@ -41,6 +49,8 @@ export class Process {
   readonly #world: ProcessWorld;
   readonly #live: LiveConfig;
   readonly #topology: TopologyPublisher;
+  readonly #monitor: Monitor;
+  readonly #disabledNodes = new DisabledNodes();
   readonly #worker: Worker;
   readonly #console: Console;
   readonly #sockets: Listener[] = [];
@@ -59,12 +69,29 @@ export class Process {
     this.#world = world;
     this.#live = live;
     this.#ticker = new Ticker(world.clock, (error) => log.error("internal error", { error: String(error) }));
-    this.#topology = new TopologyPublisher(mergeTopology(NO_TOPOLOGY, config));
+    let connections = 0;
+    this.#monitor = new Monitor(config, {
+      log,
+      publish: (cluster) => this.#heard(cluster),
+      runtime: {
+        ...world,
+        keyCache: new KeyCache(),
+        buffers: new BufferPool(),
+        statements: new StatementStore(),
+        nextId: () => ++connections,
+      },
+    });
+    this.#topology = new TopologyPublisher(this.#monitor.over(mergeTopology(NO_TOPOLOGY, config)));
     const mockKey = mockKeyOf(
       config.listen.tls?.key_pem.reveal() ?? null,
       () => world.random.fill(new Uint8Array(32)),
     );
-    const worker = new Worker(config, this.#topology.current, { ...world, mockKey, index: 0 });
+    const worker = new Worker(config, this.#topology.current, {
+      ...world,
+      mockKey,
+      index: 0,
+      onServerTrouble: (cluster) => this.#monitor.hint(cluster),
+    });
     this.#topology.subscribe((snapshot) => worker.publish(snapshot));
     this.#worker = worker;
     this.#console = new Console({
@@ -77,6 +104,11 @@ export class Process {
         const { paths, ...diff } = live.reset(segments);
         this.#apply(diff);
         return paths;
+      },
+      disableNode: (cluster, node, disabled) => {
+        this.#disabledNodes.set(cluster, node, disabled);
+        this.#publishNodes();
+        log.info(disabled ? "a node is taken out" : "a node is taken back in", { cluster, node });
       },
       shutdown: world.shutdown,
     });
@@ -95,6 +127,7 @@ export class Process {
   static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
     const process = new Process(parsed, world);
     await process.#listen();
+    process.#monitor.start();
     process.#worker.start(process.#console);
     process.#reportStats();
     return process;
@@ -164,10 +197,29 @@ export class Process {
     const { effective, live } = diff;
     this.#world.configured(effective);
     this.#worker.apply(diff);
-    if (touches(live, "clusters")) {
-      this.#topology.publish(mergeTopology(this.#topology.current, effective));
+    if (touches(live, "clusters") || touches(live, "monitor")) {
+      const { current } = this.#topology;
+      this.#monitor.configure(effective, current.clusters);
+      this.#disabledNodes.configure(effective);
+      this.#publishNodes();
     }
     this.#worker.applied();
+  }
+
+  /** The file's nodes, with what is known of them, and without those that an operator has taken out. */
+  #publishNodes(): void {
+    const merged = mergeTopology(this.#topology.current, this.#live.config);
+    this.#topology.publish(this.#disabledNodes.over(this.#monitor.over(merged)));
+  }
+
+  /** The monitor has heard of a cluster's nodes. */
+  #heard(cluster: TopologyCluster): void {
+    const { serial, clusters } = this.#topology.current;
+    if (!clusters.has(cluster.name)) return;
+    this.#topology.publish({
+      serial: serial + 1,
+      clusters: new Map(clusters).set(cluster.name, this.#disabledNodes.overCluster(cluster)),
+    });
   }
 
   /**
@@ -227,6 +279,7 @@ export class Process {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ticker.stop();
+    this.#monitor.stop();
     for (const socket of this.#sockets) socket.close();
     this.#console.end(shuttingDown());
     this.#worker.stop(shuttingDown());

@@ -21,7 +21,7 @@ import {
 import { goneReason, nodeGoneReason, ServerPools } from "./servers/mod.ts";
 import { CancelKeys, type Session } from "./session/mod.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
-import { TopologyPublisher, type TopologySnapshot } from "./topology/mod.ts";
+import { routesDiffer, TopologyPublisher, type TopologySnapshot } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
 
 /** How often pools, logins and listeners look at their timeouts. */
@@ -42,6 +42,11 @@ export interface WorkerWorld {
   readonly mockKey: Uint8Array;
   /** Among the workers of the process, from 0: part of the cancel keys. */
   readonly index: number;
+  /**
+   * A node gives reason to ask it how it is: a connection to it was lost or could not be had, or says that it has another role
+   * now. Cheap, may be called at any time and as often as it happens.
+   */
+  readonly onServerTrouble: (cluster: string, node: string) => void;
 }
 
 /** What a worker has done and has at the moment, for the statistics line of the log. */
@@ -69,6 +74,7 @@ export class Worker implements LoginParts {
   readonly users: UserDirectory;
   readonly secretCache: SecretCache;
   readonly mockKey: Uint8Array;
+  readonly onServerTrouble: WorkerWorld["onServerTrouble"];
   readonly logins = new LoginDeadlines();
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
@@ -81,7 +87,7 @@ export class Worker implements LoginParts {
   #draining = false;
 
   constructor(config: Config, topology: TopologySnapshot, world: WorkerWorld) {
-    const { clock, random, network, log, turn, mockKey, index } = world;
+    const { clock, random, network, log, turn, mockKey, index, onServerTrouble } = world;
     let serial = 0;
     this.runtime = {
       clock,
@@ -95,6 +101,7 @@ export class Worker implements LoginParts {
     };
     this.log = log;
     this.mockKey = mockKey;
+    this.onServerTrouble = onServerTrouble;
     this.#config = config;
     this.#channelBinding = bindingOf(config);
     this.warnings = new RareWarnings(log, () => clock.nowMs());
@@ -107,7 +114,9 @@ export class Worker implements LoginParts {
     this.secretCache = new SecretCache({ instanceKey: mockKey });
     this.#warming = new SecretWarming(this.users, this.secretCache, this.runtime);
     this.#ticker = new Ticker(clock, (error) => log.error("internal error", { error: String(error) }));
-    this.topology.subscribe(() => {
+    this.topology.subscribe((now, before) => {
+      // What is known of the nodes is looked up at each lease; only where leases go elsewhere somebody has to move.
+      if (!routesDiffer(before, now)) return;
       this.pools.topologyChanged(clock.nowMs());
       this.listeners.topologyChanged();
     });

@@ -105,6 +105,7 @@ export class ServerConnection {
   #received = 0;
   #onNotification: ((message: Uint8Array) => void) | null = null;
   #onIdleEnd: ((error: PgplexError) => void) | null = null;
+  #onTrouble: (() => void) | null = null;
 
   constructor(
     id: number,
@@ -217,6 +218,7 @@ export class ServerConnection {
   /** ParameterStatus came. */
   noteParameter(name: BinaryString, value: BinaryString): void {
     this.state.reports(name, value);
+    if (name === "in_hot_standby") this.#onTrouble?.();
   }
 
   /** ReadyForQuery came, with this status. */
@@ -237,6 +239,11 @@ export class ServerConnection {
   /** `ended` is called once, if the connection is over while nobody holds it. */
   onIdleEnd(ended: (error: PgplexError) => void): void {
     this.#onIdleEnd = ended;
+  }
+
+  /** `trouble` is called when the connection ends by itself, and when its server says that it is a standby now, or no longer one. */
+  onTrouble(trouble: () => void): void {
+    this.#onTrouble = trouble;
   }
 
   /** What the server said last before it ended, if it said something. */
@@ -277,6 +284,7 @@ export class ServerConnection {
           log: cause === null ? "end of stream" : String(cause),
           cause,
         }));
+    if (!wasClosed) this.#onTrouble?.();
     const sink = this.#sink;
     this.#sink = null;
     if (sink !== null) sink.ended(error);

@@ -77,8 +77,13 @@ export class LiveConfig {
    * @throws PgplexError `config_invalid` when the file does not go with a SET: nothing has changed then
    */
   reload({ config, positions }: ParsedConfig): ConfigDiff & { readonly dropped: readonly string[] } {
-    const kept = new Map([...this.#laid].filter(([, { segments }]) => hasPlace(config, segments)));
-    const dropped = this.laid.filter((path) => !kept.has(path));
+    const kept = new Map<string, Laid>();
+    const dropped: string[] = [];
+    for (const [path, { segments, value }] of this.#laid) {
+      const place = placeIn(this.#file, config, segments);
+      if (place === null) dropped.push(path);
+      else kept.set(formatPath(place), { segments: place, value });
+    }
     try {
       const diff = this.#change(config, kept);
       this.#positions = positions;
@@ -147,8 +152,23 @@ function isWithin(path: Segments, outer: Segments): boolean {
   return outer.every((segment, index) => segment === path[index]);
 }
 
-/** Whether `config` has what the value at `segments` belongs to. */
-function hasPlace(config: Config, segments: Segments): boolean {
-  const parent = valueAt(config, segments.slice(0, -1));
-  return typeof parent === "object" && parent !== null;
+/**
+ * Where in `next` the value is that has these segments in `before`; null where `next` has not what it belongs to. Entries of a list
+ * are told by their names, as another file may have them in another order.
+ */
+function placeIn(before: Config, next: Config, segments: Segments): Segments | null {
+  const place: (string | number)[] = [];
+  for (const [index, segment] of segments.entries()) {
+    const list = valueAt(next, place);
+    if (typeof segment !== "number" || !Array.isArray(list)) {
+      place.push(segment);
+      continue;
+    }
+    const was = valueAt(before, segments.slice(0, index + 1)) as { readonly name?: string } | undefined;
+    const at = list.findIndex(({ name }) => name !== undefined && name === was?.name);
+    if (at < 0) return null;
+    place.push(at);
+  }
+  const parent = valueAt(next, place.slice(0, -1));
+  return typeof parent === "object" && parent !== null ? place : null;
 }

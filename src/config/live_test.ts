@@ -94,3 +94,22 @@ Deno.test("LiveConfig takes a password that loading filled in beside its source 
   live.set(SIZE, 9);
   equal(live.config.pool.default_pool_size, 9);
 });
+
+Deno.test("LiveConfig keeps the SET of a node with the node, wherever it stands in another file", () => {
+  const file = (nodes: string) => {
+    const result = parseConfig(`clusters: { main: { nodes: [${nodes}] } }`, { file: "pgplex.yaml" });
+    if ("problems" in result) throw new Error(JSON.stringify(result.problems));
+    return result;
+  };
+  const [a, b] = ["{ name: a, host: h }", "{ name: b, host: i }"];
+  const live = new LiveConfig(file(`${a}, ${b}`));
+  live.set(["clusters", "main", "nodes", 1, "reads"], false);
+  const shown = () => live.config.clusters.get("main")!.nodes.map(({ name, reads }) => `${name} ${reads}`);
+  deepEqual(shown(), ["a true", "b false"]);
+  deepEqual(live.reload(file(`{ name: c, host: j }, ${b}, ${a}`)).dropped, []);
+  deepEqual(shown(), ["c true", "b false", "a true"]);
+  live.reload(file(`${b}, ${a}`));
+  deepEqual([shown(), live.laid], [["b false", "a true"], ["clusters.main.nodes[0].reads"]]);
+  deepEqual(live.reload(file(a)).dropped, ["clusters.main.nodes[0].reads"]);
+  deepEqual(shown(), ["a true"]);
+});

@@ -18,6 +18,8 @@ export interface ServerOpeningParts {
   readonly log: Log;
   /** A cluster's; null when it is gone. */
   readonly tls: (cluster: string) => ClusterTls | null;
+  /** As in {@link ServerPoolsParts}. */
+  readonly onServerTrouble: (cluster: string, node: string) => void;
 }
 
 /**
@@ -59,6 +61,7 @@ export async function openServer(
       openedMs: connection.openedMs,
       fitness: (wish) => fitness(connection, wish, destination.known),
     };
+    connection.onTrouble(() => parts.onServerTrouble(server.key.cluster, server.node.name));
     connection.onIdleEnd((error) => {
       log.debug("server connection ended while idle", { ...fieldsOf(server), error: error.message });
       if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(log, server, error);
@@ -70,6 +73,7 @@ export async function openServer(
     server.logins.delete(id);
     const error = toPgplexError(thrown, "server_unreachable");
     const final = error instanceof ServerRefusal ? !error.transient : error.code === "server_login_failed";
+    if (!final) parts.onServerTrouble(server.key.cluster, server.node.name);
     log.warning("cannot open a server connection", {
       ...fieldsOf(server),
       error: error.message,

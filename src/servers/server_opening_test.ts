@@ -20,10 +20,12 @@ function rig({ isGone = false } = {}) {
   const cluster = new FakeCluster();
   const log = new FakeLog();
   const { runtime } = cluster;
+  const troubles: string[] = [];
   const opening = {
     runtime,
     log,
     tls: (name: string) => isGone ? null : CONFIG.clusters.get(name)!.tls,
+    onServerTrouble: (cluster: string, node: string) => troubles.push(`${cluster} ${node}`),
   };
   /** What {@link Pool.openFailed} was told: the SQLSTATE, and whether that was final. */
   const failures: [string, boolean][] = [];
@@ -70,7 +72,7 @@ function rig({ isGone = false } = {}) {
     destination.close(new PgplexError("shutting_down", "over"));
     await atRest();
   };
-  return { cluster, log, failures, destination, server, servers, refused, wait, close };
+  return { cluster, log, troubles, failures, destination, server, servers, refused, wait, close };
 }
 
 Deno.test("openServer gives its pool a connection opened with the wish's parameters, and learns the greeting", async () => {
@@ -226,4 +228,26 @@ Deno.test("openServer: a connection that ends while it is idle leaves the pool, 
   equal(server.pool.failure?.code, "server_lost");
   ok(log.of("warning")[0]!.includes("before anybody could use it"));
   await close();
+});
+
+Deno.test("openServer says where there is trouble: a server that starts, and a connection that ends by itself", async () => {
+  const { cluster, troubles, refused, failures, servers, wait, close } = rig();
+  cluster.login = { sqlstate: "28P01" };
+  wait();
+  await until(() => refused.length === 1);
+  deepEqual(troubles, []); // it is about the user
+  await close();
+  const other = rig();
+  other.cluster.login = { sqlstate: "57P03" };
+  other.wait();
+  await until(() => other.failures.length === 1);
+  deepEqual(other.troubles, ["main n1"]);
+  await other.close();
+  const last = rig();
+  last.wait();
+  await until(() => last.servers.length === 1);
+  last.cluster.runtime.network.streams.at(-1)!.end();
+  await until(() => last.troubles.length === 1);
+  deepEqual([last.troubles, failures.length, servers.length], [["main n1"], 1, 0]);
+  await last.close();
 });

@@ -22,6 +22,8 @@ export interface ServerPoolsParts {
   readonly runtime: Runtime;
   readonly log: Log;
   readonly topology: TopologyPublisher;
+  /** A connection to a node was lost or could not be had, or says that the node has another role now. */
+  readonly onServerTrouble: (cluster: string, node: string) => void;
 }
 
 /** All destinations of one worker and their pools, made as they are needed. */
@@ -49,6 +51,7 @@ export class ServerPools {
       runtime: parts.runtime,
       log: parts.log,
       tls: (cluster: string) => this.#config.clusters.get(cluster)?.tls ?? null,
+      onServerTrouble: parts.onServerTrouble,
     };
     this.#port = {
       open: (pool, wish, generation) => void openServer(pool, wish, generation, opening),

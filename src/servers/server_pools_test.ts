@@ -30,7 +30,12 @@ function rig({ clusters = [MAIN, OTHER], rest = SHOP, pool = "" } = {}) {
   const cluster = new FakeCluster();
   const { clock } = cluster.runtime;
   const topology = topologyOf(config);
-  const pools = new ServerPools(config, { runtime: cluster.runtime, log: new FakeLog(), topology });
+  const pools = new ServerPools(config, {
+    runtime: cluster.runtime,
+    log: new FakeLog(),
+    topology,
+    onServerTrouble() {},
+  });
   const get = (key: DestinationKey) => pools.get(key, NO_CREDENTIALS);
   const leased: PooledServer[] = [];
   const refused: string[] = [];

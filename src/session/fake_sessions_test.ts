@@ -68,6 +68,8 @@ export class FakeSessionParts implements SessionParts {
   readonly cancelKeys = new CancelKeys(1, 0, this.runtime.random);
   readonly counters = new WorkerCounters();
 
+  onServerTrouble(): void {}
+
   constructor(yaml: string) {
     const config = this.config = configOf(yaml);
     this.topology = topologyOf(config);

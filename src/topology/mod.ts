@@ -6,5 +6,7 @@
  *
  * @module
  */
+export * from "./disabled_nodes.ts";
+export * from "./lsn.ts";
 export * from "./publisher.ts";
 export * from "./snapshot.ts";

@@ -58,9 +58,11 @@ export interface TopologyNode extends NodeAddress {
   readonly reason: string;
   /** Of its last answer; null before the first. */
   readonly facts: NodeFacts | null;
-  /** As the file says. */
+  /** Whether it may serve sessions that only read: as the file says, and not where an operator has taken it out. */
   readonly reads: boolean;
   readonly weight: number;
+  /** An operator has taken it out. */
+  readonly disabled: boolean;
 }
 
 /**
@@ -99,6 +101,7 @@ export function unknownNode(address: NodeAddress, { reads = true, weight = 1 } =
     facts: null,
     reads,
     weight,
+    disabled: false,
   };
 }
 
@@ -123,7 +126,7 @@ export function mergeTopology(before: TopologySnapshot, config: Config): Topolog
     const merged = nodes.map(({ name, host, port, reads, weight }): TopologyNode => {
       const address = { name, host, port };
       const before = known?.nodes.find((node) => sameNode(node, address));
-      return { ...before ?? unknownNode(address), reads, weight };
+      return { ...before ?? unknownNode(address), reads, weight, disabled: false };
     });
     const first = merged[0];
     if (first !== undefined && !merged.some(({ role }) => role === "primary")) {
@@ -137,4 +140,31 @@ export function mergeTopology(before: TopologySnapshot, config: Config): Topolog
     });
   }
   return { serial: before.serial + 1, clusters };
+}
+
+/**
+ * Whether a lease, or somebody who waits for one, may have to go elsewhere in `b` than in `a`: clusters, nodes, roles, health, phase,
+ * epoch or what the file says of the nodes differ. What differs with each sample ({@link NodeFacts}) does not count: who goes by
+ * that reads it from the snapshot at each lease.
+ */
+export function routesDiffer(a: TopologySnapshot, b: TopologySnapshot): boolean {
+  if (a.clusters === b.clusters) return false;
+  if (a.clusters.size !== b.clusters.size) return true;
+  for (const [name, cluster] of b.clusters) {
+    const other = a.clusters.get(name);
+    if (other === undefined || clusterRoutesDiffer(other, cluster)) return true;
+  }
+  return false;
+}
+
+function clusterRoutesDiffer(a: TopologyCluster, b: TopologyCluster): boolean {
+  if (a === b) return false;
+  if (a.epoch !== b.epoch || a.phase !== b.phase || a.nodes.length !== b.nodes.length) return true;
+  return a.nodes.some((node, index) => {
+    const other = b.nodes[index]!;
+    return !sameNode(node, other) || node.role !== other.role || node.health !== other.health ||
+      node.stale !== other.stale || node.reads !== other.reads ||
+      node.disabled !== other.disabled || node.weight !== other.weight ||
+      (node.facts === null) !== (other.facts === null);
+  });
 }

@@ -5,6 +5,7 @@ import {
   NO_TOPOLOGY,
   type NodeRole,
   primaryOf,
+  routesDiffer,
   type TopologySnapshot,
   unknownNode,
 } from "./snapshot.ts";
@@ -81,4 +82,33 @@ Deno.test("mergeTopology forgets a cluster that is not in the file any more", as
   const known = mergeTopology(NO_TOPOLOGY, await config());
   const left = mergeTopology(known, await config(YAML.replace(/ {2}other.*\n/, "")));
   deepEqual([...left.clusters.keys()], ["main"]);
+});
+
+Deno.test("routesDiffer is about where leases go, and not about what every sample changes", async () => {
+  const known = found(mergeTopology(NO_TOPOLOGY, await config()), { "main-2": "standby" });
+  const main = known.clusters.get("main")!;
+  const other = (changed: Partial<typeof main>): TopologySnapshot => ({
+    serial: known.serial + 1,
+    clusters: new Map(known.clusters).set("main", { ...main, ...changed }),
+  });
+  const node = (changed: Partial<(typeof main.nodes)[number]>) =>
+    other({ nodes: [main.nodes[0]!, { ...main.nodes[1]!, ...changed }] });
+  equal(routesDiffer(known, known), false);
+  equal(routesDiffer(known, other({ nodes: [...main.nodes] })), false);
+  equal(routesDiffer(known, node({ reason: "another", sinceMs: 7 })), false);
+  for (
+    const changed of [
+      other({ epoch: 9 }),
+      other({ phase: "serving" }),
+      other({ nodes: main.nodes.slice(1) }),
+      other({ nodes: [...main.nodes].reverse() }),
+      node({ role: "unknown" }),
+      node({ health: "down" }),
+      node({ stale: true }),
+      node({ reads: false }),
+      node({ weight: 5 }),
+      node({ port: 1 }),
+      { ...known, clusters: new Map([["main", main]]) },
+    ]
+  ) equal(routesDiffer(known, changed), true);
 });

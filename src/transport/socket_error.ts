@@ -12,3 +12,10 @@ export function isSocketError(thrown: unknown): boolean {
   return ("code" in thrown && typeof thrown.code === "string") ||
     Object.values(Deno.errors).some((kind) => thrown instanceof kind);
 }
+
+/** Whether opening a connection failed as nothing listens there: the port refuses, or the socket's file does not exist. */
+export function isRefusedConnection(thrown: unknown): boolean {
+  if (thrown instanceof Deno.errors.ConnectionRefused || thrown instanceof Deno.errors.NotFound) return true;
+  return thrown instanceof Error && "code" in thrown &&
+    (thrown.code === "ECONNREFUSED" || thrown.code === "ENOENT");
+}

@@ -160,8 +160,8 @@ Deno.test("the console speaks both protocols with psql, drivers and bare message
       const binary = await client.readUntil("Z");
       assert.equal(typesOf(binary), "1tT2DCCZ");
       const bytes = binary.find(({ type }) => type === "D")!.body;
-      // nine columns; name "main", primary "main-1", nodes int4 1, epoch int8 1
-      assert.deepEqual([...bytes.subarray(0, 2)], [0, 9]);
+      // thirteen columns; name "main", primary "main-1", nodes int4 1, epoch int8 1
+      assert.deepEqual([...bytes.subarray(0, 2)], [0, 13]);
       assert.deepEqual([...bytes.subarray(20, 40)], [
         0,
         0,

@@ -34,10 +34,10 @@ const COLUMNS: Record<string, [columns: string, own?: string]> = {
     "database:s user:s cl_active:i cl_waiting:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i " +
     "sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i sv_tested:i sv_login:i maxwait:i maxwait_us:i " +
     "pool_mode:s load_balance_hosts:s",
-    "cl_pinned:i cluster:s paused:i",
+    "cl_pinned:i cluster:s paused:i node:s",
   ],
-  "CLIENTS": [SOCKET, "tag:s"],
-  "SERVERS": [SOCKET],
+  "CLIENTS": [SOCKET, "tag:s node:s"],
+  "SERVERS": [SOCKET, "node:s"],
   "SOCKETS": [`${SOCKET} ${BUFFERS}`],
   "ACTIVE_SOCKETS": [`${SOCKET} ${BUFFERS}`],
   "STATS": [
@@ -68,6 +68,14 @@ const COLUMNS: Record<string, [columns: string, own?: string]> = {
   ],
   "DNS_HOSTS": ["hostname:s ttl:q addrs:s"],
   "DNS_ZONES": ["zonename:s serial:q count:i"],
+  "CLUSTERS": [
+    "name:s primary:s nodes:i epoch:q databases:i pools:i sessions:i waiting:i servers:i phase:s up:i timeline:i " +
+    "system:s",
+  ],
+  "NODES": [
+    "cluster:s node:s host:s port:i role:s health:s stale:b timeline:i lsn:s lag_bytes:q lag_ms:q slots_used:i " +
+    "slots_max:i pools:i servers:i leases:i latency_ms:i since:s reads:b weight:i disabled:b version:i reason:s",
+  ],
   "PINS": ["session:i user:s database:s reason:s since:s statement:s"],
   "PROBES": ["cluster:s database:s fingerprint:s state:s runs:q probes:q hits:q text:s"],
   "LISTENERS": ["channel:s cluster:s database:s user:s sessions:i node:s encoding:s state:s pid:i since:s"],

@@ -104,7 +104,7 @@ Deno.test("the tree shows sessions, pools, clusters and settings as they are at 
     assert.equal(await value('databases."odd.name".paused'), "0");
     assert.equal(await value('databases."odd.name".default_pool_size'), "20");
     assert.equal(await value("users.alice.password"), "***");
-    assert.equal(await value("clusters.main.nodes.main-1.state"), "primary");
+    assert.equal(await value("clusters.main.nodes.main-1.role"), "primary");
     assert.equal(await value("clusters.main.sessions"), "1");
   });
 

@@ -125,7 +125,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   listener: { pure: false, imports: ["transport", "login"] },
-  monitor: { pure: false, imports: ["kernel", "protocol", "config", "topology", "telemetry", "backend"] },
+  monitor: {
+    pure: true,
+    imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
+  },
   ha: { pure: false, imports: ["kernel", "config", "topology", "telemetry", "monitor"] },
   console: {
     pure: false,

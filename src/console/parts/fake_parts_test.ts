@@ -102,6 +102,8 @@ export class FakeParts {
         calls.push(`reset ${segments.join(".")}`);
         return live.reset(segments).paths;
       },
+      disableNode: (cluster, node, disabled) =>
+        calls.push(`${disabled ? "disable" : "enable"} ${cluster} ${node}`),
       shutdown: (mode) => calls.push(`shutdown ${mode}`),
     };
   }
@@ -201,6 +203,7 @@ export class FakeParts {
         id,
         name,
         user,
+        node: { name: "main-1" },
         mode: "physical",
         peer: { host: "standby", port: 2000 },
         tls: null,

@@ -9,4 +9,5 @@
 export * from "./clients.ts";
 export * from "./connected_client.ts";
 export * from "./database_list.ts";
+export * from "./nodes.ts";
 export * from "./parts.ts";

@@ -21,6 +21,8 @@ export interface ConsoleParts {
   readonly set: (segments: Segments, value: unknown) => void;
   /** RESET: removes overrides; returns their paths. @throws PgplexError as {@link LiveConfig.reset} */
   readonly reset: (segments: Segments) => readonly string[];
+  /** Takes a node out, so that it serves nobody who only reads, or back in. Both names exist. */
+  readonly disableNode: (cluster: string, node: string, disabled: boolean) => void;
   /** Starts the shutdown; returns at once. */
   readonly shutdown: (mode: ShutdownMode) => void;
 }

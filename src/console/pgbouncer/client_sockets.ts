@@ -6,6 +6,7 @@ import {
   type ConnectedClient,
   type ConsoleParts,
   databaseOf,
+  nodeNameAt,
   sessionsOf,
 } from "../parts/mod.ts";
 import { pointer, type ShownSocket } from "./socket_row.ts";
@@ -47,6 +48,7 @@ function client(parts: ConsoleParts, session: SessionView): ShownSocket {
     id: facts.id,
     busy: session.waiting || session.busy || session.writing,
     tag: optionOf(session, "tag"),
+    node: held === null ? null : nodeNameAt(parts, session.destination.key.cluster, held.identity.endpoint),
   };
 }
 
@@ -76,6 +78,7 @@ export function replicationClient({ request, server, connectedMs }: ReplicationC
     id: request.id,
     busy: true,
     tag: "",
+    node: request.node.name,
   };
 }
 
@@ -109,5 +112,6 @@ function visitor(
     id: visitor.id,
     busy: command !== null,
     tag: visitor.tag,
+    node: null,
   };
 }

@@ -60,8 +60,16 @@ export const PGBOUNCER_COMMANDS: readonly Command[] = [
   operation("WAIT_CLOSE", "[<db>]", (args, context) => waitClose(context, optional(args))),
   operation("KILL", "[<db>]", (args, context) => kill(context, optional(args))),
   operation("KILL_CLIENT", "<client id>", (args, context) => killClient(context, args.texts(1, 1)[0]!)),
-  operation("ENABLE", "<db>", (args, context) => setDisabled(context, required(args), false)),
-  operation("DISABLE", "<db>", (args, context) => setDisabled(context, required(args), true)),
+  operation(
+    "ENABLE",
+    "<db> | <cluster>.<node>",
+    (args, context) => setDisabled(context, required(args), false),
+  ),
+  operation(
+    "DISABLE",
+    "<db> | <cluster>.<node>",
+    (args, context) => setDisabled(context, required(args), true),
+  ),
   operation("SUSPEND", undefined, (args, context) => (args.none(), suspend(context))),
   {
     words: ["RELOAD"],

@@ -1,7 +1,7 @@
 import { PgplexError } from "../../kernel/mod.ts";
 import { isDatabaseName, type PauseMode } from "../../servers/mod.ts";
 import type { CommandContext } from "../command/mod.ts";
-import { type ConsoleParts, findDatabase, listDatabases, sessionsOf } from "../parts/mod.ts";
+import { type ConsoleParts, findDatabase, findNode, listDatabases, sessionsOf } from "../parts/mod.ts";
 
 /** How often a waiting command checks whether it is done, besides each time that something has changed. */
 const LOOK_EVERY_MS = 100;
@@ -134,8 +134,21 @@ export function killClient({ worker, clients }: CommandContext, asked: string): 
   throw new PgplexError("undefined_object", "client not found", { hint: "SHOW CLIENTS has the ids." });
 }
 
-/** ENABLE and DISABLE: whether new clients of a database are let in. */
+/**
+ * ENABLE and DISABLE: whether new clients of a database are let in; of a node, named CLUSTER.NODE, whether it serves those who only
+ * read. A database of that name goes before a node.
+ */
 export function setDisabled(context: CommandContext, asked: string, disabled: boolean): void {
+  const node = findNode(context, asked);
+  if (node !== null && !listDatabases(context).some(({ name }) => name === asked)) {
+    if (disabled && node.role === "primary") {
+      throw new PgplexError("wrong_state", `cannot disable "${asked}" as it is the primary of its cluster`, {
+        hint: "Promote a standby first.",
+      });
+    }
+    context.disableNode(node.cluster, node.name, disabled);
+    return;
+  }
   const name = findDatabase(context, asked, disabled ? "disable" : "enable");
   context.worker.pools.control.setDisabled(name, disabled);
 }

@@ -157,3 +157,16 @@ Deno.test("setDisabled keeps new clients out of a database, and lets them in aga
   deepEqual(fake.control.disabledNames, []);
   throws(() => setDisabled(context, "nope", true), { code: "unknown_database" });
 });
+
+Deno.test("setDisabled takes a node that is named with its cluster out of the reads, but no primary", () => {
+  const { fake, context } = operator();
+  setDisabled(context, "main.main-2", true);
+  setDisabled(context, "main.main-2", false);
+  setDisabled(context, "main.main-1", false);
+  deepEqual(fake.calls, ["disable main main-2", "enable main main-2", "enable main main-1"]);
+  throws(() => setDisabled(context, "main.main-1", true), {
+    code: "wrong_state",
+    message: 'cannot disable "main.main-1" as it is the primary of its cluster',
+  });
+  throws(() => setDisabled(context, "main.main-3", true), { code: "unknown_database" });
+});

@@ -3,7 +3,7 @@ import type { ReplicationClient } from "../../login/mod.ts";
 import { utf8FromBinary } from "../../protocol/mod.ts";
 import type { DestinationKey, ServerPool } from "../../servers/mod.ts";
 import type { SessionView } from "../../session/mod.ts";
-import { type ConsoleParts, sessionsOf } from "../parts/mod.ts";
+import { type ConsoleParts, nodeNameAt, sessionsOf } from "../parts/mod.ts";
 import { replicationClient } from "./client_sockets.ts";
 import { pointer, type ShownSocket } from "./socket_row.ts";
 
@@ -41,7 +41,7 @@ export function serverSockets(parts: ConsoleParts): ShownSocket[] {
 }
 
 function pooled(
-  { worker: { pools } }: ConsoleParts,
+  parts: ConsoleParts,
   owner: { readonly key: DestinationKey },
   connection: ServerConnection,
   holder: SessionView | null,
@@ -51,7 +51,7 @@ function pooled(
   return {
     type: "S",
     user: identity.user,
-    database: pools.nameOf(owner),
+    database: parts.worker.pools.nameOf(owner),
     replication: "none",
     state: "idle",
     socketState: "sv_idle",
@@ -72,6 +72,7 @@ function pooled(
     id: connection.id,
     busy: false,
     tag: "",
+    node: nodeNameAt(parts, owner.key.cluster, identity.endpoint),
   };
 }
 
@@ -108,6 +109,7 @@ function loggingIn(
     id,
     busy: true,
     tag: "",
+    node: pool.node.name,
   };
 }
 

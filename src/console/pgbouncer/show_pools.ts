@@ -8,7 +8,7 @@ const COLUMNS = columns(
   "database text, user text, cl_active int4, cl_waiting int4, cl_active_cancel_req int4, " +
     "cl_waiting_cancel_req int4, sv_active int4, sv_active_cancel int4, sv_being_canceled int4, sv_idle int4, " +
     "sv_used int4, sv_tested int4, sv_login int4, maxwait int4, maxwait_us int4, pool_mode text, " +
-    "load_balance_hosts text, cl_pinned int4, cluster text, paused int4",
+    "load_balance_hosts text, cl_pinned int4, cluster text, paused int4, node text",
 );
 
 /** One row for all pools of a database and user: there is one pool for each node. */
@@ -28,9 +28,14 @@ interface PoolRow {
   serversLogin: number;
   maxWaitMs: number;
   pinned: number;
+  /** Nodes at which it has server connections, or opens some. */
+  readonly nodes: Set<string>;
 }
 
-/** SHOW POOLS: one row for each database and user, PgBouncer's columns first; the console is a pool too. */
+/**
+ * SHOW POOLS: one row for each database and user, PgBouncer's columns first, with the nodes at which it has server connections last;
+ * the console is a pool too.
+ */
 export function showPools(parts: ConsoleParts): Table {
   const rows = poolRows(parts).map((row): Cell[] => [
     row.database,
@@ -53,10 +58,11 @@ export function showPools(parts: ConsoleParts): Table {
     row.pinned,
     row.cluster,
     row.paused ? 1 : 0,
+    [...row.nodes].sort().join(", ") || null,
   ]);
   const { database } = parts.worker.config.console;
   const idle = Array<Cell>(12).fill(0);
-  rows.push([database, database, parts.clients.size, ...idle, "statement", null, 0, null, 0]);
+  rows.push([database, database, parts.clients.size, ...idle, "statement", null, 0, null, 0, null]);
   return { columns: COLUMNS, rows };
 }
 
@@ -74,7 +80,8 @@ function poolRows(parts: ConsoleParts): PoolRow[] {
   const nowMs = clock.nowMs();
   for (const destination of pools.destinations()) {
     const row = rowOf(destination);
-    for (const { pool } of destination.pools()) {
+    for (const { pool, node } of destination.pools()) {
+      if (pool.total > 0) row.nodes.add(node.name);
       row.serversLeased += pool.leasedCount;
       row.serversIdle += pool.idleCount;
       row.serversLogin += pool.openingCount;
@@ -116,5 +123,6 @@ function emptyRow(database: string, user: string, cluster: string, mode: string)
     serversLogin: 0,
     maxWaitMs: 0,
     pinned: 0,
+    nodes: new Set(),
   };
 }

@@ -9,17 +9,22 @@ const POSITION_COLUMNS = columns(
   "recv_pos int4, pkt_pos int4, pkt_remain int4, send_pos int4, send_remain int4, pkt_avail int4, send_avail int4",
 );
 
-/** SHOW CLIENTS: PgBouncer's columns, and the tag that a client gave itself. */
+const NODE = { name: "node", type: "text" } as const;
+
+/** SHOW CLIENTS: PgBouncer's columns, the tag that a client gave itself, and the node at which it has a server connection. */
 export function showClients(parts: ConsoleParts): Table {
   return {
-    columns: [...SOCKET_COLUMNS, { name: "tag", type: "text" }],
-    rows: clientSockets(parts).map((shown) => [...socketRow(parts, shown), shown.tag]),
+    columns: [...SOCKET_COLUMNS, { name: "tag", type: "text" }, NODE],
+    rows: clientSockets(parts).map((shown) => [...socketRow(parts, shown), shown.tag, shown.node]),
   };
 }
 
-/** SHOW SERVERS. */
+/** SHOW SERVERS: PgBouncer's columns, and the node. */
 export function showServers(parts: ConsoleParts): Table {
-  return { columns: SOCKET_COLUMNS, rows: serverSockets(parts).map((shown) => socketRow(parts, shown)) };
+  return {
+    columns: [...SOCKET_COLUMNS, NODE],
+    rows: serverSockets(parts).map((shown) => [...socketRow(parts, shown), shown.node]),
+  };
 }
 
 /**

@@ -37,6 +37,8 @@ export interface ShownSocket {
   readonly busy: boolean;
   /** The client's option `tag`; empty for servers. */
   readonly tag: string;
+  /** The node that it leads to, for a client that of the connection which it holds; null where there is none. */
+  readonly node: string | null;
 }
 
 /** A connection as a row of {@link SOCKET_COLUMNS}. */

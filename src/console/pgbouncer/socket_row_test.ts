@@ -25,6 +25,7 @@ const SHOWN: ShownSocket = {
   preparedStatements: 4,
   id: 5,
   busy: true,
+  node: "main-1",
   tag: "t",
 };
 

@@ -1,12 +1,16 @@
 import { type Command, requireAdmin, showCommand } from "../command/mod.ts";
 import { showState, STATE_COLUMNS } from "../pgbouncer/mod.ts";
+import { showClusters } from "./show_clusters.ts";
 import { showListeners } from "./show_listeners.ts";
+import { showNodes } from "./show_nodes.ts";
 import { showPins } from "./show_pins.ts";
 import { showProbes } from "./show_probes.ts";
 import { SESSION_STATE_COLUMNS, showSessionState } from "./show_session_state.ts";
 
 /** The tables that only pgplex has, and SHOW STATE, which PgBouncer has without a session's id. */
 export const PGPLEX_COMMANDS: readonly Command[] = [
+  showCommand("CLUSTERS", showClusters),
+  showCommand("NODES", showNodes),
   showCommand("PINS", showPins),
   showCommand("LISTENERS", showListeners),
   showCommand("PROBES", showProbes),

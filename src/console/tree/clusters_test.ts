@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { FakeParts } from "../parts/fake_parts_test.ts";
+import { showClusters, showNodes } from "../pgplex/mod.ts";
 import { clustersNode } from "./clusters.ts";
 
 function used(): FakeParts {
@@ -11,24 +12,26 @@ function used(): FakeParts {
   return fake;
 }
 
-Deno.test("clustersNode answers a table of what each cluster has at the moment", () => {
-  deepEqual(clustersNode(used().parts).table!().rows, [
-    ["main", "main-1", 2, 1, 1, 2, 2, 1, 5],
-    ["other", "other-1", 1, 1, 0, 0, 0, 0, 0],
-  ]);
+function node() {
+  const { parts } = used();
+  return clustersNode(parts, { clusters: showClusters(parts), nodes: showNodes(parts) });
+}
+
+Deno.test("clustersNode answers SHOW CLUSTERS", () => {
+  deepEqual(node().table!(), showClusters(used().parts));
 });
 
 Deno.test("clustersNode has below each cluster its state and its settings", () => {
-  const main = clustersNode(used().parts).child("main")!;
+  const main = node().child("main")!;
   equal(main.child("servers")!.leaf!.value, 5);
   equal(main.child("servers")!.leaf!.source, "state");
+  equal(main.child("phase")!.leaf!.value, "serving");
   equal(main.child("pool")!.child("pool_mode")!.leaf!.value, "transaction");
 });
 
 Deno.test("clustersNode has below each node what the file and the topology say of it", () => {
-  const nodes = clustersNode(used().parts).child("main")!.child("nodes")!;
-  const second = nodes.child("main-2")!;
-  deepEqual(["host", "port", "state", "pools", "servers"].map((name) => second.child(name)!.leaf!.value), [
+  const second = node().child("main")!.child("nodes")!.child("main-2")!;
+  deepEqual(["host", "port", "role", "pools", "servers"].map((name) => second.child(name)!.leaf!.value), [
     "eleven",
     "5432",
     "unknown",

@@ -4,6 +4,7 @@ import { columns } from "../answer/mod.ts";
 import { FakeAsker, fakeConsole } from "../command/fake_context_test.ts";
 import { showCommand } from "../command/mod.ts";
 import { FakeParts } from "../parts/fake_parts_test.ts";
+import { PGPLEX_COMMANDS } from "../pgplex/mod.ts";
 import { TREE_COMMANDS } from "./commands.ts";
 
 /** Tables that the tree asks for. */
@@ -13,7 +14,7 @@ const SHOWS = ["POOLS", "DATABASES"].map((name) =>
 
 function console(asker = new FakeAsker()) {
   const fake = new FakeParts();
-  const { run } = fakeConsole([...TREE_COMMANDS, ...SHOWS], fake.parts, asker);
+  const { run } = fakeConsole([...TREE_COMMANDS, ...PGPLEX_COMMANDS, ...SHOWS], fake.parts, asker);
   /** Names and values that a SHOW answers. */
   const shown = async (text: string) => {
     const answer = await run(text);
@@ -102,6 +103,17 @@ Deno.test("SET of what the file could have says how to add it", async () => {
   equal(await hint("SET databases.new.cluster = main"), 'database "new"');
   equal(await hint("SET clusters.main.nodes.new.host = h"), 'node "new"');
   equal(await hint("SET nonsense.x = 1"), null);
+});
+
+Deno.test("SET changes whether and how much a node serves those who read, and nothing that it is known by", async () => {
+  const { run, fake } = console();
+  await run("SET clusters.main.nodes.main-2.reads = off");
+  await run("SET clusters.main.nodes.main-2.weight = 7");
+  const [first, second] = fake.live.config.clusters.get("main")!.nodes;
+  deepEqual([first!.reads, second!.reads, second!.weight], [true, false, 7]);
+  await rejects(run("SET clusters.main.nodes.main-2.host = h"), { code: "cant_change_now" });
+  await run("RESET clusters.main.nodes.main-2.reads");
+  equal(fake.live.config.clusters.get("main")!.nodes[1]!.reads, true);
 });
 
 Deno.test("SET leaves nobody without admin rights who asks for it", async () => {

@@ -71,10 +71,11 @@ function leafOf(live: ConfigView, segments: Segments, row: Setting, value: strin
   };
 }
 
-/** Secrets, values that come from other files, and objects as a whole can be changed in the file only. */
-function changeableOf(segments: Segments, { type, reload }: Setting): Changeable {
+/** Secrets, values that come from other files, what a node is known by, and objects as a whole can be changed in the file only. */
+function changeableOf(segments: Segments, { type, reload, path }: Setting): Changeable {
   if (reload === "restart") return "restart";
   if (["secret", "file", "env", "group", "map", "list"].includes(type.kind)) return "file";
+  if (path === "clusters.*.nodes[].reads" || path === "clusters.*.nodes[].weight") return "live";
   return segments.some((segment) => typeof segment === "number") ? "file" : "live";
 }
 

@@ -15,6 +15,7 @@ const TABLES: ReadonlyMap<string, readonly string[]> = new Map([
   ["listeners", ["cluster", "database", "channel"]],
   ["lists", ["list"]],
   ["mem", ["name"]],
+  ["nodes", ["cluster", "node"]],
   ["pins", ["session"]],
   ["pools", ["database", "user"]],
   ["probes", ["cluster", "database", "fingerprint"]],
@@ -35,7 +36,10 @@ export function treeRoot(context: CommandContext): TreeNode {
     child: async (name) => {
       switch (name) {
         case "clusters":
-          return clustersNode(context);
+          return clustersNode(context, {
+            clusters: await answered(context, "clusters"),
+            nodes: await answered(context, "nodes"),
+          });
         case "sessions":
           return sessionsNode(context);
         case "settings":

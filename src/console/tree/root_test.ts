@@ -16,6 +16,11 @@ const SHOWS: readonly Command[] = [
     columns: columns("database text, user text, sv_idle int4"),
     rows: [["app@main", "alice", 4]],
   })),
+  showCommand(
+    "CLUSTERS",
+    () => ({ columns: columns("name text, phase text"), rows: [["main", "serving"]] }),
+  ),
+  showCommand("NODES", () => ({ columns: columns("cluster text, node text, role text"), rows: [] })),
   { words: ["SHOW", "STATE"], access: "stats", run: () => ({}) },
 ];
 
