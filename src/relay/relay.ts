@@ -7,6 +7,7 @@ import { RelayCounts } from "./counts.ts";
 import { LoginName } from "./login_name.ts";
 import { Preamble } from "./preamble.ts";
 import { Progress } from "./progress.ts";
+import { Reads } from "./reads.ts";
 import { ClientNamed } from "./statements/client_named.ts";
 import { NameChanges } from "./statements/name_changes.ts";
 import { PreparedNames } from "./statements/prepared_names.ts";
@@ -37,6 +38,8 @@ export class Relay {
   /** Where a transaction was begun or ended last. */
   readonly control = new TransactionControl();
   readonly attention = new Attention();
+  /** Which statements only read. */
+  readonly reads = new Reads(this.progress);
   readonly counts = new RelayCounts();
   /** Towards the client. */
   readonly client: ClientSink;

@@ -17,6 +17,7 @@ import { Suspicion } from "../learning/mod.ts";
 import { type BinaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
 import {
   type PreambleHost,
+  type ReadsHost,
   type Relay,
   ServerScan,
   type ServerScanPort,
@@ -27,6 +28,7 @@ import type { Base, Destination, DestinationKey } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
+import { isReadOnly } from "./read_only.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import type { WorkTime } from "./work_time.ts";
 
@@ -73,7 +75,7 @@ export interface ServerSideHost {
  * Invariants: `relay.server` is set exactly while a lease is held, and not probed; a lease ends in {@link settle}, at a boundary,
  * or with the session.
  */
-export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
+export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost, ReadsHost {
   readonly base: Base;
   readonly lease: Lease;
   readonly scan: ServerScan;
@@ -91,6 +93,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly #listening: Listening;
   readonly #host: ServerSideHost;
   #sinceMs: number;
+  #lastWriteMs = -Infinity;
   #renewing = false;
   /** Lets server connections into a database again that a statement needed for itself. */
   #letIn: (() => void) | null = null;
@@ -115,6 +118,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.scan = new ServerScan(parts.relay, this);
     this.lease = new Lease(worker, parts.destination, this, parts.pins);
     parts.relay.preamble.serveBy(this);
+    parts.relay.reads.serveBy(this);
   }
 
   /** What the connection has been for others stands in a statement's way, and nothing of this session's is on it: it ends. */
@@ -174,6 +178,50 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#told.current = settings;
   }
 
+  /** Whether the next lease only reads: {@link ReadsHost.reads}, or what the statement that waits for it says of itself. */
+  get reads(): boolean {
+    const { intent } = this.#options;
+    return intent !== null ? intent === "read" : this.#readsByDefault;
+  }
+
+  get lastWriteMs(): number {
+    return this.#lastWriteMs;
+  }
+
+  get usuallyReads(): boolean {
+    const { standingIntent } = this.#options;
+    return standingIntent !== null ? standingIntent === "read" : this.#readsByDefault;
+  }
+
+  get intentSaid(): boolean {
+    return this.#options.givenIntent !== null;
+  }
+
+  get readOnlyIsRead(): boolean {
+    return this.#destination.readOnlyIsRead;
+  }
+
+  get #readsByDefault(): boolean {
+    if (!this.readOnlyIsRead) return false;
+    const settings = this.#told.current ?? this.#destination.greetings.of(this.base);
+    return isReadOnly(settings, this.base);
+  }
+
+  get atStandby(): boolean {
+    const { home } = this.lease;
+    return home !== null && !this.#destination.isForWrites(home);
+  }
+
+  leave(): boolean {
+    return this.#facts.mode === "transaction" && this.#pins.reasons.length === 0 && this.look() !== null;
+  }
+
+  /** Whether what ran may have written, to the best of what the client and the texts say: a read is one on the primary, too. */
+  get #mayHaveWritten(): boolean {
+    const { reads, watch } = this.#relay;
+    return !reads.on || watch.wrote;
+  }
+
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
     return this.#relay.sql.texts;
   }
@@ -191,6 +239,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#renewing = false;
     const sequencesForeign = !server.tenancy.isOf(this.#facts.id) && this.#host.limits.currval === "pin";
     this.#relay.leaseBegins(server, sequencesForeign);
+    this.#relay.reads.leaseBegins(this.reads);
+    if (this.#relay.reads.on) this.#relay.attention.begin();
     this.#listening.leased(server);
     this.#sinceMs = nowMs;
     this.#told.leaseBegins(server);
@@ -361,6 +411,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#vacated();
     relay.leaseEnds();
     this.#sinceMs = this.lease.end(how);
+    if (this.#mayHaveWritten) this.#lastWriteMs = this.#sinceMs;
     this.#work.ended(this.#sinceMs);
     this.#times.idles();
     relay.counts.collect(this.#destination.counters);
@@ -369,6 +420,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   /** A transaction has ended, and its lease goes on. */
   rests(): void {
     this.#vacated();
+    if (this.#mayHaveWritten) this.#lastWriteMs = this.#worker.runtime.clock.nowMs();
     this.#work.rests();
     this.#relay.counts.collect(this.#destination.counters);
   }
