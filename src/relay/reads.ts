@@ -15,6 +15,8 @@ export interface ReadsHost {
   readonly readOnlyIsRead: boolean;
   /** Whether the server connection that is held is not of the node to which writes go. */
   readonly atStandby: boolean;
+  /** Another transaction that reads begins in the lease: whether it may, as the node is fit for it, and has not had too many. */
+  goesOn(): boolean;
   /** Ends the lease, at a boundary, or has it looked at first. Whether it did: a session that is pinned stays. */
   leave(): boolean;
 }
@@ -91,7 +93,7 @@ export class Reads {
 
   /**
    * The message at hand comes in a lease that is for reads. Where it writes it has to have another one, once all that was sent
-   * before is answered, unless that is its own transaction.
+   * before is answered, unless that is its own transaction; so may what reads.
    *
    * @param intentOf what the message itself says; null: nothing, undefined: more of it must come first
    * @returns whether it does not go to this server, for now or at all: the lease may have ended for it
@@ -104,18 +106,21 @@ export class Reads {
     if (intent === undefined) return cursor.wantHead() < 0;
     if (intent === "read" || (intent === null && host.usuallyReads)) {
       this.#fresh = false;
-      return false;
+      return !isFresh && atBoundary(cursor.server) && !host.goesOn() && host.leave();
     }
     if (!host.atStandby) {
       this.#on = false;
       return false;
     }
     if (cursor.awaitRuns()) return true;
-    const { owed, txStatus } = cursor.server;
     this.#fresh = false;
     // One that was had for this very message is what the message gets.
-    return !isFresh && owed.settled && txStatus === TxStatus.Idle && host.leave();
+    return !isFresh && atBoundary(cursor.server) && host.leave();
   }
+}
+
+function atBoundary({ owed, txStatus }: MessageAtHand["server"]): boolean {
+  return owed.settled && txStatus === TxStatus.Idle;
 }
 
 /** What changes say of the intent, the last one where there are several; null for nothing. */

@@ -9,6 +9,7 @@ function rig(said: Partial<ReadsHost> = {}) {
     intentSaid: false,
     readOnlyIsRead: false,
     atStandby: true,
+    goesOn: () => true,
     leaves: 0,
     leave: (): boolean => ++host.leaves > 0,
     ...said,
@@ -61,6 +62,16 @@ Deno.test("Reads lets what reads go on in the lease, and ends it for what writes
   host.usuallyReads = true;
   deepEqual([stops(null), stops("write"), host.leaves], [false, true, 2]);
   equal(stops(undefined), true, "more of it must come first");
+});
+
+Deno.test("Reads ends a lease, between two transactions, where its node is not to serve the session any more", () => {
+  const { host, reads, server, stops } = rig({ goesOn: () => false });
+  reads.leaseBegins(true);
+  deepEqual([stops("read"), host.leaves], [false, 0], "it was fit a moment ago");
+  server.txStatus = TxStatus.InTransaction;
+  deepEqual([stops("read"), host.leaves], [false, 0]);
+  server.txStatus = TxStatus.Idle;
+  deepEqual([stops("read"), host.leaves], [true, 1]);
 });
 
 Deno.test("Reads lets what writes wait until all is answered, and run where its own transaction is open", () => {

@@ -180,6 +180,12 @@ export class Destination implements PoolDestination {
     return this.#fallsBack && home === pool && !this.#readers.has(lastWriteMs);
   }
 
+  /** Another transaction for `wish` begins in a lease at this pool, which counts as a lease. Whether it is to be another one. */
+  goesOn(home: ServerPool, wish: ServerWish): boolean {
+    if (!this.serves(home, wish)) return false;
+    return wish.reads !== true || this.#readers.goesOn(home, lastWriteOf(wish));
+  }
+
   /** What a client is told that begins a session, as far as it is known: of the node, what is true of where its leases go. */
   greetingFor(base: Base, wish: ServerWish): Settings | null {
     const settings = this.greetings.of(base);

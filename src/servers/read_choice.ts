@@ -23,29 +23,54 @@ const CREDIT_MAX = 4;
  *
  * @returns null where there is none, or all of them fail
  */
-export function chooseReader<T extends Candidate>(candidates: Iterable<T>): T | null {
-  let [total, heavy, free, count] = [0, false, false, 0];
-  for (const { weight, load, failing } of candidates) {
-    if (failing) continue;
-    count++;
-    total += weight;
-    heavy ||= weight > 0;
-    if (weight > 0 && load < 1) free = true;
-  }
-  if (count === 0) return null;
+export function chooseReader<T extends Candidate>(candidates: readonly T[]): T | null {
+  let free = false;
+  for (const { weight, load, failing } of candidates) if (!failing && weight > 0 && load < 1) free = true;
+  const anyHeavy = giveShares(candidates);
+  if (anyHeavy === null) return null;
+  const canServe = ({ failing, weight, load }: T) =>
+    !failing && (weight > 0 || !anyHeavy) && (load < 1 || !free);
   let most = -Infinity;
   for (const candidate of candidates) {
-    const share = heavy ? candidate.weight / total : 1 / count;
-    if (candidate.failing || share === 0) continue;
-    candidate.credit = Math.min(candidate.credit + share, CREDIT_MAX);
-    if ((!free || candidate.load < 1) && candidate.credit > most) most = candidate.credit;
+    if (canServe(candidate) && candidate.credit > most) most = candidate.credit;
   }
   let best: T | null = null;
   for (const candidate of candidates) {
-    const { failing, weight, load, credit } = candidate;
-    if (failing || (heavy && weight === 0) || (free && load >= 1) || credit <= most - TOLERANCE) continue;
+    const { load, credit } = candidate;
+    if (!canServe(candidate) || credit <= most - TOLERANCE) continue;
     if (best === null || load < best.load || (load === best.load && credit > best.credit)) best = candidate;
   }
-  best!.credit = Math.max(best!.credit - 1, -CREDIT_MAX);
+  take(best!);
   return best;
+}
+
+/**
+ * `chosen` serves one more read without having been asked for: its session had a lease there. Whether it may have another one so, as
+ * it has not had too many in advance.
+ */
+export function countRead<T extends Candidate>(candidates: readonly T[], chosen: T): boolean {
+  giveShares(candidates);
+  take(chosen);
+  return chosen.credit > -CREDIT_MAX || candidates.length === 1;
+}
+
+/** Gives each candidate that does not fail its share of one lease. @returns whether any of them has a weight; null: all fail */
+function giveShares(candidates: readonly Candidate[]): boolean | null {
+  let [total, count] = [0, 0];
+  for (const { weight, failing } of candidates) {
+    if (failing) continue;
+    count++;
+    total += weight;
+  }
+  if (count === 0) return null;
+  for (const candidate of candidates) {
+    if (candidate.failing) continue;
+    const share = total > 0 ? candidate.weight / total : 1 / count;
+    candidate.credit = Math.min(candidate.credit + share, CREDIT_MAX);
+  }
+  return total > 0;
+}
+
+function take(candidate: Candidate): void {
+  candidate.credit = Math.max(candidate.credit - 1, -CREDIT_MAX);
 }

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { type Candidate, chooseReader } from "./read_choice.ts";
+import { type Candidate, chooseReader, countRead } from "./read_choice.ts";
 
 type Named = Candidate & { name: string; load: number; failing: boolean; had: number };
 
@@ -77,4 +77,15 @@ Deno.test("chooseReader leaves weight 0 for when nobody else is left, and those 
   const spares = [candidate("x", 0), candidate("y", 0)];
   choose(spares, 10);
   deepEqual(spares.map(({ had }) => had), [5, 5]);
+});
+
+Deno.test("countRead lets a session go on where it is until the others are owed too much, then they are served first", () => {
+  const [a, b] = [candidate("a", 1), candidate("b", 1)];
+  let count = 1;
+  while (countRead([a, b], a)) count++;
+  equal(count, 8);
+  choose([a, b], 8);
+  deepEqual([a.had, b.had], [0, 8]);
+  equal(countRead([b], b), true);
+  for (let i = 0; i < 100; i++) equal(countRead([a], a), true, "there is no other");
 });

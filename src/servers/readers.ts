@@ -1,7 +1,7 @@
 import type { BalanceConfig } from "../config/mod.ts";
 import { isFresh, readersOf, type ReadFacts } from "../routing/mod.ts";
 import { sameNode, type TopologyCluster, type TopologyNode } from "../topology/mod.ts";
-import { type Candidate, chooseReader } from "./read_choice.ts";
+import { type Candidate, chooseReader, countRead } from "./read_choice.ts";
 import type { ServerPool } from "./server_pool.ts";
 
 /** What {@link Readers} asks of its destination. */
@@ -96,6 +96,13 @@ export class Readers {
     for (const reader of fit) reader.look(nowMs, poolSize);
     const reader = chooseReader(fit) ?? (evenFailing ? fit[0]! : null);
     return reader === null ? null : reader.pool ??= this.#parts.poolAt(reader.node);
+  }
+
+  /** A lease at the pool goes on with another read, which counts as one more. Whether it may: others may be owed too many by now. */
+  goesOn(pool: ServerPool, lastWriteMs: number): boolean {
+    const fit = this.#lookFor(lastWriteMs);
+    const reader = fit.find((reader) => reader.pool === pool);
+    return reader === undefined || countRead(fit, reader);
   }
 
   #lookFor(lastWriteMs: number): readonly Reader[] {

@@ -212,14 +212,22 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost, Re
     return home !== null && !this.#destination.isForWrites(home);
   }
 
+  goesOn(): boolean {
+    const { home } = this.lease;
+    return home === null || this.#destination.goesOn(home, this);
+  }
+
   leave(): boolean {
     return this.#facts.mode === "transaction" && this.#pins.reasons.length === 0 && this.look() !== null;
   }
 
-  /** Whether what ran may have written, to the best of what the client and the texts say: a read is one on the primary, too. */
+  /**
+   * Whether what ran may have written, to the best of what the client and the texts say: a read is one on the primary, too. A server
+   * that was promoted meanwhile has said so before its ReadyForQuery.
+   */
   get #mayHaveWritten(): boolean {
     const { reads, watch } = this.#relay;
-    return !reads.on || watch.wrote;
+    return (!reads.on || watch.wrote) && this.lease.connection?.reported.hotStandby !== "on";
   }
 
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
@@ -410,8 +418,9 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost, Re
     const relay = this.#relay;
     this.#vacated();
     relay.leaseEnds();
+    const wrote = this.#mayHaveWritten;
     this.#sinceMs = this.lease.end(how);
-    if (this.#mayHaveWritten) this.#lastWriteMs = this.#sinceMs;
+    if (wrote) this.#lastWriteMs = this.#sinceMs;
     this.#work.ended(this.#sinceMs);
     this.#times.idles();
     relay.counts.collect(this.#destination.counters);
