@@ -47,6 +47,8 @@ export class Fingerprint {
   readonly unseen: boolean;
   /** By its words nothing is to be done before it, and nothing but {@link suspicion} behind it. */
   readonly plain: boolean;
+  /** By its words it may do more than read; what its functions do is not in its words. */
+  readonly writes: boolean;
   /** How often it ran, as one of several in a row once; for the console. */
   seen = 0;
   /** Probes after it ran, and those that found a change; for the console. */
@@ -57,6 +59,7 @@ export class Fingerprint {
     this.traits = traits;
     this.unseen = traits.sticky.length > 0 || traits.calls.length > 0 || traits.sequences !== null ||
       traits.altersDefaults;
+    this.writes = traits.reach.writes || traits.sequences === "advance";
     this.plain = !this.unseen && !traits.neutral && traits.control === 0 && !traits.stateful &&
       !traits.setsByFunction &&
       !traits.namesSettings &&

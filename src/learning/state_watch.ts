@@ -57,6 +57,7 @@ export class StateWatch {
   #control = 0;
   /** The same in front of the statement that went last. */
   #controlBefore = 0;
+  #wrote = false;
 
   constructor(fingerprints: Fingerprints) {
     this.fingerprints = fingerprints;
@@ -65,6 +66,11 @@ export class StateWatch {
   /** Whether an option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
   get optionsMentioned(): boolean {
     return this.#optionsMentioned;
+  }
+
+  /** Whether something ran since {@link begin} that does more than read, by its words. */
+  get wrote(): boolean {
+    return this.#wrote;
   }
 
   /** Whether RESET or DISCARD ALL was done since {@link begin}. */
@@ -118,6 +124,7 @@ export class StateWatch {
       this.#wasReset =
       this.#hadError =
       this.#rolledBack =
+      this.#wrote =
         false;
   }
 
@@ -257,6 +264,7 @@ export class StateWatch {
     if (index < 0) return;
     this.ran[index] = after;
     this.#control = controlBehind(this.#controlBefore, after.traits.control);
+    if (after.writes) this.#wrote = true;
     if (after.unseen) (this.#unseen ??= new Set()).add(after);
     if (after.traits.assigns !== null) this.#untold = true;
     for (const name of after.traits.statements) (this.#mentioned ??= new Set()).add(name);
@@ -303,6 +311,7 @@ export class StateWatch {
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
   runs(fingerprint: Fingerprint, simple = false): void {
     const { ran } = this;
+    if (fingerprint.writes) this.#wrote = true;
     if (fingerprint.plain) {
       fingerprint.seen++;
       if (ran.length === 0 || ran[ran.length - 1] !== fingerprint) this.#add(fingerprint);

@@ -114,8 +114,8 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const { home } = this.#held!;
     // Of a session that never rests too little would be known, should its connection be lost.
     if (this.#unread && this.#clock.nowMs() - this.#unreadSinceMs >= UNREAD_MAX_MS) return true;
-    return home.pool.waitingCount > 0 || home.pool.mustEnd(this.#held!) || home !== this.#destination.pool ||
-      this.#destination.settings.server_reset === "always";
+    const stays = this.#destination.serves(home, this.wish) && !home.pool.mustEnd(this.#held!);
+    return !stays || home.pool.waitingCount > 0 || this.#destination.settings.server_reset === "always";
   }
 
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
@@ -168,7 +168,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
         about,
       );
     }
-    this.#settle(inVain ? this.#destination.waitedInVain(this.wish.queryWaitTimeoutMs) : error);
+    this.#settle(inVain ? this.#destination.waitedInVain(this.wish.queryWaitTimeoutMs, this.wish) : error);
   }
 
   /** Takes the session out of the queue, if it stands there. */
@@ -282,7 +282,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const { pool } = server.home;
     const { settings } = this.#destination;
     const wanted = this.#resolve !== null && settings.server_reset !== "always" && pool.waitingCount === 0 &&
-      server.home === this.#destination.pool &&
+      this.#destination.serves(server.home, this.wish) &&
       this.wish.settings === connection.settings && server.fitness(this.wish) === 2 && !pool.mustEnd(server);
     if (this.#pins.reasons.length > 0 || wanted) {
       this.#keep(server);

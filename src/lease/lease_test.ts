@@ -129,6 +129,7 @@ function rig({ takes = "takes it", wants = "UTC" }: { takes?: Takes; wants?: str
     counters: new PoolCounters(),
     pool: home as ServerPool | null,
     settings,
+    serves: (pool: ServerPool) => pool === destination.pool,
     tryAcquire: () => server,
   };
   const { statements } = fakeServer();

@@ -14,6 +14,9 @@ import type { BinaryString } from "../protocol/mod.ts";
 /** Options and their values in the form of the configuration. */
 export type OptionValues = ReadonlyMap<OptionName, unknown>;
 
+/** What a client is about to do. */
+export type Intent = "read" | "write";
+
 /** Where an option's value comes from, the strongest first; `pool` is the configuration. */
 export type OptionSource = "statement" | "transaction" | "session" | "client" | "pool";
 
@@ -42,6 +45,10 @@ export class SessionOptions {
   #statement: OptionValues | null = null;
   /** The client set nothing: what most clients do, and the only question that each transaction asks. */
   #none: boolean;
+  /** What holds; undefined: it is to be found. */
+  #intent: Intent | null | undefined = null;
+  /** The same without what the statement said of itself. */
+  #standingIntent: Intent | null | undefined = null;
   #merged: PoolSettings | null = null;
   #mergedFrom: PoolSettings | null = null;
   /** Texts of the server's that are not followed, each told once. */
@@ -51,6 +58,7 @@ export class SessionOptions {
   constructor(client: OptionValues = NO_OPTIONS) {
     this.client = client;
     this.#none = client.size === 0;
+    if (!this.#none) this.#intent = this.#standingIntent = undefined;
   }
 
   /** The pool's settings with what the client set over them. The same object until either changes. */
@@ -70,6 +78,7 @@ export class SessionOptions {
 
   #changed(): void {
     this.#merged = null;
+    this.#intent = this.#standingIntent = undefined;
     this.#none = this.#session.size === 0 && this.client.size === 0 && this.#statement === null &&
       this.#pending === null && this.#transaction === null;
   }
@@ -155,6 +164,29 @@ export class SessionOptions {
     return (this.#value("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? null;
   }
 
+  /** What the client said that it is about to do; null where it said nothing. */
+  get intent(): Intent | null {
+    if (this.#intent === undefined) {
+      this.#intent = this.#statement?.get("intent") as Intent | undefined ?? this.standingIntent;
+    }
+    return this.#intent;
+  }
+
+  /** {@link intent} as it is behind the statement that runs. */
+  get standingIntent(): Intent | null {
+    if (this.#standingIntent === undefined) {
+      const [, ...layers] = this.#layers();
+      this.#standingIntent = intentOf(layers);
+    }
+    return this.#standingIntent;
+  }
+
+  /** {@link intent} as the connection string or SET said it. */
+  get givenIntent(): Intent | null {
+    const [, , ...layers] = this.#none ? [] : this.#layers();
+    return intentOf(layers);
+  }
+
   /** Whether the server keeps any option for the client. */
   get wasSet(): boolean {
     return this.#session.size > 0;
@@ -237,6 +269,11 @@ export class SessionOptions {
     }
     yield ["client", this.client];
   }
+}
+
+function intentOf(layers: readonly (readonly [OptionSource, OptionValues | null])[]): Intent | null {
+  const values = layers.find(([, values]) => values?.has("intent"))?.[1];
+  return values?.get("intent") as Intent | undefined ?? null;
 }
 
 /**

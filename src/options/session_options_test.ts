@@ -74,3 +74,23 @@ Deno.test("SessionOptions makes one object of settings until something changes",
   const other = { ...POOL };
   equal(options.settings(other) === settings, false);
 });
+
+Deno.test("SessionOptions.intent is the strongest of what was said, standingIntent what holds behind the statement", () => {
+  const options = new SessionOptions(new Map([["intent", "read"]]));
+  const said = () => [options.intent, options.standingIntent, options.givenIntent];
+  deepEqual(said(), ["read", "read", "read"]);
+  options.setForStatement(new Map([["intent", "write"]]));
+  deepEqual(said(), ["write", "read", "read"]);
+  options.setForStatement(null);
+  options.setForTransaction("intent", "write");
+  deepEqual(said(), ["write", "write", "read"]);
+  options.transactionEnds();
+  options.set("intent", "write");
+  deepEqual(said(), ["write", "write", "write"]);
+  options.reset("intent");
+  deepEqual(said(), ["read", "read", "read"]);
+  const none = new SessionOptions();
+  deepEqual([none.intent, none.standingIntent, none.givenIntent], [null, null, null]);
+  none.setForStatement(new Map([["tag", "x"]]));
+  deepEqual([none.intent, none.standingIntent, none.givenIntent], [null, null, null]);
+});

@@ -73,6 +73,10 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   get failure(): PgplexError | null {
     return this.#attempts.failure;
   }
+  /** Whether it has nothing, could open nothing, and does not try again yet. */
+  failsAt(nowMs: number): boolean {
+    return this.failure !== null && this.#slots.size === 0 && !this.#attempts.mayOpen(nowMs);
+  }
   get paused(): boolean {
     return this.#paused;
   }
@@ -141,11 +145,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return index >= 0;
   }
 
-  /** Takes everybody out of the queue, the first one first; they hear nothing: they are to wait elsewhere. */
-  takeWaiting(): readonly Place<Wish, R>[] {
-    const places = [...this.#waiting];
-    this.#waiting.clear();
-    return places;
+  /** Takes those out of the queue who are to wait elsewhere, the first one first; they hear nothing. */
+  takeWaiting(goes: (wish: Wish) => boolean = () => true): readonly Place<Wish, R>[] {
+    return this.#takeOut(({ waiter }) => goes(waiter.wish));
   }
 
   /** A leased resource may be had back from now on, until {@link kept} or {@link release}. */
@@ -259,7 +261,9 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    * not `wanted`.
    */
   tick(nowMs: number, refusal: () => PgplexError, { wanted = true } = {}): void {
-    for (const { waiter } of this.#takeLate(nowMs)) waiter.refused(this.failure ?? refusal());
+    for (const { waiter } of this.#takeOut(({ untilMs }) => untilMs <= nowMs)) {
+      waiter.refused(this.failure ?? refusal());
+    }
     const { idleTimeoutMs } = this.#limits;
     const sizeMin = wanted ? this.#limits.sizeMin : 0;
     for (let i = 0; i < this.#idle.length; i++) {
@@ -372,14 +376,13 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return slot.resource;
   }
 
-  /** Takes those out of the queue whose time is up. */
-  #takeLate(nowMs: number): readonly Waiting<Wish, R>[] {
-    const all = [...this.#waiting];
-    const late = all.filter((waiting) => waiting.untilMs <= nowMs);
-    if (late.length === 0) return late;
+  #takeOut(goes: (waiting: Waiting<Wish, R>) => boolean): readonly Waiting<Wish, R>[] {
+    const [out, left]: [Waiting<Wish, R>[], Waiting<Wish, R>[]] = [[], []];
+    for (const waiting of this.#waiting) (goes(waiting) ? out : left).push(waiting);
+    if (out.length === 0) return out;
     this.#waiting.clear();
-    for (const waiting of all) if (waiting.untilMs > nowMs) this.#waiting.push(waiting);
-    return late;
+    for (const waiting of left) this.#waiting.push(waiting);
+    return out;
   }
 
   /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */

@@ -22,6 +22,7 @@ export { isTakenForHarmless } from "./sql_calls.ts";
 export * from "./setting_names.ts";
 export * from "./sql_fingerprint.ts";
 export * from "./sql_head.ts";
+export * from "./sql_intent.ts";
 export * from "./sql_literal.ts";
 export type { SqlReach } from "./sql_reach.ts";
 export { lowerCase, nameNumber } from "./sql_tokens.ts";

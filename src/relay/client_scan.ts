@@ -10,7 +10,6 @@ import {
   encodeSync,
   Front,
   HEAD_BYTES_MAX,
-  headMayConcern,
 } from "../protocol/mod.ts";
 import { Aftermath, type LeftOver } from "./aftermath.ts";
 import { ClientCursor, type Need } from "./client_cursor.ts";
@@ -222,7 +221,7 @@ export class ClientScan {
   #foreseeQuery(): number {
     const cursor = this.#cursor;
     const { bytes, bodyStart, messageEnd, end } = cursor;
-    if (!headMayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
+    if (!this.#steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
     const answered = this.#showQuery.answer();
     if (answered !== 0) return answered;
     return this.#steering.foresee(cursor, bodyStart, messageEnd) ? 0 : cursor.wantHead();
@@ -286,7 +285,7 @@ export class ClientScan {
     const cursor = this.#cursor;
     const { owed } = server;
     if (!owed.skipping) {
-      if (headMayConcern(cursor.bytes, cursor.bodyStart, cursor.end, cursor.messageEnd - 1)) {
+      if (this.#steering.mayConcern(cursor.bytes, cursor.bodyStart, cursor.end, cursor.messageEnd - 1)) {
         const next = this.#steerQuery();
         if (next !== 0) return next;
       } else if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
@@ -327,13 +326,26 @@ export class ClientScan {
   #attend(): number {
     const { timed } = this.#steering;
     if (timed && this.#mustFollow()) return -1;
+    const { reads } = this.#relay;
+    if (reads.on && reads.stopsAt(this.#cursor, () => this.#intentOf())) {
+      // Where the lease has ended for it, the message is what begins the next one.
+      return this.#relay.server === null ? this.#withoutLease() : -1;
+    }
     const { loginName } = this.#relay;
     if (loginName.owes && this.#cursor.type !== Front.Terminate) {
       this.#cursor.flush();
       loginName.pay(this.#cursor.server);
     }
-    this.#relay.attention.keepIf(timed || this.#shows.watches);
+    this.#relay.attention.keepIf(timed || this.#shows.watches || reads.on);
     return this.#shows.take();
+  }
+
+  /** Whether the message at hand says of itself that it reads or writes; null for neither, undefined when more must come first. */
+  #intentOf(): "read" | "write" | null | undefined {
+    const { type, bytes, bodyStart, end, messageEnd } = this.#cursor;
+    if (type !== Front.Query) return this.#extended.intentOf();
+    if (!this.#steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return null;
+    return this.#steering.intentOf(this.#cursor, bodyStart, messageEnd);
   }
 
   /** Whether the message has to wait as it stands behind the end of a statement that runs alone. */

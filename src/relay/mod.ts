@@ -14,6 +14,7 @@ export * from "./channel_lender.ts";
 export * from "./client_cursor.ts";
 export * from "./client_scan.ts";
 export type { PreambleHost } from "./preamble.ts";
+export type { ReadsHost } from "./reads.ts";
 export * from "./relay.ts";
 export * from "./server_scan.ts";
 export * from "./steering.ts";

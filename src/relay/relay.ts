@@ -8,6 +8,7 @@ import { LoginName } from "./login_name.ts";
 import { PassingWords } from "./passing_words.ts";
 import { Preamble } from "./preamble.ts";
 import { Progress } from "./progress.ts";
+import { Reads } from "./reads.ts";
 import { ClientNamed } from "./statements/client_named.ts";
 import { NameChanges } from "./statements/name_changes.ts";
 import { PreparedNames } from "./statements/prepared_names.ts";
@@ -40,6 +41,8 @@ export class Relay {
   readonly attention = new Attention();
   /** In session pooling; null where texts are looked at anyway. */
   readonly words: PassingWords | null;
+  /** Which statements only read. */
+  readonly reads = new Reads(this.progress);
   readonly counts = new RelayCounts();
   /** Towards the client. */
   readonly client: ClientSink;

@@ -9,6 +9,7 @@ import {
   encodeNotice,
   findNul,
   HEAD_BYTES_MAX,
+  headMayConcern,
   type OptionStatement,
   type SqlHead,
   sqlHead,
@@ -19,6 +20,7 @@ import {
 import type { ClientCursor } from "./client_cursor.ts";
 import {
   headDirectives,
+  type Intent,
   OPTION_PREFIX,
   type OptionChange,
   optionValue,
@@ -27,6 +29,7 @@ import {
   type ShownOption,
   type StandingOrder,
 } from "../options/mod.ts";
+import { intentIn } from "./reads.ts";
 import type { Relay } from "./relay.ts";
 
 /** The internal statement that SETs what a directive says. */
@@ -85,6 +88,12 @@ export class Steering {
     this.#host = host;
   }
 
+  /** Whether a text may concern pgplex by how it begins: as {@link headMayConcern}, or by {@link Reads}. */
+  mayConcern(bytes: Uint8Array, start: number, end: number, textEnd: number): boolean {
+    return headMayConcern(bytes, start, end, textEnd) ||
+      this.#relay.reads.mayConcern(bytes, start, end, textEnd);
+  }
+
   /** Whether of a text of `length` bytes enough is there, when `seen` bytes are, to {@link peek}. */
   sees(length: number, seen: number): boolean {
     return seen >= Math.min(length, HEAD_BYTES_MAX);
@@ -103,8 +112,16 @@ export class Steering {
     const head = sqlHead(text, whole);
     const { directives: policy } = this.#host.poolSettings;
     const directives = policy === "off" ? [] : head.directives;
-    if (directives.length === 0 && head.option === null) return null;
-    return this.#decide(text, { ...head, directives }, policy === "strict");
+    const implied = this.#relay.reads.implied(text);
+    if (directives.length === 0 && head.option === null && implied === null) return null;
+    const steered = this.#decide(text, { ...head, directives }, policy === "strict");
+    if (implied === null) return steered;
+    // What stands later holds: directives say it themselves.
+    return {
+      ...steered,
+      statement: [...implied.statement, ...steered.statement],
+      transaction: [...implied.transaction, ...steered.transaction],
+    };
   }
 
   #decide(text: BinaryString, head: SqlHead, strict: boolean): Steered {
@@ -197,6 +214,13 @@ export class Steering {
     for (const { spec, value } of steered.transaction) options.setForTransaction(spec.name, value);
     this.foreseeStatement(steered.statement);
     return true;
+  }
+
+  /** What a statement says of its intent; null for nothing, undefined when more of it must come first. */
+  intentOf({ bytes, end }: ClientCursor, start: number, textEnd: number): Intent | null | undefined {
+    if (!this.sees(textEnd - start, end - start)) return undefined;
+    const steered = this.peek(bytes, start, textEnd, end);
+    return steered === null ? null : intentIn([...steered.transaction, ...steered.statement]);
   }
 
   /** Whether pgplex answers a statement without a server connection: SHOW of an option, or an error. */

@@ -6,3 +6,4 @@
  */
 export * from "./database_name.ts";
 export * from "./node.ts";
+export * from "./read_nodes.ts";

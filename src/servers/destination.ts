@@ -1,6 +1,6 @@
 import type { ServerCredentials } from "../auth/mod.ts";
-import { SettingsTable } from "../backend/mod.ts";
-import type { PoolSettings } from "../config/mod.ts";
+import { NODE_FACT, type Settings, SettingsTable } from "../backend/mod.ts";
+import type { BalanceConfig, PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import type { Fingerprints } from "../learning/mod.ts";
 import type { Place, SharedLimit, Waiter } from "../pool/mod.ts";
@@ -14,13 +14,17 @@ import {
 } from "../topology/mod.ts";
 import type { DestinationKey } from "./destination_key.ts";
 import { Greetings } from "./greetings.ts";
+import { Readers } from "./readers.ts";
 import type { PoolDestination, PooledServer, ServerPool } from "./server_pool.ts";
-import type { ServerWish } from "./server_wish.ts";
+import type { Base, ServerWish } from "./server_wish.ts";
 import { WaitingRoom } from "./waiting_room.ts";
 
 /** What a destination asks of whoever makes it. */
 export interface DestinationParts {
   readonly topology: TopologyPublisher;
+  /** Which standbys serve its reads. */
+  readonly balance: BalanceConfig;
+  readonly nowMs: () => number;
   /** What the statements of its database are known to do. */
   readonly fingerprints: Fingerprints;
   /** Makes its pool at a node. */
@@ -30,10 +34,11 @@ export interface DestinationParts {
 /**
  * Where clients go: a database of a cluster, as a user, under the name that they gave. It has everything that does not depend on
  * the node that serves at the moment: settings, credentials, greetings, what is known of statements, counters. Its pools hang at
- * nodes; {@link nodeFor} is asked at each lease.
+ * nodes. Who writes goes where {@link nodeFor} says at each lease, who only reads to one of its {@link Readers}, or where
+ * `read_fallback` says.
  *
- * Invariants: nobody waits at a pool of a node to which no lease would go now; whoever waits in the room does so as there is no
- * such node.
+ * Invariants: behind each snapshot nobody waits at a pool of a node to which a lease of his would not go now; whoever waits in
+ * the room does so as there is no such node.
  */
 export class Destination implements PoolDestination {
   readonly key: DestinationKey;
@@ -56,12 +61,17 @@ export class Destination implements PoolDestination {
   #seen: TopologySnapshot | null = null;
   #routed: Routed = { kind: "wait", reason: "nobody has asked yet" };
   #pool: ServerPool | null = null;
+  readonly #readers: Readers;
+  #balance: BalanceConfig;
+  /** What {@link tryAcquire} chose in vain: {@link wait} goes on there. */
+  #asked: ServerWish | null = null;
+  #chosen: ServerPool | null = null;
 
   constructor(
     key: DestinationKey,
     settings: PoolSettings,
     credentials: ServerCredentials,
-    { topology, fingerprints, makePool }: DestinationParts,
+    { topology, fingerprints, makePool, balance, nowMs }: DestinationParts,
   ) {
     this.key = key;
     this.#settings = settings;
@@ -69,6 +79,12 @@ export class Destination implements PoolDestination {
     this.fingerprints = fingerprints;
     this.#topology = topology;
     this.#makePool = makePool;
+    this.#balance = balance;
+    this.#readers = new Readers(balance, {
+      nowMs,
+      poolSize: () => this.#settings.default_pool_size,
+      poolAt: (node) => this.#poolAt(node),
+    });
     this.#route(topology.current);
   }
 
@@ -121,18 +137,66 @@ export class Destination implements PoolDestination {
     return this.#pools;
   }
 
-  /** Where a lease would go now. */
+  /** Where a lease of who writes would go now. */
   get routed(): Routed {
-    const { current } = this.#topology;
-    if (current !== this.#seen) this.#route(current);
+    this.#routeNow();
     return this.#routed;
   }
 
-  /** The pool at which a lease would begin now; null where sessions wait for a node, or are refused. */
+  /** The pool at which a lease of who writes would begin now; null where sessions wait for a node, or are refused. */
   get pool(): ServerPool | null {
-    const { current } = this.#topology;
-    if (current !== this.#seen) this.#route(current);
+    this.#routeNow();
     return this.#pool;
+  }
+
+  /** Whether BEGIN READ ONLY and default_transaction_read_only mean reading. */
+  get readOnlyIsRead(): boolean {
+    return this.#balance.read_only_is_read === "on";
+  }
+
+  isForWrites(server: ServerPool): boolean {
+    return this.pool === server;
+  }
+
+  /** Whether who only reads does without a standby where none is fit. */
+  get #fallsBack(): boolean {
+    return this.#balance.read_fallback === "primary";
+  }
+
+  /** Where a lease for `wish` begins now. Of standbys one is chosen, each time anew. */
+  #choose(wish: ServerWish): ServerPool | null {
+    const { pool } = this;
+    if (wish.reads !== true || this.#closed !== null) return pool;
+    return this.#readers.choose(lastWriteOf(wish), { evenFailing: !this.#fallsBack }) ??
+      (this.#fallsBack ? pool : null);
+  }
+
+  /** Whether a lease for `wish` may go on, or wait, at this pool as things are now. */
+  serves(home: ServerPool, wish: ServerWish): boolean {
+    const { pool } = this;
+    if (wish.reads !== true) return home === pool;
+    const lastWriteMs = lastWriteOf(wish);
+    if (this.#readers.serve(home, lastWriteMs)) return true;
+    return this.#fallsBack && home === pool && !this.#readers.has(lastWriteMs);
+  }
+
+  /** Another transaction for `wish` begins in a lease at this pool, which counts as a lease. Whether it is to be another one. */
+  goesOn(home: ServerPool, wish: ServerWish): boolean {
+    if (!this.serves(home, wish)) return false;
+    return wish.reads !== true || this.#readers.goesOn(home, lastWriteOf(wish));
+  }
+
+  /** What a client is told that begins a session, as far as it is known: of the node, what is true of where its leases go. */
+  greetingFor(base: Base, wish: ServerWish): Settings | null {
+    const settings = this.greetings.of(base);
+    if (settings === null || settings.hotStandby === undefined) return settings;
+    if (wish.reads === true) {
+      const reads = this.#readers.has(lastWriteOf(wish)) || !this.#fallsBack;
+      if (reads) return settings.with(NODE_FACT, "on");
+    }
+    const { routed } = this;
+    // Of the first node of the file that is taken for the primary nobody knows; what it reported itself is true.
+    return routed.kind === "node" && routed.node.facts !== null ? settings.with(NODE_FACT, "off") : settings;
   }
 
   #route(snapshot: TopologySnapshot): void {
@@ -142,6 +206,12 @@ export class Destination implements PoolDestination {
       : { kind: "error" as const, error: this.#closed };
     this.#routed = routed;
     this.#pool = routed.kind === "node" ? this.#poolAt(routed.node) : null;
+    this.#readers.update(snapshot.clusters.get(this.key.cluster) ?? null, this.#balance);
+  }
+
+  #routeNow(): void {
+    const { current } = this.#topology;
+    if (current !== this.#seen) this.#route(current);
   }
 
   #poolAt(node: NodeAddress): ServerPool {
@@ -153,14 +223,27 @@ export class Destination implements PoolDestination {
   }
 
   /** Whether a new wish would be served without waiting for anybody else. */
-  get hasRoom(): boolean {
-    return this.pool?.pool.hasRoom ?? false;
+  hasRoom(wish: Pick<ServerWish, "reads" | "lastWriteMs">): boolean {
+    const { pool } = this;
+    if (wish.reads === true) {
+      const lastWriteMs = lastWriteOf(wish);
+      if (this.#readers.has(lastWriteMs)) return this.#readers.hasRoom(lastWriteMs);
+      if (!this.#fallsBack) return false;
+    }
+    return pool?.pool.hasRoom ?? false;
   }
 
   /** An idle server connection for `wish`, at once, or null. */
   tryAcquire(wish: ServerWish): PooledServer | null {
-    const { pool } = this;
-    return pool === null ? null : pool.pool.tryAcquire(wish);
+    if (wish.reads !== true) {
+      const { pool } = this;
+      return pool === null ? null : pool.pool.tryAcquire(wish);
+    }
+    const pool = this.#choose(wish);
+    const idle = pool === null ? null : pool.pool.tryAcquire(wish);
+    this.#asked = idle === null ? wish : null;
+    this.#chosen = idle === null ? pool : null;
+    return idle;
   }
 
   /** Queues `waiter`, at a pool, or until there is one. It may be granted or refused from inside this call. */
@@ -170,7 +253,9 @@ export class Destination implements PoolDestination {
     untilMs: number,
     sinceMs = nowMs,
   ): void {
-    const { routed, pool } = this;
+    const { routed } = this;
+    const pool = this.#asked === waiter.wish ? this.#chosen : this.#choose(waiter.wish);
+    this.#asked = this.#chosen = null;
     if (pool !== null) pool.pool.wait(waiter, nowMs, untilMs, sinceMs);
     else if (routed.kind === "error") waiter.refused(routed.error);
     else this.#room.add({ waiter, sinceMs, untilMs });
@@ -215,9 +300,18 @@ export class Destination implements PoolDestination {
     for (const pool of this.#pools) pool.setPaused(this.#paused || this.#vacating > 0, nowMs);
   }
 
-  /** A reload's settings hold from now on; `limitsOf` gives those that pools share. */
-  configure(settings: PoolSettings, nowMs: number, shared: readonly SharedLimit[]): void {
+  /** A reload's settings hold from now on. */
+  configure(
+    settings: PoolSettings,
+    nowMs: number,
+    shared: readonly SharedLimit[],
+    balance: BalanceConfig = this.#balance,
+  ): void {
     this.#settings = settings;
+    if (balance !== this.#balance) {
+      this.#balance = balance;
+      this.#seen = null;
+    }
     for (const pool of this.#pools) pool.configure(nowMs, shared);
   }
 
@@ -227,15 +321,26 @@ export class Destination implements PoolDestination {
    */
   topologyChanged(nowMs: number, gone: (node: NodeAddress) => PgplexError | null): void {
     if (this.#closed !== null) return;
-    const target = this.pool;
     const places: Place<ServerWish, PooledServer>[] = [...this.#room.takeAll()];
     for (const pool of this.#pools) {
-      if (pool !== target) places.push(...pool.pool.takeWaiting());
+      if (pool.pool.waitingCount > 0) {
+        places.push(...pool.pool.takeWaiting((wish) => !this.serves(pool, wish)));
+      }
       const error = pool.pool.closed === null ? gone(pool.node) : null;
       if (error !== null) pool.pool.close(error);
     }
     places.sort((a, b) => a.sinceMs - b.sinceMs);
+    this.#waitAgain(places, nowMs);
+  }
+
+  #waitAgain(places: readonly Place<ServerWish, PooledServer>[], nowMs: number): void {
     for (const { waiter, sinceMs, untilMs } of places) this.wait(waiter, nowMs, untilMs, sinceMs);
+  }
+
+  /** Who only reads need not wait where no connection can be opened. */
+  openFailed(server: ServerPool, nowMs: number): void {
+    if (this.#closed !== null || server === this.pool || !server.pool.failsAt(nowMs)) return;
+    this.#waitAgain(server.pool.takeWaiting(({ reads }) => reads === true), nowMs);
   }
 
   /** A reload took it away, or pgplex stops: who waits is refused, what is idle ends now, the rest as it is released. */
@@ -252,26 +357,40 @@ export class Destination implements PoolDestination {
   tick(nowMs: number): void {
     const refusal = () => this.waitedInVain(this.#settings.query_wait_timeout);
     const target = this.pool;
+    const isTarget = (server: ServerPool) => server === target || this.#readers.includes(server);
     for (const server of this.#pools) {
       const { pool } = server;
       if (pool.closed !== null && pool.quiet) this.#pools.delete(server);
-      else pool.tick(nowMs, refusal, { wanted: this.#hasClients && server === target });
+      else pool.tick(nowMs, refusal, { wanted: this.#hasClients && isTarget(server) });
     }
     this.#room.tick(nowMs, refusal);
   }
 
-  /** Why a session would wait now, for people. */
-  get waitReason(): string {
-    const { routed } = this;
-    return routed.kind === "wait" ? routed.reason : "no server connection became free";
+  /** Why `wish` would wait now, for people. */
+  waitReason(wish: ServerWish | null): string {
+    return this.#nodeless(wish) ?? "no server connection became free";
   }
 
   /** What a client hears that has waited for as long as its limit says, in milliseconds. */
-  waitedInVain(limitMs: number): PgplexError {
-    const nodeless = this.routed.kind === "wait";
-    return new PgplexError("query_wait_timeout", `query_wait_timeout: ${this.waitReason}`, {
+  waitedInVain(limitMs: number, wish: ServerWish | null = null): PgplexError {
+    const nodeless = this.#nodeless(wish) !== null;
+    return new PgplexError("query_wait_timeout", `query_wait_timeout: ${this.waitReason(wish)}`, {
       detail: `The limit is ${limitMs} ms.`,
       ...(nodeless ? {} : { hint: "Raise default_pool_size, or shorten transactions." }),
     });
   }
+
+  /** Why there is no node for `wish`; null where there is one. */
+  #nodeless(wish: ServerWish | null): string | null {
+    const { routed } = this;
+    if (wish?.reads === true) {
+      if (this.#readers.has(lastWriteOf(wish))) return null;
+      if (!this.#fallsBack) return `no standby of cluster "${this.key.cluster}" is fit for reads`;
+    }
+    return routed.kind === "wait" ? routed.reason : null;
+  }
+}
+
+function lastWriteOf({ lastWriteMs }: Pick<ServerWish, "lastWriteMs">): number {
+  return lastWriteMs ?? -Infinity;
 }

@@ -1,4 +1,4 @@
-import { login, type Runtime, type ServerConnection, ServerRefusal } from "../backend/mod.ts";
+import { login, NODE_FACT, type Runtime, type ServerConnection, ServerRefusal } from "../backend/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
@@ -54,7 +54,10 @@ export async function openServer(
     const { parameters, notices } = connection.identity;
     // The name is not one that whoever gives none would have.
     const greeting = name === null ? parameters : parameters.with(NAME, known!.applicationName ?? "");
-    greetings.learn(base, greeting, notices);
+    // Who only reads is greeted apart from that: see Destination.greetingFor.
+    const fact = destination.isForWrites(server) ? greeting.hotStandby : known?.hotStandby ?? "off";
+    const isKnown = greeting.hotStandby === undefined || fact === undefined;
+    greetings.learn(base, isKnown ? greeting : greeting.with(NODE_FACT, fact), notices);
     const pooled: PooledServer = {
       connection,
       home: server,
@@ -85,6 +88,7 @@ export async function openServer(
       server.refused({ error, credentials, base: blamed(error, base), generation, untilMs });
     }
     pool.openFailed(error, final, wish, clock.nowMs(), generation);
+    destination.openFailed(server, clock.nowMs());
   }
 }
 

@@ -42,6 +42,8 @@ function rig({ isGone = false } = {}) {
     NO_CREDENTIALS,
     {
       topology: topologyOf(CONFIG),
+      balance: CONFIG.balance,
+      nowMs: () => 0,
       fingerprints: new Fingerprints(),
       makePool(destination, node) {
         const server = new ServerPool(destination, node, port, { shared: [], jitter: () => 0 });

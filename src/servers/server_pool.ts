@@ -28,6 +28,10 @@ export interface PoolDestination {
   /** States of its connections and sessions. */
   readonly known: SettingsTable;
   readonly greetings: Greetings;
+  /** Whether sessions that write go to this pool now. */
+  isForWrites(server: ServerPool): boolean;
+  /** A connection there could not be opened. */
+  openFailed(server: ServerPool, nowMs: number): void;
 }
 
 /** A login that the server refused for good: what clients hear until another is tried. */

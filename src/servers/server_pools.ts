@@ -81,6 +81,8 @@ export class ServerPools {
     const settings = poolSettings(this.#config, cluster, alias ?? undefined);
     const destination = new Destination(key, settings, credentials, {
       topology: this.#parts.topology,
+      balance: this.#config.balance,
+      nowMs: () => this.#nowMs(),
       fingerprints: this.#fingerprintsOf(key),
       makePool: (destination, node) => this.#makePool(destination, node),
     });
@@ -213,7 +215,8 @@ export class ServerPools {
         continue;
       }
       const settings = poolSettings(config, cluster, alias ?? undefined);
-      destination.configure(settings, nowMs, this.#limits.of(config, destination.key, settings));
+      const shared = this.#limits.of(config, destination.key, settings);
+      destination.configure(settings, nowMs, shared, config.balance);
     }
     this.statistics.configure(config);
     this.control.forget((name) => isDatabaseName(config, name));

@@ -22,6 +22,10 @@ export interface ServerWish {
   readonly loginName?: BinaryString | null;
   /** It needs one whose backend has never made a temporary schema. */
   readonly withoutTempSchema?: boolean;
+  /** It only reads: a standby may serve it. */
+  readonly reads?: boolean;
+  /** No earlier than when the server answered the session's last write, in clock milliseconds. */
+  readonly lastWriteMs?: number;
   /** The session's prepared statements that SQL made; a connection that has others must lose them first. */
   readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
 }

@@ -14,7 +14,7 @@ import {
 import type { Listening } from "../listen/mod.ts";
 import type { SessionOptions } from "../options/mod.ts";
 import { Suspicion } from "../learning/mod.ts";
-import { type BinaryString, int32At, putInt32, utf8FromBinary } from "../protocol/mod.ts";
+import { type BinaryString, int32At, putInt32 } from "../protocol/mod.ts";
 import {
   type ClientScan,
   type PreambleHost,
@@ -24,13 +24,15 @@ import {
   type Steering,
   type ToldSettings,
 } from "../relay/mod.ts";
-import type { Base, Destination, DestinationKey } from "../servers/mod.ts";
+import type { Base, Destination } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
 import { endsSession } from "./server_loss.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
 import { survive } from "./survival.ts";
+import { Reading } from "./reading.ts";
 import type { TimeLimits, Waits } from "./time_limits.ts";
+import { Vacating } from "./vacating.ts";
 import type { WorkTime } from "./work_time.ts";
 
 /** What the server's side works with. */
@@ -95,10 +97,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly #work: WorkTime;
   readonly #listening: Listening;
   readonly #host: ServerSideHost;
+  readonly #reading: Reading;
+  readonly #vacating: Vacating;
   #sinceMs: number;
+  #lastWriteMs = -Infinity;
   #renewing = false;
-  /** Lets server connections into a database again that a statement needed for itself. */
-  #letIn: (() => void) | null = null;
 
   constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
     this.#worker = worker;
@@ -120,7 +123,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#sinceMs = worker.runtime.clock.nowMs();
     this.scan = new ServerScan(parts.relay, this);
     this.lease = new Lease(worker, parts.destination, this, parts.pins);
+    this.#reading = new Reading(parts, this.lease, () => this.#leave());
+    this.#vacating = new Vacating(worker, parts.destination);
     parts.relay.preamble.serveBy(this);
+    parts.relay.reads.serveBy(this.#reading);
   }
 
   /** What the connection has been for others stands in a statement's way, and nothing of this session's is on it: it ends. */
@@ -142,19 +148,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   }
 
   vacate(name: BinaryString): void {
-    const database = utf8FromBinary(name);
-    const { pools, listeners } = this.#worker;
-    const own = this.#destination.key;
-    const isVacated = ({ cluster, database: other }: DestinationKey) =>
-      cluster === own.cluster && (database === "" ? other !== own.database : other === database);
-    this.#letIn?.();
-    this.#letIn = pools.vacate(isVacated);
-    listeners.closeUnused(({ key }) => isVacated(key));
-  }
-
-  #vacated(): void {
-    this.#letIn?.();
-    this.#letIn = null;
+    this.#vacating.begins(name);
   }
 
   /** When the last lease began or ended, or pgplex answered something itself; clock milliseconds. */
@@ -180,6 +174,27 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#told.current = settings;
   }
 
+  get reads(): boolean {
+    return this.#reading.reads;
+  }
+
+  get lastWriteMs(): number {
+    return this.#lastWriteMs;
+  }
+
+  #leave(): boolean {
+    return this.#facts.mode === "transaction" && this.#pins.reasons.length === 0 && this.look() !== null;
+  }
+
+  /**
+   * Whether what ran may have written, to the best of what the client and the texts say: a read is one on the primary, too. A server
+   * that was promoted meanwhile has said so before its ReadyForQuery.
+   */
+  get #mayHaveWritten(): boolean {
+    const { reads, watch } = this.#relay;
+    return (!reads.on || watch.wrote) && this.lease.connection?.reported.hotStandby !== "on";
+  }
+
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
     return this.#relay.sql.texts;
   }
@@ -191,7 +206,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   /** Since when the session waits for a server connection, and why; null: it does not. */
   get waits(): Waits | null {
     const { waiting, waitingSinceMs: sinceMs } = this.lease;
-    return waiting ? { sinceMs, reason: this.#destination.waitReason } : null;
+    return waiting ? { sinceMs, reason: this.#destination.waitReason(this) } : null;
   }
 
   get queryWaitTimeoutMs(): number {
@@ -203,6 +218,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#renewing = false;
     const sequencesForeign = !server.tenancy.isOf(this.#facts.id) && this.#host.limits.currval === "pin";
     this.#relay.leaseBegins(server, sequencesForeign);
+    this.#relay.reads.leaseBegins(this.reads);
+    if (this.#relay.reads.on) this.#relay.attention.begin();
     this.#listening.leased(server);
     this.#sinceMs = nowMs;
     this.#told.leaseBegins(server);
@@ -294,7 +311,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     const listening = this.#listening;
     const host = this.#host;
     host.answered();
-    if (this.#letIn !== null && (relay.server?.owed.readies ?? 0) === 0) this.#vacated();
+    if ((relay.server?.owed.readies ?? 0) === 0) this.#vacating.ends();
     if (listening.holding) return;
     listening.deliver();
     const { server, watch } = relay;
@@ -372,9 +389,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   endLease(how: "clean" | "broken"): void {
     const relay = this.#relay;
-    this.#vacated();
+    this.#vacating.ends();
     relay.leaseEnds();
+    const wrote = this.#mayHaveWritten;
     this.#sinceMs = this.lease.end(how);
+    if (wrote) this.#lastWriteMs = this.#sinceMs;
     this.#work.ended(this.#sinceMs);
     this.#times.idles();
     relay.counts.collect(this.#destination.counters);
@@ -382,7 +401,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   /** A transaction has ended, and its lease goes on. */
   rests(): void {
-    this.#vacated();
+    this.#vacating.ends();
+    if (this.#mayHaveWritten) this.#lastWriteMs = this.#worker.runtime.clock.nowMs();
     this.#work.rests();
     this.#relay.counts.collect(this.#destination.counters);
   }

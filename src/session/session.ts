@@ -369,8 +369,8 @@ export class Session
     if (this.#ending) return;
     const { facts, destination } = this;
     const { greetings } = destination;
-    let settings = greetings.of(facts.base);
-    if (facts.mode === "session" && (settings === null || destination.hasRoom)) {
+    let settings = destination.greetingFor(facts.base, this.#serverSide);
+    if (facts.mode === "session" && (settings === null || destination.hasRoom(this.#serverSide))) {
       // A session of its own begins now, as on a server; only where the pool is full it begins with the first message.
       await this.#login();
       settings = this.server!.settings;

@@ -10,8 +10,9 @@ import {
   TxStatus,
 } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
-import type { OptionChange } from "../../options/mod.ts";
+import type { Intent, OptionChange } from "../../options/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
+import { intentIn } from "../reads.ts";
 import type { Relay } from "../relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
 import type { StatementParts } from "./statement_parts.ts";
@@ -39,14 +40,27 @@ export class BindMessages {
 
   /** Before a server connection is had for it; false when more of it must come first. */
   foresee(): boolean {
+    const options = this.#foreseenOptions();
+    if (options === undefined) return false;
+    if (options !== null) this.#steering.foreseeStatement(options);
+    return true;
+  }
+
+  /** What it says of its intent; null for nothing, undefined when more of it must come first. */
+  intentOf(): Intent | null | undefined {
+    const options = this.#foreseenOptions();
+    return options === undefined || options === null ? options : intentIn(options);
+  }
+
+  /** What its statement asks for; null where that cannot be known, undefined when more of it must come first. */
+  #foreseenOptions(): readonly OptionChange[] | null | undefined {
     const { names, renames } = this.#relay;
-    if (!renames || (names.unnamed.order === null && !names.hasOrders)) return true;
+    if (!renames || (names.unnamed.order === null && !names.hasOrders)) return null;
     const { bytes, at, bodyStart, seenEnd, messageEnd } = this.#cursor;
     const nameStart = peekBindStatement(bytes, bodyStart, seenEnd);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, seenEnd);
-    if (nameEnd < 0) return seenEnd === messageEnd || seenEnd - at >= NAMES_BYTES_MAX; // malformed: the server says so
-    this.#steering.foreseeStatement(this.#optionsOf(nameStart, nameEnd) ?? []);
-    return true;
+    if (nameEnd >= 0) return this.#optionsOf(nameStart, nameEnd) ?? [];
+    return seenEnd === messageEnd || seenEnd - at >= NAMES_BYTES_MAX ? null : undefined; // malformed: the server says so
   }
 
   take(): number {

@@ -1,4 +1,5 @@
 import type { StatementStore } from "../../backend/mod.ts";
+import type { Intent } from "../../options/mod.ts";
 import { type BinaryString, Front } from "../../protocol/mod.ts";
 import { BindMessages } from "./bind_messages.ts";
 import type { ClientCursor } from "../client_cursor.ts";
@@ -64,6 +65,16 @@ export class ExtendedQuery {
     const answered = this.#relay.names.hasShows ? this.#showBatch.take() : 0;
     if (answered !== 0 || type === Front.Describe) return answered;
     return this.#binds.foresee() ? 0 : cursor.wantHead();
+  }
+
+  /** What the message at hand says of its intent; null for nothing, undefined when more of it must come first. */
+  intentOf(): Intent | null | undefined {
+    const { type } = this.#cursor;
+    return type === Front.Parse
+      ? this.#parses.intentOf()
+      : type === Front.Bind
+      ? this.#binds.intentOf()
+      : null;
   }
 
   /** Takes a Parse, and counts it, or with it the batch that it begins; one at which the scan stops comes again. */

@@ -13,7 +13,6 @@ import {
   findNul,
   Front,
   HEAD_BYTES_MAX,
-  headMayConcern,
   putBinary,
   putInt32,
   sqlFingerprint,
@@ -21,7 +20,7 @@ import {
   utf8FromBinary,
 } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
-import type { StandingOrder } from "../../options/mod.ts";
+import type { Intent, StandingOrder } from "../../options/mod.ts";
 import { OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import { refuse, refuseDuplicate } from "../poison.ts";
 import type { Relay } from "../relay.ts";
@@ -57,7 +56,9 @@ export class ParseMessages {
   mayConcern(): boolean | null {
     const cursor = this.#cursor;
     const textStart = textStartOf(cursor);
-    return textStart < 0 ? null : headMayConcern(cursor.bytes, textStart, cursor.end, cursor.messageEnd - 1);
+    return textStart < 0
+      ? null
+      : this.#steering.mayConcern(cursor.bytes, textStart, cursor.end, cursor.messageEnd - 1);
   }
 
   /** Before a server connection is had for one that may speak to pgplex; false when more of it must come first. */
@@ -66,13 +67,21 @@ export class ParseMessages {
     return this.#steering.foresee(this.#cursor, textStart, textEndOf(this.#cursor, textStart));
   }
 
+  /** What the text says of its intent; null for nothing, undefined when more of it must come first. */
+  intentOf(): Intent | null | undefined {
+    const concerns = this.mayConcern();
+    if (concerns !== true) return concerns === null ? undefined : null;
+    const textStart = textStartOf(this.#cursor);
+    return this.#steering.intentOf(this.#cursor, textStart, textEndOf(this.#cursor, textStart));
+  }
+
   take(): number {
     const cursor = this.#cursor;
     const { bytes, at, length, end, messageEnd } = cursor;
     if (cursor.server.owed.skipping) return this.#takeSteered(null);
     const textStart = textStartOf(cursor);
     if (textStart < 0) return cursor.want(end - at + 1);
-    if (!headMayConcern(bytes, textStart, end, messageEnd)) {
+    if (!this.#steering.mayConcern(bytes, textStart, end, messageEnd)) {
       if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
       return this.#takeSteered(null);
     }

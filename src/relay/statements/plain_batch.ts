@@ -1,4 +1,4 @@
-import { findNul, Front, headMayConcern, int32At } from "../../protocol/mod.ts";
+import { findNul, Front, int32At } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
 import type { Relay } from "../relay.ts";
@@ -71,7 +71,7 @@ export class PlainBatch {
     if (comparable && names.unnamed.is(bytes, bodyStart, bodyEnd)) return this.#fingerprint;
     const textStart = bodyStart + 1;
     const nul = findNul(bytes, textStart, bodyEnd);
-    if (nul < 0 || headMayConcern(bytes, textStart, bodyEnd, bodyEnd)) return null;
+    if (nul < 0 || this.#steering.mayConcern(bytes, textStart, bodyEnd, bodyEnd)) return null;
     const known = watch.known(bytes, textStart, nul);
     return known !== null && known.plain ? known : null;
   }

@@ -1,0 +1,51 @@
+import type { BinaryString } from "./bytes.ts";
+
+/** What a text says of reading and writing by its words alone. */
+export interface SqlIntent {
+  readonly intent: "read" | "write";
+  /** For how long: BEGIN READ ONLY says it for its transaction. */
+  readonly scope: "transaction" | "statement";
+}
+
+const SKIPPED = /(?:\s+|;|--[^\r\n]*|\/\*[^]*?\*\/)*/y;
+const BEGINS = /(?:begin(?:\s+(?:work|transaction))?|start\s+transaction)\b([^;]*)/iy;
+const MODE = /\bread\s+(only|write)\b/gi;
+/** Behind BEGIN READ ONLY in one text: the transaction may end there, or be made to write. */
+const ENDS = /\b(?:commit|end|rollback|abort|write|transaction_read_only)\b/i;
+const CHANNELS = /(?:listen|unlisten|notify)\b/iy;
+const CHANNEL_FUNCTIONS = /\bpg_(?:notify|listening_channels)\b/i;
+
+/**
+ * Whether a text may have a {@link sqlIntent} by its first letter. Allocates nothing.
+ *
+ * The text goes to `textEnd`, of which what lies before `end` has come: where that does not tell yet, it may.
+ */
+export function mayHaveIntent(bytes: Uint8Array, start: number, end: number, textEnd: number): boolean {
+  if (textEnd < end) end = textEnd;
+  for (let at = start; at < end; at++) {
+    const c = bytes[at]!;
+    if (c === 0x20 || c === 0x3b || (c >= 0x09 && c <= 0x0d)) continue;
+    return c === 0x2d || c === 0x2f || FIRST.includes(c | 0x20);
+  }
+  return end < textEnd;
+}
+
+/** Of begin, start, listen, unlisten and notify. */
+const FIRST: readonly number[] = [..."bslun"].map((letter) => letter.charCodeAt(0));
+
+/**
+ * What `text` says: BEGIN and START TRANSACTION with READ ONLY or READ WRITE, and LISTEN, UNLISTEN and NOTIFY, which no standby
+ * takes. Null for any other.
+ */
+export function sqlIntent(text: BinaryString): SqlIntent | null {
+  SKIPPED.lastIndex = 0;
+  SKIPPED.test(text);
+  const at = SKIPPED.lastIndex;
+  CHANNELS.lastIndex = BEGINS.lastIndex = at;
+  if (CHANNELS.test(text) || CHANNEL_FUNCTIONS.test(text)) return { intent: "write", scope: "statement" };
+  const begins = BEGINS.exec(text);
+  const mode = [...begins?.[1]?.matchAll(MODE) ?? []].at(-1)?.[1]?.toLowerCase();
+  if (mode === "write") return { intent: "write", scope: "transaction" };
+  const isRead = mode === "only" && !ENDS.test(text.slice(BEGINS.lastIndex));
+  return isRead ? { intent: "read", scope: "transaction" } : null;
+}

@@ -1,0 +1,58 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { mayHaveIntent, sqlIntent } from "./sql_intent.ts";
+
+const said = (text: string) => {
+  const intent = sqlIntent(text);
+  return intent === null ? null : `${intent.intent} ${intent.scope}`;
+};
+
+Deno.test("sqlIntent reads the mode of BEGIN and START TRANSACTION, the last where there are several", () => {
+  for (
+    const text of [
+      "BEGIN READ ONLY",
+      "begin transaction isolation level repeatable read, read  only",
+      "START TRANSACTION READ ONLY;",
+      " /* pool */ -- x\n ;Begin Work Read\nOnly",
+      "BEGIN READ WRITE READ ONLY",
+      "BEGIN READ ONLY; SELECT 1",
+    ]
+  ) equal(said(text), "read transaction", text);
+  equal(said("BEGIN READ WRITE"), "write transaction");
+  equal(said("START TRANSACTION READ ONLY, READ WRITE"), "write transaction");
+});
+
+Deno.test("sqlIntent says nothing of a transaction that ends in the same text, or says no mode", () => {
+  for (
+    const text of [
+      "BEGIN",
+      "BEGIN; SELECT 'read only'",
+      "BEGIN READ ONLY; SELECT 1; COMMIT; INSERT INTO t VALUES (1)",
+      "BEGIN READ ONLY; SET TRANSACTION READ WRITE",
+      "BEGIN READ ONLY; SET transaction_read_only = off",
+      "SELECT 1",
+      "beginning read only",
+      "",
+    ]
+  ) equal(said(text), null, text);
+});
+
+Deno.test("sqlIntent knows the statements that no standby takes as they speak of channels", () => {
+  const texts = ["LISTEN a", "unlisten *", "/* x */NOTIFY a, 'b'", "SELECT pg_notify('a', 'b')"];
+  deepEqual(new Set(texts.map(said)), new Set(["write statement"]));
+  equal(said("listening"), null);
+});
+
+Deno.test("mayHaveIntent tells most texts by their first letter, and doubts what has not come", () => {
+  const may = (text: string, seen = text.length) => {
+    const bytes = new TextEncoder().encode(text);
+    return mayHaveIntent(bytes, 0, seen, bytes.length);
+  };
+  deepEqual(
+    [" Begin", "START", "listen", "UNLISTEN", ";notify", "/* x */", "-- x"].map((text) => may(text)),
+    [
+      ...new Array<boolean>(7).fill(true),
+    ],
+  );
+  deepEqual(["INSERT", "  delete", "with", ""].map((text) => may(text)), [false, false, false, false]);
+  equal(may("   INSERT", 2), true);
+});
