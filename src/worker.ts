@@ -8,7 +8,7 @@ import {
 } from "./auth/mod.ts";
 import { type Runtime, StatementStore } from "./backend/mod.ts";
 import type { Config, ConfigDiff } from "./config/mod.ts";
-import { type Clock, type PgplexError, type Random, Ticker } from "./kernel/mod.ts";
+import { type Clock, PgplexError, type Random, Ticker } from "./kernel/mod.ts";
 import { UnreadLeases } from "./lease/mod.ts";
 import { Listeners } from "./listen/mod.ts";
 import {
@@ -21,7 +21,14 @@ import {
 import { goneReason, nodeGoneReason, ServerPools } from "./servers/mod.ts";
 import { CancelKeys, type Session } from "./session/mod.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
-import { routesDiffer, TopologyPublisher, type TopologySnapshot } from "./topology/mod.ts";
+import {
+  type NodeChange,
+  nodeChanges,
+  routesDiffer,
+  sameNode,
+  TopologyPublisher,
+  type TopologySnapshot,
+} from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
 
 /** How often pools, logins and listeners look at their timeouts. */
@@ -119,6 +126,9 @@ export class Worker implements LoginParts {
       if (!routesDiffer(before, now)) return;
       this.pools.topologyChanged(clock.nowMs());
       this.listeners.topologyChanged();
+      const { lost, back } = nodeChanges(before, now);
+      for (const change of lost) this.#nodeLost(change);
+      for (const change of back) this.pools.nodeBack(change);
     });
   }
 
@@ -194,6 +204,15 @@ export class Worker implements LoginParts {
     for (const session of this.sessions) session.end(error);
     this.listeners.close(error);
     this.pools.close(error);
+  }
+
+  /** Nobody goes on at a node; a replication connection ends, as it is one server's for its life. */
+  #nodeLost(change: NodeChange): void {
+    this.pools.nodeLost(change, new PgplexError("node_lost", change.reason));
+    for (const replication of this.replications) {
+      const { cluster, node } = replication.request;
+      if (cluster === change.cluster && sameNode(node, change.node)) replication.end();
+    }
   }
 
   /** What all pools did since start. */

@@ -215,6 +215,13 @@ export class ServerConnection {
     this.prepared.clear();
   }
 
+  /** The server is given up: whoever holds the connection hears `error`, as if the server had said it, in a turn to come. */
+  cut(error: PgplexError): void {
+    if (this.#closed || this.#fatal) return;
+    this.noteFatal(error);
+    this.#stream.close();
+  }
+
   /** ParameterStatus came. */
   noteParameter(name: BinaryString, value: BinaryString): void {
     this.state.reports(name, value);

@@ -225,6 +225,18 @@ Deno.test("ServerConnection passes on what its holder said that the server said 
   equal(sink.error?.sqlstate, "57P01");
 });
 
+Deno.test("ServerConnection.cut ends it as if the server had said why, also one that waits for nobody", async () => {
+  for (const held of [true, false]) {
+    const { server, ends, reader } = idle();
+    const sink = new Collector();
+    if (held) server.setSink(sink);
+    server.cut(new PgplexError("node_lost", "n1 is down"));
+    server.cut(new PgplexError("node_lost", "again"));
+    await reader;
+    deepEqual([sink.error?.message, ends.length], held ? ["n1 is down", 0] : [undefined, 1]);
+  }
+});
+
 Deno.test("ServerConnection.close says Terminate when nothing is owed, and releases every statement", async () => {
   const { server, stream, statements, ends, reader } = idle();
   const statement = statements.use("SELECT 1\0\0\0");

@@ -137,6 +137,7 @@ export const ERROR_KINDS = {
   server_unreachable: row("server", "08001", true, "No connection to a node could be made."),
   server_login_failed: row("server", "08004", true, "A node refused pgplex's login."),
   server_lost: row("server", "08006", true, "A server connection ended while a session used it."),
+  node_lost: row("server", "08006", true, "A node is down, or no primary any more: what ran there was cut."),
   server_protocol: row("server", "08P01", false, "A server sent bytes that the protocol does not allow."),
   shutting_down: row("pgplex", "57P01", true, "pgplex is stopping."),
   database_disabled: row(

@@ -5,7 +5,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import type { SharedLimit } from "../pool/mod.ts";
 import type { Log, StatsTotals } from "../telemetry/mod.ts";
-import type { NodeAddress, TopologyPublisher } from "../topology/mod.ts";
+import { type NodeAddress, type NodeChange, sameNode, type TopologyPublisher } from "../topology/mod.ts";
 import { databaseNameOf, isDatabaseName } from "./databases.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationKey } from "./destination_key.ts";
@@ -233,6 +233,21 @@ export class ServerPools {
           ? null
           : new PgplexError("config_changed", `terminating connection: ${reason}`);
       });
+    }
+  }
+
+  /** A node is lost: whoever has a server connection there hears `error` for it. */
+  nodeLost({ cluster, node }: NodeChange, error: PgplexError): void {
+    for (const server of this.all()) {
+      if (server.key.cluster !== cluster || !sameNode(server.node, node)) continue;
+      for (const { connection } of [...server.pool.resources()]) connection.cut(error);
+    }
+  }
+
+  /** A node answers again: whoever waits for a connection there waits no longer than it takes to open one. */
+  nodeBack({ cluster, node }: NodeChange): void {
+    for (const server of this.all()) {
+      if (server.key.cluster === cluster && sameNode(server.node, node)) server.pool.retry(this.#nowMs());
     }
   }
 

@@ -53,6 +53,7 @@ export function lossOf(standing: Standing, cause: PgplexError): Loss {
 }
 
 function saidBy({ message, sqlstate, code }: PgplexError): string {
+  if (code === "node_lost") return `${message}.`;
   return code === "server_lost" && sqlstate === "08006"
     ? "The server closed the connection unexpectedly."
     : `The server said: ${message} (${sqlstate}).`;

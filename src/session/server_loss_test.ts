@@ -70,6 +70,11 @@ Deno.test("lossOf passes on what the server said, and what else is lost", () => 
   );
 });
 
+Deno.test("lossOf says of a node that was given up why", () => {
+  const cause = new PgplexError("node_lost", "n1 is down: silent for 3000 ms");
+  equal(lossOf(AT_REST, cause).error.extra.detail, "n1 is down: silent for 3000 ms.");
+});
+
 Deno.test("endsSession leaves a session its own limits of time", () => {
   deepEqual(["25P03", "25P04", "57P05", "08P01"].map(endsSession), [true, true, true, true]);
   deepEqual(["57P01", "57P02", "57P03", "40001", "XX000"].map(endsSession), Array(5).fill(false));

@@ -8,5 +8,6 @@
  */
 export * from "./disabled_nodes.ts";
 export * from "./lsn.ts";
+export * from "./node_changes.ts";
 export * from "./publisher.ts";
 export * from "./snapshot.ts";

@@ -1,5 +1,16 @@
 import assert from "node:assert/strict";
-import { errorOf, frontend, rowsOf, tagsOf, typesOf, type WireClient, type WireMessage } from "./mod.ts";
+import {
+  errorOf,
+  frontend,
+  type PgplexProcess,
+  rowsOf,
+  tagsOf,
+  typesOf,
+  waitFor,
+  WireClient,
+  type WireMessage,
+} from "./mod.ts";
+import { shown } from "./console_shown.ts";
 
 const { bind, copyData, copyDone, execute, extendedQuery, flush, parse, query, sync } = frontend;
 
@@ -437,3 +448,79 @@ export const SURVIVORS: readonly Survivor[] = [
     },
   },
 ];
+
+/** Databases of a configuration that {@link Running} needs; `postgres` is an administrator of its console. */
+export const SURVIVOR_POOLS = {
+  transaction: { pool_mode: "transaction", default_pool_size: 60, server_login_retry: "50ms" },
+  session: { pool_mode: "session", default_pool_size: 30, server_login_retry: "50ms" },
+};
+
+/** One of {@link SURVIVORS}, `times` times each, all ready to lose their servers. */
+export class Running implements AsyncDisposable {
+  readonly #sessions: {
+    readonly survivor: Survivor;
+    readonly client: WireClient;
+    readonly mine: string;
+  }[] = [];
+
+  /** `name` keeps texts of one run apart from those of another. */
+  static async begin(
+    pgplex: PgplexProcess,
+    name: string,
+    { survivors = SURVIVORS, times = 1 } = {},
+  ): Promise<Running> {
+    const running = new Running();
+    try {
+      for (let i = 0; i < times; i++) {
+        for (const survivor of survivors) await running.#begin(pgplex, survivor, name);
+      }
+      await running.#ready(pgplex);
+      return running;
+    } catch (thrown) {
+      await running[Symbol.asyncDispose]();
+      throw thrown;
+    }
+  }
+
+  async #begin(pgplex: PgplexProcess, survivor: Survivor, name: string): Promise<void> {
+    const database = survivor.session ? "session" : "transaction";
+    const client = await WireClient.connect(pgplex, { user: "postgres", database }, { deadlineMs: 20_000 });
+    const mine = `${this.#sessions.length} ${name}`.replaceAll("'", "").slice(0, 60);
+    this.#sessions.push({ survivor, client, mine });
+    await survivor.begin(client, mine);
+  }
+
+  /** Waits until what idle sessions did has been read, and nothing is on its way. */
+  async #ready(pgplex: PgplexProcess): Promise<void> {
+    const count = (wanted: (survivor: Survivor) => boolean) =>
+      this.#sessions.filter(({ survivor }) => wanted(survivor)).length;
+    const ready = [
+      count(({ holds, session }) => holds && session !== true),
+      count(({ holds, session }) => holds && session === true),
+      count(({ name }) => name === "listening"),
+    ];
+    await waitFor(async () => `${await present(pgplex)}` === `${ready}`, { what: "each to be ready" });
+  }
+
+  /** Asserts what each client hears now. */
+  async after(t: Deno.TestContext): Promise<void> {
+    for (const { survivor, client, mine } of this.#sessions) {
+      await t.step(survivor.name, () => survivor.after(client, mine));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { client } of this.#sessions) await client.close();
+  }
+}
+
+/** Server connections that sessions of either mode hold, and channels of shared listeners that are there. */
+async function present(pgplex: PgplexProcess): Promise<number[]> {
+  await using console = await WireClient.connect(pgplex, { user: "postgres", database: "pgplex" });
+  const pools = await shown(console, "SHOW POOLS");
+  const listened = (await shown(console, "SHOW LISTENERS")).filter(({ pid }) => pid !== null);
+  const held = (alias: string) =>
+    pools.filter(({ database }) => database === alias)
+      .reduce((sum, row) => sum + Number(row["sv_active"]), 0);
+  return [held("transaction"), held("session"), listened.length];
+}

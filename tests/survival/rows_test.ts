@@ -1,7 +1,6 @@
-import { type PostgresMajor, type PostgresNode, waitFor, WireClient } from "../harness/mod.ts";
-import { shown } from "../harness/console_shown.ts";
+import { type PostgresMajor, type PostgresNode, waitFor } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
-import { type Survivor, SURVIVORS, SURVIVORS_SETUP } from "../harness/survivors.ts";
+import { Running, SURVIVOR_POOLS, SURVIVORS_SETUP } from "../harness/survivors.ts";
 
 /** Ends the server connections of pgplex's clients, or the server, which is there again afterwards. */
 const WAYS: Record<string, (node: PostgresNode) => Promise<void>> = {
@@ -34,56 +33,21 @@ const WAYS: Record<string, (node: PostgresNode) => Promise<void>> = {
 /** A server that is started anew is another process than the one before the test. */
 const RESTARTS = { sanitizeOps: false, sanitizeResources: false };
 
-interface Running {
-  readonly survivor: Survivor;
-  readonly client: WireClient;
-  readonly mine: string;
-}
-
 function tests(major: PostgresMajor): void {
   const served = new Served({
     major,
     settings: { max_connections: "100" },
     setup: SURVIVORS_SETUP,
-    pools: {
-      transaction: { pool_mode: "transaction", default_pool_size: 60, server_login_retry: "50ms" },
-      session: { pool_mode: "session", default_pool_size: 30, server_login_retry: "50ms" },
-    },
+    pools: SURVIVOR_POOLS,
   });
-  /** Server connections that sessions hold, by alias, and channels of shared listeners that are there. */
-  const present = async () => {
-    await using console = await WireClient.connect(served.pgplex, { user: "postgres", database: "pgplex" });
-    const pools = await shown(console, "SHOW POOLS");
-    const listened = (await shown(console, "SHOW LISTENERS")).filter(({ pid }) => pid !== null);
-    const held = (alias: string) => Number(pools.find(({ database }) => database === alias)?.["sv_active"]);
-    return JSON.stringify([held("transaction"), held("session"), listened.length]);
-  };
-
   for (const [way, lose] of Object.entries(WAYS)) {
     Deno.test({
       name: `PostgreSQL ${major}: each client stays when ${way}`,
       ...RESTARTS,
       fn: async (t) => {
-        const running: Running[] = [];
-        try {
-          for (const [index, survivor] of SURVIVORS.entries()) {
-            const client = await served.client(survivor.session ? "session" : "transaction");
-            const mine = `session ${index} of ${way.length}`;
-            running.push({ survivor, client, mine });
-            await survivor.begin(client, mine);
-          }
-          // What an idle session did has been read, and nothing is on its way.
-          const holding = (session: boolean) =>
-            SURVIVORS.filter((survivor) => survivor.holds && (survivor.session ?? false) === session).length;
-          const ready = JSON.stringify([holding(false), holding(true), 1]);
-          await waitFor(async () => await present() === ready, { what: "each to be ready" });
-          await lose(served.node);
-          for (const { survivor, client, mine } of running) {
-            await t.step(survivor.name, () => survivor.after(client, mine));
-          }
-        } finally {
-          for (const { client } of running) await client.close();
-        }
+        await using running = await Running.begin(served.pgplex, way);
+        await lose(served.node);
+        await running.after(t);
       },
     });
   }
