@@ -215,6 +215,25 @@ Deno.test("ServerConnection tells its holder how it ended, and no longer the poo
   equal(server.owed.settled, true);
 });
 
+Deno.test("ServerConnection tells of trouble when it ends by itself, whoever holds it, or its server takes another role", async () => {
+  for (const held of [false, true]) {
+    const { server, stream, reader } = idle();
+    let troubles = 0;
+    server.onTrouble(() => troubles++);
+    stream.say(encodeParameterStatus("in_hot_standby", "off"), encodeParameterStatus("TimeZone", "CET"));
+    await stream.drained();
+    equal(troubles, 1);
+    if (held) server.setSink(new Collector());
+    stream.end();
+    await reader;
+    equal(troubles, 2);
+  }
+  const { server, reader } = idle();
+  server.onTrouble(() => ok(false, "it was closed from here"));
+  server.close();
+  await reader;
+});
+
 Deno.test("ServerConnection passes on what its holder said that the server said last", async () => {
   const { server, stream, reader } = idle();
   const sink = new Collector();

@@ -52,6 +52,8 @@ export class ClusterWatch {
   /** When the first node said that it is the primary; null before. */
   #claimedMs: number | null = null;
   #reports: ChangeReport[] = [];
+  /** The node that is the primary in {@link #cluster}. */
+  #primary: Watched | null = null;
 
   constructor({ name, config, monitor, served, nowMs }: WatchOptions) {
     this.name = name;
@@ -95,11 +97,18 @@ export class ClusterWatch {
     const watched = this.#find(node);
     if (watched === undefined) return;
     const { failure_timeout: failureTimeoutMs } = this.#monitor;
+    const { state, answer } = watched;
     watched.wasAsked = true;
-    watched.state = afterOutcome(watched.state, outcome, { askedMs, nowMs, failureTimeoutMs });
+    watched.state = afterOutcome(state, outcome, { askedMs, nowMs, failureTimeoutMs });
     if (outcome.kind === "answered") {
       watched.answer = outcome.answer;
       if (!outcome.answer.recovering) this.#claimedMs ??= nowMs;
+      // What answers say every day is judged already.
+      if (
+        state.health === "up" && this.#hold === null && answer !== null && saysTheSame(answer, outcome.answer)
+      ) {
+        return this.#renew();
+      }
     }
     this.#look(nowMs);
   }
@@ -137,6 +146,25 @@ export class ClusterWatch {
   #isSettled(nowMs: number): boolean {
     return this.#nodes.every(({ wasAsked }) => wasAsked) ||
       (this.#claimedMs !== null && nowMs - this.#claimedMs >= SETTLE_MS);
+  }
+
+  /** The facts of the nodes are other ones; everything else is as it was. */
+  #renew(): void {
+    const primary = this.#primary;
+    this.#mark(primary, this.#reign);
+    const timeline = primary?.answer?.timeline ?? null;
+    const nodes = this.#cluster.nodes.map((node, index): TopologyNode => {
+      const watched = this.#nodes[index]!;
+      if (watched.answer === null) return node;
+      return { ...node, facts: this.#factsOf(watched.answer, watched === primary, timeline) };
+    });
+    this.#cluster = { ...this.#cluster, nodes };
+  }
+
+  /** Notes how far the primary's WAL was when it was asked last. */
+  #mark(primary: Watched | null, { system }: Reign): void {
+    const said = primary?.answer ?? null;
+    if (said !== null && !said.recovering && said.system === system) this.#marks.add(said.sentMs, said.lsn);
   }
 
   /** Judges anew what is known. */
@@ -183,6 +211,7 @@ export class ClusterWatch {
     };
     this.#reign = reign;
     this.#hold = hold;
+    this.#primary = primary;
     for (const node of nodes) {
       const known = before.nodes.find((other) => sameNode(other, node));
       const report = nodeReport(this.name, known ?? null, node, { isOnly: nodes.length === 1 });
@@ -220,4 +249,9 @@ function watchedOf(
 ): Watched {
   const fresh = { state: UNASKED, answer: null, wasAsked: false };
   return { ...known ?? fresh, address: { name, host, port }, reads, weight };
+}
+
+/** Whether two answers of a node lead to the same judgement. */
+function saysTheSame(a: NodeAnswer, b: NodeAnswer): boolean {
+  return a.recovering === b.recovering && a.system === b.system && a.timeline === b.timeline;
 }

@@ -14,6 +14,8 @@ export interface FakeNode {
   /** Questions so far. */
   asked: number;
   readonly streams: FakeStream[];
+  /** Answers the last question after all, as a primary. */
+  answer(): void;
 }
 
 /** The row of a primary, or with `standby` of one. */
@@ -47,7 +49,9 @@ export class FakeNodes {
   at(host: string): FakeNode {
     let node = this.#nodes.get(host);
     if (node === undefined) {
-      node = { login: "up", row: rowOf(), error: null, asked: 0, streams: [] };
+      const streams: FakeStream[] = [];
+      const answer = () => streams.at(-1)!.say(concat(dataRow(rowOf()), encodeReadyForQuery(TxStatus.Idle)));
+      node = { login: "up", row: rowOf(), error: null, asked: 0, streams, answer };
       this.#nodes.set(host, node);
     }
     return node;

@@ -14,6 +14,9 @@ const URGENT_MS = 150;
 /** How long a node is left alone that refuses pgplex's login, in milliseconds. */
 const DENIED_MS = 10_000;
 
+/** How long behind the primaries the standbys are asked, in milliseconds. */
+const BEHIND_MS = 100;
+
 /** What the monitor works with. */
 export interface MonitorParts {
   readonly runtime: Runtime;
@@ -144,7 +147,7 @@ export class Monitor {
       clock: runtime.clock,
       ask: () => link.ask(),
       heard: (outcome, askedMs) => this.#heard(cluster, address, outcome, askedMs),
-      delayMs: (outcome) => this.#delayMs(cluster, address, outcome),
+      delayMs: (outcome, askedMs) => this.#delayMs(cluster, address, outcome, askedMs),
     });
     if (this.#isRunning) void loop.run();
     return { address, link, loop };
@@ -168,11 +171,14 @@ export class Monitor {
     for (const { level, message, fields } of watch.takeReports()) this.#parts.log[level](message, fields);
   }
 
-  #delayMs({ watch }: Cluster, address: NodeAddress, outcome: Outcome): number {
+  #delayMs({ watch }: Cluster, address: NodeAddress, outcome: Outcome, askedMs: number): number {
     const { interval } = this.#monitor;
     if (outcome.kind === "denied" && outcome.lasting) return Math.max(interval, DENIED_MS);
     const isUrgent = watch.urgent || watch.healthOf(address) === "suspect";
-    return isUrgent ? Math.min(interval, URGENT_MS) : interval;
+    if (isUrgent) return Math.min(interval, URGENT_MS);
+    // All in one round of events cost less than each by itself; a standby that is asked behind the primary shows what that had.
+    const isPrimary = outcome.kind === "answered" && !outcome.answer.recovering;
+    return untilBeat(askedMs, { interval, offsetMs: isPrimary ? 0 : Math.min(BEHIND_MS, interval / 10) });
   }
 
   /** Wakes when time alone changes what is known. */
@@ -229,4 +235,13 @@ function sameAccess(a: Cluster["config"], b: Cluster["config"]): boolean {
     x === null || y === null ? x === y : x.equals(y);
   if (!same(mine.password, other.password) || !same(a.tls.key_pem, b.tls.key_pem)) return false;
   return a.tls.mode === b.tls.mode && a.tls.ca_pem === b.tls.ca_pem && a.tls.cert_pem === b.tls.cert_pem;
+}
+
+/** Milliseconds from `askedMs` to the beat that is nearest to an interval from then; beats are the same for all nodes. */
+function untilBeat(
+  askedMs: number,
+  { interval, offsetMs }: { readonly interval: number; readonly offsetMs: number },
+): number {
+  const beat = Math.ceil((askedMs + interval / 2 - offsetMs) / interval);
+  return beat * interval + offsetMs - askedMs;
 }

@@ -77,6 +77,28 @@ Deno.test("NodeLink gives up who does not answer in time, and asks on another co
   link.close();
 });
 
+Deno.test("NodeLink does not hold it against a node that pgplex itself stood still", async () => {
+  const { node, nodes, link } = rig();
+  equal(short(await link.ask()), "answered");
+  node.row = null;
+  const { clock } = nodes.runtime;
+  const timeOf = clock.nowMs.bind(clock);
+  let stoodMs = 0;
+  clock.nowMs = () => timeOf() + stoodMs;
+  const asking = link.ask();
+  await nodes.rest();
+  stoodMs += 60_000;
+  await nodes.advance(1500);
+  equal(node.streams[0]!.closed, false);
+  node.answer();
+  equal(short(await asking), "answered");
+  equal(clock.pending, 0);
+  const again = link.ask();
+  stoodMs += 60_000;
+  await nodes.advance(3000);
+  equal(short(await again), "silent: no answer within 1500 ms");
+});
+
 Deno.test("NodeLink takes a connection that was lost for nothing: what the next login says counts", async () => {
   const { node, nodes, link, lostCount } = rig();
   equal(short(await link.ask()), "answered");

@@ -11,7 +11,7 @@ export interface NodeLoopParts {
   readonly ask: () => Promise<Outcome>;
   readonly heard: (outcome: Outcome, askedMs: number) => void;
   /** How long behind the last question the next one is asked, in milliseconds. */
-  readonly delayMs: (outcome: Outcome) => number;
+  readonly delayMs: (outcome: Outcome, askedMs: number) => number;
 }
 
 /** When a node is asked: again and again, one question at a time, and earlier where somebody has a reason. */
@@ -41,7 +41,7 @@ export class NodeLoop {
       this.#isPatient = outcome.kind === "denied" && outcome.lasting;
       this.#gapMs = outcome.kind === "answered" ? HINT_GAP_MS : 3 * HINT_GAP_MS;
       heard(outcome, this.#askedMs);
-      await this.#rest(delayMs(outcome));
+      await this.#rest(delayMs(outcome, this.#askedMs));
     }
   }
 

@@ -166,3 +166,19 @@ Deno.test("a standby that is stopped, or gone, costs the clients of the primary 
   }
   await watched.becomes("n1 primary up, n2 standby up, n3 standby down");
 });
+
+Deno.test("a connection of a pool that ends asks the nodes at once, however long the interval is", async () => {
+  await using replicas = await Replicas.start();
+  await using watched = await Watched.start(watchedConfig(replicas.config, { monitor: { interval: "1h" } }));
+  assert.equal(await watched.port(), replicas.nodes[0]!.port);
+  await watched.becomes("n1 primary up, n2 standby up");
+  await replicas.promote(1);
+  assert.equal(await watched.state(), "n1 primary up, n2 standby up"); // nobody has asked
+  const [row] = await replicas.nodes[0]!.sql(
+    "SELECT count(pg_terminate_backend(pid)) AS ended FROM pg_stat_activity " +
+      "WHERE backend_type = 'client backend' AND application_name <> 'pgplex monitor' AND pid <> pg_backend_pid()",
+  );
+  assert.equal(Number(row!["ended"]), 1);
+  await watched.becomes("n1 stale up, n2 primary up");
+  assert.equal(await watched.port(), replicas.nodes[1]!.port);
+});

@@ -10,7 +10,7 @@ const COLUMNS = columns(
 
 /**
  * SHOW NODES: what is known of each node. `lag_ms` is how long ago the primary had what a standby has replayed, by samples, so a standby that
- * is not behind shows up to two of `monitor.interval`; `leases` are server connections in use; `reads` is false too where the node is disabled.
+ * is not behind shows a little more than `monitor.interval` at times; `leases` are server connections in use; `reads` is false too where the node is disabled.
  */
 export function showNodes(parts: ConsoleParts): Table {
   const { clusters } = parts.worker.topology.current;
