@@ -58,6 +58,7 @@ export class StateWatch {
   /** The same in front of the statement that went last. */
   #controlBefore = 0;
   #wrote = false;
+  #ranAny = false;
 
   constructor(fingerprints: Fingerprints) {
     this.fingerprints = fingerprints;
@@ -66,6 +67,11 @@ export class StateWatch {
   /** Whether an option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
   get optionsMentioned(): boolean {
     return this.#optionsMentioned;
+  }
+
+  /** Whether anything ran since {@link begin}: a COMMIT too, which may be one of a prepared transaction. */
+  get ranAny(): boolean {
+    return this.#ranAny;
   }
 
   /** Whether something ran since {@link begin} that does more than read, by its words. */
@@ -125,6 +131,7 @@ export class StateWatch {
       this.#hadError =
       this.#rolledBack =
       this.#wrote =
+      this.#ranAny =
         false;
   }
 
@@ -311,6 +318,7 @@ export class StateWatch {
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
   runs(fingerprint: Fingerprint, simple = false): void {
     const { ran } = this;
+    this.#ranAny = true;
     if (fingerprint.writes) this.#wrote = true;
     if (fingerprint.plain) {
       fingerprint.seen++;

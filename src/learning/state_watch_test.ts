@@ -365,3 +365,31 @@ function lookFor(watch: StateWatch, harmless: boolean): void {
   const called = new Map([["p", { harmless, sticky: [] }]]);
   catalogue.found(check, "mark", new HiddenCallers(null, null, new Set(), called), 0);
 }
+
+Deno.test("StateWatch.wrote holds once a statement does more than read, ranAny once anything ran, until a lease begins", () => {
+  const { watch, run } = watching();
+  const said = () => [watch.ranAny, watch.wrote];
+  deepEqual(said(), [false, false]);
+  run("COMMIT PREPARED 'x'");
+  deepEqual(said(), [true, false]);
+  for (const sql of ["SELECT a FROM t FOR UPDATE", "WITH x AS (SELECT 1) TABLE x", "EXPLAIN SELECT 1"]) {
+    run(sql);
+  }
+  deepEqual(said(), [true, false]);
+  for (
+    const sql of [
+      "INSERT INTO t VALUES (1)",
+      "WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x",
+      "SELECT nextval('s')",
+    ]
+  ) {
+    watch.begin();
+    deepEqual(said(), [false, false]);
+    run(sql);
+    watch.judge("learn", 0);
+    deepEqual(said(), [true, true], sql);
+  }
+  watch.begin();
+  watch.runsOpaque();
+  deepEqual(said(), [true, true]);
+});

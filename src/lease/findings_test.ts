@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import { queriesIn } from "../backend/fake_network_test.ts";
 import { fakeServer, FakeStream } from "../backend/fake_server_test.ts";
 import { Settings, StatementStore } from "../backend/mod.ts";
@@ -6,7 +6,7 @@ import { OPTION_NAMES, type PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
-import { Back, encodeBack, encodeReadyForQuery, int32At, TxStatus } from "../protocol/mod.ts";
+import { Back, encodeBack, encodeReadyForQuery, encodeTextRow, int32At, TxStatus } from "../protocol/mod.ts";
 import { Relay, ToldSettings } from "../relay/mod.ts";
 import { messagesIn } from "../servers/fake_cluster_test.ts";
 import { BufferPool, Outbox } from "../transport/mod.ts";
@@ -199,7 +199,7 @@ Deno.test("takeFindings closes statements that stand under the client's names on
   await reader;
 });
 
-Deno.test("findOptions asks for every option in one query, and follows what it hears", async () => {
+Deno.test("findOptions asks for every option in one query, in a transaction that no default of the session fails, and follows what it hears", async () => {
   const { server, stream, options, host } = rig();
   const asked: string[] = [];
   const values = OPTION_NAMES.map((name) => name === "query_timeout" ? "7s" : null);
@@ -209,14 +209,21 @@ Deno.test("findOptions asks for every option in one query, and follows what it h
     else body.push(0, 0, 0, value.length, ...new TextEncoder().encode(value));
   }
   stream.onWrite = (bytes) => {
-    asked.push(...queriesIn(bytes));
-    stream.say(encodeBack(Back.DataRow, Uint8Array.from(body)), encodeReadyForQuery(TxStatus.Idle));
+    for (const sql of queriesIn(bytes)) {
+      asked.push(sql);
+      const shown = sql.match(/SHOW/g) ?? [];
+      stream.say(...shown.map(() => encodeTextRow("none")));
+      if (sql.startsWith("SELECT")) stream.say(encodeBack(Back.DataRow, Uint8Array.from(body)));
+      stream.say(encodeReadyForQuery(TxStatus.Idle));
+    }
   };
   const reader = server.start();
   await findOptions(host, server);
-  deepEqual(asked, [
+  deepEqual(asked.slice(1), [
     `SELECT ${OPTION_NAMES.map((name) => `pg_catalog.current_setting('pgplex.${name}', true)`).join(", ")}`,
+    "COMMIT",
   ]);
+  match(asked[0]!, /^BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY/);
   equal(options.settings({ query_timeout: 0 } as PoolSettings).query_timeout, 7000);
   stream.onWrite = null;
   server.close();

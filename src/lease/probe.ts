@@ -3,7 +3,6 @@ import {
   type OwnResult,
   rawSetting,
   runOwn,
-  runQuery,
   type ServerConnection,
   Settings,
   type Statement,
@@ -181,8 +180,8 @@ export async function readSettings(
   names: readonly string[],
 ): Promise<ReadonlyMap<string, BinaryString>> {
   const calls = names.map((name) => `pg_catalog.current_setting('${name}', true)`);
-  const { rows, error } = await runQuery(server, `SELECT ${calls.join(", ")}`);
-  if (error !== null) throw error;
+  // The session's default may be an isolation that a standby refuses.
+  const { rows } = await runOwn(server, [[encodeQuery(`SELECT ${calls.join(", ")}`)]]);
   const row = rows[0] ?? [];
   return new Map(names.flatMap((name, i) => row[i] == null ? [] : [[name, row[i]] as const]));
 }

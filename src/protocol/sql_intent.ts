@@ -12,7 +12,8 @@ const BEGINS = /(?:begin(?:\s+(?:work|transaction))?|start\s+transaction)\b([^;]
 const MODE = /\bread\s+(only|write)\b/gi;
 /** Behind BEGIN READ ONLY in one text: the transaction may end there, or be made to write. */
 const ENDS = /\b(?:commit|end|rollback|abort|write|transaction_read_only)\b/i;
-const CHANNELS = /(?:listen|unlisten|notify)\b/iy;
+/** What servers run in a READ ONLY transaction, or outside of any, but never during recovery. */
+const NOT_IN_RECOVERY = /(?:listen|unlisten|notify|vacuum|analy[sz]e|reindex|cluster)\b/iy;
 const CHANNEL_FUNCTIONS = /\bpg_(?:notify|listening_channels)\b/i;
 
 /**
@@ -30,19 +31,21 @@ export function mayHaveIntent(bytes: Uint8Array, start: number, end: number, tex
   return end < textEnd;
 }
 
-/** Of begin, start, listen, unlisten and notify. */
-const FIRST: readonly number[] = [..."bslun"].map((letter) => letter.charCodeAt(0));
+/** Of begin, start, and what is not run during recovery. */
+const FIRST: readonly number[] = [..."bslunvarc"].map((letter) => letter.charCodeAt(0));
 
 /**
- * What `text` says: BEGIN and START TRANSACTION with READ ONLY or READ WRITE, and LISTEN, UNLISTEN and NOTIFY, which no standby
- * takes. Null for any other.
+ * What `text` says: BEGIN and START TRANSACTION with READ ONLY or READ WRITE, and what no standby runs though a READ ONLY
+ * session may: LISTEN, NOTIFY, VACUUM and the like. Null for any other.
  */
 export function sqlIntent(text: BinaryString): SqlIntent | null {
   SKIPPED.lastIndex = 0;
   SKIPPED.test(text);
   const at = SKIPPED.lastIndex;
-  CHANNELS.lastIndex = BEGINS.lastIndex = at;
-  if (CHANNELS.test(text) || CHANNEL_FUNCTIONS.test(text)) return { intent: "write", scope: "statement" };
+  NOT_IN_RECOVERY.lastIndex = BEGINS.lastIndex = at;
+  if (NOT_IN_RECOVERY.test(text) || CHANNEL_FUNCTIONS.test(text)) {
+    return { intent: "write", scope: "statement" };
+  }
   const begins = BEGINS.exec(text);
   const mode = [...begins?.[1]?.matchAll(MODE) ?? []].at(-1)?.[1]?.toLowerCase();
   if (mode === "write") return { intent: "write", scope: "transaction" };

@@ -36,10 +36,17 @@ Deno.test("sqlIntent says nothing of a transaction that ends in the same text, o
   ) equal(said(text), null, text);
 });
 
-Deno.test("sqlIntent knows the statements that no standby takes as they speak of channels", () => {
-  const texts = ["LISTEN a", "unlisten *", "/* x */NOTIFY a, 'b'", "SELECT pg_notify('a', 'b')"];
+Deno.test("sqlIntent knows the statements that no standby runs though a READ ONLY session may", () => {
+  const texts = [
+    "LISTEN a",
+    "unlisten *",
+    "/* x */NOTIFY a, 'b'",
+    "SELECT pg_notify('a', 'b')",
+    "vacuum t",
+    "ANALYSE",
+  ];
   deepEqual(new Set(texts.map(said)), new Set(["write statement"]));
-  equal(said("listening"), null);
+  deepEqual(["listening", "EXPLAIN ANALYZE SELECT 1"].map(said), [null, null]);
 });
 
 Deno.test("mayHaveIntent tells most texts by their first letter, and doubts what has not come", () => {
@@ -53,6 +60,12 @@ Deno.test("mayHaveIntent tells most texts by their first letter, and doubts what
       ...new Array<boolean>(7).fill(true),
     ],
   );
-  deepEqual(["INSERT", "  delete", "with", ""].map((text) => may(text)), [false, false, false, false]);
+  deepEqual(["INSERT", "  delete", "with", "explain analyze", ""].map((text) => may(text)), [
+    false,
+    false,
+    false,
+    false,
+    false,
+  ]);
   equal(may("   INSERT", 2), true);
 });

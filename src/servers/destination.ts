@@ -46,6 +46,8 @@ export class Destination implements PoolDestination {
   readonly counters = new PoolCounters();
   readonly known = new SettingsTable();
   readonly greetings = new Greetings();
+  /** Whether BEGIN READ ONLY and default_transaction_read_only mean reading. */
+  readOnlyIsRead: boolean;
   readonly #topology: TopologyPublisher;
   readonly #makePool: DestinationParts["makePool"];
   readonly #pools = new Set<ServerPool>();
@@ -80,6 +82,7 @@ export class Destination implements PoolDestination {
     this.#topology = topology;
     this.#makePool = makePool;
     this.#balance = balance;
+    this.readOnlyIsRead = balance.read_only_is_read === "on";
     this.#readers = new Readers(balance, {
       nowMs,
       poolSize: () => this.#settings.default_pool_size,
@@ -147,11 +150,6 @@ export class Destination implements PoolDestination {
   get pool(): ServerPool | null {
     this.#routeNow();
     return this.#pool;
-  }
-
-  /** Whether BEGIN READ ONLY and default_transaction_read_only mean reading. */
-  get readOnlyIsRead(): boolean {
-    return this.#balance.read_only_is_read === "on";
   }
 
   isForWrites(server: ServerPool): boolean {
@@ -310,6 +308,7 @@ export class Destination implements PoolDestination {
     this.#settings = settings;
     if (balance !== this.#balance) {
       this.#balance = balance;
+      this.readOnlyIsRead = balance.read_only_is_read === "on";
       this.#seen = null;
     }
     for (const pool of this.#pools) pool.configure(nowMs, shared);

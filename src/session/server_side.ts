@@ -191,8 +191,9 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
    * that was promoted meanwhile has said so before its ReadyForQuery.
    */
   get #mayHaveWritten(): boolean {
-    const { reads, watch } = this.#relay;
-    return (!reads.on || watch.wrote) && this.lease.connection?.reported.hotStandby !== "on";
+    const { reads, renames, watch } = this.#relay;
+    const wrote = reads.on ? watch.wrote : watch.ranAny || !renames;
+    return wrote && this.lease.connection?.reported.hotStandby !== "on";
   }
 
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {

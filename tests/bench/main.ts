@@ -25,6 +25,15 @@ import {
 
 const DATABASE = "bench";
 
+const NODE_SETTINGS: Readonly<Record<string, string>> = {
+  fsync: "off",
+  synchronous_commit: "off",
+  full_page_writes: "off",
+  autovacuum: "off",
+  shared_buffers: "256MB",
+  max_wal_size: "4GB",
+};
+
 if (import.meta.main) Deno.exit(await main(Deno.args));
 
 /** Runs the benchmark; the exit code is 0, 1 after a failure, 2 after bad usage, 130 after Ctrl-C. */
@@ -88,9 +97,18 @@ async function measure(options: BenchOptions, signal: AbortSignal): Promise<Resu
   });
   await node.sql(STATE_SETUP, DATABASE);
 
-  const pooler = { node, database: DATABASE, poolSize: options.poolSize, denoFlags: options.denoFlags };
+  const standby = options.cases.some(({ script }) => script === "R")
+    ? stack.use(await addStandby(node, options))
+    : null;
+  const pooler = {
+    node,
+    standby,
+    database: DATABASE,
+    poolSize: options.poolSize,
+    denoFlags: options.denoFlags,
+  };
   if (options.targets.includes("direct")) {
-    starters.set("direct", () => Promise.resolve(direct(node, DATABASE, version)));
+    starters.set("direct", () => Promise.resolve(direct(pooler, version)));
   }
   if (bouncer !== null) starters.set("pgbouncer", () => startPgBouncer(bouncer, pooler));
   else if (options.targets.includes("pgbouncer")) remarks.push("PgBouncer is not installed: left out.");
@@ -133,17 +151,27 @@ async function startNode(options: BenchOptions): Promise<PostgresNode> {
   return await startPostgres({
     major: options.major as PostgresMajor,
     auth: "trust",
-    settings: {
-      fsync: "off",
-      synchronous_commit: "off",
-      full_page_writes: "off",
-      autovacuum: "off",
-      shared_buffers: "256MB",
-      max_wal_size: "4GB",
-      max_connections: String(clients + 2 * options.poolSize + 20),
-    },
+    settings: { ...NODE_SETTINGS, max_connections: String(clients + 2 * options.poolSize + 20) },
     onProgress: ({ text }) => say(text),
   });
+}
+
+/** A standby of `primary`, which is stopped for a moment: it is a copy of its files. */
+async function addStandby(primary: PostgresNode, options: BenchOptions): Promise<PostgresNode> {
+  say("Adding a standby");
+  const [row] = await primary.sql("SHOW max_connections");
+  await primary.stop();
+  const standby = await startPostgres({
+    major: options.major as PostgresMajor,
+    auth: "trust",
+    settings: { ...NODE_SETTINGS, max_connections: row!.max_connections },
+    copyOf: primary.dataDir,
+    starts: false,
+  });
+  await primary.start();
+  await standby.makeStandby(`host=${primary.host} port=${primary.port} user=${primary.superuser}`);
+  await standby.start();
+  return standby;
 }
 
 async function writeSection(path: string, report: string): Promise<void> {

@@ -1,8 +1,11 @@
 import { parseArgs } from "node:util";
 import { STATE_NAMES, STATE_SCRIPTS, type StateName } from "./state_scripts.ts";
 
-/** What pgbench has built in: `S` is `-S`, `B` is its TPC-B-like default, `C` is `-S` with a connection per transaction. */
-export type Script = "S" | "B" | "C";
+/**
+ * What pgbench has built in: `S` is `-S`, `B` is its TPC-B-like default, `C` is `-S` with a connection per transaction, `R` is `-S` of
+ * sessions with `intent=read` where the primary has a standby.
+ */
+export type Script = "S" | "B" | "C" | "R";
 
 /** pgbench's `-M`. */
 export type Protocol = "simple" | "extended" | "prepared";
@@ -61,7 +64,8 @@ Runs pgbench direct, through PgBouncer and through pgplex, in turn, and prints m
   --seconds N       seconds per run (5)
   --warmup N        seconds for each protocol and target before the first round, twice (2)
   --only LIST       cases as script:protocol:clients; parts may be * : S:simple:16,S:prepared:*,C:*:16
-                    scripts: S (-S), B (TPC-B), C (-S with a connection per transaction); with state a name stands
+                    scripts: S (-S), B (TPC-B), C (-S with a connection per transaction), R (-S with intent=read and a
+                    standby, which direct connects to and PgBouncer knows nothing of); with state a name stands
                     in place of the protocol, which is simple: state:*, state:set-role, state:set:64
                     names: set-config-local, set, set-search-path, set-timeout, discard-all, driver-reset, set-role,
                     function, call, do, xact-lock, temp-table, set-local
@@ -96,6 +100,7 @@ function builtInCases(): BuiltInCase[] {
     }
   }
   for (const clients of CLIENTS) cases.push({ script: "C", protocol: "simple", clients });
+  for (const protocol of ["simple", "prepared"] as const) cases.push({ script: "R", protocol, clients: 16 });
   return cases;
 }
 

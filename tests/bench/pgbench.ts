@@ -18,6 +18,8 @@ export interface PgbenchRun {
   readonly port: number;
   readonly database: string;
   readonly user: string;
+  /** Startup options, as in PGOPTIONS; none unless said. */
+  readonly options?: string;
   readonly signal: AbortSignal;
 }
 
@@ -67,6 +69,7 @@ export async function runPgbench(pgbench: string, options: PgbenchRun): Promise<
         PGSSLMODE: "disable",
         PGGSSENCMODE: "disable",
         PGPASSWORD: "postgres",
+        ...(options.options === undefined ? {} : { PGOPTIONS: options.options }),
       },
       clearEnv: true,
       stdin: "null",

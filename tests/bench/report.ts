@@ -42,12 +42,13 @@ const HEADINGS: Readonly<Record<Script, string>> = {
   S: "pgbench -S: one SELECT by primary key",
   B: "pgbench's TPC-B-like transaction: seven statements",
   C: "pgbench -S -C: a connection per transaction",
+  R: "pgbench -S on a standby: sessions with intent=read",
 };
 
 /** The results as markdown, without a heading of its own. */
 export function renderReport(results: Results): string {
   const parts = [results.circumstances.map((line) => `- ${line}`).join("\n")];
-  for (const script of ["S", "B", "C"] as const) {
+  for (const script of ["S", "B", "C", "R"] as const) {
     const cases = results.cases.filter((load): load is BuiltInCase => load.script === script);
     if (cases.length === 0) continue;
     let borrowed = false;
@@ -177,6 +178,7 @@ const SCRIPTS: Readonly<Record<Case["script"], string>> = {
   S: "-S",
   B: "TPC-B",
   C: "-S -C",
+  R: "-S, read",
   state: "state",
 };
 

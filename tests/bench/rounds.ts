@@ -1,4 +1,5 @@
-import type { PostgresNode } from "../../tools/embedded/mod.ts";
+import pg from "pg";
+import { type PostgresNode, waitFor } from "../../tools/embedded/mod.ts";
 import { type IdleMemory, measureIdle } from "./idle_clients.ts";
 import { type BenchOptions, type Case, caseName, type TargetName } from "./options.ts";
 import { PgbenchFailure, type PgbenchRun, runPgbench } from "./pgbench.ts";
@@ -120,6 +121,7 @@ async function measureOnce(
   if (load.script === "state" && load.name === "temp-table") {
     await node.sql("VACUUM pg_class, pg_attribute, pg_type, pg_depend, pg_shdepend", database);
   }
+  if (load.script === "R") await mustRead(context, target);
   const before = target.pid === null ? 0 : await cpuTicks(target.pid);
   const result = await runPgbench(context.pgbench, runOf(context, target, load, context.options.seconds));
   const spent = target.pid === null ? 0 : await cpuTicks(target.pid) - before;
@@ -149,7 +151,33 @@ async function warmUp(context: BenchContext, target: Target, cases: readonly Cas
   }
 }
 
+/** How soon a pooler must have found out that the standby is one, and how far it is. */
+const READS_WITHIN_MS = 15_000;
+
+/** @throws PgbenchFailure where sessions that read do not get to the standby: something else would be measured */
+async function mustRead({ signal }: BenchContext, { reads, database, user }: Target): Promise<void> {
+  if (reads === null) throw new PgbenchFailure("it knows no reads on standbys");
+  const { host, port, options } = reads;
+  const recovers = async () => {
+    signal.throwIfAborted();
+    const client = new pg.Client({ host, port, user, database, password: "postgres", options });
+    client.on("error", () => {});
+    await client.connect();
+    try {
+      return (await client.query("SELECT pg_is_in_recovery() AS recovers")).rows[0].recovers === true;
+    } finally {
+      await client.end();
+    }
+  };
+  await waitFor(recovers, { what: "reads to get to the standby", deadlineMs: READS_WITHIN_MS })
+    .catch((thrown) => {
+      signal.throwIfAborted();
+      throw new PgbenchFailure((thrown as Error).message);
+    });
+}
+
 function runOf(context: BenchContext, target: Target, load: Case, seconds: number): PgbenchRun {
   const { host, port, database, user } = target;
-  return { load, seconds, host, port, database, user, signal: context.signal };
+  const run = { load, seconds, host, port, database, user, signal: context.signal };
+  return load.script === "R" && target.reads !== null ? { ...run, ...target.reads } : run;
 }

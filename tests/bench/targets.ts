@@ -21,6 +21,8 @@ export interface Target {
   readonly user: string;
   /** The proxy's process; null where there is no proxy. */
   readonly pid: number | null;
+  /** Where sessions that read go: elsewhere, or by such startup options; null where they cannot go to a standby. */
+  readonly reads: { readonly host: string; readonly port: number; readonly options?: string } | null;
   /** Stops what was started for it. */
   stop(): Promise<void>;
 }
@@ -28,6 +30,8 @@ export interface Target {
 /** What the poolers are told. */
 export interface PoolerOptions {
   readonly node: PostgresNode;
+  /** A standby of it; null where no case needs one. */
+  readonly standby: PostgresNode | null;
   readonly database: string;
   readonly poolSize: number;
   readonly denoFlags: readonly string[];
@@ -36,9 +40,13 @@ export interface PoolerOptions {
 const CLIENTS_MAX = 20_000;
 
 /** PostgreSQL itself. */
-export function direct(node: PostgresNode, database: string, version: string): Target {
+export function direct(
+  { node, standby, database }: Pick<PoolerOptions, "node" | "standby" | "database">,
+  version: string,
+): Target {
   const { host, port, superuser: user } = node;
-  return { name: "direct", version, host, port, database, user, pid: null, stop: () => Promise.resolve() };
+  const stop = () => Promise.resolve();
+  return { name: "direct", version, host, port, database, user, pid: null, reads: standby, stop };
 }
 
 /** The PgBouncer of `$PGBOUNCER_BIN`, of PATH or of Debian, and its version; null when there is none. */
@@ -102,6 +110,7 @@ export async function startPgBouncer(
     database,
     user: node.superuser,
     pid: daemon.pid,
+    reads: null,
     stop: () => stopDaemon(daemon),
   };
 }
@@ -149,17 +158,25 @@ export async function startPgplex(
     database: `${database}@main`,
     user: node.superuser,
     pid: daemon.pid,
+    reads: options.standby === null ? null : { host: "127.0.0.1", port, options: "-c pgplex.intent=read" },
     stop: () => stopDaemon(daemon),
   };
 }
 
-function pgplexConfig({ node, poolSize }: PoolerOptions, port: number, stateCheck: "learn" | "off"): string {
+function pgplexConfig(
+  { node, standby, poolSize }: PoolerOptions,
+  port: number,
+  stateCheck: "learn" | "off",
+): string {
+  const nodes = [node, ...standby === null ? [] : [standby]].map(({ host, port }, i) =>
+    `{ name: main-${i + 1}, host: ${host}, port: ${port} }`
+  );
   return `
 listen: { address: 127.0.0.1, port: ${port}, max_client_conn: ${CLIENTS_MAX} }
 auth: { type: trust, users: { ${node.superuser}: "${node.superuserPassword}" } }
 clusters:
   main:
-    nodes: [{ name: main-1, host: ${node.host}, port: ${node.port} }]
+    nodes: [${nodes.join(", ")}]
     superuser: { user: ${node.superuser}, password: "${node.superuserPassword}", database: postgres }
     tls: { mode: disable }
 pool: { pool_mode: transaction, default_pool_size: ${poolSize}, state_check: ${stateCheck} }

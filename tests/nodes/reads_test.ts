@@ -76,7 +76,8 @@ for (const major of [14, 18] as PostgresMajor[]) {
       balance: "{ max_standby_lag: 60s }",
       pool: "{ default_pool_size: 5, query_wait_timeout: 5s }",
       databases:
-        "{ narrow: { cluster: main, database: postgres, default_pool_size: 1, max_db_connections: 2 } }",
+        "{ narrow: { cluster: main, database: postgres, default_pool_size: 1, max_db_connections: 2 }, " +
+        "whole: { cluster: main, database: postgres, pool_mode: session } }",
     });
     await play().caughtUp();
   });
@@ -360,6 +361,24 @@ for (const major of [14, 18] as PostgresMajor[]) {
     await one(client, "RESET default_transaction_isolation");
     equal(await one(client, "SHOW TimeZone"), "CET");
     await client.close();
+  });
+
+  test("a session in session pooling stays at the node to which its intent led, with its options and SERIALIZABLE too", async () => {
+    await only("n2");
+    const session = (intent: "read" | "write") => play().client({ intent, database: "whole" });
+    const [reader, writer] = [await session("read"), await session("write")];
+    deepEqual([reader, writer].map(({ parameters }) => parameters.get("in_hot_standby")), ["on", "off"]);
+    await only("n3");
+    deepEqual([await where(reader), await where(writer)], ["n2", "n1"]);
+    await one(reader, "SET default_transaction_isolation = serializable");
+    await one(reader, "SET pgplex.tag = 'mine'");
+    equal(await stateOf(reader, "SELECT 1"), "0A000");
+    await waitFor(
+      () => [...play().worker.sessions].some(({ options }) => options.settled && options.wasSet),
+      { what: "the option to be found" },
+    );
+    await reader.close();
+    await writer.close();
   });
 
   test("a conflict with recovery reaches the client as the standby says it", async () => {
