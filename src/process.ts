@@ -323,6 +323,7 @@ export class Process {
         queries: now.queries - before.queries,
         servers_opened: now.opened - before.opened,
         servers_lost: now.lost - before.lost,
+        replies_cut: now.repliesCut - before.repliesCut,
       });
       before = now;
     });

@@ -62,6 +62,7 @@ export interface WorkerTotals {
   readonly queries: number;
   readonly opened: number;
   readonly lost: number;
+  readonly repliesCut: number;
 }
 
 /**
@@ -217,7 +218,7 @@ export class Worker implements LoginParts {
 
   /** What all pools did since start. */
   totals(): WorkerTotals {
-    const totals = { ...this.pools.statistics.gone };
+    const totals = { ...this.pools.statistics.gone, repliesCut: this.counters.repliesCut };
     for (const { counters } of this.pools.destinations()) {
       totals.leases += counters.leases;
       totals.queries += counters.queries;

@@ -1,5 +1,6 @@
 /**
- * `deno task demo`: two PostgreSQL clusters, 14 as `old` and 18 as `main`, behind one pgplex on 127.0.0.1, to try it out.
+ * `deno task demo`: two PostgreSQL clusters, 14 as `old` and 18 as `main`, this one with a standby, behind one pgplex on 127.0.0.1, to try
+ * it out.
  *
  * Everything lives in temporary folders and is gone after Ctrl-C; only the binaries stay in the cache.
  *
@@ -16,7 +17,7 @@ import {
 
 const USAGE = `Usage: deno task demo [--port PORT]
 
-Starts PostgreSQL 14 and 18 and a pgplex in front of them, all on 127.0.0.1, until Ctrl-C.
+Starts PostgreSQL 14, PostgreSQL 18 with a standby, and a pgplex in front of them, all on 127.0.0.1, until Ctrl-C.
 
   --port PORT   where pgplex listens; 6432 unless said
   --help        this text
@@ -48,10 +49,11 @@ export async function demo(args: string[]): Promise<number> {
     // What is half started has nobody to dispose of it: the watchdogs end it as soon as this program is gone.
     Deno.exit(0);
   }
-  console.log(instructions(port, outcome.configPath));
-  const end = await Promise.race([interrupted, outcome.exited]);
+  console.log(instructions(port, outcome));
+  const { pgplex } = outcome;
+  const end = await Promise.race([interrupted, pgplex.exited]);
   if (typeof end === "string") return said(end);
-  console.error(`\npgplex ended by itself with exit code ${end.code}. It said:\n${outcome.log}`);
+  console.error(`\npgplex ended by itself with exit code ${end.code}. It said:\n${pgplex.log}`);
   return 1;
 }
 
@@ -85,7 +87,15 @@ function interruption(stack: AsyncDisposableStack): Promise<string> {
   });
 }
 
-async function start(port: number, stack: AsyncDisposableStack): Promise<PgplexProcess> {
+/** What runs. */
+interface Demo {
+  readonly pgplex: PgplexProcess;
+  /** The primary and the standby of cluster `main`, as they were at the start. */
+  readonly primary: PostgresNode;
+  readonly standby: PostgresNode;
+}
+
+async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
   checkPort(port);
   const onProgress = progressPrinter();
   // Both are waited for, even when one fails, so that each can be stopped.
@@ -101,6 +111,16 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<PgplexP
     if (result.status === "rejected") throw result.reason;
     return result.value;
   });
+  const standby = stack.use(
+    await startPostgres({ major: 18, onProgress, copyOf: await stopped(main!), starts: false }),
+  );
+  await main!.start();
+  const { host, port: at, superuser: user, superuserPassword: password } = main!;
+  await standby.makeStandby(
+    `host=${host} port=${at} user=${user} password=${password} application_name=main-2`,
+  );
+  await standby.start();
+  console.log(`PostgreSQL 18 runs as its standby on port ${standby.port}`);
   const config = {
     listen: { address: "127.0.0.1", port },
     auth: { type: "scram-sha-256", users: { app: "app", postgres: "postgres" } },
@@ -108,12 +128,18 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<PgplexP
       default_cluster: "main",
       databases: { app_old: { cluster: "old", database: "app" } },
     },
-    clusters: { main: clusterOf(main!, "main"), old: clusterOf(old!, "old") },
+    clusters: { main: clusterOf("main", main!, standby), old: clusterOf("old", old!) },
     console: { admin_users: ["postgres"], stats_users: ["app"] },
   };
   const pgplex = stack.use(await startPgplex({ config }));
   stack.defer(() => pgplex.stop("SIGINT").then(() => {}, (thrown) => console.error(thrown.message)));
-  return pgplex;
+  return { pgplex, primary: main!, standby };
+}
+
+/** Stops a server, so that its data directory can be copied. */
+async function stopped(node: PostgresNode): Promise<string> {
+  await node.stop();
+  return node.dataDir;
 }
 
 function checkPort(port: number): void {
@@ -136,10 +162,11 @@ async function seed(node: PostgresNode, cluster: string): Promise<void> {
   await node.sql(SEED.replace("CLUSTER", cluster), "app");
 }
 
-function clusterOf(node: PostgresNode, cluster: string): Record<string, unknown> {
+function clusterOf(cluster: string, ...nodes: PostgresNode[]): Record<string, unknown> {
+  const [{ superuser, superuserPassword }] = nodes as [PostgresNode];
   return {
-    nodes: [{ name: `${cluster}-1`, host: node.host, port: node.port }],
-    superuser: { user: node.superuser, password: node.superuserPassword, database: "postgres" },
+    nodes: nodes.map(({ host, port }, index) => ({ name: `${cluster}-${index + 1}`, host, port })),
+    superuser: { user: superuser, password: superuserPassword, database: "postgres" },
     tls: { mode: "disable" },
   };
 }
@@ -155,7 +182,8 @@ function progressPrinter(): (progress: Progress) => void {
   };
 }
 
-function instructions(port: number, configPath: string): string {
+function instructions(port: number, { pgplex: { configPath }, primary, standby }: Demo): string {
+  const admin = `postgresql://postgres:postgres@127.0.0.1`;
   const uri = `postgresql://app:app@127.0.0.1:${port}`;
   return `
 pgplex listens on 127.0.0.1:${port}; its configuration is ${configPath}
@@ -168,7 +196,19 @@ Try, in another terminal:
   psql '${uri}/app_old' -c 'TABLE notes'         # an alias of app@old
   psql '${uri}/app' -c "SET work_mem = '7MB'" -c 'SHOW work_mem'   # kept, in transaction mode
   psql '${uri}/app' -c "SET pgplex.tag = 'me'" -c 'SHOW pgplex.tag'   # an option of pgplex itself
-  psql 'postgresql://postgres:postgres@127.0.0.1:${port}/pgplex' -c 'SHOW clusters' -c 'SHOW HELP'   # the console
+  psql '${uri}/app?options=-c%20pgplex.intent%3Dread' -c 'SELECT pg_is_in_recovery()'   # on the standby
+  psql '${admin}:${port}/pgplex' -c 'SHOW clusters' -c 'SHOW nodes' -c 'SHOW HELP'   # the console
+
+A failover, while a psql stays connected: in one terminal
+
+  psql '${uri}/app'                              # SET work_mem = '7MB'; then leave it open
+
+and in another one kill the primary and promote the standby:
+
+  kill -QUIT ${primary.pid}
+  psql '${admin}:${standby.port}/postgres' -c 'SELECT pg_promote()'
+
+The first one goes on: SHOW work_mem; INSERT INTO notes (body) VALUES ('still here'); TABLE notes;
 
 For programs:
 
