@@ -296,6 +296,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     this.#serve(nowMs);
   }
 
+  /** Whatever failed may go well now: who waits need not wait for the next attempt. */
+  retry(nowMs: number): void {
+    this.#attempts.forget();
+    this.#serve(nowMs);
+  }
+
   /** Every resource that exists, or is being made, ends: what is idle now, the rest as it is released. Others take their place. */
   recycle(nowMs: number): void {
     this.#generation++;

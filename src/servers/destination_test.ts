@@ -82,6 +82,12 @@ function rig(roles: Record<string, NodeRole>) {
       pool.pool.opened({ connection, home: pool, openedMs: nowMs, fitness: () => 2 }, nowMs, generation);
     }
   };
+  /** Everything that is being opened fails. */
+  const fail = (nowMs: number) => {
+    for (const { pool, generation } of opening.splice(0)) {
+      pool.pool.openFailed(new PgplexError("server_unreachable", "no"), false, null, nowMs, generation);
+    }
+  };
   const move = (
     nowMs: number,
     roles: Record<string, NodeRole>,
@@ -93,7 +99,7 @@ function rig(roles: Record<string, NodeRole>) {
       ({ name }) => name === gone ? new PgplexError("config_changed", `${name} is gone`) : null,
     );
   };
-  return { destination, heard, servers, closed, wait, open, move };
+  return { destination, heard, servers, closed, wait, open, fail, move };
 }
 
 Deno.test("Destination leases at the primary, and at another one as soon as that is published", () => {
@@ -111,6 +117,19 @@ Deno.test("Destination leases at the primary, and at another one as soon as that
     "n2 0",
   ]);
   equal(destination.tryAcquire(wait("c", 2).wish), null, "what is idle at the old primary is not lent");
+});
+
+Deno.test("Destination opens at a node that is the primary again without waiting for what failed there before", () => {
+  const { destination, heard, wait, open, fail, move } = rig({ n1: "primary", n2: "standby" });
+  wait("a", 0);
+  fail(0);
+  move(1, { n1: "unknown", n2: "primary" });
+  open(1);
+  wait("b", 2);
+  move(3, { n1: "primary", n2: "unknown" });
+  open(3);
+  deepEqual(heard, ["a at n2", "b at n1"]);
+  equal(destination.waitingCount, 0);
 });
 
 Deno.test("Destination takes those who wait at a dead node to the new primary, in order, with their time", () => {

@@ -172,6 +172,13 @@ Deno.test("a connection of a pool that ends asks the nodes at once, however long
   await using watched = await Watched.start(watchedConfig(replicas.config, { monitor: { interval: "1h" } }));
   assert.equal(await watched.port(), replicas.nodes[0]!.port);
   await watched.becomes("n1 primary up, n2 standby up");
+  // While nobody is served yet the nodes are asked often: that is over when nobody has asked for a while.
+  await waitFor(async () => {
+    const [row] = await replicas.nodes[1]!.sql(
+      "SELECT clock_timestamp() - state_change > '500ms' AS rests FROM pg_stat_activity WHERE application_name = 'pgplex monitor'",
+    );
+    return row?.["rests"] === true;
+  }, { what: "the monitor to rest" });
   await replicas.promote(1);
   assert.equal(await watched.state(), "n1 primary up, n2 standby up"); // nobody has asked
   const [row] = await replicas.nodes[0]!.sql(
