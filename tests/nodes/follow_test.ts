@@ -189,3 +189,17 @@ Deno.test("a connection of a pool that ends asks the nodes at once, however long
   await watched.becomes("n1 stale up, n2 primary up");
   assert.equal(await watched.port(), replicas.nodes[1]!.port);
 });
+
+Deno.test("a postmaster that is killed alone is down, though its children may live on for a while", async () => {
+  await using replicas = await Replicas.start();
+  await using watched = await Watched.start(watchedConfig(replicas.config));
+  await watched.becomes("n1 primary up, n2 standby up");
+  assert.equal(await watched.port(), replicas.nodes[0]!.port);
+  Deno.kill(replicas.nodes[0]!.pid!, "SIGKILL");
+  await watched.becomes("n1 primary down, n2 standby up");
+  await using client = await watched.client();
+  const write = client.query("CREATE TABLE after ()");
+  await replicas.promote(1);
+  assert.equal((await write).some(({ type }) => type === "C"), true);
+  await watched.becomes("n1 unknown down, n2 primary up");
+});
