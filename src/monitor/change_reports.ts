@@ -118,6 +118,6 @@ const HOLDS = {
     level: "warning",
     message: "a cluster has no primary: its clients wait until a standby is promoted",
   },
-  starting: { level: "warning", message: "a cluster's primary starts: its clients wait" },
+  starting: { level: "warning", message: "a cluster's primary starts or stops: its clients wait" },
   down: { level: "warning", message: "a cluster's primary cannot be reached: its clients wait" },
 } as const;

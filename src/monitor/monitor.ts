@@ -237,11 +237,15 @@ function sameAccess(a: Cluster["config"], b: Cluster["config"]): boolean {
   return a.tls.mode === b.tls.mode && a.tls.ca_pem === b.tls.ca_pem && a.tls.cert_pem === b.tls.cert_pem;
 }
 
-/** Milliseconds from `askedMs` to the beat that is nearest to an interval from then; beats are the same for all nodes. */
+/**
+ * Milliseconds from `askedMs` to the next beat, of which there is one each interval, the same for all nodes; to the one behind it where a
+ * beat was served a little early.
+ */
 function untilBeat(
   askedMs: number,
   { interval, offsetMs }: { readonly interval: number; readonly offsetMs: number },
 ): number {
-  const beat = Math.ceil((askedMs + interval / 2 - offsetMs) / interval);
-  return beat * interval + offsetMs - askedMs;
+  const sinceMs = (askedMs - offsetMs) % interval;
+  const leftMs = interval - (sinceMs < 0 ? sinceMs + interval : sinceMs);
+  return leftMs < interval / 10 ? leftMs + interval : leftMs;
 }

@@ -124,7 +124,7 @@ Deno.test("Monitor asks all nodes of a cluster at once for a hint", async () => 
   const { nodes, monitor, state } = rig(fileOf({ main: ["a", "b"] }));
   nodes.at("b").row = standby;
   monitor.start();
-  await nodes.advance(100);
+  await nodes.advance(200);
   nodes.at("b").row = rowOf({ timeline: "2" });
   monitor.hint("main");
   monitor.hint("elsewhere");

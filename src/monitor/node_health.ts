@@ -48,9 +48,13 @@ export function afterOutcome(
     case "silent": {
       const silentMs = state.silentMs ?? askedMs;
       const refusedMs = state.refusedMs ?? (outcome.kind === "refused" ? nowMs : null);
-      const isDown = state.health === "down" || nowMs - silentMs >= failureTimeoutMs ||
+      // Who said that it stops, and then has no port any more, has stopped.
+      const hasStopped = state.health === "starting" && outcome.kind === "refused";
+      const isDown = state.health === "down" || hasStopped || nowMs - silentMs >= failureTimeoutMs ||
         (outcome.kind === "refused" && refusedMs !== null && nowMs - refusedMs >= FAILURE_CONFIRM_MS);
-      return { health: isDown ? "down" : "suspect", reason: outcome.reason, silentMs, refusedMs };
+      // One that starts is not well enough to be doubted: it would be served again.
+      const doubted = state.health === "starting" ? "starting" : "suspect";
+      return { health: isDown ? "down" : doubted, reason: outcome.reason, silentMs, refusedMs };
     }
     default:
       return assertNever(outcome);
@@ -59,7 +63,8 @@ export function afterOutcome(
 
 /** When {@link afterTime} changes something, in clock milliseconds; Infinity where time alone changes nothing. */
 export function lapsesAtMs({ health, silentMs }: HealthState, { failureTimeoutMs }: HealthLimits): number {
-  return health === "suspect" && silentMs !== null ? silentMs + failureTimeoutMs : Infinity;
+  const canLapse = health === "suspect" || health === "starting";
+  return canLapse && silentMs !== null ? silentMs + failureTimeoutMs : Infinity;
 }
 
 /** How a node is when nothing was heard of it until now. */

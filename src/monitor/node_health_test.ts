@@ -75,7 +75,7 @@ const TABLE: Readonly<Record<string, readonly Step[]>> = {
   ],
   "who is back in between starts anew": [
     ["refused", 100, 101, "suspect"],
-    ["starting", 250, 251, "starting"],
+    ["answered", 250, 251, "up"],
     ["refused", 400, 401, "suspect"],
     ["answered", 550, 551, "up"],
     ["refused", 700, 701, "suspect"],
@@ -90,6 +90,19 @@ const TABLE: Readonly<Record<string, readonly Step[]>> = {
     ["starting", 2000, 2001, "starting"],
     ["time", 0, 90_000, "starting"],
     ["starting", 90_000, 90_001, "starting"],
+  ],
+  "a server that stops is down as soon as its port is gone": [
+    ["answered", 0, 1, "up"],
+    ["starting", 100, 101, "starting"],
+    ["refused", 250, 251, "down"],
+    ["starting", 900, 901, "starting"],
+    ["answered", 1000, 1001, "up"],
+  ],
+  "a server that starts, and falls silent, is down in the end, and never only suspect": [
+    ["starting", 0, 1, "starting"],
+    ["silent", 1000, 2000, "starting"],
+    ["time", 0, 3999, "starting"],
+    ["time", 0, 4000, "down"],
   ],
   "a refused login is no sign of death": [
     ["answered", 0, 1, "up"],
@@ -106,7 +119,7 @@ Deno.test("afterTime says since how long nothing was heard, and what was heard l
   equal(reason, "silent for 3000 ms: no answer");
 });
 
-Deno.test("lapsesAtMs is about suspects alone", () => {
+Deno.test("lapsesAtMs is about those who are silent, and not down yet", () => {
   const at = (steps: readonly Step[]) => lapsesAtMs(play(steps), { failureTimeoutMs: 3000 });
   deepEqual(
     [

@@ -145,13 +145,13 @@ function verdictOf(
   }
   if (answer.recovering) return { role: "standby", health, stale: false, reason };
   // Who does not answer says nothing.
-  if (health !== "up" && health !== "suspect") return { role: "unknown", health, stale: false, reason };
+  if (health !== "up") return { role: "unknown", health, stale: false, reason };
   const old = answer.timeline !== timeline
     ? `it says primary on timeline ${answer.timeline}, the cluster's is ${timeline}`
     : primary === null
     ? `it says primary on timeline ${timeline}, and is not served`
     : `it says primary on timeline ${timeline}, and so does ${primary.name}, which is served`;
-  return { role: "unknown", health, stale: true, reason: health === "up" ? old : reason };
+  return { role: "unknown", health, stale: true, reason: old };
 }
 
 function whyHeld(

@@ -289,12 +289,6 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     this.#serve(nowMs);
   }
 
-  /** What kept it from opening resources may be over: the next attempt is made at once, if somebody waits. */
-  retry(nowMs: number): void {
-    this.#attempts.forget();
-    this.#serve(nowMs);
-  }
-
   /**
    * While paused nothing is leased and nothing opened, and what is released ends; waiters keep their places, and are refused
    * when their time is up. What is idle ends now.
@@ -302,6 +296,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   setPaused(paused: boolean, nowMs: number): void {
     this.#paused = paused;
     if (paused) return this.#endAll("paused");
+    this.#attempts.forget();
+    this.#serve(nowMs);
+  }
+
+  /** Whatever failed may go well now: who waits need not wait for the next attempt. */
+  retry(nowMs: number): void {
     this.#attempts.forget();
     this.#serve(nowMs);
   }

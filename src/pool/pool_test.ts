@@ -515,10 +515,11 @@ Deno.test("Pool.lost counts what nobody ever had, and what ended soon, as a fail
   equal(world.opens.length, 1);
 });
 
-Deno.test("Pool forgets why an open failed when it is recycled, resumed or configured", () => {
+Deno.test("Pool forgets why an open failed when it is recycled, resumed, told to or configured", () => {
   const changes: ((world: FakeWorld) => void)[] = [
     ({ pool, nowMs }) => pool.recycle(nowMs),
     ({ pool, nowMs }) => pool.setPaused(false, nowMs),
+    ({ pool, nowMs }) => pool.retry(nowMs),
     ({ pool, nowMs }) => pool.configure(limitsOf({}), nowMs),
   ];
   for (const change of changes) {

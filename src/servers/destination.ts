@@ -328,6 +328,8 @@ export class Destination implements PoolDestination {
       const error = pool.pool.closed === null ? gone(pool.node) : null;
       if (error !== null) pool.pool.close(error);
     }
+    // What went wrong there before was about another state of the node.
+    this.pool?.pool.retry(nowMs);
     places.sort((a, b) => a.sinceMs - b.sinceMs);
     this.#waitAgain(places, nowMs);
   }

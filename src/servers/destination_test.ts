@@ -137,7 +137,7 @@ function rig(roles: Record<string, NodeRole>, balance: Partial<BalanceConfig> = 
       ({ name }) => name === gone ? new PgplexError("config_changed", `${name} is gone`) : null,
     );
   };
-  return { destination, heard, servers, closed, wait, read, tell, fail, open, move };
+  return { destination, heard, servers, closed, wait, read, tell, open, fail, move };
 }
 
 Deno.test("Destination leases at the primary, and at another one as soon as that is published", () => {
@@ -155,6 +155,19 @@ Deno.test("Destination leases at the primary, and at another one as soon as that
     "n2 0",
   ]);
   equal(destination.tryAcquire(wait("c", 2).wish), null, "what is idle at the old primary is not lent");
+});
+
+Deno.test("Destination opens at a node that is the primary again without waiting for what failed there before", () => {
+  const { destination, heard, wait, open, fail, move } = rig({ n1: "primary", n2: "standby" });
+  wait("a", 0);
+  fail(0, "n1");
+  move(1, { n1: "unknown", n2: "primary" });
+  open(1);
+  wait("b", 2);
+  move(3, { n1: "primary", n2: "unknown" });
+  open(3);
+  deepEqual(heard, ["a at n2", "b at n1"]);
+  equal(destination.waitingCount, 0);
 });
 
 Deno.test("Destination takes those who wait at a dead node to the new primary, in order, with their time", () => {

@@ -117,16 +117,19 @@ export function sameNode(a: NodeAddress, b: NodeAddress): boolean {
 
 /**
  * The clusters and nodes of the file with what `before` knows of them. A cluster whose primary is not known, or not in the file
- * any more, takes the first node of the file for it, until somebody finds out.
+ * any more, takes the first node of the file for it, until somebody finds out. Where nobody does any more (no `superuser`), who is
+ * served goes on being served, and what was known of health and waiting is forgotten.
  */
 export function mergeTopology(before: TopologySnapshot, config: Config): TopologySnapshot {
   const clusters = new Map<string, TopologyCluster>();
-  for (const [name, { nodes }] of config.clusters) {
+  for (const [name, { nodes, superuser }] of config.clusters) {
     const known = before.clusters.get(name);
+    const isWatched = superuser !== null;
     const merged = nodes.map(({ name, host, port, reads, weight }): TopologyNode => {
       const address = { name, host, port };
       const before = known?.nodes.find((node) => sameNode(node, address));
-      return { ...before ?? unknownNode(address), reads, weight, disabled: false };
+      const kept = isWatched ? before : before && { ...unknownNode(address), role: servedAs(before) };
+      return { ...kept ?? unknownNode(address), reads, weight, disabled: false };
     });
     const first = merged[0];
     if (first !== undefined && !merged.some(({ role }) => role === "primary")) {
@@ -135,7 +138,7 @@ export function mergeTopology(before: TopologySnapshot, config: Config): Topolog
     clusters.set(name, {
       name,
       epoch: known?.epoch ?? 1,
-      phase: known?.phase ?? "serving",
+      phase: isWatched ? known?.phase ?? "serving" : "serving",
       nodes: merged,
     });
   }
@@ -167,4 +170,9 @@ function clusterRoutesDiffer(a: TopologyCluster, b: TopologyCluster): boolean {
       node.disabled !== other.disabled || node.weight !== other.weight ||
       (node.facts === null) !== (other.facts === null);
   });
+}
+
+/** What is left of a node's role when nobody asks it any more. */
+function servedAs({ role }: TopologyNode): NodeRole {
+  return role === "primary" ? "primary" : "unknown";
 }

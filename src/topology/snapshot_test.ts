@@ -78,6 +78,16 @@ Deno.test("mergeTopology knows nothing of a node that moved, and takes the first
   deepEqual(rolesOf(gone), ["main-1 primary", "main-2 unknown"]);
 });
 
+Deno.test("mergeTopology lets nobody wait for what nobody finds out any more", async () => {
+  const known = found(mergeTopology(NO_TOPOLOGY, await config()), {
+    "main-1": "standby",
+    "main-2": "primary",
+  });
+  const after = mergeTopology(known, await config(YAML.replace("main: {", "main: { superuser: null,")));
+  deepEqual(rolesOf(after), ["main-1 unknown", "main-2 primary"]);
+  equal(after.clusters.get("main")!.phase, "serving");
+});
+
 Deno.test("mergeTopology forgets a cluster that is not in the file any more", async () => {
   const known = mergeTopology(NO_TOPOLOGY, await config());
   const left = mergeTopology(known, await config(YAML.replace(/ {2}other.*\n/, "")));

@@ -3,6 +3,7 @@ import {
   errorOf,
   frontend,
   type PgplexProcess,
+  type PostgresNode,
   rowsOf,
   tagsOf,
   typesOf,
@@ -95,7 +96,8 @@ export const SURVIVORS: readonly Survivor[] = [
     },
     async after(client, mine) {
       await client.send(bind({ statement: "mine", values: ["I am "] }), execute(), sync());
-      assert.deepEqual(rowsOf(await client.readUntil("Z")), [["I am other_role"]]);
+      const messages = await client.readUntil("Z");
+      assert.deepEqual([told(messages), rowsOf(messages)], ["2 D SELECT 1 ZI", [["I am other_role"]]]);
       assert.deepEqual(rowsOf(await client.query("EXECUTE bysql")), [["7"]]);
       const sql =
         "SELECT current_setting('my.name'), current_setting('TimeZone'), current_setting('work_mem')";
@@ -449,6 +451,34 @@ export const SURVIVORS: readonly Survivor[] = [
   },
 ];
 
+/** Ends the server connections of pgplex's clients, or the server, which is there again afterwards. */
+export const LOSSES: Record<string, (node: PostgresNode) => Promise<void>> = {
+  "each of its connections is terminated": async (node) => {
+    await node.sql(`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+    `);
+  },
+  "one backend is killed, so that the server restarts": async (node) => {
+    const [row] = await node.sql(
+      "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1000)' LIMIT 1",
+    );
+    Deno.kill(row!["pid"], "SIGKILL");
+    await waitFor(async () => (await node.log()).includes("all server processes terminated"), {
+      what: "the server to restart",
+    });
+  },
+  "the server is stopped fast": (node) => node.restart(),
+  "the server is stopped at once": async (node) => {
+    await node.stop("immediate");
+    await node.start();
+  },
+  "all of the server's processes are killed": async (node) => {
+    await node.kill("SIGKILL");
+    await node.start();
+  },
+};
+
 /** Databases of a configuration that {@link Running} needs; `postgres` is an administrator of its console. */
 export const SURVIVOR_POOLS = {
   transaction: { pool_mode: "transaction", default_pool_size: 60, server_login_retry: "50ms" },
@@ -457,11 +487,16 @@ export const SURVIVOR_POOLS = {
 
 /** One of {@link SURVIVORS}, `times` times each, all ready to lose their servers. */
 export class Running implements AsyncDisposable {
+  readonly #pgplex: PgplexProcess;
   readonly #sessions: {
     readonly survivor: Survivor;
     readonly client: WireClient;
     readonly mine: string;
   }[] = [];
+
+  private constructor(pgplex: PgplexProcess) {
+    this.#pgplex = pgplex;
+  }
 
   /** `name` keeps texts of one run apart from those of another. */
   static async begin(
@@ -469,12 +504,12 @@ export class Running implements AsyncDisposable {
     name: string,
     { survivors = SURVIVORS, times = 1 } = {},
   ): Promise<Running> {
-    const running = new Running();
+    const running = new Running(pgplex);
     try {
       for (let i = 0; i < times; i++) {
-        for (const survivor of survivors) await running.#begin(pgplex, survivor, name);
+        for (const survivor of survivors) await running.#begin(survivor, name);
       }
-      await running.#ready(pgplex);
+      await running.#ready();
       return running;
     } catch (thrown) {
       await running[Symbol.asyncDispose]();
@@ -482,16 +517,18 @@ export class Running implements AsyncDisposable {
     }
   }
 
-  async #begin(pgplex: PgplexProcess, survivor: Survivor, name: string): Promise<void> {
+  async #begin(survivor: Survivor, name: string): Promise<void> {
     const database = survivor.session ? "session" : "transaction";
-    const client = await WireClient.connect(pgplex, { user: "postgres", database }, { deadlineMs: 20_000 });
+    const client = await WireClient.connect(this.#pgplex, { user: "postgres", database }, {
+      deadlineMs: 20_000,
+    });
     const mine = `${this.#sessions.length} ${name}`.replaceAll("'", "").slice(0, 60);
     this.#sessions.push({ survivor, client, mine });
     await survivor.begin(client, mine);
   }
 
   /** Waits until what idle sessions did has been read, and nothing is on its way. */
-  async #ready(pgplex: PgplexProcess): Promise<void> {
+  async #ready(): Promise<void> {
     const count = (wanted: (survivor: Survivor) => boolean) =>
       this.#sessions.filter(({ survivor }) => wanted(survivor)).length;
     const ready = [
@@ -499,14 +536,41 @@ export class Running implements AsyncDisposable {
       count(({ holds, session }) => holds && session === true),
       count(({ name }) => name === "listening"),
     ];
-    await waitFor(async () => `${await present(pgplex)}` === `${ready}`, { what: "each to be ready" });
+    // Seen several times in a row: one that is not looked at yet may stand for one that has not begun.
+    let times = 0;
+    await waitFor(async () => {
+      times = `${await present(this.#pgplex)}` === `${ready}` ? times + 1 : 0;
+      return times === 5;
+    }, { what: "each to be ready" });
+  }
+
+  /** Waits until pgplex has seen each connection end: what is said before that is in flight. */
+  async #isLost(): Promise<void> {
+    const gone = async () => {
+      const [transaction, session] = await present(this.#pgplex);
+      return transaction === 0 && session === 0;
+    };
+    await waitFor(gone, { what: "each connection to be lost", deadlineMs: 20_000 });
   }
 
   /** Asserts what each client hears now. */
   async after(t: Deno.TestContext): Promise<void> {
+    await this.#isLost();
     for (const { survivor, client, mine } of this.#sessions) {
       await t.step(survivor.name, () => survivor.after(client, mine));
     }
+  }
+
+  /** The same, of all at once. @throws Error that names the session */
+  async check(): Promise<void> {
+    await this.#isLost();
+    await Promise.all(this.#sessions.map(async ({ survivor, client, mine }) => {
+      try {
+        await survivor.after(client, mine);
+      } catch (thrown) {
+        throw new Error(`${survivor.name}: ${(thrown as Error).message}`, { cause: thrown });
+      }
+    }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -172,6 +172,13 @@ Deno.test("a connection of a pool that ends asks the nodes at once, however long
   await using watched = await Watched.start(watchedConfig(replicas.config, { monitor: { interval: "1h" } }));
   assert.equal(await watched.port(), replicas.nodes[0]!.port);
   await watched.becomes("n1 primary up, n2 standby up");
+  // While nobody is served yet the nodes are asked often: that is over when nobody has asked for a while.
+  await waitFor(async () => {
+    const [row] = await replicas.nodes[1]!.sql(
+      "SELECT clock_timestamp() - state_change > '500ms' AS rests FROM pg_stat_activity WHERE application_name = 'pgplex monitor'",
+    );
+    return row?.["rests"] === true;
+  }, { what: "the monitor to rest" });
   await replicas.promote(1);
   assert.equal(await watched.state(), "n1 primary up, n2 standby up"); // nobody has asked
   const [row] = await replicas.nodes[0]!.sql(
@@ -181,4 +188,18 @@ Deno.test("a connection of a pool that ends asks the nodes at once, however long
   assert.equal(Number(row!["ended"]), 1);
   await watched.becomes("n1 stale up, n2 primary up");
   assert.equal(await watched.port(), replicas.nodes[1]!.port);
+});
+
+Deno.test("a postmaster that is killed alone is down, though its children may live on for a while", async () => {
+  await using replicas = await Replicas.start();
+  await using watched = await Watched.start(watchedConfig(replicas.config));
+  await watched.becomes("n1 primary up, n2 standby up");
+  assert.equal(await watched.port(), replicas.nodes[0]!.port);
+  Deno.kill(replicas.nodes[0]!.pid!, "SIGKILL");
+  await watched.becomes("n1 primary down, n2 standby up");
+  await using client = await watched.client();
+  const write = client.query("CREATE TABLE after ()");
+  await replicas.promote(1);
+  assert.equal((await write).some(({ type }) => type === "C"), true);
+  await watched.becomes("n1 unknown down, n2 primary up");
 });

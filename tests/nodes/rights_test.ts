@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { waitFor } from "../harness/mod.ts";
+import { makeCerts, startPostgres, waitFor } from "../harness/mod.ts";
 import { Replicas } from "../harness/replicas.ts";
-import { Watched, watchedConfig } from "../harness/watched.ts";
+import { nodesOf, Watched, watchedConfig } from "../harness/watched.ts";
 
 const SETUP = "CREATE ROLE watcher LOGIN; GRANT pg_monitor TO watcher; CREATE ROLE bare LOGIN";
 
@@ -55,4 +55,36 @@ Deno.test("what a role or a database sets does not keep the monitor from asking,
   await watched.sql("CREATE TABLE t ()");
   await waitFor(async () => (await watched.nodes())[0]!["lsn"] !== since, { what: "more samples" });
   assert.deepEqual(await monitors(), before);
+});
+
+Deno.test("the monitor logs in by SCRAM over TLS, and a password that is changed on both sides is used at once", async () => {
+  await using certs = await makeCerts();
+  const { certFile, keyFile } = certs.server;
+  await using node = await startPostgres({ major: 18, tls: { certFile, keyFile } });
+  await node.sql("CREATE ROLE watcher LOGIN PASSWORD 'first'; GRANT pg_monitor TO watcher");
+  const config = (password: string) => ({
+    ...watchedConfig([]),
+    clusters: {
+      main: {
+        nodes: nodesOf(node),
+        superuser: { user: "watcher", password },
+        tls: { mode: "verify-full", ca_file: certs.caFile },
+      },
+    },
+  });
+  await using watched = await Watched.start(config("first"));
+  await watched.becomes("n1 primary up");
+  const [row] = await node.sql(
+    "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'pgplex monitor'",
+  );
+  assert.equal(row!["ssl"], true);
+  await node.sql("ALTER ROLE watcher PASSWORD 'second'");
+  await watched.pgplex.reload(config("wrong"));
+  await watched.becomes("n1 primary unknown");
+  assert.match((await watched.nodes())[0]!["reason"]!, /password authentication failed.*\(28P01\)/);
+  await watched.pgplex.reload(config("second"));
+  await watched.becomes("n1 primary up");
+  for (const secret of ["first", "wrong", "second"]) {
+    assert.ok(!watched.pgplex.log.includes(`"${secret}"`), secret);
+  }
 });
