@@ -1,5 +1,10 @@
 import { PgplexError } from "../kernel/mod.ts";
-import { primaryOf, type TopologyNode, type TopologySnapshot } from "../topology/mod.ts";
+import {
+  primaryOf,
+  type TopologyCluster,
+  type TopologyNode,
+  type TopologySnapshot,
+} from "../topology/mod.ts";
 
 /** What decides to which node a session's next lease goes. */
 export interface RouteFacts {
@@ -20,10 +25,18 @@ export function nodeFor(snapshot: TopologySnapshot, { cluster: name }: RouteFact
     return { kind: "error", error: new PgplexError("config_changed", `cluster "${name}" is gone`) };
   }
   if (cluster.phase === "holding") {
-    return { kind: "wait", reason: `the primary of cluster "${name}" is being moved` };
+    return { kind: "wait", reason: `cluster "${name}" has no primary that is served: ${whatItHas(cluster)}` };
   }
   const node = primaryOf(cluster);
   return node === null
     ? { kind: "wait", reason: `cluster "${name}" has no primary` }
     : { kind: "node", node };
+}
+
+/** Its nodes in short, without addresses: clients may read it. */
+function whatItHas({ nodes }: TopologyCluster): string {
+  return nodes.map(({ name, role, health, stale }) => {
+    if (stale) return `${name} is stale`;
+    return `${name} is ${health === "up" && role === "standby" ? "a standby" : health}`;
+  }).join(", ");
 }

@@ -24,7 +24,7 @@ Deno.test("nodeFor lets a session wait, with the reason, without a primary and w
   });
   deepEqual(nodeFor(snapshotOf("holding", "primary"), { cluster: "main" }), {
     kind: "wait",
-    reason: 'the primary of cluster "main" is being moved',
+    reason: 'cluster "main" has no primary that is served: n0 is unknown',
   });
 });
 
