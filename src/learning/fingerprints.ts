@@ -59,7 +59,8 @@ export class Fingerprint {
     this.traits = traits;
     this.unseen = traits.sticky.length > 0 || traits.calls.length > 0 || traits.sequences !== null ||
       traits.altersDefaults;
-    this.writes = traits.reach.writes || traits.sequences === "advance";
+    // SELECT … INTO makes a table.
+    this.writes = traits.reach.writes || traits.sequences === "advance" || /\binto\b/i.test(traits.text);
     this.plain = !this.unseen && !traits.neutral && traits.control === 0 && !traits.stateful &&
       !traits.setsByFunction &&
       !traits.namesSettings &&

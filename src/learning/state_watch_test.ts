@@ -381,6 +381,7 @@ Deno.test("StateWatch.wrote holds once a statement does more than read, ranAny o
       "INSERT INTO t VALUES (1)",
       "WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x",
       "SELECT nextval('s')",
+      "SELECT 1 AS a INTO t",
     ]
   ) {
     watch.begin();

@@ -48,14 +48,18 @@ function snapshot(
 }
 
 /** A snapshot in which everybody has said how it is: standbys show what was committed before these times. */
-function known(serial: number, freshMs: Record<string, number>): TopologySnapshot {
+function known(
+  serial: number,
+  freshMs: Record<string, number>,
+  phase: ClusterPhase = "serving",
+): TopologySnapshot {
   const nodes = Object.entries({ n1: Infinity, ...freshMs }).map(([name, freshMs]) => ({
     ...unknownNode({ name, host: name, port: 5432 }),
     role: (name === "n1" ? "primary" : "standby") as NodeRole,
     health: "up" as const,
     facts: { freshMs, timeline: 1, streaming: true, lagBytes: 0 } as NodeFacts,
   }));
-  return { serial, clusters: new Map([["main", { name: "main", epoch: 1, phase: "serving", nodes }]]) };
+  return { serial, clusters: new Map([["main", { name: "main", epoch: 1, phase, nodes }]]) };
 }
 
 /** A destination at a cluster of these nodes, whose connections open when the test says so. */
@@ -108,8 +112,8 @@ function rig(roles: Record<string, NodeRole>, balance: Partial<BalanceConfig> = 
   /** As {@link wait}, of a session that only reads and wrote then. */
   const read = (name: string, nowMs: number, lastWriteMs = -Infinity) => wait(name, nowMs, { lastWriteMs });
   /** Standbys n2 and n3, of which the first is told so. */
-  const tell = (nowMs: number, freshMs: Record<string, number>) => {
-    topology.publish(known(topology.current.serial + 1, freshMs));
+  const tell = (nowMs: number, freshMs: Record<string, number>, phase?: ClusterPhase) => {
+    topology.publish(known(topology.current.serial + 1, freshMs, phase));
     destination.topologyChanged(nowMs, () => null);
   };
   const fail = (nowMs: number, name: string) => {
@@ -363,4 +367,20 @@ Deno.test("Destination.greetingFor says in_hot_standby as it will be where the s
   deepEqual([told(true), told(false)], ["off", "off"]);
   destination.greetings.learn(NO_PARAMS, Settings.from([["TimeZone", "UTC"]]));
   equal(told(true), undefined, "PostgreSQL 13 reports no such thing");
+});
+
+Deno.test("Destination serves reads on standbys while the primary is held, and lets those wait that must not be stale", () => {
+  const { destination, heard, read, wait, tell, open } = rig({ n1: "primary" });
+  tell(0, { n2: 10 }, "holding");
+  read("a", 0);
+  wait("b", 0);
+  read("c", 0, 10);
+  open(0);
+  deepEqual([heard, destination.waitingCount], [["a at n2"], 2]);
+  tell(1, { n2: 10 });
+  open(1);
+  deepEqual(heard, ["a at n2", "b at n1"]);
+  tell(2, { n2: 10, n3: 11 });
+  open(2);
+  deepEqual(heard, ["a at n2", "b at n1", "c at n3"]);
 });

@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
+import { SeededRandom } from "../kernel/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
 import type { NodeFacts } from "../topology/mod.ts";
 import { beginSession, FakeSessionParts } from "./fake_sessions_test.ts";
@@ -150,5 +151,42 @@ Deno.test("Session with read_fallback wait: a read waits for a standby to show w
   fresh(11);
   await atRest();
   deepEqual([session.waiting, session.destination.waitingCount], [false, 0]);
+  await end();
+});
+
+Deno.test("Session never reads on a standby what is older than its own write, for an hour of writes, samples and replay at random", async () => {
+  const seed = Date.now() & 0xffff;
+  const random = new SeededRandom(seed);
+  const below = (end: number) => random.u32() % end;
+  const { clock, fresh, run, end } = await rig("read");
+  let [lsn, replayed, written] = [0, 0, 0];
+  const sent: number[] = [];
+  const marks: { sentMs: number; lsn: number }[] = [];
+  const at = { h1: 0, h2: 0 };
+  for (let serial = 0; clock.nowMs() < 3_600_000; serial++) {
+    const step = below(24);
+    if (step === 0) {
+      // The server commits while the clock stands.
+      written = ++lsn;
+      equal(await run(`/*!pgplex intent=write*/ INSERT INTO t SELECT ${serial}`), "h1");
+    } else if (step === 1) lsn++; // somebody else's
+    else if (step < 6) sent.push(clock.nowMs());
+    else if (step < 10) {
+      while (sent.length > 0 && below(4) > 0) marks.push({ sentMs: sent.shift()!, lsn });
+    } else if (step < 14) replayed = Math.min(lsn, replayed + below(2));
+    else if (step < 18) clock.advance(below(3) * below(2500));
+    else {
+      const host = await run(`SELECT ${serial}`);
+      at[host as keyof typeof at]++;
+      if (host === "h2") equal(replayed >= written, true, `seed ${seed}, step ${serial}`);
+    }
+    fresh(marks.findLast((mark) => mark.lsn <= replayed)?.sentMs ?? -Infinity);
+    if (marks.length > 100) marks.shift();
+  }
+  equal(
+    at.h1 > 20 && at.h2 > 20,
+    true,
+    `seed ${seed}: ${at.h1} reads at the primary, ${at.h2} at the standby`,
+  );
   await end();
 });

@@ -511,5 +511,57 @@ for (const major of [14, 18] as PostgresMajor[]) {
     equal(readsAt.size, 3, `seed ${seed}: reads at ${[...readsAt]}`);
   });
 
+  test("reads and writes pipelined at random, in both protocols, each run where they belong and see what came before", async () => {
+    const seed = Date.now() % 100_000;
+    await both();
+    play().monitor(20);
+    const endMs = Date.now() + 3000;
+    const nodes = new Set<string>();
+    const session = async (id: number) => {
+      const random = new Seeded(seed, id);
+      const client = await play().client(id % 2 === 0 ? { intent: "read" } : {});
+      const as = (intent: string, sql: string) => `/*!pgplex intent=${intent}*/ ${sql}`;
+      const put = (sql: string) => random.below(2) === 0 ? frontend.query(sql) : frontend.extendedQuery(sql);
+      let value = 0;
+      valueIn(await client.query(as("write", `INSERT INTO notes VALUES (${id}, '0')`)));
+      while (Date.now() < endMs) {
+        const units: Uint8Array[] = [];
+        const wanted: (string | null)[] = [];
+        const select = `SELECT text, inet_server_port() FROM notes WHERE id = ${id}`;
+        for (let left = 1 + random.below(5); left > 0; left--) {
+          const kind = random.below(6);
+          if (kind < 2) {
+            units.push(put(as("write", `UPDATE notes SET text = '${++value}' WHERE id = ${id}`)));
+            wanted.push(null);
+          } else if (kind < 5) {
+            units.push(put(as("read", select)));
+            wanted.push(String(value));
+          } else {
+            // What is pipelined behind its COMMIT is a part of it, as far as anybody knows.
+            units.push(put("/*!pgplex transaction intent=read*/ BEGIN"), put(select), put("COMMIT"));
+            wanted.push(null, String(value), null);
+            break;
+          }
+        }
+        await client.send(...units);
+        for (const [i, expected] of wanted.entries()) {
+          const answer = await client.readUntil("Z");
+          const error = errorOf(answer);
+          const about = `seed ${seed}, session ${id}, ${i + 1} of ${wanted.length}`;
+          equal(error === null ? null : `${error["C"]} ${error["M"]}`, null, about);
+          if (expected === null) continue;
+          const [row] = rowsOf(answer);
+          equal(row?.[0], expected, `${about}, at ${play().nodeAt(row?.[1] ?? null)}`);
+          nodes.add(play().nodeAt(row![1]!));
+        }
+        if (random.below(3) === 0) await pause(random.below(60));
+      }
+      await client.close();
+    };
+    await Promise.all([2001, 2002, 2003, 2004].map(session));
+    await play().rests();
+    equal(nodes.size, 3, `seed ${seed}: reads at ${[...nodes]}`);
+  });
+
   test("(ends)", async () => await made?.[Symbol.asyncDispose]());
 }
