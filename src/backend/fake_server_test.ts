@@ -13,6 +13,8 @@ export class FakeStream implements ByteStream {
   onWrite: ((bytes: Uint8Array) => void) | null = null;
   /** Writes wait for as long as this is set. */
   stalled: Promise<void> | null = null;
+  /** Whether a write is done before it is waited for, as a socket with room does it. */
+  takesAtOnce = false;
   readonly #queue: (Uint8Array | "end" | Error)[] = [];
   #reader: PromiseWithResolvers<void> | null = null;
   #hungry: PromiseWithResolvers<void>[] = [];
@@ -61,8 +63,12 @@ export class FakeStream implements ByteStream {
     return count;
   }
 
-  writeNow(): number {
-    return 0;
+  writeNow(bytes: Uint8Array, start: number, end: number): number {
+    if (!this.takesAtOnce || this.closed) return 0;
+    const taken = bytes.slice(start, end);
+    this.written.push(...taken);
+    this.onWrite?.(taken);
+    return end - start;
   }
 
   async write(from: Uint8Array): Promise<number> {

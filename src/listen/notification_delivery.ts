@@ -65,18 +65,19 @@ export class NotificationDelivery {
   /** Writes what waits, as far as the client takes it, unless it is busy: call it again at its next boundary. */
   deliver(): void {
     const out = this.#out;
-    if (this.#queue.length === 0 || this.#writing || this.#held !== null || !this.#relay.progress.quiet) {
-      return;
-    }
-    if (!out.writing) {
+    const queue = this.#queue;
+    if (queue.length === 0 || this.#writing || this.#held !== null || !this.#relay.progress.quiet) return;
+    let written = out.writing ? out.flush() : null;
+    while (written === null && queue.length > 0) {
       let bytes = 0;
-      for (let next; bytes < DELIVERY_BYTES && (next = this.#queue.shift()) !== null;) {
+      for (let next; bytes < DELIVERY_BYTES && (next = queue.shift()) !== null;) {
         out.put(next);
         bytes += next.length;
       }
+      // Null where the socket took all of it at once: nothing else would call for the rest.
+      written = out.flush();
     }
-    const written = out.flush();
-    if (written === null || this.#queue.length === 0) return;
+    if (written === null || queue.length === 0) return;
     // A client that does not read yet: what waits for it is bounded.
     this.#writing = true;
     void written.then(() => {

@@ -40,6 +40,16 @@ Deno.test("NotificationDelivery writes a client that does not read no more than 
   equal((await session.got()).length, 5);
 });
 
+Deno.test("NotificationDelivery writes all that waits to a client whose socket takes each piece at once", async () => {
+  const { queue, session, delivery } = rig();
+  session.stream.takesAtOnce = true;
+  const big = note("x".repeat(40_000));
+  for (let i = 0; i < 5; i++) queue.push(big);
+  delivery.deliver();
+  equal(queue.length, 0);
+  equal((await session.got()).length, 5);
+});
+
 Deno.test("NotificationDelivery holds what the server says behind what waits", async () => {
   const { queue, session, delivery } = rig();
   delivery.hold();
