@@ -176,6 +176,18 @@ export class OwedReplies {
     return length === 0 ? -1 : this.#ring.at(length - 1) & KIND;
   }
 
+  /** How many statements are in flight: queries, function calls and Executes of the client's. */
+  get running(): number {
+    let count = 0;
+    for (let i = 0; i < this.#ring.length; i++) {
+      const entry = this.#ring.at(i);
+      const kind = entry & KIND;
+      const runs = kind === Owed.Query || kind === Owed.FunctionCall || kind === Owed.Execute;
+      if (runs && (entry & (Mark.Swallow | Mark.Replace)) !== Mark.Swallow) count++;
+    }
+    return count;
+  }
+
   /** Whether a reply to a message of this kind is owed. Looks at each: not for every message. */
   owes(kind: number): boolean {
     for (let i = 0; i < this.#ring.length; i++) if ((this.#ring.at(i) & KIND) === kind) return true;

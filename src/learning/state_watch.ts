@@ -2,7 +2,6 @@ import {
   assignedIn,
   type BinaryString,
   binaryString,
-  Control,
   controlBehind,
   customSettingsIn,
   customSettingsInParameters,
@@ -94,10 +93,9 @@ export class StateWatch {
     return this.#control;
   }
 
-  /** Whether what ran last is ROLLBACK, and nothing else. */
-  get rollsBack(): boolean {
-    const last = this.ran.at(-1);
-    return last !== undefined && (last.traits.control & Control.RollsBack) !== 0;
+  /** What the statement that ran last does to its transaction, by itself: a sum of `Control`. */
+  get lastControl(): number {
+    return this.ran.at(-1)?.traits.control ?? 0;
   }
 
   /** A statement goes to the server that does `control`, a sum of `Control`, to its transaction. */

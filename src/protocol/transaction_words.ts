@@ -11,6 +11,8 @@ export const Control = {
   Commits: 4,
   /** It is ROLLBACK, and nothing else: whatever becomes of it, what was open is rolled back. Not kept by {@link controlBehind}. */
   RollsBack: 8,
+  /** It is BEGIN, and nothing else: where that has no answer nothing was begun. Not kept by {@link controlBehind}. */
+  Begins: 16,
 } as const;
 
 /** Statements that end a transaction, as an aborted one looks at them; `other`: all that it refuses. */
@@ -21,9 +23,9 @@ export function controlOf(words: readonly string[]): number {
   let control = 0;
   const statements = statementsIn(words);
   for (const statement of statements) control = controlBehind(control, controlOfOne(statement));
-  return statements.length === 1 && endingOf(statements[0]!) === "rollback"
-    ? control | Control.RollsBack
-    : control;
+  if (statements.length !== 1) return control;
+  if (control === Control.Opens && endingOf(statements[0]!) === "other") return control | Control.Begins;
+  return endingOf(statements[0]!) === "rollback" ? control | Control.RollsBack : control;
 }
 
 /** The same of a text. */

@@ -2,14 +2,15 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { sqlWords } from "./sql_tokens.ts";
 import { Control, controlBehind, controlOf, endingsIn } from "./transaction_words.ts";
 
-const { Opens, Closes, Commits, RollsBack } = Control;
+const { Opens, Closes, Commits, RollsBack, Begins } = Control;
 
 Deno.test("controlOf tells what opens, ends and commits a transaction from what does neither", () => {
   const cases: readonly [string, number][] = [
     ["SELECT 1", 0],
     ["", 0],
-    ["BEGIN", Opens],
-    ["start transaction read only", Opens],
+    ["BEGIN", Opens | Begins],
+    ["start transaction read only", Opens | Begins],
+    ["BEGIN; SELECT 1", Opens],
     ["COMMIT", Closes | Commits],
     ["/* x */ end;", Closes | Commits],
     ["COMMIT AND CHAIN", Opens | Commits],

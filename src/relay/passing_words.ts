@@ -22,7 +22,7 @@ const NAMES_MAX = 1000;
  */
 export class PassingWords {
   #control = 0;
-  #rollsBack = false;
+  #lastControl = 0;
   #ran = false;
   #listens = false;
   /** What prepared statements do to transactions, by name; null while none does anything. */
@@ -33,9 +33,9 @@ export class PassingWords {
     return this.#control;
   }
 
-  /** Whether what ran last is ROLLBACK, and nothing else. */
-  get rollsBack(): boolean {
-    return this.#rollsBack;
+  /** What the statement that ran last does to its transaction, by itself: a sum of `Control`. */
+  get lastControl(): number {
+    return this.#lastControl;
   }
 
   /** Whether anything ran on the session's server connection: it may have changed its state. */
@@ -72,7 +72,7 @@ export class PassingWords {
   /** A Bind goes to the server whose body begins at `start`; what lies before `end` of it is there. */
   bind(bytes: Uint8Array, start: number, end: number): void {
     const named = this.#named;
-    this.#rollsBack = false;
+    this.#lastControl = 0;
     if (named === null) return;
     const nameStart = peekBindStatement(bytes, start, end);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, end);
@@ -96,7 +96,7 @@ export class PassingWords {
 
   #runs(control: number): void {
     this.#ran = true;
-    this.#rollsBack = (control & Control.RollsBack) !== 0;
+    this.#lastControl = control;
     if (control !== 0) this.#control = controlBehind(this.#control, control);
   }
 

@@ -64,17 +64,18 @@ Deno.test("PassingWords counts a prepared statement each time that it is bound, 
   equal(words.control, 0);
 });
 
-Deno.test("PassingWords knows whether ROLLBACK is what ran last", () => {
-  equal(sent("BEGIN", "ROLLBACK").rollsBack, true);
-  equal(sent("ROLLBACK", "SELECT 1").rollsBack, false);
-  equal(sent("SELECT 1; ROLLBACK").rollsBack, false);
+Deno.test("PassingWords knows what ran last: ROLLBACK or BEGIN alone", () => {
+  equal(sent("BEGIN", "ROLLBACK").lastControl, Closes | Control.RollsBack);
+  equal(sent("ROLLBACK", "BEGIN").lastControl, Opens | Control.Begins);
+  equal(sent("ROLLBACK", "SELECT 1").lastControl, 0);
+  equal(sent("SELECT 1; ROLLBACK").lastControl, Closes);
   const words = sent("SELECT 1");
   parse(words, "r", "ROLLBACK");
-  equal(words.rollsBack, false);
+  equal(words.lastControl, 0);
   bind(words, "r");
-  equal(words.rollsBack, true);
+  equal(words.lastControl, Closes | Control.RollsBack);
   bind(words, "other");
-  equal(words.rollsBack, false);
+  equal(words.lastControl, 0);
 });
 
 Deno.test("PassingWords knows whether anything ran, and whether the session may listen", () => {

@@ -8,8 +8,10 @@ export interface Standing {
   readonly txStatus: number;
   /** What has been sent since the last boundary did, or may do, to the transaction: a sum of `Control`. */
   readonly control: number;
-  /** Whether what was sent last is ROLLBACK, and nothing else. */
-  readonly rollsBack: boolean;
+  /** What the statement that was sent last does to its transaction, by itself: a sum of `Control`. */
+  readonly lastControl: number;
+  /** How many statements are in flight. */
+  readonly running: number;
   /** Whether the client waits for an answer, or has sent a part of something. */
   readonly awaits: boolean;
   /** Only a part of what the client waits for was sent: the server cannot have run it. */
@@ -26,15 +28,20 @@ export interface Standing {
  */
 export function lossOf(standing: Standing, cause: PgplexError): Loss {
   const { txStatus, control, awaits, torn, losses } = standing;
-  const inTransaction = (control & Control.Opens) !== 0 ||
-    ((control & Control.Closes) === 0 && txStatus !== TxStatus.Idle);
-  const rollsBack = standing.rollsBack && awaits && !torn && (control & Control.Commits) === 0;
+  // A client whose BEGIN failed believes in no transaction, unless it has sent something behind it already.
+  const beginsInVain = awaits && txStatus === TxStatus.Idle && standing.running <= 1 &&
+    (standing.lastControl & Control.Begins) !== 0;
+  const inTransaction = !beginsInVain && ((control & Control.Opens) !== 0 ||
+    ((control & Control.Closes) === 0 && txStatus !== TxStatus.Idle));
+  const rollsBack = (standing.lastControl & Control.RollsBack) !== 0 && awaits && !torn &&
+    (control & Control.Commits) === 0;
   const commits = awaits && (control & Control.Commits) !== 0 && txStatus !== TxStatus.Failed;
   const extra = {
     detail: [saidBy(cause), ...losses.map((what) => `Lost with it: ${what}.`)].join(" "),
     ...(cause.extra.log === undefined ? {} : { log: cause.extra.log }),
   };
-  const wasInTransaction = inTransaction || (control & Control.Closes) !== 0 || txStatus !== TxStatus.Idle;
+  const wasInTransaction = inTransaction || beginsInVain || (control & Control.Closes) !== 0 ||
+    txStatus !== TxStatus.Idle;
   if (commits && !torn) {
     const text = "transaction resolution unknown: the server connection was lost during COMMIT";
     const hint = "Find out whether it was committed before you run it again.";

@@ -3,12 +3,13 @@ import { PgplexError } from "../kernel/mod.ts";
 import { Control, TxStatus } from "../protocol/mod.ts";
 import { endsSession, lossOf, type Standing } from "./server_loss.ts";
 
-const { Opens, Closes, Commits } = Control;
+const { Opens, Closes, Commits, RollsBack, Begins } = Control;
 const CUT = new PgplexError("server_lost", "the server closed the connection unexpectedly");
 const AT_REST: Standing = {
   txStatus: TxStatus.Idle,
   control: 0,
-  rollsBack: false,
+  lastControl: 0,
+  running: 1,
   awaits: true,
   torn: false,
   losses: [],
@@ -36,6 +37,14 @@ Deno.test("lossOf takes a transaction for begun whose BEGIN is on its way: what 
   equal(heard({ control: Opens }), "40001 E");
 });
 
+Deno.test("lossOf: a BEGIN that is all that is in flight has begun nothing", () => {
+  const begin = { control: Opens, lastControl: Opens | Begins };
+  equal(heard(begin), "40001 I");
+  equal(heard({ ...begin, running: 2 }), "40001 E");
+  equal(heard({ ...begin, txStatus: TxStatus.InTransaction }), "40001 E");
+  equal(heard({ ...begin, txStatus: TxStatus.InTransaction, awaits: false }), "40001 E");
+});
+
 Deno.test("lossOf tells the end of a transaction on its way: COMMIT is unknown, ROLLBACK and COMMIT of a failed one are not", () => {
   equal(heard({ txStatus: TxStatus.InTransaction, control: Closes | Commits }), "08007 I");
   equal(heard({ txStatus: TxStatus.InTransaction, control: Closes }), "40001 I");
@@ -46,11 +55,11 @@ Deno.test("lossOf tells the end of a transaction on its way: COMMIT is unknown, 
 Deno.test("lossOf knows a ROLLBACK that is all that is in flight, and none behind what may have been committed", () => {
   const rollsBack = (standing: Partial<Standing>) =>
     lossOf({ ...AT_REST, ...standing }, CUT).rollsBack === true;
-  const open = { txStatus: TxStatus.InTransaction, control: Closes, rollsBack: true };
+  const open = { txStatus: TxStatus.InTransaction, control: Closes, lastControl: RollsBack };
   equal(rollsBack(open), true);
   equal(rollsBack({ ...open, awaits: false }), false);
   equal(rollsBack({ ...open, torn: true }), false);
-  equal(rollsBack({ ...open, rollsBack: false }), false);
+  equal(rollsBack({ ...open, lastControl: 0 }), false);
   equal(rollsBack({ ...open, control: Closes | Commits }), false);
 });
 

@@ -41,7 +41,8 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
   const loss = lossOf({
     txStatus,
     control: words?.control ?? watch.control,
-    rollsBack: words?.rollsBack ?? watch.rollsBack,
+    lastControl: words?.lastControl ?? watch.lastControl,
+    running: server?.owed.running ?? 0,
     awaits,
     torn: server !== null && runsNothing(relay, server),
     losses: awaits ? losses : [],

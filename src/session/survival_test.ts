@@ -125,6 +125,24 @@ test("ROLLBACK in flight: it is rolled back, and the client hears so", async (wa
   }
 });
 
+test("BEGIN in flight: nothing was begun, unless more was sent behind it", async (way) => {
+  const alone = await begun(way);
+  await alone.ask(query("SELECT 1"));
+  alone.silence();
+  await alone.ask(query("begin"));
+  equal(await alone.lose(), "ERROR 40001 ZI");
+  equal(await alone.ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await alone.end();
+  const more = await begun(way);
+  await more.ask(query("SELECT 1"));
+  more.silence();
+  await more.ask(query("begin"), query("SELECT 1"));
+  equal(await more.lose(), "ERROR 40001 ZE ERROR 25P02 ZE");
+  equal(await more.ask(query("SELECT 1")), "ERROR 25P02 ZE");
+  equal(await more.ask(query("rollback")), "ROLLBACK ZI");
+  await more.end();
+});
+
 test("a pipeline gets an answer for each of its Syncs", async (way) => {
   const { ask, silence, lose, end } = await begun(way);
   await ask(query("SELECT 1"));
