@@ -1,11 +1,11 @@
-import { cancelOn, runQuery, type ServerConnection } from "../backend/mod.ts";
+import { cancelOn, type ServerConnection } from "../backend/mod.ts";
 import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
 import type { LeaseEnd, Recall, Recallable, Waiter } from "../pool/mod.ts";
-import { QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
+import { QUERY_CANCELED } from "../protocol/mod.ts";
 import { type Fingerprints, refreshCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
 import { probe, type ProbeResult } from "./probe.ts";
-import { resetConnection } from "./reset.ts";
+import { resetConnection, resetIdleTimeout } from "./reset.ts";
 import { lostBy, sessionOver, settingsLost } from "./lease_errors.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
 import { restoreState } from "./restore.ts";
@@ -31,9 +31,6 @@ const CANCELED_RESTORES_MAX = 5;
 /** After a look that failed, though the connection is alive, the next one is made so much later, in milliseconds; then twice that, … */
 const LOOK_AGAIN_MS = 20;
 const LOOK_AGAIN_MAX_MS = 5_000;
-
-// Kept by session/session.ts itself.
-const IDLE_TIMEOUT = "idle_session_timeout";
 
 type Work = (connection: ServerConnection) => Promise<void>;
 
@@ -126,6 +123,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   /** The next {@link obtain} ends with this error, and no lease. */
   fails(error: PgplexError): void {
     this.#failure = error;
+  }
+
+  /** What was told by {@link fails}, and not yet to the client. */
+  get failure(): PgplexError | null {
+    return this.#failure;
   }
 
   /**
@@ -357,15 +359,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   /** A session's own idle_session_timeout would end the connection while it serves nobody. */
   async #releaseWithoutTimeout(server: PooledServer): Promise<void> {
     const { connection } = server;
-    let known = false;
-    try {
-      const reset = runQuery(connection, `RESET ${IDLE_TIMEOUT}`);
-      const { error, status } = await this.#withinTimeout(connection, reset);
-      known = error === null && status === TxStatus.Idle;
-    } catch {
-      // The connection ended meanwhile.
-    }
-    connection.state.settingReset(IDLE_TIMEOUT);
+    const known = await this.#withinTimeout(connection, resetIdleTimeout(connection)).catch(() => false);
     if (!known) connection.close();
     server.home.pool.release(server, connection.closed ? "broken" : "clean", this.#clock.nowMs());
   }

@@ -1,4 +1,4 @@
-import { runTask, type ServerConnection } from "../backend/mod.ts";
+import { runQuery, runTask, type ServerConnection } from "../backend/mod.ts";
 import { encodeQuery, TxStatus } from "../protocol/mod.ts";
 
 /**
@@ -21,3 +21,13 @@ const RESET_MESSAGES: readonly Uint8Array[] = [
   encodeQuery("DISCARD ALL"),
   encodeQuery("SELECT pg_catalog.pg_my_temp_schema()"),
 ];
+
+// Kept by session/session.ts itself.
+const IDLE_TIMEOUT = "idle_session_timeout";
+
+/** A session's own idle_session_timeout holds on the connection no more. @returns whether that is known */
+export async function resetIdleTimeout(connection: ServerConnection): Promise<boolean> {
+  const { error, status } = await runQuery(connection, `RESET ${IDLE_TIMEOUT}`);
+  connection.state.settingReset(IDLE_TIMEOUT);
+  return error === null && status === TxStatus.Idle;
+}

@@ -32,6 +32,8 @@ export interface LeftOver {
   readonly skipping: boolean;
   /** What the client has yet to hear of the loss; null: it has heard. */
   readonly untold: PgplexError | null;
+  /** Called where the client rolls back without having heard. */
+  readonly unheard?: () => void;
 }
 
 /** A statement as an aborted transaction looks at it. */
@@ -53,18 +55,20 @@ export class Aftermath {
   #inTransaction: boolean;
   #skipping: boolean;
   #untold: Uint8Array | null;
+  readonly #unheard: (() => void) | undefined;
   /** The client has sent messages of a batch, and no Sync. */
   #midBatch = false;
   /** What was prepared since, by name; "" is the unnamed one. */
   readonly #prepared = new Map<BinaryString, Prepared>();
   readonly #portals = new Map<BinaryString, Prepared>();
 
-  constructor(relay: Relay, store: StatementStore, { inTransaction, skipping, untold }: LeftOver) {
+  constructor(relay: Relay, store: StatementStore, { inTransaction, skipping, untold, unheard }: LeftOver) {
     this.#relay = relay;
     this.#store = store;
     this.#inTransaction = inTransaction;
     this.#skipping = skipping;
     this.#untold = untold === null ? null : encodeError("ERROR", untold);
+    this.#unheard = unheard;
   }
 
   /** Whether the client needs a server again for what it sends next. */
@@ -142,7 +146,7 @@ export class Aftermath {
   /** The answer to a statement; the transaction may be over behind it. */
   #run(ending: Ending, text: BinaryString): Uint8Array {
     if (ending === "rollback" || ending === "commit") {
-      const answer = ending === "commit" ? this.#untold ?? ROLLED_BACK : ROLLED_BACK;
+      const answer = ending === "commit" ? this.#refusalOr(ROLLED_BACK) : ROLLED_BACK;
       this.#ends();
       return answer;
     }
@@ -242,13 +246,18 @@ export class Aftermath {
   /** The transaction is over. Its portals are gone. */
   #ends(): void {
     this.#inTransaction = false;
+    if (this.#untold !== null) this.#unheard?.();
     this.#untold = null;
     this.#portals.clear();
   }
 
   /** What any other statement hears: of the loss, once, then as from a server. */
   #refusal(): Uint8Array {
-    const answer = this.#untold ?? ABORTED;
+    return this.#refusalOr(ABORTED);
+  }
+
+  #refusalOr(otherwise: Uint8Array): Uint8Array {
+    const answer = this.#untold ?? otherwise;
     this.#untold = null;
     return answer;
   }

@@ -75,6 +75,15 @@ Deno.test("Aftermath tells once of a loss that the client has not heard of, COMM
   equal(await session(UNTOLD).say(extendedQuery("COMMIT")), "1 2 n 40001 ZI");
 });
 
+Deno.test("Aftermath says where a client rolled back without having heard", async () => {
+  for (const [sql, expected] of [["ROLLBACK", 1], ["ROLLBACK; BEGIN", 1], ["COMMIT", 0]] as const) {
+    let unheard = 0;
+    const { say } = session({ ...UNTOLD, unheard: () => void unheard++ });
+    await say(query(sql));
+    equal(unheard, expected, sql);
+  }
+});
+
 Deno.test("Aftermath runs nothing of a text behind COMMIT, and leaves what stands behind ROLLBACK to a server", async () => {
   const committing = session(ABORTED);
   equal(await committing.say(query("COMMIT; SELECT 1")), "ROLLBACK 40001 ZI");

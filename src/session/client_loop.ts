@@ -4,7 +4,7 @@ import { type ClientScan, Need, type Relay } from "../relay/mod.ts";
 import type { PoolControl } from "../servers/mod.ts";
 import type { ClientBuffer } from "./client_buffer.ts";
 import { Presence, type PresenceOut } from "./presence.ts";
-import { takesBack } from "./takes_back.ts";
+import { saysRollback, takesBack } from "./takes_back.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { isTorn } from "./torn.ts";
 import type { WorkTime } from "./work_time.ts";
@@ -20,7 +20,7 @@ export interface ClientLoopParts {
   readonly out: PresenceOut;
   readonly relay: Relay;
   readonly scan: ClientScan;
-  readonly lease: Pick<Lease, "obtain" | "error" | "held">;
+  readonly lease: Pick<Lease, "obtain" | "error" | "failure" | "held">;
   readonly times: Pick<TimeLimits, "cancelling">;
   readonly work: Pick<WorkTime, "sent" | "leased">;
 }
@@ -123,6 +123,13 @@ export class ClientLoop {
         if (scan.need !== Need.Bytes) {
           if (scan.need === Need.End) return await this.#lastReplies();
           if (scan.need === Need.Lease) {
+            if (
+              lease.failure?.code === "state_lost" && saysRollback(input.bytes, input.start, input.end)
+            ) {
+              // Nothing is open: it needs no server, and what was lost is told with what comes behind.
+              scan.serverLost({ inTransaction: true, skipping: false, untold: null });
+              continue;
+            }
             const obtained = lease.obtain();
             if (obtained !== null) await obtained;
             work.leased(host.sinceMs);

@@ -45,12 +45,11 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
     running: server?.owed.running ?? 0,
     awaits,
     torn: server !== null && runsNothing(relay, server),
-    losses: awaits ? losses : [],
+    losses,
   }, cause);
   const { replies, told: isTold, skipping } = server?.owed.abandon(loss) ?? NOTHING_OWED;
   told.transactionLost();
   for (const reply of replies) client.put(reply);
-  if (!isTold && losses.length > 0) lease.fails(stateLost(cause, losses));
   progress.serverLost();
   scan.serverLost();
   words?.serverLost();
@@ -58,8 +57,12 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
   const { error, inTransaction } = loss;
   // Of a transaction that had failed its client knows already that nothing holds.
   const untold = isTold || !inTransaction || txStatus === TxStatus.Failed ? null : error;
+  const tellLosses = () => {
+    if (losses.length > 0) lease.fails(stateLost(cause, losses));
+  };
+  if (!isTold && untold === null) tellLosses();
   return {
-    left: inTransaction || skipping ? { inTransaction, skipping, untold } : null,
+    left: inTransaction || skipping ? { inTransaction, skipping, untold, unheard: tellLosses } : null,
     deaf: deaf && !isTold && !inTransaction,
   };
 }

@@ -194,6 +194,25 @@ test("session pooling: what is lost is told once, with the next statement", asyn
   await end();
 });
 
+test("what is lost is told with the transaction, and after a ROLLBACK with what comes then", async (way) => {
+  const sqlstate = way === "the socket ends" ? "08006" : "57P01";
+  const commits = await begun(way, { mode: "session" });
+  await commits.ask(query("begin"));
+  await commits.lose();
+  equal(await commits.ask(query("commit")), "ERROR 40001 ZI");
+  equal(await commits.ask(query("rollback")), "ROLLBACK ZI");
+  equal(await commits.ask(query("SELECT 1")), "T D SELECT 1 ZI");
+  await commits.end();
+  const rollsBack = await begun(way, { mode: "session" });
+  await rollsBack.ask(query("begin"));
+  await rollsBack.lose();
+  equal(await rollsBack.ask(query("rollback")), "ROLLBACK ZI");
+  equal(await rollsBack.ask(query("rollback")), "ROLLBACK ZI");
+  equal(await rollsBack.ask(query("begin")), `ERROR ${sqlstate} ZI`);
+  equal(await rollsBack.ask(query("begin")), "BEGIN ZT");
+  await rollsBack.end();
+});
+
 test("session pooling: a session that has run nothing loses nothing", async (way) => {
   const { ask, lose, end } = await begun(way, { mode: "session" });
   equal(await lose(), "");

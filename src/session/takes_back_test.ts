@@ -1,7 +1,7 @@
 import { strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
 import { encodeSync } from "../protocol/mod.ts";
-import { takesBack } from "./takes_back.ts";
+import { saysRollback, takesBack } from "./takes_back.ts";
 
 const TAKES_BACK: readonly string[] = [
   "RESET ALL",
@@ -49,4 +49,13 @@ Deno.test("takesBack reads the text of a Parse behind its name, whatever that is
 Deno.test("takesBack says no to messages that bring no statement", () => {
   equal(says(frontend.bind({ statement: "reset" })), false);
   equal(says(encodeSync()), false);
+});
+
+Deno.test("saysRollback knows ROLLBACK and ABORT by their first word", () => {
+  const said = (message: Uint8Array) => saysRollback(message, 0, message.length);
+  for (const sql of ["ROLLBACK", " abort;", "rollback to s"]) equal(said(frontend.query(sql)), true, sql);
+  equal(said(frontend.parse("ROLLBACK", { name: "r" })), true);
+  for (const sql of ["COMMIT", "SELECT 'ROLLBACK'", "RESET ALL"]) {
+    equal(said(frontend.query(sql)), false, sql);
+  }
 });

@@ -251,7 +251,7 @@ export class Rig implements ClientLoopHost {
       out: this.out,
       relay: this.relay,
       scan: this.clientScan,
-      lease: { error: null, held: true, obtain: () => this.#obtain() },
+      lease: { error: null, failure: null, held: true, obtain: () => this.#obtain() },
       times: { cancelling: null },
       work: { sent() {}, leased() {} },
     }, this);

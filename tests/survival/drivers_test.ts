@@ -18,7 +18,7 @@ const served = new Served({
 const RESTARTS = { sanitizeOps: false, sanitizeResources: false };
 
 /** SQLSTATEs of which an application tries again, and of those where it has to look first. */
-const LOST = ["40001", "40003", "08007"];
+const LOST = ["40001", "40003", "08007", "57P01", "08006"];
 
 /** Five times the server ends under work that goes on; `work` is one piece of it, and says the SQLSTATE with which it failed. */
 async function endures(work: (n: number) => Promise<string | null>): Promise<Record<string, number>> {
