@@ -25,6 +25,7 @@ export function checkConfig(config: Config, report: ReportClash): void {
   for (const [name, cluster] of config.clusters) {
     const path = ["clusters", name];
     checkNodes(config, name, report);
+    checkFailover(config, name, report);
     if (cluster.superuser !== null) checkSources(cluster.superuser, [...path, "superuser"], report);
     const { cert_file, key_file } = cluster.tls;
     if ((cert_file === null) !== (key_file === null)) {
@@ -182,6 +183,18 @@ function checkNodes({ clusters }: Config, cluster: string, report: ReportClash):
       );
     }
   });
+}
+
+/** Who moves the primary needs a connection of its own, and a place to keep what it has settled. */
+function checkFailover(config: Config, cluster: string, report: ReportClash): void {
+  const { failover, superuser } = config.clusters.get(cluster)!;
+  if (failover === "follow") return;
+  const path = ["clusters", cluster, "failover"];
+  if (superuser === null) {
+    clash(path, "be follow while superuser is null", failover, report, [["clusters", cluster, "superuser"]]);
+  } else if (config.state_file === null) {
+    clash(path, "be follow while state_file is not given", failover, report, [["state_file"]]);
+  }
 }
 
 /** Each rule is checked where a key of it is given: the merged values of an outer place have been checked there. */

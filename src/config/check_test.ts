@@ -73,6 +73,10 @@ Deno.test("parseConfig refuses impossible values inside a cluster", () => {
       /stand alone/,
     ],
   ];
+  cases.push(
+    [`${node}, failover: auto, superuser: {}`, "clusters.main.failover", /while state_file is not given/],
+    [`${node}, failover: manual, superuser: null`, "clusters.main.failover", /while superuser is null/],
+  );
   for (const [text, path, message] of cases) refuses(cluster(text), path, message);
   refuses(
     `${cluster(`${node}, superuser: null`)}\nauth: { query: true }`,

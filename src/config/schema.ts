@@ -21,6 +21,8 @@ export interface Config {
   readonly pool: PoolSettings;
   readonly balance: BalanceConfig;
   readonly monitor: MonitorConfig;
+  /** Where the records of the clusters are kept; null: nowhere. */
+  readonly state_file: string | null;
   readonly console: ConsoleConfig;
   readonly log: LogConfig;
 }
@@ -104,6 +106,21 @@ export interface AliasConfig extends Partial<PoolSettings> {
 export interface ClusterConfig {
   /** At least one; their names differ. */
   readonly nodes: readonly NodeConfig[];
+  /** Who moves the primary: others alone; operators by command; pgplex by itself too. */
+  readonly failover: "follow" | "manual" | "auto";
+  /** How an old primary becomes a standby again. */
+  readonly rejoin: "manual" | "sql";
+  /** Whether something else starts the servers when they are stopped. */
+  readonly supervised: boolean;
+  /** Whether an old primary that answers is made read-only. */
+  readonly fence: "off" | "sql";
+  /** Bytes of WAL. */
+  readonly max_failover_lag: number;
+  /** Milliseconds. */
+  readonly failover_interval: number;
+  readonly sync_wait: number;
+  readonly switchover_timeout: number;
+  readonly promote_timeout: number;
   /** Null: pgplex has no connection of its own to this cluster. */
   readonly superuser: SuperuserConfig | null;
   readonly tls: ClusterTls;
@@ -117,6 +134,10 @@ export interface NodeConfig {
   /** A name or address, or the directory of a unix socket when it begins with "/". */
   readonly host: string;
   readonly port: number;
+  /** Of two standbys that have as much, the one with more is promoted. */
+  readonly priority: number;
+  /** Whether it may be promoted. */
+  readonly promote: boolean;
   /** Whether it may serve sessions that only read, while it is a standby. */
   readonly reads: boolean;
   /** Its share of those, beside the other standbys' weights; 0: only where no other one is left. */
@@ -143,6 +164,8 @@ export interface MonitorConfig {
   readonly connect_timeout: number;
   readonly query_timeout: number;
   readonly failure_timeout: number;
+  readonly failure_confirm: number;
+  readonly primary_start_timeout: number;
 }
 
 /** The account that pgplex itself uses on a cluster. */

@@ -232,12 +232,57 @@ const ROWS: Record<SettingPath, Row> = {
     "A name or address, or a unix socket's folder that begins with /.",
   ),
   "clusters.*.nodes[].port": integer(1, 5432, "Its port; it also names the unix socket.", 65_535),
+  "clusters.*.nodes[].priority": integer(
+    0,
+    100,
+    "Of two standbys that have as much, the one with more is promoted.",
+    1_000,
+  ),
+  "clusters.*.nodes[].promote": boolean(true, "Whether it may be promoted."),
   "clusters.*.nodes[].reads": boolean(true, "Whether it serves sessions that only read, as a standby."),
   "clusters.*.nodes[].weight": integer(
     0,
     1,
     "Its share of those beside the other standbys; 0: only where no other one is left.",
     1_000,
+  ),
+  "clusters.*.failover": choice(
+    ["follow", "manual", "auto"],
+    "follow",
+    "Who moves the primary: others alone; operators by command; pgplex by itself too.",
+  ),
+  "clusters.*.rejoin": choice(
+    ["manual", "sql"],
+    "manual",
+    "Whether pgplex makes an old primary a standby again, by a program that its server runs.",
+  ),
+  "clusters.*.supervised": boolean(false, "Whether something else starts the servers when they are stopped."),
+  "clusters.*.fence": choice(
+    ["off", "sql"],
+    "sql",
+    "Whether an old primary that answers is made read-only, until it is a standby.",
+  ),
+  "clusters.*.max_failover_lag": size(
+    16 * 1024 ** 2,
+    "Asynchronous replication: no standby is promoted by itself that is further behind.",
+  ),
+  "clusters.*.failover_interval": duration(
+    5 * SECOND,
+    "So soon behind a failover no other one begins by itself; 0s: no limit.",
+  ),
+  "clusters.*.sync_wait": duration(
+    5 * SECOND,
+    "How long clients wait for the new primary to have its synchronous standby.",
+  ),
+  "clusters.*.switchover_timeout": duration(
+    30 * SECOND,
+    "How long a switchover waits for transactions, where it does not say otherwise.",
+    100,
+  ),
+  "clusters.*.promote_timeout": duration(
+    MINUTE,
+    "How long a promotion may take before the log says that it hangs.",
+    SECOND,
   ),
   "clusters.*.superuser": {
     ...group("The account pgplex itself uses for probes, failover and look-ups; null for none."),
@@ -302,6 +347,21 @@ const ROWS: Record<SettingPath, Row> = {
   "monitor.connect_timeout": duration(2 * SECOND, "How long connecting and logging in may take.", 1),
   "monitor.query_timeout": duration(2 * SECOND, "How long the answer may take.", 1),
   "monitor.failure_timeout": duration(3 * SECOND, "A node that is silent for longer is down.", 100),
+  "monitor.failure_confirm": duration(
+    300,
+    "A node whose port refuses connections is down when it still does after this.",
+  ),
+  "monitor.primary_start_timeout": duration(
+    30 * SECOND,
+    "A primary that has been starting for longer is given up, where failover is auto.",
+  ),
+
+  "state_file": text(
+    "any",
+    NULL,
+    "File in which pgplex keeps who is the primary; failover manual and auto need it.",
+    "restart",
+  ),
 
   "console": group("The management database."),
   "console.database": text("database", { kind: "value", value: "pgplex" }, "Its name.", "restart"),

@@ -96,10 +96,10 @@ export class ClusterWatch {
   heard(node: NodeAddress, outcome: Outcome, { askedMs, nowMs }: { askedMs: number; nowMs: number }): void {
     const watched = this.#find(node);
     if (watched === undefined) return;
-    const { failure_timeout: failureTimeoutMs } = this.#monitor;
+    const { failure_timeout: failureTimeoutMs, failure_confirm: failureConfirmMs } = this.#monitor;
     const { state, answer } = watched;
     watched.wasAsked = true;
-    watched.state = afterOutcome(state, outcome, { askedMs, nowMs, failureTimeoutMs });
+    watched.state = afterOutcome(state, outcome, { askedMs, nowMs, failureTimeoutMs, failureConfirmMs });
     if (outcome.kind === "answered") {
       watched.answer = outcome.answer;
       if (!outcome.answer.recovering) this.#claimedMs ??= nowMs;

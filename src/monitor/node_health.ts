@@ -2,9 +2,6 @@ import { assertNever } from "../kernel/mod.ts";
 import type { NodeHealth } from "../topology/mod.ts";
 import type { Outcome } from "./outcome.ts";
 
-/** A node that refuses connections is down when it still does so after this time: who restarts is often back before. */
-export const FAILURE_CONFIRM_MS = 300;
-
 /** How a node is, by what was asked of it so far. Whether it is foreign its cluster says. */
 export interface HealthState {
   readonly health: Exclude<NodeHealth, "foreign">;
@@ -35,7 +32,12 @@ export const UNASKED: HealthState = Object.freeze({
 export function afterOutcome(
   state: HealthState,
   outcome: Outcome,
-  { askedMs, nowMs, failureTimeoutMs }: HealthLimits & { readonly askedMs: number; readonly nowMs: number },
+  { askedMs, nowMs, failureTimeoutMs, failureConfirmMs }: HealthLimits & {
+    readonly askedMs: number;
+    readonly nowMs: number;
+    /** A node that refuses connections is down when it still does so after this time: who restarts is often back before. */
+    readonly failureConfirmMs: number;
+  },
 ): HealthState {
   switch (outcome.kind) {
     case "answered":
@@ -51,7 +53,7 @@ export function afterOutcome(
       // Who said that it stops, and then has no port any more, has stopped.
       const hasStopped = state.health === "starting" && outcome.kind === "refused";
       const isDown = state.health === "down" || hasStopped || nowMs - silentMs >= failureTimeoutMs ||
-        (outcome.kind === "refused" && refusedMs !== null && nowMs - refusedMs >= FAILURE_CONFIRM_MS);
+        (outcome.kind === "refused" && refusedMs !== null && nowMs - refusedMs >= failureConfirmMs);
       // One that starts is not well enough to be doubted: it would be served again.
       const doubted = state.health === "starting" ? "starting" : "suspect";
       return { health: isDown ? "down" : doubted, reason: outcome.reason, silentMs, refusedMs };

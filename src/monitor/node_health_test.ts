@@ -38,7 +38,12 @@ function play(steps: readonly Step[]): HealthState {
   for (const [kind, askedMs, nowMs, health] of steps) {
     state = kind === "time"
       ? afterTime(state, { nowMs, failureTimeoutMs: 3000 })
-      : afterOutcome(state, OUTCOMES[kind]!, { askedMs, nowMs, failureTimeoutMs: 3000 });
+      : afterOutcome(state, OUTCOMES[kind]!, {
+        askedMs,
+        nowMs,
+        failureTimeoutMs: 3000,
+        failureConfirmMs: 300,
+      });
     equal(state.health, health, `${kind} at ${nowMs}`);
   }
   return state;

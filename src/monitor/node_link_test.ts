@@ -22,7 +22,14 @@ const ACCESS: NodeAccess = {
     password_env: null,
   },
   tls: TLS,
-  monitor: { interval: 1000, connect_timeout: 2000, query_timeout: 1500, failure_timeout: 3000 },
+  monitor: {
+    interval: 1000,
+    connect_timeout: 2000,
+    query_timeout: 1500,
+    failure_timeout: 3000,
+    failure_confirm: 300,
+    primary_start_timeout: 30000,
+  },
 };
 
 function rig() {

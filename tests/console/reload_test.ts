@@ -53,7 +53,7 @@ function another({ type, default: value }: Setting): unknown {
     case "choice":
       return type.values.find((one) => value.kind !== "value" || one !== value.value);
     case "boolean":
-      return value.kind === "value" && value.value === "false";
+      return value.kind === "value" && value.value === false;
     case "size":
       return "7MB";
     default:
@@ -140,6 +140,8 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
     },
     "clusters.*.nodes[].name": { value: "main-one" },
     "clusters.*.nodes[].host": { value: "localhost" },
+    "clusters.*.failover": { value: "auto", from: { ...base, state_file: `${dir.path}/state` } },
+    "state_file": { value: "other.state" },
     "clusters.*.superuser": { value: null },
     "clusters.*.superuser.user": { value: "root" },
     "clusters.*.superuser.password": { value: "a-secret-of-a-superuser" },
