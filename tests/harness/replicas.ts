@@ -9,6 +9,10 @@ export interface ReplicasOptions {
   settings?: Record<string, string>;
   /** Runs once as the superuser in database `postgres` of the primary, before the standbys are made. */
   setup?: string;
+  /** As that of `startPostgres`. */
+  binDir?: string;
+  /** Lines of pg_hba.conf before those that trust everybody. */
+  hba?: string[];
 }
 
 /**
@@ -32,10 +36,14 @@ export class Replicas implements AsyncDisposable {
     }
   }
 
-  async #start({ major = 18, standbys = 1, settings = {}, setup }: ReplicasOptions): Promise<void> {
+  async #start(
+    { major = 18, standbys = 1, settings = {}, setup, binDir, hba = [] }: ReplicasOptions,
+  ): Promise<void> {
     const common = {
       major,
       auth: "trust",
+      hba,
+      ...(binDir === undefined ? {} : { binDir }),
       settings: {
         max_connections: "100",
         wal_level: "replica",

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { type EnsureOptions, ensurePostgres, type PostgresBinaries, type PostgresMajor } from "./download.ts";
 import { databaseInUri } from "./pgplex.ts";
-import { childrenOf, signalTo } from "./processes.ts";
+import { childrenOf, isAlive, signalTo } from "./processes.ts";
 import { giveTo, run, runAs } from "./user.ts";
 import { freePort, GiveUp, removeAll, tempDir, waitFor } from "./wait.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -32,6 +32,8 @@ export interface StartPostgresOptions extends EnsureOptions {
   tls?: { certFile: string; keyFile: string; caFile?: string };
   /** How long the start may take; 30 seconds unless said. */
   deadlineMs?: number;
+  /** Another installation's programs of the same major, in place of the downloaded ones, which are few. */
+  binDir?: string;
 }
 
 /** Rows of {@link PostgresNode.sql}: column name to value. */
@@ -56,6 +58,8 @@ export class PostgresNode implements AsyncDisposable {
   readonly #watchdog: Watchdog;
   #settings: Record<string, string>;
   #child: Deno.ChildProcess | null = null;
+  /** A postmaster that something else has started in the data directory. */
+  #adopted: number | null = null;
 
   /** @internal Use {@link startPostgres}. */
   constructor(
@@ -77,7 +81,34 @@ export class PostgresNode implements AsyncDisposable {
 
   /** The postmaster's process id, or null while it does not run. */
   get pid(): number | null {
-    return this.#child?.pid ?? null;
+    return this.#child?.pid ?? this.#adopted;
+  }
+
+  /** Where its programs are. */
+  get binDir(): string {
+    return this.#options.binDir ?? this.#binaries.binDir;
+  }
+
+  /**
+   * Takes the server for its own that something else has started in its data directory, as `pg_ctl restart` does.
+   *
+   * @returns whether one runs there
+   */
+  async adopt(): Promise<boolean> {
+    const text = await Deno.readTextFile(`${this.dataDir}/postmaster.pid`).catch(() => "");
+    const pid = Number(text.split("\n")[0]);
+    if (pid > 1 && pid === this.pid) return true;
+    if (!(pid > 1) || !await isRunning(pid, "postgres")) return false;
+    const child = this.#child;
+    if (child !== null) {
+      if (await isRunning(child.pid)) return false;
+      child.ref();
+      await child.status;
+      this.#child = null;
+    }
+    this.#adopted = pid;
+    await this.#watchdog.watch(pid);
+    return true;
   }
 
   /** A connection string for the superuser. */
@@ -102,7 +133,8 @@ export class PostgresNode implements AsyncDisposable {
 
   /** Starts the server, once stopped or killed, and waits until it accepts connections. */
   async start(): Promise<void> {
-    if (this.#child !== null) {
+    if (this.#adopted !== null && !await isRunning(this.#adopted)) this.#adopted = null;
+    if (this.pid !== null) {
       throw new Error(`Cannot start PostgreSQL on port ${this.port} as it runs already`);
     }
     const deadlineMs = this.#options.deadlineMs ?? 30_000;
@@ -175,6 +207,7 @@ export class PostgresNode implements AsyncDisposable {
   /** Ends the server at once and removes its folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
+      await this.adopt();
       await this.kill("SIGCONT");
       await this.#end("SIGQUIT");
       await this.#removeSharedMemory();
@@ -271,13 +304,13 @@ export class PostgresNode implements AsyncDisposable {
 
   /** Returns whether the server is ready, false when it ended instead. */
   async #spawn(deadlineMs: number): Promise<boolean> {
-    const { binDir, user } = this.#binaries;
+    const { user } = this.#binaries;
     const child = new Deno.Command("sh", {
       ...runAs(user),
       args: [
         "-c",
         'exec "$0" -D "$1" >>"$2" 2>&1',
-        `${binDir}/postgres`,
+        `${this.binDir}/postgres`,
         this.dataDir,
         `${this.#baseDir}/log`,
       ],
@@ -307,6 +340,16 @@ export class PostgresNode implements AsyncDisposable {
 
   async #end(signal: Deno.Signal): Promise<void> {
     const child = this.#child;
+    const adopted = this.#adopted;
+    if (child === null && adopted !== null) {
+      this.#adopted = null;
+      signalTo(adopted, signal);
+      await waitFor(async () => !await isRunning(adopted), {
+        what: `PostgreSQL on port ${this.port} to end`,
+        deadlineMs: 30_000,
+      });
+      await this.#watchdog.watch(null);
+    }
     if (child === null) return;
     this.#child = null;
     signalTo(child.pid, signal);
@@ -321,6 +364,14 @@ export class PostgresNode implements AsyncDisposable {
     const id = lines[6]?.trim().split(/\s+/)[1];
     if (id) await run("ipcrm", { args: ["-m", id] }).catch(() => {});
   }
+}
+
+/** Whether a process runs, and is not merely waiting to be buried; with `name`, whether it is a program of that name. */
+async function isRunning(pid: number, name = ""): Promise<boolean> {
+  if (Deno.build.os !== "linux") return await isAlive(pid);
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+  const state = stat.slice(stat.lastIndexOf(")") + 2)[0];
+  return state !== undefined && state !== "Z" && stat.includes(`(${name}`);
 }
 
 /** The server ended during its start. */

@@ -129,6 +129,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
   },
+  verbs: {
+    pure: true,
+    imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
+  },
   ha: { pure: false, imports: ["kernel", "config", "topology", "telemetry", "monitor"] },
   console: {
     pure: false,

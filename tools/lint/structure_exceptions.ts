@@ -5,6 +5,14 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   "src/protocol/types.ts": "constants: dispatch_test.ts holds them against the protocol's chapter",
   "src/telemetry/counters.ts": "fields to which others add: nothing in it can fail",
   "src/telemetry/log.ts": "an interface, and a log that drops everything",
+  "src/verbs/arbiter_session.ts": "a connection: tests/verbs/session_test.ts",
+  "src/verbs/host_runs.ts": "runs programs on a server's host: tests/verbs/",
+  "src/verbs/node_facts.ts": "asks a server: tests/verbs/",
+  "src/verbs/node_verbs.ts": "gives each verb its deadline: tests/verbs/ calls them all",
+  "src/verbs/primary_verbs.ts": "drives a server: tests/verbs/",
+  "src/verbs/record_verbs.ts": "drives a server: tests/verbs/",
+  "src/verbs/rejoin.ts": "drives a server: tests/verbs/",
+  "src/verbs/standby_verbs.ts": "drives a server: tests/verbs/",
 };
 
 /** Problems that are still there, by their keys. One that is gone is a problem itself. */

@@ -1,0 +1,70 @@
+import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
+import {
+  type HostPlace,
+  type HostScript,
+  parseResult,
+  scratchFolders,
+  scriptText,
+  startCommand,
+} from "./host_scripts.ts";
+import { exitCodeOf, feedStatement, literal } from "./programs.ts";
+import { orByHand, VerbTrouble } from "./result.ts";
+
+/**
+ * Starts a script on a node's host, detached, and closes the session: the server is about to stop.
+ *
+ * @returns the token of its result
+ * @throws VerbTrouble `not possible` where the role may not run programs
+ */
+export async function startScript(
+  session: ArbiterSession,
+  place: HostPlace,
+  work: Omit<HostScript, "token">,
+  until: Deadline,
+): Promise<string> {
+  const token = session.runtime.random.u32().toString(16).padStart(8, "0");
+  const stops = `pg_ctl -D ${place.dataDirectory} -m fast`;
+  const instead = work.work === "restart"
+    ? `${stops} restart`
+    : `${stops} stop && pg_rewind -D ${place.dataDirectory} --source-server='${work.source?.conninfo}' && ` +
+      `touch ${place.dataDirectory}/standby.signal && pg_ctl -D ${place.dataDirectory} start`;
+  try {
+    await orByHand(instead, async () => {
+      if (!(await session.rights(until)).canRunPrograms) {
+        throw new VerbTrouble(
+          "not possible",
+          "its role may not run programs on the host (pg_execute_server_program)",
+        );
+      }
+      await session.run(feedStatement(scriptText(place, { ...work, token }), startCommand(place)), {
+        until,
+        acts: true,
+      });
+    });
+  } catch (thrown) {
+    const code = thrown instanceof VerbTrouble ? exitCodeOf(thrown.failure.reason) : null;
+    if (code === null) throw thrown;
+    const reason = code === 70
+      ? `neither ${scratchFolders(place).join(" nor ")} can be the server's own folder`
+      : `the host cannot start a script: exit code ${code}`;
+    throw new VerbTrouble("not possible", reason, { instead });
+  }
+  session.reset();
+  return token;
+}
+
+/** What became of a script; null where no result of it is there. An empty token means the last one's. @throws VerbTrouble */
+export async function resultOf(
+  session: ArbiterSession,
+  place: HostPlace,
+  token: string,
+  until: Deadline,
+): Promise<ReturnType<typeof parseResult>> {
+  for (const folder of scratchFolders(place)) {
+    const sql = `SELECT pg_read_file(${literal(`${folder}/result`)}, 0, 10000, true)`;
+    const [row] = await session.run(sql, { until, acts: false });
+    const found = parseResult(session.clean(row?.[0] ?? ""), token);
+    if (found !== null) return found;
+  }
+  return null;
+}
