@@ -9,6 +9,8 @@ import {
   type ParsedConfig,
   type RefusedConfig,
 } from "./src/config/mod.ts";
+import type { Acknowledgement, ClusterRecord, InstanceView } from "./src/arbiter/mod.ts";
+import { Standalone, StateFile } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
 import {
@@ -175,6 +177,20 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       turn,
       version: denoJson.version,
       load: () => load(path),
+      openStore: async (file) => {
+        const store = await Standalone.open<ClusterRecord, InstanceView, Acknowledgement>(
+          await StateFile.open(file),
+          clock,
+        );
+        const { memory } = store;
+        if (memory.kind === "damaged") {
+          log.error("the state file was damaged and is put aside: what it said is lost", {
+            file,
+            reason: memory.reason,
+          });
+        }
+        return store;
+      },
       configured: (next) => {
         ({ format } = next.log);
         log = openLog({ ...next.log, write: complain });

@@ -1,5 +1,6 @@
 import { KeyCache, mockKeyOf } from "./auth/mod.ts";
-import { StatementStore } from "./backend/mod.ts";
+import { type Runtime, StatementStore } from "./backend/mod.ts";
+import type { Coordination } from "./arbiter/mod.ts";
 import {
   type Config,
   type ConfigDiff,
@@ -14,6 +15,7 @@ import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts"
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
+import { Moves } from "./moves/mod.ts";
 import {
   DisabledNodes,
   mergeTopology,
@@ -35,6 +37,8 @@ export interface ProcessWorld extends Omit<WorkerWorld, "mockKey" | "index" | "o
   readonly load: () => Promise<ParsedConfig | RefusedConfig>;
   /** Another configuration is in force: what lies outside of the process follows. */
   readonly configured: (config: Config) => void;
+  /** Opens what keeps the records of clusters, this file. @throws Error where that cannot be had */
+  readonly openStore: (path: string) => Promise<Coordination>;
   /** The configuration file is refused, for these reasons. */
   readonly refused: (problems: readonly Problem[]) => void;
   /** SHUTDOWN was asked for in the console: the process ends in its own way. */
@@ -50,6 +54,8 @@ export class Process {
   readonly #live: LiveConfig;
   readonly #topology: TopologyPublisher;
   readonly #monitor: Monitor;
+  readonly #moves: Moves;
+  #store: Promise<Coordination> | null = null;
   readonly #disabledNodes = new DisabledNodes();
   readonly #worker: Worker;
   readonly #console: Console;
@@ -70,18 +76,29 @@ export class Process {
     this.#live = live;
     this.#ticker = new Ticker(world.clock, (error) => log.error("internal error", { error: String(error) }));
     let connections = 0;
+    const runtime: Runtime = {
+      ...world,
+      keyCache: new KeyCache(),
+      buffers: new BufferPool(),
+      statements: new StatementStore(),
+      nextId: () => ++connections,
+    };
+    this.#moves = new Moves(config, {
+      runtime,
+      log,
+      store: () => this.#openStore(),
+      instance: config.instance.id,
+      changed: (cluster) => this.#movesChanged(cluster),
+      drain: (cluster, node, how) => this.#worker.holdNode(cluster, node, how),
+    });
     this.#monitor = new Monitor(config, {
       log,
+      runtime,
       publish: (cluster) => this.#heard(cluster),
-      runtime: {
-        ...world,
-        keyCache: new KeyCache(),
-        buffers: new BufferPool(),
-        statements: new StatementStore(),
-        nextId: () => ++connections,
-      },
+      heard: (cluster, node) => this.#moves.heard(cluster, node),
     });
-    this.#topology = new TopologyPublisher(this.#monitor.over(mergeTopology(NO_TOPOLOGY, config)));
+    const merged = mergeTopology(NO_TOPOLOGY, config);
+    this.#topology = new TopologyPublisher(this.#moves.over(this.#monitor.over(merged)));
     const mockKey = mockKeyOf(
       config.listen.tls?.key_pem.reveal() ?? null,
       () => world.random.fill(new Uint8Array(32)),
@@ -110,6 +127,7 @@ export class Process {
         this.#publishNodes();
         log.info(disabled ? "a node is taken out" : "a node is taken back in", { cluster, node });
       },
+      moves: this.#moves,
       shutdown: world.shutdown,
     });
   }
@@ -127,6 +145,7 @@ export class Process {
   static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
     const process = new Process(parsed, world);
     await process.#listen();
+    process.#moves.start();
     process.#monitor.start();
     process.#worker.start(process.#console);
     process.#reportStats();
@@ -200,6 +219,7 @@ export class Process {
     if (touches(live, "clusters") || touches(live, "monitor")) {
       const { current } = this.#topology;
       this.#monitor.configure(effective, current.clusters);
+      this.#moves.configure(effective);
       this.#disabledNodes.configure(effective);
       this.#publishNodes();
     }
@@ -209,7 +229,24 @@ export class Process {
   /** The file's nodes, with what is known of them, and without those that an operator has taken out. */
   #publishNodes(): void {
     const merged = mergeTopology(this.#topology.current, this.#live.config);
-    this.#topology.publish(this.#disabledNodes.over(this.#monitor.over(merged)));
+    this.#topology.publish(this.#disabledNodes.over(this.#moves.over(this.#monitor.over(merged))));
+  }
+
+  /** The arbiter of a cluster says something else of where its clients may go. */
+  #movesChanged(cluster: string): void {
+    const known = this.#monitor.clusterOf(cluster);
+    if (known !== null) this.#heard(known);
+  }
+
+  /** Once: another file needs a restart. */
+  #openStore(): Promise<Coordination> {
+    const { state_file: path } = this.#live.config;
+    return this.#store ??= this.#world.openStore(path!);
+  }
+
+  /** A cluster as the monitor has found it, as clients are to see it. */
+  #seen(cluster: TopologyCluster): TopologyCluster {
+    return this.#disabledNodes.overCluster(this.#moves.overCluster(cluster));
   }
 
   /** The monitor has heard of a cluster's nodes. */
@@ -218,7 +255,7 @@ export class Process {
     if (!clusters.has(cluster.name)) return;
     this.#topology.publish({
       serial: serial + 1,
-      clusters: new Map(clusters).set(cluster.name, this.#disabledNodes.overCluster(cluster)),
+      clusters: new Map(clusters).set(cluster.name, this.#seen(cluster)),
     });
   }
 
@@ -280,6 +317,7 @@ export class Process {
     this.#stopped = true;
     this.#ticker.stop();
     this.#monitor.stop();
+    this.#moves.stop();
     for (const socket of this.#sockets) socket.close();
     this.#console.end(shuttingDown());
     this.#worker.stop(shuttingDown());

@@ -18,7 +18,7 @@ import {
   type ReplicationClient,
   SecretWarming,
 } from "./login/mod.ts";
-import { goneReason, nodeGoneReason, ServerPools } from "./servers/mod.ts";
+import { goneReason, NodeDrain, nodeGoneReason, ServerPools } from "./servers/mod.ts";
 import { CancelKeys, type Session } from "./session/mod.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
 import {
@@ -54,6 +54,13 @@ export interface WorkerWorld {
    * now. Cheap, may be called at any time and as often as it happens.
    */
   readonly onServerTrouble: (cluster: string, node: string) => void;
+}
+
+/** How clients are held: see {@link Worker.holdNode}. */
+export interface HowToHold {
+  readonly epoch: number;
+  readonly cut: boolean;
+  readonly reason: string;
 }
 
 /** What a worker has done and has at the moment, for the statistics line of the log. */
@@ -93,6 +100,8 @@ export class Worker implements LoginParts {
   #channelBinding: Uint8Array | null;
   #console: ConsoleDoor | null = null;
   #draining = false;
+  /** Of clusters whose clients are, or were, held. */
+  readonly #drains = new Map<string, { readonly epoch: number; readonly of: NodeDrain }>();
 
   constructor(config: Config, topology: TopologySnapshot, world: WorkerWorld) {
     const { clock, random, network, log, turn, mockKey, index, onServerTrouble } = world;
@@ -214,6 +223,24 @@ export class Worker implements LoginParts {
       const { cluster, node } = replication.request;
       if (cluster === change.cluster && sameNode(node, change.node)) replication.end();
     }
+  }
+
+  /**
+   * The clients of a cluster are held since `epoch` began. Takes what they have at `node` from them.
+   *
+   * @returns whether nothing runs there any more
+   */
+  holdNode(cluster: string, node: string, { epoch, cut, reason }: HowToHold): boolean {
+    const nowMs = this.runtime.clock.nowMs();
+    let drain = this.#drains.get(cluster);
+    if (drain === undefined || drain.epoch !== epoch) {
+      const pools = [...this.pools.all()].filter(({ key, node: at }) =>
+        key.cluster === cluster && at.name === node
+      );
+      drain = { epoch, of: new NodeDrain(pools, nowMs) };
+      this.#drains.set(cluster, drain);
+    }
+    return drain.of.look(nowMs, new PgplexError("node_lost", reason), cut);
   }
 
   /** What all pools did since start. */

@@ -27,6 +27,14 @@ export interface WatchOptions {
   readonly nowMs: number;
 }
 
+/** A node as it was found by the questions to it, whatever its cluster makes of that. */
+export interface WatchedNode {
+  readonly name: string;
+  readonly state: HealthState;
+  /** Its last answer, however old; null before the first. */
+  readonly answer: NodeAnswer | null;
+}
+
 /** One node as it is watched. */
 interface Watched {
   readonly address: NodeAddress;
@@ -132,6 +140,14 @@ export class ClusterWatch {
       ? this.#claimedMs + SETTLE_MS
       : Infinity;
     return Math.min(settles, ...lapses);
+  }
+
+  /** What was found at a node; null where there is no such node. */
+  nodeAt(address: NodeAddress): WatchedNode | null {
+    const watched = this.#find(address);
+    return watched === undefined
+      ? null
+      : { name: address.name, state: watched.state, answer: watched.answer };
   }
 
   /** How a node is; null where there is no such node. */

@@ -42,6 +42,9 @@ function rig(nodes: readonly string[] = NODES, served: TopologyCluster | null = 
         streaming: answer.recovering ?? false,
         slotsUsed: 3,
         slotsMax: 10,
+        receiver: null,
+        replicas: [],
+        synchronousNames: "",
         ...answer,
       },
     });

@@ -25,7 +25,7 @@ export function rowOf(
   const replay = standby ? lsn : null;
   const streaming = standby ? "t" : "f";
   const written = [standby ? "t" : "f", system, "180001", timeline, lsn, replay, streaming];
-  return [...written, "2", "100", "16777216", "8192"];
+  return [...written, "2", "100", "16777216", "8192", null, null, ""];
 }
 
 /** Nodes by host, on a network and a clock of the test's own. */

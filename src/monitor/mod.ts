@@ -10,4 +10,5 @@
  *
  * @module
  */
+export type { WatchedNode } from "./cluster_watch.ts";
 export * from "./monitor.ts";

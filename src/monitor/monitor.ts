@@ -3,7 +3,7 @@ import type { ClusterConfig, Config, MonitorConfig, SuperuserConfig } from "../c
 import type { Timer } from "../kernel/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { type NodeAddress, sameNode, type TopologyCluster, type TopologySnapshot } from "../topology/mod.ts";
-import { ClusterWatch } from "./cluster_watch.ts";
+import { ClusterWatch, type WatchedNode } from "./cluster_watch.ts";
 import { NodeLink } from "./node_link.ts";
 import { NodeLoop } from "./node_loop.ts";
 import type { Outcome } from "./outcome.ts";
@@ -23,6 +23,8 @@ export interface MonitorParts {
   readonly log: Log;
   /** Something was heard of a cluster. */
   readonly publish: (cluster: TopologyCluster) => void;
+  /** The same of one of its nodes, before that. */
+  readonly heard?: (cluster: string, node: WatchedNode) => void;
 }
 
 /** One node's loop and connection. */
@@ -97,6 +99,11 @@ export class Monitor {
     return { ...snapshot, clusters };
   }
 
+  /** What is known of a cluster; null where it is not watched. */
+  clusterOf(name: string): TopologyCluster | null {
+    return this.#clusters.get(name)?.watch.cluster ?? null;
+  }
+
   /**
    * Somebody has a reason to doubt what is known of a node of a cluster: its connections end, or say that it stops, starts, or has
    * another role. All nodes of the cluster are asked at once, as another one may be the primary by now; each at most once in 50 ms.
@@ -157,8 +164,14 @@ export class Monitor {
     const { watch } = cluster;
     const wasUrgent = watch.urgent;
     watch.heard(address, outcome, { askedMs, nowMs: this.#nowMs() });
+    this.#tell(cluster, address);
     if (watch.urgent && !wasUrgent) { for (const { loop } of cluster.nodes) loop.hint(); }
     this.#publish(cluster);
+  }
+
+  #tell({ watch }: Cluster, address: NodeAddress): void {
+    const node = watch.nodeAt(address);
+    if (node !== null) this.#parts.heard?.(watch.name, node);
   }
 
   #publish(cluster: Cluster): void {
@@ -189,8 +202,10 @@ export class Monitor {
     if (dueMs === Infinity) return;
     cluster.timer = this.#parts.runtime.clock.after(Math.max(0, dueMs - this.#nowMs()), () => {
       cluster.timer = null;
-      if (cluster.watch.tick(this.#nowMs())) this.#publish(cluster);
-      else this.#schedule(cluster);
+      if (cluster.watch.tick(this.#nowMs())) {
+        for (const { address } of cluster.nodes) this.#tell(cluster, address);
+        this.#publish(cluster);
+      } else this.#schedule(cluster);
     });
   }
 

@@ -15,6 +15,9 @@ const ANSWER: NodeAnswer = {
   streaming: false,
   slotsUsed: 1,
   slotsMax: 10,
+  receiver: null,
+  replicas: [],
+  synchronousNames: "",
 };
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {

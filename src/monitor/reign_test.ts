@@ -19,6 +19,9 @@ function node(name: string, text: string): ObservedNode {
     streaming: tli !== "-",
     slotsUsed: 0,
     slotsMax: 10,
+    receiver: null,
+    replicas: [],
+    synchronousNames: "",
   };
   const state = {
     health: (health ?? (what === "?" ? "unknown" : "up")) as ObservedNode["state"]["health"],

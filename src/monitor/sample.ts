@@ -20,6 +20,31 @@ export interface NodeAnswer {
   readonly streaming: boolean;
   readonly slotsUsed: number;
   readonly slotsMax: number;
+  /** Of a standby what it receives from, as far as the role may see it; null where it receives nothing. */
+  readonly receiver: AnsweredReceiver | null;
+  /** Who receives from it: rows of pg_stat_replication. */
+  readonly replicas: readonly AnsweredReplica[];
+  /** `synchronous_standby_names`. */
+  readonly synchronousNames: string;
+}
+
+/** A row of pg_stat_wal_receiver. */
+export interface AnsweredReceiver {
+  readonly status: string;
+  readonly timeline: number;
+  readonly fromHost: string;
+  readonly fromPort: number;
+  /** How long before it was asked the last message had come, in milliseconds. */
+  readonly heardAgeMs: number;
+}
+
+/** A row of pg_stat_replication. */
+export interface AnsweredReplica {
+  readonly name: string;
+  readonly state: string;
+  readonly syncState: string;
+  readonly flushLsn: bigint | null;
+  readonly replayLsn: bigint | null;
 }
 
 /**
@@ -42,11 +67,16 @@ export const SAMPLE_SQL: BinaryString = `SELECT r.recovering,
  (SELECT count(*) FROM pg_stat_get_activity(NULL) WHERE backend_type = 'client backend'),
  current_setting('max_connections'),
  pg_size_bytes(current_setting('wal_segment_size')),
- current_setting('wal_block_size')
+ current_setting('wal_block_size'),
+ CASE WHEN w.pid IS NOT NULL THEN jsonb_build_array(w.status, w.received_tli, coalesce(w.sender_host, ''),
+  coalesce(w.sender_port, 0), coalesce(1000 * extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time), 1e9)) END,
+ (SELECT jsonb_agg(jsonb_build_array(application_name, state, sync_state, flush_lsn, replay_lsn))
+  FROM pg_stat_replication WHERE state IS NOT NULL),
+ current_setting('synchronous_standby_names')
 FROM (SELECT pg_is_in_recovery() AS recovering) r LEFT JOIN pg_stat_wal_receiver w ON r.recovering`;
 
 /** Columns of {@link SAMPLE_SQL}. */
-const COLUMNS = 11;
+const COLUMNS = 14;
 
 /** The row of {@link SAMPLE_SQL} as an answer; null where it is none. */
 export function answerOf(
@@ -55,6 +85,7 @@ export function answerOf(
 ): NodeAnswer | null {
   if (row === undefined || row.length !== COLUMNS) return null;
   const [recovering, system, version, timeline, lsn, replay, streaming, used, max, segment, block] = row;
+  const [receiver, replicas, names] = row.slice(11);
   if (system === null || system === undefined || system === "") return null;
   const isStandby = recovering === "t";
   const position = lsnOf(lsn ?? null) ?? 0n;
@@ -73,7 +104,34 @@ export function answerOf(
     streaming: streaming === "t",
     slotsUsed: Number(used),
     slotsMax: Number(max),
+    receiver: receiverOf(receiver ?? null),
+    replicas: replicasOf(replicas ?? null),
+    synchronousNames: utf8FromBinary(names ?? ""),
   };
+}
+
+function receiverOf(text: BinaryString | null): AnsweredReceiver | null {
+  if (text === null) return null;
+  const [status, timeline, fromHost, fromPort, heardAgeMs] = JSON.parse(utf8FromBinary(text)) as [
+    string,
+    number,
+    string,
+    number,
+    number,
+  ];
+  return { status, timeline, fromHost, fromPort, heardAgeMs };
+}
+
+function replicasOf(text: BinaryString | null): AnsweredReplica[] {
+  if (text === null) return [];
+  const rows = JSON.parse(utf8FromBinary(text)) as [string, string, string, string | null, string | null][];
+  return rows.map(([name, state, syncState, flush, replay]) => ({
+    name,
+    state,
+    syncState,
+    flushLsn: lsnOf(flush),
+    replayLsn: lsnOf(replay),
+  }));
 }
 
 /** Bytes of a page's header, and of that of a segment's first page: SizeOfXLogShortPHD and SizeOfXLogLongPHD of xlog_internal.h. */

@@ -13,6 +13,7 @@ export * from "./databases.ts";
 export * from "./destination.ts";
 export * from "./destination_key.ts";
 export * from "./gone_reason.ts";
+export * from "./node_drain.ts";
 export * from "./pool_control.ts";
 export * from "./server_pool.ts";
 export * from "./server_pools.ts";

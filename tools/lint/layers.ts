@@ -125,6 +125,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   listener: { pure: false, imports: ["transport", "login"] },
+  arbiter: { pure: true, imports: ["kernel", "config", "topology"] },
   monitor: {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
@@ -133,7 +134,11 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
   },
-  ha: { pure: false, imports: ["kernel", "config", "topology", "telemetry", "monitor"] },
+  coordination: { pure: false, imports: ["kernel"] },
+  moves: {
+    pure: true,
+    imports: ["kernel", "config", "topology", "telemetry", "backend", "monitor", "arbiter", "verbs"],
+  },
   console: {
     pure: false,
     imports: [
@@ -149,6 +154,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "servers",
       "session",
       "login",
+      "arbiter",
+      "moves",
     ],
   },
 };

@@ -1,3 +1,4 @@
+import type { ClusterRecord } from "../../arbiter/mod.ts";
 import type { ServerConnection } from "../../backend/mod.ts";
 import { LiveConfig, parseConfig, poolSettings } from "../../config/mod.ts";
 import { VirtualClock } from "../../kernel/mod.ts";
@@ -42,6 +43,10 @@ export class FakeParts {
   readonly calls: string[] = [];
   draining = false;
   readonly parts: ConsoleParts;
+  /** What is settled of clusters. */
+  readonly records = new Map<string, ClusterRecord>();
+  /** What commands that move a primary are answered with. */
+  answer = { ok: true, text: "done" };
 
   constructor(file = FILE) {
     const parsed = parseConfig(file, { file: "pgplex.yaml" });
@@ -104,6 +109,14 @@ export class FakeParts {
       },
       disableNode: (cluster, node, disabled) =>
         calls.push(`${disabled ? "disable" : "enable"} ${cluster} ${node}`),
+      moves: {
+        names: () => this.records.keys(),
+        recordOf: (cluster) => this.records.get(cluster) ?? null,
+        command: (cluster, command, by) => {
+          calls.push(`${command.kind} ${cluster} by ${by} ${JSON.stringify(command)}`);
+          return Promise.resolve(this.answer);
+        },
+      },
       shutdown: (mode) => calls.push(`shutdown ${mode}`),
     };
   }

@@ -1,5 +1,6 @@
 import type { LiveConfig, Segments } from "../../config/mod.ts";
 import type { LoginParts } from "../../login/mod.ts";
+import type { Moves } from "../../moves/mod.ts";
 import type { SessionView } from "../../session/mod.ts";
 import type { ConnectedClient } from "./connected_client.ts";
 
@@ -23,6 +24,8 @@ export interface ConsoleParts {
   readonly reset: (segments: Segments) => readonly string[];
   /** Takes a node out, so that it serves nobody who only reads, or back in. Both names exist. */
   readonly disableNode: (cluster: string, node: string, disabled: boolean) => void;
+  /** What moves the primaries of clusters. */
+  readonly moves: Pick<Moves, "command" | "recordOf" | "names">;
   /** Starts the shutdown; returns at once. */
   readonly shutdown: (mode: ShutdownMode) => void;
 }

@@ -1,6 +1,8 @@
 import { type Command, requireAdmin, showCommand } from "../command/mod.ts";
 import { showState, STATE_COLUMNS } from "../pgbouncer/mod.ts";
 import { showClusters } from "./show_clusters.ts";
+import { MOVE_COMMANDS } from "./move_commands.ts";
+import { showFailovers } from "./show_failovers.ts";
 import { showListeners } from "./show_listeners.ts";
 import { showNodes } from "./show_nodes.ts";
 import { showPins } from "./show_pins.ts";
@@ -9,8 +11,10 @@ import { SESSION_STATE_COLUMNS, showSessionState } from "./show_session_state.ts
 
 /** The tables that only pgplex has, and SHOW STATE, which PgBouncer has without a session's id. */
 export const PGPLEX_COMMANDS: readonly Command[] = [
+  ...MOVE_COMMANDS,
   showCommand("CLUSTERS", showClusters),
   showCommand("NODES", showNodes),
+  showCommand("FAILOVERS", showFailovers),
   showCommand("PINS", showPins),
   showCommand("LISTENERS", showListeners),
   showCommand("PROBES", showProbes),

@@ -1,0 +1,108 @@
+import type { ClusterRecord, Command } from "../arbiter/mod.ts";
+import type { ClusterConfig, Config } from "../config/mod.ts";
+import type { WatchedNode } from "../monitor/mod.ts";
+import type { TopologyCluster, TopologySnapshot } from "../topology/mod.ts";
+import { ClusterMoves, type CommandAnswer, type MovesParts } from "./cluster_moves.ts";
+import { underStance } from "./stance.ts";
+import type { OwnedCluster } from "./verb_runner.ts";
+
+export type { CommandAnswer, MovesParts } from "./cluster_moves.ts";
+
+/** The arbiters of all clusters whose `failover` is manual or auto. */
+export class Moves {
+  readonly #parts: MovesParts;
+  readonly #clusters = new Map<string, ClusterMoves>();
+  #isRunning = false;
+
+  /** Decides nothing before {@link start}. */
+  constructor(config: Config, parts: MovesParts) {
+    this.#parts = parts;
+    this.configure(config);
+  }
+
+  /** Begins. */
+  start(): void {
+    this.#isRunning = true;
+    for (const cluster of this.#clusters.values()) void this.#begin(cluster);
+  }
+
+  /** Decides nothing any more. */
+  stop(): void {
+    this.#isRunning = false;
+    for (const cluster of this.#clusters.values()) cluster.stop();
+    this.#clusters.clear();
+  }
+
+  /** Another file is in force. */
+  configure({ clusters, monitor }: Config): void {
+    for (const [name, cluster] of this.#clusters) {
+      if (isMoved(clusters.get(name))) continue;
+      cluster.stop();
+      this.#clusters.delete(name);
+      this.#parts.changed(name);
+    }
+    for (const [name, config] of clusters) {
+      if (!isMoved(config)) continue;
+      const known = this.#clusters.get(name);
+      if (known !== undefined) {
+        known.configure(config, monitor);
+        continue;
+      }
+      const cluster = new ClusterMoves(name, config, monitor, this.#parts);
+      this.#clusters.set(name, cluster);
+      if (this.#isRunning) void this.#begin(cluster);
+    }
+  }
+
+  /** The monitor has found something at a node. */
+  heard(cluster: string, node: WatchedNode): void {
+    this.#clusters.get(cluster)?.heard(node);
+  }
+
+  /** A cluster as its clients are to see it. */
+  overCluster(cluster: TopologyCluster): TopologyCluster {
+    const moves = this.#clusters.get(cluster.name);
+    return moves === undefined ? cluster : underStance(cluster, moves.stance);
+  }
+
+  /** The same for all of them. */
+  over(snapshot: TopologySnapshot): TopologySnapshot {
+    if (this.#clusters.size === 0) return snapshot;
+    const clusters = new Map<string, TopologyCluster>();
+    for (const [name, cluster] of snapshot.clusters) clusters.set(name, this.overCluster(cluster));
+    return { ...snapshot, clusters };
+  }
+
+  /** What is settled about a cluster; null where nobody settles anything. */
+  recordOf(cluster: string): ClusterRecord | null {
+    return this.#clusters.get(cluster)?.record ?? null;
+  }
+
+  /** Clusters that have an arbiter. */
+  names(): Iterable<string> {
+    return this.#clusters.keys();
+  }
+
+  /** An operator asks for something. */
+  command(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
+    const moves = this.#clusters.get(cluster);
+    if (moves !== undefined) return moves.command(command, by);
+    const text = `failover of cluster "${cluster}" is follow: pgplex moves nothing there`;
+    return Promise.resolve({ ok: false, text });
+  }
+
+  async #begin(cluster: ClusterMoves): Promise<void> {
+    try {
+      await cluster.start();
+    } catch (thrown) {
+      this.#parts.log.error("the record of a cluster cannot be read, so nobody is served", {
+        cluster: cluster.name,
+        error: String(thrown),
+      });
+    }
+  }
+}
+
+function isMoved(cluster: ClusterConfig | undefined): cluster is OwnedCluster {
+  return cluster !== undefined && cluster.failover !== "follow" && cluster.superuser !== null;
+}

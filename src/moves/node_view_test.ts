@@ -1,0 +1,43 @@
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import type { WatchedNode } from "../monitor/mod.ts";
+import { viewOf } from "./node_view.ts";
+
+const STATE: WatchedNode["state"] = { health: "up", reason: "it answers", silentMs: null, refusedMs: null };
+
+const ANSWER: NonNullable<WatchedNode["answer"]> = {
+  sentMs: 10,
+  latencyMs: 1,
+  recovering: false,
+  system: "7",
+  version: 180001,
+  timeline: 2,
+  lsn: 5n,
+  replayLsn: 5n,
+  streaming: false,
+  slotsUsed: 1,
+  slotsMax: 10,
+  receiver: null,
+  replicas: [],
+  synchronousNames: "ANY 1 (n2, n3)",
+};
+
+Deno.test("viewOf has what a node said, and the names by which its commits are acknowledged", () => {
+  const { node, health, sinceMs, silentMs, isRefused, said } = viewOf(
+    { name: "n1", state: STATE, answer: ANSWER },
+    50,
+  );
+  deepEqual([node, health, sinceMs, silentMs, isRefused], ["n1", "up", 50, null, false]);
+  deepEqual([said!.askedMs, said!.timeline, said!.lsn], [10, 2, 5n]);
+  deepEqual(said!.synchronous, { method: "any", k: 1, names: ["n2", "n3"] });
+});
+
+Deno.test("viewOf has since when a node is silent, and whether its port refuses", () => {
+  const state: WatchedNode["state"] = { health: "down", reason: "refused", silentMs: 20, refusedMs: 30 };
+  const { sinceMs, silentMs, isRefused, said } = viewOf({ name: "n1", state, answer: null }, 50);
+  deepEqual([sinceMs, silentMs, isRefused, said], [20, 20, true, null]);
+});
+
+Deno.test("viewOf takes names that no server would take for none", () => {
+  const answer = { ...ANSWER, synchronousNames: "ANY (" };
+  deepEqual(viewOf({ name: "n1", state: STATE, answer }, 0).said!.synchronous, null);
+});

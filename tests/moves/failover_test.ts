@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { tempDir, waitFor } from "../harness/mod.ts";
+import { NumberedWriter } from "../harness/numbered.ts";
+import { Replicas } from "../harness/replicas.ts";
+import { Watched, watchedConfig } from "../harness/watched.ts";
+
+/** Servers of a test are stopped and killed in it. */
+const RESTARTS = { sanitizeOps: false, sanitizeResources: false };
+
+/** From a kill to the first write on the new primary, with room for a busy machine. */
+const WRITE_WITHIN_MS = 3000;
+
+function configOf(replicas: Replicas, stateFile: string, cluster: Record<string, unknown> = {}) {
+  return watchedConfig(replicas.config, {
+    clusters: { main: { nodes: replicas.config, failover: "auto", ...cluster } },
+    state_file: stateFile,
+    monitor: {},
+  });
+}
+
+/** Three servers, of which a commit waits for one standby. */
+async function synchronous(major: 14 | 18): Promise<Replicas> {
+  const replicas = await Replicas.start({
+    major,
+    standbys: 2,
+    settings: { wal_log_hints: "on", full_page_writes: "on" },
+    setup: "CREATE TABLE w (n int)",
+  });
+  await replicas.nodes[0]!.reload({ synchronous_standby_names: "ANY 1 (n2, n3)" });
+  return replicas;
+}
+
+/** The numbers that were acknowledged and are not there. */
+async function missing(watched: Watched, { acknowledged }: NumberedWriter): Promise<number[]> {
+  await using client = await watched.client();
+  const messages = await client.query("SELECT n FROM w");
+  const there = new Set(messages.flatMap(({ values }) => values === undefined ? [] : [Number(values[0])]));
+  return acknowledged.filter((n) => !there.has(n));
+}
+
+for (const major of [14, 18] as const) {
+  for (const way of ["killed", "stopped by SIGSTOP"] as const) {
+    Deno.test({
+      name: `PostgreSQL ${major}: a primary that is ${way} is replaced, and nothing acknowledged is lost`,
+      ...RESTARTS,
+      fn: async () => {
+        await using dir = await tempDir();
+        await using replicas = await synchronous(major);
+        await using watched = await Watched.start(configOf(replicas, `${dir.path}/state`));
+        await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
+        await using idle = await watched.client();
+        await idle.query(`SET "my.name" = 'kept'`);
+        await using client = await watched.client();
+        const writer = new NumberedWriter(client);
+        writer.start();
+        await writer.writes(50);
+        const beganMs = performance.now();
+        await replicas.nodes[0]!.kill(way === "killed" ? "SIGKILL" : "SIGSTOP");
+        await waitFor(() => watched.logged("failover: ").length > 0, {
+          what: "the failover to end",
+          deadlineMs: 30_000,
+        }).catch((thrown) => {
+          throw new Error(`${thrown.message}\n${watched.pgplex.log}`);
+        });
+        await writer.writes(20);
+        await writer.stop();
+        await replicas.nodes[0]!.kill("SIGCONT");
+        const limitMs = way === "killed" ? WRITE_WITHIN_MS : 3000 + WRITE_WITHIN_MS;
+        console.log(
+          `PostgreSQL ${major}, ${way}: writes stood still for ${writer.pauseMs.toFixed()} ms, errors: ${writer.failed}`,
+        );
+        if (writer.pauseMs >= limitMs) {
+          console.log(watched.pgplex.log.split("\n").filter((l) => /cluster=main/.test(l)).join("\n"));
+        }
+        assert.ok(writer.pauseMs < limitMs, `${writer.pauseMs} ms, ${performance.now() - beganMs} ms in all`);
+        assert.ok(writer.failed.length <= 1, writer.failed.join());
+        assert.deepEqual(await missing(watched, writer), []);
+        const shown = await idle.query("SHOW my.name");
+        assert.equal(
+          shown.find(({ values }) => values)?.values?.[0],
+          "kept",
+          JSON.stringify(shown.map(({ fields }) => fields)),
+        );
+        const row = await watched.cluster();
+        assert.deepEqual([row["epoch"], row["phase"]], ["2", "serving"]);
+        // The third node follows.
+        const primary = replicas.nodes.findIndex((node) =>
+          `n${replicas.nodes.indexOf(node) + 1}` === row["primary"]
+        );
+        const third = primary === 1 ? 2 : 1;
+        await waitFor(async () => {
+          const [receiver] = await replicas.nodes[third]!.sql(
+            "SELECT received_tli, status FROM pg_stat_wal_receiver",
+          );
+          return receiver?.["received_tli"] === 2 && receiver["status"] === "streaming";
+        }, { what: "the third node to follow" });
+      },
+    });
+  }
+}
+
+Deno.test({
+  name:
+    "failover is off, manual or at once by SET: nothing is promoted before, and SHOW FAILOVERS says what was done",
+  ...RESTARTS,
+  fn: async () => {
+    await using dir = await tempDir();
+    await using replicas = await Replicas.start({
+      standbys: 1,
+      settings: { wal_log_hints: "on", full_page_writes: "on" },
+    });
+    const config = configOf(replicas, `${dir.path}/state`, { failover: "manual" });
+    await using watched = await Watched.start(config);
+    await watched.becomes("n1 primary up, n2 standby up");
+    await replicas.caughtUp(1, 0);
+    await replicas.nodes[0]!.kill("SIGKILL");
+    await watched.becomes("n1 primary down, n2 standby up");
+    assert.equal((await watched.cluster())["phase"], "holding");
+    const messages = await watched.console.query("FAILOVER main");
+    assert.equal(messages.some(({ type }) => type === "E"), false, JSON.stringify(messages));
+    await watched.becomes("n1 unknown down, n2 primary up");
+    const [row] = (await watched.console.query("SHOW FAILOVERS")).flatMap(({ values }) =>
+      values ? [values] : []
+    );
+    assert.deepEqual(row!.slice(0, 6), ["main", "2", "failover", "n1", "n2", "done"]);
+  },
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { errorOf, pgbench, tempDir, waitFor } from "../harness/mod.ts";
+import { NumberedWriter } from "../harness/numbered.ts";
+import { Replicas } from "../harness/replicas.ts";
+import { Watched, watchedConfig } from "../harness/watched.ts";
+
+/** Servers of a test are restarted in it. */
+const RESTARTS = { sanitizeOps: false, sanitizeResources: false };
+
+function configOf(replicas: Replicas, stateFile: string) {
+  return watchedConfig(replicas.config, {
+    clusters: { main: { nodes: replicas.config, failover: "manual", rejoin: "sql" } },
+    state_file: stateFile,
+    monitor: {},
+  });
+}
+
+for (const major of [14, 18] as const) {
+  Deno.test({
+    name:
+      `PostgreSQL ${major}: a switchover there and back under load costs no error, and less than a second`,
+    ...RESTARTS,
+    fn: async () => {
+      await using dir = await tempDir();
+      await using replicas = await Replicas.start({
+        major,
+        standbys: 2,
+        settings: { wal_log_hints: "on", full_page_writes: "on" },
+        setup: "CREATE TABLE w (n int)",
+      });
+      await using watched = await Watched.start(configOf(replicas, `${dir.path}/state`));
+      await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
+      const { host, port } = watched.pgplex;
+      const target = { connection: { host, port, user: "postgres", password: "", database: "postgres" } };
+      assert.equal((await pgbench(["-i", "-q"], target)).code, 0);
+      await using client = await watched.client();
+      const writer = new NumberedWriter(client);
+      const load = pgbench(["-n", "-c", "8", "-T", "8"], { ...target, deadlineMs: 60_000 });
+      writer.start();
+      for (
+        const [to, state] of [["n2", "n1 standby up, n2 primary up, n3 standby up"], [
+          "n1",
+          "n1 primary up, n2 standby up, n3 standby up",
+        ]]
+      ) {
+        await writer.writes(50);
+        const messages = await watched.console.query(`SWITCHOVER main TO ${to}`);
+        const error = errorOf(messages);
+        assert.equal(
+          error,
+          null,
+          `${error?.["M"]}\n${
+            watched.pgplex.log.split("\n").filter((l) => !/DEBUG/.test(l)).slice(-40).join("\n")
+          }`,
+        );
+        await watched.becomes(state!);
+      }
+      await writer.writes(50);
+      await writer.stop();
+      const { code, stdout, stderr } = await load;
+      console.log(`PostgreSQL ${major}: writes stood still for ${writer.pauseMs.toFixed()} ms at most`);
+      assert.deepEqual([writer.failed, code], [[], 0], stderr);
+      assert.match(stdout, /number of failed transactions: 0/);
+      assert.ok(writer.pauseMs < 1000, `${writer.pauseMs} ms`);
+    },
+  });
+}
+
+Deno.test({
+  name:
+    "a switchover that a long transaction stands in the way of is given up at its time, and nothing has changed",
+  ...RESTARTS,
+  fn: async () => {
+    await using dir = await tempDir();
+    await using replicas = await Replicas.start({
+      standbys: 1,
+      settings: { wal_log_hints: "on", full_page_writes: "on" },
+    });
+    await using watched = await Watched.start(configOf(replicas, `${dir.path}/state`));
+    await watched.becomes("n1 primary up, n2 standby up");
+    await using client = await watched.client();
+    await client.query("BEGIN; CREATE TABLE mine (n int)");
+    const error = errorOf(await watched.console.query("SWITCHOVER main WITHIN '500ms'"));
+    assert.equal(error?.["C"], "55000", JSON.stringify(error));
+    assert.equal(errorOf(await client.query("COMMIT")), null);
+    assert.equal(await watched.sql("SELECT count(*) FROM mine"), "0");
+    await watched.becomes("n1 primary up, n2 standby up");
+    await waitFor(async () => (await watched.cluster())["phase"] === "serving", { what: "to serve" });
+  },
+});
