@@ -3,6 +3,7 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   "src/console/client/client.ts": "drives a socket: tests/console/ talks to it over the wire",
   "src/config/option_names.ts": "a list of names: options_test.ts holds it against the table of options",
   "src/protocol/types.ts": "constants: dispatch_test.ts holds them against the protocol's chapter",
+  "src/schema/schema_run.ts": "drives servers: tests/schema/",
   "src/telemetry/counters.ts": "fields to which others add: nothing in it can fail",
   "src/telemetry/log.ts": "an interface, and a log that drops everything",
   "src/verbs/arbiter_session.ts": "a connection: tests/verbs/session_test.ts",
