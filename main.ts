@@ -12,8 +12,12 @@ import {
 import type { Acknowledgement, ClusterRecord, InstanceView } from "./src/arbiter/mod.ts";
 import { Standalone, StateFile } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
+import { runSchemaCommand, SCHEMA_COMMANDS } from "./src/schema/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
+import { KeyCache } from "./src/auth/mod.ts";
+import { StatementStore } from "./src/backend/mod.ts";
 import {
+  BufferPool,
   certificatesProblem,
   EpollNetwork,
   keyPairProblem,
@@ -24,12 +28,15 @@ import {
 const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreSQL clusters
 
 Usage: pgplex [--config FILE]
+       pgplex schema install|upgrade|remove|show --cluster NAME [--config FILE]
 
   --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
   --check         validate the configuration and exit: 0 when it is good, 1 when it is not
   --health        ask the pgplex of this configuration whether it accepts connections: 0 or 1
   --version       print the version and exit
   --help          print this text and exit
+
+  schema          the schema pgplex on a cluster's servers, by its superuser; docs/FENCING.md says what is in it
 
 To try it out from source, with PostgreSQL clusters of its own: deno task demo
 
@@ -239,7 +246,58 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   return code;
 }
 
+/** `pgplex schema COMMAND --cluster NAME`. */
+async function schema(args: string[]): Promise<number> {
+  const usage = (reason: string) => {
+    complain(`pgplex schema: ${reason}\n\n${HELP}`);
+    return ExitCode.Usage;
+  };
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { config: { type: "string", default: "pgplex.yaml" }, cluster: { type: "string" } },
+    });
+  } catch (error) {
+    return usage(error instanceof Error ? error.message : String(error));
+  }
+  const { values: { config: path, cluster: name }, positionals: [command, ...rest] } = parsed;
+  const known = SCHEMA_COMMANDS.find((known) => known === command);
+  if (known === undefined || rest.length > 0) return usage(`give one of ${SCHEMA_COMMANDS.join(", ")}`);
+  if (name === undefined) return usage("give --cluster NAME");
+  const loaded = await readConfig(path);
+  if (loaded === null) return ExitCode.Usage;
+  const { config } = loaded;
+  const cluster = config.clusters.get(name);
+  if (cluster === undefined) {
+    return usage(`no cluster ${name} is in ${path}, which has ${[...config.clusters.keys()].join(", ")}`);
+  }
+  let connections = 0;
+  const result = await runSchemaCommand(known, cluster, {
+    connectTimeoutMs: config.monitor.connect_timeout,
+    runtime: {
+      clock: systemClock(),
+      random: systemRandom(),
+      network: new RuntimeNetwork(),
+      keyCache: new KeyCache(),
+      buffers: new BufferPool(),
+      statements: new StatementStore(),
+      turn,
+      nextId: () => ++connections,
+    },
+  });
+  if (result.ok) {
+    say(`${result.lines.join("\n")}\n`);
+    return ExitCode.Ok;
+  }
+  complain(`pgplex schema: ${result.kind}: ${result.reason}\n`);
+  if (result.instead !== undefined) complain(`Type: ${result.instead}\n`);
+  return ExitCode.Failure;
+}
+
 async function main(args: string[]): Promise<number> {
+  if (args[0] === "schema") return await schema(args.slice(1));
   if (args[0] === "demo") {
     complain(NO_DEMO);
     return ExitCode.Usage;

@@ -351,6 +351,13 @@ export class Arbiter {
       return answer(false, `${record.primary} is well: say SWITCHOVER`);
     }
     if (to === record.primary) return answer(false, `${to} is the primary`);
+    const health = work.nodes.get(record.primary)?.view?.health;
+    if ((health === "suspect" || health === "unknown") && !isForced) {
+      const text = `${record.primary} may be well: ${
+        health === "suspect" ? "wait until it is known" : "it refuses pgplex's login, or was not asked yet"
+      }`;
+      return answer(false, text);
+    }
     work.wish = wish;
     beginFailover(work, record, {
       by: wish.by,

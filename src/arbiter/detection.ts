@@ -57,10 +57,16 @@ function byWitnesses(
   const { rules, settings, now: { nowMs } } = work;
   const { name } = primary.node;
   const evidence = [`${name} is silent to pgplex for ${Math.round(nowMs - sinceMs)} ms`];
-  const standbys = work.others(name).filter(({ node }) => {
-    const said = work.fresh(node.name, sinceMs);
-    return said !== null && said.recovering && work.isOwn(said);
+  const asked = work.others(name).filter(({ node, view }) => {
+    const said = work.said(node.name);
+    const isThere = view?.health === "up" || view?.health === "suspect";
+    return isThere && said !== null && said.recovering && work.isOwn(said);
   });
+  const standbys = asked.filter(({ node }) => work.fresh(node.name, sinceMs) !== null);
+  const unheard = asked.find((one) => !standbys.includes(one));
+  if (unheard !== undefined) {
+    return { kind: "open", why: `${unheard.node.name} has not answered since ${name} is silent` };
+  }
   if (standbys.length === 0) return { kind: "open", why: `no standby can be asked about ${name}` };
   const rows: string[] = [];
   for (const { node } of standbys) {
@@ -71,7 +77,7 @@ function byWitnesses(
     }
     const ageMs = Math.round(receiver.heardAgeMs);
     if (receiver.timeline === timeline && rules.hearsStill(receiver.heardAgeMs, settings.failureTimeoutMs)) {
-      return { kind: "open", why: `${node.name} has heard from ${name} ${ageMs} ms before it was asked` };
+      return { kind: "open", why: `${node.name} still hears from it` };
     }
     rows.push(node.name);
     evidence.push(`${node.name} has not heard from it for ${ageMs} ms`);

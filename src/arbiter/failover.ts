@@ -20,6 +20,13 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   if (settings.mode === "follow" || (move.by === "pgplex" && settings.mode !== "auto")) {
     return work.undo(record, move, `failover is ${settings.mode} now`);
   }
+  if (work.nodes.get(move.from)?.view?.health === "unknown" && !move.isForced) {
+    return work.say(
+      "warning",
+      "choice",
+      `nobody is promoted: ${move.from} is there, and does not say what it is`,
+    );
+  }
   if (heedClaims(work, record, move)) return;
   const standbys = [...work.nodes.values()].filter(({ node, view }) => {
     const said = work.said(node.name);
@@ -130,12 +137,15 @@ function heedClaims(work: Work, record: ClusterRecord, move: Move): boolean {
       return true;
     }
     if (rules.isNewerClaim(timeline, move.fromTimeline) && !record.disowned.includes(name)) {
-      const inspected = work.inspected(name, stepSinceMs);
-      if (inspected !== null && inspected.forks.some(([left]) => left === record.timeline)) {
+      const inspected = work.nodes.get(name)?.inspected ?? null;
+      if (inspected === null || inspected.recovering || inspected.timeline !== timeline) {
+        work.ask(name, { kind: "inspect" }, { refreshMs: 100, retryMs: 200 });
+        return true;
+      }
+      if (inspected.forks.some(([left]) => left === record.timeline)) {
         work.step(record, move, "hold", { kind: "follow", candidate: name, reason: `${name} was promoted` });
         return true;
       }
-      return inspected === null;
     }
     if (timeline === move.fromTimeline) {
       work.say("error", "choice", `nobody is promoted: ${name} says that it is the primary`);

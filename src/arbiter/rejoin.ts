@@ -93,7 +93,7 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
   const said = work.fresh(name, life.sentMs ?? life.atMs);
   if (said !== null && said.recovering && work.isOwn(said) && receivesFrom(work, record, said) !== null) {
     const sinceMs = work.calls.sentMs(name, "unfence") ?? life.sentMs ?? life.atMs;
-    const inspected = work.inspected(name, sinceMs, { refreshMs: 500 });
+    const inspected = work.inspected(name, sinceMs + 1, { refreshMs: 500 });
     if (inspected === null) return false;
     if (inspected.isFenced) {
       if (work.tookOver(name, record.epoch)) work.ask(name, { kind: "unfence" }, { refreshMs: 1_000 });

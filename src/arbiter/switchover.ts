@@ -9,6 +9,12 @@ import type { Known, Wish, Work } from "./work.ts";
 /** Answers about the nodes have so long to come before a switchover is refused. */
 const CHECK_MS = 5_000;
 
+/** What the old primary said so long ago is asked again, while clients are held. */
+const FRESH_MS = 150;
+
+/** A first checkpoint, while clients are served, makes the one behind it short. */
+const CHECKPOINT_MS = 60_000;
+
 /** The other standbys have so long to take the candidate for their upstream. */
 const PREPARE_MS = 3_000;
 
@@ -171,7 +177,11 @@ export function prepare(work: Work, record: ClusterRecord, move: Move): void {
       else if (work.ask(node.name, { kind: "repoint", upstream: work.upstream(candidate) }) === null) waits++;
     }
   }
-  if (waits === 0 || isLate) work.step(record, move, "hold");
+  const asked = work.tookOver(record.primary, record.epoch)
+    ? work.ask(record.primary, { kind: "checkpoint" }, { timeoutMs: CHECKPOINT_MS, retryMs: Infinity })
+    : null;
+  const isAsking = asked === null && (!isLate || work.calls.sentMs(record.primary, "checkpoint") !== null);
+  if (!isAsking && (waits === 0 || isLate)) work.step(record, move, "hold");
 }
 
 /** What ends a switchover that has not changed the primary yet; null while nothing does. */
@@ -182,7 +192,18 @@ function brokenBy(work: Work, record: ClusterRecord, { candidate }: Move): strin
   if (health === "down" || health === "starting") return `${record.primary} is ${health}`;
   if (said?.recovering) return `${record.primary} is a standby`;
   if (work.nodes.get(candidate!)?.view?.health === "down") return `${candidate} is down`;
-  return null;
+  const other = promotedOther(work, record);
+  return other === null ? null : `${other} was promoted by somebody else`;
+}
+
+/** A node that somebody else has promoted meanwhile; null where none is. */
+function promotedOther(work: Work, { primary, timeline, disowned }: ClusterRecord): string | null {
+  const other = work.others(primary).find(({ node: { name } }) => {
+    const said = work.isUp(name) ? work.said(name) : null;
+    return said !== null && !said.recovering && work.isOwn(said) && !disowned.includes(name) &&
+      work.rules.isNewerClaim(said.timeline ?? 0, timeline);
+  });
+  return other?.node.name ?? null;
 }
 
 /** Clients are held; their transactions end, or are given up for, or cut. */
@@ -201,12 +222,12 @@ export function hold(work: Work, record: ClusterRecord, move: Move, withinMs: nu
   const drained = rules.awaitsTransactions();
   if (!work.isHeld(record.epoch, { drained })) return;
   work.heldSinceMs ??= nowMs;
-  const primary = work.inspected(from, Math.max(work.heldSinceMs, nowMs - 1_000), {
-    refreshMs: 100,
+  const primary = work.inspected(from, Math.max(work.heldSinceMs, nowMs - FRESH_MS), {
+    refreshMs: 0,
     retryMs: 200,
   });
   if (primary === null || (drained && primary.openTransactions > 0)) return;
-  const candidate = work.inspected(move.candidate!, primary.askedMs, { refreshMs: 100, retryMs: 200 });
+  const candidate = work.inspected(move.candidate!, primary.askedMs, { refreshMs: 0, retryMs: 200 });
   if (candidate === null || !rules.isCaughtUp(candidate.lsn, primary.lsn)) return;
   if (!work.tookOver(from, record.epoch)) return;
   const checkpoint = work.ask(from, { kind: "checkpoint" }, { timeoutMs: DEMOTE_MS });
@@ -236,8 +257,13 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
       : `${candidate} is down`;
     return work.undo(record, move, why);
   }
-  if (isLate || (candidateIsGone && old?.recovering)) {
-    const reason = isLate ? `${candidate} did not get what ${from} has` : `${candidate} is down`;
+  const other = promotedOther(work, record);
+  if (isLate || other !== null || (candidateIsGone && old?.recovering)) {
+    const reason = other !== null
+      ? `${other} was promoted by somebody else`
+      : isLate
+      ? `${candidate} did not get what ${from} has`
+      : `${candidate} is down`;
     work.say("error", "move", `the switchover fails: ${reason}: whoever has most is promoted`);
     return work.step(record, move, "recruit", { candidate: null, target: null, reason });
   }

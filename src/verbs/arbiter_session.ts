@@ -59,8 +59,7 @@ export class Deadline {
 }
 
 /** As the monitor's, and what a fenced node's settings would forbid. */
-const STARTUP: ReadonlyMap<string, BinaryString> = new Map([
-  ["application_name", ARBITER_NAME],
+const STARTUP: readonly (readonly [string, BinaryString])[] = [
   ["client_encoding", "UTF8"],
   ["search_path", "pg_catalog"],
   ["statement_timeout", "0"],
@@ -72,7 +71,7 @@ const STARTUP: ReadonlyMap<string, BinaryString> = new Map([
   ["synchronous_commit", "local"],
   ["standard_conforming_strings", "on"],
   ["jit", "off"],
-]);
+];
 
 /**
  * What a superuser's session sets besides, where the server knows it: a password that ALTER SYSTEM puts into primary_conninfo must be
@@ -99,6 +98,7 @@ export class ArbiterSession {
   readonly node: NodeAddress;
   readonly runtime: Runtime;
   readonly #access: () => ArbiterAccess;
+  readonly #startup: ReadonlyMap<string, BinaryString>;
   #connection: ServerConnection | null = null;
   #rights: Rights | null = null;
   #claim: Claim | null = null;
@@ -107,8 +107,14 @@ export class ArbiterSession {
 
   constructor(
     node: NodeAddress,
-    { access, runtime }: { readonly access: () => ArbiterAccess; readonly runtime: Runtime },
+    { access, runtime, name = ARBITER_NAME }: {
+      readonly access: () => ArbiterAccess;
+      readonly runtime: Runtime;
+      /** Its application_name. */
+      readonly name?: string;
+    },
   ) {
+    this.#startup = new Map([["application_name", name], ...STARTUP]);
     this.node = node;
     this.runtime = runtime;
     this.#access = access;
@@ -217,7 +223,7 @@ export class ArbiterSession {
         user,
         database,
         credentials: credentialsOf(secret === null ? null : parseSecret(secret)),
-        params: STARTUP,
+        params: this.#startup,
         base: "",
         timeoutMs: Math.max(1, Math.min(connectTimeoutMs, until.remainingMs)),
       }, this.runtime);

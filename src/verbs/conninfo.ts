@@ -41,7 +41,7 @@ export interface Upstream {
 }
 
 /**
- * The `primary_conninfo` by which a standby called `standby` receives from `upstream`: what it has now (`before`: user, password,
+ * The parameters of the `primary_conninfo` by which a standby called `standby` receives from `upstream`: what it has now (`before`: user, password,
  * certificates, whatever its operator gave it) with another address. What it lacks is taken from `own`, pgplex's way to the nodes.
  */
 export function upstreamConninfo(
@@ -51,15 +51,27 @@ export function upstreamConninfo(
     readonly own: Conninfo;
     readonly standby: string;
   },
-): string {
+): Conninfo {
   // Who logs in as somebody else does so by that one's means alone.
   const kept = before !== null && before.has("user") ? before : own;
   const next = new Map<string, string>([["host", upstream.host], ["port", String(upstream.port)]]);
   for (const [name, value] of kept) if (!ADDRESS.has(name)) next.set(name, value);
+  const password = own.get("password") ?? "";
+  if (password !== "" && next.get("user") === own.get("user")) {
+    // It may have changed since.
+    next.delete("passfile");
+    next.set("password", password);
+  }
   const called = before?.get("application_name") ?? "";
   next.set("application_name", called === "" ? standby : called);
-  return formatConninfo(next);
+  return next;
 }
 
 /** Parameters that name another server than the one that is meant. */
 const ADDRESS: ReadonlySet<string> = new Set(["host", "hostaddr", "port", "target_session_attrs", "dbname"]);
+
+/** A line of a password file, for everything that `user` logs in to. Source: passwordFromFile in fe-connect.c. */
+export function passfileLine(user: string, password: string): string {
+  const [name, secret] = [user, password].map((text) => text.replaceAll(/[\\:]/g, "\\$&"));
+  return `*:*:*:${name}:${secret}\n`;
+}

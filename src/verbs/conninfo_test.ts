@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
-import { formatConninfo, parseConninfo, upstreamConninfo } from "./conninfo.ts";
+import { formatConninfo, parseConninfo, passfileLine, upstreamConninfo } from "./conninfo.ts";
 
 const read = (text: string) => {
   const found = parseConninfo(text);
@@ -43,7 +43,7 @@ Deno.test("upstreamConninfo keeps how a standby logs in, and changes where", () 
     "host=old hostaddr=1.2.3.4 port=1 user=repl password='x y' application_name=s1",
   );
   equal(
-    upstreamConninfo(UPSTREAM, { before, own: OWN, standby: "n1" }),
+    formatConninfo(upstreamConninfo(UPSTREAM, { before, own: OWN, standby: "n1" })),
     "host=10.0.0.2 port=5433 user=repl password='x y' application_name=s1",
   );
 });
@@ -51,6 +51,18 @@ Deno.test("upstreamConninfo keeps how a standby logs in, and changes where", () 
 Deno.test("upstreamConninfo logs in as pgplex does where the standby has no way of its own", () => {
   const own = "host=10.0.0.2 port=5433 user=boss password='it\\'s' sslmode=require application_name=n1";
   for (const before of [null, new Map<string, string>(), new Map([["password", "of nobody"]])]) {
-    equal(upstreamConninfo(UPSTREAM, { before, own: OWN, standby: "n1" }), own);
+    equal(formatConninfo(upstreamConninfo(UPSTREAM, { before, own: OWN, standby: "n1" })), own);
   }
+});
+
+Deno.test("passfileLine hides the marks that it is divided by", () => {
+  equal(passfileLine("a:b", "x\\y:z"), "*:*:*:a\\:b:x\\\\y\\:z\n");
+});
+
+Deno.test("upstreamConninfo gives the password that pgplex knows to whom it knows", () => {
+  const before = parseConninfo("host=old user=boss passfile=/f");
+  equal(
+    formatConninfo(upstreamConninfo(UPSTREAM, { before, own: OWN, standby: "n1" })),
+    "host=10.0.0.2 port=5433 user=boss password='it\\'s' application_name=n1",
+  );
 });

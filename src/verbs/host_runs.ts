@@ -2,13 +2,21 @@ import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
 import {
   type HostPlace,
   type HostScript,
+  NO_FOLDER,
   parseResult,
   scratchFolders,
+  SCRIPT_RUNS,
   scriptText,
   startCommand,
 } from "./host_scripts.ts";
 import { exitCodeOf, feedStatement, literal } from "./programs.ts";
 import { orByHand, VerbTrouble } from "./result.ts";
+
+/** Why no program can be run on a host. */
+export const NO_PROGRAMS = "its role may not run programs on the host (pg_execute_server_program)";
+
+/** How often it looks whether another script has ended. */
+const LOOK_MS = 50;
 
 /**
  * Starts a script on a node's host, detached, and closes the session: the server is about to stop.
@@ -28,26 +36,36 @@ export async function startScript(
     ? `${stops} restart`
     : `${stops} stop && pg_rewind -D ${place.dataDirectory} --source-server='${work.source?.conninfo}' && ` +
       `touch ${place.dataDirectory}/standby.signal && pg_ctl -D ${place.dataDirectory} start`;
-  try {
-    await orByHand(instead, async () => {
-      if (!(await session.rights(until)).canRunPrograms) {
-        throw new VerbTrouble(
-          "not possible",
-          "its role may not run programs on the host (pg_execute_server_program)",
-        );
-      }
-      await session.run(feedStatement(scriptText(place, { ...work, token }), startCommand(place)), {
-        until,
-        acts: true,
+  const statement = feedStatement(scriptText(place, { ...work, token }), startCommand(place));
+  for (;;) {
+    try {
+      await orByHand(instead, async () => {
+        if (!(await session.rights(until)).canRunPrograms) {
+          throw new VerbTrouble("not possible", NO_PROGRAMS);
+        }
+        await session.run(statement, { until, acts: true });
       });
-    });
-  } catch (thrown) {
-    const code = thrown instanceof VerbTrouble ? exitCodeOf(thrown.failure.reason) : null;
-    if (code === null) throw thrown;
-    const reason = code === 70
-      ? `neither ${scratchFolders(place).join(" nor ")} can be the server's own folder`
-      : `the host cannot start a script: exit code ${code}`;
-    throw new VerbTrouble("not possible", reason, { instead });
+      break;
+    } catch (thrown) {
+      const code = thrown instanceof VerbTrouble ? exitCodeOf(thrown.failure.reason) : null;
+      if (code === null) throw thrown;
+      if (code === NO_FOLDER) {
+        const folders = scratchFolders(place).join(" nor ");
+        throw new VerbTrouble("not possible", `neither ${folders} can be the server's own folder`, {
+          instead,
+        });
+      }
+      if (code !== SCRIPT_RUNS) {
+        throw new VerbTrouble("not possible", `the host cannot start a script: exit code ${code}`, {
+          instead,
+        });
+      }
+      // One that has restarted the server ends a moment after that takes connections.
+      if (until.remainingMs < 2 * LOOK_MS) {
+        throw new VerbTrouble("refused", "another script runs on the host");
+      }
+      await until.pause(LOOK_MS);
+    }
   }
   session.reset();
   return token;

@@ -36,16 +36,23 @@ export function scratchFolders({ dataDirectory, port, system }: HostPlace): read
   return [`${parent}/pgplex.${name}`, `/tmp/pgplex.${port}.${system}`];
 }
 
+/** The exit code of {@link startCommand} that means that there is no folder for the script. */
+export const NO_FOLDER = 70;
+
+/** That means that another script runs. */
+export const SCRIPT_RUNS = 72;
+
 /**
- * A command that reads a script from standard input, in base64, and starts it detached. It ends at once. The folder is the server's user's
+ * A command that reads a script from standard input, in base64, and starts it detached. It ends at once: with {@link SCRIPT_RUNS} where
+ * another one still runs. The folder is the server's user's
  * alone: whoever else may write to /tmp has no say in it.
  */
 export function startCommand(place: HostPlace): string {
   const [first, second] = scratchFolders(place).map(shellWord);
   return `umask 077; for W in ${first} ${second}; do mkdir "$W" 2>/dev/null; ` +
     `[ -d "$W" ] && [ -O "$W" ] && [ ! -L "$W" ] && [ -w "$W" ] && break; W=; done; ` +
-    `[ -n "$W" ] || exit 70; base64 -d >"$W/run.sh" || exit 71; rm -f "$W/result"; S=$(command -v setsid); ` +
-    `{ $S nohup sh "$W/run.sh" "$W" 3>&2 </dev/null >"$W/log" 2>&1 & }`;
+    `[ -n "$W" ] || exit ${NO_FOLDER}; [ -f "$W/pid" ] && kill -0 "$(cat "$W/pid")" 2>/dev/null && exit ${SCRIPT_RUNS}; base64 -d >"$W/run.sh" || exit 71; rm -f "$W/result"; S=$(command -v setsid); ` +
+    `{ $S nohup sh "$W/run.sh" "$W" 3>&2 </dev/null >"$W/log" 2>&1 & echo $! >"$W/pid"; }`;
 }
 
 /** The text of a script for {@link startCommand}: POSIX shell. It may hold a password, and removes itself. */
@@ -68,7 +75,7 @@ export function scriptText(place: HostPlace, script: HostScript): string {
 }
 
 const COMMON = `say() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*"; }
-finish() { say "$*"; printf '%s %s\\n' "$T" "$*" >"$W/result.new"; mv -f "$W/result.new" "$W/result"; }
+finish() { say "$*"; rm -f "$W/pid"; printf '%s %s\\n' "$T" "$*" >"$W/result.new"; mv -f "$W/result.new" "$W/result"; }
 printf '%s running\\n' "$T" >"$W/result"
 start() {
   [ $SUPERVISED = 1 ] && return 0
@@ -81,6 +88,9 @@ R=$?
 [ $R = 0 ] && finish done || finish "failed: pg_ctl ended with exit code $R"`;
 
 /**
+ * What lies in the data directory besides the data is saved and put back: configuration, keys, and postmaster.opts, by which the server is
+ * started again; pg_rewind replaces or removes them all.
+ *
  * While it works the script holds postmaster.pid, so whatever else starts the server fails meanwhile. It is taken in the moment in which
  * the server gives it up; one that a supervisor has started before that is stopped again.
  */
@@ -101,7 +111,7 @@ say locked
 rm -rf "$W/save"; mkdir "$W/save"
 for F in "$D"/*; do
   [ -f "$F" ] || continue
-  case \${F##*/} in PG_VERSION|postmaster.*|backup_label*|tablespace_map*|standby.signal|recovery.signal|current_logfiles*|backup_manifest) ;;
+  case \${F##*/} in PG_VERSION|postmaster.pid|backup_label*|tablespace_map*|standby.signal|recovery.signal|current_logfiles*|backup_manifest) ;;
   *) cp -p "$F" "$W/save/" || quarantine "cannot save $F" ;; esac
 done
 [ -d "$D/conf.d" ] && cp -pR "$D/conf.d" "$W/save/"

@@ -47,6 +47,8 @@ export interface Inspection {
   /** pg_hba.conf is the fence's, or sessions are read-only by what ALTER SYSTEM set. */
   readonly isFenced: boolean;
   readonly preparedTransactions: number;
+  /** It is a primary, and would start again as a standby: a demotion that has not come to its restart. */
+  readonly isSetToFollow: boolean;
   readonly dataDirectory: string | null;
   /** What only a program on the host can see; null where it was not asked for, or cannot be had. */
   readonly host: HostState | null;
@@ -100,6 +102,7 @@ export function inspectionSql({ isSuperuser }: Pick<Rights, "isSuperuser">): str
  'hba', left(${file("current_setting('hba_file')")}, ${HBA_MARK.length}),
  'readonly', EXISTS (SELECT FROM pg_file_settings WHERE name = 'default_transaction_read_only'
   AND setting = 'on' AND sourcefile LIKE '%/postgresql.auto.conf'),
+ 'signal', (pg_stat_file('standby.signal', true)).size IS NOT NULL,
  'upstream', coalesce(current_setting('primary_conninfo', true), '') <> '')`
     : "'{}'::jsonb";
   return `SELECT jsonb_build_object('recovering', r.recovering,
@@ -163,6 +166,7 @@ interface Told {
   readonly hba?: string | null;
   readonly readonly?: boolean;
   readonly upstream?: boolean;
+  readonly signal?: boolean;
 }
 
 /** The answer to {@link inspectionSql} as an {@link Inspection}. @throws Error of what is none */
@@ -209,6 +213,7 @@ export function parseInspection(
     otherSessions: told.others,
     isFenced: told.hba === HBA_MARK || (told.readonly ?? false),
     preparedTransactions: told.prepared,
+    isSetToFollow: !told.recovering && (told.signal ?? false),
     dataDirectory: told.directory,
     host: null,
   };

@@ -24,6 +24,7 @@ const TOLD = {
   hba: "# fenced by pgplex",
   readonly: false,
   upstream: true,
+  signal: true,
 };
 const RIGHTS = { isSuperuser: true, canRunPrograms: true };
 
@@ -43,6 +44,8 @@ Deno.test("parseInspection reads a standby", () => {
     { name: "c", state: "streaming", syncState: "async", flushLsn: 0x300_0000n, replayLsn: null },
   ]);
   equal(found.isFenced, true);
+  equal(found.isSetToFollow, false);
+  equal(parseInspection(JSON.stringify({ ...TOLD, recovering: false }), RIGHTS).isSetToFollow, true);
 });
 
 Deno.test("parseInspection takes what the role may not see for nothing, and a primary's position for replayed", () => {

@@ -12,11 +12,11 @@
  *
  * `conninfo.ts`, `sync_names.ts`, `hba.ts`, `claim.ts`, `inspection.ts`, `programs.ts` and `host_scripts.ts` are texts and parsing;
  * `arbiter_session.ts` is the connection; `standby_verbs.ts`, `primary_verbs.ts`, `record_verbs.ts` and `rejoin.ts` are the verbs.
- * docs/FENCING.md says what they need, and what a person types where they may not.
+ * `NodeSession` is such a connection for others who act on a node as its superuser. docs/FENCING.md says what they need, and what a person types where they may not.
  *
  * @module
  */
-export type { ArbiterAccess } from "./arbiter_session.ts";
+export { type ArbiterAccess, ArbiterSession as NodeSession } from "./arbiter_session.ts";
 export { ARBITER_NAME, type Claim } from "./claim.ts";
 export type { Upstream } from "./conninfo.ts";
 export type { HostState, Inspection, Receiver, Replica } from "./inspection.ts";
@@ -24,6 +24,6 @@ export * from "./node_verbs.ts";
 export type { Fenced } from "./primary_verbs.ts";
 export type { SlotWish, XactStatus } from "./record_verbs.ts";
 export type { RejoinMode, RejoinRequest } from "./rejoin.ts";
-export type { VerbFailure, VerbResult } from "./result.ts";
+export { attempt, type VerbFailure, type VerbResult, VerbTrouble } from "./result.ts";
 export type { Frozen } from "./standby_verbs.ts";
 export * from "./sync_names.ts";

@@ -1,13 +1,29 @@
 import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
 import type { HostPlace } from "./host_scripts.ts";
-import { type Conninfo, parseConninfo } from "./conninfo.ts";
+import {
+  type Conninfo,
+  formatConninfo,
+  parseConninfo,
+  passfileLine,
+  type Upstream,
+  upstreamConninfo,
+} from "./conninfo.ts";
+import { feedStatement, shellWord } from "./programs.ts";
+import { VerbTrouble } from "./result.ts";
 import { type Inspection, inspectionSql, parseInspection } from "./inspection.ts";
 
-/** Inspects a node; of a connection that had gone unseen it asks once more. @throws VerbTrouble */
+/** Inspects a node. @throws VerbTrouble */
 export async function lookAt(session: ArbiterSession, until: Deadline): Promise<Inspection> {
   const rights = await session.rights(until);
-  const [row] = await session.run(inspectionSql(rights), { until, acts: false });
-  return parseInspection(row?.[0] ?? "null", rights);
+  for (let attempt = 1;; attempt++) {
+    try {
+      const [row] = await session.run(inspectionSql(rights), { until, acts: false });
+      return parseInspection(row?.[0] ?? "null", rights);
+    } catch (thrown) {
+      // It was promoted while the statement ran: a function that wants recovery refuses.
+      if (!(thrown instanceof VerbTrouble) || thrown.sqlstate !== "55000" || attempt === 3) throw thrown;
+    }
+  }
 }
 
 const PLACE_SQL = `SELECT current_setting('data_directory'),
@@ -45,3 +61,38 @@ export function ownConninfo(session: ArbiterSession): Conninfo {
     ["sslmode", tls.mode === "verify-ca" || tls.mode === "verify-full" ? "require" : tls.mode],
   ]);
 }
+
+/**
+ * The `primary_conninfo` by which a node receives from `upstream`: as it did (`before`), or as pgplex logs in.
+ *
+ * A server writes a new primary_conninfo into its log when it reloads, with what is in it. So a password goes into a file in the data
+ * directory, which is its user's alone, where the role may write one; else it stays where it was.
+ *
+ * @throws VerbTrouble
+ */
+export async function conninfoFor(
+  session: ArbiterSession,
+  { upstream, before }: { readonly upstream: Upstream; readonly before: Conninfo | null },
+  until: Deadline,
+): Promise<string> {
+  const wanted = new Map(upstreamConninfo(upstream, {
+    before,
+    own: ownConninfo(session),
+    standby: session.node.name,
+  }));
+  const { canRunPrograms, isSuperuser } = await session.rights(until);
+  const [user, password] = [wanted.get("user") ?? "", wanted.get("password") ?? ""];
+  if (password !== "" && canRunPrograms && isSuperuser) {
+    const { dataDirectory } = await placeOf(session, until);
+    const file = `${dataDirectory}/${PASSFILE}`;
+    const path = shellWord(file);
+    const write = `umask 077; base64 -d >${path}.new && mv -f ${path}.new ${path}`;
+    await session.run(feedStatement(passfileLine(user, password), write), { until, acts: true });
+    wanted.delete("password");
+    wanted.set("passfile", file);
+  }
+  return formatConninfo(wanted);
+}
+
+/** The password file of a node that receives, in its data directory. */
+const PASSFILE = "pgplex.passfile";

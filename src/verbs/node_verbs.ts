@@ -22,6 +22,7 @@ export const VERB_TIMEOUTS_MS = {
   endSessions: 5_000,
   checkpoint: 60_000,
   demote: 30_000,
+  stayPrimary: 3_000,
   rejoin: 10_000,
   rejoinState: 2_000,
   witness: 4_000,
@@ -124,6 +125,11 @@ export class NodeVerbs {
     request: { readonly upstream: Upstream; readonly supervised: boolean; readonly slot: string | null },
   ): Promise<VerbResult<{ readonly alreadyStandby: boolean }>> {
     return this.#do("demote", (until) => primary.demote(this.#session, request, until));
+  }
+
+  /** Takes a demotion back that has not come to its restart. */
+  stayPrimary(): Promise<VerbResult> {
+    return this.#do("stayPrimary", (until) => primary.stayPrimary(this.#session, until));
   }
 
   /** Starts the script that makes a standby of the node. */

@@ -1,9 +1,9 @@
 import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
-import { type Upstream, upstreamConninfo } from "./conninfo.ts";
+import type { Upstream } from "./conninfo.ts";
 import { fencedHba, HBA_MARK, type HbaRule } from "./hba.ts";
 import { startScript } from "./host_runs.ts";
 import { hostLookCommand, type HostState, hostStateOf, OTHERS } from "./inspection.ts";
-import { lookAt, ownConninfo, placeOf } from "./node_facts.ts";
+import { conninfoFor, lookAt, placeOf } from "./node_facts.ts";
 import { exitCodeOf, feedStatement, literal, programStatement, shellWord } from "./programs.ts";
 import { orByHand, VerbTrouble } from "./result.ts";
 import { setUpstream } from "./standby_verbs.ts";
@@ -167,11 +167,7 @@ export async function demote(
   const found = await lookAt(session, until);
   if (found.recovering) return { alreadyStandby: true };
   const place = await placeOf(session, until);
-  const conninfo = upstreamConninfo(upstream, {
-    before: null,
-    own: ownConninfo(session),
-    standby: session.node.name,
-  });
+  const conninfo = await conninfoFor(session, { upstream, before: null }, until);
   const host = await hostLook(session, until);
   if (host !== null && !host.isModeSafe) {
     throw new VerbTrouble(
@@ -201,6 +197,23 @@ export async function demote(
     throw thrown;
   }
   return { alreadyStandby: false };
+}
+
+/**
+ * Takes a {@link demote} back that has not come to its restart: whatever restarts the server now finds a primary.
+ *
+ * @throws VerbTrouble `refused` where it is a standby already
+ */
+export async function stayPrimary(session: ArbiterSession, until: Deadline): Promise<object> {
+  const found = await lookAt(session, until);
+  if (found.recovering) throw new VerbTrouble("refused", "it is a standby already");
+  if (!found.isSetToFollow) return {};
+  const signal = shellWord(`${found.dataDirectory}/standby.signal`);
+  await orByHand(
+    `rm ${signal}`,
+    () => session.run(programStatement(`rm -f ${signal}`), { until, acts: true }),
+  );
+  return {};
 }
 
 /** How long a standby may take to flush what a CHECKPOINT has just written. */

@@ -1,7 +1,7 @@
 import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
-import { formatConninfo, type Upstream, upstreamConninfo } from "./conninfo.ts";
+import { formatConninfo, type Upstream } from "./conninfo.ts";
 import { resultOf, startScript } from "./host_runs.ts";
-import { lookAt, ownConninfo, placeOf } from "./node_facts.ts";
+import { conninfoFor, lookAt, ownConninfo, placeOf } from "./node_facts.ts";
 import { hostLook } from "./primary_verbs.ts";
 import { programStatement, shellWord } from "./programs.ts";
 import { orByHand, VerbTrouble } from "./result.ts";
@@ -38,7 +38,7 @@ export async function rejoin(
   const found = await lookAt(session, until);
   const place = await placeOf(session, until);
   const own = ownConninfo(session);
-  const conninfo = upstreamConninfo(upstream, { before: null, own, standby: name });
+
   const look = await hostLook(session, until);
   if (look !== null && !look.isModeSafe) {
     throw new VerbTrouble(
@@ -54,7 +54,10 @@ export async function rejoin(
       throw new VerbTrouble(
         "not possible",
         "pg_rewind needs wal_log_hints or data checksums, and full_page_writes: copy it anew",
-        { instead: `pg_basebackup -D ${place.dataDirectory} -R -d '${withoutPassword(conninfo)}'` },
+        {
+          instead:
+            `pg_basebackup -D ${place.dataDirectory} -R -d 'host=${upstream.host} port=${upstream.port} application_name=${name}'`,
+        },
       );
     }
     if (look !== null && !look.hasRewind) {
@@ -62,6 +65,7 @@ export async function rejoin(
     }
   }
   // In postgresql.auto.conf now: the script puts that file back behind pg_rewind. Nothing reads it before the server starts again.
+  const conninfo = await conninfoFor(session, { upstream, before: null }, until);
   await setUpstream(session, conninfo, { slot, until });
   if (mode === "standby") {
     const signal = shellWord(`${place.dataDirectory}/standby.signal`);
@@ -84,10 +88,6 @@ export async function rejoin(
     source: { conninfo: formatConninfo(source), password },
   } as const;
   return { token: await startScript(session, place, script, until) };
-}
-
-function withoutPassword(conninfo: string): string {
-  return conninfo.replace(/ password=(?:'(?:[^'\\]|\\.)*'|\S+)/, "");
 }
 
 /**

@@ -1,9 +1,8 @@
 import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
-import { type Upstream, upstreamConninfo } from "./conninfo.ts";
-import { startScript } from "./host_runs.ts";
+import { type Conninfo, type Upstream } from "./conninfo.ts";
+import { NO_PROGRAMS, startScript } from "./host_runs.ts";
 import type { Inspection } from "./inspection.ts";
-import type { Conninfo } from "./conninfo.ts";
-import { conninfoOf, lookAt, ownConninfo, placeOf } from "./node_facts.ts";
+import { conninfoFor, conninfoOf, lookAt, placeOf } from "./node_facts.ts";
 import { exitCodeOf, literal, programStatement, shellWord } from "./programs.ts";
 import { orByHand, VerbTrouble } from "./result.ts";
 
@@ -82,11 +81,7 @@ export async function repoint(
   },
   until: Deadline,
 ): Promise<{ isStreaming: boolean }> {
-  const conninfo = upstreamConninfo(upstream, {
-    before,
-    own: ownConninfo(session),
-    standby: session.node.name,
-  });
+  const conninfo = await conninfoFor(session, { upstream, before }, until);
   await pointAt(session, conninfo, { slot, until });
   for (;;) {
     const { recovering, receiver } = await lookAt(session, until);
@@ -116,8 +111,9 @@ export async function pointAt(
     return;
   }
   const place = await placeOf(session, until);
+  const started = await startTime(session, until);
   await startScript(session, place, { work: "restart", supervised: false }, until);
-  await comesBack(session, until);
+  await comesBack(session, started, until);
 }
 
 /** Writes primary_conninfo and primary_slot_name; they are not in force yet. */
@@ -135,19 +131,18 @@ export async function setUpstream(
   });
 }
 
-/** Waits until a server that is restarted takes connections. @throws VerbTrouble `unknown` at the deadline */
-async function comesBack(session: ArbiterSession, until: Deadline): Promise<void> {
+/** When the server was started, to tell it from the one after a restart. */
+async function startTime(session: ArbiterSession, until: Deadline): Promise<string> {
+  const [row] = await session.run("SELECT pg_postmaster_start_time()::text", { until, acts: false });
+  return row![0]!;
+}
+
+/** Waits until a server that was started at `before` is another one. @throws VerbTrouble `unknown` at the deadline */
+async function comesBack(session: ArbiterSession, before: string, until: Deadline): Promise<void> {
   for (;;) {
     session.reset();
     try {
-      const [row] = await session.run(
-        "SELECT pg_postmaster_start_time() > now() - interval '1 second' * 600",
-        {
-          until,
-          acts: false,
-        },
-      );
-      if (row !== undefined) return;
+      if (await startTime(session, until) !== before) return;
     } catch (thrown) {
       if (!(thrown instanceof VerbTrouble) || thrown.failure.kind !== "failed") throw thrown;
     }
@@ -193,6 +188,9 @@ function ignore(sqlstate: string): (thrown: unknown) => void {
   };
 }
 
+/** The least that libpq takes for a timeout. */
+const WITNESS_SECONDS = 2;
+
 /**
  * Whether a server answers, as the host of this node sees it: pg_isready, run there. One that starts or stops is up.
  *
@@ -206,17 +204,13 @@ export async function witness(
   const instead = `pg_isready -h ${host} -p ${port}`;
   await orByHand(instead, async () => {
     if (!(await session.rights(until)).canRunPrograms) {
-      throw new VerbTrouble(
-        "not possible",
-        "its role may not run programs on the host (pg_execute_server_program)",
-      );
+      throw new VerbTrouble("not possible", NO_PROGRAMS);
     }
   });
-  const seconds = Math.max(1, Math.min(10, Math.floor(until.remainingMs / 1000)));
   const bin = await binDirectory(session, until);
   const command =
     `P=${shellWord(`${bin}/pg_isready`)}; [ -x "$P" ] || P=$(command -v pg_isready) || exit 47; ` +
-    `"$P" -q -h ${shellWord(host)} -p ${port} -t ${seconds}; R=$?; [ $R -le 1 ] || exit $((40+R))`;
+    `"$P" -q -h ${shellWord(host)} -p ${port} -t ${WITNESS_SECONDS}; R=$?; [ $R -le 1 ] || exit $((40+R))`;
   try {
     await session.run(programStatement(command), { until, acts: false });
     return { sees: "up" };

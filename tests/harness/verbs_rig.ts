@@ -119,10 +119,21 @@ export class VerbsRig implements AsyncDisposable {
       const found = await verbs.inspect();
       last = found.ok ? { ...found, forks: "" } : found.reason;
       return found.ok && fits(found);
-    }, { what, deadlineMs: 30_000 }).catch((thrown) => {
+    }, { what, deadlineMs: 15_000 }).catch(async (thrown) => {
       const text = JSON.stringify(last, (_, value) => typeof value === "bigint" ? String(value) : value);
-      throw new Error(`${thrown.message}; seen last: ${text}`);
+      throw new Error(`${thrown.message}; seen last: ${text}\n${await this.#scriptLogs()}`);
     });
+  }
+
+  /** What scripts on the hosts said. */
+  async #scriptLogs(): Promise<string> {
+    const logs = this.replicas.nodes.map(({ dataDir }) =>
+      Deno.readTextFile(`${dataDir}/../pgplex.data/log`).then(
+        async (log) => log + (await Deno.readTextFile(`${dataDir}/../log`)).slice(-2000),
+        () => "",
+      )
+    );
+    return (await Promise.all(logs)).join("");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -134,6 +134,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
   },
+  schema: { pure: true, imports: ["kernel", "config", "backend", "verbs"] },
   coordination: { pure: false, imports: ["kernel"] },
   moves: {
     pure: true,
