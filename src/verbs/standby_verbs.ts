@@ -188,8 +188,11 @@ function ignore(sqlstate: string): (thrown: unknown) => void {
   };
 }
 
-/** The least that libpq takes for a timeout. */
+/** The least that libpq takes for a timeout, in seconds; it waits for up to one more. */
 const WITNESS_SECONDS = 2;
+
+/** It is not waited for longer where the host can see to that, in seconds: whoever looks waits for it. */
+const WITNESS_CUT_SECONDS = 1;
 
 /**
  * Whether a server answers, as the host of this node sees it: pg_isready, run there. One that starts or stops is up.
@@ -210,7 +213,10 @@ export async function witness(
   const bin = await binDirectory(session, until);
   const command =
     `P=${shellWord(`${bin}/pg_isready`)}; [ -x "$P" ] || P=$(command -v pg_isready) || exit 47; ` +
-    `"$P" -q -h ${shellWord(host)} -p ${port} -t ${WITNESS_SECONDS}; R=$?; [ $R -le 1 ] || exit $((40+R))`;
+    `T=; command -v timeout >/dev/null && T='timeout ${WITNESS_CUT_SECONDS}'; ` +
+    `$T "$P" -q -h ${shellWord(host)} -p ${port} -t ${WITNESS_SECONDS}; R=$?; ` +
+    // Of GNU's timeout, and of BusyBox's.
+    `case $R in 124|143) R=2;; esac; [ $R -le 1 ] || exit $((40+R))`;
   try {
     await session.run(programStatement(command), { until, acts: false });
     return { sees: "up" };

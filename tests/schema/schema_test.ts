@@ -9,7 +9,13 @@ async function schema(
   { versions = SCHEMA_VERSIONS, user = "postgres" } = {},
 ) {
   const { superuser, tls, connectTimeoutMs } = accessOf({ user });
-  const nodes = rig.replicas.nodes.map((_, index) => ({ ...rig.upstream(index), reads: true, weight: 1 }));
+  const nodes = rig.replicas.nodes.map((_, index) => ({
+    ...rig.upstream(index),
+    reads: true,
+    weight: 1,
+    priority: 100,
+    promote: true,
+  }));
   return await runSchemaCommand(command, { nodes: nodes.reverse(), superuser, tls }, {
     runtime: realRuntime(),
     connectTimeoutMs,
