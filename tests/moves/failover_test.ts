@@ -125,3 +125,47 @@ Deno.test({
     assert.deepEqual(row!.slice(0, 6), ["main", "2", "failover", "n1", "n2", "done"]);
   },
 });
+
+/** Of this major there is an installation with all programs on many machines; what is downloaded has no pg_rewind. */
+const BIN = "/usr/lib/postgresql/15/bin";
+const hasRewind = await Deno.stat(`${BIN}/pg_rewind`).then(() => true, () => false);
+
+Deno.test({
+  name: `the old primary that comes back is made a standby again, rewound where it has diverged${
+    hasRewind ? "" : ` (skipped: ${BIN}/pg_rewind is missing)`
+  }`,
+  ignore: !hasRewind,
+  ...RESTARTS,
+  fn: async () => {
+    await using dir = await tempDir();
+    await using replicas = await Replicas.start({
+      major: 15,
+      binDir: BIN,
+      standbys: 2,
+      settings: { wal_log_hints: "on", full_page_writes: "on" },
+      setup: "CREATE TABLE w (n int)",
+    });
+    const config = configOf(replicas, `${dir.path}/state`, { rejoin: "sql", max_failover_lag: "1GB" });
+    await using watched = await Watched.start(config);
+    await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
+    await watched.sql("INSERT INTO w VALUES (1)");
+    await replicas.nodes[0]!.kill("SIGKILL");
+    await waitFor(() => watched.logged("failover: ").length > 0, {
+      what: "the failover",
+      deadlineMs: 20_000,
+    });
+    await watched.sql("INSERT INTO w VALUES (2)");
+    await replicas.nodes[0]!.start();
+    await waitFor(async () => {
+      const rows = await watched.nodes();
+      return rows.find(({ node }) => node === "n1")?.["role"] === "standby";
+    }, { what: "n1 to be a standby", deadlineMs: 30_000 }).catch((thrown) => {
+      throw new Error(`${(thrown as Error).message}\n${watched.pgplex.log}`);
+    });
+    await waitFor(async () => {
+      const rows = await replicas.nodes[0]!.sql("SELECT count(*)::int AS count FROM w").catch(() => []);
+      return rows[0]?.["count"] === 2;
+    }, { what: "n1 to have all rows", deadlineMs: 20_000 });
+    assert.equal(watched.logged("internal error").length, 0);
+  },
+});
