@@ -13,6 +13,7 @@ import {
   type Progress,
   startPgplex,
   startPostgres,
+  tempDir,
 } from "./embedded/mod.ts";
 
 const USAGE = `Usage: deno task demo [--port PORT]
@@ -22,6 +23,9 @@ Starts PostgreSQL 14, PostgreSQL 18 with a standby, and a pgplex in front of the
   --port PORT   where pgplex listens; 6432 unless said
   --help        this text
 `;
+
+/** Without them a demoted primary could not be mended, and pgplex moves none. */
+const SETTINGS = { wal_log_hints: "on", full_page_writes: "on" };
 
 const SEED = `
 CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body text NOT NULL, at timestamptz DEFAULT now());
@@ -90,9 +94,8 @@ function interruption(stack: AsyncDisposableStack): Promise<string> {
 /** What runs. */
 interface Demo {
   readonly pgplex: PgplexProcess;
-  /** The primary and the standby of cluster `main`, as they were at the start. */
+  /** The primary of cluster `main`, as it was at the start. */
   readonly primary: PostgresNode;
-  readonly standby: PostgresNode;
 }
 
 async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
@@ -101,7 +104,7 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
   // Both are waited for, even when one fails, so that each can be stopped.
   const started = await Promise.allSettled(
     ([["old", 14], ["main", 18]] as const).map(async ([cluster, major]) => {
-      const node = stack.use(await startPostgres({ major, onProgress }));
+      const node = stack.use(await startPostgres({ major, onProgress, settings: SETTINGS }));
       await seed(node, cluster);
       console.log(`PostgreSQL ${major} runs as cluster ${cluster} on port ${node.port}`);
       return node;
@@ -112,7 +115,13 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
     return result.value;
   });
   const standby = stack.use(
-    await startPostgres({ major: 18, onProgress, copyOf: await stopped(main!), starts: false }),
+    await startPostgres({
+      major: 18,
+      onProgress,
+      settings: SETTINGS,
+      copyOf: await stopped(main!),
+      starts: false,
+    }),
   );
   await main!.start();
   const { host, port: at, superuser: user, superuserPassword: password } = main!;
@@ -128,12 +137,16 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
       default_cluster: "main",
       databases: { app_old: { cluster: "old", database: "app" } },
     },
-    clusters: { main: clusterOf("main", main!, standby), old: clusterOf("old", old!) },
+    clusters: {
+      main: { ...clusterOf("main", main!, standby), failover: "auto", rejoin: "sql" },
+      old: clusterOf("old", old!),
+    },
+    state_file: `${stack.use(await tempDir()).path}/state`,
     console: { admin_users: ["postgres"], stats_users: ["app"] },
   };
   const pgplex = stack.use(await startPgplex({ config }));
   stack.defer(() => pgplex.stop("SIGINT").then(() => {}, (thrown) => console.error(thrown.message)));
-  return { pgplex, primary: main!, standby };
+  return { pgplex, primary: main! };
 }
 
 /** Stops a server, so that its data directory can be copied. */
@@ -182,7 +195,7 @@ function progressPrinter(): (progress: Progress) => void {
   };
 }
 
-function instructions(port: number, { pgplex: { configPath }, primary, standby }: Demo): string {
+function instructions(port: number, { pgplex: { configPath }, primary }: Demo): string {
   const admin = `postgresql://postgres:postgres@127.0.0.1`;
   const uri = `postgresql://app:app@127.0.0.1:${port}`;
   return `
@@ -199,14 +212,14 @@ Try, in another terminal:
   psql '${uri}/app?options=-c%20pgplex.intent%3Dread' -c 'SELECT pg_is_in_recovery()'   # on the standby
   psql '${admin}:${port}/pgplex' -c 'SHOW clusters' -c 'SHOW nodes' -c 'SHOW HELP'   # the console
 
-A failover, while a psql stays connected: in one terminal
+A switchover and a failover, while a psql stays connected: in one terminal
 
   psql '${uri}/app'                              # SET work_mem = '7MB'; then leave it open
 
-and in another one kill the primary and promote the standby:
+and in another one, the first to and fro, the second behind it:
 
-  kill -QUIT ${primary.pid}
-  psql '${admin}:${standby.port}/postgres' -c 'SELECT pg_promote()'
+  psql '${admin}:${port}/pgplex' -c 'SWITCHOVER main' -c 'SWITCHOVER main' -c 'SHOW failovers'
+  kill -QUIT $(head -1 ${primary.dataDir}/postmaster.pid); psql '${admin}:${port}/pgplex' -c 'SHOW nodes'
 
 The first one goes on: SHOW work_mem; INSERT INTO notes (body) VALUES ('still here'); TABLE notes;
 
