@@ -44,5 +44,5 @@ Deno.test("configNode finds entries of a list by name and by place, and names wi
   const node = ["clusters.main.nodes.main-2.host", "i", "file", "file"];
   deepEqual(await shown("clusters.main.nodes.main-2.host"), [node]);
   equal((await shown("CLUSTERS.Main.nodes[1].Host"))[0]![1], "i");
-  equal((await shown("clusters.main.nodes")).length, 10);
+  equal((await shown("clusters.main.nodes")).length, 14);
 });

@@ -1,0 +1,84 @@
+import { lsnText } from "../topology/mod.ts";
+import type { Said } from "./views.ts";
+import type { Work } from "./work.ts";
+
+/**
+ * There is no record: the cluster is new, or its record is lost. The timelines decide which node is the primary: the only one that
+ * says so with the highest timeline, once every node was heard. Where one is silent it may be the true primary, and an operator is
+ * asked. `named`: that is the answer.
+ */
+export function adopt(work: Work, named: string | null = null): boolean {
+  const { rules } = work;
+  const all = [...work.nodes.keys()];
+  const heard = all.flatMap((name) => {
+    const said = work.isUp(name) ? work.said(name) : null;
+    return said === null ? [] : [{ name, said }];
+  });
+  const silent = all.filter((name) => !heard.some((node) => node.name === name));
+  if (silent.length > 0 && named === null && !rules.adoptsUnheard()) {
+    if (heard.length > 0) {
+      const text =
+        `there is no record of the cluster, and ${silent.join(", ")} may be its primary: when all ` +
+        "nodes answer it is known, or say FAILOVER with TO and the primary's name";
+      work.say("warning", "adopt", text);
+    }
+    return false;
+  }
+  const systems = heard.map(({ said }) => said.system);
+  const votes = (system: string) => systems.filter((one) => rules.isSameSystem(one, system)).length;
+  const claims = heard.filter(({ said, name }) =>
+    !said.recovering && said.timeline !== null && (named === null || name === named)
+  );
+  const most = Math.max(0, ...claims.map(({ said }) => votes(said.system)));
+  const own = claims.filter(({ said }) => votes(said.system) === most);
+  const timelineOf = (said: Said) => said.timeline ?? 0;
+  const newest = own.toSorted((a, b) => timelineOf(b.said) - timelineOf(a.said))[0];
+  // All are standbys, as behind a switchover that broke off: the operator names the one that has most, and it is failed over from it.
+  const first = newest ??
+    (named !== null && !heard.some(({ said }) => !said.recovering)
+      ? heard.find(({ name }) => name === named)
+      : undefined);
+  if (first === undefined) {
+    work.say(
+      "warning",
+      "adopt",
+      "there is no record of the cluster, and no node says that it is the primary",
+    );
+    return false;
+  }
+  const { name, said } = first;
+  const timeline = said.timeline ?? work.inspected(name, work.now.nowMs - 2_000)?.timeline ?? null;
+  if (timeline === null) return false;
+  const rivals = heard.filter((other) =>
+    other.name !== name && rules.isSameSystem(other.said.system, said.system) &&
+    (other.said.recovering
+      ? timelineOf(other.said) > timelineOf(said)
+      : timelineOf(other.said) === timelineOf(said))
+  );
+  if (named === null && rivals.length > 0) {
+    const text = `there is no record of the cluster, and ${rivals.map(({ name }) => name).join(", ")} ` +
+      `contradicts ${name}: say FAILOVER with TO and the primary's name`;
+    work.say("error", "adopt", text);
+    return false;
+  }
+  const evidence = heard.map(({ name, said }) =>
+    `${name}: ${said.recovering ? "standby" : "primary"}, timeline ${said.timeline}, ${lsnText(said.lsn)}`
+  );
+  work.say("info", "adopt", `${name} is taken for the primary: there was no record`, evidence);
+  work.write({
+    system: said.system,
+    // Each promotion raises both by one.
+    epoch: timeline,
+    phase: "serving",
+    primary: name,
+    timeline,
+    sinceMs: work.now.wallMs,
+    synchronous: said.synchronous,
+    move: null,
+    history: [],
+    rejoins: [],
+    moved: [],
+    disowned: [],
+  });
+  return true;
+}

@@ -1,0 +1,36 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { adopt } from "./adopt.ts";
+import { inspected, primarySays, workWith } from "./scene_test.ts";
+import type { Inspected } from "./views.ts";
+
+function adopted(nodes: Parameters<typeof workWith>[0], named: string | null = null) {
+  const work = workWith(nodes, { stored: null });
+  adopt(work, named);
+  const write = work.takeActions().find((action) => action.kind === "write");
+  return write?.kind === "write" ? [write.record.primary, write.record.timeline, write.record.epoch] : null;
+}
+
+const on = (timeline: number, changed: Partial<Inspected> = {}) => inspected({ timeline, ...changed });
+
+Deno.test("adopt takes the only primary of the highest timeline once every node is heard", () => {
+  deepEqual(adopted({ n1: primarySays(), n2: on(1), n3: on(1) }), ["n1", 1, 1]);
+  deepEqual(adopted({ n1: primarySays(), n2: primarySays({ timeline: 2 }), n3: on(2) }), ["n2", 2, 2]);
+  equal(adopted({ n1: primarySays(), n2: on(1), n3: "down" }), null);
+});
+
+Deno.test("adopt asks where a standby has seen a newer timeline, or two say primary of one", () => {
+  equal(adopted({ n1: primarySays(), n2: on(2), n3: on(1) }), null);
+  equal(adopted({ n1: primarySays(), n2: primarySays(), n3: on(1) }), null);
+  deepEqual(adopted({ n1: primarySays(), n2: primarySays(), n3: on(1) }, "n2"), ["n2", 1, 1]);
+});
+
+Deno.test("adopt takes the node that an operator names, also a standby where no primary is left", () => {
+  deepEqual(adopted({ n1: primarySays(), n2: "down", n3: "down" }, "n1"), ["n1", 1, 1]);
+  deepEqual(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2"), ["n2", 3, 3]);
+  equal(adopted({ n1: primarySays(), n2: on(1), n3: on(1) }, "n2"), null);
+});
+
+Deno.test("adopt goes by the system identifier of most", () => {
+  const foreign = { system: "999", timeline: 9 };
+  deepEqual(adopted({ n1: primarySays(), n2: on(1), n3: primarySays(foreign) }), ["n1", 1, 1]);
+});

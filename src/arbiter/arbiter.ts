@@ -1,0 +1,387 @@
+import { adopt } from "./adopt.ts";
+import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
+import { promote, recruit } from "./failover.ts";
+import type { ClusterRecord, Move, StoredRecord } from "./record.ts";
+import { beginRejoin, rejoin } from "./rejoin.ts";
+import { RULES, type Rules } from "./rules.ts";
+import type { ArbiterSettings } from "./settings.ts";
+import { beginFailover, failOver, follow, followHeld, notePrimary } from "./steady.ts";
+import { beginSwitchover, demote, hold, prepare } from "./switchover.ts";
+import { tend } from "./tend.ts";
+import { type Wish, Work } from "./work.ts";
+
+/** A write of which nobody tells is unknown behind this time. */
+const WRITE_MS = 5_000;
+
+/** A write that has failed is tried again behind this time. */
+const WRITE_RETRY_MS = 1_000;
+
+/** How long a command may wait for what it needs to know. */
+const COMMAND_MS = 10_000;
+
+/** How often time is told while something moves, and while nothing does. */
+const [BUSY_MS, QUIET_MS] = [50, 500];
+
+/** What an {@link Arbiter} is made of. */
+export interface ArbiterOptions {
+  readonly settings: ArbiterSettings;
+  /** What is in the store; null: nothing is. */
+  readonly stored: StoredRecord | null;
+  /** The id of this instance. */
+  readonly instance: number;
+  readonly now: Moment;
+  /** For tests: what is left out. */
+  readonly rules?: Rules;
+}
+
+interface Asked extends Wish {
+  readonly command: Command;
+  readonly sinceMs: number;
+}
+
+/**
+ * Decides for one cluster who its primary is. Events and time go in, actions come out; between two events nothing happens. It keeps
+ * nothing that a crash may not take: whoever begins with the stored record goes on with its step, or takes it back.
+ */
+export class Arbiter {
+  readonly #work: Work;
+  #commands: Asked[] = [];
+  #stepKey = "";
+  #shown = "";
+  #retryMs = 0;
+  #withinMs = 0;
+
+  constructor({ settings, stored, instance, now, rules = RULES }: ArbiterOptions) {
+    this.#work = new Work({ settings, rules, stored, instance, now });
+  }
+
+  /** The record that is confirmed; null where there is none. */
+  get record(): ClusterRecord | null {
+    return this.#work.stored?.record ?? null;
+  }
+
+  /** When `time` is to be told at the latest, in clock milliseconds. */
+  get dueMs(): number {
+    const { record, writing, now: { nowMs }, nodes } = this.#work;
+    const isBusy = writing !== null || record === null || record.move !== null || this.#commands.length > 0 ||
+      nodes.get(record.primary)?.view?.health !== "up" ||
+      record.rejoins.some(({ state }) => state === "running");
+    return nowMs + (isBusy ? BUSY_MS : QUIET_MS);
+  }
+
+  /** Another file is in force. */
+  configure(settings: ArbiterSettings, now: Moment): ArbiterAction[] {
+    this.#work.now = now;
+    this.#work.configure(settings);
+    this.#advance();
+    return this.#work.takeActions();
+  }
+
+  /** Something has happened; the actions are to be begun in this order. */
+  input(event: ArbiterEvent, now: Moment): ArbiterAction[] {
+    this.#work.now = now;
+    this.#absorb(event);
+    this.#advance();
+    return this.#work.takeActions();
+  }
+
+  #absorb(event: ArbiterEvent): void {
+    const work = this.#work;
+    const { nowMs } = work.now;
+    switch (event.kind) {
+      case "time":
+        work.calls.tick(nowMs);
+        if (work.writing !== null && nowMs - work.writingSinceMs >= WRITE_MS) {
+          work.writingSinceMs = nowMs;
+          work.act({ kind: "read" });
+        }
+        return;
+      case "view": {
+        const known = work.nodes.get(event.view.node);
+        if (known === undefined) return;
+        known.view = event.view;
+        if (event.view.health !== "starting" && event.view.health !== "suspect") known.notStartingMs = nowMs;
+        return;
+      }
+      case "result":
+        if (event.result.ok && "inspected" in event.result) this.#inspected(event.id, event.result.inspected);
+        return work.calls.ended(event.id, event.result, nowMs);
+      case "written":
+        if (work.writing === null) return;
+        work.stored = { revision: event.revision, record: work.writing };
+        work.writing = null;
+        return;
+      case "write failed":
+        work.writing = null;
+        this.#retryMs = nowMs + WRITE_RETRY_MS;
+        return work.say("error", "store", `the record of the cluster cannot be written: ${event.reason}`);
+      case "write unknown":
+        return work.act({ kind: "read" });
+      case "record":
+        work.writing = null;
+        if (event.stored !== null) work.stored = event.stored;
+        else if (work.stored !== null) {
+          work.say("error", "store", "the record of the cluster is lost: it is written again");
+          work.stored = { revision: 0, record: work.stored.record };
+        }
+        return;
+      case "instances":
+        work.instances = event.ids;
+        return;
+      case "acknowledged":
+        work.acknowledged.set(event.instance, { epoch: event.epoch, isDrained: event.isDrained });
+        return;
+      case "command":
+        this.#commands.push({ id: event.id, by: event.by, command: event.command, sinceMs: nowMs });
+        return;
+    }
+  }
+
+  #inspected(id: number, inspected: NonNullable<ReturnType<Work["inspected"]>>): void {
+    const node = this.#work.calls.nodeOf(id);
+    const known = node === null ? undefined : this.#work.nodes.get(node);
+    if (known === undefined) return;
+    if (known.inspected === null || known.inspected.askedMs <= inspected.askedMs) known.inspected = inspected;
+  }
+
+  #advance(): void {
+    const work = this.#work;
+    this.#enter();
+    this.#show();
+    const isFree = work.writing === null || work.rules.actsUnconfirmed();
+    if (!isFree || work.now.nowMs < this.#retryMs) return;
+    const { record } = work;
+    if (work.writing !== null && record !== work.writing) return;
+    if (record === null) this.#obeyWithoutRecord();
+    else if (work.writing === null) this.#decide(record);
+    else if (record.move?.step === "promote") promote(work, record, record.move);
+    if (work.rules.actsUnconfirmed() && work.writing !== null) {
+      this.#enter();
+      this.#show();
+      if (work.record?.move?.step === "promote") {
+        const { candidate } = work.record.move;
+        if (work.tookOver(candidate!, work.record.epoch)) {
+          work.ask(candidate!, { kind: "promote", timeoutMs: work.settings.promoteTimeoutMs });
+        }
+      }
+    }
+  }
+
+  /** Another step, or another epoch: what was asked before counts no more. */
+  #enter(): void {
+    const work = this.#work;
+    const { record } = work;
+    if (record === null) return;
+    const { move, epoch } = record;
+    const key = `${epoch}/${move?.step ?? "serving"}/${move?.candidate ?? ""}/${move?.abandoned.length ?? 0}`;
+    if (key === this.#stepKey) return;
+    const isEnd = move === null && this.#stepKey !== "";
+    this.#stepKey = key;
+    work.calls.reset();
+    work.stepSinceMs = work.now.nowMs;
+    work.confirmedSinceMs = null;
+    work.heldSinceMs = null;
+    work.demotedSinceMs = null;
+    if (move?.step !== "hold") work.cuts = false;
+    if (move === null) work.frozen.clear();
+    if (move !== null) work.rejoinSinceMs = null;
+    for (const name of ["choice", "move", "follow", "death"]) work.unsay(name);
+    if (isEnd) this.#ended(record);
+  }
+
+  /** A move has come to its end: whoever asked for it hears so. */
+  #ended(record: ClusterRecord): void {
+    const work = this.#work;
+    const past = record.history.at(-1);
+    if (past === undefined || past.epoch !== record.epoch) return;
+    const steps = past.steps.map(({ step, atMs }, at) =>
+      `${step} ${(past.steps[at + 1]?.atMs ?? past.endedAtMs) - atMs} ms`
+    ).join(", ");
+    const lost = past.lostBytes === null ? "unknown" : `${past.lostBytes}`;
+    const ok = past.outcome === "done";
+    const text = ok
+      ? `${record.primary} is the primary, on timeline ${record.timeline} (${steps}; bytes lost: ${lost})`
+      : `nothing has changed, ${record.primary} is the primary: ${past.why} (${steps})`;
+    work.act({
+      kind: "report",
+      level: ok ? "info" : "warning",
+      text: `${past.kind}: ${text}`,
+      evidence: past.evidence,
+    });
+    if (work.wish !== null) work.act({ kind: "answer", id: work.wish.id, ok, text });
+    work.wish = null;
+  }
+
+  /** Tells the instances what the record means for them. */
+  #show(): void {
+    const work = this.#work;
+    const { record } = work;
+    const epoch = record?.epoch ?? 0;
+    const why = this.#whyHeld(record);
+    if (why === null) {
+      const { primary, timeline } = record!;
+      return this.#tell({ kind: "serve", epoch, primary, timeline });
+    }
+    if (record?.phase === "moving" && !work.rules.holdsClients()) return;
+    const isPlanned = record?.move?.kind === "switchover" && record.move.step === "hold";
+    this.#tell({ kind: "hold", epoch, cut: !isPlanned || work.cuts, reason: why });
+  }
+
+  #whyHeld(record: ClusterRecord | null): string | null {
+    const work = this.#work;
+    if (record === null) return "it is not known yet which node is the primary";
+    if (record.phase === "moving") return `the primary is being moved: ${record.move!.reason}`;
+    const said = work.isUp(record.primary) ? work.said(record.primary) : null;
+    if (said === null) return null;
+    if (!work.isOwn(said)) return `${record.primary} belongs to another cluster`;
+    if (said.recovering) return `${record.primary} is a standby`;
+    return said.timeline === record.timeline ? null : `${record.primary} is on another timeline`;
+  }
+
+  #tell(action: ArbiterAction & { kind: "serve" | "hold" }): void {
+    const key = action.kind === "serve"
+      ? `${action.epoch} ${action.primary} ${action.timeline}`
+      : `${action.epoch} hold ${action.cut}`;
+    if (key === this.#shown) return;
+    this.#shown = key;
+    this.#work.act(action);
+  }
+
+  #decide(record: ClusterRecord): void {
+    const work = this.#work;
+    const { move } = record;
+    if (this.#obey(record)) return;
+    if (move !== null) return this.#move(record, move);
+    if (notePrimary(work, record) || follow(work, record)) return;
+    if (failOver(work, record)) return;
+    if (tend(work, record)) return;
+    rejoin(work, record);
+  }
+
+  #move(record: ClusterRecord, move: Move): void {
+    const work = this.#work;
+    // A switchover before its demotion has changed nothing that matters: a life that finds one takes it back.
+    const isFound = move.kind === "switchover" && work.wish === null &&
+      (move.step === "prepare" || move.step === "hold");
+    if (isFound) return work.undo(record, move, "pgplex was restarted");
+    switch (move.step) {
+      case "prepare":
+        return prepare(work, record, move);
+      case "hold":
+        if (move.kind === "follow") return followHeld(work, record, move);
+        return hold(work, record, move, this.#withinMs || work.settings.switchoverTimeoutMs);
+      case "recruit":
+        return recruit(work, record, move);
+      case "demote":
+      case "fence":
+        return demote(work, record, move);
+      case "promote":
+        return promote(work, record, move);
+    }
+  }
+
+  /** Commands that can be begun, or refused. Whether a record is written. */
+  #obey(record: ClusterRecord): boolean {
+    const work = this.#work;
+    const { nowMs } = work.now;
+    for (const asked of this.#commands) {
+      const done = this.#obeyOne(record, asked);
+      const isLate = nowMs - asked.sinceMs >= COMMAND_MS;
+      if (!done && !isLate) continue;
+      if (!done) {
+        work.act({ kind: "answer", id: asked.id, ok: false, text: "the nodes do not answer in time" });
+      }
+      this.#commands = this.#commands.filter((one) => one !== asked);
+      if (work.writing !== null) return true;
+    }
+    return false;
+  }
+
+  /** Whether the command is dealt with. */
+  #obeyOne(record: ClusterRecord, { id, by, command, sinceMs }: Asked): boolean {
+    const work = this.#work;
+    const answer = (ok: boolean, text: string) => {
+      work.act({ kind: "answer", id, ok, text });
+      return true;
+    };
+    switch (command.kind) {
+      case "switchover":
+        if (record.move !== null) return answer(false, "the primary is being moved already");
+        this.#withinMs = command.withinMs ?? 0;
+        return beginSwitchover(work, record, { id, by, command, sinceMs });
+      case "failover":
+        return this.#failOver(record, { id, by }, command, answer);
+      case "rejoin": {
+        const done = beginRejoin(work, record, command.node, { id, by });
+        if (done === false) return false;
+        if (done === true) return answer(true, `${command.node} is made a standby`);
+        return answer(false, done);
+      }
+    }
+  }
+
+  #failOver(
+    record: ClusterRecord,
+    wish: Wish,
+    { to, isForced }: Command & { readonly kind: "failover" },
+    answer: (ok: boolean, text: string) => boolean,
+  ): boolean {
+    const work = this.#work;
+    if (work.settings.mode === "follow") {
+      return answer(false, "failover is follow: nobody is promoted by pgplex");
+    }
+    if (to !== null && !work.nodes.has(to)) return answer(false, `there is no node ${to}`);
+    const { move } = record;
+    if (move !== null) {
+      const isOpen = move.step === "recruit" || (move.step === "promote" && isForced);
+      if (!isOpen) return answer(false, "the primary is being moved already");
+      const { candidate, abandoned } = move;
+      work.wish = wish;
+      work.step(record, move, "recruit", {
+        by: wish.by,
+        target: to,
+        isForced,
+        candidate: null,
+        abandoned: candidate === null ? abandoned : [...abandoned, candidate],
+      });
+      return true;
+    }
+    const said = work.isUp(record.primary) ? work.said(record.primary) : null;
+    if (said !== null && !said.recovering && said.timeline === record.timeline) {
+      return answer(false, `${record.primary} is well: say SWITCHOVER`);
+    }
+    if (to === record.primary) return answer(false, `${to} is the primary`);
+    const health = work.nodes.get(record.primary)?.view?.health;
+    if ((health === "suspect" || health === "unknown") && !isForced) {
+      const text = `${record.primary} may be well: ${
+        health === "suspect" ? "wait until it is known" : "it refuses pgplex's login, or was not asked yet"
+      }`;
+      return answer(false, text);
+    }
+    work.wish = wish;
+    beginFailover(work, record, {
+      by: wish.by,
+      reason: "an operator has asked for it",
+      evidence: [`${record.primary} is ${work.nodes.get(record.primary)?.view?.health ?? "not in the file"}`],
+      target: to,
+      isForced,
+    });
+    return true;
+  }
+
+  #obeyWithoutRecord(): void {
+    const work = this.#work;
+    const [asked] = this.#commands;
+    if (asked !== undefined) {
+      const { command, id, sinceMs } = asked;
+      const isDone = command.kind === "failover" && command.to !== null && adopt(work, command.to);
+      if (isDone) work.act({ kind: "answer", id, ok: true, text: `${command.to} is the primary` });
+      if (isDone || work.now.nowMs - sinceMs >= COMMAND_MS) {
+        if (!isDone) work.act({ kind: "answer", id, ok: false, text: "there is no record of the cluster" });
+        this.#commands = this.#commands.filter((one) => one !== asked);
+      }
+      if (isDone) return;
+    }
+    adopt(work);
+  }
+}

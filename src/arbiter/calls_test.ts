@@ -1,0 +1,50 @@
+import { deepEqual, equal } from "node:assert/strict";
+import { Calls } from "./calls.ts";
+import type { ArbiterAction } from "./events.ts";
+
+function calls() {
+  const sent: ArbiterAction[] = [];
+  return { calls: new Calls((action) => sent.push(action)), sent };
+}
+
+Deno.test("Calls asks once, and gives the result from then on", () => {
+  const { calls: one, sent } = calls();
+  equal(one.ask("n1", { kind: "fence" }, 0), null);
+  equal(one.ask("n1", { kind: "fence" }, 10), null);
+  equal(sent.length, 1);
+  one.ended(1, { ok: true }, 20);
+  deepEqual(one.ask("n1", { kind: "fence" }, 30), { ok: true });
+  equal(sent.length, 1);
+});
+
+Deno.test("Calls asks again behind a failure and its pause, never where it is not possible", () => {
+  const { calls: one, sent } = calls();
+  one.ask("n1", { kind: "fence" }, 0);
+  one.ended(1, { ok: false, kind: "failed", reason: "x" }, 100);
+  equal(one.ask("n1", { kind: "fence" }, 599)?.ok, false);
+  equal(sent.length, 1);
+  one.ask("n1", { kind: "fence" }, 600);
+  equal(sent.length, 2);
+  one.ended(2, { ok: false, kind: "not possible", reason: "x" }, 700);
+  one.ask("n1", { kind: "fence" }, 1e9);
+  equal(sent.length, 2);
+});
+
+Deno.test("Calls takes a verb of which nobody tells for unknown behind its deadline", () => {
+  const { calls: one } = calls();
+  one.ask("n1", { kind: "fence" }, 0, { timeoutMs: 1_000 });
+  one.tick(1_499);
+  equal(one.peek("n1", "fence"), null);
+  one.tick(1_500);
+  equal(one.peek("n1", "fence")?.ok, false);
+});
+
+Deno.test("Calls notes nothing of what was asked in an earlier step, but knows at which node it was", () => {
+  const { calls: one } = calls();
+  one.ask("n1", { kind: "inspect" }, 0);
+  one.reset();
+  equal(one.nodeOf(1), "n1");
+  one.ended(1, { ok: false, kind: "failed", reason: "x" }, 1);
+  equal(one.peek("n1", "inspect"), null);
+  equal(one.nodeOf(1), null);
+});

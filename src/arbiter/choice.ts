@@ -1,0 +1,122 @@
+import { lsnText } from "../topology/mod.ts";
+import type { SynchronousNames } from "./record.ts";
+import type { Rules } from "./rules.ts";
+import type { Frozen } from "./verbs.ts";
+
+/** A standby that has stopped receiving. */
+export interface Recruit {
+  readonly name: string;
+  /** By which its upstream knows it. */
+  readonly standbyName: string;
+  readonly frozen: Frozen;
+  /** Whether it answers now; of one that has died since only its position counts. */
+  readonly isUp: boolean;
+  readonly promote: boolean;
+  readonly priority: number;
+  /** Its replay is paused, or held back by recovery_min_apply_delay. */
+  readonly isDelayed: boolean;
+}
+
+/** Among whom, and by what. */
+export interface ChoiceParts {
+  readonly recruits: readonly Recruit[];
+  /** All nodes of the file and the names by which upstreams know them. */
+  readonly names: ReadonlyMap<string, string>;
+  readonly from: string;
+  readonly timeline: number;
+  readonly synchronous: SynchronousNames | null;
+  readonly lastLsn: bigint | null;
+  readonly target: string | null;
+  readonly isForced: boolean;
+  readonly maxLagBytes: number;
+  readonly rules: Rules;
+}
+
+/** Who is to be promoted, or why nobody can be. */
+export type Choice =
+  | {
+    readonly kind: "chosen";
+    readonly recruit: Recruit;
+    readonly lostBytes: bigint | null;
+    readonly evidence: readonly string[];
+  }
+  | { readonly kind: "none"; readonly why: string };
+
+/**
+ * The standby that has most, of those that may be promoted: priority, then the order of names break ties. Nobody is chosen where an
+ * acknowledged commit could be missing: with synchronous replication where too few of the names are covered, without where it is too
+ * far behind the last position that was seen.
+ */
+export function choose(parts: ChoiceParts): Choice {
+  const { recruits, timeline, target, isForced, rules, maxLagBytes } = parts;
+  const eligible = recruits.filter((one) =>
+    one.isUp && rules.isOnTimeline(one.frozen.timeline, timeline) && rules.isEligible(one) &&
+    (target === null || one.name === target)
+  );
+  const [best] = eligible.toSorted((a, b) => {
+    const [more, less] = [rules.positionOf(b.frozen), rules.positionOf(a.frozen)];
+    return more === less ? b.priority - a.priority || (a.name < b.name ? -1 : 1) : more > less ? 1 : -1;
+  });
+  if (best === undefined) {
+    const each = recruits.map((one) => `${one.name} ${whyNot(one, parts)}`).join(", ");
+    return { kind: "none", why: `no standby may be promoted: ${each || "none has stopped receiving"}` };
+  }
+  const lostBytes = lossOf(best, parts);
+  const evidence = recruits.map(({ name, frozen }) =>
+    `${name} has ${lsnText(frozen.lsn)} of timeline ${frozen.timeline}`
+  );
+  const gap = coverageGap(best, parts);
+  if (gap === null) return { kind: "chosen", recruit: best, lostBytes: lostBytes, evidence };
+  if (parts.synchronous !== null) {
+    if (!isForced) return { kind: "none", why: `${best.name} may lack what was acknowledged: ${gap}` };
+    return { kind: "chosen", recruit: best, lostBytes, evidence: [...evidence, `forced: ${gap}`] };
+  }
+  if (!isForced && !rules.isLagAllowed(lostBytes, maxLagBytes)) {
+    const behind = lostBytes === null ? "nobody knows how far" : `${lostBytes} bytes`;
+    return { kind: "none", why: `${best.name} is ${behind} behind: max_failover_lag is ${maxLagBytes}` };
+  }
+  return { kind: "chosen", recruit: best, lostBytes, evidence };
+}
+
+function whyNot(one: Recruit, { timeline, target }: ChoiceParts): string {
+  if (!one.isUp) return "does not answer";
+  if (one.frozen.timeline !== timeline) return `is on timeline ${one.frozen.timeline}`;
+  if (!one.promote) return "is not to be promoted (promote: false)";
+  if (one.isDelayed) return "replays late, or is paused";
+  return target === null ? "is not chosen" : `is not ${target}`;
+}
+
+function lossOf(best: Recruit, { lastLsn, recruits, from }: ChoiceParts): bigint | null {
+  const old = recruits.find(({ name }) => name === from);
+  const last = old === undefined ? lastLsn : old.frozen.lsn;
+  if (last === null) return null;
+  return last > best.frozen.lsn ? last - best.frozen.lsn : 0n;
+}
+
+/**
+ * Why a commit could be missing on `best`; null where none can. Each was acknowledged by k of n names; so n - k + 1 of them that have stopped
+ * receiving, and have no more than `best`, leave no room for one.
+ */
+function coverageGap(best: Recruit, parts: ChoiceParts): string | null {
+  const { recruits, names, from, synchronous, timeline, rules } = parts;
+  const has = (frozen: Frozen) =>
+    frozen.timeline !== timeline || rules.positionOf(frozen) <= rules.positionOf(best.frozen);
+  const old = recruits.find(({ name }) => name === from);
+  // The old primary itself stands there as a standby, with all that it has written.
+  if (old !== undefined && old.frozen.timeline === timeline && has(old.frozen)) return null;
+  if (synchronous === null) return "replication is asynchronous";
+  const listed = synchronous.names.includes("*")
+    ? [...names].filter(([node]) => node !== from).map(([, name]) => name)
+    : synchronous.names.filter((name) => names.get(from) !== name);
+  const covered = listed.filter((name) => {
+    const nodes = [...names].filter(([, one]) => one === name).map(([node]) => node);
+    return nodes.length > 0 && nodes.every((node) => {
+      const recruit = recruits.find((one) => one.name === node);
+      return recruit !== undefined && has(recruit.frozen);
+    });
+  });
+  const needed = rules.quorum(listed.length, synchronous.k);
+  if (covered.length >= needed) return null;
+  const missing = listed.filter((name) => !covered.includes(name)).join(", ");
+  return `${covered.length} of ${listed.length} synchronous standbys are covered, and must be ${needed}: not ${missing}`;
+}

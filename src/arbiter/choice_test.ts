@@ -1,0 +1,96 @@
+import { deepEqual, equal, match } from "node:assert/strict";
+import { type ChoiceParts, choose, type Recruit } from "./choice.ts";
+import { RULES } from "./rules.ts";
+
+function recruit(name: string, lsn: number, changed: Partial<Recruit> & { timeline?: number } = {}): Recruit {
+  const { timeline = 1, ...rest } = changed;
+  const frozen = { lsn: BigInt(lsn), replayLsn: BigInt(lsn), timeline, xidWatermark: null };
+  return {
+    name,
+    standbyName: name,
+    frozen,
+    isUp: true,
+    promote: true,
+    priority: 100,
+    isDelayed: false,
+    ...rest,
+  };
+}
+
+function parts(recruits: readonly Recruit[], changed: Partial<ChoiceParts> = {}): ChoiceParts {
+  return {
+    recruits,
+    names: new Map(["n1", "n2", "n3", "n4"].map((name) => [name, name])),
+    from: "n1",
+    timeline: 1,
+    synchronous: null,
+    lastLsn: 1_000n,
+    target: null,
+    isForced: false,
+    maxLagBytes: 100,
+    rules: RULES,
+    ...changed,
+  };
+}
+
+const chosen = (given: ChoiceParts) => {
+  const choice = choose(given);
+  return choice.kind === "chosen" ? [choice.recruit.name, choice.lostBytes] : choice.why;
+};
+
+Deno.test("choose takes who has most, then who has priority, then the first name", () => {
+  deepEqual(chosen(parts([recruit("n2", 950), recruit("n3", 960)])), ["n3", 40n]);
+  deepEqual(chosen(parts([recruit("n2", 950), recruit("n3", 950, { priority: 200 })])), ["n3", 50n]);
+  deepEqual(chosen(parts([recruit("n3", 950), recruit("n2", 950)])), ["n2", 50n]);
+});
+
+Deno.test("choose leaves out who may not be promoted, is dead, delayed, or on another timeline", () => {
+  const out: Partial<Recruit>[] = [{ promote: false }, { isUp: false }, { isDelayed: true }];
+  for (const why of [...out, { timeline: 2 }]) {
+    deepEqual(chosen(parts([recruit("n2", 990, why), recruit("n3", 950)])), ["n3", 50n], JSON.stringify(why));
+  }
+  match(String(chosen(parts([]))), /none has stopped receiving/);
+});
+
+Deno.test("choose refuses who is too far behind, or nobody knows how far, unless it is forced", () => {
+  match(String(chosen(parts([recruit("n2", 899)]))), /n2 is 101 bytes behind: max_failover_lag is 100/);
+  match(String(chosen(parts([recruit("n2", 990)], { lastLsn: null }))), /nobody knows how far/);
+  deepEqual(chosen(parts([recruit("n2", 1)], { isForced: true })), ["n2", 999n]);
+});
+
+Deno.test("choose covers n - k + 1 of the synchronous names, the old primary's own name left out", () => {
+  const any1 = { method: "any", k: 1, names: ["n1", "n2", "n3"] } as const;
+  match(
+    String(chosen(parts([recruit("n2", 990)], { synchronous: any1 }))),
+    /1 of 2 synchronous standbys are covered, and must be 2: not n3/,
+  );
+  deepEqual(chosen(parts([recruit("n2", 990), recruit("n3", 5)], { synchronous: any1 })), ["n2", 10n]);
+  const any2 = { method: "any", k: 2, names: ["n1", "n2", "n3", "n4"] } as const;
+  deepEqual(chosen(parts([recruit("n2", 990), recruit("n3", 980)], { synchronous: any2 })), ["n2", 10n]);
+  match(String(chosen(parts([recruit("n2", 990)], { synchronous: any2 }))), /must be 2/);
+  const star = { method: "any", k: 1, names: ["*"] } as const;
+  match(String(chosen(parts([recruit("n2", 990)], { synchronous: star }))), /1 of 3/);
+});
+
+Deno.test("choose counts a standby that has died since by what it had when it stopped receiving", () => {
+  const any1 = { method: "any", k: 1, names: ["n2", "n3"] } as const;
+  const dead = (lsn: number) =>
+    parts([recruit("n2", lsn, { isUp: false }), recruit("n3", 950)], { synchronous: any1 });
+  deepEqual(chosen(dead(950)), ["n3", 50n]);
+  match(String(chosen(dead(951))), /n3 may lack what was acknowledged/);
+});
+
+Deno.test("choose does not pass over a standby with more that may not be promoted", () => {
+  const any1 = { method: "any", k: 1, names: ["n2", "n3"] } as const;
+  const recruits = [recruit("n2", 990, { promote: false }), recruit("n3", 950)];
+  match(String(chosen(parts(recruits, { synchronous: any1 }))), /not n2/);
+});
+
+Deno.test("choose needs no quorum where the old primary itself is a standby, and is covered", () => {
+  const any1 = { method: "any", k: 1, names: ["n2", "n3"] } as const;
+  deepEqual(chosen(parts([recruit("n1", 1_200), recruit("n2", 1_200)], { synchronous: any1 })), ["n1", 0n]);
+  equal(
+    chosen(parts([recruit("n1", 1_200, { isUp: false }), recruit("n2", 1_200)], { synchronous: any1 }))[0],
+    "n2",
+  );
+});

@@ -1,0 +1,229 @@
+import { lsnText } from "../topology/mod.ts";
+import { choose, type Recruit } from "./choice.ts";
+import type { ClusterRecord, Move } from "./record.ts";
+import { isWithin, type Said } from "./views.ts";
+import type { Known, Work } from "./work.ts";
+
+/** A standby that answers has so long to stop receiving, before it counts as one that does not. */
+const FREEZE_MS = 4_000;
+
+/** The chosen one has so long to replay what it has, so that the watermark is exact. */
+const REPLAY_MS = 5_000;
+
+/** So long an answer is waited for before the candidate is asked again. */
+const ASK_MS = 5_000;
+
+/** Clients are held; every standby that answers stops receiving; then one is chosen and named in the record. */
+export function recruit(work: Work, record: ClusterRecord, move: Move): void {
+  if (!work.isHeld(record.epoch)) return;
+  const { rules, settings, stepSinceMs } = work;
+  if (settings.mode === "follow" || (move.by === "pgplex" && settings.mode !== "auto")) {
+    return work.undo(record, move, `failover is ${settings.mode} now`);
+  }
+  if (work.nodes.get(move.from)?.view?.health === "unknown" && !move.isForced) {
+    return work.say(
+      "warning",
+      "choice",
+      `nobody is promoted: ${move.from} is there, and does not say what it is`,
+    );
+  }
+  if (heedClaims(work, record, move)) return;
+  const standbys = [...work.nodes.values()].filter(({ node, view }) => {
+    const said = work.said(node.name);
+    return view?.health === "up" && said !== null && work.isOwn(said) && said.recovering;
+  });
+  let waits = 0;
+  for (const { node } of standbys) if (!recruitOne(work, record, node.name)) waits++;
+  if (waits > 0 && rules.awaitsAllStandbys() && work.now.nowMs - stepSinceMs < FREEZE_MS) return;
+  const choice = choose({
+    recruits: recruitsOf(work),
+    names: standbyNames(work),
+    from: move.from,
+    timeline: move.fromTimeline,
+    synchronous: record.synchronous,
+    lastLsn: move.lastLsn,
+    target: move.target,
+    isForced: move.isForced,
+    maxLagBytes: settings.maxFailoverLagBytes,
+    rules,
+  });
+  if (choice.kind === "none") return work.say("error", "choice", `nobody is promoted: ${choice.why}`);
+  const { recruit: { name, frozen }, lostBytes, evidence } = choice;
+  const isReplayed = frozen.replayLsn >= frozen.lsn;
+  if (!isReplayed && work.now.nowMs - stepSinceMs < REPLAY_MS) {
+    const asked = work.calls.peek(name, "freeze");
+    if (asked !== null) work.calls.forget(name, "freeze");
+    return;
+  }
+  const lost = lostBytes === null ? "nobody knows how much is lost" : `${lostBytes} bytes are lost`;
+  work.say(
+    "warning",
+    "choice",
+    `${name} is to be promoted, it has ${lsnText(frozen.lsn)}: ${lost}`,
+    evidence,
+  );
+  work.step(record, move, "promote", {
+    candidate: name,
+    lostBytes,
+    watermark: isReplayed ? frozen.xidWatermark : null,
+    evidence: [...move.evidence, ...evidence],
+  });
+}
+
+/** One standby stops receiving. Whether that has come to an end, good or bad. */
+function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean {
+  if (!work.tookOver(name, epoch)) return work.calls.peek(name, "takeOver")?.ok === false;
+  const inspected = work.inspected(name, work.stepSinceMs, { retryMs: 300 });
+  const isInspected = inspected !== null || work.calls.peek(name, "inspect")?.ok === false;
+  if (!work.rules.freezesFirst()) {
+    const said = work.said(name)!;
+    const { lsn, replayLsn, timeline } = said;
+    work.frozen.set(name, { lsn, replayLsn, timeline: timeline ?? 0, xidWatermark: null });
+    return isInspected;
+  }
+  const result = work.ask(name, { kind: "freeze" });
+  if (result?.ok) work.frozen.set(name, result.frozen);
+  return isInspected && result !== null;
+}
+
+function recruitsOf(work: Work): Recruit[] {
+  return [...work.frozen].flatMap(([name, frozen]) => {
+    const known = work.nodes.get(name);
+    if (known === undefined) return [];
+    const { node: { promote, priority }, inspected } = known;
+    // Who was not inspected may be delayed.
+    const isDelayed = inspected === null || inspected.isPaused || inspected.applyDelayMs > 0;
+    return [{
+      name,
+      standbyName: nameOf(known),
+      frozen,
+      isUp: work.isUp(name),
+      promote,
+      priority,
+      isDelayed,
+    }];
+  });
+}
+
+/** Of each node the name by which its upstream knows it. */
+export function standbyNames(work: Work): Map<string, string> {
+  return new Map([...work.nodes.values()].map((known) => [known.node.name, nameOf(known)]));
+}
+
+function nameOf({ node, inspected }: Known): string {
+  return inspected?.standbyName ?? node.name;
+}
+
+/** Nobody is promoted beside a node that says that it is the primary already. Whether that ended the search. */
+function heedClaims(work: Work, record: ClusterRecord, move: Move): boolean {
+  const { rules, stepSinceMs } = work;
+  const claims = [...work.nodes.keys()].flatMap((name) => {
+    const said = work.fresh(name, stepSinceMs);
+    return said === null || said.recovering || !work.isOwn(said) ? [] : [{ name, said }];
+  });
+  const promoted = claims.find(({ name, said }) =>
+    move.abandoned.includes(name) && rules.isPromoted(said, move.fromTimeline)
+  );
+  if (promoted !== undefined) {
+    work.step(record, move, "promote", { candidate: promoted.name });
+    return true;
+  }
+  for (const { name, said } of claims) {
+    const timeline = said.timeline ?? 0;
+    if (name === move.from && timeline === move.fromTimeline) {
+      if (!rules.givesBack(said)) continue;
+      work.say("warning", "move", `${name} is back, and stays the primary`);
+      work.undo(record, move, `${name} answers as the primary`);
+      return true;
+    }
+    if (rules.isNewerClaim(timeline, move.fromTimeline) && !record.disowned.includes(name)) {
+      const inspected = work.nodes.get(name)?.inspected ?? null;
+      if (inspected === null || inspected.recovering || inspected.timeline !== timeline) {
+        work.ask(name, { kind: "inspect" }, { refreshMs: 100, retryMs: 200 });
+        return true;
+      }
+      if (inspected.forks.some(([left]) => left === record.timeline)) {
+        work.step(record, move, "hold", { kind: "follow", candidate: name, reason: `${name} was promoted` });
+        return true;
+      }
+    }
+    if (timeline === move.fromTimeline) {
+      work.say("error", "choice", `nobody is promoted: ${name} says that it is the primary`);
+      return true;
+    }
+  }
+  return false;
+}
+
+/** The candidate of the record is promoted, and nobody else, until it is known to have happened or to be impossible. */
+export function promote(work: Work, record: ClusterRecord, move: Move): void {
+  if (!work.isHeld(record.epoch)) return;
+  const { rules, settings, now: { nowMs } } = work;
+  const name = move.candidate!;
+  const view = work.nodes.get(name)?.view ?? null;
+  const said = work.said(name);
+  const result = work.calls.peek(name, "promote");
+  const isConfirmed = said !== null && work.isOwn(said) && rules.isPromoted(said, move.fromTimeline);
+  if (isConfirmed) return settle(work, record, move, said);
+  if (result !== null && rules.confirmsByResult(result)) {
+    return work.finish(record, move, { primary: name, timeline: move.fromTimeline + 1 });
+  }
+  const downMs = view?.health === "down" ? nowMs - view.sinceMs : 0;
+  if (view?.health === "down" && rules.mayAbandon({ isRefused: view.isRefused, downMs })) {
+    work.say("error", "move", `${name} died before it was promoted`);
+    const abandoned = [...move.abandoned.filter((one) => one !== name), name];
+    return work.step(record, move, "recruit", { candidate: null, abandoned });
+  }
+  if (nowMs - work.stepSinceMs > settings.promoteTimeoutMs) {
+    const text = `${name} was asked to promote itself, and nobody knows whether it did: nobody else is ` +
+      "promoted before it answers or its port refuses connections. FAILOVER with FORCE gives it up";
+    work.say("error", "move", text);
+  }
+  if (view?.health === "down" || !work.tookOver(name, record.epoch)) return;
+  // To ask the same node again changes nothing, and is needed where the question was lost, or the node has restarted.
+  const timeoutMs = Math.min(settings.promoteTimeoutMs, ASK_MS);
+  work.ask(name, { kind: "promote", timeoutMs }, { timeoutMs, retryMs: 1_000 });
+  // A promotion that is pending is looked at, by a way of its own.
+  if (result !== null) work.ask(name, { kind: "inspect" }, { refreshMs: 200, retryMs: 200 });
+}
+
+/** The candidate is the primary. With synchronous replication the others are brought there first, within `sync_wait`. */
+function settle(work: Work, record: ClusterRecord, move: Move, said: Said): void {
+  const { settings, now: { nowMs } } = work;
+  const name = move.candidate!;
+  work.confirmedSinceMs ??= nowMs;
+  const timeline = said.timeline!;
+  const isLate = nowMs - work.confirmedSinceMs >= settings.syncWaitMs;
+  if (record.synchronous !== null && !isLate && work.isUp(name)) {
+    if (said.synchronous === null) {
+      const { method, k, names } = record.synchronous;
+      const own = standbyNames(work);
+      const list = names.map((one) => one === own.get(name) ? own.get(move.from) ?? one : one);
+      const text = `${method.toUpperCase()} ${k} (${
+        list.map((one) => one === "*" ? one : `"${one.replaceAll('"', '""')}"`).join(", ")
+      })`;
+      work.ask(name, { kind: "synchronousNames", text });
+    }
+    bringOthers(work, record, move);
+    const synced = said.replicas.filter(({ syncState }) => syncState === "sync" || syncState === "quorum");
+    if (said.synchronous === null || synced.length < said.synchronous.k) return;
+  }
+  work.finish({ ...record, synchronous: said.synchronous }, move, { primary: name, timeline });
+}
+
+/** Points the others at the new primary, those that are not beyond the fork. */
+function bringOthers(work: Work, record: ClusterRecord, move: Move): void {
+  const name = move.candidate!;
+  const primary = work.inspected(name, work.confirmedSinceMs!);
+  if (primary === null) return;
+  for (const { node } of work.others(name)) {
+    const said = work.fresh(node.name, work.stepSinceMs);
+    const inspected = work.nodes.get(node.name)?.inspected ?? null;
+    if (said === null || !said.recovering || !work.isOwn(said) || inspected === null) continue;
+    if (said.receiver?.timeline === primary.timeline) continue;
+    const at = { timeline: said.timeline ?? inspected.timeline ?? 0, lsn: said.lsn };
+    if (!isWithin(at, { forks: primary.forks, current: primary.timeline! })) continue;
+    if (!work.tookOver(node.name, record.epoch)) continue;
+    work.ask(node.name, { kind: "repoint", upstream: work.upstream(name) }, { refreshMs: 2_000 });
+  }
+}

@@ -1,0 +1,185 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { inspected, primarySays, Scene } from "./scene_test.ts";
+import type { Inspected } from "./views.ts";
+
+const alone: Inspected = inspected({ receiver: null });
+
+/** A cluster whose primary has died a moment ago. */
+function bereaved(options: ConstructorParameters<typeof Scene>[0] = {}): Scene {
+  const scene = new Scene(options);
+  scene.pass(1_000);
+  scene.nodes["n1"] = "down";
+  for (const name of ["n2", "n3"]) {
+    const says = scene.nodes[name]!;
+    if (typeof says !== "string") scene.nodes[name] = { ...says, receiver: null };
+  }
+  scene.done.length = 0;
+  return scene;
+}
+
+Deno.test("recruit gives the cluster back to a primary that answers again before the choice", () => {
+  const scene = bereaved();
+  scene.results["freeze"] = () => null;
+  scene.pass(1_000);
+  equal(scene.record?.move?.step, "recruit");
+  delete scene.results["freeze"];
+  scene.nodes["n1"] = primarySays();
+  scene.pass(2_000);
+  ok(!scene.done.some((text) => text.startsWith("promote")));
+  equal(scene.record?.primary, "n1");
+  equal(scene.record?.history[0]?.outcome, "undone");
+  ok(scene.done.includes("repoint n2"), "what was frozen follows again");
+});
+
+Deno.test("recruit counts a standby that cannot be frozen as one that may have acknowledged", () => {
+  const synchronous = { method: "any", k: 1, names: ["n2", "n3"] } as const;
+  const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
+  scene.results["freeze"] = (node) =>
+    node === "n3"
+      ? { ok: false, kind: "failed", reason: "x" }
+      : { ok: true, frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, xidWatermark: null } };
+  scene.pass(10_000);
+  equal(scene.record?.move?.step, "recruit");
+  scene.results["freeze"] = () => ({
+    ok: true,
+    frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, xidWatermark: null },
+  });
+  scene.pass(2_000);
+  ok(scene.done.includes("promote n2"));
+});
+
+Deno.test("recruit waits for the replay of what was received, so that the watermark is exact", () => {
+  const scene = bereaved();
+  let replayLsn = 4_000n;
+  scene.results["freeze"] = () => ({
+    ok: true,
+    frozen: { lsn: 5_000n, replayLsn, timeline: 1, xidWatermark: "8" },
+  });
+  scene.pass(2_000);
+  equal(scene.record?.move?.step, "recruit");
+  replayLsn = 5_000n;
+  scene.pass(1_000);
+  equal(scene.record?.history[0]?.watermark, "8");
+});
+
+Deno.test("recruit follows a node that somebody else has promoted meanwhile", () => {
+  const scene = bereaved();
+  scene.results["freeze"] = () => null;
+  scene.pass(1_000);
+  scene.nodes["n3"] = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+  scene.pass(1_000);
+  equal(scene.record?.primary, "n3");
+  equal(scene.record?.history[0]?.kind, "follow");
+});
+
+Deno.test("recruit ends at once when failover is switched to manual", () => {
+  const scene = bereaved();
+  scene.results["freeze"] = () => null;
+  scene.pass(1_000);
+  const { nowMs } = scene;
+  const settings = { ...bereavedSettings(), mode: "manual" } as const;
+  const actions = scene.arbiter.configure(settings, { nowMs, wallMs: nowMs });
+  const write = actions.find(({ kind }) => kind === "write");
+  ok(write?.kind === "write" && write.record.phase === "serving" && write.record.primary === "n1");
+});
+
+function bereavedSettings() {
+  const nodes = [1, 2, 3].map((at) => ({
+    name: `n${at}`,
+    host: `10.0.0.${at}`,
+    port: 5432,
+    priority: 100,
+    promote: true,
+  }));
+  return {
+    nodes,
+    rejoin: "sql",
+    fence: "sql",
+    maxFailoverLagBytes: 1_000,
+    syncWaitMs: 5_000,
+    switchoverTimeoutMs: 30_000,
+    promoteTimeoutMs: 60_000,
+    failoverIntervalMs: 5_000,
+    failureTimeoutMs: 3_000,
+    primaryStartTimeoutMs: 30_000,
+  } as const;
+}
+
+Deno.test("promote asks nobody else while it is unknown whether the candidate promotes itself", () => {
+  const scene = bereaved();
+  scene.results["promote"] = () => ({ ok: false, kind: "unknown", reason: "the connection broke" });
+  scene.pass(70_000);
+  const asked = new Set(scene.done.filter((text) => text.startsWith("promote")));
+  deepEqual([...asked], ["promote n2"]);
+  // It had been pending, and comes.
+  scene.nodes["n2"] = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+  scene.pass(500);
+  equal(scene.record?.primary, "n2");
+});
+
+Deno.test("promote turns to another node when the candidate's postmaster is gone, and disowns that one", () => {
+  const scene = bereaved();
+  scene.results["promote"] = (node) => {
+    if (node === "n2") return null;
+    scene.nodes["n3"] = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+    return { ok: true, timeline: 2 };
+  };
+  scene.pass(1_000);
+  scene.nodes["n2"] = "down";
+  scene.pass(1_900);
+  ok(!scene.done.includes("promote n3"));
+  scene.pass(2_000);
+  equal(scene.record?.primary, "n3");
+  deepEqual(scene.record?.disowned, ["n2"]);
+  // Its promotion had come through before it died: it is stale all the same.
+  scene.nodes["n2"] = primarySays({ timeline: 3, forks: [[1, 5_000n], [2, 5_001n]] });
+  scene.pass(1_000);
+  equal(scene.record?.primary, "n3");
+});
+
+Deno.test("promote goes on with an abandoned candidate that turns out to be promoted before another one is", () => {
+  const scene = bereaved({ nodes: { n3: inspected({ isPaused: true }) } });
+  scene.results["promote"] = () => null;
+  scene.pass(1_000);
+  scene.nodes["n2"] = "down";
+  scene.pass(4_000);
+  equal(scene.record?.move?.step, "recruit");
+  scene.nodes["n2"] = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+  scene.pass(1_000);
+  equal(scene.record?.primary, "n2");
+});
+
+Deno.test("settle brings a synchronous standby before clients are let go, at most for sync_wait", () => {
+  const synchronous = { method: "any", k: 1, names: ["n1", "n2", "n3"] } as const;
+  const scene = bereaved({
+    nodes: { n1: primarySays({ synchronous }), n2: { ...alone, synchronous }, n3: { ...alone, synchronous } },
+  });
+  scene.pass(2_000);
+  ok(scene.done.includes("repoint n3"));
+  equal(scene.record?.phase, "moving");
+  const n2 = scene.nodes["n2"] as Inspected;
+  const replica = { name: "n3", state: "streaming", syncState: "quorum", flushLsn: null, replayLsn: null };
+  scene.nodes["n2"] = { ...n2, replicas: [replica] };
+  scene.pass(200);
+  equal(scene.record?.phase, "serving");
+  const lonely = bereaved({
+    nodes: { n1: primarySays({ synchronous }), n2: { ...alone, synchronous }, n3: { ...alone, synchronous } },
+  });
+  lonely.results["repoint"] = () => ({ ok: false, kind: "failed", reason: "x" });
+  lonely.pass(4_000);
+  equal(lonely.record?.phase, "moving");
+  lonely.pass(3_000);
+  equal(lonely.record?.phase, "serving");
+});
+
+Deno.test("settle sets the names on a new primary that has none", () => {
+  const synchronous = { method: "first", k: 1, names: ["n2", "n3"] } as const;
+  const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
+  let text = "";
+  scene.results["synchronousNames"] = (_, verb) => {
+    if (verb.kind === "synchronousNames") text = verb.text;
+    return { ok: true };
+  };
+  scene.pass(2_000);
+  equal(text, 'FIRST 1 ("n1", "n3")');
+});

@@ -1,0 +1,139 @@
+import type { ClusterRecord, Rejoin } from "./record.ts";
+import { receivesFrom, standingOf } from "./tend.ts";
+import type { Wish, Work } from "./work.ts";
+
+/** Whatever a rejoin does is done within this time, or it has failed. */
+const REJOIN_MS = 10 * 60_000;
+
+/** A script whose state nobody can tell has so long to bring the node back. */
+const SILENT_MS = 60_000;
+
+/** Nodes that have to be made standbys again, by themselves where the file says so. Whether a record is written. */
+export function rejoin(work: Work, record: ClusterRecord): boolean {
+  const running = record.rejoins.find(({ state }) => state === "running");
+  if (running !== undefined) return goOn(work, record, running);
+  if (work.settings.rejoin !== "sql" || work.settings.mode === "follow") return false;
+  for (const { node } of work.others(record.primary)) {
+    if (record.rejoins.some((one) => one.node === node.name)) continue;
+    if (beginRejoin(work, record, node.name, null) === true) return true;
+  }
+  return false;
+}
+
+/** Checks a node, and announces that it is made a standby. A text says why not; false: it is not known yet, or not needed. */
+export function beginRejoin(
+  work: Work,
+  record: ClusterRecord,
+  name: string,
+  wish: Wish | null,
+): boolean | string {
+  const { now: { nowMs } } = work;
+  const known = work.nodes.get(name);
+  if (known === undefined) return `there is no node ${name}`;
+  if (name === record.primary) return `${name} is the primary`;
+  if (record.phase !== "serving" || record.move !== null) return "the primary is being moved";
+  if (record.rejoins.some(({ state }) => state === "running")) return "another node is being made a standby";
+  if (!work.isUp(name)) return wish === null ? false : `${name} does not answer: start it first`;
+  const primarySaid = work.isUp(record.primary) ? work.said(record.primary) : null;
+  if (primarySaid === null || primarySaid.recovering) {
+    return wish === null ? false : "the primary does not answer";
+  }
+  const primary = work.nodes.get(record.primary)!.inspected;
+  const standing = standingOf(work, record, known, primary);
+  const isWanted = standing === "stale" || standing === "diverged" ||
+    (wish !== null && standing === "astray");
+  const said = work.said(name);
+  if (said !== null && !work.isOwn(said)) return wish === null ? false : `${name} belongs to another cluster`;
+  // One whose rejoin failed, and that follows all the same, is accepted by the same way.
+  const isBack = standing === "follows" && record.rejoins.some(({ node }) => node === name);
+  if (standing === "follows" && wish !== null && !isBack) return `${name} follows the primary`;
+  if (!isWanted && !(isBack && wish !== null)) return false;
+  const inspected = work.inspected(name, nowMs - 2_000);
+  if (inspected === null) return false;
+  // A primary that ran beside the new one has written: checkpoints at least. Only a rewind takes that back.
+  const mode = standing === "astray" || standing === "follows" ? "standby" : "rewind";
+  const problem = !inspected.canRunPrograms
+    ? `${name} may not run programs: stop it, run pg_rewind, and start it as a standby by hand`
+    : mode === "rewind" && !inspected.canRewind
+    ? `${name} has neither wal_log_hints nor checksums, so it needs a new base backup`
+    : null;
+  if (problem !== null) {
+    work.say("error", `rejoin/${name}`, problem);
+    return wish === null ? false : problem;
+  }
+  const one: Rejoin = {
+    node: name,
+    mode,
+    state: "running",
+    reason: standing === "stale" ? "it was the primary" : "it has diverged",
+    startedAtMs: work.now.wallMs,
+  };
+  work.say("info", `rejoin/${name}`, `${name} is made a standby (${mode})`);
+  work.rejoinSinceMs = null;
+  for (const kind of ["rejoin", "rejoinState", "unfence"] as const) work.calls.forget(name, kind);
+  work.calls.forget(record.primary, "checkpoint");
+  work.write({ ...record, rejoins: [...record.rejoins.filter(({ node }) => node !== name), one] });
+  return true;
+}
+
+function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): boolean {
+  const { rules, now: { nowMs } } = work;
+  work.rejoinSinceMs ??= { atMs: nowMs, sentMs: null };
+  const life = work.rejoinSinceMs;
+  const fail = (reason: string) => {
+    work.say("error", `rejoin/${name}`, `${name} is not a standby: ${reason}. REJOIN tries again`);
+    const rejoins = record.rejoins.map((one): Rejoin =>
+      one.node === name ? { ...one, state: "failed", reason } : one
+    );
+    work.write({ ...record, rejoins });
+    return true;
+  };
+  const ageMs = nowMs - life.atMs;
+  if (ageMs > REJOIN_MS) return fail("it took too long");
+  const said = work.fresh(name, life.sentMs ?? life.atMs);
+  if (said !== null && said.recovering && work.isOwn(said) && receivesFrom(work, record, said) !== null) {
+    const sinceMs = work.calls.sentMs(name, "unfence") ?? life.sentMs ?? life.atMs;
+    const inspected = work.inspected(name, sinceMs + 1, { refreshMs: 500 });
+    if (inspected === null) return false;
+    if (inspected.isFenced) {
+      if (work.tookOver(name, record.epoch)) work.ask(name, { kind: "unfence" }, { refreshMs: 1_000 });
+      return false;
+    }
+    work.say("info", `rejoin/${name}`, `${name} is a standby again`);
+    work.write({
+      ...record,
+      rejoins: record.rejoins.filter(({ node }) => node !== name),
+      disowned: record.disowned.filter((node) => node !== name),
+      moved: record.moved.filter((node) => node !== name),
+    });
+    return true;
+  }
+  if (!work.isUp(record.primary)) return false;
+  if (life.sentMs === null) {
+    // A script that an earlier life has started goes on by itself.
+    const state = work.ask(name, { kind: "rejoinState" }, { refreshMs: 1_000, retryMs: 1_000 });
+    if (state?.ok && state.state === "running") return false;
+    if (!work.isUp(name)) return ageMs > SILENT_MS ? fail("it does not answer") : false;
+    if (rules.checkpointsFirst()) {
+      if (!work.tookOver(record.primary, record.epoch)) return false;
+      if (!work.ask(record.primary, { kind: "checkpoint" }, { timeoutMs: 30_000, retryMs: 2_000 })?.ok) {
+        return false;
+      }
+    }
+    if (!work.tookOver(name, record.epoch)) return false;
+    const result = work.ask(name, { kind: "rejoin", upstream: work.upstream(record.primary), mode }, {
+      retryMs: Infinity,
+    });
+    if (result === null) return false;
+    if (!result.ok && result.kind !== "unknown") return fail(result.reason);
+    life.sentMs = nowMs;
+    work.calls.forget(name, "rejoinState");
+    return false;
+  }
+  const state = work.ask(name, { kind: "rejoinState" }, { refreshMs: 1_000, retryMs: 1_000 });
+  if (state?.ok && state.state === "failed") return fail(state.reason);
+  if (nowMs - life.sentMs > SILENT_MS && !(state?.ok && state.state === "running")) {
+    return fail(work.isUp(name) ? "it does not stream from the primary" : "it did not come back");
+  }
+  return false;
+}

@@ -1,0 +1,86 @@
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { inspected, primarySays, record, Scene } from "./scene_test.ts";
+import type { Inspected } from "./views.ts";
+
+const n1 = primarySays({ timeline: 2, lsn: 9_000n, forks: [[1, 5_000n]] });
+const receiver = { status: "streaming", timeline: 2, fromHost: "10.0.0.1", fromPort: 5432, heardAgeMs: 1 };
+const n3: Inspected = inspected({ timeline: 2, lsn: 9_000n, receiver });
+
+function scene(options: ConstructorParameters<typeof Scene>[0] = {}): Scene {
+  const { nodes, ...rest } = options ?? {};
+  return new Scene({
+    stored: record({ timeline: 2 }),
+    ...rest,
+    nodes: { n1, n3, n2: primarySays(), ...nodes },
+  });
+}
+
+Deno.test("rejoin rewinds an old primary behind a checkpoint of the new one, and accepts it when it streams", () => {
+  const one = scene({ changed: { fence: "off" } });
+  one.pass(1_000);
+  deepEqual(one.done.slice(1, 5), ["epoch 7 serving n1", "rejoinState n2", "checkpoint n1", "rejoin n2"]);
+  equal(one.record?.rejoins[0]?.mode, "rewind");
+  one.nodes["n2"] = { ...n3, isFenced: true };
+  one.pass(2_000);
+  ok(one.done.includes("unfence n2"));
+  deepEqual(one.record?.rejoins, []);
+});
+
+Deno.test("rejoin by hand waits for the command, and refuses what cannot be", () => {
+  const one = scene({ changed: { rejoin: "manual" } });
+  one.pass(1_000);
+  equal(one.record?.rejoins.length, 0);
+  const say = (node: string) =>
+    one.input({ kind: "command", id: 1, by: "me", command: { kind: "rejoin", node } });
+  say("n1");
+  say("n3");
+  say("n9");
+  one.pass(200);
+  match(one.answers.join("\n"), /n1 is the primary\n.*n3 follows the primary\n.*there is no node n9/);
+  say("n2");
+  one.pass(500);
+  equal(one.record?.rejoins[0]?.node, "n2");
+});
+
+Deno.test("rejoin says what a person must do where SQL cannot", () => {
+  for (
+    const [changed, text] of [[{ canRewind: false }, /base backup/], [
+      { canRunPrograms: false },
+      /run pg_rewind/,
+    ]] as const
+  ) {
+    const one = scene({ changed: { rejoin: "manual" }, nodes: { n2: primarySays(changed) } });
+    one.pass(1_000);
+    one.input({ kind: "command", id: 1, by: "me", command: { kind: "rejoin", node: "n2" } });
+    one.pass(500);
+    match(one.answers[0]!, text);
+  }
+});
+
+Deno.test("rejoin that fails quarantines the node until an operator asks again", () => {
+  const one = scene();
+  one.pass(500);
+  one.results["rejoinState"] = () => ({ ok: true, state: "failed", reason: "pg_rewind: no" });
+  one.pass(3_000);
+  equal(one.record?.rejoins[0]?.state, "failed");
+  one.nodes["n2"] = primarySays();
+  const before = one.done.filter((text) => text === "rejoin n2").length;
+  one.pass(5_000);
+  equal(one.done.filter((text) => text === "rejoin n2").length, before);
+  delete one.results["rejoinState"];
+  one.input({ kind: "command", id: 1, by: "me", command: { kind: "rejoin", node: "n2" } });
+  one.pass(1_000);
+  equal(one.done.filter((text) => text === "rejoin n2").length, before + 1);
+});
+
+Deno.test("rejoin that an earlier life has started is waited for, not started again", () => {
+  const one = scene();
+  one.results["rejoinState"] = () => ({ ok: true, state: "running", reason: "" });
+  one.pass(500);
+  one.restart();
+  one.pass(3_000);
+  ok(!one.done.includes("rejoin n2"));
+  one.nodes["n2"] = n3;
+  one.pass(1_000);
+  deepEqual(one.record?.rejoins, []);
+});

@@ -1,0 +1,185 @@
+import { lsnText } from "../topology/mod.ts";
+import { deathOf } from "./detection.ts";
+import { standbyNames } from "./failover.ts";
+import type { ClusterRecord, Move } from "./record.ts";
+import type { Work } from "./work.ts";
+
+/** What the primary says by itself: its position, and by whose acknowledgement it commits. Whether a record is written. */
+export function notePrimary(work: Work, record: ClusterRecord): boolean {
+  const said = work.isUp(record.primary) ? work.said(record.primary) : null;
+  if (said === null || said.recovering || said.timeline !== record.timeline || !work.isOwn(said)) {
+    return false;
+  }
+  work.lastLsn = { primary: record.primary, timeline: record.timeline, lsn: said.lsn };
+  if (JSON.stringify(said.synchronous) === JSON.stringify(record.synchronous)) return false;
+  work.write({ ...record, synchronous: said.synchronous });
+  return true;
+}
+
+/** Somebody else has promoted a node: it is followed. Whether a record is written. */
+export function follow(work: Work, record: ClusterRecord): boolean {
+  const { rules, settings } = work;
+  const claims = [...work.nodes.keys()].flatMap((name) => {
+    const said = work.isUp(name) ? work.said(name) : null;
+    if (said === null || said.recovering || said.timeline === null || !work.isOwn(said)) return [];
+    if (name === record.primary && said.timeline === record.timeline) return [];
+    if (record.disowned.includes(name) || record.rejoins.some(({ node }) => node === name)) return [];
+    return rules.isNewerClaim(said.timeline, record.timeline)
+      ? [{ name, said, timeline: said.timeline }]
+      : [];
+  });
+  const [newest, second] = claims.toSorted((a, b) => b.timeline - a.timeline);
+  if (newest === undefined) return false;
+  const { name, timeline } = newest;
+  if (second?.timeline === timeline) {
+    const text =
+      `${name} and ${second.name} both say that they are the primary of timeline ${timeline}: stop one of them`;
+    work.say("error", "follow", text);
+    return false;
+  }
+  const inspected = work.inspected(name, newest.said.askedMs);
+  if (inspected === null || inspected.recovering) return false;
+  const fork = inspected.forks.find(([left]) => left === record.timeline);
+  if (fork === undefined && rules.isNewerClaim(timeline, record.timeline) && timeline > record.timeline) {
+    const text = `${name} says that it is the primary of timeline ${timeline}, whose history does not have ` +
+      `timeline ${record.timeline}: it is not followed`;
+    work.say("error", "follow", text);
+    return false;
+  }
+  const { lastLsn } = work;
+  const lastOwn = lastLsn?.timeline === record.timeline ? lastLsn.lsn : null;
+  const lostBytes = lastOwn === null || fork === undefined
+    ? null
+    : lastOwn > fork[1]
+    ? lastOwn - fork[1]
+    : 0n;
+  const evidence = [
+    `${name} is a primary on timeline ${timeline}, which left timeline ${record.timeline} at ${
+      fork === undefined ? "?" : lsnText(fork[1])
+    }`,
+  ];
+  const advice = settings.mode === "auto" ? ": failover should be follow, where somebody else decides" : "";
+  const level = settings.mode === "auto" ? "error" : "warning";
+  work.say(level, "follow", `somebody else has promoted ${name}, which is followed${advice}`, evidence);
+  work.begin(record, {
+    ...blank(record, lastOwn),
+    kind: "follow",
+    candidate: name,
+    step: "hold",
+    by: "somebody else",
+    reason: `${name} was promoted`,
+    evidence,
+    lostBytes,
+  }, []);
+  return true;
+}
+
+/** The step of a move that follows: no client is at the old primary any more, then the new one is recorded. */
+export function followHeld(work: Work, record: ClusterRecord, move: Move): void {
+  if (!work.isHeld(record.epoch)) return;
+  const name = move.candidate!;
+  const said = work.fresh(name, work.stepSinceMs);
+  if (said !== null && !said.recovering && work.rules.isNewerClaim(said.timeline ?? 0, record.timeline)) {
+    return work.finish({ ...record, synchronous: said.synchronous }, move, {
+      primary: name,
+      timeline: said.timeline!,
+    });
+  }
+  const isLate = work.now.nowMs - work.stepSinceMs >= work.settings.failureTimeoutMs * 2;
+  if (isLate) work.undo(record, move, `${name} does not say any more that it is the primary`);
+}
+
+/** A failover begins by itself, where all that has to be known is known. Whether a record is written. */
+export function failOver(work: Work, record: ClusterRecord): boolean {
+  const { settings, rules } = work;
+  const death = deathOf(work, record);
+  if (death.kind === "lives") {
+    work.unsay("death");
+    return false;
+  }
+  if (death.kind === "open") {
+    const health = work.nodes.get(record.primary)?.view?.health;
+    if (health === "down") work.say("warning", "death", `${record.primary} is not given up: ${death.why}`);
+    return false;
+  }
+  if (settings.mode !== "auto") return false;
+  const last = record.history.findLast(({ kind, outcome, by }) =>
+    kind === "failover" && outcome === "done" && by === "pgplex"
+  );
+  if (last !== undefined && rules.isFlapping(work.now.wallMs - last.endedAtMs, settings.failoverIntervalMs)) {
+    work.say("warning", "death", `${record.primary} is gone, so soon behind a failover: the next one waits`);
+    return false;
+  }
+  const why = hopeless(work, record);
+  if (why !== null) {
+    work.say("error", "death", `${record.primary} is gone, and nobody can be promoted: ${why}`);
+    return false;
+  }
+  work.say("warning", "death", `${record.primary} is given up: ${death.reason}`, death.evidence);
+  beginFailover(work, record, {
+    by: "pgplex",
+    reason: death.reason,
+    evidence: death.evidence,
+    target: null,
+    isForced: false,
+  });
+  return true;
+}
+
+/** Why a failover need not begin; null where it may. The choice itself is made behind it, among standbys that stand still. */
+function hopeless(work: Work, record: ClusterRecord): string | null {
+  const { synchronous, primary } = record;
+  const up = [...work.nodes.values()].filter(({ node }) => {
+    const said = work.isUp(node.name) ? work.said(node.name) : null;
+    return said !== null && said.recovering && work.isOwn(said);
+  });
+  if (!up.some(({ node }) => node.promote)) return "no standby answers that may be promoted";
+  if (up.some(({ node }) => node.name === primary)) return null;
+  const { lastLsn } = work;
+  if (synchronous === null) {
+    const isKnown = lastLsn?.primary === primary && lastLsn.timeline === record.timeline;
+    return isKnown || work.rules.isLagAllowed(null, work.settings.maxFailoverLagBytes)
+      ? null
+      : `nobody has seen how far ${primary} was: say FAILOVER with FORCE`;
+  }
+  const names = standbyNames(work);
+  const own = names.get(primary);
+  const listed = synchronous.names.includes("*")
+    ? [...names].filter(([node]) => node !== primary).map(([, name]) => name)
+    : synchronous.names.filter((name) => name !== own);
+  const there = listed.filter((name) => up.some(({ node }) => names.get(node.name) === name)).length;
+  const needed = work.rules.quorum(listed.length, synchronous.k);
+  return there >= needed
+    ? null
+    : `${there} of ${listed.length} synchronous standbys answer, and must be ${needed}`;
+}
+
+/** Announces a failover. */
+export function beginFailover(
+  work: Work,
+  record: ClusterRecord,
+  parts: Pick<Move, "by" | "reason" | "evidence" | "target" | "isForced">,
+): void {
+  const { lastLsn } = work;
+  const isKnown = lastLsn?.primary === record.primary && lastLsn.timeline === record.timeline;
+  work.begin(record, {
+    ...blank(record, isKnown ? lastLsn.lsn : null),
+    ...parts,
+    kind: "failover",
+    step: "recruit",
+  }, [...work.nodes.keys()]);
+}
+
+function blank(record: ClusterRecord, lastLsn: bigint | null) {
+  return {
+    from: record.primary,
+    fromTimeline: record.timeline,
+    target: null,
+    candidate: null,
+    isForced: false,
+    lastLsn,
+    lostBytes: null,
+    watermark: null,
+    abandoned: [],
+  };
+}

@@ -1,0 +1,123 @@
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { inspected, primarySays, Scene } from "./scene_test.ts";
+
+function told(scene: Scene, { to = "n2" as string | null, isForced = false, withinMs = 5_000 } = {}): Scene {
+  scene.pass(1_000);
+  scene.done.length = 0;
+  scene.input({ kind: "command", id: 1, by: "me", command: { kind: "switchover", to, withinMs, isForced } });
+  return scene;
+}
+
+Deno.test("a switchover demotes the old primary before the candidate is promoted, and changes nothing before its record", () => {
+  const scene = told(new Scene());
+  scene.pass(3_000);
+  deepEqual(scene.done.slice(0, 13), [
+    "epoch 7 prepare",
+    "repoint n3",
+    "checkpoint n1",
+    "epoch 8 hold",
+    "hold",
+    "checkpoint n1",
+    "epoch 8 demote",
+    "hold cut",
+    "demote n1",
+    "epoch 8 promote",
+    "promote n2",
+    "epoch 8 serving n2",
+    "serve n2",
+  ]);
+  match(scene.answers[0]!, /^done: n2 is the primary, on timeline 2/);
+  equal(scene.record?.history[0]?.lostBytes, 0n);
+});
+
+Deno.test("a switchover refuses before it touches anything what would go wrong", () => {
+  const cases: [ConstructorParameters<typeof Scene>[0], RegExp][] = [
+    [{ nodes: { n1: primarySays({ dataDirMode: "0755" }) } }, /has mode 0755/],
+    [{ nodes: { n1: primarySays({ canRewind: false }) } }, /neither wal_log_hints nor checksums/],
+    [{ nodes: { n1: primarySays({ canRunPrograms: false }) } }, /may not run programs/],
+    [{ nodes: { n2: inspected({ lsn: 1_000n }) } }, /n2: is 4000 bytes behind/],
+    [{ nodes: { n2: inspected({ isPaused: true }) } }, /n2: replays late, or is paused/],
+    [{ nodes: { n2: inspected({ receiver: null }) } }, /n2: does not stream/],
+    [{ nodes: { n2: inspected({ system: "999" }) } }, /n2: belongs to another cluster/],
+    [{ nodes: { n2: "down" } }, /n2: does not answer/],
+    [{ changed: { mode: "follow" } }, /failover is follow/],
+  ];
+  for (const [options, problem] of cases) {
+    const scene = told(new Scene(options));
+    scene.pass(6_000);
+    match(scene.answers[0] ?? "none", problem);
+    ok(!scene.done.some((text) => /epoch|demote|hold/.test(text)), scene.done.join());
+  }
+});
+
+Deno.test("a switchover gives up for a transaction that does not end, and changes nothing", () => {
+  const scene = new Scene();
+  scene.acknowledges = "held";
+  told(scene);
+  scene.pass(6_000);
+  match(
+    scene.answers[0]!,
+    /^refused: nothing has changed, n1 is the primary: transactions had not ended within 5000 ms/,
+  );
+  ok(scene.done.slice(-2).includes("repoint n3"));
+  ok(scene.done.includes("serve n1"));
+});
+
+Deno.test("a switchover with FORCE cuts what has not ended", () => {
+  const scene = new Scene();
+  scene.acknowledges = "held";
+  told(scene, { isForced: true });
+  scene.pass(4_900);
+  ok(!scene.done.includes("endSessions n1"));
+  scene.acknowledges = "drained";
+  scene.pass(3_000);
+  ok(scene.done.includes("endSessions n1"));
+  equal(scene.record?.primary, "n2");
+});
+
+Deno.test("a switchover goes back when the demotion is refused, and forward by whoever has most when the candidate dies", () => {
+  const refused = new Scene();
+  refused.results["demote"] = () => ({ ok: false, kind: "failed", reason: "no pg_ctl" });
+  told(refused).pass(3_000);
+  equal(refused.record?.primary, "n1");
+  match(refused.answers[0]!, /demote: no pg_ctl/);
+  const died = new Scene();
+  died.results["demote"] = (node) => {
+    died.nodes[node] = inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null });
+    died.nodes["n2"] = "down";
+    return { ok: true };
+  };
+  told(died).pass(8_000);
+  equal(died.record?.primary, "n1");
+  equal(died.record?.timeline, 2);
+});
+
+Deno.test("a switchover keeps the other standbys where commits need more than the candidate", () => {
+  const synchronous = { method: "any", k: 2, names: ["n2", "n3"] } as const;
+  const scene = told(new Scene({ nodes: { n1: primarySays({ synchronous }) } }));
+  scene.pass(300);
+  const at = (text: string) => scene.done.indexOf(text);
+  ok(at("repoint n3") < 0 || at("repoint n3") > at("promote n2"), scene.done.join());
+});
+
+Deno.test("a switchover with rejoin manual fences the old primary, and leaves it so", () => {
+  const scene = told(new Scene({ changed: { rejoin: "manual" } }));
+  scene.pass(3_000);
+  const steps = scene.record?.history[0]?.steps.map(({ step }) => step);
+  deepEqual(steps, ["prepare", "hold", "fence", "promote"]);
+  ok(!scene.done.includes("unfence n1"));
+  ok(!scene.done.includes("rejoin n1"));
+});
+
+Deno.test("a switchover without a name takes the standby with the highest priority", () => {
+  const nodes = [1, 2, 3].map((at) => ({
+    name: `n${at}`,
+    host: `10.0.0.${at}`,
+    port: 5432,
+    priority: at * 10,
+    promote: true,
+  }));
+  const scene = told(new Scene({ changed: { nodes } }), { to: null });
+  scene.pass(3_000);
+  equal(scene.record?.primary, "n3");
+});

@@ -1,0 +1,66 @@
+import { equal, ok } from "node:assert/strict";
+import { inspected, primarySays, record, Scene, workWith } from "./scene_test.ts";
+import { standingOf } from "./tend.ts";
+
+const OTHER = { status: "streaming", timeline: 2, fromHost: "10.0.0.3", fromPort: 5432, heardAgeMs: 1 };
+
+Deno.test("standingOf tells who follows, who could, and who has diverged", () => {
+  const primary = primarySays({ timeline: 2, lsn: 9_000n, forks: [[1, 5_000n]] });
+  const stored = record({ timeline: 2 });
+  const standing = (n2: Parameters<typeof workWith>[0][string]) => {
+    const work = workWith({ n1: primary, n2, n3: inspected({ timeline: 2 }) }, { stored });
+    return standingOf(work, stored, work.nodes.get("n2")!, primary);
+  };
+  const receiver = { ...OTHER, fromHost: "10.0.0.1" };
+  equal(standing(inspected({ timeline: 2, receiver })), "follows");
+  equal(standing(inspected({ timeline: 2, receiver: OTHER })), "follows");
+  equal(standing(inspected({ timeline: 2, receiver: { ...receiver, status: "waiting" } })), "astray");
+  equal(standing(inspected({ receiver: null })), "astray");
+  equal(standing(inspected({ lsn: 5_001n, receiver: null })), "diverged");
+  equal(standing(primarySays()), "stale");
+  equal(standing(inspected({ system: "999" })), "unknown");
+  equal(standing("down"), "unknown");
+});
+
+Deno.test("tend points a standby that was left behind at the primary, and never one that has diverged", () => {
+  const stored = record({ timeline: 2, moved: ["n2", "n3"] });
+  const n1 = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+  const n3 = inspected({ lsn: 6_000n, receiver: null });
+  const scene = new Scene({
+    stored,
+    changed: { rejoin: "manual" },
+    nodes: { n1, n2: inspected({ receiver: null }), n3 },
+  });
+  scene.pass(4_000);
+  ok(scene.done.includes("repoint n2"));
+  ok(!scene.done.includes("repoint n3"));
+  equal(scene.record?.moved.join(), "n3");
+});
+
+Deno.test("tend fences an old primary that answers, and takes a fence on the primary back", () => {
+  const stored = record({ timeline: 2 });
+  const nodes = {
+    n1: primarySays({ timeline: 2, forks: [[1, 4_000n]], isFenced: true }),
+    n2: primarySays(),
+  } as const;
+  const scene = new Scene({ stored, changed: { rejoin: "manual" }, nodes });
+  scene.pass(1_000);
+  ok(scene.done.includes("fence n2"));
+  ok(scene.done.includes("unfence n1"));
+  const off = new Scene({ stored, changed: { rejoin: "manual", fence: "off" }, nodes });
+  off.pass(1_000);
+  ok(!off.done.includes("fence n2"));
+});
+
+Deno.test("tend leaves everything alone in follow, but what a move of pgplex has left", () => {
+  const n1 = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+  for (const moved of [[], ["n2"]]) {
+    const scene = new Scene({
+      stored: record({ timeline: 2, moved }),
+      changed: { mode: "follow" },
+      nodes: { n1, n2: inspected({ receiver: null, hasUpstream: false }) },
+    });
+    scene.pass(6_000);
+    equal(scene.done.includes("repoint n2"), moved.length > 0);
+  }
+});

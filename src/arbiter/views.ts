@@ -1,0 +1,85 @@
+import type { NodeHealth } from "../topology/mod.ts";
+import type { SynchronousNames } from "./record.ts";
+
+/** The WAL receiver of a standby. */
+export interface Receiver {
+  readonly status: string;
+  readonly timeline: number;
+  readonly fromHost: string;
+  readonly fromPort: number;
+  /** How long before it was asked the last message of its upstream had come, in milliseconds. */
+  readonly heardAgeMs: number;
+}
+
+/** A standby as its upstream sees it. */
+export interface Replica {
+  /** Its application_name. */
+  readonly name: string;
+  readonly state: string;
+  readonly syncState: string;
+  readonly flushLsn: bigint | null;
+  readonly replayLsn: bigint | null;
+}
+
+/** What a node said of itself. Positions are bytes of WAL from its beginning. */
+export interface Said {
+  /** When it was asked, before the question was sent. */
+  readonly askedMs: number;
+  readonly recovering: boolean;
+  readonly system: string;
+  /** Null where it cannot be told: a standby that receives nothing. */
+  readonly timeline: number | null;
+  /** Of a primary what it has written, of a standby what it has received or replayed, whichever is more. */
+  readonly lsn: bigint;
+  readonly replayLsn: bigint;
+  readonly receiver: Receiver | null;
+  readonly synchronous: SynchronousNames | null;
+  readonly replicas: readonly Replica[];
+}
+
+/** What the verb `inspect` brings besides. */
+export interface Inspected extends Said {
+  /** Timelines that it has left, each with the position at which the next one begins. */
+  readonly forks: readonly (readonly [timeline: number, lsn: bigint])[];
+  /** Whether `primary_conninfo` is set. */
+  readonly hasUpstream: boolean;
+  readonly isPaused: boolean;
+  readonly applyDelayMs: number;
+  /** wal_log_hints or checksums: pg_rewind works there. */
+  readonly canRewind: boolean;
+  /** As `0700`. */
+  readonly dataDirMode: string;
+  readonly canRunPrograms: boolean;
+  /** Of client backends, the arbiter's own left out. */
+  readonly openTransactions: number;
+  readonly isFenced: boolean;
+  /** The application_name by which it is known upstream; null where it has none: then it is the node's name. */
+  readonly standbyName: string | null;
+}
+
+/** How a node is, as the monitor has found out. */
+export interface NodeView {
+  readonly node: string;
+  readonly health: NodeHealth;
+  /** Since when {@link health} is so. */
+  readonly sinceMs: number;
+  /** When the first of the questions was asked that nobody has answered since; null where the last one was. */
+  readonly silentMs: number | null;
+  /** Whether its port refuses connections: its postmaster is gone, and the machine is not. */
+  readonly isRefused: boolean;
+  /** What it said last, however long ago; null where it has said nothing. */
+  readonly said: Said | null;
+}
+
+/** Whether the WAL of a node on `timeline` up to `lsn` is a part of the history of one that has left `forks` and is on `current`. */
+export function isWithin(
+  { timeline, lsn }: { readonly timeline: number; readonly lsn: bigint },
+  { forks, current }: {
+    readonly forks: readonly (readonly [number, bigint])[];
+    readonly current: number;
+  },
+): boolean {
+  if (timeline === current) return true;
+  const fork = forks.find(([left]) => left === timeline);
+  return fork !== undefined && lsn <= fork[1];
+}

@@ -1,0 +1,275 @@
+import { assert } from "../kernel/mod.ts";
+import { type Asking, Calls } from "./calls.ts";
+import type { ArbiterAction, Moment, ReportLevel } from "./events.ts";
+import {
+  type ClusterRecord,
+  HISTORY_MAX,
+  type Move,
+  type MoveStep,
+  type PastMove,
+  type StoredRecord,
+} from "./record.ts";
+import type { Rules } from "./rules.ts";
+import type { ArbiterNode, ArbiterSettings } from "./settings.ts";
+import type { Frozen, Upstream, Verb, VerbResult } from "./verbs.ts";
+import type { Inspected, NodeView, Said } from "./views.ts";
+
+/** A node of the file with all that is known of it. */
+export interface Known {
+  readonly node: ArbiterNode;
+  view: NodeView | null;
+  inspected: Inspected | null;
+  /** When it was last seen in another state than starting. */
+  notStartingMs: number;
+}
+
+/** An operator's wish that waits, or whose move runs. */
+export interface Wish {
+  readonly id: number;
+  readonly by: string;
+}
+
+/** What the steps of a machine share: what is known, what is asked, what is to be done. The steps are functions over it. */
+export class Work {
+  settings: ArbiterSettings;
+  readonly rules: Rules;
+  now: Moment;
+  stored: StoredRecord | null;
+  /** The record that is being written; null while none is. */
+  writing: ClusterRecord | null = null;
+  writingSinceMs = 0;
+  readonly nodes = new Map<string, Known>();
+  readonly calls: Calls;
+  /** Of this epoch, by node. */
+  readonly frozen = new Map<string, Frozen>();
+  instances: readonly number[];
+  readonly acknowledged = new Map<number, { readonly epoch: number; readonly isDrained: boolean }>();
+  /** Whose move runs; null: nobody waits for an answer. */
+  wish: Wish | null = null;
+  /** When the present step began in this life of the machine. */
+  stepSinceMs: number;
+  /** The last position of the primary that was seen, and of whom; null where none was. */
+  lastLsn: { readonly primary: string; readonly timeline: number; readonly lsn: bigint } | null = null;
+  /** Since when the primary says that it is a standby; null while it does not. */
+  demotedSinceMs: number | null = null;
+  /** Since when the candidate is known to be promoted; null before. */
+  confirmedSinceMs: number | null = null;
+  /** Since when each instance holds, its clients' transactions at their end; null before. */
+  heldSinceMs: number | null = null;
+  /** Standbys that follow nobody, and since when. */
+  readonly astray = new Map<string, number>();
+  /** When this life of the machine began with the running rejoin, and when it has started the script; null before. */
+  rejoinSinceMs: { readonly atMs: number; sentMs: number | null } | null = null;
+  /** The running transactions are to be cut. */
+  cuts = false;
+  #out: ArbiterAction[] = [];
+  readonly #said = new Map<string, string>();
+
+  constructor({ settings, rules, stored, instance, now }: {
+    readonly settings: ArbiterSettings;
+    readonly rules: Rules;
+    readonly stored: StoredRecord | null;
+    readonly instance: number;
+    readonly now: Moment;
+  }) {
+    this.rules = rules;
+    this.now = now;
+    this.stored = stored;
+    this.instances = [instance];
+    this.stepSinceMs = now.nowMs;
+    this.calls = new Calls((action) => this.#out.push(action));
+    this.settings = settings;
+    this.configure(settings);
+  }
+
+  /** Another file: what is known of nodes that stay is kept. */
+  configure(settings: ArbiterSettings): void {
+    this.settings = settings;
+    for (const name of this.nodes.keys()) {
+      if (!settings.nodes.some((node) => node.name === name)) this.nodes.delete(name);
+    }
+    for (const node of settings.nodes) {
+      const known = this.nodes.get(node.name);
+      const isThere = known !== undefined && known.node.host === node.host && known.node.port === node.port;
+      this.nodes.set(node.name, {
+        node,
+        view: isThere ? known.view : null,
+        inspected: isThere ? known.inspected : null,
+        notStartingMs: isThere ? known.notStartingMs : this.now.nowMs,
+      });
+    }
+  }
+
+  /** The record that holds: what is confirmed. */
+  get record(): ClusterRecord | null {
+    if (this.rules.actsUnconfirmed() && this.writing !== null) return this.writing;
+    return this.stored?.record ?? null;
+  }
+
+  act(action: ArbiterAction): void {
+    this.#out.push(action);
+  }
+
+  /** The actions since the last call. */
+  takeActions(): ArbiterAction[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+
+  ask<V extends Verb>(node: string, verb: V, asking?: Asking): VerbResult<V["kind"]> | null {
+    return this.calls.ask(node, verb, this.now.nowMs, asking);
+  }
+
+  /** Says a thing once, until something else is said under the same key. */
+  say(level: ReportLevel, key: string, text: string, evidence: readonly string[] = []): void {
+    if (this.#said.get(key) === text) return;
+    this.#said.set(key, text);
+    this.act({ kind: "report", level, text, evidence });
+  }
+
+  /** What was said under a key may be said again. */
+  unsay(key: string): void {
+    this.#said.delete(key);
+  }
+
+  write(record: ClusterRecord): void {
+    assert(this.writing === null, "a record is written while another one is");
+    this.writing = record;
+    this.writingSinceMs = this.now.nowMs;
+    this.act({ kind: "write", record, revision: this.stored?.revision ?? 0 });
+  }
+
+  /** What a node said last, to whoever asked; null where it has said nothing. */
+  said(name: string): Said | null {
+    const known = this.nodes.get(name);
+    const view = known?.view?.said ?? null;
+    const inspected = known?.inspected ?? null;
+    if (view === null || inspected === null) return view ?? inspected;
+    return inspected.askedMs >= view.askedMs ? inspected : view;
+  }
+
+  /** The same where it was asked after `sinceMs`, and answers. */
+  fresh(name: string, sinceMs: number): Said | null {
+    const said = this.said(name);
+    return said !== null && said.askedMs >= sinceMs && this.isUp(name) ? said : null;
+  }
+
+  /** An inspection that was asked for after `sinceMs`; asks for one where there is none. */
+  inspected(name: string, sinceMs: number, asking: Asking = { refreshMs: 200 }): Inspected | null {
+    const inspected = this.nodes.get(name)?.inspected ?? null;
+    if (inspected !== null && inspected.askedMs >= sinceMs) return inspected;
+    this.ask(name, { kind: "inspect" }, asking);
+    return null;
+  }
+
+  isUp(name: string): boolean {
+    return this.nodes.get(name)?.view?.health === "up";
+  }
+
+  /** Whether a node's own words say that it belongs to the cluster. */
+  isOwn(said: Said): boolean {
+    const { record } = this;
+    return record === null || this.rules.isSameSystem(said.system, record.system);
+  }
+
+  upstream(name: string): Upstream {
+    const { host, port } = this.nodes.get(name)!.node;
+    return { name, host, port };
+  }
+
+  /** The nodes of the file but this one. */
+  others(name: string): Known[] {
+    return [...this.nodes.values()].filter(({ node }) => node.name !== name);
+  }
+
+  /** The session of earlier deciders on a node is ended; whether that is done. */
+  tookOver(node: string, epoch: number): boolean {
+    if (!this.rules.takesOver()) return true;
+    return this.ask(node, { kind: "takeOver", epoch })?.ok === true;
+  }
+
+  /** Whether each instance holds its clients for the record's epoch. */
+  isHeld(epoch: number, { drained = false } = {}): boolean {
+    if (!this.rules.awaitsAcknowledgements() || !this.rules.holdsClients()) return true;
+    return this.instances.every((id) => {
+      const known = this.acknowledged.get(id);
+      return known !== undefined && known.epoch >= epoch && (!drained || known.isDrained);
+    });
+  }
+
+  /** Announces a move. `raises`: clients are held for it, under a new epoch. */
+  begin(record: ClusterRecord, move: Omit<Move, "steps" | "startedAtMs">, moved: readonly string[]): void {
+    const { wallMs } = this.now;
+    const isHeld = move.step !== "prepare";
+    this.write({
+      ...record,
+      epoch: isHeld ? this.rules.nextEpoch(record.epoch) : record.epoch,
+      phase: isHeld ? "moving" : "serving",
+      move: { ...move, startedAtMs: wallMs, steps: [{ step: move.step, atMs: wallMs }] },
+      moved: [...new Set([...record.moved, ...moved])],
+    });
+  }
+
+  /** Announces the next step of a move. */
+  step(record: ClusterRecord, move: Move, step: MoveStep, more: Partial<Move> = {}): void {
+    const steps = [...move.steps, { step, atMs: this.now.wallMs }];
+    const isRaised = move.step === "prepare";
+    this.write({
+      ...record,
+      epoch: isRaised ? this.rules.nextEpoch(record.epoch) : record.epoch,
+      phase: "moving",
+      move: { ...move, ...more, step, steps },
+    });
+  }
+
+  /** The move is at its end: its candidate is the primary. */
+  finish(
+    record: ClusterRecord,
+    move: Move,
+    { primary, timeline }: { primary: string; timeline: number },
+  ): void {
+    const { wallMs } = this.now;
+    this.write({
+      ...record,
+      phase: "serving",
+      primary,
+      timeline,
+      sinceMs: wallMs,
+      move: null,
+      history: withPast(record, {
+        ...move,
+        epoch: record.epoch,
+        outcome: "done",
+        why: "",
+        timeline,
+        endedAtMs: wallMs,
+      }),
+      disowned: [...new Set([...record.disowned, ...move.abandoned])].filter((name) => name !== primary),
+      rejoins: record.rejoins.filter(({ node }) => node !== primary),
+      moved: record.moved.filter((name) => name !== primary),
+    });
+  }
+
+  /** The move is given up: the primary is the one that it was. */
+  undo(record: ClusterRecord, move: Move, why: string): void {
+    this.write({
+      ...record,
+      phase: "serving",
+      move: null,
+      history: withPast(record, {
+        ...move,
+        epoch: record.epoch,
+        outcome: "undone",
+        why,
+        timeline: record.timeline,
+        endedAtMs: this.now.wallMs,
+      }),
+      disowned: [...new Set([...record.disowned, ...move.abandoned])],
+    });
+  }
+}
+
+function withPast({ history }: ClusterRecord, past: PastMove): readonly PastMove[] {
+  return [...history, past].slice(-HISTORY_MAX);
+}

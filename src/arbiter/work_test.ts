@@ -1,0 +1,68 @@
+import { deepEqual, equal, throws } from "node:assert/strict";
+import { HISTORY_MAX, type Move } from "./record.ts";
+import { inspected, primarySays, record, settings, workWith } from "./scene_test.ts";
+
+const MOVE = {
+  kind: "failover",
+  from: "n1",
+  step: "recruit",
+  steps: [],
+  abandoned: ["n2"],
+  evidence: [],
+} as unknown as Move;
+
+Deno.test("Work gives the fresher of what the monitor and the arbiter have heard", () => {
+  const work = workWith({ n1: primarySays({ askedMs: 10 }), n2: "down", n3: inspected() });
+  const known = work.nodes.get("n1")!;
+  known.inspected = primarySays({ askedMs: 20, lsn: 6_000n });
+  equal(work.said("n1")?.lsn, 6_000n);
+  known.inspected = primarySays({ askedMs: 5, lsn: 4_000n });
+  equal(work.said("n1")?.lsn, 5_000n);
+  equal(work.fresh("n1", 11), null);
+  equal(work.said("n2"), null);
+});
+
+Deno.test("Work writes one record at a time", () => {
+  const work = workWith({});
+  work.write(record());
+  throws(() => work.write(record()), /while another one is/);
+});
+
+Deno.test("Work waits for each instance, and for their transactions where it must", () => {
+  const work = workWith({});
+  work.instances = [1, 2];
+  work.acknowledged.set(1, { epoch: 8, isDrained: true });
+  equal(work.isHeld(8), false);
+  work.acknowledged.set(2, { epoch: 8, isDrained: false });
+  equal(work.isHeld(8), true);
+  equal(work.isHeld(8, { drained: true }), false);
+  equal(work.isHeld(9), false);
+});
+
+Deno.test("Work keeps a bounded history, and disowns candidates that were given up", () => {
+  const work = workWith({});
+  let one = record({ phase: "moving", move: MOVE });
+  for (let at = 0; at < HISTORY_MAX + 5; at++) {
+    work.undo(one, MOVE, `${at}`);
+    one = { ...work.writing!, move: MOVE };
+    work.writing = null;
+  }
+  equal(one.history.length, HISTORY_MAX);
+  equal(one.history.at(-1)?.why, `${HISTORY_MAX + 4}`);
+  deepEqual(one.disowned, ["n2"]);
+});
+
+Deno.test("Work says a thing once until another one is said", () => {
+  const work = workWith({});
+  for (const text of ["a", "a", "b", "b", "a"]) work.say("info", "key", text);
+  equal(work.takeActions().length, 3);
+});
+
+Deno.test("Work keeps what it knows of nodes that a reload leaves where they are", () => {
+  const work = workWith({ n1: primarySays(), n2: inspected() });
+  const nodes = settings().nodes.map((node) => node.name === "n2" ? { ...node, port: 1 } : node).slice(0, 2);
+  work.configure(settings({ nodes }));
+  equal(work.said("n1") !== null, true);
+  equal(work.said("n2"), null);
+  equal(work.nodes.has("n3"), false);
+});
