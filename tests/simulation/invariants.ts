@@ -32,6 +32,8 @@ export class Invariants {
   /** {@link #sampled} when the candidate was chosen. */
   #known: Sampled | null = null;
   #lastFailoverMs = -1e9;
+  /** When the last record was stored. */
+  #recordMs = 0;
   /** When the last promotion was announced: who is back behind that is too late. */
   #promoteMs = 0;
   /** Acknowledged writes that are lost and were announced. */
@@ -131,6 +133,7 @@ export class Invariants {
     const { epoch, move } = record;
     this.#check(epoch >= this.#epochMax, "epoch", `${epoch} behind ${this.#epochMax}`);
     this.#epochMax = Math.max(this.#epochMax, epoch);
+    this.#recordMs = this.#agenda.nowMs;
     if (before !== null) {
       const isMoved = before.phase === "serving" && record.phase === "moving";
       this.#check(!isMoved || epoch > before.epoch, "epoch", "a move begins without a new epoch");
@@ -249,15 +252,16 @@ export class Invariants {
   }
 
   /** A verb takes effect at a node. */
-  executes(
-    node: ModelNode,
-    verb: Verb,
-    { life, isLate }: { readonly life: number; readonly isLate: boolean },
-  ): void {
+  executes(node: ModelNode, verb: Verb, { life, isLate, askedMs }: {
+    readonly life: number;
+    readonly isLate: boolean;
+    readonly askedMs: number;
+  }): void {
     const { record } = this.#store;
     const move = record?.move ?? null;
     const { name } = node;
-    const isOld = isLate || life !== this.#life;
+    // What was asked for under an earlier record may still be on its way.
+    const isOld = isLate || life !== this.#life || askedMs < this.#recordMs;
     switch (verb.kind) {
       case "promote":
         return this.#promotes(node, life);

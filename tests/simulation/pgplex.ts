@@ -133,6 +133,7 @@ export class ModelPgplex {
     this.#tell("pgplex crashes");
     this.life++;
     this.arbiter = null;
+    this.invariants.begins(this.life);
     this.clients.hold(true, () => {});
   }
 
@@ -304,7 +305,7 @@ export class ModelPgplex {
     const { nowMs } = this.#agenda;
     const upstreamOf = ({ name }: { readonly name: string }) =>
       servers.nodes.find((one) => one.name === name)!;
-    this.invariants.executes(node, verb, { life, isLate });
+    this.invariants.executes(node, verb, { life, isLate, askedMs });
     switch (verb.kind) {
       case "takeOver":
         node.life = Math.max(node.life, life);

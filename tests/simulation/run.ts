@@ -153,7 +153,7 @@ class World {
     const { nodes, plan } = this.servers;
     if (record === null) {
       const [newest] = nodes.filter((node) => node.options.system === "111").toSorted((a, b) =>
-        Number(a.isStandby) - Number(b.isStandby) || b.timeline - a.timeline || b.lsn - a.lsn
+        b.timeline - a.timeline || Number(a.isStandby) - Number(b.isStandby) || b.lsn - a.lsn
       );
       if (newest !== undefined) {
         return this.pgplex.command({ kind: "failover", to: newest.name, isForced: false });
@@ -287,7 +287,10 @@ class World {
       case "lag": {
         const node = this.#node(fault.node)!;
         node.isPaused = true;
-        return agenda.after(fault.forMs, () => node.isPaused = false);
+        return agenda.after(fault.forMs, () => {
+          node.isPaused = false;
+          node.disturbedMs = agenda.nowMs;
+        });
       }
       case "crash": {
         const crash = () => {

@@ -368,7 +368,7 @@ export class Servers {
     while (common < node.log.length && node.log[common] === upstream.log[common]) common++;
     const hasDiverged = common < node.log.length;
     // Before the source's checkpoint its control file names the old timeline, and no rewind seems to be needed.
-    if (hasDiverged && upstream.checkpointTimeline !== upstream.timeline) node.isCorrupt = true;
+    if (hasDiverged && upstream.checkpointTimeline <= node.timeline) node.isCorrupt = true;
     // It copies settings that lie in the data directory as well.
     node.log = upstream.log.slice(0, common);
     const fork = upstream.forks.find(([, lsn]) => lsn >= node.lsn);
