@@ -1,13 +1,15 @@
 import { lsnText } from "../topology/mod.ts";
-import type { Said } from "./views.ts";
 import type { Work } from "./work.ts";
 
 /**
  * There is no record: the cluster is new, or its record is lost. The timelines decide which node is the primary: the only one that
  * says so with the highest timeline, once every node was heard. Where one is silent it may be the true primary, and an operator is
- * asked. `named`: that is the answer.
+ * asked. `named`: that is the answer, which nothing newer may contradict, unless it is forced.
  */
-export function adopt(work: Work, named: string | null = null): boolean {
+export function adopt(
+  work: Work,
+  { named = null, isForced = false }: { readonly named?: string | null; readonly isForced?: boolean } = {},
+): boolean {
   const { rules } = work;
   const all = [...work.nodes.keys()];
   const heard = all.flatMap((name) => {
@@ -24,21 +26,24 @@ export function adopt(work: Work, named: string | null = null): boolean {
     }
     return false;
   }
+  const timelines = new Map<string, number>();
+  for (const { name, said } of heard) {
+    // What a standby that receives nothing has seen only an inspection tells.
+    const timeline = said.timeline ?? work.inspected(name, work.now.nowMs - 2_000)?.timeline ?? null;
+    if (timeline === null && named === null) return false;
+    timelines.set(name, timeline ?? 0);
+  }
+  const timelineOf = ({ name }: { readonly name: string }) => timelines.get(name)!;
   const systems = heard.map(({ said }) => said.system);
   const votes = (system: string) => systems.filter((one) => rules.isSameSystem(one, system)).length;
-  const claims = heard.filter(({ said, name }) =>
-    !said.recovering && said.timeline !== null && (named === null || name === named)
-  );
+  const claims = heard.filter(({ said }) => !said.recovering && said.timeline !== null);
   const most = Math.max(0, ...claims.map(({ said }) => votes(said.system)));
-  const own = claims.filter(({ said }) => votes(said.system) === most);
-  const timelineOf = (said: Said) => said.timeline ?? 0;
-  const newest = own.toSorted((a, b) => timelineOf(b.said) - timelineOf(a.said))[0];
-  // All are standbys, as behind a switchover that broke off: the operator names the one that has most, and it is failed over from it.
-  const first = newest ??
-    (named !== null && !heard.some(({ said }) => !said.recovering)
-      ? heard.find(({ name }) => name === named)
-      : undefined);
-  if (first === undefined) {
+  const newest =
+    claims.filter(({ said }) => votes(said.system) === most).toSorted((a, b) =>
+      timelineOf(b) - timelineOf(a)
+    )[0];
+  const first = named === null ? newest : heard.find(({ name }) => name === named);
+  if (first === undefined || timelineOf(first) === 0) {
     work.say(
       "warning",
       "adopt",
@@ -47,15 +52,16 @@ export function adopt(work: Work, named: string | null = null): boolean {
     return false;
   }
   const { name, said } = first;
-  const timeline = said.timeline ?? work.inspected(name, work.now.nowMs - 2_000)?.timeline ?? null;
-  if (timeline === null) return false;
-  const rivals = heard.filter((other) =>
-    other.name !== name && rules.isSameSystem(other.said.system, said.system) &&
-    (other.said.recovering
-      ? timelineOf(other.said) > timelineOf(said)
-      : timelineOf(other.said) === timelineOf(said))
+  const timeline = timelineOf(first);
+  const others = heard.filter((other) =>
+    other.name !== name && rules.isSameSystem(other.said.system, said.system)
   );
-  if (named === null && rivals.length > 0) {
+  const rivals = others.filter((other) =>
+    timelineOf(other) > timeline ||
+    // Where all are standbys, as behind a switchover that broke off, the one that is named is failed over from.
+    (!other.said.recovering && timelineOf(other) === timeline && (named === null || said.recovering))
+  );
+  if (rivals.length > 0 && !isForced) {
     const text = `there is no record of the cluster, and ${rivals.map(({ name }) => name).join(", ")} ` +
       `contradicts ${name}: say FAILOVER with TO and the primary's name`;
     work.say("error", "adopt", text);

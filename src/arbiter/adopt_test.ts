@@ -5,7 +5,7 @@ import type { Inspected } from "./views.ts";
 
 function adopted(nodes: Parameters<typeof workWith>[0], named: string | null = null) {
   const work = workWith(nodes, { stored: null });
-  adopt(work, named);
+  adopt(work, { named });
   const write = work.takeActions().find((action) => action.kind === "write");
   return write?.kind === "write" ? [write.record.primary, write.record.timeline, write.record.epoch] : null;
 }
@@ -28,6 +28,7 @@ Deno.test("adopt takes the node that an operator names, also a standby where no 
   deepEqual(adopted({ n1: primarySays(), n2: "down", n3: "down" }, "n1"), ["n1", 1, 1]);
   deepEqual(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2"), ["n2", 3, 3]);
   equal(adopted({ n1: primarySays(), n2: on(1), n3: on(1) }, "n2"), null);
+  equal(adopted({ n1: primarySays(), n2: on(2), n3: on(2) }, "n1"), null);
 });
 
 Deno.test("adopt goes by the system identifier of most", () => {

@@ -374,7 +374,8 @@ export class Arbiter {
     const [asked] = this.#commands;
     if (asked !== undefined) {
       const { command, id, sinceMs } = asked;
-      const isDone = command.kind === "failover" && command.to !== null && adopt(work, command.to);
+      const isDone = command.kind === "failover" && command.to !== null &&
+        adopt(work, { named: command.to, isForced: command.isForced });
       if (isDone) work.act({ kind: "answer", id, ok: true, text: `${command.to} is the primary` });
       if (isDone || work.now.nowMs - sinceMs >= COMMAND_MS) {
         if (!isDone) work.act({ kind: "answer", id, ok: false, text: "there is no record of the cluster" });

@@ -7,6 +7,9 @@ import type { Known, Work } from "./work.ts";
 /** A standby that answers has so long to stop receiving, before it counts as one that does not. */
 const FREEZE_MS = 4_000;
 
+/** Whether a standby may be promoted is asked again so often. */
+const INSPECT_MS = 1_000;
+
 /** The chosen one has so long to replay what it has, so that the watermark is exact. */
 const REPLAY_MS = 5_000;
 
@@ -28,12 +31,18 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     );
   }
   if (heedClaims(work, record, move)) return;
+  // Who answers is asked again in this step: it may have become a primary.
+  const unheard = [...work.nodes.keys()].filter((name) =>
+    work.isUp(name) && work.fresh(name, stepSinceMs) === null
+  );
+  for (const name of unheard) work.ask(name, { kind: "inspect" }, { refreshMs: 200, retryMs: 200 });
   const standbys = [...work.nodes.values()].filter(({ node, view }) => {
     const said = work.said(node.name);
     return view?.health === "up" && said !== null && work.isOwn(said) && said.recovering;
   });
   let waits = 0;
   for (const { node } of standbys) if (!recruitOne(work, record, node.name)) waits++;
+  if (unheard.length > 0 && rules.awaitsAllStandbys()) return;
   if (waits > 0 && rules.awaitsAllStandbys() && work.now.nowMs - stepSinceMs < FREEZE_MS) return;
   const choice = choose({
     recruits: recruitsOf(work),
@@ -73,7 +82,8 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
 /** One standby stops receiving. Whether that has come to an end, good or bad. */
 function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean {
   if (!work.tookOver(name, epoch)) return work.calls.peek(name, "takeOver")?.ok === false;
-  const inspected = work.inspected(name, work.stepSinceMs, { retryMs: 300 });
+  const sinceMs = Math.max(work.stepSinceMs, work.now.nowMs - INSPECT_MS);
+  const inspected = work.inspected(name, sinceMs, { refreshMs: 0, retryMs: 300 });
   const isInspected = inspected !== null || work.calls.peek(name, "inspect")?.ok === false;
   if (!work.rules.freezesFirst()) {
     const said = work.said(name)!;

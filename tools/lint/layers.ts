@@ -24,6 +24,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   auth: { pure: true, imports: ["kernel", "protocol"], packages: ["@mongodb-js/saslprep"] },
   config: { pure: true, imports: ["kernel"], packages: ["yaml"] },
   topology: { pure: true, imports: ["config"] },
+  arbiter: { pure: true, imports: ["kernel", "config", "topology"] },
   transport: { pure: false, imports: ["kernel"] },
   telemetry: { pure: true, imports: [] },
   backend: { pure: true, imports: ["kernel", "protocol", "auth", "config", "transport"] },

@@ -1,0 +1,53 @@
+import { RULES, type Rules } from "../../src/arbiter/mod.ts";
+
+/** A way to break the arbiter: one rule that says something else. */
+export interface Mutation {
+  readonly name: string;
+  readonly rules: Rules;
+}
+
+/** Each check of the arbiter, left out or done wrong. */
+export const MUTATIONS: readonly Mutation[] = [
+  breaks("acts before the record is stored, and lets clients go before it is", {
+    actsUnconfirmed: () => true,
+  }),
+  breaks("keeps the epoch", { nextEpoch: (epoch) => epoch }),
+  breaks("holds nobody", { holdsClients: () => false }),
+  breaks("waits for no acknowledgement", { awaitsAcknowledgements: () => false }),
+  breaks("ignores the system identifier", { isSameSystem: () => true }),
+  breaks("counts too many connections (53300) as dead", {
+    isGone: (health) => health === "down" || health === "unknown",
+  }),
+  breaks("counts a missed answer as dead", { isGone: (health) => health === "down" || health === "suspect" }),
+  breaks("gives up a primary that starts", { startsTooLong: () => true }),
+  breaks("ignores standbys that hear from the primary", {
+    hearsStill: () => false,
+    looksThroughStandbys: () => false,
+  }),
+  breaks("does not look through standbys", { looksThroughStandbys: () => false }),
+  breaks("fails over as often as it likes", { isFlapping: () => false }),
+  breaks("promotes beside a primary that is back", { givesBack: () => false }),
+  breaks("leaves earlier deciders' sessions", { takesOver: () => false }),
+  breaks("does not freeze", { freezesFirst: () => false }),
+  breaks("chooses before all standbys have stopped", { awaitsAllStandbys: () => false }),
+  breaks("is off by one in the quorum", { quorum: (n, k) => n - k }),
+  breaks("asks for no quorum", { quorum: () => 0 }),
+  breaks("compares what standbys have replayed", { positionOf: ({ replayLsn }) => replayLsn }),
+  breaks("forgets the timeline", { isOnTimeline: () => true }),
+  breaks("promotes delayed and excluded standbys", { isEligible: () => true }),
+  breaks("ignores max_failover_lag", { isLagAllowed: () => true }),
+  breaks("takes a promotion that is unknown for done", { confirmsByResult: () => true }),
+  breaks("does not look whether the candidate is promoted", { isPromoted: () => true }),
+  breaks("asks another node while a promotion is pending", { mayAbandon: () => true }),
+  breaks("follows an old primary that returns", { isNewerClaim: () => true }),
+  breaks("does not wait for transactions", { awaitsTransactions: () => false }),
+  breaks("promotes before the old primary is demoted", { demotesFirst: () => false }),
+  breaks("does not wait until the candidate has everything", { isCaughtUp: () => true }),
+  breaks("points diverged standbys at the primary, and rewinds none", { needsRewind: () => false }),
+  breaks("rewinds from a primary without a checkpoint", { checkpointsFirst: () => false }),
+  breaks("takes whom it hears for the primary when the record is lost", { adoptsUnheard: () => true }),
+];
+
+function breaks(name: string, changed: Partial<Rules>): Mutation {
+  return { name, rules: { ...RULES, ...changed } };
+}

@@ -1,0 +1,50 @@
+import { deepEqual, equal, ok } from "node:assert/strict";
+import { SeededRandom } from "../../src/kernel/mod.ts";
+import { Agenda } from "./agenda.ts";
+import { planOf } from "./plan.ts";
+import { run, shrink } from "./run.ts";
+import { RULES } from "../../src/arbiter/mod.ts";
+
+/** Seeds that every run of the tests tries, besides some that nobody has tried. */
+const SEEDS = 1_500;
+
+Deno.test("the arbiter breaks no invariant in any seed", () => {
+  const fresh = Math.floor(Math.random() * 1e9);
+  const broken: string[] = [];
+  for (let at = 0; at < SEEDS; at++) {
+    const seed = at < SEEDS / 2 ? at + 1 : fresh + at;
+    const { broken: rule } = run(seed);
+    if (rule !== null) broken.push(`deno task simulate --seed ${seed}: ${rule.text}`);
+  }
+  deepEqual(broken, []);
+});
+
+Deno.test("a run is the same each time, and its faults are what its plan says", () => {
+  for (const seed of [3, 17, 4711]) {
+    const [a, b] = [run(seed), run(seed)];
+    deepEqual(a, b);
+    equal(a.faults, planOf(seed, new SeededRandom(seed)).faults.length);
+  }
+});
+
+Deno.test("shrink leaves out the faults that a failure does not need", () => {
+  const rules = { ...RULES, holdsClients: () => false };
+  let seed = 1;
+  let result = run(seed, { rules });
+  while (result.broken === null) result = run(++seed, { rules });
+  const without = shrink(seed, result.broken.rule, rules);
+  equal(run(seed, { rules, without }).broken?.rule, result.broken.rule);
+  ok(without.length > 0 || result.faults === 1);
+});
+
+Deno.test("Agenda runs what is due in order of time, and of two at one time the first first", () => {
+  const agenda = new Agenda();
+  const done: number[] = [];
+  for (const delay of [5, 1, 3, 1, 4, 2, 3]) agenda.after(delay, () => done.push(delay));
+  while (agenda.step(4));
+  deepEqual(done, [1, 1, 2, 3, 3, 4]);
+  equal(agenda.nowMs, 4);
+  agenda.after(0, () => done.push(0));
+  while (agenda.step(10));
+  deepEqual(done.slice(-2), [0, 5]);
+});
