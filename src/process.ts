@@ -1,5 +1,5 @@
 import { KeyCache, mockKeyOf } from "./auth/mod.ts";
-import { StatementStore } from "./backend/mod.ts";
+import { type Runtime, StatementStore } from "./backend/mod.ts";
 import {
   type Config,
   type ConfigDiff,
@@ -14,6 +14,7 @@ import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts"
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
+import { runSchemaCommand } from "./schema/mod.ts";
 import {
   DisabledNodes,
   mergeTopology,
@@ -70,17 +71,14 @@ export class Process {
     this.#live = live;
     this.#ticker = new Ticker(world.clock, (error) => log.error("internal error", { error: String(error) }));
     let connections = 0;
-    this.#monitor = new Monitor(config, {
-      log,
-      publish: (cluster) => this.#heard(cluster),
-      runtime: {
-        ...world,
-        keyCache: new KeyCache(),
-        buffers: new BufferPool(),
-        statements: new StatementStore(),
-        nextId: () => ++connections,
-      },
-    });
+    const runtime = {
+      ...world,
+      keyCache: new KeyCache(),
+      buffers: new BufferPool(),
+      statements: new StatementStore(),
+      nextId: () => ++connections,
+    };
+    this.#monitor = new Monitor(config, { log, publish: (cluster) => this.#heard(cluster), runtime });
     this.#topology = new TopologyPublisher(this.#monitor.over(mergeTopology(NO_TOPOLOGY, config)));
     const mockKey = mockKeyOf(
       config.listen.tls?.key_pem.reveal() ?? null,
@@ -110,6 +108,7 @@ export class Process {
         this.#publishNodes();
         log.info(disabled ? "a node is taken out" : "a node is taken back in", { cluster, node });
       },
+      installSchema: (cluster) => this.#installSchema(cluster, runtime),
       shutdown: world.shutdown,
     });
   }
@@ -204,6 +203,22 @@ export class Process {
       this.#publishNodes();
     }
     this.#worker.applied();
+  }
+
+  async #installSchema(name: string, runtime: Runtime): Promise<readonly string[]> {
+    const { clusters, monitor } = this.#live.config;
+    const connectTimeoutMs = monitor.connect_timeout;
+    const result = await runSchemaCommand("install", clusters.get(name)!, { runtime, connectTimeoutMs });
+    const { log } = this.#world;
+    if (result.ok) {
+      log.info("the schema pgplex is installed", { cluster: name, done: result.lines.join("; ") });
+      return result.lines;
+    }
+    log.warning("the schema pgplex is not installed", { cluster: name, reason: result.reason });
+    const code = result.kind === "refused" || result.kind === "not possible"
+      ? "wrong_state"
+      : "server_unreachable";
+    throw new PgplexError(code, `the schema is not installed: ${result.reason}`);
   }
 
   /** The file's nodes, with what is known of them, and without those that an operator has taken out. */

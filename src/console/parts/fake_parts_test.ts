@@ -104,6 +104,10 @@ export class FakeParts {
       },
       disableNode: (cluster, node, disabled) =>
         calls.push(`${disabled ? "disable" : "enable"} ${cluster} ${node}`),
+      installSchema: (cluster) => {
+        calls.push(`install ${cluster}`);
+        return Promise.resolve(["n1: done"]);
+      },
       shutdown: (mode) => calls.push(`shutdown ${mode}`),
     };
   }

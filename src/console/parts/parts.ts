@@ -23,6 +23,8 @@ export interface ConsoleParts {
   readonly reset: (segments: Segments) => readonly string[];
   /** Takes a node out, so that it serves nobody who only reads, or back in. Both names exist. */
   readonly disableNode: (cluster: string, node: string, disabled: boolean) => void;
+  /** Installs the schema pgplex on a cluster that exists; returns lines that say what was done. @throws PgplexError why it was not */
+  readonly installSchema: (cluster: string) => Promise<readonly string[]>;
   /** Starts the shutdown; returns at once. */
   readonly shutdown: (mode: ShutdownMode) => void;
 }
