@@ -6,7 +6,6 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   "src/schema/schema_run.ts": "drives servers: tests/schema/",
   "src/telemetry/counters.ts": "fields to which others add: nothing in it can fail",
   "src/telemetry/log.ts": "an interface, and a log that drops everything",
-  "src/verbs/arbiter_session.ts": "a connection: tests/verbs/session_test.ts",
   "src/verbs/host_runs.ts": "runs programs on a server's host: tests/verbs/",
   "src/verbs/node_facts.ts": "asks a server: tests/verbs/",
   "src/verbs/node_verbs.ts": "gives each verb its deadline: tests/verbs/ calls them all",
