@@ -16,6 +16,7 @@ import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
 import { Moves } from "./moves/mod.ts";
+import { runSchemaCommand } from "./schema/mod.ts";
 import {
   DisabledNodes,
   mergeTopology,
@@ -128,6 +129,7 @@ export class Process {
         log.info(disabled ? "a node is taken out" : "a node is taken back in", { cluster, node });
       },
       moves: this.#moves,
+      installSchema: (cluster) => this.#installSchema(cluster, runtime),
       shutdown: world.shutdown,
     });
   }
@@ -224,6 +226,22 @@ export class Process {
       this.#publishNodes();
     }
     this.#worker.applied();
+  }
+
+  async #installSchema(name: string, runtime: Runtime): Promise<readonly string[]> {
+    const { clusters, monitor } = this.#live.config;
+    const connectTimeoutMs = monitor.connect_timeout;
+    const result = await runSchemaCommand("install", clusters.get(name)!, { runtime, connectTimeoutMs });
+    const { log } = this.#world;
+    if (result.ok) {
+      log.info("the schema pgplex is installed", { cluster: name, done: result.lines.join("; ") });
+      return result.lines;
+    }
+    log.warning("the schema pgplex is not installed", { cluster: name, reason: result.reason });
+    const code = result.kind === "refused" || result.kind === "not possible"
+      ? "wrong_state"
+      : "server_unreachable";
+    throw new PgplexError(code, `the schema is not installed: ${result.reason}`);
   }
 
   /** The file's nodes, with what is known of them, and without those that an operator has taken out. */

@@ -51,7 +51,9 @@ export function startCommand(place: HostPlace): string {
   const [first, second] = scratchFolders(place).map(shellWord);
   return `umask 077; for W in ${first} ${second}; do mkdir "$W" 2>/dev/null; ` +
     `[ -d "$W" ] && [ -O "$W" ] && [ ! -L "$W" ] && [ -w "$W" ] && break; W=; done; ` +
-    `[ -n "$W" ] || exit ${NO_FOLDER}; [ -f "$W/pid" ] && kill -0 "$(cat "$W/pid")" 2>/dev/null && exit ${SCRIPT_RUNS}; base64 -d >"$W/run.sh" || exit 71; rm -f "$W/result"; S=$(command -v setsid); ` +
+    `[ -n "$W" ] || exit ${NO_FOLDER}; P=$(cat "$W/pid" 2>/dev/null) && kill -0 "$P" 2>/dev/null && ` +
+    // After a restart of the host another process of the same user may have that number.
+    `{ [ ! -r "/proc/$P/cmdline" ] || grep -q run.sh "/proc/$P/cmdline"; } && exit ${SCRIPT_RUNS}; base64 -d >"$W/run.sh" || exit 71; rm -f "$W/result"; S=$(command -v setsid); ` +
     `{ $S nohup sh "$W/run.sh" "$W" 3>&2 </dev/null >"$W/log" 2>&1 & echo $! >"$W/pid"; }`;
 }
 

@@ -7,6 +7,8 @@ import { parseSyncNames, type SyncNames } from "./sync_names.ts";
 
 /** What a node says of itself to the arbiter. Positions in the WAL are bytes from its beginning, times milliseconds. */
 export interface Inspection {
+  /** When it was asked, in clock milliseconds: before the statement was sent. */
+  readonly askedMs: number;
   readonly recovering: boolean;
   readonly system: string;
   /** As `server_version_num`. */
@@ -50,6 +52,10 @@ export interface Inspection {
   /** It is a primary, and would start again as a standby: a demotion that has not come to its restart. */
   readonly isSetToFollow: boolean;
   readonly dataDirectory: string | null;
+  /** As `0700`: what it was when the server started; `unsafe` where {@link host} says that it would not start again. */
+  readonly dataDirMode: string;
+  /** The application_name by which its upstream knows it; null where nothing gives it one, or the role may not see it. */
+  readonly standbyName: string | null;
   /** What only a program on the host can see; null where it was not asked for, or cannot be had. */
   readonly host: HostState | null;
 }
@@ -103,6 +109,8 @@ export function inspectionSql({ isSuperuser }: Pick<Rights, "isSuperuser">): str
  'readonly', EXISTS (SELECT FROM pg_file_settings WHERE name = 'default_transaction_read_only'
   AND setting = 'on' AND sourcefile LIKE '%/postgresql.auto.conf'),
  'signal', (pg_stat_file('standby.signal', true)).size IS NOT NULL,
+ 'name', coalesce(substring(current_setting('primary_conninfo', true) FROM 'application_name *= *''?([^ '']+)'),
+  nullif(current_setting('cluster_name'), '')),
  'upstream', coalesce(current_setting('primary_conninfo', true), '') <> '')`
     : "'{}'::jsonb";
   return `SELECT jsonb_build_object('recovering', r.recovering,
@@ -127,6 +135,7 @@ export function inspectionSql({ isSuperuser }: Pick<Rights, "isSuperuser">): str
   ORDER BY pid) FROM pg_stat_replication WHERE state IS NOT NULL),
  'transactions', (SELECT count(*) FROM pg_stat_activity WHERE xact_start IS NOT NULL AND ${OTHERS}),
  'others', (SELECT count(*) FROM pg_stat_activity WHERE ${OTHERS}),
+ 'mode', current_setting('data_directory_mode'),
  'prepared', (SELECT count(*) FROM pg_prepared_xacts),
  'directory', current_setting('data_directory', true)) || ${ofSuperuser}
 FROM (SELECT pg_is_in_recovery() AS recovering) r LEFT JOIN pg_stat_wal_receiver w ON r.recovering,
@@ -167,17 +176,22 @@ interface Told {
   readonly readonly?: boolean;
   readonly upstream?: boolean;
   readonly signal?: boolean;
+  readonly name?: string | null;
+  readonly mode: string;
 }
 
 /** The answer to {@link inspectionSql} as an {@link Inspection}. @throws Error of what is none */
 export function parseInspection(
   text: string,
-  { isSuperuser, canRunPrograms }: Pick<Rights, "isSuperuser" | "canRunPrograms">,
+  { isSuperuser, canRunPrograms, askedMs }: Pick<Rights, "isSuperuser" | "canRunPrograms"> & {
+    readonly askedMs: number;
+  },
 ): Inspection {
   const told = JSON.parse(text) as Told;
   const lsn = lsnOf(told.lsn) ?? 0n;
   const { receiver, names } = told;
   return {
+    askedMs,
     recovering: told.recovering,
     system: told.system,
     version: told.version,
@@ -215,6 +229,8 @@ export function parseInspection(
     preparedTransactions: told.prepared,
     isSetToFollow: !told.recovering && (told.signal ?? false),
     dataDirectory: told.directory,
+    dataDirMode: told.mode,
+    standbyName: told.name ?? null,
     host: null,
   };
 }

@@ -25,8 +25,10 @@ const TOLD = {
   readonly: false,
   upstream: true,
   signal: true,
+  name: "s1",
+  mode: "0700",
 };
-const RIGHTS = { isSuperuser: true, canRunPrograms: true };
+const RIGHTS = { isSuperuser: true, canRunPrograms: true, askedMs: 5 };
 
 Deno.test("parseInspection reads a standby", () => {
   const found = parseInspection(JSON.stringify(TOLD), RIGHTS);
@@ -44,7 +46,12 @@ Deno.test("parseInspection reads a standby", () => {
     { name: "c", state: "streaming", syncState: "async", flushLsn: 0x300_0000n, replayLsn: null },
   ]);
   equal(found.isFenced, true);
-  equal(found.isSetToFollow, false);
+  deepEqual([found.isSetToFollow, found.askedMs, found.standbyName, found.dataDirMode], [
+    false,
+    5,
+    "s1",
+    "0700",
+  ]);
   equal(parseInspection(JSON.stringify({ ...TOLD, recovering: false }), RIGHTS).isSetToFollow, true);
 });
 
@@ -57,7 +64,7 @@ Deno.test("parseInspection takes what the role may not see for nothing, and a pr
     receiver: null,
     replicas: null,
   });
-  const found = parseInspection(text, { isSuperuser: false, canRunPrograms: false });
+  const found = parseInspection(text, { isSuperuser: false, canRunPrograms: false, askedMs: 5 });
   deepEqual([found.flushLsn, found.replayLsn], [0x300_0080n, 0x300_0100n]);
   deepEqual([found.forks, found.replicas, found.isFenced, found.hasUpstream], [[], [], false, false]);
 });

@@ -2,7 +2,7 @@
  * What the arbiter can do to the nodes of a cluster, with nothing but SQL over one session of its own for each
  * (`application_name` is `pgplex arbiter`).
  *
- * {@link NodeVerbs} is one node. Each verb may be asked for again, has its own deadline on the runtime's clock, and ends in a
+ * {@link NodeVerbs} is one node; {@link runVerb} does a verb that is a value. Each verb may be asked for again, has its own deadline on the runtime's clock, and ends in a
  * {@link VerbResult}: done, or why not and whether it may have happened all the same. No result, error or statement that a server logs
  * shows a password.
  *
@@ -25,5 +25,6 @@ export type { Fenced } from "./primary_verbs.ts";
 export type { SlotWish, XactStatus } from "./record_verbs.ts";
 export type { RejoinMode, RejoinRequest } from "./rejoin.ts";
 export { attempt, type VerbFailure, type VerbResult, VerbTrouble } from "./result.ts";
+export * from "./run_verb.ts";
 export type { Frozen } from "./standby_verbs.ts";
 export * from "./sync_names.ts";

@@ -17,8 +17,9 @@ export async function lookAt(session: ArbiterSession, until: Deadline): Promise<
   const rights = await session.rights(until);
   for (let attempt = 1;; attempt++) {
     try {
+      const askedMs = session.runtime.clock.nowMs();
       const [row] = await session.run(inspectionSql(rights), { until, acts: false });
-      return parseInspection(row?.[0] ?? "null", rights);
+      return parseInspection(row?.[0] ?? "null", { ...rights, askedMs });
     } catch (thrown) {
       // It was promoted while the statement ran: a function that wants recovery refuses.
       if (!(thrown instanceof VerbTrouble) || thrown.sqlstate !== "55000" || attempt === 3) throw thrown;

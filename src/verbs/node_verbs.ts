@@ -70,7 +70,9 @@ export class NodeVerbs {
   inspect({ host = false }: { readonly host?: boolean } = {}): Promise<VerbResult<Inspection>> {
     return this.#do("inspect", async (until) => {
       const found = await lookAt(this.#session, until);
-      return host ? { ...found, host: await primary.hostLook(this.#session, until) } : found;
+      if (!host) return found;
+      const look = await primary.hostLook(this.#session, until);
+      return { ...found, host: look, dataDirMode: look?.isModeSafe === false ? "unsafe" : found.dataDirMode };
     });
   }
 

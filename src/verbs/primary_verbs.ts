@@ -222,17 +222,26 @@ const KEEPS_UP_MS = 1000;
 async function dropHungSenders(session: ArbiterSession, upstream: Upstream, until: Deadline): Promise<void> {
   const [row] = await session.run("SELECT pg_current_wal_flush_lsn()", { until, acts: false });
   const beganMs = session.runtime.clock.nowMs();
-  const behind = `FROM pg_stat_replication WHERE flush_lsn IS NULL OR flush_lsn < ${
-    literal(row![0]!)
-  }::pg_lsn`;
+  const isBehind = `flush_lsn IS NULL OR flush_lsn < ${literal(row![0]!)}::pg_lsn`;
   for (;;) {
-    const rows = await session.run(`SELECT pid, application_name ${behind}`, { until, acts: false });
-    if (rows.length === 0) return;
+    const sql = `SELECT pid, application_name, ${isBehind} FROM pg_stat_replication`;
+    const senders = await session.run(sql, { until, acts: false });
+    const behind = senders.filter(([, , late]) => late === "t");
+    if (behind.length === 0) return;
     if (session.runtime.clock.nowMs() - beganMs >= KEEPS_UP_MS) {
-      if (rows.some(([, name]) => name === upstream.name)) {
+      if (behind.some(([, name]) => name === upstream.name)) {
         throw new VerbTrouble("refused", `${upstream.name} does not keep up with it`);
       }
-      await session.run(`SELECT pg_terminate_backend(pid) ${behind}`, { until, acts: true });
+      if (!senders.some(([, name]) => name === upstream.name)) {
+        const names = behind.map(([, name]) => name).join(", ");
+        throw new VerbTrouble(
+          "refused",
+          `none of its standbys is called ${upstream.name} (application_name), and ${names} does not keep up with it`,
+        );
+      }
+      const pids = behind.map(([pid]) => pid).join(", ");
+      const end = `SELECT pg_terminate_backend(pid) FROM unnest(ARRAY[${pids}]) pid`;
+      await session.run(end, { until, acts: true });
       return;
     }
     await until.pause(LOOK_MS);

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import pg from "pg";
 import { runSchemaCommand, SCHEMA_VERSIONS, type SchemaCommand } from "../../src/schema/mod.ts";
+import { errorOf } from "../harness/mod.ts";
+import { Replicas } from "../harness/replicas.ts";
+import { Watched, watchedConfig } from "../harness/watched.ts";
 import { accessOf, good, realRuntime, VerbsRig } from "../harness/verbs_rig.ts";
 
 async function schema(
@@ -159,3 +162,16 @@ async function connected(
   await client.connect();
   return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
 }
+
+Deno.test("INSTALL SCHEMA in the console does it on the primary, and says why it cannot", async () => {
+  await using replicas = await Replicas.start();
+  const clusters = { main: { nodes: replicas.config, superuser: { user: "postgres" } } };
+  await using watched = await Watched.start({ ...watchedConfig(replicas.config), clusters });
+  await watched.console.query("INSTALL SCHEMA main");
+  assert.match(watched.pgplex.log, /the schema pgplex is installed/);
+  const [row] = await replicas.nodes[0]!.sql("SELECT version FROM pgplex.version");
+  assert.equal(row!["version"], 1);
+  await replicas.nodes[0]!.stop();
+  const refused = await watched.console.query("INSTALL SCHEMA main");
+  assert.match(JSON.stringify(errorOf(refused)), /no node is a primary/);
+});

@@ -62,6 +62,15 @@ Deno.test("a demotion does not wait for a standby that hangs, and is refused whe
     JSON.stringify(slow),
   );
   assert.equal(good(await old.inspect()).recovering, false);
+  const unnamed = await old.demote({
+    upstream: { ...rig.upstream(1), name: "x" },
+    supervised: false,
+    slot: null,
+  });
+  assert.ok(
+    !unnamed.ok && unnamed.kind === "refused" && /none of its standbys is called x/.test(unnamed.reason),
+  );
+  assert.equal(good(await old.inspect()).isSetToFollow, false);
   const beganMs = performance.now();
   good(await old.demote({ upstream: rig.upstream(1), supervised: false, slot: null }));
   await rig.isStandby(0, old);

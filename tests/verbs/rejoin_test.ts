@@ -66,8 +66,8 @@ withRewind(
     good(await promoted.checkpoint());
     const { token } = good(await old.rejoin({ ...request, mode: "rewind" }));
     await rejoined(rig);
-    const state = good(await old.rejoinState(token));
-    assert.deepEqual([state.state, good(await old.rejoinState("")).state], ["done", "done"]);
+    await ended(old, token);
+    await ended(old, "");
     assert.equal(good(await old.rejoinState("0000")).state, "none");
   },
 );
@@ -206,3 +206,22 @@ for (const major of [12, 14, 18] as PostgresMajor[]) {
     assert.equal(good(await old.inspect()).recovering, false);
   });
 }
+
+withRewind("a script that was killed does not keep others out, whoever has its number now", async () => {
+  await using rig = await crashed();
+  const old = rig.verbs(0);
+  good(await rig.verbs(1).checkpoint());
+  const request = { upstream: rig.upstream(1), slot: null, supervised: false, mode: "rewind" } as const;
+  good(await old.rejoin({ ...request, upstream: { name: "n9", host: "127.0.0.1", port: 1 } }));
+  await rig.isStandby(0, old);
+  await waitFor(async () => {
+    const state = await old.rejoinState("");
+    return state.ok && state.state === "failed";
+  }, { what: "the first script to end" });
+  const file = `${rig.node(0).dataDir}/../pgplex.data/pid`;
+  await Deno.writeTextFile(file, `${rig.node(0).pid}\n`);
+  await Deno.chmod(file, 0o666);
+  const { token } = good(await old.rejoin(request));
+  await rejoined(rig);
+  await ended(old, token);
+});

@@ -18,6 +18,7 @@ for (const major of [12, 14, 18] as const) {
     assert.deepEqual([standby.recovering, standby.timeline, standby.hasUpstream], [true, 1, true]);
     assert.equal(standby.system, primary.system);
     assert.ok(standby.lsn >= primary.flushLsn && standby.replayLsn === standby.lsn);
+    assert.deepEqual([standby.standbyName, standby.dataDirMode], ["n2", "0700"]);
     assert.equal(standby.receiver?.status, "streaming");
     assert.equal(standby.receiver?.fromPort, rig.node(0).port);
     assert.deepEqual(primary.replicas.map(({ name, state, syncState }) => [name, state, syncState]), [
@@ -43,7 +44,8 @@ Deno.test("a data directory whose mode has changed is seen, although the server 
   const verbs = rig.verbs(0);
   assert.equal(good(await verbs.inspect({ host: true })).host?.isModeSafe, true);
   await Deno.chmod(rig.node(0).dataDir, 0o755);
-  assert.equal(good(await verbs.inspect({ host: true })).host?.isModeSafe, false);
+  const found = good(await verbs.inspect({ host: true }));
+  assert.deepEqual([found.host?.isModeSafe, found.dataDirMode], [false, "unsafe"]);
   const refused = await verbs.demote({ upstream: rig.upstream(0), supervised: false, slot: null });
   assert.ok(
     !refused.ok && refused.kind === "refused" && /mode/.test(refused.reason),

@@ -229,6 +229,9 @@ Deno.test("a standby beyond the fork never streams there again, and inspect show
   });
   const found = good(await ahead.inspect());
   assert.deepEqual([found.timeline === 2, found.lsn], [false, before.lsn]);
+  // And it goes on serving reads, of rows that the primary does not have.
+  assert.equal((await rig.node(1).sql("SELECT count(*)::int AS n FROM t"))[0]!["n"], 1000);
+  await assert.rejects(rig.node(2).sql("SELECT FROM t"), { code: "42P01" });
 });
 
 for (const bin of ["/usr/lib/postgresql/15/bin"]) {

@@ -126,7 +126,6 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     ],
   },
   listener: { pure: false, imports: ["transport", "login"] },
-  arbiter: { pure: true, imports: ["kernel", "config", "topology"] },
   monitor: {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],

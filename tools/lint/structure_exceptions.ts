@@ -9,7 +9,6 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   "src/moves/cluster_moves.ts": "does what an arbiter decides: tests/moves/",
   "src/moves/moves.ts": "one arbiter for each cluster: tests/moves/",
   "src/moves/verb_runner.ts": "hands verbs on to servers: tests/moves/",
-  "src/verbs/arbiter_session.ts": "a connection: tests/verbs/session_test.ts",
   "src/verbs/host_runs.ts": "runs programs on a server's host: tests/verbs/",
   "src/verbs/node_facts.ts": "asks a server: tests/verbs/",
   "src/verbs/node_verbs.ts": "gives each verb its deadline: tests/verbs/ calls them all",

@@ -117,6 +117,10 @@ export class FakeParts {
           return Promise.resolve(this.answer);
         },
       },
+      installSchema: (cluster) => {
+        calls.push(`install ${cluster}`);
+        return Promise.resolve(["n1: done"]);
+      },
       shutdown: (mode) => calls.push(`shutdown ${mode}`),
     };
   }

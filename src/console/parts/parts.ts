@@ -26,6 +26,8 @@ export interface ConsoleParts {
   readonly disableNode: (cluster: string, node: string, disabled: boolean) => void;
   /** What moves the primaries of clusters. */
   readonly moves: Pick<Moves, "command" | "recordOf" | "names">;
+  /** Installs the schema pgplex on a cluster that exists; returns lines that say what was done. @throws PgplexError why it was not */
+  readonly installSchema: (cluster: string) => Promise<readonly string[]>;
   /** Starts the shutdown; returns at once. */
   readonly shutdown: (mode: ShutdownMode) => void;
 }

@@ -1,3 +1,4 @@
+import { PgplexError } from "../../kernel/mod.ts";
 import { type Command, requireAdmin, showCommand } from "../command/mod.ts";
 import { showState, STATE_COLUMNS } from "../pgbouncer/mod.ts";
 import { showClusters } from "./show_clusters.ts";
@@ -9,7 +10,7 @@ import { showPins } from "./show_pins.ts";
 import { showProbes } from "./show_probes.ts";
 import { SESSION_STATE_COLUMNS, showSessionState } from "./show_session_state.ts";
 
-/** The tables that only pgplex has, and SHOW STATE, which PgBouncer has without a session's id. */
+/** The tables and the command that only pgplex has, and SHOW STATE, which PgBouncer has without a session's id. */
 export const PGPLEX_COMMANDS: readonly Command[] = [
   ...MOVE_COMMANDS,
   showCommand("CLUSTERS", showClusters),
@@ -18,6 +19,22 @@ export const PGPLEX_COMMANDS: readonly Command[] = [
   showCommand("PINS", showPins),
   showCommand("LISTENERS", showListeners),
   showCommand("PROBES", showProbes),
+  {
+    words: ["INSTALL", "SCHEMA"],
+    access: "admin",
+    usage: "<cluster>",
+    run: async (args, { live, installSchema }) => {
+      const [cluster] = args.texts(1, 1);
+      const { clusters } = live.config;
+      if (!clusters.has(cluster!)) {
+        throw new PgplexError("undefined_object", `there is no cluster "${cluster}"`, {
+          hint: `There are ${[...clusters.keys()].join(", ")}.`,
+        });
+      }
+      const lines = await installSchema(cluster!);
+      return { notices: lines.map((message) => ({ severity: "NOTICE", message })) };
+    },
+  },
   {
     words: ["SHOW", "STATE"],
     access: "stats",

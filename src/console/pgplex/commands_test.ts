@@ -36,3 +36,16 @@ Deno.test("SHOW PINS, LISTENERS and PROBES answer tables to whoever may look", a
     deepEqual("rows" in answer && answer.rows, []);
   }
 });
+
+Deno.test("INSTALL SCHEMA is an administrator's, names a cluster that there is, and says what was done", async () => {
+  const fake = new FakeParts();
+  const { run } = fakeConsole(PGPLEX_COMMANDS, fake.parts, new FakeAsker({ admin: true }));
+  const [cluster] = fake.parts.live.config.clusters.keys();
+  deepEqual(await run(`INSTALL SCHEMA ${cluster}`), {
+    notices: [{ severity: "NOTICE", message: "n1: done" }],
+  });
+  deepEqual(fake.calls.filter((call) => call.startsWith("install")), [`install ${cluster}`]);
+  await rejects(run("INSTALL SCHEMA nowhere"), { code: "undefined_object" });
+  await rejects(run("INSTALL SCHEMA"), { code: "syntax_error" });
+  deepEqual(PGPLEX_COMMANDS.find(({ words }) => words[0] === "INSTALL")?.access, "admin");
+});
