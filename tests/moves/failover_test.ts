@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { tempDir, waitFor } from "../harness/mod.ts";
+import { shown } from "../harness/console_shown.ts";
 import { NumberedWriter } from "../harness/numbered.ts";
 import { Replicas } from "../harness/replicas.ts";
 import { Watched, watchedConfig } from "../harness/watched.ts";
@@ -50,6 +51,11 @@ for (const major of [14, 18] as const) {
         await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
         await using idle = await watched.client();
         await idle.query(`SET "my.name" = 'kept'`);
+        // What an idle session set is read when it has been at rest for a moment.
+        await waitFor(async () => {
+          const pools = await shown(watched.console, "SHOW POOLS");
+          return pools.every((row) => Number(row["sv_active"]) === 0);
+        }, { what: "the session to be at rest" });
         await using client = await watched.client();
         const writer = new NumberedWriter(client);
         writer.start();
@@ -75,11 +81,11 @@ for (const major of [14, 18] as const) {
         assert.ok(writer.pauseMs < limitMs, `${writer.pauseMs} ms, ${performance.now() - beganMs} ms in all`);
         assert.ok(writer.failed.length <= 1, writer.failed.join());
         assert.deepEqual(await missing(watched, writer), []);
-        const shown = await idle.query("SHOW my.name");
+        const kept = await idle.query("SHOW my.name");
         assert.equal(
-          shown.find(({ values }) => values)?.values?.[0],
+          kept.find(({ values }) => values)?.values?.[0],
           "kept",
-          JSON.stringify(shown.map(({ fields }) => fields)),
+          JSON.stringify(kept.map(({ fields }) => fields)),
         );
         const row = await watched.cluster();
         assert.deepEqual([row["epoch"], row["phase"]], ["2", "serving"]);
