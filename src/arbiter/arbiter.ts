@@ -148,23 +148,13 @@ export class Arbiter {
     const work = this.#work;
     this.#enter();
     this.#show();
-    const isFree = work.writing === null || work.rules.actsUnconfirmed();
-    if (!isFree || work.now.nowMs < this.#retryMs) return;
+    if (work.writing !== null || work.now.nowMs < this.#retryMs) return;
     const { record } = work;
-    if (work.writing !== null && record !== work.writing) return;
     if (record === null) this.#obeyWithoutRecord();
-    else if (work.writing === null) this.#decide(record);
-    else if (record.move?.step === "promote") promote(work, record, record.move);
-    if (work.rules.actsUnconfirmed() && work.writing !== null) {
-      this.#enter();
-      this.#show();
-      if (work.record?.move?.step === "promote") {
-        const { candidate } = work.record.move;
-        if (work.tookOver(candidate!, work.record.epoch)) {
-          work.ask(candidate!, { kind: "promote", timeoutMs: work.settings.promoteTimeoutMs });
-        }
-      }
-    }
+    else this.#decide(record);
+    if (!work.rules.actsUnconfirmed()) return;
+    this.#enter();
+    this.#show();
   }
 
   /** Another step, or another epoch: what was asked before counts no more. */

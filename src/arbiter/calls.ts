@@ -26,6 +26,9 @@ export const VERB_TIMEOUT_MS = 3_000;
 /** Who executes verbs has so long to say that a deadline has passed. */
 const GRACE_MS = 500;
 
+/** What comes so long behind its deadline is not looked at any more. */
+const LATE_MS = 60_000;
+
 /**
  * The verbs that were asked for in the present step of a move, at most one of a kind at each node at a time. It is told what should be
  * known, and asks for it where it is not.
@@ -35,7 +38,7 @@ export class Calls {
   readonly #calls = new Map<string, Call>();
   readonly #act: (action: ArbiterAction) => void;
   /** Of verbs that are on their way, also of earlier steps. */
-  readonly #nodes = new Map<number, string>();
+  readonly #nodes = new Map<number, { readonly node: string; readonly deadlineMs: number }>();
 
   /** `act` takes the actions. */
   constructor(act: (action: ArbiterAction) => void) {
@@ -72,7 +75,7 @@ export class Calls {
     const deadlineMs = nowMs + timeoutMs;
     const result = call?.result ?? null;
     this.#calls.set(key, { id, deadlineMs, isRunning: true, sentMs: nowMs, endedMs: 0, result });
-    this.#nodes.set(id, node);
+    this.#nodes.set(id, { node, deadlineMs });
     this.#act({ kind: "verb", id, node, verb, deadlineMs });
     return result as VerbResult<V["kind"]> | null;
   }
@@ -89,7 +92,7 @@ export class Calls {
 
   /** At which node a verb was asked for; null of one that has ended. */
   nodeOf(id: number): string | null {
-    return this.#nodes.get(id) ?? null;
+    return this.#nodes.get(id)?.node ?? null;
   }
 
   /** A verb has ended. Of one that was forgotten nothing is noted. */
@@ -106,6 +109,7 @@ export class Calls {
 
   /** Time passes: a verb of whose end nobody has told is unknown. */
   tick(nowMs: number): void {
+    for (const [id, { deadlineMs }] of this.#nodes) if (nowMs > deadlineMs + LATE_MS) this.#nodes.delete(id);
     for (const call of this.#calls.values()) {
       if (!call.isRunning || nowMs < call.deadlineMs + GRACE_MS) continue;
       call.isRunning = false;

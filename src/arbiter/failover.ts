@@ -71,6 +71,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     `${name} is to be promoted, it has ${lsnText(frozen.lsn)}: ${lost}`,
     evidence,
   );
+  if (!rules.announcesFirst()) work.ask(name, { kind: "promote", timeoutMs: ASK_MS });
   work.step(record, move, "promote", {
     candidate: name,
     lostBytes,

@@ -44,7 +44,7 @@ Deno.test("rejoin by hand waits for the command, and refuses what cannot be", ()
 
 Deno.test("rejoin says what a person must do where SQL cannot", () => {
   for (
-    const [changed, text] of [[{ canRewind: false }, /base backup/], [
+    const [changed, text] of [[{ canRewind: false }, /base backup/], [{ timeline: 2 }, /primary's number/], [
       { canRunPrograms: false },
       /run pg_rewind/,
     ]] as const

@@ -42,6 +42,8 @@ export interface Rules {
   /** Whether a standby whose replay is held back, or that the file excludes, is left out. */
   isEligible(node: { readonly promote: boolean; readonly isDelayed: boolean }): boolean;
   isLagAllowed(lostBytes: bigint | null, maxBytes: number): boolean;
+  /** Whether a promotion is asked for only when the record names the candidate. */
+  announcesFirst(): boolean;
   /** Whether a node is the primary of a new timeline. */
   isPromoted(said: Said, fromTimeline: number): boolean;
   /** Whether the end of the verb alone confirms a promotion. */
@@ -86,6 +88,7 @@ export const RULES: Rules = Object.freeze({
   isEligible: ({ promote, isDelayed }: { promote: boolean; isDelayed: boolean }) => promote && !isDelayed,
   isLagAllowed: (lostBytes: bigint | null, maxBytes: number) =>
     lostBytes !== null && lostBytes <= BigInt(maxBytes),
+  announcesFirst: () => true,
   isPromoted: ({ recovering, timeline }: Said, fromTimeline: number) =>
     !recovering && timeline !== null && timeline > fromTimeline,
   confirmsByResult: () => false,

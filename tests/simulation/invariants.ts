@@ -193,7 +193,8 @@ export class Invariants {
     );
     // Who does not refuse is only silent: that may be a moment.
     const silentMs = node.backMs === null ? nowMs - node.lostMs : 0;
-    const isSilent = node.process !== "dead" && (node.process === "stopped" || !this.#isOpen(node));
+    const isSilent = node.process !== "dead" && nowMs >= node.startingUntilMs &&
+      !this.#servers.isSlow(PGPLEX, node.id) && (node.process === "stopped" || !this.#isOpen(node));
     this.#check(
       !isSilent || node.isStandby || silentMs >= 2_600,
       "premature",

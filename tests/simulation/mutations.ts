@@ -8,9 +8,10 @@ export interface Mutation {
 
 /** Each check of the arbiter, left out or done wrong. */
 export const MUTATIONS: readonly Mutation[] = [
-  breaks("acts before the record is stored, and lets clients go before it is", {
+  breaks("lets clients go before the record is stored", {
     actsUnconfirmed: () => true,
   }),
+  breaks("promotes before the record names the candidate", { announcesFirst: () => false }),
   breaks("keeps the epoch", { nextEpoch: (epoch) => epoch }),
   breaks("holds nobody", { holdsClients: () => false }),
   breaks("waits for no acknowledgement", { awaitsAcknowledgements: () => false }),

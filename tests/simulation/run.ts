@@ -167,6 +167,15 @@ class World {
     if (record.phase === "serving" && served !== null) {
       const mustType = plan.rejoin === "manual" || !plan.canRunPrograms;
       const primary = nodes.find(({ name }) => name === record.primary)!;
+      const twin = nodes.find((node) =>
+        node !== primary && node.process === "running" && node.options.system === "111" &&
+        node.receiver === null &&
+        node.rejoin.state !== "running" && node.timeline === primary.timeline && !node.fits(primary)
+      );
+      if (twin !== undefined && !primary.isStandby) {
+        this.#tell(`a person makes ${twin.name} anew from a base backup`);
+        return this.servers.baseBackup(twin, primary);
+      }
       const broken = nodes.find((node) =>
         node !== primary && node.options.system === "111" && node.receiver === null
       );

@@ -363,12 +363,25 @@ export class Servers {
     });
   }
 
+  /** A person makes it anew from the primary. */
+  baseBackup(node: ModelNode, upstream: ModelNode): void {
+    this.kill(node);
+    node.log = [...upstream.log];
+    node.timeline = upstream.timeline;
+    node.forks = [...upstream.forks];
+    node.isStandby = true;
+    node.isCorrupt = false;
+    node.isFenced = false;
+    node.upstream = upstream;
+    this.start(node, 500);
+  }
+
   #rewind(node: ModelNode, upstream: ModelNode): void {
     let common = 0;
     while (common < node.log.length && node.log[common] === upstream.log[common]) common++;
     const hasDiverged = common < node.log.length;
     // Before the source's checkpoint its control file names the old timeline, and no rewind seems to be needed.
-    if (hasDiverged && upstream.checkpointTimeline <= node.timeline) node.isCorrupt = true;
+    if (hasDiverged && upstream.checkpointTimeline === node.timeline) node.isCorrupt = true;
     // It copies settings that lie in the data directory as well.
     node.log = upstream.log.slice(0, common);
     const fork = upstream.forks.find(([, lsn]) => lsn >= node.lsn);
