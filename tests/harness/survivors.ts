@@ -585,6 +585,6 @@ async function present(pgplex: PgplexProcess): Promise<number[]> {
   const listened = (await shown(console, "SHOW LISTENERS")).filter(({ pid }) => pid !== null);
   const held = (alias: string) =>
     pools.filter(({ database }) => database === alias)
-      .reduce((sum, row) => sum + Number(row["sv_active"]), 0);
+      .reduce((sum, row) => sum + Number(row["sv_active"]) + Number(row["sv_tested"]), 0);
   return [held("transaction"), held("session"), listened.length];
 }

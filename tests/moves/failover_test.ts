@@ -54,7 +54,7 @@ for (const major of [14, 18] as const) {
         // What an idle session set is read when it has been at rest for a moment.
         await waitFor(async () => {
           const pools = await shown(watched.console, "SHOW POOLS");
-          return pools.every((row) => Number(row["sv_active"]) === 0);
+          return pools.every((row) => Number(row["sv_active"]) + Number(row["sv_tested"]) === 0);
         }, { what: "the session to be at rest" });
         await using client = await watched.client();
         const writer = new NumberedWriter(client);

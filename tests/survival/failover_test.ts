@@ -94,7 +94,9 @@ Deno.test({
     // What they set is read once they have been at rest for some milliseconds.
     await waitFor(async () => {
       await using console = await WireClient.connect(pgplex, { user: "postgres", database: "pgplex" });
-      return (await shown(console, "SHOW POOLS")).every((row) => Number(row["sv_active"]) === 0);
+      return (await shown(console, "SHOW POOLS")).every((row) =>
+        Number(row["sv_active"]) + Number(row["sv_tested"]) === 0
+      );
     }, { what: "all to be at rest" });
     await outsider.query("BEGIN; INSERT INTO writes VALUES (-1)");
     await replicas.caughtUp(1, 0);
