@@ -156,3 +156,34 @@ Deno.test("a postmaster that was killed refuses connections while a busy backend
   await client.end().catch(() => {});
   await over;
 });
+
+for (const major of [13, 14, 15, 18] as const) {
+  Deno.test(`PostgreSQL ${major}: a primary that dies in the middle of a record leaves bytes that nobody replays: freeze does not wait for them, and the fork is before them`, async () => {
+    await using rig = await VerbsRig.start({ major, standbys: 2, setup: "CREATE TABLE t (i text)" });
+    const { host, port } = rig.node(0);
+    const client = new pg.Client({ host, port, user: "postgres", database: "postgres" });
+    client.on("error", () => {});
+    await client.connect();
+    const busy = client.query(`DO $$ BEGIN FOR i IN 1..1000 LOOP
+      INSERT INTO t SELECT repeat(md5(random()::text), 200) FROM generate_series(1, 200); END LOOP; END $$`)
+      .then(() => {}, () => {});
+    const [candidate, other] = [rig.verbs(1), rig.verbs(2)];
+    const before = good(await candidate.inspect()).lsn;
+    await rig.sees(candidate, ({ lsn }) => lsn > before + 2_000_000n, "some WAL to arrive");
+    await rig.node(0).kill("SIGKILL");
+    const frozen = await Promise.all([candidate, other].map(async (verbs) => good(await verbs.freeze())));
+    assert.deepEqual(frozen.map(({ isReplayed }) => isReplayed), [true, true]);
+    const [best, second] = frozen[0]!.replayLsn >= frozen[1]!.replayLsn ? [0, 1] : [1, 0];
+    const winner = best === 0 ? candidate : other;
+    good(await winner.promote({ timeoutMs: 10_000 }));
+    good(await winner.checkpoint());
+    const fork = good(await winner.inspect()).forks[0]![1];
+    const { lsn, replayLsn } = frozen[second]!;
+    console.log(
+      `PostgreSQL ${major}: ${lsn - replayLsn} bytes of a record, ${lsn - fork} of them beyond the fork`,
+    );
+    assert.ok(replayLsn <= fork);
+    await client.end().catch(() => {});
+    await busy;
+  });
+}
