@@ -6,10 +6,17 @@ const LITERAL_KEPT = 128;
 /** What is left may be so long. */
 const REDUCED_MAX = 1 << 18;
 
+/**
+ * What a word at hand is: `$` goes on with a name, and ends a number and a parameter. `Escape` is the name `e`, which
+ * makes a string of escapes of the one behind it.
+ */
+const Word = { None: 0, Number: 1, Parameter: 2, Escape: 3, Name: 4 } as const;
+
 /** What the byte at hand is part of. */
 const Mode = { Plain: 0, Line: 1, Block: 2, String: 3, StringEnd: 4, Name: 5, Tag: 6, Dollar: 7 } as const;
 
-const [QUOTE, DOUBLE, DASH, STAR, SLASH, DOLLAR, BACKSLASH] = [0x27, 0x22, 0x2d, 0x2a, 0x2f, 0x24, 0x5c];
+const [QUOTE, DOUBLE, DASH, STAR, SLASH] = [0x27, 0x22, 0x2d, 0x2a, 0x2f];
+const [DOLLAR, BACKSLASH, DOT] = [0x24, 0x5c, 0x2e];
 
 /**
  * Reads a text of any length in one pass, as its bytes come: what is left are its words, and the beginnings of its literals.
@@ -20,6 +27,7 @@ export class LongText {
   #out = "";
   /** The last character of {@link #out}. */
   #before = 0;
+  #word: number = Word.None;
   #mode: number = Mode.Plain;
   #cut = false;
   /** Characters of the literal at hand. */
@@ -87,7 +95,7 @@ export class LongText {
 
   #plain(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
-    while (at < end && !isSpecial(bytes[at]!)) at++;
+    while (at < end && !isSpecial(bytes[at]!)) this.#word = wordWith(this.#word, bytes[at++]!);
     if (at > start) this.#put(binaryString(bytes, start, at));
     if (at === end) return end;
     const c = bytes[at]!;
@@ -96,13 +104,12 @@ export class LongText {
       this.#mode = c === DASH ? Mode.Line : Mode.Block;
       this.#depth = 1;
       this.#last = 0;
-    } else if (c === DOLLAR && !isWord(this.#before)) {
+    } else if (c === DOLLAR && this.#word < Word.Escape) {
       this.#tag = "$";
       this.#mode = Mode.Tag;
     } else {
-      if (c === QUOTE) {
-        this.#escapes = this.#backslashes || /(?:^|[^\w$\x80-\xff])[eE]$/.test(this.#out.slice(-2));
-      }
+      if (c === QUOTE) this.#escapes = this.#backslashes || this.#word === Word.Escape;
+      this.#word = c === DOLLAR ? Word.Name : Word.None;
       if (c === QUOTE) this.#mode = Mode.String;
       if (c === DOUBLE) this.#mode = Mode.Name;
       this.#length = 0;
@@ -165,11 +172,13 @@ export class LongText {
       return at + 1;
     }
     const isParameter = this.#tag === "$" && c >= 48 && c <= 57;
-    if (isWord(c) && !isParameter && this.#tag.length < 100) {
+    if (isWord(c) && !isParameter && this.#tag.length <= REDUCED_MAX) {
       this.#tag += String.fromCharCode(c);
       return at + 1;
     }
-    this.#ends(this.#tag); // a parameter
+    const isName = this.#tag.length > 1;
+    this.#ends(this.#tag);
+    this.#word = isParameter ? Word.Parameter : isName ? Word.Name : Word.None;
     return at;
   }
 
@@ -193,6 +202,7 @@ export class LongText {
   /** What was at hand ends with `text`. */
   #ends(text: BinaryString): void {
     this.#mode = Mode.Plain;
+    this.#word = Word.None;
     this.#put(text);
   }
 
@@ -204,6 +214,14 @@ export class LongText {
 
 function isSpecial(c: number): boolean {
   return c === QUOTE || c === DOUBLE || c === DASH || c === STAR || c === DOLLAR;
+}
+
+/** What a word is with one more byte behind it, as in {@link sqlTokens}. */
+function wordWith(word: number, c: number): number {
+  if (word === Word.Number) return isWord(c) || c === DOT ? word : Word.None;
+  if (c >= 48 && c <= 57 && word < Word.Escape) return word === Word.None ? Word.Number : word;
+  if (!isWord(c)) return Word.None;
+  return word < Word.Escape && (c === 0x45 || c === 0x65) ? Word.Escape : Word.Name;
 }
 
 function isWord(c: number): boolean {

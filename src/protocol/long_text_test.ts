@@ -28,6 +28,12 @@ Deno.test("LongText leaves words as they are, drops comments, and cuts literals"
     [`SELECT 'it''s', '${long}'''`, `SELECT 'it''s', '${kept}'`, true],
     [`SELECT E'\\'${long}', 2`, `SELECT E'x'${long}', 2`, false],
     [`SELECT $a$ ${long} $b$ $a$, $1`, `SELECT $a$ ${"x".repeat(127)}$a$, $1`, true],
+    ["SELECT $1$$/*$$, 1$$'$$, $$--$$", "SELECT $1$$/*$$, 1$$'$$, $$--$$", false],
+    [
+      `SELECT $${"a".repeat(200)}$ ' $${"a".repeat(200)}$`,
+      `SELECT $${"a".repeat(200)}$ ' $${"a".repeat(200)}$`,
+      false,
+    ],
     ["SELECT \"--\", '/*', a$$b FROM t", "SELECT \"--\", '/*', a$$b FROM t", false],
   ];
   for (const [text, left, cut] of texts.filter(([text]) => !text.includes("\\"))) {
@@ -47,6 +53,7 @@ Deno.test("LongText reads the same however its bytes come, and says the same wor
     "$$",
     "$x$",
     "$1",
+    "1.",
     "--",
     "/*",
     "*/",
