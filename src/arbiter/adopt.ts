@@ -83,7 +83,10 @@ export function adopt(
     move: null,
     history: [],
     rejoins: [],
-    moved: [],
+    // Whoever acknowledges commits has to receive from the primary itself; which moves have led elsewhere is lost.
+    moved: work.settings.mode === "follow" || said.recovering
+      ? []
+      : all.filter((other) => other !== name && said.synchronous?.names.includes(other) === true),
     disowned: [],
   });
   return true;

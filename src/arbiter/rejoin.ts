@@ -56,7 +56,7 @@ export function beginRejoin(
     ? `${name} may not run programs: stop it, run pg_rewind, and start it as a standby by hand`
     : mode === "rewind" && !inspected.canRewind
     ? `${name} has neither wal_log_hints nor checksums, so it needs a new base backup`
-    : mode === "rewind" && inspected.timeline === record.timeline && standing === "stale"
+    : mode === "rewind" && (said?.timeline ?? inspected.timeline) === record.timeline && standing === "stale"
     // pg_rewind compares the numbers, and would leave the node as it is.
     ? `${name} has a timeline of its own with the primary's number, so it needs a new base backup`
     : null;
