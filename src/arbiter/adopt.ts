@@ -67,6 +67,13 @@ export function adopt(
     work.say("error", "adopt", text);
     return false;
   }
+  if (said.recovering && silent.length > 0 && !isForced) {
+    const text =
+      `there is no record of the cluster, ${name} is a standby, and ${silent.join(", ")} may be its ` +
+      "primary: when all nodes answer it is known, or say FAILOVER with TO, the name and FORCE";
+    work.say("error", "adopt", text);
+    return false;
+  }
   const evidence = heard.map(({ name, said }) =>
     `${name}: ${said.recovering ? "standby" : "primary"}, timeline ${said.timeline}, ${lsnText(said.lsn)}`
   );

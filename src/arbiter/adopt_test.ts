@@ -3,9 +3,9 @@ import { adopt } from "./adopt.ts";
 import { inspected, primarySays, workWith } from "./scene_test.ts";
 import type { Inspected } from "./views.ts";
 
-function adopted(nodes: Parameters<typeof workWith>[0], named: string | null = null) {
+function adopted(nodes: Parameters<typeof workWith>[0], named: string | null = null, isForced = false) {
   const work = workWith(nodes, { stored: null });
-  adopt(work, { named });
+  adopt(work, { named, isForced });
   const write = work.takeActions().find((action) => action.kind === "write");
   return write?.kind === "write" ? [write.record.primary, write.record.timeline, write.record.epoch] : null;
 }
@@ -26,9 +26,14 @@ Deno.test("adopt asks where a standby has seen a newer timeline, or two say prim
 
 Deno.test("adopt takes the node that an operator names, also a standby where no primary is left", () => {
   deepEqual(adopted({ n1: primarySays(), n2: "down", n3: "down" }, "n1"), ["n1", 1, 1]);
-  deepEqual(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2"), ["n2", 3, 3]);
+  deepEqual(adopted({ n1: on(3), n2: on(3), n3: on(3) }, "n2"), ["n2", 3, 3]);
   equal(adopted({ n1: primarySays(), n2: on(1), n3: on(1) }, "n2"), null);
   equal(adopted({ n1: primarySays(), n2: on(2), n3: on(2) }, "n1"), null);
+});
+
+Deno.test("adopt takes a standby while another node is silent only where it is forced: that may be the primary", () => {
+  equal(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2"), null);
+  deepEqual(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2", true), ["n2", 3, 3]);
 });
 
 Deno.test("adopt goes by the system identifier of most", () => {

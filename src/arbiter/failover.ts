@@ -139,6 +139,8 @@ function heedClaims(work: Work, record: ClusterRecord, move: Move): boolean {
     work.step(record, move, "promote", { candidate: promoted.name });
     return true;
   }
+  // The primary of the record goes before all others that say so.
+  claims.sort((a, b) => Number(b.name === move.from) - Number(a.name === move.from));
   for (const { name, said } of claims) {
     const timeline = said.timeline ?? 0;
     if (name === move.from && timeline === move.fromTimeline) {

@@ -31,6 +31,21 @@ Deno.test("recruit gives the cluster back to a primary that answers again before
   ok(scene.done.includes("repoint n2"), "what was frozen follows again");
 });
 
+Deno.test("recruit gives the cluster back although another node says primary of that timeline too", () => {
+  const scene = new Scene({ nodes: { n1: inspected(), n2: inspected(), n3: primarySays() } });
+  scene.pass(1_000);
+  scene.nodes["n3"] = "down";
+  for (const name of ["n1", "n2"]) scene.nodes[name] = { ...alone };
+  scene.results["freeze"] = () => null;
+  scene.pass(1_000);
+  equal(scene.record?.move?.step, "recruit");
+  scene.nodes["n1"] = primarySays();
+  scene.nodes["n3"] = primarySays();
+  scene.pass(2_000);
+  equal(scene.record?.primary, "n3");
+  equal(scene.record?.phase, "serving");
+});
+
 Deno.test("recruit counts a standby that cannot be frozen as one that may have acknowledged", () => {
   const synchronous = { method: "any", k: 1, names: ["n2", "n3"] } as const;
   const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
