@@ -113,6 +113,37 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a primary that a reload calls by another name is served on, and one that it leaves out is asked for",
+  ...RESTARTS,
+  fn: async () => {
+    await using dir = await tempDir();
+    await using replicas = await Replicas.start({
+      standbys: 1,
+      settings: { wal_log_hints: "on", full_page_writes: "on" },
+    });
+    const config = configOf(replicas, `${dir.path}/state`);
+    await using watched = await Watched.start(config);
+    await watched.becomes("n1 primary up, n2 standby up");
+    const reload = (nodes: Record<string, unknown>[]) =>
+      watched.pgplex.reload({
+        ...config,
+        clusters: { main: { nodes, failover: "manual", rejoin: "sql" } },
+      });
+    const [first, second] = replicas.config;
+    await reload([{ ...first, name: "renamed" }, second!]);
+    await watched.becomes("renamed primary up, n2 standby up");
+    assert.equal(await watched.port(), replicas.nodes[0]!.port);
+    await reload([second!]);
+    await waitFor(
+      () => watched.logged("renamed, which is the primary, is not in the file any more").length > 0,
+      {
+        what: "an operator to be asked",
+      },
+    );
+  },
+});
+
+Deno.test({
   name:
     "a switchover that a long transaction stands in the way of is given up at its time, and nothing has changed",
   ...RESTARTS,
