@@ -91,6 +91,7 @@ export class Process {
       instance: config.instance.id,
       changed: (cluster) => this.#movesChanged(cluster),
       drain: (cluster, node, how) => this.#worker.holdNode(cluster, node, how),
+      release: (cluster) => this.#worker.releaseNode(cluster),
     });
     this.#monitor = new Monitor(config, {
       log,

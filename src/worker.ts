@@ -243,6 +243,12 @@ export class Worker implements LoginParts {
     return drain.of.look(nowMs, new PgplexError("node_lost", reason), cut);
   }
 
+  /** They are not held any more: whoever still has something at the node keeps it. */
+  releaseNode(cluster: string): void {
+    this.#drains.get(cluster)?.of.end();
+    this.#drains.delete(cluster);
+  }
+
   /** What all pools did since start. */
   totals(): WorkerTotals {
     const totals = { ...this.pools.statistics.gone, repliesCut: this.counters.repliesCut };

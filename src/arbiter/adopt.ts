@@ -1,4 +1,6 @@
 import { lsnText } from "../topology/mod.ts";
+import type { ClusterRecord } from "./record.ts";
+import type { Said } from "./views.ts";
 import type { Work } from "./work.ts";
 
 /**
@@ -95,6 +97,44 @@ export function adopt(
       ? []
       : all.filter((other) => other !== name && said.synchronous?.names.includes(other) === true),
     disowned: [],
+  });
+  return true;
+}
+
+/**
+ * The file has no node of the primary's name any more. The only one that says that it is the primary, on its timeline and with no less
+ * than it had, is the same under another name; where none does, somebody has to correct the file. Whether a record is written.
+ */
+export function rename(work: Work, record: ClusterRecord): boolean {
+  const { primary, timeline } = record;
+  const all = [...work.nodes.values()];
+  if (work.nodes.has(primary) || all.some(({ view }) => view === null || view.health === "unknown")) {
+    return false;
+  }
+  const claims = all.flatMap(({ node: { name } }) => {
+    const said = work.isUp(name) ? work.said(name) : null;
+    const is = said !== null && !said.recovering && said.timeline === timeline && work.isOwn(said);
+    return is ? [{ name, said }] : [];
+  });
+  const [first] = claims;
+  const had = work.lastLsn?.primary === primary ? work.lastLsn.lsn : 0n;
+  if (first === undefined || claims.length > 1 || first.said.lsn < had) {
+    const text =
+      `${primary}, which is the primary, is not in the file any more, so nobody is served: put it back, or ` +
+      "say FAILOVER with TO and the name of a standby";
+    work.say("error", "rename", text);
+    return false;
+  }
+  const { name, said } = first;
+  work.say("warning", "rename", `${primary}, which is the primary, is called ${name} now`, [
+    `${name}: primary, timeline ${timeline}, ${lsnText(said.lsn)}`,
+  ]);
+  work.write({
+    ...record,
+    primary: name,
+    rejoins: record.rejoins.filter(({ node }) => node !== name),
+    moved: record.moved.filter((node) => node !== name),
+    disowned: record.disowned.filter((node) => node !== name),
   });
   return true;
 }

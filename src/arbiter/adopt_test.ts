@@ -1,6 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { adopt } from "./adopt.ts";
-import { inspected, primarySays, workWith } from "./scene_test.ts";
+import { adopt, rename } from "./adopt.ts";
+import { inspected, primarySays, record, settings, workWith } from "./scene_test.ts";
 import type { Inspected } from "./views.ts";
 
 function adopted(nodes: Parameters<typeof workWith>[0], named: string | null = null, isForced = false) {
@@ -39,4 +39,23 @@ Deno.test("adopt takes a standby while another node is silent only where it is f
 Deno.test("adopt goes by the system identifier of most", () => {
   const foreign = { system: "999", timeline: 9 };
   deepEqual(adopted({ n1: primarySays(), n2: on(1), n3: primarySays(foreign) }), ["n1", 1, 1]);
+});
+
+Deno.test("rename finds the primary again where the file calls it by another name, and asks where it is gone", () => {
+  const nodes = ["m", "n2", "n3"].map((name, at) => ({ ...settings().nodes[at]!, name }));
+  const renamed = (says: Parameters<typeof workWith>[0], lsn = 5_000n) => {
+    const work = workWith(says, { changed: { nodes } });
+    work.lastLsn = { primary: "n1", timeline: 1, lsn };
+    rename(work, record());
+    return work.takeActions().map((action) => {
+      if (action.kind === "write") return `${action.record.primary} ${action.record.epoch}`;
+      return action.kind === "report" ? action.level : action.kind;
+    });
+  };
+  deepEqual(renamed({ m: primarySays(), n2: on(1), n3: on(1) }), ["warning", "m 7"]);
+  deepEqual(renamed({ m: on(1), n2: on(1), n3: "down" }), ["error"]);
+  deepEqual(renamed({ m: primarySays({ timeline: 2 }), n2: on(1), n3: on(1) }), ["error"]);
+  deepEqual(renamed({ m: primarySays(), n2: primarySays(), n3: on(1) }), ["error"]);
+  deepEqual(renamed({ m: primarySays(), n2: on(1), n3: on(1) }, 5_001n), ["error"]);
+  deepEqual(renamed({ m: primarySays(), n2: "unknown", n3: on(1) }), []);
 });

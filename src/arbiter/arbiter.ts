@@ -1,4 +1,4 @@
-import { adopt } from "./adopt.ts";
+import { adopt, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
 import { promote, recruit } from "./failover.ts";
 import type { ClusterRecord, Move, StoredRecord } from "./record.ts";
@@ -242,6 +242,7 @@ export class Arbiter {
     const { move } = record;
     if (this.#obey(record)) return;
     if (move !== null) return this.#move(record, move);
+    if (rename(work, record)) return;
     if (notePrimary(work, record) || follow(work, record)) return;
     if (failOver(work, record)) return;
     if (tend(work, record)) return;

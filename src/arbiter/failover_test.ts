@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { inspected, primarySays, Scene } from "./scene_test.ts";
+import { inspected, primarySays, record, Scene } from "./scene_test.ts";
 import type { Inspected } from "./views.ts";
 
 const alone: Inspected = inspected({ receiver: null });
@@ -32,7 +32,10 @@ Deno.test("recruit gives the cluster back to a primary that answers again before
 });
 
 Deno.test("recruit gives the cluster back although another node says primary of that timeline too", () => {
-  const scene = new Scene({ nodes: { n1: inspected(), n2: inspected(), n3: primarySays() } });
+  const scene = new Scene({
+    stored: record({ primary: "n3" }),
+    nodes: { n1: inspected(), n2: inspected(), n3: primarySays() },
+  });
   scene.pass(1_000);
   scene.nodes["n3"] = "down";
   for (const name of ["n1", "n2"]) scene.nodes[name] = { ...alone };

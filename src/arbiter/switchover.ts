@@ -187,6 +187,9 @@ export function prepare(work: Work, record: ClusterRecord, move: Move): void {
 /** What ends a switchover that has not changed the primary yet; null while nothing does. */
 function brokenBy(work: Work, record: ClusterRecord, { candidate }: Move): string | null {
   if (work.settings.mode === "follow") return "failover is follow now";
+  for (const name of [record.primary, candidate!]) {
+    if (!work.nodes.has(name)) return `${name} is not in the file any more`;
+  }
   const said = work.said(record.primary);
   const health = work.nodes.get(record.primary)?.view?.health;
   if (health === "down" || health === "starting") return `${record.primary} is ${health}`;
@@ -247,7 +250,8 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
   const verb = move.step === "fence" ? "fence" : "demote";
   const result = work.calls.peek(from, verb);
   const isStill = old !== null && !old.recovering && old.timeline === record.timeline;
-  const candidateIsGone = work.nodes.get(candidate)?.view?.health === "down";
+  const isInFile = work.nodes.has(candidate);
+  const candidateIsGone = !isInFile || work.nodes.get(candidate)?.view?.health === "down";
   const isRefused = result?.ok === false && result.kind !== "unknown";
   if (isStill && (isRefused || isLate || (candidateIsGone && result !== null))) {
     const why = isRefused
@@ -268,7 +272,7 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
     return work.step(record, move, "recruit", { candidate: null, target: null, reason });
   }
   if (!work.tookOver(from, record.epoch)) return;
-  if (verb === "demote" && !(old?.recovering)) {
+  if (verb === "demote" && !(old?.recovering) && isInFile) {
     work.ask(from, { kind: "demote", upstream: work.upstream(candidate) }, {
       retryMs: 3_000,
       refreshMs: 5_000,

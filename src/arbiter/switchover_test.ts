@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { inspected, primarySays, Scene } from "./scene_test.ts";
+import { inspected, primarySays, Scene, settings } from "./scene_test.ts";
 
 function told(scene: Scene, { to = "n2" as string | null, isForced = false, withinMs = 5_000 } = {}): Scene {
   scene.pass(1_000);
@@ -120,4 +120,28 @@ Deno.test("a switchover without a name takes the standby with the highest priori
   const scene = told(new Scene({ changed: { nodes } }), { to: null });
   scene.pass(3_000);
   equal(scene.record?.primary, "n3");
+});
+
+Deno.test("a switchover ends where the file has no such candidate any more: before the demotion back, behind it by whoever has most", () => {
+  const without = (scene: Scene) => {
+    const nodes = settings().nodes.filter(({ name }) => name !== "n2");
+    scene.arbiter.configure(settings({ nodes }), { nowMs: scene.nowMs, wallMs: scene.nowMs });
+  };
+  const prepares = new Scene();
+  prepares.results["checkpoint"] = () => null;
+  told(prepares).pass(500);
+  equal(prepares.record?.move?.step, "prepare");
+  without(prepares);
+  // The write that the reload brings is lost here, and asked for.
+  prepares.pass(6_000);
+  deepEqual([prepares.record?.move, prepares.record?.primary], [null, "n1"]);
+  match(prepares.answers[0]!, /n2 is not in the file any more/);
+  const demotes = new Scene();
+  demotes.results["demote"] = () => null;
+  told(demotes).pass(1_000);
+  equal(demotes.record?.move?.step, "demote");
+  without(demotes);
+  demotes.nodes["n1"] = inspected({ receiver: null });
+  demotes.pass(8_000);
+  deepEqual([demotes.record?.move, demotes.record?.timeline], [null, 2]);
 });

@@ -102,6 +102,8 @@ export class ServerConnection {
   #lastError: PgplexError | null = null;
   #fatal = false;
   #txStatus: number = TxStatus.Idle;
+  #rests = 0;
+  #cutAtRest: PgplexError | null = null;
   #received = 0;
   #onNotification: ((message: Uint8Array) => void) | null = null;
   #onIdleEnd: ((error: PgplexError) => void) | null = null;
@@ -137,6 +139,11 @@ export class ServerConnection {
   /** Status of the last ReadyForQuery, a value of `TxStatus`. */
   get txStatus(): number {
     return this.#txStatus;
+  }
+
+  /** How often it was said that no transaction runs. */
+  get rests(): number {
+    return this.#rests;
   }
 
   /** Bytes read so far. */
@@ -188,6 +195,9 @@ export class ServerConnection {
         if (written !== null) await written;
         this.#compact();
         sink.settle();
+        if (this.#cutAtRest !== null && this.#txStatus === TxStatus.Idle && this.owed.settled) {
+          this.cut(this.#cutAtRest);
+        }
         // It has said that it ends: whether it does is not waited for.
         if (this.#fatal) break;
         if (fullReads >= FULL_READS_PER_TURN) {
@@ -222,6 +232,11 @@ export class ServerConnection {
     this.#stream.close();
   }
 
+  /** {@link cut}, as soon as a transaction that runs there has ended; null: not any more. */
+  cutAtRest(error: PgplexError | null): void {
+    this.#cutAtRest = error;
+  }
+
   /** ParameterStatus came. */
   noteParameter(name: BinaryString, value: BinaryString): void {
     this.state.reports(name, value);
@@ -231,6 +246,7 @@ export class ServerConnection {
   /** ReadyForQuery came, with this status. */
   noteStatus(txStatus: number): void {
     this.#txStatus = txStatus;
+    if (txStatus === TxStatus.Idle) this.#rests++;
   }
 
   /** NotificationResponse came while no session takes what the server sends. */

@@ -33,6 +33,8 @@ export interface MovesParts {
   readonly changed: (cluster: string) => void;
   /** The clients of a cluster are held. Whether no transaction runs at `node` any more. */
   readonly drain: (cluster: string, node: string, how: Drain) => boolean;
+  /** They are not held any more, or anew. */
+  readonly release: (cluster: string) => void;
 }
 
 /** How clients are held. */
@@ -105,7 +107,7 @@ export class ClusterMoves {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
-    this.#drainTimer?.cancel();
+    this.#endDrain();
     for (const runner of this.#runners.values()) runner.close();
     this.#runners.clear();
     for (const answer of this.#answers.values()) answer({ ok: false, text: "pgplex stops" });
@@ -267,6 +269,7 @@ export class ClusterMoves {
   }
 
   #endDrain(): void {
+    if (this.#drain !== null) this.#parts.release(this.name);
     this.#drain = null;
     this.#drainTimer?.cancel();
     this.#drainTimer = null;

@@ -1,3 +1,4 @@
+import type { ServerConnection } from "../backend/mod.ts";
 import type { PgplexError } from "../kernel/mod.ts";
 import { TxStatus } from "../protocol/mod.ts";
 import type { ServerPool } from "./server_pool.ts";
@@ -8,16 +9,27 @@ const GIVE_BACK_MS = 300;
 /**
  * Takes the server connections at one node from their sessions, to which no other one is lent meanwhile: what is idle ends now, what a
  * session keeps to be read is read, a transaction goes on to its end. What is kept without one (by a pin, or in session pooling) is cut
- * when no transaction runs any more, as another one could begin there.
+ * when no transaction runs any more, as another one could begin there. Who does begin another one loses the connection behind it: of many
+ * who go on there would always be one that runs.
  */
 export class NodeDrain {
   readonly #pools: readonly ServerPool[];
   readonly #sinceMs: number;
+  /** Of each connection how often it had rested when this began. */
+  readonly #rests = new Map<ServerConnection, number>();
 
   constructor(pools: Iterable<ServerPool>, nowMs: number) {
     this.#pools = [...pools];
     this.#sinceMs = nowMs;
-    for (const { pool } of this.#pools) pool.recycle(nowMs);
+    for (const { pool } of this.#pools) {
+      pool.recycle(nowMs);
+      for (const { connection } of pool.resources()) this.#rests.set(connection, connection.rests);
+    }
+  }
+
+  /** The sessions keep what they have from here on. */
+  end(): void {
+    for (const connection of this.#rests.keys()) connection.cutAtRest(null);
   }
 
   /**
@@ -29,17 +41,23 @@ export class NodeDrain {
    */
   look(nowMs: number, error: PgplexError, cut: boolean): boolean {
     let [runs, keeps] = [false, false];
+    const isLate = nowMs - this.#sinceMs >= GIVE_BACK_MS;
     for (const { pool } of this.#pools) {
       if (pool.leasedCount === 0) continue;
       for (const { connection } of [...pool.resources()]) {
         if (connection.closed) continue;
         const isRunning = connection.txStatus !== TxStatus.Idle || !connection.owed.settled;
         if (cut) connection.cut(error);
-        else if (isRunning) runs = true;
-        else keeps = true;
+        else if (!isRunning) keeps = true;
+        else {
+          runs = true;
+          if (isLate && connection.rests > (this.#rests.get(connection) ?? Infinity)) {
+            connection.cutAtRest(error);
+          }
+        }
       }
     }
-    if (runs || (keeps && nowMs - this.#sinceMs < GIVE_BACK_MS)) return false;
+    if (runs || (keeps && !isLate)) return false;
     if (keeps) {
       for (const { pool } of this.#pools) {
         for (const { connection } of [...pool.resources()]) connection.cut(error);

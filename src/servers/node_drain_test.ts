@@ -9,11 +9,16 @@ const LOST = new PgplexError("node_lost", "it is moved");
 /** A pool with connections of these statuses; those that are cut are gone at once. */
 function rig(...statuses: number[]) {
   const cut: number[] = [];
+  const atRest: (string | null)[] = statuses.map(() => null);
   const leased = new Set(statuses.map((_, index) => index));
   const connections = statuses.map((txStatus, index) => ({
     closed: false,
     txStatus,
     owed: { settled: true },
+    rests: 5,
+    cutAtRest(error: PgplexError | null) {
+      atRest[index] = error?.message ?? null;
+    },
     cut() {
       cut.push(index);
       leased.delete(index);
@@ -30,7 +35,7 @@ function rig(...statuses: number[]) {
   };
   const drain = new NodeDrain([{ pool } as unknown as ServerPool], 0);
   const look = (nowMs: number, cuts = false) => drain.look(nowMs, LOST, cuts);
-  return { connections, leased, cut, look, recycled: () => recycled };
+  return { connections, leased, cut, atRest, look, end: () => drain.end(), recycled: () => recycled };
 }
 
 Deno.test("NodeDrain waits for transactions, and takes what is idle at once", () => {
@@ -52,6 +57,18 @@ Deno.test("NodeDrain gives who keeps a connection a moment, then cuts, but not w
   connections[1]!.txStatus = TxStatus.Idle;
   equal(look(2010), true);
   deepEqual(cut, [0, 1]);
+});
+
+Deno.test("NodeDrain cuts behind its transaction who goes on with another one, until it ends", () => {
+  const { connections, cut, atRest, look, end } = rig(TxStatus.InTransaction, TxStatus.InTransaction);
+  connections[1]!.rests++;
+  equal(look(10), false);
+  deepEqual(atRest, [null, null]);
+  equal(look(2000), false);
+  deepEqual(atRest, [null, "it is moved"]);
+  deepEqual(cut, []);
+  end();
+  deepEqual(atRest, [null, null]);
 });
 
 Deno.test("NodeDrain cuts transactions where that is asked for", () => {

@@ -68,6 +68,83 @@ for (const major of [14, 18] as const) {
 
 Deno.test({
   name:
+    "a switchover waits for sessions that keep their connection and always work there, and loses nothing of theirs",
+  ...RESTARTS,
+  fn: async () => {
+    await using dir = await tempDir();
+    await using replicas = await Replicas.start({
+      standbys: 1,
+      settings: { wal_log_hints: "on", full_page_writes: "on" },
+      setup: "CREATE TABLE w (n int)",
+    });
+    const databases = {
+      session: { cluster: "main", database: "postgres", pool_mode: "session", default_pool_size: 20 },
+    };
+    await using watched = await Watched.start({
+      ...configOf(replicas, `${dir.path}/state`),
+      routing: { databases, default_cluster: "main" },
+    });
+    await watched.becomes("n1 primary up, n2 standby up");
+    const clients = await Promise.all(Array.from({ length: 8 }, () => watched.client("session")));
+    let [stops, acknowledged] = [false, 0];
+    const failed: string[] = [];
+    const workers = clients.map(async (client) => {
+      while (!stops) {
+        const error = errorOf(await client.query("INSERT INTO w SELECT 1 FROM pg_sleep(0.05)"));
+        if (error === null) acknowledged++;
+        else failed.push(error["C"]!);
+      }
+    });
+    try {
+      await waitFor(() => acknowledged > 20, { what: "each to work" });
+      const error = errorOf(await watched.console.query("SWITCHOVER main WITHIN '5s'"));
+      assert.equal(error, null, error?.["M"]);
+      const before = acknowledged;
+      await waitFor(() => acknowledged > before + 20, { what: "each to work again" });
+    } finally {
+      stops = true;
+      await Promise.all(workers);
+    }
+    // Each lost its session once, and nothing else.
+    assert.deepEqual(failed, clients.map(() => "08006"));
+    assert.equal(await watched.sql("SELECT count(*) FROM w"), String(acknowledged));
+    await Promise.all(clients.map((client) => client.close()));
+  },
+});
+
+Deno.test({
+  name: "a primary that a reload calls by another name is served on, and one that it leaves out is asked for",
+  ...RESTARTS,
+  fn: async () => {
+    await using dir = await tempDir();
+    await using replicas = await Replicas.start({
+      standbys: 1,
+      settings: { wal_log_hints: "on", full_page_writes: "on" },
+    });
+    const config = configOf(replicas, `${dir.path}/state`);
+    await using watched = await Watched.start(config);
+    await watched.becomes("n1 primary up, n2 standby up");
+    const reload = (nodes: Record<string, unknown>[]) =>
+      watched.pgplex.reload({
+        ...config,
+        clusters: { main: { nodes, failover: "manual", rejoin: "sql" } },
+      });
+    const [first, second] = replicas.config;
+    await reload([{ ...first, name: "renamed" }, second!]);
+    await watched.becomes("renamed primary up, n2 standby up");
+    assert.equal(await watched.port(), replicas.nodes[0]!.port);
+    await reload([second!]);
+    await waitFor(
+      () => watched.logged("renamed, which is the primary, is not in the file any more").length > 0,
+      {
+        what: "an operator to be asked",
+      },
+    );
+  },
+});
+
+Deno.test({
+  name:
     "a switchover that a long transaction stands in the way of is given up at its time, and nothing has changed",
   ...RESTARTS,
   fn: async () => {
