@@ -1,6 +1,5 @@
 import { lsnText } from "../topology/mod.ts";
 import type { ClusterRecord } from "./record.ts";
-import type { Said } from "./views.ts";
 import type { Work } from "./work.ts";
 
 /**

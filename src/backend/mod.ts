@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./cancel.ts";
+export * from "./commit_note.ts";
 export * from "./connection.ts";
 export * from "./describing.ts";
 export * from "./description.ts";
@@ -15,7 +16,7 @@ export * from "./in_flight.ts";
 export * from "./internal_statement.ts";
 export * from "./login.ts";
 export * from "./owed.ts";
-export type { Abandoned, Loss } from "./owed_abandon.ts";
+export type { Abandoned, Loss, PutOff } from "./owed_abandon.ts";
 export { Mark, Owed } from "./owed_entries.ts";
 export * from "./prepared_set.ts";
 export * from "./own_transaction.ts";

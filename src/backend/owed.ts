@@ -1,5 +1,5 @@
 import { ByteRing, Queue } from "../kernel/mod.ts";
-import { type Abandoned, answerLost, answerRollback, type Loss } from "./owed_abandon.ts";
+import { type Abandoned, answerDone, answerLost, type Loss, type PutOff } from "./owed_abandon.ts";
 import { isOfCopy, KIND, Mark, Owed, Progress } from "./owed_entries.ts";
 
 /** Something that becomes true when a reply comes, and is taken back when the server skips the message. */
@@ -346,7 +346,7 @@ export class OwedReplies {
     const copying = this.#copyIn || this.lastKind() === Owed.CopyData;
     const replies: Uint8Array[] = [];
     for (let reply = this.nextLocal(); reply !== null; reply = this.nextLocal()) replies.push(reply);
-    if (loss.rollsBack === true && answerRollback(this.#ring, this.#progress, replies)) {
+    if (loss.rollsBack === true && answerDone(this.#ring, this.#progress, "ROLLBACK", replies)) {
       // As if it had been answered.
       while (this.#effects.length > 0) this.#effects.shift()!.done();
       this.clear();
@@ -359,6 +359,33 @@ export class OwedReplies {
     this.#doubtful = false;
     this.#skipping = skipping;
     return { replies, told, skipping, copying };
+  }
+
+  /**
+   * The server is lost in the middle of a COMMIT, and the client stays: what it waits for is taken away from here until it is known
+   * what became of that. Null where anything else is in flight: then nothing was taken.
+   */
+  putOff(): PutOff | null {
+    const committed: Uint8Array[] = [];
+    if (!answerDone(this.#ring, this.#progress, "COMMIT", committed)) return null;
+    const ring = new ByteRing(16, IN_FLIGHT_MAX);
+    for (let i = 0; i < this.#ring.length; i++) ring.push(this.#ring.at(i));
+    const effects: Effect[] = [];
+    while (this.#effects.length > 0) effects.push(this.#effects.shift()!);
+    const progress = this.#progress;
+    this.clear();
+    return {
+      committed: () => {
+        for (const effect of effects) effect.done();
+        return committed;
+      },
+      lost: (loss) => {
+        const replies: Uint8Array[] = [];
+        answerLost(ring, progress, loss, replies);
+        for (const effect of effects.reverse()) effect.undo();
+        return replies;
+      },
+    };
   }
 
   /** Forgets everything: the connection is gone, or starts again. Effects that are still open are undone. */

@@ -85,14 +85,32 @@ export function answerLost(
   return { told, open };
 }
 
+/** What a client waits for that has sent COMMIT, and nothing behind it, while nobody knows yet what became of that. */
+export interface PutOff {
+  /** It was committed: the rest of the answers to it. */
+  committed(): readonly Uint8Array[];
+  /** What it hears otherwise. */
+  lost(loss: Loss): readonly Uint8Array[];
+}
+
 /**
- * Where a ROLLBACK is all that is in flight: adds the answers to it, as whatever was open is rolled back with the connection.
+ * Where the statement with this tag is all that is in flight: adds the answers to it. Of a ROLLBACK they are known as whatever was open
+ * is rolled back with the connection; of a COMMIT where it was found out that it was done.
  *
  * @returns false where something else is in flight, or nobody knows what would be the answer: then nothing was added
  */
-export function answerRollback(ring: ByteRing, progress: number, replies: Uint8Array[]): boolean {
-  if (progress !== Progress.None) return false;
+export function answerDone(
+  ring: ByteRing,
+  progress: number,
+  tag: "ROLLBACK" | "COMMIT",
+  replies: Uint8Array[],
+): boolean {
+  const commits = tag === "COMMIT";
+  // Behind what pgplex asks in front of a COMMIT the client has had the replies to what it sent before.
+  if (progress !== Progress.None && !(commits && progress === Progress.Answered)) return false;
+  const done = commits ? COMMITTED : ROLLED_BACK;
   const answers: Uint8Array[] = [];
+  let bound = false;
   for (let i = 0; i < ring.length; i++) {
     const entry = ring.at(i);
     const kind = entry & KIND;
@@ -100,16 +118,21 @@ export function answerRollback(ring: ByteRing, progress: number, replies: Uint8A
     if ((entry & (Mark.Local | Mark.Replace)) !== 0) return false;
     // What pgplex prepares ahead has no answer for the client.
     if ((entry & Mark.Swallow) !== 0) {
-      if (kind !== Owed.Parse) return false;
+      if (kind !== Owed.Parse && !(commits && answers.length === 0)) return false;
       continue;
     }
     if (kind === Owed.Parse) answers.push(PARSE_COMPLETE);
-    else if (kind === Owed.Bind) answers.push(BIND_COMPLETE);
-    else if (kind === Owed.Execute && !answers.includes(ROLLED_BACK)) answers.push(ROLLED_BACK);
-    else if (kind === Owed.Query && ring.length === 1) answers.push(ROLLED_BACK);
-    else if (kind !== Owed.Sync || !isLast) return false;
+    else if (kind === Owed.Bind) {
+      bound = true;
+      answers.push(BIND_COMPLETE);
+    } // Behind its Bind a portal is described: it has no columns.
+    else if (kind === Owed.Describe && commits && bound) answers.push(NO_DATA);
+    else if (kind === Owed.Execute && !answers.includes(done)) answers.push(done);
+    else if (kind === Owed.Query && answers.length === 0 && (commits ? isLast : ring.length === 1)) {
+      answers.push(done);
+    } else if (kind !== Owed.Sync || !isLast) return false;
   }
-  if (!answers.includes(ROLLED_BACK) || !endsUnit(ring.at(ring.length - 1) & KIND)) return false;
+  if (!answers.includes(done) || !endsUnit(ring.at(ring.length - 1) & KIND)) return false;
   replies.push(...answers, encodeReadyForQuery(TxStatus.Idle));
   return true;
 }
@@ -117,7 +140,9 @@ export function answerRollback(ring: ByteRing, progress: number, replies: Uint8A
 const NONE = new Uint8Array(0);
 const PARSE_COMPLETE: Uint8Array = encodeBack(Back.ParseComplete, NONE);
 const BIND_COMPLETE: Uint8Array = encodeBack(Back.BindComplete, NONE);
+const NO_DATA: Uint8Array = encodeBack(Back.NoData, NONE);
 const ROLLED_BACK: Uint8Array = encodeCommandComplete("ROLLBACK");
+const COMMITTED: Uint8Array = encodeCommandComplete("COMMIT");
 
 function endsUnit(kind: number): boolean {
   return kind === Owed.Sync || kind === Owed.Query;

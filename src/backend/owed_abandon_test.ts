@@ -478,3 +478,61 @@ Deno.test("abandon answers a ROLLBACK that is all that is in flight, and its eff
   equal(rollBack(new Play().sent(Bind, Execute)), "40001");
   equal(rollBack(new Play().sent(Parse, Bind, Execute, Sync).answered(Parse)), "40001 ZI");
 });
+
+/** Replies in short, by their types; of a CommandComplete its tag. */
+function typesOf(replies: readonly Uint8Array[]): string {
+  return replies.map((reply) => {
+    const type = String.fromCharCode(reply[0]!);
+    return type === "C" ? new TextDecoder().decode(reply.subarray(5, -1)) : type;
+  }).join(" ");
+}
+
+Deno.test("a COMMIT that is put off is answered later: as the server would have, or by an error", () => {
+  const cases: readonly [name: string, play: Play, committed: string][] = [
+    ["simple", new Play().sent(Query), "COMMIT Z"],
+    ["behind what pgplex asked", new Play().sent(Execute | Swallow, Sync | Swallow, Query), "COMMIT Z"],
+    ["extended", new Play().sent(Parse, Bind, Describe, Execute, Sync), "1 2 n COMMIT Z"],
+    ["without Describe", new Play().sent(Bind, Execute, Sync), "2 COMMIT Z"],
+    ["prepared again by pgplex", new Play().sent(Parse | Swallow, Bind, Execute, Sync), "2 COMMIT Z"],
+    ["partly answered", new Play().sent(Parse, Bind, Execute, Sync).answered(Parse), "2 COMMIT Z"],
+  ];
+  for (const [name, { owed }, committed] of cases) {
+    const { length } = owed;
+    equal(length > 0, true);
+    const putOff = owed.putOff()!;
+    equal(typesOf(putOff.committed()), committed, name);
+    equal(owed.settled && !owed.skipping, true, name);
+    const error = new PgplexError("server_lost", "lost", { sqlstate: "40001" });
+    equal(typesOf(putOff.lost({ error, inTransaction: false })), "E Z", name);
+  }
+});
+
+Deno.test("nothing is put off where something else is in flight, or nobody knows the answer", () => {
+  const cases: Record<string, Play> = {
+    "nothing is owed": new Play(),
+    "two queries": new Play().sent(Query, Query),
+    "two statements": new Play().sent(Bind, Execute, Bind, Execute, Sync),
+    "no Sync yet": new Play().sent(Bind, Execute),
+    "a statement is described": new Play().sent(Parse, Describe, Bind, Execute, Sync),
+    "only a Sync": new Play().sent(Sync),
+    "something behind it": new Play().sent(Query, Parse, Sync),
+    "pgplex has to answer": new Play().sent(Query).local("x"),
+  };
+  for (const [name, { owed }] of Object.entries(cases)) {
+    const { length } = owed;
+    equal(owed.putOff(), null, name);
+    equal(owed.length, length, name);
+  }
+});
+
+Deno.test("what came with a COMMIT that is put off becomes true where that was done, else it is undone, the last first", () => {
+  const play = () => new Play().sentWith(Parse, "parse").sentWith(Bind, "bind").sent(Execute, Sync);
+  const done = play();
+  done.owed.putOff()!.committed();
+  deepEqual(done.log, ["parse done", "bind done"]);
+  const lost = play();
+  const putOff = lost.owed.putOff()!;
+  deepEqual(lost.log, []);
+  putOff.lost({ error: new PgplexError("server_lost", "lost"), inTransaction: false });
+  deepEqual(lost.log, ["bind undone", "parse undone"]);
+});

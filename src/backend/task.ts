@@ -75,7 +75,7 @@ class Task implements ServerSink, FrameTaker {
   frame(type: number, bytes: Uint8Array, start: number, end: number): void {
     switch (type) {
       case Back.DataRow:
-        if (this.#rows.length < TASK_ROWS_MAX) this.#rows.push(rowAt(bytes, start, end));
+        if (this.#rows.length < TASK_ROWS_MAX) this.#rows.push(textRowAt(bytes, start, end));
         return;
       case Back.NotificationResponse:
         this.#connection.noteNotification(bytes.slice(start - 5, end));
@@ -126,7 +126,8 @@ export function runQuery(connection: ServerConnection, sql: BinaryString): Promi
   return runTask(connection, [encodeQuery(sql)], 1);
 }
 
-function rowAt(bytes: Uint8Array, start: number, end: number): (BinaryString | null)[] {
+/** The columns of a DataRow's body in the text format. */
+export function textRowAt(bytes: Uint8Array, start: number, end: number): (BinaryString | null)[] {
   const count = uint16At(bytes, start);
   const row: (BinaryString | null)[] = [];
   let at = start + 2;

@@ -11,6 +11,7 @@ export const OPTION_NAMES = [
   "pin_timeout",
   "pin_policy",
   "state_check",
+  "commit_guard",
   "tag",
 ] as const;
 export type OptionName = (typeof OPTION_NAMES)[number];

@@ -51,6 +51,11 @@ export const OPTIONS: readonly OptionSpec[] = [
   ofPool("pin_timeout", SESSION, "A pinned session that is idle for longer is ended; 0s: never."),
   ofPool("pin_policy", SESSION, "`refuse` ends a session that would have to be pinned."),
   ofPool("state_check", SESSION, "When a lease's end looks for session state that changed out of sight."),
+  ofPool(
+    "commit_guard",
+    SESSION,
+    "`on` finds out what became of a COMMIT whose answer is lost, in transaction pooling.",
+  ),
   {
     name: "tag",
     type: { kind: "text", bytesMax: TAG_BYTES_MAX },

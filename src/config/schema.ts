@@ -211,6 +211,8 @@ export interface PoolSettings {
   readonly pin_timeout: number;
   readonly pin_policy: "allow" | "refuse";
   readonly currval: "pin" | "ignore";
+  /** Whether it is found out what became of a COMMIT whose answer is lost. */
+  readonly commit_guard: "off" | "on";
   readonly max_prepared_statements: number;
   readonly state_check: "learn" | "always" | "off";
   readonly server_reset: "changed" | "always";

@@ -79,6 +79,11 @@ const POOL_ROWS: PoolRows = {
     "pin",
     "Whether sessions that use currval() or lastval() keep their server connection.",
   ),
+  commit_guard: choice(
+    ["off", "on"],
+    "off",
+    "Whether pgplex finds out what became of a COMMIT whose answer is lost, in transaction pooling.",
+  ),
   max_prepared_statements: integer(
     0,
     200,

@@ -13,6 +13,8 @@ export const Control = {
   RollsBack: 8,
   /** It is BEGIN, and nothing else: where that has no answer nothing was begun. Not kept by {@link controlBehind}. */
   Begins: 16,
+  /** It is COMMIT or END, and nothing else; AND CHAIN is not. Not kept by {@link controlBehind}. */
+  CommitsAlone: 32,
 } as const;
 
 /** Statements that end a transaction, as an aborted one looks at them; `other`: all that it refuses. */
@@ -25,7 +27,10 @@ export function controlOf(words: readonly string[]): number {
   for (const statement of statements) control = controlBehind(control, controlOfOne(statement));
   if (statements.length !== 1) return control;
   if (control === Control.Opens && endingOf(statements[0]!) === "other") return control | Control.Begins;
-  return endingOf(statements[0]!) === "rollback" ? control | Control.RollsBack : control;
+  const [statement] = statements;
+  const ending = endingOf(statement!);
+  if (ending === "commit" && statement![0] !== "prepare") return control | Control.CommitsAlone;
+  return ending === "rollback" ? control | Control.RollsBack : control;
 }
 
 /** The same of a text. */

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { sqlWords } from "./sql_tokens.ts";
 import { Control, controlBehind, controlOf, endingsIn } from "./transaction_words.ts";
 
-const { Opens, Closes, Commits, RollsBack, Begins } = Control;
+const { Opens, Closes, Commits, RollsBack, Begins, CommitsAlone } = Control;
 
 Deno.test("controlOf tells what opens, ends and commits a transaction from what does neither", () => {
   const cases: readonly [string, number][] = [
@@ -11,10 +11,10 @@ Deno.test("controlOf tells what opens, ends and commits a transaction from what 
     ["BEGIN", Opens | Begins],
     ["start transaction read only", Opens | Begins],
     ["BEGIN; SELECT 1", Opens],
-    ["COMMIT", Closes | Commits],
-    ["/* x */ end;", Closes | Commits],
+    ["COMMIT", Closes | Commits | CommitsAlone],
+    ["/* x */ end;", Closes | Commits | CommitsAlone],
     ["COMMIT AND CHAIN", Opens | Commits],
-    ["COMMIT AND NO CHAIN", Closes | Commits],
+    ["COMMIT AND NO CHAIN", Closes | Commits | CommitsAlone],
     ["ROLLBACK", Closes | RollsBack],
     ["SELECT 1; ROLLBACK", Closes],
     ["abort work", Closes | RollsBack],

@@ -13,6 +13,7 @@ export * from "./aftermath.ts";
 export * from "./channel_lender.ts";
 export * from "./client_cursor.ts";
 export * from "./client_scan.ts";
+export type { CommitGuard } from "./commit_guard.ts";
 export type { PreambleHost } from "./preamble.ts";
 export type { ReadsHost } from "./reads.ts";
 export * from "./relay.ts";

@@ -1,7 +1,8 @@
 import { runInternal, type ServerConnection } from "../backend/mod.ts";
 import type { Fingerprint, StateWatch } from "../learning/mod.ts";
-import { type BinaryString, type SqlTraits, sqlTraits, TxStatus } from "../protocol/mod.ts";
+import { type BinaryString, Control, type SqlTraits, sqlTraits, TxStatus } from "../protocol/mod.ts";
 import type { ChannelLender } from "./channel_lender.ts";
+import type { CommitGuard } from "./commit_guard.ts";
 import type { LoginName } from "./login_name.ts";
 import type { Progress } from "./progress.ts";
 import type { ClientNamed } from "./statements/client_named.ts";
@@ -22,6 +23,7 @@ export interface PreambleParts {
   readonly sql: SqlStatements;
   readonly clientNamed: ClientNamed;
   readonly onServer: ServerStatements;
+  readonly guard: CommitGuard;
 }
 
 /** What a statement may need besides messages in front of it. */
@@ -30,6 +32,10 @@ export interface PreambleHost {
   renew(): boolean;
   /** Sees to it that no server connection is in a database, or in any other, while a statement runs that needs it for itself. */
   vacate(database: BinaryString): void;
+  /** Whether `commit_guard` is on. */
+  readonly guardsCommits: boolean;
+  /** A text that nobody else uses, of letters and digits. */
+  commitMarker(): string;
 }
 
 /**
@@ -96,6 +102,7 @@ export class Preamble {
     }
     clientNamed.ensure(server, statements, simple);
     if (traits.listsStatements) this.#showStatements(server, simple);
+    if ((traits.control & Control.Commits) !== 0) this.#guardCommit(server, traits.control, simple);
   }
 
   /** In session pooling, where nothing else is looked at: a text that is about a database goes to the server. */
@@ -112,7 +119,7 @@ export class Preamble {
   /** Whether anything goes to the server before a statement. */
   interferes({ traits }: Fingerprint): boolean {
     return this.#parts.loginName.mayBeReset || traits.statements.length > 0 || traits.listsStatements ||
-      traits.sequences === "read" ||
+      traits.sequences === "read" || this.#guards(traits) ||
       (this.#lender !== null && this.#lender.wants(traits));
   }
 
@@ -136,6 +143,17 @@ export class Preamble {
       return true;
     }
     return statements.some((name) => changes.doubtful(name, server.owed.batch));
+  }
+
+  #guardCommit(server: ServerConnection, control: number, simple: boolean): void {
+    const { guard, progress } = this.#parts;
+    const host = this.#host;
+    const marker = host !== null && host.guardsCommits ? host.commitMarker() : null;
+    guard.before(server, control, { progress, simple, marker });
+  }
+
+  #guards({ control }: SqlTraits): boolean {
+    return (control & Control.CommitsAlone) !== 0 && this.#host !== null && this.#host.guardsCommits;
   }
 
   #restoreName(server: ServerConnection, simple: boolean): void {

@@ -3,6 +3,7 @@ import { type Fingerprints, StateWatch } from "../learning/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import { Attention } from "./attention.ts";
 import { ClientSink } from "./client_sink.ts";
+import { CommitGuard } from "./commit_guard.ts";
 import { RelayCounts } from "./counts.ts";
 import { LoginName } from "./login_name.ts";
 import { PassingWords } from "./passing_words.ts";
@@ -30,6 +31,8 @@ export class Relay {
   readonly clientNamed: ClientNamed;
   /** What ran in the current lease. */
   readonly watch: StateWatch;
+  /** What is noted before a COMMIT. */
+  readonly guard = new CommitGuard();
   /** What goes before a statement. */
   readonly preamble: Preamble;
   /** The application_name of the client's startup packet. */

@@ -21,6 +21,7 @@ import {
   SERVER_ACTIONS,
   TxStatus,
 } from "../protocol/mod.ts";
+import type { RowTaker } from "./commit_guard.ts";
 import type { Relay } from "./relay.ts";
 
 /** What a session wants to hear of while replies pass. */
@@ -38,6 +39,11 @@ export interface ServerScanPort {
 /** SQLSTATE invalid_sql_statement_name. */
 const UNDEFINED_STATEMENT = "26000";
 
+/** {@link SERVER_ACTIONS} while a row of pgplex's own is awaited. */
+const ROW_ACTIONS: Readonly<Uint8Array> = SERVER_ACTIONS.map((action, type) =>
+  type === Back.DataRow ? Action.Inspect : action
+);
+
 /** So much of an ErrorResponse is read to know how grave it is: severity and SQLSTATE come first. */
 const ERROR_PEEK_BYTES = 8192;
 
@@ -45,9 +51,10 @@ const ERROR_PEEK_BYTES = 8192;
  * A server's messages on their way to the client: rows pass by count, replies are checked off against what is owed, and
  * those that belong to pgplex are taken out. Pure.
  */
-export class ServerScan {
+export class ServerScan implements RowTaker {
   readonly #relay: Relay;
   readonly #port: ServerScanPort;
+  #actions: Readonly<Uint8Array> = SERVER_ACTIONS;
   #left = 0;
   #drop = false;
   #run = 0;
@@ -61,6 +68,7 @@ export class ServerScan {
   constructor(relay: Relay, port: ServerScanPort) {
     this.#relay = relay;
     this.#port = port;
+    relay.guard.readBy(this);
   }
 
   /** Whether a message to the client has begun and not ended: any other byte would be taken for the rest of it. */
@@ -68,8 +76,13 @@ export class ServerScan {
     return this.#left > 0 && !this.#drop;
   }
 
+  takesRow(): void {
+    this.#actions = ROW_ACTIONS;
+  }
+
   /** The server is lost, behind a whole message: the next one begins anew. */
   serverLost(): void {
+    this.#actions = SERVER_ACTIONS;
     this.#left = 0;
     this.#answeredOne = false;
     this.#heldError = this.#describing = null;
@@ -102,7 +115,7 @@ export class ServerScan {
         if (end - at < 5) break;
         const type = bytes[at]!;
         const length = int32At(bytes, at + 1);
-        const action = SERVER_ACTIONS[type]!;
+        const action = this.#actions[type]!;
         if (length < 4 || action === Action.Reject) {
           throw broken(`message of type ${type} and length ${length}`);
         }
@@ -164,6 +177,9 @@ export class ServerScan {
         if (entry > 0 && (entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
         break;
       }
+      case Back.DataRow:
+        if (this.#relay.guard.row(server, bytes, at)) return this.#skip(bytes, at, length);
+        break;
       case Back.ParseComplete:
         return this.#answered(server, Owed.Parse, bytes, at, length);
       case Back.BindComplete:
@@ -224,7 +240,9 @@ export class ServerScan {
     const entry = server.owed.reply(kind);
     if (entry === NOT_OWED) throw broken(`reply to a message of kind ${kind} that was not sent`);
     this.#answeredOne = true;
-    return (entry & Mark.Swallow) !== 0 ? this.#skip(bytes, at, length) : this.#begin(at, length);
+    if ((entry & Mark.Swallow) === 0) return this.#begin(at, length);
+    if (kind === Owed.Execute) this.#actions = SERVER_ACTIONS;
+    return this.#skip(bytes, at, length);
   }
 
   /** What pgplex answers itself comes out when its turn has come, behind the last message that was answered. */
@@ -263,6 +281,7 @@ export class ServerScan {
       return told ? this.#begin(at, length) : this.#skip(bytes, at, length);
     }
     this.#flushRun(bytes, at);
+    this.#actions = SERVER_ACTIONS;
     this.#relay.watch.fails();
     // "cached plan must not change result type": prepared again, it will work.
     if (fields.get("C") === "0A000" && this.#relay.renames) server.prepared.expire();

@@ -9,6 +9,8 @@
  * @module
  */
 export * from "./acquire.ts";
+export { type CommitInquiry, INQUIRY_MAX_MS } from "./commit_inquiry.ts";
+export type { CommitVerdict } from "./commit_truth.ts";
 export * from "./databases.ts";
 export * from "./destination.ts";
 export * from "./destination_key.ts";

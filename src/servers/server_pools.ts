@@ -1,11 +1,12 @@
 import type { ServerCredentials } from "../auth/mod.ts";
-import type { Runtime } from "../backend/mod.ts";
+import type { CommitNote, Runtime } from "../backend/mod.ts";
 import { type Config, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import type { SharedLimit } from "../pool/mod.ts";
 import type { Log, StatsTotals } from "../telemetry/mod.ts";
 import { type NodeAddress, type NodeChange, sameNode, type TopologyPublisher } from "../topology/mod.ts";
+import { CommitInquiry } from "./commit_inquiry.ts";
 import { databaseNameOf, isDatabaseName } from "./databases.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationKey } from "./destination_key.ts";
@@ -89,6 +90,12 @@ export class ServerPools {
     this.#destinations.set(name, destination);
     if (this.control.holds(this.nameOf(destination))) destination.setPaused(true, this.#nowMs());
     return destination;
+  }
+
+  /** Begins to find out what became of a transaction on `cluster` whose COMMIT was not answered; see {@link CommitInquiry}. */
+  inquire(cluster: string, note: CommitNote, limitMs: number): CommitInquiry {
+    const { runtime, topology } = this.#parts;
+    return new CommitInquiry({ runtime, topology, config: () => this.#config }, cluster, note, limitMs);
   }
 
   #makePool(destination: Destination, node: NodeAddress): ServerPool {

@@ -29,6 +29,8 @@ export interface ClientLoopParts {
 export interface ClientLoopHost {
   /** Whether the session is over. */
   readonly ending: boolean;
+  /** What became of a COMMIT is being found out: until then nothing is taken. */
+  readonly inDoubt: Promise<void> | null;
   /** Whether the client was greeted: before that nothing can be said to it. */
   readonly greeted: boolean;
   /** When the last lease began; clock milliseconds. */
@@ -106,8 +108,9 @@ export class ClientLoop {
     let fullReads = 0;
     while (!host.ending) {
       if (control.mode === "suspended") await this.passSuspension();
-      if (times.cancelling !== null) {
-        await times.cancelling;
+      const waitsFor = times.cancelling ?? host.inDoubt;
+      if (waitsFor !== null) {
+        await waitsFor;
         continue;
       }
       if (!input.empty) {
@@ -203,6 +206,7 @@ export class ClientLoop {
 
   /** Whether the server will answer something, though the client sends no more. */
   get #owesLast(): boolean {
+    if (this.#host.inDoubt !== null) return true;
     const { server } = this.#relay;
     // A batch without its Sync is not waited for: the server keeps its replies, and drops it at the end.
     if (server === null || server.owed.copyIn || server.owed.readies === 0) return false;

@@ -76,6 +76,7 @@ function rig({ greeted = true } = {}) {
     sayNothing() {},
     left: () => void heard.push("left"),
     turn: () => Promise.resolve(void host.turns++),
+    inDoubt: null,
   } satisfies ClientLoopHost & Record<string, unknown>;
   const parts = { clock, control, input, out, relay, scan, lease, times, work: { sent() {}, leased() {} } };
   const loop = new ClientLoop(parts as unknown as ClientLoopParts, host);

@@ -22,7 +22,8 @@ import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
 
 /** One cluster, to which plain database names lead. */
-const MAIN = "clusters: { main: { nodes: [{ name: n1, host: h1 }] } }\nrouting: { default_cluster: main }\n";
+const main = (account: string) =>
+  `clusters: { main: { ${account}nodes: [{ name: n1, host: h1 }] } }\nrouting: { default_cluster: main }\n`;
 
 /** The database app as alice. */
 const KEY: DestinationKey = {
@@ -84,9 +85,9 @@ export class FakeSessionParts implements SessionParts {
   }
 }
 
-/** A worker with this in `pool` of its configuration, whose statements are not probed unless that says so. */
-export function sessionParts(pool = "state_check: off"): FakeSessionParts {
-  return new FakeSessionParts(`${MAIN}pool: { ${pool} }\n`);
+/** A worker with this in `pool` of its configuration, whose statements are not probed unless that says so; `account`: of its cluster. */
+export function sessionParts(pool = "state_check: off", account = ""): FakeSessionParts {
+  return new FakeSessionParts(`${main(account === "" ? "" : `${account}, `)}pool: { ${pool} }\n`);
 }
 
 /** Where sessions of `parts` go. */

@@ -25,8 +25,9 @@ export interface Standing {
  * have run, 08007 where a transaction may have been committed.
  *
  * @param cause what the server or its socket said last
+ * @param rolledBack it was found out that what was being committed was not
  */
-export function lossOf(standing: Standing, cause: PgplexError): Loss {
+export function lossOf(standing: Standing, cause: PgplexError, rolledBack = false): Loss {
   const { txStatus, control, awaits, torn, losses } = standing;
   // A client whose BEGIN failed believes in no transaction, unless it has sent something behind it already.
   const beginsInVain = awaits && txStatus === TxStatus.Idle && standing.running <= 1 &&
@@ -42,7 +43,7 @@ export function lossOf(standing: Standing, cause: PgplexError): Loss {
   };
   const wasInTransaction = inTransaction || beginsInVain || (control & Control.Closes) !== 0 ||
     txStatus !== TxStatus.Idle;
-  if (commits && !torn) {
+  if (commits && !torn && !rolledBack) {
     const text = "transaction resolution unknown: the server connection was lost during COMMIT";
     const hint = "Find out whether it was committed before you run it again.";
     return { error: new PgplexError("resolution_unknown", text, { ...extra, hint }), inTransaction };

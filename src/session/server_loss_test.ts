@@ -52,6 +52,12 @@ Deno.test("lossOf tells the end of a transaction on its way: COMMIT is unknown, 
   equal(heard({ txStatus: TxStatus.InTransaction, control: Opens | Commits }), "08007 E"); // AND CHAIN
 });
 
+Deno.test("lossOf says 40001 of a COMMIT that was found not to have been done", () => {
+  const commits = { ...AT_REST, txStatus: TxStatus.InTransaction, control: Closes | Commits };
+  const { error, inTransaction } = lossOf(commits, CUT, true);
+  deepEqual([error.sqlstate, error.code, inTransaction], ["40001", "transaction_lost", false]);
+});
+
 Deno.test("lossOf knows a ROLLBACK that is all that is in flight, and none behind what may have been committed", () => {
   const rollsBack = (standing: Partial<Standing>) =>
     lossOf({ ...AT_REST, ...standing }, CUT).rollsBack === true;

@@ -26,51 +26,16 @@ import {
 } from "../relay/mod.ts";
 import type { Base, Destination } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
+import { FindingOut, markerBy } from "./finding_out.ts";
 import { endsSession } from "./server_loss.ts";
+import type { ServerSideHost, ServerSideParts } from "./server_side_parts.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
-import { survive } from "./survival.ts";
+import { type Doubt, survive } from "./survival.ts";
 import { Reading } from "./reading.ts";
 import type { TimeLimits, Waits } from "./time_limits.ts";
 import { Vacating } from "./vacating.ts";
 import type { WorkTime } from "./work_time.ts";
-
-/** What the server's side works with. */
-export interface ServerSideParts {
-  readonly facts: SessionFacts;
-  readonly destination: Destination;
-  readonly options: SessionOptions;
-  readonly relay: Relay;
-  readonly out: Outbox;
-  readonly told: ToldSettings;
-  readonly clientScan: Pick<ClientScan, "serverLost">;
-  readonly steering: Steering;
-  readonly pins: Pins;
-  readonly times: TimeLimits;
-  readonly work: WorkTime;
-  readonly listening: Listening;
-}
-
-/** What the server's side asks of its session, and tells it. */
-export interface ServerSideHost {
-  /** The pool's settings with what the client set over them. */
-  readonly limits: PoolSettings;
-  readonly ending: boolean;
-  /** The process id that the client knows as its own. */
-  readonly pid: number;
-  /** CancelRequests on their way to the server: none of them may meet another session's statement. */
-  readonly cancelCount: number;
-  /** Why the session cannot take this value of an option, or null. */
-  refusal(change: { readonly name: string; readonly value: unknown }): PgplexError | null;
-  /** Replies came. */
-  answered(): void;
-  /** The server has said for itself that it ends the connection. */
-  serverSaid(): void;
-  /** The server connection is over while it was leased, and the session with it. */
-  lost(error: PgplexError): void;
-  /** The server connection was lost before anybody knew what the session did to it. */
-  stateLost(error: PgplexError): void;
-}
 
 /**
  * The server's side of a session: takes what the leased server connection sends, and decides at each boundary whether the lease
@@ -102,6 +67,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   #sinceMs: number;
   #lastWriteMs = -Infinity;
   #renewing = false;
+  #findingOut: FindingOut | null = null;
 
   constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
     this.#worker = worker;
@@ -442,7 +408,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   /** The server is lost, and the client stays. */
   #goesOnWithout(error: PgplexError): void {
-    const { left, deaf } = survive({
+    const { left, deaf, doubt } = survive({
       relay: this.#relay,
       told: this.#told,
       pins: this.#pins,
@@ -455,8 +421,39 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.endLease("broken");
     if (deaf) return this.#host.lost(error);
     this.#clientScan.serverLost(left);
+    if (doubt !== null) return this.#findOut(doubt);
     void this.#out.flush();
     this.#host.answered();
+  }
+
+  /** What became of a COMMIT is being found out: the client is read no further. */
+  get inDoubt(): Promise<void> | null {
+    return this.#findingOut?.over ?? null;
+  }
+
+  /** Whoever waits for what became of a COMMIT hears that it is unknown. */
+  stopAsking(): void {
+    this.#findingOut?.stop();
+  }
+
+  #findOut(doubt: Doubt): void {
+    const host = {
+      queryWaitTimeoutMs: this.queryWaitTimeoutMs,
+      found: () => {
+        this.#findingOut = null;
+        void this.#out.flush();
+        this.#host.answered();
+      },
+    };
+    this.#findingOut = new FindingOut(this.#worker, this.#destination.key.cluster, this.tenant, doubt, host);
+  }
+
+  get guardsCommits(): boolean {
+    return this.#host.limits.commit_guard === "on";
+  }
+
+  commitMarker(): string {
+    return markerBy(this.#worker.runtime.random);
   }
 
   // What the scan hears in it.

@@ -10,12 +10,14 @@ import { ClientScan, Need, Relay, Steering, type SteeringHost, ToldSettings } fr
 import type { Destination } from "../servers/mod.ts";
 import { type ByteStream, Outbox } from "../transport/mod.ts";
 import type { CancelKey, Cancellable } from "./cancel_keys.ts";
+import { channelsHostOf } from "./channels_host.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { ClientLoop, type ClientLoopHost } from "./client_loop.ts";
 import { Farewell } from "./farewell.ts";
 import { type OptionChange, refusalOf } from "./option_refusal.ts";
 import { warnOfPins } from "./pin_warning.ts";
-import { ServerSide, type ServerSideHost } from "./server_side.ts";
+import { ServerSide } from "./server_side.ts";
+import type { ServerSideHost } from "./server_side_parts.ts";
 import { describeOptions, describeSession } from "./session_description.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
@@ -148,7 +150,8 @@ export class Session
   /** Whether the server owes this client something. */
   get busy(): boolean {
     const { server } = this;
-    return server !== null && !(server.owed.settled && server.txStatus === TxStatus.Idle);
+    return this.inDoubt !== null ||
+      (server !== null && !(server.owed.settled && server.txStatus === TxStatus.Idle));
   }
 
   /** Whether the client can be sent away without harm: no lease, or in session pooling nothing but an idle one. */
@@ -164,7 +167,7 @@ export class Session
     if (server !== null && openBatch && watch.running) return false;
     if (this.idle) return true;
     if (this.waiting || this.#clientScan.need !== Need.Bytes) return false;
-    return !this.busy || this.#runsNothing(server!);
+    return !this.busy || (server !== null && this.#runsNothing(server));
   }
 
   /** Whether what the server owes is nothing that it could run as it stands. */
@@ -173,6 +176,10 @@ export class Session
     if (server.owed.length === 1 && isTorn(this.#relay, server)) return true;
     return this.facts.mode === "transaction" && server.owed.readies === 0 &&
       !this.#relay.watch.running;
+  }
+
+  get inDoubt(): Promise<void> | null {
+    return this.#serverSide.inDoubt;
   }
 
   /** Whether the session is over, and only tidies up. */
@@ -291,6 +298,7 @@ export class Session
   }
 
   left(): void {
+    this.#serverSide.stopAsking();
     this.#serverSide.lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
   }
 
@@ -320,22 +328,7 @@ export class Session
   }
 
   channelsHost(): ChannelsHost {
-    return {
-      destination: this.destination,
-      relay: this.#relay,
-      out: this.#out,
-      pid: this.#key.pid,
-      lookAgain: () => {
-        if (this.#ending || this.server === null) return;
-        this.#relay.progress.checkBoundary();
-        this.settle();
-      },
-      overflowed: () => {
-        const text = "terminating connection because too many notifications wait for it";
-        this.end(new PgplexError("notifications_overflow", text));
-      },
-      end: (error) => this.end(error),
-    };
+    return channelsHostOf(this, { relay: this.#relay, out: this.#out, pid: this.#key.pid });
   }
 
   // Its life.
@@ -428,7 +421,7 @@ export class Session
 
   /** Looks at its limits of time, and whether a client that waits is still there. Called about once a second. */
   checkTimeouts(nowMs: number): void {
-    if (this.waiting) this.#loop.watch();
+    if (this.waiting || this.inDoubt !== null) this.#loop.watch();
     if (!this.#endIfGone()) this.#times.check(nowMs); // a transaction may have gone on behind a reload
   }
 
@@ -445,10 +438,12 @@ export class Session
     }
     void this.#farewell.written().then(() => this.#stream.close());
     this.#serverSide.lease.close();
+    this.#serverSide.stopAsking();
     this.#loop.wake();
   }
 
   async cancel(): Promise<void> {
+    this.#serverSide.stopAsking();
     const { server } = this;
     const { lease } = this.#serverSide;
     if (lease.waiting) {
@@ -486,6 +481,7 @@ export class Session
     this.#in.release();
     const { lease } = this.#serverSide;
     lease.close();
+    this.#serverSide.stopAsking();
     this.#listening.close();
     const { server } = this;
     const { midMessage, openBatch } = this.#relay.progress;

@@ -1,9 +1,11 @@
-import { Owed, type ServerConnection } from "../backend/mod.ts";
+import { type CommitNote, type Loss, Owed, type PutOff, type ServerConnection } from "../backend/mod.ts";
 import type { PgplexError } from "../kernel/mod.ts";
+import type { StateWatch } from "../learning/mod.ts";
 import { type Lease, type Pins, stateLost } from "../lease/mod.ts";
 import type { Listening } from "../listen/mod.ts";
-import { TxStatus } from "../protocol/mod.ts";
+import { Control, TxStatus } from "../protocol/mod.ts";
 import type { LeftOver, Relay, ServerScan, ToldSettings } from "../relay/mod.ts";
+import type { CommitVerdict } from "../servers/mod.ts";
 import { lossOf } from "./server_loss.ts";
 import { isTorn } from "./torn.ts";
 
@@ -23,6 +25,17 @@ export interface Survived {
   readonly left: LeftOver | null;
   /** The client would wait for ever for notifications, and nothing tells it so but the end of its connection. */
   readonly deaf: boolean;
+  /** Its client waits for the answer to a COMMIT of which it can be found out what became; null: it was answered, or waits for nothing. */
+  readonly doubt: Doubt | null;
+}
+
+/** A COMMIT whose answer was lost. */
+export interface Doubt {
+  readonly note: CommitNote;
+  /** Known without asking: a transaction that has written nothing. */
+  readonly verdict: CommitVerdict | null;
+  /** Answers the client. */
+  answer(verdict: CommitVerdict): void;
 }
 
 /**
@@ -38,7 +51,7 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
   const losses = lossesOf(parts);
   const txStatus = server?.txStatus ?? TxStatus.Idle;
   const awaits = server !== null && (!server.owed.settled || progress.batchSent || progress.midMessage);
-  const loss = lossOf({
+  const standing = {
     txStatus,
     control: words?.control ?? watch.control,
     lastControl: words?.lastControl ?? watch.lastControl,
@@ -46,8 +59,15 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
     awaits,
     torn: server !== null && runsNothing(relay, server),
     losses,
-  }, cause);
+  };
+  const loss = lossOf(standing, cause);
+  const note = server === null ? null : relay.guard.noteOf(server);
+  const isCommit = loss.error.code === "resolution_unknown" && !loss.inTransaction &&
+    (standing.lastControl & Control.CommitsAlone) !== 0;
+  const putOff = note !== null && isCommit ? server!.owed.putOff() : null;
   const { replies, told: isTold, skipping } = server?.owed.abandon(loss) ?? NOTHING_OWED;
+  const onlyRead = putOff !== null && hasOnlyRead(watch);
+  const setsMore = putOff !== null && maySet(watch);
   told.transactionLost();
   for (const reply of replies) client.put(reply);
   progress.serverLost();
@@ -60,11 +80,51 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
   const tellLosses = () => {
     if (losses.length > 0) lease.fails(stateLost(cause, losses));
   };
-  if (!isTold && untold === null) tellLosses();
+  if (!isTold && untold === null && putOff === null) tellLosses();
   return {
     left: inTransaction || skipping ? { inTransaction, skipping, untold, unheard: tellLosses } : null,
     deaf: deaf && !isTold && !inTransaction,
+    doubt: putOff === null ? null : {
+      note: note!,
+      verdict: note!.xid === null ? (onlyRead ? "committed" : "unknown") : null,
+      answer: (verdict) => {
+        for (const reply of answersOf(verdict, putOff, loss, lossOf(standing, cause, true))) {
+          client.put(reply);
+        }
+        if (verdict !== "committed") return;
+        if (setsMore) losses.push("what was set in the transaction that was committed");
+        tellLosses();
+      },
+    },
   };
+}
+
+function answersOf(
+  verdict: CommitVerdict,
+  putOff: PutOff,
+  unknown: Loss,
+  rolledBack: Loss,
+): readonly Uint8Array[] {
+  if (verdict === "committed") return putOff.committed();
+  return putOff.lost(verdict === "rolled back" ? rolledBack : unknown);
+}
+
+/**
+ * Whether what ran did nothing but read, so that there is nothing to be committed. Functions may NOTIFY, so a text that calls one of
+ * which more is not known by its name counts as one that does; what is behind a view, and leaves nothing in the session, is not looked at.
+ */
+function hasOnlyRead({ ran, fingerprints: { catalogue: { hidden } } }: StateWatch): boolean {
+  return ran.every(({ traits, plain, writes, dirty }) =>
+    traits.neutral || (plain && !writes && !dirty && !traits.notifies && !hidden.reachedBy(traits.reach))
+  );
+}
+
+/**
+ * Whether what ran may have left something in the session: by its words, its calls, or as probes found before. A trigger that did so for
+ * the first time is not known of.
+ */
+function maySet({ ran, fingerprints: { catalogue: { hidden } } }: StateWatch): boolean {
+  return ran.some(({ traits, dirty }) => traits.stateful || dirty || hidden.mayChange(traits.calls));
 }
 
 const NOTHING_OWED = { replies: [], told: false, skipping: false };

@@ -1,11 +1,26 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { encodeError } from "../protocol/mod.ts";
+import { HiddenCallers } from "../learning/mod.ts";
+import { encodeError, encodeTextRow } from "../protocol/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
-import { beginSession, type FakeSessionParts, sessionParts } from "./fake_sessions_test.ts";
+import { beginSession, type FakeClient, type FakeSessionParts, sessionParts } from "./fake_sessions_test.ts";
 
-const { bind, concat, describe, execute, extendedQuery, parse, query, sync } = frontend;
+const {
+  bind,
+  concat,
+  cstring,
+  describe,
+  execute,
+  extendedQuery,
+  int16,
+  int32,
+  message,
+  parse,
+  query,
+  sync,
+  text,
+} = frontend;
 
 /** How the server is lost: its socket ends, or it says so first. */
 const WAYS: Record<string, (parts: FakeSessionParts) => void> = {
@@ -20,19 +35,13 @@ const WAYS: Record<string, (parts: FakeSessionParts) => void> = {
 /** A greeted session, to say things to, that loses its server by {@link WAYS}. */
 async function begun(
   way: string,
-  { pool = "state_check: off", mode = "transaction" as "session" | "transaction" } = {},
+  { pool = "state_check: off", mode = "transaction" as "session" | "transaction", account = "" } = {},
 ) {
-  const parts = sessionParts(pool);
+  const parts = sessionParts(pool, account);
   const { session, client, over } = beginSession(parts, { mode });
   await until(() => session.greeted && client.stream.written.at(-6) === 0x5a);
   client.said();
-  /** What the client hears: of an error its SQLSTATE. */
-  const heard = () =>
-    client.said().map(({ type, fields, status, tag }) => {
-      if (type === "E") return `${fields!["S"]} ${fields!["C"]}`;
-      if (type === "C") return tag!;
-      return type === "Z" ? `Z${status}` : type;
-    }).join(" ");
+  const heard = () => heardBy(client);
   const ask = async (...messages: Uint8Array[]) => {
     client.stream.say(concat(messages));
     await atRest();
@@ -51,7 +60,16 @@ async function begun(
     equal(parts.log.of("error").length, 0);
     await parts.end();
   };
-  return { parts, session, client, ask, silence, lose, end };
+  return { parts, session, client, over, ask, silence, lose, end };
+}
+
+/** What a client hears: of an error its SQLSTATE. */
+function heardBy(client: FakeClient): string {
+  return client.said().map(({ type, fields, status, tag }) => {
+    if (type === "E") return `${fields!["S"]} ${fields!["C"]}`;
+    if (type === "C") return tag!;
+    return type === "Z" ? `Z${status}` : type;
+  }).join(" ");
 }
 
 /** The same for each way. */
@@ -235,4 +253,123 @@ test("session pooling: a session that listens ends, as it would wait for ever", 
   await ask(query("listen news"));
   deepEqual([(await lose()).slice(0, 5), client.stream.closed], ["FATAL", true]);
   await parts.end();
+});
+
+const note = (...values: (string | null)[]) =>
+  message(
+    "D",
+    int16(3),
+    ...values.flatMap((value) => value === null ? [int32(-1)] : [int32(value.length), text(value)]),
+  );
+
+/** A session with `commit_guard` on that has sent COMMIT, whose server answers what stands in front of it with `row`, and no more. */
+async function committing(
+  way: string,
+  row: Uint8Array,
+  { superuser = true, first = "SELECT 1", catalogueKnown = true } = {},
+) {
+  const account = superuser ? "superuser: { user: postgres }" : "superuser: null";
+  const it = await begun(way, { pool: "state_check: off, commit_guard: on", account });
+  const { parts, ask, session } = it;
+  if (catalogueKnown) {
+    const { catalogue } = session.destination.fingerprints;
+    catalogue.found(catalogue.beginCheck(0)!, "mark", new HiddenCallers(null, null, new Set()), 0);
+  }
+  await ask(query("begin"));
+  await ask(query(first));
+  const { stream } = parts.cluster.servers.at(-1)!;
+  let answers = true;
+  stream.onWrite = (bytes) => {
+    for (let at = 0; answers && at < bytes.length; at += 1 + new DataView(bytes.buffer).getInt32(at + 1)) {
+      const type = String.fromCharCode(bytes[at]!);
+      if (type === "P") stream.say(message("1"));
+      else if (type === "B") stream.say(message("2"));
+      else if (type === "E") {
+        // In the smallest pieces: a row is taken out however it comes.
+        for (const byte of row) stream.say(Uint8Array.of(byte));
+        stream.say(message("C", cstring("SELECT 1")));
+      }
+      if (type === "S") stream.say(message("Z", text("T")));
+      answers = type !== "S" && type !== "H";
+    }
+  };
+  /** What the primary will say of the number. */
+  const status = (said: string) => {
+    parts.cluster.answer = (sql) => {
+      if (sql.startsWith("SELECT CASE WHEN NOT")) return encodeTextRow("00000001");
+      return sql.startsWith("SELECT txid_status") ? encodeTextRow(said) : null;
+    };
+  };
+  return { ...it, status };
+}
+
+const WRITTEN = note("77", "0/3000100", "00000001");
+
+test("COMMIT with the guard: the client waits, and hears that it was rolled back", async (way) => {
+  for (const form of [query("commit"), extendedQuery("commit")]) {
+    const { parts, session, client, ask, lose, status, end } = await committing(way, WRITTEN);
+    status("in progress");
+    // What the client sent is on its way, and no row of pgplex's reaches it.
+    match(await ask(form), /^1?$/);
+    equal(await lose(), "");
+    // It is read no further.
+    equal(await ask(query("SELECT 1")), "");
+    deepEqual([session.busy, session.endable, session.inDoubt !== null], [true, false, true]);
+    status("aborted");
+    parts.runtime.clock.advance(200);
+    await atRest();
+    match(heardBy(client), /^ERROR 40001 ZI T D SELECT 1 ZI$/);
+    equal(session.inDoubt, null);
+    await end();
+  }
+});
+
+test("COMMIT with the guard, of a transaction that only read, is done", async (way) => {
+  for (
+    const [form, heard] of [[query("commit"), /^COMMIT ZI$/], [
+      extendedQuery("commit"),
+      /^(1 )?2 n COMMIT ZI$/,
+    ]] as const
+  ) {
+    const { ask, lose, end } = await committing(way, note(null, null, null));
+    await ask(form);
+    match(await lose(), heard);
+    equal(await ask(query("SELECT 1")), "T D SELECT 1 ZI");
+    await end();
+  }
+});
+
+test("COMMIT with the guard is 08007 without a superuser, and where the transaction may have notified", async (way) => {
+  const without = await committing(way, WRITTEN, { superuser: false });
+  await without.ask(query("commit"));
+  equal(await without.lose(), "ERROR 08007 ZI");
+  await without.end();
+  const notifies = await committing(way, note(null, null, null), { first: "notify" });
+  await notifies.ask(query("commit"));
+  equal(await notifies.lose(), "ERROR 08007 ZI");
+  await notifies.end();
+  // A view may call a function that does.
+  const reads = await committing(way, note(null, null, null), { catalogueKnown: false });
+  await reads.ask(query("commit"));
+  equal(await reads.lose(), "ERROR 08007 ZI");
+  await reads.end();
+});
+
+test("COMMIT with the guard: a cancel ends the wait, and a client that leaves leaves nothing behind", async (way) => {
+  const canceled = await committing(way, WRITTEN);
+  canceled.status("in progress");
+  await canceled.ask(query("commit"));
+  equal(await canceled.lose(), "");
+  await canceled.session.cancel();
+  await atRest();
+  equal(heardBy(canceled.client), "ERROR 08007 ZI");
+  await canceled.end();
+  const gone = await committing(way, WRITTEN);
+  gone.status("in progress");
+  await gone.ask(query("commit"));
+  equal(await gone.lose(), "");
+  gone.session.end(new PgplexError("shutting_down", "over"));
+  await gone.over;
+  await gone.parts.end();
+  equal(gone.parts.runtime.clock.pending, 0);
 });

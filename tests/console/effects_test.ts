@@ -40,6 +40,7 @@ const ALIASES: Record<string, Plain> = {
   server_reset: {},
   pin_policy: {},
   currval: {},
+  commit_guard: {},
   directives: {},
   options_allowed: {},
 };
@@ -200,6 +201,24 @@ Deno.test("each pool key that is SET takes effect while clients are connected", 
       await client.query("SELECT lastval()");
       await waitFor(async () => (await session("currval"))["server"] === null, { what: "the lease to end" });
       assert.equal((await session("currval"))["pinned"], null);
+    },
+    commit_guard: async () => {
+      await node.sql(`CREATE TABLE guarded (a int);
+        CREATE FUNCTION sleeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(100); RETURN NEW; END $$;
+        CREATE CONSTRAINT TRIGGER sleeping AFTER INSERT ON guarded DEFERRABLE INITIALLY DEFERRED
+          FOR EACH ROW EXECUTE FUNCTION sleeps()`);
+      await using client = await login("commit_guard");
+      const commits = async () => {
+        await client.query("BEGIN");
+        await client.query("INSERT INTO guarded VALUES (1)");
+        await client.send(frontend.query("COMMIT"));
+        const ends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        await waitFor(async () => (await node.sql(ends)).length > 0, { what: "the COMMIT" });
+        return errorOf(await client.readUntil("Z"))!["C"];
+      };
+      assert.equal(await commits(), "08007");
+      await set("commit_guard", "'on'");
+      assert.equal(await commits(), "40001");
     },
     directives: async () => {
       await using client = await login("directives");

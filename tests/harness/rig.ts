@@ -209,6 +209,7 @@ export class Rig implements ClientLoopHost {
   holdsClient = false;
   /** What servers remember of sequences is to be taken for another session's. */
   sequencesForeign = false;
+  readonly inDoubt = null;
   readonly ending = false;
   readonly greeted = true;
   readonly sinceMs = 0;
