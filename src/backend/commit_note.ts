@@ -25,11 +25,12 @@ export interface CommitNote {
 export function commitNoteSql(marker: string): BinaryString {
   const message =
     `pg_catalog.pg_logical_emit_message(true, 'pgplex'::pg_catalog.text, '${marker}'::pg_catalog.text)`;
-  // OFFSET 0: each function is called once.
-  return "SELECT x::pg_catalog.text, l::pg_catalog.text, CASE WHEN l IS NULL THEN NULL " +
-    "ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(l), 1, 8) END " +
-    `FROM (SELECT x, CASE WHEN x IS NULL THEN NULL ELSE ${message} END AS l ` +
-    "FROM (SELECT pg_catalog.txid_current_if_assigned() AS x OFFSET 0) AS a OFFSET 0) AS b";
+  const xid = "pg_catalog.txid_current_if_assigned()";
+  const timeline =
+    "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8)";
+  // No subquery: the server plans it anew each time.
+  return `SELECT ${xid}::pg_catalog.text, CASE WHEN ${xid} IS NOT NULL THEN ${message}::pg_catalog.text END, ` +
+    `CASE WHEN ${xid} IS NOT NULL THEN ${timeline} END`;
 }
 
 /** The note in the complete DataRow at `at`; null where it is no such row. */
