@@ -262,13 +262,30 @@ export class Arbiter {
         if (move.kind === "follow") return followHeld(work, record, move);
         return hold(work, record, move, this.#withinMs || work.settings.switchoverTimeoutMs);
       case "recruit":
-        return recruit(work, record, move);
+        recruit(work, record, move);
+        return this.#answerLate(COMMAND_MS);
       case "demote":
       case "fence":
         return demote(work, record, move);
       case "promote":
-        return promote(work, record, move);
+        promote(work, record, move);
+        return this.#answerLate(work.settings.promoteTimeoutMs);
     }
+  }
+
+  /** Whoever waits for a step that stands still hears why; the move goes on as soon as that changes. */
+  #answerLate(limitMs: number): void {
+    const work = this.#work;
+    if (work.writing !== null || work.now.nowMs - work.stepSinceMs <= limitMs) return;
+    const why = work.lastSaid("choice") ?? work.lastSaid("move") ?? "the nodes do not answer in time";
+    this.#answerWish(`${why}. Clients wait until that changes`);
+  }
+
+  /** Whose move runs hears that it has not ended as it was asked for, and waits no longer. */
+  #answerWish(text: string): void {
+    const work = this.#work;
+    if (work.wish !== null) work.act({ kind: "answer", id: work.wish.id, ok: false, text });
+    work.wish = null;
   }
 
   /** Commands that can be begun, or refused. Whether a record is written. */
@@ -327,6 +344,7 @@ export class Arbiter {
       const isOpen = move.step === "recruit" || (move.step === "promote" && isForced);
       if (!isOpen) return answer(false, "the primary is being moved already");
       const { candidate, abandoned } = move;
+      this.#answerWish(`${wish.by} has asked for another one`);
       work.wish = wish;
       work.step(record, move, "recruit", {
         by: wish.by,

@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { inspected, primarySays, record, Scene } from "./scene_test.ts";
 import type { Inspected } from "./views.ts";
 
@@ -200,4 +200,30 @@ Deno.test("settle sets the names on a new primary that has none", () => {
   };
   scene.pass(2_000);
   equal(text, 'FIRST 1 ("n1", "n3")');
+});
+
+Deno.test("FAILOVER is answered where nobody can be promoted, and where another one takes its place", () => {
+  const gone = { n1: "down", n2: inspected({ receiver: null, lsn: 1n, replayLsn: 1n }), n3: "down" } as const;
+  const scene = new Scene({ changed: { mode: "manual" } });
+  scene.pass(1_000);
+  Object.assign(scene.nodes, gone);
+  scene.pass(4_000);
+  const ask = (id: number, isForced: boolean) =>
+    scene.input({
+      kind: "command",
+      id,
+      by: `operator ${id}`,
+      command: { kind: "failover", to: null, isForced },
+    });
+  ask(1, false);
+  scene.pass(5_000);
+  deepEqual(scene.answers, []);
+  ask(2, false);
+  match(scene.answers[0]!, /^refused: operator 2 has asked for another one/);
+  scene.pass(12_000);
+  match(scene.answers[1]!, /^refused: nobody is promoted: .* Clients wait until that changes/);
+  equal(scene.record?.move?.step, "recruit");
+  ask(3, true);
+  scene.pass(6_000);
+  match(scene.answers[2]!, /^done: n2 is the primary/);
 });

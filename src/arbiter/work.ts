@@ -128,6 +128,11 @@ export class Work {
     this.act({ kind: "report", level, text, evidence });
   }
 
+  /** What was said last under a key; null for nothing. */
+  lastSaid(key: string): string | null {
+    return this.#said.get(key) ?? null;
+  }
+
   /** What was said under a key may be said again. */
   unsay(key: string): void {
     this.#said.delete(key);
