@@ -21,6 +21,9 @@ import { type OwnedCluster, VerbRunner } from "./verb_runner.ts";
 /** How often it is looked whether the transactions on a primary have ended whose clients are held, in milliseconds. */
 const DRAIN_LOOK_MS = 10;
 
+/** So long behind a failure it begins anew, in milliseconds. */
+const BEGIN_ANEW_MS = 1_000;
+
 /** What executing moves needs of the process. */
 export interface MovesParts {
   readonly runtime: Runtime;
@@ -71,6 +74,8 @@ export class ClusterMoves {
   readonly #events: ArbiterEvent[] = [];
   readonly #answers = new Map<number, (answer: CommandAnswer) => void>();
   #stopped = false;
+  /** The last reason why it could not begin, which is said once. */
+  #failure: string | null = null;
 
   constructor(name: string, config: OwnedCluster, monitor: MonitorConfig, parts: MovesParts) {
     this.name = name;
@@ -89,29 +94,39 @@ export class ClusterMoves {
     return this.#arbiter?.record ?? null;
   }
 
-  /** Reads the record, and begins. */
+  /** Reads the record, and begins; where it cannot be read, tries again. */
   async start(): Promise<void> {
-    const store = this.#store = await this.#parts.store();
-    const stored = await store.record(this.name);
-    if (this.#stopped) return;
-    this.#arbiter = new Arbiter({
-      settings: settingsOf(this.#config, this.#monitor),
-      stored,
-      instance: this.#parts.instance,
-      now: this.#now(),
-    });
-    this.#tell({ kind: "instances", ids: [this.#parts.instance] });
+    const { store, log, instance } = this.#parts;
+    try {
+      this.#store = await store();
+      const stored = await this.#store.record(this.name);
+      if (this.#stopped) return;
+      const settings = settingsOf(this.#config, this.#monitor);
+      this.#arbiter = new Arbiter({ settings, stored, instance, now: this.#now() });
+      this.#failure = null;
+    } catch (thrown) {
+      if (this.#stopped) return;
+      const failure = thrown instanceof Error ? thrown.message : String(thrown);
+      if (failure !== this.#failure) {
+        log.error("the record of a cluster cannot be read, so its primary is not served", {
+          cluster: this.name,
+          error: failure,
+        });
+      }
+      this.#failure = failure;
+      return this.#beginLater();
+    }
+    this.#tell({ kind: "instances", ids: [instance] });
   }
 
-  /** Decides nothing any more; what is on its way is left. */
-  stop(): void {
+  /** Decides nothing any more; what is on its way is left. `why`: what those hear who wait for an answer. */
+  stop(why: string): void {
     this.#stopped = true;
     this.#timer?.cancel();
     this.#endDrain();
     for (const runner of this.#runners.values()) runner.close();
     this.#runners.clear();
-    for (const answer of this.#answers.values()) answer({ ok: false, text: "pgplex stops" });
-    this.#answers.clear();
+    this.#answerAll(why);
   }
 
   /** Another file is in force. */
@@ -123,9 +138,7 @@ export class ClusterMoves {
     }
     this.#config = config;
     this.#monitor = monitor;
-    if (this.#arbiter !== null) {
-      this.#perform(this.#arbiter.configure(settingsOf(config, monitor), this.#now()));
-    }
+    this.#decide((arbiter) => arbiter.configure(settingsOf(config, monitor), this.#now()));
   }
 
   /** The monitor has found something at a node. */
@@ -156,9 +169,38 @@ export class ClusterMoves {
 
   #handleEvents(): void {
     for (; this.#events.length > 0; this.#events.shift()) {
-      if (this.#arbiter === null || this.#stopped) continue;
-      this.#perform(this.#arbiter.input(this.#events[0]!, this.#now()));
+      this.#decide((arbiter) => arbiter.input(this.#events[0]!, this.#now()));
     }
+  }
+
+  #decide(ask: (arbiter: Arbiter) => readonly ArbiterAction[]): void {
+    if (this.#arbiter === null || this.#stopped) return;
+    try {
+      this.#perform(ask(this.#arbiter));
+    } catch (thrown) {
+      this.#beginAnew(thrown);
+    }
+  }
+
+  /** A defect ends this life of the arbiter. The next one begins with the record, as behind a crash of pgplex. */
+  #beginAnew(thrown: unknown): void {
+    this.#parts.log.error("a defect in the arbiter of a cluster, which begins anew with its record", {
+      cluster: this.name,
+      error: thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown),
+    });
+    this.#arbiter = null;
+    this.#answerAll("a defect has ended this attempt: see the log, and SHOW FAILOVERS");
+    this.#beginLater();
+  }
+
+  #beginLater(): void {
+    this.#timer?.cancel();
+    this.#timer = this.#parts.runtime.clock.after(BEGIN_ANEW_MS, () => void this.start());
+  }
+
+  #answerAll(text: string): void {
+    for (const answer of this.#answers.values()) answer({ ok: false, text });
+    this.#answers.clear();
   }
 
   #perform(actions: readonly ArbiterAction[]): void {
@@ -276,9 +318,8 @@ export class ClusterMoves {
   }
 
   #schedule(): void {
-    this.#timer?.cancel();
-    this.#timer = null;
     if (this.#arbiter === null || this.#stopped) return;
+    this.#timer?.cancel();
     const { clock } = this.#parts.runtime;
     const delayMs = Math.max(0, this.#arbiter.dueMs - clock.nowMs());
     this.#timer = clock.after(delayMs, () => this.#tell({ kind: "time" }));

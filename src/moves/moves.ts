@@ -12,37 +12,47 @@ export type { CommandAnswer, MovesParts } from "./cluster_moves.ts";
 export class Moves {
   readonly #parts: MovesParts;
   readonly #clusters = new Map<string, ClusterMoves>();
+  /** Clusters that are only followed. */
+  readonly #following = new Set<string>();
   #isRunning = false;
 
   /** Decides nothing before {@link start}. */
   constructor(config: Config, parts: MovesParts) {
-    this.#parts = parts;
+    const changed = (cluster: string) => {
+      parts.changed(cluster);
+      this.#leaveToFollow(cluster);
+    };
+    this.#parts = { ...parts, changed };
     this.configure(config);
   }
 
   /** Begins. */
   start(): void {
     this.#isRunning = true;
-    for (const cluster of this.#clusters.values()) void this.#begin(cluster);
+    for (const cluster of this.#clusters.values()) void cluster.start();
   }
 
   /** Decides nothing any more. */
   stop(): void {
     this.#isRunning = false;
-    for (const cluster of this.#clusters.values()) cluster.stop();
+    for (const cluster of this.#clusters.values()) cluster.stop("pgplex stops");
     this.#clusters.clear();
   }
 
-  /** Another file is in force. */
+  /** Another file is in force. A cluster in the middle of a move that may be only followed from now on ends the move first. */
   configure({ clusters, monitor }: Config): void {
     for (const [name, cluster] of this.#clusters) {
-      if (isMoved(clusters.get(name))) continue;
-      cluster.stop();
-      this.#clusters.delete(name);
-      this.#parts.changed(name);
+      const config = clusters.get(name);
+      if (isMoved(config)) continue;
+      if (isOwned(config) && isMoving(cluster)) cluster.configure(config, monitor);
+      else this.#drop(name, cluster);
     }
+    this.#following.clear();
     for (const [name, config] of clusters) {
-      if (!isMoved(config)) continue;
+      if (!isMoved(config)) {
+        this.#following.add(name);
+        continue;
+      }
       const known = this.#clusters.get(name);
       if (known !== undefined) {
         known.configure(config, monitor);
@@ -50,8 +60,21 @@ export class Moves {
       }
       const cluster = new ClusterMoves(name, config, monitor, this.#parts);
       this.#clusters.set(name, cluster);
-      if (this.#isRunning) void this.#begin(cluster);
+      if (this.#isRunning) void cluster.start();
     }
+    for (const name of this.#following) this.#leaveToFollow(name);
+  }
+
+  #drop(name: string, cluster: ClusterMoves): void {
+    this.#clusters.delete(name);
+    cluster.stop("failover is follow now");
+    this.#parts.changed(name);
+  }
+
+  /** A move has ended, of a cluster that is only followed since it began. */
+  #leaveToFollow(name: string): void {
+    const cluster = this.#clusters.get(name);
+    if (cluster !== undefined && this.#following.has(name) && !isMoving(cluster)) this.#drop(name, cluster);
   }
 
   /** The monitor has found something at a node. */
@@ -90,19 +113,16 @@ export class Moves {
     const text = `failover of cluster "${cluster}" is follow: pgplex moves nothing there`;
     return Promise.resolve({ ok: false, text });
   }
+}
 
-  async #begin(cluster: ClusterMoves): Promise<void> {
-    try {
-      await cluster.start();
-    } catch (thrown) {
-      this.#parts.log.error("the record of a cluster cannot be read, so nobody is served", {
-        cluster: cluster.name,
-        error: String(thrown),
-      });
-    }
-  }
+function isOwned(cluster: ClusterConfig | undefined): cluster is OwnedCluster {
+  return cluster !== undefined && cluster.superuser !== null;
 }
 
 function isMoved(cluster: ClusterConfig | undefined): cluster is OwnedCluster {
-  return cluster !== undefined && cluster.failover !== "follow" && cluster.superuser !== null;
+  return isOwned(cluster) && cluster.failover !== "follow";
+}
+
+function isMoving(cluster: ClusterMoves): boolean {
+  return cluster.record?.phase === "moving";
 }

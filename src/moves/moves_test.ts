@@ -1,0 +1,191 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import type { ClusterRecord, Coordination, Move, StoredRecord } from "../arbiter/mod.ts";
+import type { Runtime } from "../backend/mod.ts";
+import { formatProblem, parseConfig } from "../config/mod.ts";
+import { VirtualClock } from "../kernel/mod.ts";
+import type { WatchedNode } from "../monitor/mod.ts";
+import type { LogFields } from "../telemetry/mod.ts";
+import { Moves } from "./moves.ts";
+
+/** One cluster of one node, n1, whose `failover` is this. */
+function configOf(failover: "auto" | "follow") {
+  const yaml = `auth: { users: { app: { password: x } } }
+state_file: /state
+clusters:
+  main:
+    failover: ${failover}
+    superuser: { user: postgres, password: x }
+    nodes: [{ name: n1, host: 10.0.0.1 }]
+`;
+  const parsed = parseConfig(yaml, { file: "pgplex.yaml" });
+  if ("problems" in parsed) throw new Error(parsed.problems.map(formatProblem).join("\n"));
+  return parsed.config;
+}
+
+/** n1, which says that it is the primary of this timeline. */
+function primary(sentMs: number, timeline: number): WatchedNode {
+  return {
+    name: "n1",
+    state: { health: "up", reason: "it answers", silentMs: null, refusedMs: null },
+    answer: {
+      sentMs,
+      latencyMs: 1,
+      recovering: false,
+      system: "7",
+      version: 180001,
+      timeline,
+      lsn: 5n,
+      replayLsn: 5n,
+      streaming: false,
+      slotsUsed: 0,
+      slotsMax: 10,
+      receiver: null,
+      replicas: [],
+      synchronousNames: "",
+    },
+  };
+}
+
+/** Arbiters over a store in memory. */
+class Rig {
+  readonly clock = new VirtualClock();
+  readonly errors: string[] = [];
+  /** Whether the next change of a stance throws. */
+  breaks = false;
+  /** Whether the store can be read. */
+  isReadable = true;
+  stored: StoredRecord | null = null;
+  timeline = 1;
+  readonly moves: Moves;
+
+  constructor() {
+    const say = (level: string) => (text: string, _fields?: LogFields) => {
+      if (level === "error") this.errors.push(text);
+    };
+    const log = { debug: say("debug"), info: say("info"), warning: say("warning"), error: say("error") };
+    this.moves = new Moves(configOf("auto"), {
+      runtime: { clock: this.clock } as unknown as Runtime,
+      log,
+      store: () => Promise.resolve(this.#store()),
+      instance: 1,
+      changed: () => {
+        if (!this.breaks) return;
+        this.breaks = false;
+        throw new Error("broken");
+      },
+      drain: () => true,
+      release: () => {},
+    });
+    this.moves.start();
+  }
+
+  /** Seconds in which n1 is heard and what is asked for is done. */
+  async pass(seconds: number): Promise<void> {
+    for (let i = 0; i < seconds * 10; i++) {
+      this.clock.advance(100);
+      this.moves.heard("main", primary(this.clock.nowMs(), this.timeline));
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    }
+  }
+
+  #store(): Coordination {
+    const swap = (_: string, revision: number, record: ClusterRecord) => {
+      this.stored = { revision: revision + 1, record };
+      return Promise.resolve({ kind: "written" as const, revision: revision + 1 });
+    };
+    const record = () =>
+      this.isReadable ? Promise.resolve(this.stored) : Promise.reject(new Error("no disk"));
+    return { swap, record } as unknown as Coordination;
+  }
+}
+
+Deno.test("Moves takes the only node for the primary, and serves it", async () => {
+  const rig = new Rig();
+  await rig.pass(2);
+  equal(rig.stored?.record.primary, "n1");
+  deepEqual(rig.errors, []);
+  rig.moves.stop();
+  equal(rig.clock.pending, 0);
+});
+
+Deno.test("Moves begins anew with the record behind a defect, and tells whoever waits", async () => {
+  const rig = new Rig();
+  rig.breaks = true;
+  await rig.pass(1);
+  equal(rig.errors.length, 1);
+  await rig.pass(3);
+  equal(rig.stored?.record.phase, "serving");
+  deepEqual(await rig.moves.command("main", { kind: "failover", to: null, isForced: false }, "x"), {
+    ok: false,
+    text: "n1 is well: say SWITCHOVER",
+  });
+  equal(rig.errors.length, 1);
+  rig.moves.stop();
+});
+
+Deno.test("Moves tries again where the record cannot be read, and says so once", async () => {
+  const rig = new Rig();
+  rig.isReadable = false;
+  await rig.pass(5);
+  equal(rig.errors.length, 1);
+  rig.isReadable = true;
+  await rig.pass(3);
+  equal(rig.stored?.record.primary, "n1");
+  rig.moves.stop();
+});
+
+/** n0 was the primary, and n1 is being promoted. */
+const PROMOTING: Move = {
+  kind: "failover",
+  from: "n0",
+  fromTimeline: 1,
+  target: null,
+  candidate: "n1",
+  step: "promote",
+  steps: [],
+  by: "pgplex",
+  reason: "n0 is silent",
+  evidence: [],
+  startedAtMs: 0,
+  isForced: false,
+  lastLsn: null,
+  lostBytes: null,
+  watermark: null,
+  abandoned: [],
+};
+
+Deno.test("Moves leaves a cluster to be followed at once where it is not in the middle of a move", async () => {
+  const rig = new Rig();
+  await rig.pass(2);
+  rig.moves.configure(configOf("follow"));
+  deepEqual([...rig.moves.names()], []);
+  rig.moves.stop();
+});
+
+Deno.test("Moves ends a move before it leaves the cluster to be followed", async () => {
+  const rig = new Rig();
+  const record: ClusterRecord = {
+    system: "7",
+    epoch: 3,
+    phase: "moving",
+    primary: "n0",
+    timeline: 1,
+    sinceMs: 0,
+    synchronous: null,
+    move: PROMOTING,
+    history: [],
+    rejoins: [],
+    moved: [],
+    disowned: [],
+  };
+  rig.stored = { revision: 5, record };
+  await rig.pass(1);
+  rig.moves.configure(configOf("follow"));
+  await rig.pass(1);
+  deepEqual([...rig.moves.names()], ["main"]);
+  rig.timeline = 2;
+  await rig.pass(3);
+  equal(rig.stored.record.primary, "n1");
+  deepEqual([...rig.moves.names()], []);
+  equal(rig.clock.pending, 0);
+});
