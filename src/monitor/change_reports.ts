@@ -67,11 +67,13 @@ export interface ClusterChange {
   readonly reign: Reign;
   readonly wasHeldFor: Judgement["hold"];
   readonly hold: Judgement["hold"];
+  /** An arbiter says which node is the primary: what the nodes claim beside it is for its lines. */
+  readonly isArbitrated: boolean;
 }
 
 /** What changed of a cluster as a whole: its primary, and whether its clients wait. */
 export function clusterReport(change: ClusterChange): ChangeReport[] {
-  const { before, now, reignBefore, reign, wasHeldFor, hold } = change;
+  const { before, now, reignBefore, reign, wasHeldFor, hold, isArbitrated } = change;
   const fields = { cluster: now.name, epoch: now.epoch };
   if (now.nodes.length === 1) return [];
   const reports: ChangeReport[] = [];
@@ -83,14 +85,15 @@ export function clusterReport(change: ClusterChange): ChangeReport[] {
     });
   }
   if (hold !== null) {
-    if (hold.kind !== "asking" && hold.kind !== wasHeldFor?.kind) {
+    const isForArbiter = isArbitrated && hold.kind === "stale";
+    if (hold.kind !== "asking" && hold.kind !== wasHeldFor?.kind && !isForArbiter) {
       const { level, message } = HOLDS[hold.kind];
       reports.push({ level, message, fields: { ...fields, reason: hold.reason } });
     }
     return reports;
   }
   const primary = primaryOf(now);
-  if (primary === null) return reports;
+  if (primary === null || isArbitrated) return reports;
   const served = { ...fields, node: primary.name, timeline: primary.facts?.timeline ?? null };
   const moved = now.epoch > before.epoch && reignBefore.primary !== null;
   if (moved) {

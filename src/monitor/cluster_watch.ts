@@ -53,6 +53,8 @@ export class ClusterWatch {
   readonly name: string;
   readonly #marks = new WalMarks();
   #monitor: MonitorConfig;
+  /** An arbiter says which node is the primary, and tells of it. */
+  #isArbitrated: boolean;
   #nodes: Watched[] = [];
   #reign: Reign = NO_REIGN;
   #cluster: TopologyCluster;
@@ -66,6 +68,7 @@ export class ClusterWatch {
   constructor({ name, config, monitor, served, nowMs }: WatchOptions) {
     this.name = name;
     this.#monitor = monitor;
+    this.#isArbitrated = config.failover !== "follow";
     const primary = served?.phase === "serving" ? primaryOf(served) : null;
     if (served !== null) this.#reign = { ...NO_REIGN, epoch: served.epoch };
     if (primary !== null) this.#reign = { ...this.#reign, primary: { name: primary.name, timeline: null } };
@@ -94,8 +97,9 @@ export class ClusterWatch {
   }
 
   /** A reload: what is known of a node that is where it was stays. */
-  configure({ nodes }: ClusterConfig, monitor: MonitorConfig, nowMs: number): void {
+  configure({ nodes, failover }: ClusterConfig, monitor: MonitorConfig, nowMs: number): void {
     this.#monitor = monitor;
+    this.#isArbitrated = failover !== "follow";
     this.#nodes = nodes.map((node) => watchedOf(node, this.#find(node) ?? null));
     this.#look(nowMs);
   }
@@ -224,6 +228,7 @@ export class ClusterWatch {
       wasHeldFor: this.#hold,
       reign,
       reignBefore: this.#reign,
+      isArbitrated: this.#isArbitrated,
     };
     this.#reign = reign;
     this.#hold = hold;

@@ -18,9 +18,13 @@ function configOf(nodes: readonly string[]): Config {
 }
 
 /** A watch of the cluster with these nodes, and short words for what they say. */
-function rig(nodes: readonly string[] = NODES, served: TopologyCluster | null = null) {
+function rig(
+  nodes: readonly string[] = NODES,
+  served: TopologyCluster | null = null,
+  failover: "follow" | "auto" = "follow",
+) {
   const config = configOf(nodes);
-  const cluster = config.clusters.get("main")!;
+  const cluster = { ...config.clusters.get("main")!, failover };
   let nowMs = 1000;
   const watch = new ClusterWatch({ name: "main", config: cluster, monitor: config.monitor, served, nowMs });
   const address = (name: string) => ({ name, host: name.replace("n", "h"), port: 5432 });
@@ -140,6 +144,26 @@ Deno.test("ClusterWatch forgets the old primary's WAL with its reign", () => {
   equal(find("n3").facts!.freshMs, -Infinity);
   answers("n3", { recovering: true, timeline: 2, lsn: 450n });
   equal(find("n3").facts!.freshMs, 2000);
+});
+
+Deno.test("ClusterWatch leaves to an arbiter to say which primary there is, and does not call for a person", () => {
+  const { watch, answers, refuses, wait, logged } = rig(NODES, null, "auto");
+  answers("n1", {});
+  answers("n2", { recovering: true });
+  answers("n3", { recovering: true });
+  refuses("n1");
+  wait(300);
+  refuses("n1");
+  answers("n3", { timeline: 2 });
+  equal(watch.cluster.epoch, 2);
+  deepEqual(logged().slice(-1), ["info n3 a node is a primary, and up"]);
+  answers("n1", { timeline: 1 });
+  answers("n3", { recovering: true, timeline: 2 });
+  equal(watch.cluster.phase, "holding");
+  deepEqual(logged(), [
+    "error n1 a node says that it is the primary, and is not served",
+    "info n3 a node is a standby, and up",
+  ]);
 });
 
 Deno.test("ClusterWatch follows a failover, with a line for each thing that a person wants to know", () => {
