@@ -4,7 +4,7 @@ import { RULES } from "./rules.ts";
 
 function recruit(name: string, lsn: number, changed: Partial<Recruit> & { timeline?: number } = {}): Recruit {
   const { timeline = 1, ...rest } = changed;
-  const frozen = { lsn: BigInt(lsn), replayLsn: BigInt(lsn), timeline, xidWatermark: null };
+  const frozen = { lsn: BigInt(lsn), replayLsn: BigInt(lsn), timeline, isReplayed: true, xidWatermark: null };
   return {
     name,
     standbyName: name,

@@ -1,7 +1,7 @@
 import { lsnText } from "../topology/mod.ts";
 import { choose, type Recruit } from "./choice.ts";
 import type { ClusterRecord, Move } from "./record.ts";
-import { isWithin, type Said } from "./views.ts";
+import { mayFollow, type Said } from "./views.ts";
 import type { Known, Work } from "./work.ts";
 
 /** A standby that answers has so long to stop receiving, before it counts as one that does not. */
@@ -58,7 +58,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   });
   if (choice.kind === "none") return work.say("error", "choice", `nobody is promoted: ${choice.why}`);
   const { recruit: { name, frozen }, lostBytes, evidence } = choice;
-  const isReplayed = frozen.replayLsn >= frozen.lsn;
+  const { isReplayed } = frozen;
   if (!isReplayed && work.now.nowMs - stepSinceMs < REPLAY_MS) {
     const asked = work.calls.peek(name, "freeze");
     if (asked !== null) work.calls.forget(name, "freeze");
@@ -89,7 +89,8 @@ function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean
   if (!work.rules.freezesFirst()) {
     const said = work.said(name)!;
     const { lsn, replayLsn, timeline } = said;
-    work.frozen.set(name, { lsn, replayLsn, timeline: timeline ?? 0, xidWatermark: null });
+    const isReplayed = replayLsn >= lsn;
+    work.frozen.set(name, { lsn, replayLsn, timeline: timeline ?? 0, isReplayed, xidWatermark: null });
     return isInspected;
   }
   const result = work.ask(name, { kind: "freeze" });
@@ -234,8 +235,7 @@ function bringOthers(work: Work, record: ClusterRecord, move: Move): void {
     const inspected = work.nodes.get(node.name)?.inspected ?? null;
     if (said === null || !said.recovering || !work.isOwn(said) || inspected === null) continue;
     if (said.receiver?.timeline === primary.timeline) continue;
-    const at = { timeline: said.timeline ?? inspected.timeline ?? 0, lsn: said.lsn };
-    if (!isWithin(at, { forks: primary.forks, current: primary.timeline! })) continue;
+    if (!mayFollow(said, inspected, { forks: primary.forks, current: primary.timeline! })) continue;
     if (!work.tookOver(node.name, record.epoch)) continue;
     work.ask(node.name, { kind: "repoint", upstream: work.upstream(name) }, { refreshMs: 2_000 });
   }

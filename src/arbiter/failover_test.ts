@@ -53,14 +53,15 @@ Deno.test("recruit counts a standby that cannot be frozen as one that may have a
   const synchronous = { method: "any", k: 1, names: ["n2", "n3"] } as const;
   const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
   scene.results["freeze"] = (node) =>
-    node === "n3"
-      ? { ok: false, kind: "failed", reason: "x" }
-      : { ok: true, frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, xidWatermark: null } };
+    node === "n3" ? { ok: false, kind: "failed", reason: "x" } : {
+      ok: true,
+      frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, isReplayed: true, xidWatermark: null },
+    };
   scene.pass(10_000);
   equal(scene.record?.move?.step, "recruit");
   scene.results["freeze"] = () => ({
     ok: true,
-    frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, xidWatermark: null },
+    frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, isReplayed: true, xidWatermark: null },
   });
   scene.pass(2_000);
   ok(scene.done.includes("promote n2"));
@@ -68,14 +69,15 @@ Deno.test("recruit counts a standby that cannot be frozen as one that may have a
 
 Deno.test("recruit waits for the replay of what was received, so that the watermark is exact", () => {
   const scene = bereaved();
-  let replayLsn = 4_000n;
+  let isReplayed = false;
+  // The last bytes are the beginning of a record whose end never came.
   scene.results["freeze"] = () => ({
     ok: true,
-    frozen: { lsn: 5_000n, replayLsn, timeline: 1, xidWatermark: "8" },
+    frozen: { lsn: 5_000n, replayLsn: 4_900n, timeline: 1, isReplayed, xidWatermark: "8" },
   });
   scene.pass(2_000);
   equal(scene.record?.move?.step, "recruit");
-  replayLsn = 5_000n;
+  isReplayed = true;
   scene.pass(1_000);
   equal(scene.record?.history[0]?.watermark, "8");
 });

@@ -55,6 +55,7 @@ export function inspected(changed: Partial<Inspected> = {}): Inspected {
     hasUpstream: true,
     isPaused: false,
     applyDelayMs: 0,
+    isReplayIdle: true,
     canRewind: true,
     dataDirMode: "0700",
     canRunPrograms: true,
@@ -256,7 +257,10 @@ export class Scene {
       case "freeze": {
         const { lsn, replayLsn, timeline } = says;
         this.nodes[node] = { ...says, receiver: null, hasUpstream: false };
-        return { ok: true, frozen: { lsn, replayLsn, timeline: timeline!, xidWatermark: "77" } };
+        return {
+          ok: true,
+          frozen: { lsn, replayLsn, timeline: timeline!, isReplayed: true, xidWatermark: "77" },
+        };
       }
       case "repoint": {
         const receiver = {

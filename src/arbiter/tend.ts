@@ -1,5 +1,5 @@
 import type { ClusterRecord } from "./record.ts";
-import { type Inspected, isWithin, type Said } from "./views.ts";
+import { type Inspected, mayFollow, type Said } from "./views.ts";
 import type { Known, Work } from "./work.ts";
 
 /** A standby that follows nobody for so long is pointed at the primary. */
@@ -37,9 +37,8 @@ export function standingOf(
   if (primary === null || inspected === null || said.askedMs - inspected.askedMs > INSPECT_MS) {
     return "unknown";
   }
-  const timeline = said.timeline ?? inspected.timeline;
-  if (timeline === null) return "unknown";
-  const isPart = isWithin({ timeline, lsn: said.lsn }, { forks: primary.forks, current: record.timeline });
+  if (said.timeline === null && inspected.timeline === null) return "unknown";
+  const isPart = mayFollow(said, inspected, { forks: primary.forks, current: record.timeline });
   return work.rules.needsRewind(isPart) ? "diverged" : "astray";
 }
 

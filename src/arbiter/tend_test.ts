@@ -16,7 +16,8 @@ Deno.test("standingOf tells who follows, who could, and who has diverged", () =>
   equal(standing(inspected({ timeline: 2, receiver: OTHER })), "follows");
   equal(standing(inspected({ timeline: 2, receiver: { ...receiver, status: "waiting" } })), "astray");
   equal(standing(inspected({ receiver: null })), "astray");
-  equal(standing(inspected({ lsn: 5_001n, receiver: null })), "diverged");
+  equal(standing(inspected({ lsn: 5_001n, replayLsn: 5_001n, receiver: null })), "diverged");
+  equal(standing(inspected({ lsn: 5_001n, receiver: null })), "astray");
   equal(standing(primarySays()), "stale");
   equal(standing(inspected({ system: "999" })), "unknown");
   equal(standing("down"), "unknown");
@@ -25,7 +26,7 @@ Deno.test("standingOf tells who follows, who could, and who has diverged", () =>
 Deno.test("tend points a standby that was left behind at the primary, and never one that has diverged", () => {
   const stored = record({ timeline: 2, moved: ["n2", "n3"] });
   const n1 = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
-  const n3 = inspected({ lsn: 6_000n, receiver: null });
+  const n3 = inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null });
   const scene = new Scene({
     stored,
     changed: { rejoin: "manual" },

@@ -33,6 +33,8 @@ export interface Frozen {
   readonly lsn: bigint;
   readonly replayLsn: bigint;
   readonly timeline: number;
+  /** All that it can replay is replayed: all that it has, but for the beginning of a record whose end never came. */
+  readonly isReplayed: boolean;
   readonly xidWatermark: string | null;
 }
 

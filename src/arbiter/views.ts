@@ -45,6 +45,8 @@ export interface Inspected extends Said {
   readonly hasUpstream: boolean;
   readonly isPaused: boolean;
   readonly applyDelayMs: number;
+  /** A standby has replayed all that it can, but for the beginning of a record whose end never came; true of a primary. */
+  readonly isReplayIdle: boolean;
   /** wal_log_hints or checksums: pg_rewind works there. */
   readonly canRewind: boolean;
   /** As `0700`. */
@@ -71,15 +73,27 @@ export interface NodeView {
   readonly said: Said | null;
 }
 
-/** Whether the WAL of a node on `timeline` up to `lsn` is a part of the history of one that has left `forks` and is on `current`. */
-export function isWithin(
-  { timeline, lsn }: { readonly timeline: number; readonly lsn: bigint },
-  { forks, current }: {
-    readonly forks: readonly (readonly [number, bigint])[];
-    readonly current: number;
-  },
-): boolean {
+/** A primary's timelines: those that it has left, and the one that it is on. */
+export interface History {
+  readonly forks: readonly (readonly [timeline: number, lsn: bigint])[];
+  readonly current: number;
+}
+
+/** The smallest segment of WAL that there is, in bytes. */
+const SEGMENT_BYTES = 1n << 20n;
+
+/**
+ * Whether a standby can follow a primary with this history: what it has is a part of that. A primary that dies in the middle of a record
+ * leaves the beginning of it on standbys. The new timeline begins in front of that, and it is written over; but where it reaches into
+ * another segment of WAL the standby dies of it.
+ */
+export function mayFollow(said: Said, inspected: Inspected, { forks, current }: History): boolean {
+  const timeline = said.timeline ?? inspected.timeline;
   if (timeline === current) return true;
-  const fork = forks.find(([left]) => left === timeline);
-  return fork !== undefined && lsn <= fork[1];
+  const fork = forks.find(([left]) => left === timeline)?.[1];
+  if (fork === undefined) return false;
+  if (said.lsn <= fork) return true;
+  const { isReplayIdle, isPaused, applyDelayMs, lsn, replayLsn } = inspected;
+  return isReplayIdle && !isPaused && applyDelayMs === 0 && lsn === said.lsn && replayLsn <= fork &&
+    lsn / SEGMENT_BYTES === fork / SEGMENT_BYTES;
 }

@@ -1,8 +1,10 @@
 import { equal } from "node:assert/strict";
-import { isWithin } from "./views.ts";
+import { inspected } from "./scene_test.ts";
+import { type Inspected, mayFollow } from "./views.ts";
 
-Deno.test("isWithin knows a history by the timelines that it has left", () => {
-  const history = { forks: [[1, 100n], [2, 200n]] as const, current: 3 };
+const HISTORY = { forks: [[1, 100n], [2, 200n]] as const, current: 3 };
+
+Deno.test("mayFollow knows a history by the timelines that it has left", () => {
   const cases: [number, bigint, boolean][] = [
     [3, 999n, true],
     [1, 100n, true],
@@ -11,5 +13,30 @@ Deno.test("isWithin knows a history by the timelines that it has left", () => {
     [2, 201n, false],
     [4, 1n, false],
   ];
-  for (const [timeline, lsn, expected] of cases) equal(isWithin({ timeline, lsn }, history), expected);
+  for (const [timeline, lsn, expected] of cases) {
+    const said = inspected({ timeline, lsn, replayLsn: lsn });
+    equal(mayFollow(said, said, HISTORY), expected);
+    equal(mayFollow({ ...said, timeline: null }, said, HISTORY), expected);
+  }
+});
+
+Deno.test("mayFollow lets the beginning of a record be whose end never came, within a segment of WAL", () => {
+  const cut: Partial<Inspected> = { timeline: 1, lsn: 168n, replayLsn: 100n };
+  const may = (changed: Partial<Inspected> = {}, fork = 100n) => {
+    const said = inspected({ ...cut, ...changed });
+    return mayFollow(said, said, { forks: [[1, fork]], current: 2 });
+  };
+  equal(may(), true);
+  // The fork lies behind a page's header.
+  equal(may({}, 124n), true);
+  // It may have more to replay: whole records that the primary does not have.
+  equal(may({ isReplayIdle: false }), false);
+  equal(may({ isPaused: true }), false);
+  equal(may({ applyDelayMs: 1000 }), false);
+  equal(may({ replayLsn: 101n }), false);
+  // It has received more since it was looked at.
+  equal(mayFollow(inspected({ ...cut, lsn: 200n }), inspected(cut), HISTORY), false);
+  const edge = 1n << 20n;
+  equal(may({ lsn: edge + 8n, replayLsn: edge - 8n }, edge - 8n), false);
+  equal(may({ lsn: edge - 1n, replayLsn: edge - 8n }, edge - 8n), true);
 });

@@ -158,6 +158,12 @@ export class StateWatch {
       );
   }
 
+  /** Whether what ran in a transaction may have left what its ROLLBACK does not take back. */
+  get outlasts(): boolean {
+    const { hidden } = this.fingerprints.catalogue;
+    return this.ran.some(({ traits }) => traits.outlasts || hidden.mayChange(traits.calls));
+  }
+
   /** Names of custom settings in texts that ran since {@link begin}. */
   get settings(): ReadonlySet<string> {
     return this.#settings ?? NONE;

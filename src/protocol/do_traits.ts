@@ -4,7 +4,7 @@ import { sqlCalls } from "./sql_calls.ts";
 import { sqlReach } from "./sql_reach.ts";
 import { isBlank, lowerCase, sqlTokens, sqlWords } from "./sql_tokens.ts";
 import type { SqlTraits } from "./sql_traits.ts";
-import { stickyIn } from "./sticky.ts";
+import { outlastsTransaction, stickyIn } from "./sticky.ts";
 
 /**
  * Reads the traits of a DO, whose body is a literal. It errs on the side of `stateful`, as {@link sqlTraits} does.
@@ -23,6 +23,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
   // It is read by the standard_conforming_strings of whoever runs it, as that is when it runs.
   const words = [...sqlWords(body), ...(body.includes("\\") ? [";", ...sqlWords(body, true)] : [])];
   const { effects, names } = sqlCalls(words);
+  const sticky = stickyIn(words);
   const stateful = traits.stateful || effects.size > 0 || words.includes("uescape");
   return {
     ...generic,
@@ -34,7 +35,8 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
     hasBody: false,
     setsPath: stateful || names.length > 0,
     setsByFunction: stateful || names.length > 0,
-    sticky: stickyIn(words),
+    sticky,
+    outlasts: outlastsTransaction(effects, sticky),
     sequences: effects.has("sequence read") ? "read" : effects.has("sequence advance") ? "advance" : null,
     rollsBack: words.includes("rollback"),
     reach: { ...sqlReach(words), writes: traits.writes, defines: stateful },

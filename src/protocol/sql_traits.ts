@@ -2,7 +2,7 @@ import type { BinaryString } from "./bytes.ts";
 import { setsLocally, sqlCalls } from "./sql_calls.ts";
 import { type SqlReach, sqlReach } from "./sql_reach.ts";
 import { isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
-import { type Sticky, stickyIn } from "./sticky.ts";
+import { outlastsTransaction, type Sticky, stickyIn } from "./sticky.ts";
 import { Control, controlOf } from "./transaction_words.ts";
 import { isBlank, isLiteral, isName, lowerCase, nameOf, sqlTokens, sqlWords, wordOf } from "./sql_tokens.ts";
 
@@ -39,6 +39,8 @@ export interface SqlTraits {
   readonly setsByFunction: boolean;
   /** Session state that no probe can see and nothing takes back. */
   readonly sticky: readonly Sticky[];
+  /** It may leave what no ROLLBACK takes back: prepared statements, locks of the session, what it remembers of sequences, … */
+  readonly outlasts: boolean;
   /**
    * What it does, by its words, with what the session remembers of sequences: reads it (currval, lastval), adds to it (nextval,
    * setval), or drops it (DISCARD SEQUENCES or ALL).
@@ -87,6 +89,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   setsPath: true,
   setsByFunction: true,
   sticky: [],
+  outlasts: true,
   sequences: null,
   statements: [],
   listsStatements: false,
@@ -176,6 +179,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
   let sequences: SqlTraits["sequences"] = null;
   let isFirst = true;
   let firstWord = "";
+  let outlasts = false;
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     if (word === ";") {
@@ -211,6 +215,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
         if (!statements.includes(name)) statements.push(name);
         stateful = true;
         if (word === "execute") anything = true;
+        if (word === "prepare") outlasts = true;
       }
       continue;
     }
@@ -238,6 +243,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     if (!effect.startsWith("sequence")) stateful = true;
     if (effect === "runs sql" || effect === "opaque") setsByFunction = anything = true;
   }
+  const sticky = stickyIn(words);
   const reads = words.includes("current_setting");
   if (calls.length > 0 || reads) setsByFunction = true;
   // What UESCAPE makes of a name is in a literal, which differs from run to run.
@@ -256,7 +262,8 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
     setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
     setsByFunction,
-    sticky: stickyIn(words),
+    sticky,
+    outlasts: outlasts || outlastsTransaction(effects, sticky),
     sequences,
     statements,
     listsStatements: words.includes("pg_prepared_statements") || words.includes("pg_prepared_statement"),

@@ -358,3 +358,23 @@ Deno.test("prepareIn takes one PREPARE out of a query of several statements", ()
   ];
   for (const [query, name, sql] of table) equal(prepareIn(query, name), sql, query);
 });
+
+Deno.test("sqlTraits knows what no ROLLBACK takes back", () => {
+  const outlasts = [
+    "PREPARE p AS SELECT 1",
+    "BEGIN; SELECT pg_advisory_lock(7)",
+    "SELECT pg_try_advisory_lock(7)",
+    "SELECT nextval('s')",
+    "LOAD 'x'",
+    "SELECT setseed(0.1)",
+  ];
+  const ends = [
+    "SET work_mem = 1",
+    "LISTEN a",
+    "SELECT pg_advisory_xact_lock(7)",
+    "EXECUTE p",
+    "CREATE TEMP TABLE t ()",
+  ];
+  for (const sql of outlasts) equal(sqlTraits(sql).outlasts, true, sql);
+  for (const sql of ends) equal(sqlTraits(sql).outlasts, false, sql);
+});

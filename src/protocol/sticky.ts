@@ -1,4 +1,4 @@
-import { SESSION_FUNCTIONS } from "./server_functions.ts";
+import { SESSION_FUNCTIONS, type SessionEffect } from "./server_functions.ts";
 import { BEFORE_STATEMENT } from "./sql_statement.ts";
 
 /** State that no probe can see and nothing takes back, and what ends it where something does. */
@@ -32,4 +32,14 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     }
   }
   return [...sticky];
+}
+
+const OUTLASTING: readonly SessionEffect[] = ["lock", "unlock", "sequence advance", "slot"];
+
+/** Whether what calls functions with these effects, or does what no probe sees, leaves something that no ROLLBACK takes back. */
+export function outlastsTransaction(
+  effects: ReadonlySet<SessionEffect>,
+  sticky: readonly Sticky[],
+): boolean {
+  return sticky.length > 0 || OUTLASTING.some((effect) => effects.has(effect));
 }

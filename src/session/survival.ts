@@ -130,7 +130,8 @@ function maySet({ ran, fingerprints: { catalogue: { hidden } } }: StateWatch): b
 const NOTHING_OWED = { replies: [], told: false, skipping: false };
 
 /** What is lost with the connection beside a transaction, for people. */
-function lossesOf({ relay: { words, watch }, pins, lease }: SurvivalParts): string[] {
+function lossesOf({ relay: { server, words, watch }, pins, lease }: SurvivalParts): string[] {
+  const isInTransaction = server !== null && server.txStatus !== TxStatus.Idle;
   if (words !== null) {
     return words.ran ? ["settings, prepared statements, temporary tables, cursors, locks, channels"] : [];
   }
@@ -138,6 +139,9 @@ function lossesOf({ relay: { words, watch }, pins, lease }: SurvivalParts): stri
     String,
   );
   if (lease.unread && watch.loses) losses.push("what was set since the session was last at rest");
+  else if (isInTransaction && watch.outlasts) {
+    losses.push("what outlasts a transaction: locks, prepared statements");
+  }
   return losses;
 }
 

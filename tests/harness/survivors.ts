@@ -367,6 +367,43 @@ export const SURVIVORS: readonly Survivor[] = [
     after: (client) => toldOnce(client, /advisory lock/),
   },
   {
+    name: "with an advisory lock that it took in a transaction, which it rolls back at once",
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`BEGIN; SELECT pg_advisory_lock(hashtext('${mine}'))`);
+    },
+    async after(client) {
+      assert.equal(await ask(client, "ROLLBACK"), "ROLLBACK ZI");
+      await toldOnce(client, /what outlasts a transaction: locks/);
+    },
+  },
+  {
+    name: "with a statement that it prepared in a transaction",
+    holds: true,
+    async begin(client) {
+      await client.query("BEGIN; PREPARE mine AS SELECT 1");
+    },
+    async after(client) {
+      const messages = await client.query("SELECT 1");
+      assert.equal(told(messages), "ERROR 40001 ZE");
+      assert.match(errorOf(messages)!["D"]!, /Lost with it: what outlasts a transaction/);
+      assert.equal(await ask(client, "ROLLBACK"), "ROLLBACK ZI");
+      await works(client);
+    },
+  },
+  {
+    name: "with a setting of a transaction that it rolls back at once",
+    holds: true,
+    async begin(client, mine) {
+      await client.query(`BEGIN; SET LOCAL work_mem = '1MB'; SET lock_timeout = 7; ${insert(mine)}`);
+    },
+    async after(client, mine) {
+      assert.equal(await ask(client, "ROLLBACK"), "ROLLBACK ZI");
+      await works(client);
+      await isUndone(client, mine);
+    },
+  },
+  {
     name: "with a cursor that outlives its transaction",
     holds: true,
     async begin(client) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { tempDir, waitFor } from "../harness/mod.ts";
+import { errorOf, tempDir, waitFor, type WireClient } from "../harness/mod.ts";
 import { shown } from "../harness/console_shown.ts";
 import { NumberedWriter } from "../harness/numbered.ts";
 import { Replicas } from "../harness/replicas.ts";
@@ -103,6 +103,63 @@ for (const major of [14, 18] as const) {
       },
     });
   }
+}
+
+/** Writes much, so that the primary's end falls into the middle of a record. Ends with an error or with the test. */
+async function writeMuch(client: WireClient): Promise<void> {
+  const text = "INSERT INTO big SELECT repeat(md5(i::text), 200) FROM generate_series(1, 500) i";
+  for (;;) if (errorOf(await client.query(text)) !== null) return;
+}
+
+for (const major of [14, 18] as const) {
+  Deno.test({
+    name:
+      `PostgreSQL ${major}: a primary killed in the middle of large records is replaced as soon, and the third follows`,
+    ...RESTARTS,
+    fn: async () => {
+      await using dir = await tempDir();
+      await using replicas = await Replicas.start({
+        major,
+        standbys: 2,
+        settings: { wal_log_hints: "on", full_page_writes: "on" },
+        setup:
+          "CREATE TABLE w (n int); CREATE TABLE big (t text); ALTER TABLE big ALTER t SET STORAGE external",
+      });
+      await replicas.nodes[0]!.reload({ synchronous_standby_names: "ANY 1 (n2, n3)" });
+      await using watched = await Watched.start(configOf(replicas, `${dir.path}/state`));
+      await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
+      await using client = await watched.client();
+      const writer = new NumberedWriter(client);
+      writer.start();
+      await using one = await watched.client();
+      await using other = await watched.client();
+      const much = Promise.all([writeMuch(one), writeMuch(other)]);
+      await writer.writes(50);
+      await replicas.nodes[0]!.kill("SIGKILL");
+      await waitFor(() => watched.logged("failover: ").length > 0, {
+        what: "the failover to end",
+        deadlineMs: 30_000,
+      });
+      await much;
+      await writer.writes(20);
+      await writer.stop();
+      console.log(
+        `PostgreSQL ${major}, large records: writes stood still for ${writer.pauseMs.toFixed()} ms`,
+      );
+      assert.ok(writer.pauseMs < 2 * WRITE_WITHIN_MS, `${writer.pauseMs} ms`);
+      assert.deepEqual(await missing(watched, writer), []);
+      const { primary } = await watched.cluster();
+      const third = primary === "n2" ? 2 : 1;
+      await waitFor(async () => {
+        const [receiver] = await replicas.nodes[third]!.sql(
+          "SELECT received_tli, status FROM pg_stat_wal_receiver",
+        );
+        return receiver?.["received_tli"] === 2 && receiver["status"] === "streaming";
+      }, { what: "the third node to follow" }).catch((thrown) => {
+        throw new Error(`${thrown.message}\n${watched.pgplex.log}`);
+      });
+    },
+  });
 }
 
 Deno.test({

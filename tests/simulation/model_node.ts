@@ -193,6 +193,7 @@ export class ModelNode {
       hasUpstream: this.upstream !== null,
       isPaused: this.isPaused,
       applyDelayMs: this.applyDelayMs,
+      isReplayIdle: !this.isStandby || this.replayLsn === this.lsn,
       canRewind: true,
       dataDirMode: "0700",
       canRunPrograms: this.options.canRunPrograms,

@@ -319,7 +319,16 @@ export class ModelPgplex {
           node.upstream = null;
           servers.disconnect(node);
           const [lsn, replayLsn] = [BigInt(node.lsn), BigInt(node.replayLsn)];
-          reply({ ok: true, frozen: { lsn, replayLsn, timeline: node.timeline, xidWatermark: "1" } });
+          reply({
+            ok: true,
+            frozen: {
+              lsn,
+              replayLsn,
+              timeline: node.timeline,
+              isReplayed: lsn === replayLsn,
+              xidWatermark: "1",
+            },
+          });
         });
       case "repoint":
         if (!node.isStandby) return reply({ ok: false, kind: "refused", reason: "it is no standby" });
