@@ -135,7 +135,8 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
   },
   schema: { pure: true, imports: ["kernel", "config", "backend", "verbs"] },
-  coordination: { pure: false, imports: ["kernel"] },
+  instances: { pure: true, imports: ["kernel", "config", "arbiter"] },
+  coordination: { pure: false, imports: ["kernel", "config", "instances"] },
   moves: {
     pure: true,
     imports: ["kernel", "config", "topology", "telemetry", "backend", "monitor", "arbiter", "verbs"],
