@@ -9,7 +9,6 @@ import {
   type ParsedConfig,
   type RefusedConfig,
 } from "./src/config/mod.ts";
-import type { Acknowledgement, ClusterRecord, InstanceView } from "./src/arbiter/mod.ts";
 import { Standalone, StateFile } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { runSchemaCommand, SCHEMA_COMMANDS } from "./src/schema/mod.ts";
@@ -185,10 +184,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       version: denoJson.version,
       load: () => load(path),
       openStore: async (file) => {
-        const store = await Standalone.open<ClusterRecord, InstanceView, Acknowledgement>(
-          await StateFile.open(file),
-          clock,
-        );
+        const store = await Standalone.open(await StateFile.open(file), clock, config.instance.id);
         const { memory } = store;
         if (memory.kind === "damaged") {
           log.error("the state file was damaged and is put aside: what it said is lost", {

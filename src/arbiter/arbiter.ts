@@ -7,6 +7,7 @@ import { RULES, type Rules } from "./rules.ts";
 import type { ArbiterSettings } from "./settings.ts";
 import { beginFailover, failOver, follow, followHeld, notePrimary } from "./steady.ts";
 import { beginSwitchover, demote, hold, prepare } from "./switchover.ts";
+import { showingOf, Shown } from "./showing.ts";
 import { tend } from "./tend.ts";
 import { type Wish, Work } from "./work.ts";
 
@@ -47,7 +48,7 @@ export class Arbiter {
   readonly #work: Work;
   #commands: Asked[] = [];
   #stepKey = "";
-  #shown = "";
+  readonly #shown = new Shown();
   #retryMs = 0;
   #withinMs = 0;
 
@@ -58,6 +59,11 @@ export class Arbiter {
   /** The record that is confirmed; null where there is none. */
   get record(): ClusterRecord | null {
     return this.#work.stored?.record ?? null;
+  }
+
+  /** The same with its revision. */
+  get stored(): StoredRecord | null {
+    return this.#work.stored;
   }
 
   /** When `time` is to be told at the latest, in clock milliseconds. */
@@ -128,6 +134,9 @@ export class Arbiter {
       case "instances":
         work.instances = event.ids;
         return;
+      case "views":
+        work.views = event.views;
+        return;
       case "acknowledged":
         work.acknowledged.set(event.instance, { epoch: event.epoch, isDrained: event.isDrained });
         return;
@@ -172,7 +181,6 @@ export class Arbiter {
     work.confirmedSinceMs = null;
     work.heldSinceMs = null;
     work.demotedSinceMs = null;
-    if (move?.step !== "hold") work.cuts = false;
     if (move === null) work.frozen.clear();
     if (move !== null) work.rejoinSinceMs = null;
     for (const name of ["choice", "move", "follow", "death"]) work.unsay(name);
@@ -202,39 +210,14 @@ export class Arbiter {
     work.wish = null;
   }
 
-  /** Tells the instances what the record means for them. */
+  /** Tells the clients what the record means for them. */
   #show(): void {
     const work = this.#work;
     const { record } = work;
-    const epoch = record?.epoch ?? 0;
-    const why = this.#whyHeld(record);
-    if (why === null) {
-      const { primary, timeline } = record!;
-      return this.#tell({ kind: "serve", epoch, primary, timeline });
-    }
-    if (record?.phase === "moving" && !work.rules.holdsClients()) return;
-    const isPlanned = record?.move?.kind === "switchover" && record.move.step === "hold";
-    this.#tell({ kind: "hold", epoch, cut: !isPlanned || work.cuts, reason: why });
-  }
-
-  #whyHeld(record: ClusterRecord | null): string | null {
-    const work = this.#work;
-    if (record === null) return "it is not known yet which node is the primary";
-    if (record.phase === "moving") return `the primary is being moved: ${record.move!.reason}`;
-    const said = work.isUp(record.primary) ? work.said(record.primary) : null;
-    if (said === null) return null;
-    if (!work.isOwn(said)) return `${record.primary} belongs to another cluster`;
-    if (said.recovering) return `${record.primary} is a standby`;
-    return said.timeline === record.timeline ? null : `${record.primary} is on another timeline`;
-  }
-
-  #tell(action: ArbiterAction & { kind: "serve" | "hold" }): void {
-    const key = action.kind === "serve"
-      ? `${action.epoch} ${action.primary} ${action.timeline}`
-      : `${action.epoch} hold ${action.cut}`;
-    if (key === this.#shown) return;
-    this.#shown = key;
-    this.#work.act(action);
+    const said = record !== null && work.isUp(record.primary) ? work.said(record.primary) : null;
+    const showing = showingOf(record, said, work.rules);
+    if (showing.kind === "hold" && record?.phase === "moving" && !work.rules.holdsClients()) return;
+    if (this.#shown.isNew(showing)) work.act(showing);
   }
 
   #decide(record: ClusterRecord): void {

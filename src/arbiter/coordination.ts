@@ -1,17 +1,10 @@
-import type { StoredRecord } from "./record.ts";
+import type { Command } from "./events.ts";
+import type { ClusterRecord, StoredRecord } from "./record.ts";
+import type { InstanceView } from "./views.ts";
 
-/** What an instance knows of a cluster's nodes, for the others: whether it reaches each of them. */
-export interface InstanceView {
-  readonly instance: number;
-  readonly cluster: string;
-  /** By node: its health as this instance sees it. */
-  readonly healths: ReadonlyMap<string, string>;
-}
-
-/** An instance holds its clients for an epoch. */
+/** An instance holds its clients for an epoch, and for all before it. */
 export interface Acknowledgement {
   readonly instance: number;
-  readonly cluster: string;
   readonly epoch: number;
   /** None of its clients is inside of a transaction on the primary. */
   readonly isDrained: boolean;
@@ -23,23 +16,56 @@ export type SwapResult =
   | { readonly kind: "conflict"; readonly stored: StoredRecord | null }
   | { readonly kind: "failed" | "unknown"; readonly reason: string };
 
+/** An operator hears this of a command. */
+export interface CommandAnswer {
+  readonly ok: boolean;
+  readonly text: string;
+}
+
+/** What a cluster's part of an instance hears of the others. */
+export interface CoordinationListener {
+  /** Whether this instance decides, or whether it has a permit, has changed. */
+  standing(): void;
+  /** A record that may be newer than the one that is known. */
+  record(stored: StoredRecord): void;
+  /** The record is in a form that this pgplex does not understand; for people. */
+  misunderstood(why: string): void;
+  /** Which instances may hold a permit: this one too. */
+  instances(ids: readonly number[]): void;
+  acknowledged(acknowledgement: Acknowledgement): void;
+  /** Of the instances that may hold a permit, without this one. */
+  views(views: readonly InstanceView[]): void;
+  /** An operator of another instance asks who decides for something. */
+  command(command: Command, by: string): Promise<CommandAnswer>;
+}
+
 /**
  * Where instances agree: one that stands alone keeps its records in a file, several keep them in etcd. No call hangs: each ends
  * within a time that the adapter knows.
  */
 export interface Coordination {
-  /** Whether this instance may decide; alone it always may. */
-  campaign(): Promise<boolean>;
-  /** Keeps this instance's permit, and its leadership where it has that; the deadline in clock milliseconds, Infinity alone. */
-  renew(): Promise<number>;
-  /** What is stored about a cluster; null: nothing, or nothing that can be read. */
+  /** Until when transactions may begin on a primary, in clock milliseconds; Infinity alone. */
+  readonly permitUntilMs: number;
+  /** Whether this instance decides: alone it always does. */
+  readonly isLeading: boolean;
+  /** Which instances may hold a permit: this one too. */
+  readonly instances: readonly number[];
+  /**
+   * What is stored about a cluster; null: nothing.
+   *
+   * @throws Error where that cannot be told, or is not understood
+   */
   record(cluster: string): Promise<StoredRecord | null>;
-  /** Puts a record in place of the one with `revision` (0: none). */
-  swap(cluster: string, revision: number, next: StoredRecord["record"]): Promise<SwapResult>;
-  publish(view: InstanceView): Promise<void>;
-  views(cluster: string): Promise<readonly InstanceView[]>;
-  acknowledge(acknowledgement: Acknowledgement): Promise<void>;
-  acknowledgements(cluster: string): Promise<readonly Acknowledgement[]>;
-  /** Calls back when a record or an acknowledgement of a cluster changes; the result ends that. */
-  watch(cluster: string, call: () => void): () => void;
+  /** Puts a record in place of the one with `revision` (0: none). Behind one that is written {@link instances} are of a later look. */
+  swap(cluster: string, revision: number, next: ClusterRecord): Promise<SwapResult>;
+  /** This instance holds its clients; the one that leads is told. */
+  acknowledge(cluster: string, acknowledgement: Omit<Acknowledgement, "instance">): void;
+  /** How this instance sees the nodes of a cluster, where that has changed. */
+  publish(cluster: string, healths: ReadonlyMap<string, string>): void;
+  /** An operator's wish, for whoever decides. */
+  ask(cluster: string, command: Command, by: string): Promise<CommandAnswer>;
+  /** This instance stops: lets go of whatever it has, within a few seconds. */
+  leave(): Promise<void>;
+  /** Calls back about a cluster; the result ends that. */
+  listen(cluster: string, listener: CoordinationListener): () => void;
 }

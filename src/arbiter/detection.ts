@@ -46,17 +46,39 @@ export function deathOf(work: Work, { primary, timeline }: ClusterRecord): Death
     for (const { node } of work.others(primary)) work.calls.forget(node.name, "witness");
     return LIVES;
   }
-  return byWitnesses(work, known, { sinceMs: view.silentMs ?? view.sinceMs, timeline });
+  const others = otherViews(work, primary);
+  if (others.kind === "open") return others;
+  return byWitnesses(work, known, { sinceMs: view.silentMs ?? view.sinceMs, timeline }, others.evidence);
+}
+
+/** More than half of the instances that are there have to find it gone. */
+function otherViews(
+  work: Work,
+  primary: string,
+): Death & { readonly kind: "open" } | { readonly kind: "agreed"; readonly evidence: readonly string[] } {
+  const { instance, instances, views, rules } = work;
+  const others = instances.filter((id) => id !== instance);
+  if (others.length === 0) return { kind: "agreed", evidence: [] };
+  const agreeing = others.filter((id) => {
+    const health = views.find((view) => view.instance === id)?.healths.get(primary);
+    return health === "down";
+  });
+  const [votes, all] = [agreeing.length + 1, others.length + 1];
+  if (!rules.isMajority(votes, all)) {
+    return { kind: "open", why: `${primary} is down for ${votes} of ${all} instances only` };
+  }
+  return { kind: "agreed", evidence: [`${votes} of ${all} instances find it down`] };
 }
 
 function byWitnesses(
   work: Work,
   primary: Known,
   { sinceMs, timeline }: { readonly sinceMs: number; readonly timeline: number },
+  agreement: readonly string[],
 ): Death {
   const { rules, settings, now: { nowMs } } = work;
   const { name } = primary.node;
-  const evidence = [`${name} is silent to pgplex for ${Math.round(nowMs - sinceMs)} ms`];
+  const evidence = [`${name} is silent to pgplex for ${Math.round(nowMs - sinceMs)} ms`, ...agreement];
   const asked = work.others(name).filter(({ node, view }) => {
     const said = work.said(node.name);
     const isThere = view?.health === "up" || view?.health === "suspect";

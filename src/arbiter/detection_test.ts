@@ -70,3 +70,19 @@ Deno.test("deathOf gives up a primary that has been a standby for failure_timeou
   work.now = { nowMs: 13_000, wallMs: 0 };
   equal(deathOf(work, record()).kind, "dead");
 });
+
+Deno.test("deathOf wants more than half of the instances to find the primary down", () => {
+  const why = (healths: readonly string[], ids = [1, 2, 3]) => {
+    const work = workWith({ n1: "down", n2: standby(), n3: standby() });
+    work.instances = ids;
+    work.views = healths.map((health, at) => ({ instance: at + 2, healths: new Map([["n1", health]]) }));
+    const death = deathOf(work, record());
+    return death.kind === "open" ? death.why : death.kind;
+  };
+  match(why(["up", "up"]), /n1 is down for 1 of 3 instances only/);
+  match(why(["suspect"]), /1 of 3/);
+  match(why(["down", "up"]), /look for n1/);
+  match(why(["up"], [1, 2]), /1 of 2/);
+  match(why(["down", "up"], [1, 3]), /1 of 2/);
+  match(why([], [1]), /look for n1/);
+});

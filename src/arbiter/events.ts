@@ -1,6 +1,6 @@
 import type { ClusterRecord, StoredRecord } from "./record.ts";
 import type { Verb, VerbResult } from "./verbs.ts";
-import type { NodeView } from "./views.ts";
+import type { InstanceView, NodeView } from "./views.ts";
 
 /** Two clocks at one moment, in milliseconds: one that never jumps, and the one that people read. */
 export interface Moment {
@@ -18,6 +18,25 @@ export type Command =
   }
   | { readonly kind: "failover"; readonly to: string | null; readonly isForced: boolean }
   | { readonly kind: "rejoin"; readonly node: string };
+
+/** A command as JSON has kept it; null for anything else. */
+export function commandOf(value: unknown): Command | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { kind, to, withinMs, isForced, node } = value as Record<string, unknown>;
+  const isTarget = to === null || typeof to === "string";
+  switch (kind) {
+    case "switchover": {
+      const isWithin = withinMs === null || typeof withinMs === "number";
+      return isTarget && isWithin && typeof isForced === "boolean" ? { kind, to, withinMs, isForced } : null;
+    }
+    case "failover":
+      return isTarget && typeof isForced === "boolean" ? { kind, to, isForced } : null;
+    case "rejoin":
+      return typeof node === "string" ? { kind, node } : null;
+    default:
+      return null;
+  }
+}
 
 /** What the machine is told. */
 export type ArbiterEvent =
@@ -37,6 +56,8 @@ export type ArbiterEvent =
   | { readonly kind: "record"; readonly stored: StoredRecord | null }
   /** Which instances may hold a permit. */
   | { readonly kind: "instances"; readonly ids: readonly number[] }
+  /** How the others of them see the nodes. */
+  | { readonly kind: "views"; readonly views: readonly InstanceView[] }
   /** An instance holds its clients for this epoch; drained: none of them is inside of a transaction on the primary. */
   | {
     readonly kind: "acknowledged";

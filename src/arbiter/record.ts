@@ -41,6 +41,8 @@ export interface Move {
   readonly startedAtMs: number;
   /** The operator accepts that transactions are cancelled (switchover), or writes lost (failover). */
   readonly isForced: boolean;
+  /** The transactions that still run on {@link from} are to be cut, rather than waited for. */
+  readonly cuts: boolean;
   /** The last position of {@link from} that was seen; null where none was. */
   readonly lastLsn: bigint | null;
   /** Bytes of WAL that the candidate did not have of {@link lastLsn}; null before the choice, and where nobody knows. */

@@ -15,6 +15,7 @@ const MOVE: Move = {
   evidence: ["n2 has 0/1"],
   startedAtMs: 1,
   isForced: false,
+  cuts: false,
   lastLsn: 12345678901234567890n,
   lostBytes: 0n,
   watermark: "77",

@@ -16,6 +16,8 @@ export interface Rules {
   /** Whether nothing happens before each instance has acknowledged that it holds. */
   awaitsAcknowledgements(): boolean;
   isSameSystem(a: string, b: string): boolean;
+  /** Whether so many of all instances that are there may decide that the primary is gone. */
+  isMajority(votes: number, all: number): boolean;
   /** Whether a health means that the primary may be gone. */
   isGone(health: NodeHealth): boolean;
   /** Whether a primary that starts for so long is given up. */
@@ -72,6 +74,7 @@ export const RULES: Rules = Object.freeze({
   holdsClients: () => true,
   awaitsAcknowledgements: () => true,
   isSameSystem: (a: string, b: string) => a === b,
+  isMajority: (votes: number, all: number) => 2 * votes > all,
   isGone: (health: NodeHealth) => health === "down",
   startsTooLong: (startingMs: number, timeoutMs: number) => startingMs >= timeoutMs,
   hearsStill: (heardAgeMs: number, failureTimeoutMs: number) => heardAgeMs < failureTimeoutMs,

@@ -218,10 +218,8 @@ export function hold(work: Work, record: ClusterRecord, move: Move, withinMs: nu
   const isLate = nowMs - stepSinceMs >= withinMs;
   const isOver = isLate && (!move.isForced || nowMs - stepSinceMs >= withinMs + DEMOTE_MS);
   if (isOver) return work.undo(record, move, `transactions had not ended within ${withinMs} ms`);
-  if (isLate && !work.cuts) {
-    work.cuts = true;
-    work.ask(from, { kind: "endSessions" });
-  }
+  if (isLate && !move.cuts) return work.cut(record, move);
+  if (move.cuts) work.ask(from, { kind: "endSessions" });
   const drained = rules.awaitsTransactions();
   if (!work.isHeld(record.epoch, { drained })) return;
   work.heldSinceMs ??= nowMs;

@@ -73,6 +73,13 @@ export interface NodeView {
   readonly said: Said | null;
 }
 
+/** How an instance sees the nodes of a cluster. */
+export interface InstanceView {
+  readonly instance: number;
+  /** By node: its health as this instance sees it. */
+  readonly healths: ReadonlyMap<string, string>;
+}
+
 /** A primary's timelines: those that it has left, and the one that it is on. */
 export interface History {
   readonly forks: readonly (readonly [timeline: number, lsn: bigint])[];

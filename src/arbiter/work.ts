@@ -12,7 +12,7 @@ import {
 import type { Rules } from "./rules.ts";
 import type { ArbiterNode, ArbiterSettings } from "./settings.ts";
 import type { Frozen, Upstream, Verb, VerbResult } from "./verbs.ts";
-import type { Inspected, NodeView, Said } from "./views.ts";
+import type { Inspected, InstanceView, NodeView, Said } from "./views.ts";
 
 /** A node of the file with all that is known of it. */
 export interface Known {
@@ -42,7 +42,12 @@ export class Work {
   readonly calls: Calls;
   /** Of this epoch, by node. */
   readonly frozen = new Map<string, Frozen>();
+  /** This one. */
+  readonly instance: number;
+  /** Which may hold a permit. */
   instances: readonly number[];
+  /** Of the others among them. */
+  views: readonly InstanceView[] = [];
   readonly acknowledged = new Map<number, { readonly epoch: number; readonly isDrained: boolean }>();
   /** Whose move runs; null: nobody waits for an answer. */
   wish: Wish | null = null;
@@ -60,8 +65,6 @@ export class Work {
   readonly astray = new Map<string, number>();
   /** When this life of the machine began with the running rejoin, and when it has started the script; null before. */
   rejoinSinceMs: { readonly atMs: number; sentMs: number | null } | null = null;
-  /** The running transactions are to be cut. */
-  cuts = false;
   #out: ArbiterAction[] = [];
   readonly #said = new Map<string, string>();
 
@@ -75,6 +78,7 @@ export class Work {
     this.rules = rules;
     this.now = now;
     this.stored = stored;
+    this.instance = instance;
     this.instances = [instance];
     this.stepSinceMs = now.nowMs;
     this.calls = new Calls((action) => this.#out.push(action));
@@ -204,14 +208,18 @@ export class Work {
   }
 
   /** Announces a move. `raises`: clients are held for it, under a new epoch. */
-  begin(record: ClusterRecord, move: Omit<Move, "steps" | "startedAtMs">, moved: readonly string[]): void {
+  begin(
+    record: ClusterRecord,
+    move: Omit<Move, "steps" | "startedAtMs" | "cuts">,
+    moved: readonly string[],
+  ): void {
     const { wallMs } = this.now;
     const isHeld = move.step !== "prepare";
     this.write({
       ...record,
       epoch: isHeld ? this.rules.nextEpoch(record.epoch) : record.epoch,
       phase: isHeld ? "moving" : "serving",
-      move: { ...move, startedAtMs: wallMs, steps: [{ step: move.step, atMs: wallMs }] },
+      move: { ...move, cuts: false, startedAtMs: wallMs, steps: [{ step: move.step, atMs: wallMs }] },
       moved: [...new Set([...record.moved, ...moved])],
     });
   }
@@ -224,8 +232,13 @@ export class Work {
       ...record,
       epoch: isRaised ? this.rules.nextEpoch(record.epoch) : record.epoch,
       phase: "moving",
-      move: { ...move, ...more, step, steps },
+      move: { ...move, cuts: false, ...more, step, steps },
     });
+  }
+
+  /** The transactions that run on the old primary are to be cut, everywhere. */
+  cut(record: ClusterRecord, move: Move): void {
+    this.write({ ...record, move: { ...move, cuts: true } });
   }
 
   /** The move is at its end: its candidate is the primary. */

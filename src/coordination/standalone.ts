@@ -1,15 +1,20 @@
+import type {
+  ClusterRecord,
+  Command,
+  CommandAnswer,
+  Coordination,
+  CoordinationListener,
+  StoredRecord,
+  SwapResult,
+} from "../arbiter/mod.ts";
 import type { Clock } from "../kernel/mod.ts";
-import type { State, Stored } from "./state_encoding.ts";
+import type { State } from "./state_encoding.ts";
 import type { StateFile } from "./state_file.ts";
 
 /** What it needs of a state file. */
-export type StateStore<R> = Pick<StateFile<R>, "path" | "read" | "write" | "putAside">;
-
-/** What became of a swap. `unknown`: it may be stored, now or later. */
-export type Swapped<R> =
-  | { readonly kind: "written"; readonly revision: number }
-  | { readonly kind: "conflict"; readonly stored: Stored<R> | null }
-  | { readonly kind: "failed" | "unknown"; readonly reason: string };
+export type StateStore =
+  & Pick<StateFile<ClusterRecord>, "path" | "read" | "write" | "putAside">
+  & Partial<Disposable>;
 
 /** What was found at the start: `fresh`: no file, so nothing is remembered; `damaged`: one that cannot be read was put aside. */
 export type Memory = { readonly kind: "known" | "fresh" } | {
@@ -26,23 +31,29 @@ const WRITE_TIMEOUT_MS = 5_000;
  * Records are in memory as the file has them. A write of which nobody knows whether it is in the file makes them unknown; the next
  * call reads the file again.
  */
-export class Standalone<
-  R,
-  View extends { readonly cluster: string },
-  Ack extends { readonly cluster: string },
-> {
+export class Standalone implements Coordination {
   /** What was remembered when it was opened. */
   readonly memory: Memory;
-  readonly #file: StateStore<R>;
+  readonly permitUntilMs = Infinity;
+  readonly isLeading = true;
+  readonly instances: readonly number[];
+  readonly #file: StateStore;
   readonly #clock: Clock;
   /** Null while it has to be read again. */
-  #state: State<R> | null;
+  #state: State<ClusterRecord> | null;
   #last: Promise<unknown> = Promise.resolve();
-  readonly #views = new Map<string, View>();
-  readonly #acknowledgements = new Map<string, Ack>();
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #listeners = new Map<string, CoordinationListener>();
 
-  private constructor(file: StateStore<R>, clock: Clock, state: State<R>, memory: Memory) {
+  private constructor(
+    { file, clock, instance }: {
+      readonly file: StateStore;
+      readonly clock: Clock;
+      readonly instance: number;
+    },
+    state: State<ClusterRecord>,
+    memory: Memory,
+  ) {
+    this.instances = [instance];
     this.#file = file;
     this.#clock = clock;
     this.#state = state;
@@ -55,41 +66,30 @@ export class Standalone<
    *
    * @throws Error where the file cannot be read or put aside
    */
-  static async open<R, View extends { readonly cluster: string }, Ack extends { readonly cluster: string }>(
-    file: StateStore<R>,
-    clock: Clock,
-  ): Promise<Standalone<R, View, Ack>> {
+  static async open(file: StateStore, clock: Clock, instance: number): Promise<Standalone> {
     const found = await file.read();
     switch (found.kind) {
       case "state":
-        return new Standalone(file, clock, found.state, { kind: "known" });
+        return new Standalone({ file, clock, instance }, found.state, { kind: "known" });
       case "absent":
-        return new Standalone(file, clock, new Map(), { kind: "fresh" });
+        return new Standalone({ file, clock, instance }, new Map(), { kind: "fresh" });
       case "damaged":
         await file.putAside();
-        return new Standalone(file, clock, new Map(), { kind: "damaged", reason: found.reason });
+        return new Standalone({ file, clock, instance }, new Map(), {
+          kind: "damaged",
+          reason: found.reason,
+        });
     }
   }
 
-  /** It may decide. */
-  campaign(): Promise<boolean> {
-    return Promise.resolve(true);
-  }
-
-  /** The deadline of its permit, in clock milliseconds. */
-  renew(): Promise<number> {
-    return Promise.resolve(Infinity);
-  }
-
-  /** What is stored about a cluster; null: nothing, or nothing that can be read at the moment. */
-  async record(cluster: string): Promise<Stored<R> | null> {
+  async record(cluster: string): Promise<StoredRecord | null> {
     const state = await this.#inTurn(() => this.#known());
-    return state?.get(cluster) ?? null;
+    if (state === null) throw new Error(`${this.#file.path} cannot be read`);
+    return state.get(cluster) ?? null;
   }
 
-  /** Puts a record in place of the one with `revision` (0: none). */
-  swap(cluster: string, revision: number, record: R): Promise<Swapped<R>> {
-    return this.#inTurn(async (): Promise<Swapped<R>> => {
+  swap(cluster: string, revision: number, record: ClusterRecord): Promise<SwapResult> {
+    return this.#inTurn(async (): Promise<SwapResult> => {
       const state = await this.#known();
       if (state === null) return { kind: "failed", reason: `${this.#file.path} cannot be read` };
       const stored = state.get(cluster) ?? null;
@@ -101,46 +101,38 @@ export class Standalone<
         return outcome;
       }
       this.#state = next;
-      for (const call of this.#watchers.get(cluster) ?? []) call();
       return { kind: "written", revision: revision + 1 };
     }).then((swapped) =>
       swapped ?? { kind: "unknown", reason: `${this.#file.path}: the disk does not answer` }
     );
   }
 
-  /** What this instance knows of a cluster's nodes. */
-  publish(view: View): Promise<void> {
-    this.#views.set(view.cluster, view);
+  /** There is nobody else who would want to know. */
+  acknowledge(): void {}
+
+  /** As {@link acknowledge}. */
+  publish(): void {}
+
+  ask(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
+    const listener = this.#listeners.get(cluster);
+    if (listener !== undefined) return listener.command(command, by);
+    return Promise.resolve({ ok: false, text: `pgplex moves nothing in cluster "${cluster}"` });
+  }
+
+  listen(cluster: string, listener: CoordinationListener): () => void {
+    this.#listeners.set(cluster, listener);
+    return () => {
+      if (this.#listeners.get(cluster) === listener) this.#listeners.delete(cluster);
+    };
+  }
+
+  /** Gives the file up. */
+  leave(): Promise<void> {
+    this.#file[Symbol.dispose]?.();
     return Promise.resolve();
   }
 
-  /** What all instances know: this one. */
-  views(cluster: string): Promise<readonly View[]> {
-    const view = this.#views.get(cluster);
-    return Promise.resolve(view === undefined ? [] : [view]);
-  }
-
-  /** This instance holds its clients for an epoch. */
-  acknowledge(acknowledgement: Ack): Promise<void> {
-    this.#acknowledgements.set(acknowledgement.cluster, acknowledgement);
-    for (const call of this.#watchers.get(acknowledgement.cluster) ?? []) call();
-    return Promise.resolve();
-  }
-
-  /** Who holds: this one. */
-  acknowledgements(cluster: string): Promise<readonly Ack[]> {
-    const acknowledgement = this.#acknowledgements.get(cluster);
-    return Promise.resolve(acknowledgement === undefined ? [] : [acknowledgement]);
-  }
-
-  /** Calls back when a record or an acknowledgement of a cluster changes; the result ends that. */
-  watch(cluster: string, call: () => void): () => void {
-    const calls = this.#watchers.get(cluster) ?? new Set();
-    this.#watchers.set(cluster, calls.add(call));
-    return () => calls.delete(call);
-  }
-
-  async #known(): Promise<State<R> | null> {
+  async #known(): Promise<State<ClusterRecord> | null> {
     if (this.#state !== null) return this.#state;
     const found = await this.#file.read().catch(() => null);
     if (found?.kind === "state") this.#state = found.state;

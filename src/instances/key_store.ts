@@ -6,23 +6,17 @@ export interface Entry {
   readonly createRevision: number;
   /** Of the last commit that wrote it. */
   readonly modRevision: number;
-  /** The lease with which it goes; null: it stays. */
-  readonly lease: LeaseId | null;
 }
-
-/** A lease as the store numbers it, in decimal digits: 64 bits. */
-export type LeaseId = string;
 
 /** What has to be true of a key for a commit to write; `absent` is a `createRevision` of 0. */
 export type Condition =
   | { readonly key: string; readonly createRevision: number }
   | { readonly key: string; readonly modRevision: number };
 
-/** One change of a commit. A put without a lease stays for good; removing a prefix removes whatever begins with it. */
+/** One change of a commit. */
 export type Change =
-  | { readonly kind: "put"; readonly key: string; readonly value: string; readonly lease: LeaseId | null }
-  | { readonly kind: "remove"; readonly key: string }
-  | { readonly kind: "remove prefix"; readonly prefix: string };
+  | { readonly kind: "put"; readonly key: string; readonly value: string }
+  | { readonly kind: "remove"; readonly key: string };
 
 /**
  * What came of a call. `failed`: it certainly changed nothing; `unknown`: it may have changed what it was to change, or may still do
@@ -50,7 +44,7 @@ export interface Listing {
 }
 
 /**
- * A store of keys with leases, which several instances see alike: etcd, or a model of it. Reads are linearizable. Keys are given without the
+ * A store of keys which several instances see alike: etcd, or a model of it. Reads are linearizable. Keys are given without the
  * prefix that the configuration names. Each call ends within {@link callTimeoutMs}, rejects never, and is sent once.
  */
 export interface KeyStore {
@@ -64,12 +58,6 @@ export interface KeyStore {
   ): Promise<Answer<Committed>>;
   /** What begins with `prefix`. */
   list(prefix: string): Promise<Answer<Listing>>;
-  /** A new lease that lives for `ttlMs` (whole seconds, at least 2) behind its last renewal. */
-  grant(ttlMs: number): Promise<Answer<LeaseId>>;
-  /** Renews a lease, once. false: the store does not have it any more. */
-  keepAlive(lease: LeaseId): Promise<Answer<boolean>>;
-  /** Ends a lease, and removes its keys. */
-  revoke(lease: LeaseId): Promise<Answer<null>>;
   /**
    * Calls `changed` with what begins with `prefix`: soon behind the start, behind each change, and now and then without one. No change is
    * lost for good, several may come as one. While the store cannot be reached nothing comes. A hint: who decides reads. The result ends it.

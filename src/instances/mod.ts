@@ -5,3 +5,8 @@
  * @module
  */
 export * from "./key_store.ts";
+export * from "./membership.ts";
+export * from "./roll.ts";
+export * from "./values.ts";
+export * from "./requests.ts";
+export * from "./shared_coordination.ts";

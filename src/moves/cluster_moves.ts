@@ -4,9 +4,14 @@ import {
   type ArbiterEvent,
   type ClusterRecord,
   type Command,
+  type CommandAnswer,
   type Coordination,
+  Follower,
+  type InstanceView,
   type Moment,
   settingsOf,
+  type StoredRecord,
+  type VerbResult,
 } from "../arbiter/mod.ts";
 import type { Runtime } from "../backend/mod.ts";
 import type { MonitorConfig } from "../config/mod.ts";
@@ -20,6 +25,9 @@ import { type OwnedCluster, VerbRunner } from "./verb_runner.ts";
 
 /** How often it is looked whether the transactions on a primary have ended whose clients are held, in milliseconds. */
 const DRAIN_LOOK_MS = 10;
+
+/** So long behind a read of the record that has failed it is read again, in milliseconds. */
+const READ_AGAIN_MS = 200;
 
 /** So long behind a failure it begins anew, in milliseconds. */
 const BEGIN_ANEW_MS = 1_000;
@@ -50,24 +58,29 @@ export interface Drain {
   readonly reason: string;
 }
 
-/** An operator hears this of a command. */
-export interface CommandAnswer {
-  readonly ok: boolean;
-  readonly text: string;
-}
+/** Why clients are held whose instance has no permit. */
+const NO_PERMIT = "this instance has no permit, as the store that the instances share does not answer it";
 
-/** One cluster's arbiter, and what it decides, done. */
+/** One cluster's part in the moves of its primary: its arbiter where this instance leads, else its follower; and what that decides, done. */
 export class ClusterMoves {
   readonly name: string;
   readonly #parts: MovesParts;
   #config: OwnedCluster;
   #monitor: MonitorConfig;
-  #arbiter: Arbiter | null = null;
+  #arbiter: Arbiter | Follower | null = null;
   #store: Coordination | null = null;
+  #endListening: () => void = () => {};
+  /** What the monitor has found, by node. */
+  readonly #heard = new Map<string, WatchedNode>();
+  #views: readonly InstanceView[] = [];
   #runners = new Map<string, VerbRunner>();
   #stance: Stance = NO_STANCE;
+  /** Whether transactions may begin on a primary. */
+  #hasPermit = false;
   #timer: Timer | null = null;
   #drain: Drain | null = null;
+  /** They are held as there is no permit, and nobody wants to know when none runs any more. */
+  #isCutOff = false;
   #drainTimer: Timer | null = null;
   #nextCommand = 1;
   /** The first one is being handled. */
@@ -86,7 +99,9 @@ export class ClusterMoves {
 
   /** Where the clients may go. */
   get stance(): Stance {
-    return this.#stance;
+    if (this.#hasPermit || this.#stance.kind === "hold") return this.#stance;
+    const { epoch, primary } = this.#stance;
+    return { kind: "hold", epoch, primary, reason: NO_PERMIT };
   }
 
   /** What is settled; null before it is read, and where there is nothing. */
@@ -96,19 +111,22 @@ export class ClusterMoves {
 
   /** Reads the record, and begins; where it cannot be read, tries again. */
   async start(): Promise<void> {
-    const { store, log, instance } = this.#parts;
+    const { store, log } = this.#parts;
     try {
-      this.#store = await store();
-      const stored = await this.#store.record(this.name);
-      if (this.#stopped) return;
-      const settings = settingsOf(this.#config, this.#monitor);
-      this.#arbiter = new Arbiter({ settings, stored, instance, now: this.#now() });
+      this.#store ??= this.#listenTo(await store());
+      // Who begins to lead reads the record behind that.
+      for (let leads = !this.#store.isLeading; leads !== this.#store.isLeading;) {
+        leads = this.#store.isLeading;
+        const stored = await this.#store.record(this.name);
+        if (this.#stopped) return;
+        if (leads === this.#store.isLeading) this.#takePart(stored);
+      }
       this.#failure = null;
     } catch (thrown) {
       if (this.#stopped) return;
       const failure = thrown instanceof Error ? thrown.message : String(thrown);
       if (failure !== this.#failure) {
-        log.error("the record of a cluster cannot be read, so its primary is not served", {
+        log.error("the record of a cluster cannot be read", {
           cluster: this.name,
           error: failure,
         });
@@ -116,17 +134,83 @@ export class ClusterMoves {
       this.#failure = failure;
       return this.#beginLater();
     }
-    this.#tell({ kind: "instances", ids: [instance] });
+  }
+
+  #listenTo(store: Coordination): Coordination {
+    this.#endListening = store.listen(this.name, {
+      standing: () => this.#standingChanged(),
+      record: (stored) => {
+        if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
+      },
+      misunderstood: (why) =>
+        this.#decide((part) => part instanceof Follower ? part.misunderstood(why, this.#now()) : []),
+      instances: (ids) => this.#tell({ kind: "instances", ids }),
+      acknowledged: (acknowledgement) => this.#tell({ kind: "acknowledged", ...acknowledgement }),
+      views: (views) => {
+        this.#views = views;
+        this.#tell({ kind: "views", views });
+      },
+      command: (command, by) => this.#obey(command, by),
+    });
+    return store;
+  }
+
+  /** As the one that decides, or as one that follows, whichever this instance is now. */
+  #takePart(stored: StoredRecord | null): void {
+    const { instance } = this.#parts;
+    const now = this.#now();
+    const settings = settingsOf(this.#config, this.#monitor);
+    this.#arbiter = this.#store!.isLeading
+      ? new Arbiter({ settings, stored, instance, now })
+      : new Follower({ stored, now });
+    this.#permitChanged();
+    this.#tell({ kind: "instances", ids: this.#store!.instances });
+    this.#tell({ kind: "views", views: this.#views });
+    for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
+  }
+
+  #standingChanged(): void {
+    this.#permitChanged();
+    const { isLeading } = this.#store!;
+    if (isLeading && this.#arbiter instanceof Follower) void this.start();
+    if (isLeading || !(this.#arbiter instanceof Arbiter)) return;
+    this.#closeRunners();
+    this.#takePart(this.#arbiter.stored);
+    this.#answerAll("this instance does not lead any more: see SHOW FAILOVERS");
+  }
+
+  #permitChanged(): void {
+    const hasPermit = this.#now().nowMs < this.#store!.permitUntilMs;
+    if (hasPermit === this.#hasPermit) return;
+    this.#hasPermit = hasPermit;
+    this.#parts.changed(this.name);
+    this.#enforcePermit();
+  }
+
+  /** Without a permit nobody goes on at the primary. */
+  #enforcePermit(): void {
+    const isCutOff = !this.#hasPermit && this.#stance.kind === "serve";
+    if (this.#isCutOff === isCutOff) return;
+    this.#endDrain();
+    this.#isCutOff = isCutOff;
+    if (!isCutOff) return;
+    this.#drain = { epoch: this.#stance.epoch, cut: true, reason: NO_PERMIT };
+    if (!this.#isDrained(this.#drain)) this.#lookAgain();
   }
 
   /** Decides nothing any more; what is on its way is left. `why`: what those hear who wait for an answer. */
   stop(why: string): void {
     this.#stopped = true;
+    this.#endListening();
     this.#timer?.cancel();
     this.#endDrain();
+    this.#closeRunners();
+    this.#answerAll(why);
+  }
+
+  #closeRunners(): void {
     for (const runner of this.#runners.values()) runner.close();
     this.#runners.clear();
-    this.#answerAll(why);
   }
 
   /** Another file is in force. */
@@ -143,11 +227,27 @@ export class ClusterMoves {
 
   /** The monitor has found something at a node. */
   heard(node: WatchedNode): void {
+    this.#heard.set(node.name, node);
     this.#tell({ kind: "view", view: viewOf(node, this.#now().nowMs) });
+    this.#publish();
   }
 
-  /** An operator asks for something; resolves with the answer. */
+  /** How this instance sees the nodes, for the others. */
+  #publish(): void {
+    const healths = this.#config.nodes.flatMap(({ name }) => {
+      const heard = this.#heard.get(name);
+      return heard === undefined ? [] : [[name, heard.state.health] as const];
+    });
+    this.#store?.publish(this.name, new Map(healths));
+  }
+
+  /** An operator asks for something; resolves with the answer of whoever decides. */
   command(command: Command, by: string): Promise<CommandAnswer> {
+    if (this.#store === null) return Promise.resolve({ ok: false, text: "the record is not read yet" });
+    return this.#store.ask(this.name, command, by);
+  }
+
+  #obey(command: Command, by: string): Promise<CommandAnswer> {
     if (this.#arbiter === null) return Promise.resolve({ ok: false, text: "the record is not read yet" });
     const id = this.#nextCommand++;
     return new Promise((resolve) => {
@@ -173,7 +273,7 @@ export class ClusterMoves {
     }
   }
 
-  #decide(ask: (arbiter: Arbiter) => readonly ArbiterAction[]): void {
+  #decide(ask: (arbiter: Arbiter | Follower) => readonly ArbiterAction[]): void {
     if (this.#arbiter === null || this.#stopped) return;
     try {
       this.#perform(ask(this.#arbiter));
@@ -215,12 +315,12 @@ export class ClusterMoves {
       case "read":
         return void this.#read();
       case "verb":
-        return void this.#runnerOf(action.node)?.run(action.verb)
-          .then((result) => this.#tell({ kind: "result", id: action.id, result }));
+        return void this.#run(action);
       case "serve": {
         const { epoch, primary, timeline } = action;
         this.#endDrain();
-        return this.#stand({ kind: "serve", epoch, primary, timeline });
+        this.#stand({ kind: "serve", epoch, primary, timeline });
+        return this.#enforcePermit();
       }
       case "hold": {
         const { epoch, cut, reason } = action;
@@ -241,8 +341,19 @@ export class ClusterMoves {
     }
   }
 
+  /** Only who leads sends verbs; of one that has led the end is nobody's concern. */
+  async #run({ id, node, verb }: ArbiterAction & { readonly kind: "verb" }): Promise<void> {
+    const arbiter = this.#arbiter;
+    const result: VerbResult | undefined = this.#now().nowMs < this.#store!.permitUntilMs
+      ? await this.#runnerOf(node)?.run(verb)
+      : { ok: false, kind: "failed", reason: NO_PERMIT };
+    if (result !== undefined && arbiter === this.#arbiter) this.#tell({ kind: "result", id, result });
+  }
+
   async #write(record: ClusterRecord, revision: number): Promise<void> {
+    const arbiter = this.#arbiter;
     const result = await this.#store!.swap(this.name, revision, record);
+    if (arbiter !== this.#arbiter) return;
     switch (result.kind) {
       case "written":
         return this.#tell({ kind: "written", revision: result.revision });
@@ -256,7 +367,16 @@ export class ClusterMoves {
   }
 
   async #read(): Promise<void> {
-    this.#tell({ kind: "record", stored: await this.#store!.record(this.name) });
+    const arbiter = this.#arbiter;
+    try {
+      const stored = await this.#store!.record(this.name);
+      if (arbiter === this.#arbiter) this.#tell({ kind: "record", stored });
+    } catch {
+      if (arbiter !== this.#arbiter || this.#stopped) return;
+      this.#parts.runtime.clock.after(READ_AGAIN_MS, () => {
+        if (arbiter === this.#arbiter && !this.#stopped) void this.#read();
+      });
+    }
   }
 
   #runnerOf(name: string): VerbRunner | null {
@@ -283,10 +403,16 @@ export class ClusterMoves {
   #hold(drain: Drain): void {
     this.#endDrain();
     this.#drain = drain;
-    const { instance } = this.#parts;
     const isDrained = this.#isDrained(drain);
-    this.#tell({ kind: "acknowledged", instance, epoch: drain.epoch, isDrained });
+    this.#acknowledge(drain, isDrained);
     if (!isDrained) this.#lookAgain();
+  }
+
+  #acknowledge({ epoch }: Drain, isDrained: boolean): void {
+    if (this.#isCutOff) return;
+    const { instance } = this.#parts;
+    this.#store!.acknowledge(this.name, { epoch, isDrained });
+    this.#tell({ kind: "acknowledged", instance, epoch, isDrained });
   }
 
   #lookAgain(): void {
@@ -294,8 +420,7 @@ export class ClusterMoves {
       const drain = this.#drain;
       if (drain === null || this.#stopped) return;
       if (!this.#isDrained(drain)) return this.#lookAgain();
-      const { instance } = this.#parts;
-      this.#tell({ kind: "acknowledged", instance, epoch: drain.epoch, isDrained: true });
+      this.#acknowledge(drain, true);
     });
   }
 
@@ -313,6 +438,7 @@ export class ClusterMoves {
   #endDrain(): void {
     if (this.#drain !== null) this.#parts.release(this.name);
     this.#drain = null;
+    this.#isCutOff = false;
     this.#drainTimer?.cancel();
     this.#drainTimer = null;
   }

@@ -1,12 +1,12 @@
-import type { ClusterRecord, Command } from "../arbiter/mod.ts";
+import type { ClusterRecord, Command, CommandAnswer } from "../arbiter/mod.ts";
 import type { ClusterConfig, Config } from "../config/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { TopologyCluster, TopologySnapshot } from "../topology/mod.ts";
-import { ClusterMoves, type CommandAnswer, type MovesParts } from "./cluster_moves.ts";
+import { ClusterMoves, type MovesParts } from "./cluster_moves.ts";
 import { underStance } from "./stance.ts";
 import type { OwnedCluster } from "./verb_runner.ts";
 
-export type { CommandAnswer, MovesParts } from "./cluster_moves.ts";
+export type { MovesParts } from "./cluster_moves.ts";
 
 /** The arbiters of all clusters whose `failover` is manual or auto. */
 export class Moves {

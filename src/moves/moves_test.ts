@@ -1,5 +1,11 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import type { ClusterRecord, Coordination, Move, StoredRecord } from "../arbiter/mod.ts";
+import type {
+  ClusterRecord,
+  Coordination,
+  CoordinationListener,
+  Move,
+  StoredRecord,
+} from "../arbiter/mod.ts";
 import type { Runtime } from "../backend/mod.ts";
 import { formatProblem, parseConfig } from "../config/mod.ts";
 import { VirtualClock } from "../kernel/mod.ts";
@@ -95,7 +101,22 @@ class Rig {
     };
     const record = () =>
       this.isReadable ? Promise.resolve(this.stored) : Promise.reject(new Error("no disk"));
-    return { swap, record } as unknown as Coordination;
+    let listener: CoordinationListener | null = null;
+    return {
+      permitUntilMs: Infinity,
+      isLeading: true,
+      instances: [1],
+      swap,
+      record,
+      acknowledge: () => {},
+      publish: () => {},
+      ask: (_cluster, command, by) => listener!.command(command, by),
+      listen: (_cluster, next) => {
+        listener = next;
+        return () => {};
+      },
+      leave: () => Promise.resolve(),
+    };
   }
 }
 
@@ -148,6 +169,7 @@ const PROMOTING: Move = {
   evidence: [],
   startedAtMs: 0,
   isForced: false,
+  cuts: false,
   lastLsn: null,
   lostBytes: null,
   watermark: null,

@@ -1,44 +1,47 @@
 import assert from "node:assert/strict";
+import type { ClusterRecord } from "../../src/arbiter/mod.ts";
 import { Standalone, StateFile, type StateStore } from "../../src/coordination/mod.ts";
 import { VirtualClock } from "../../src/kernel/mod.ts";
 import { run, tempDir, waitFor } from "../harness/mod.ts";
 
-type Record = { readonly primary: string; readonly lsn?: bigint };
-type Of = { readonly cluster: string; readonly epoch: number };
+async function open(store: StateStore, clock = new VirtualClock()) {
+  return await Standalone.open(store, clock, 1);
+}
 
-async function open(store: StateStore<Record>, clock = new VirtualClock()) {
-  return await Standalone.open<Record, Of, Of>(store, clock);
+/** As much of a record as matters to who keeps it. */
+function of(primary: string, more: { readonly lsn?: bigint } = {}): ClusterRecord {
+  return { primary, ...more } as unknown as ClusterRecord;
 }
 
 Deno.test("a record outlives its instance, with its revision, and swaps by it alone", async () => {
   await using dir = await tempDir();
   const path = `${dir.path}/pgplex.state`;
   {
-    using file = await StateFile.open<Record>(path);
+    using file = await StateFile.open<ClusterRecord>(path);
     const alone = await open(file);
     assert.equal(alone.memory.kind, "fresh");
-    assert.deepEqual([await alone.campaign(), await alone.renew()], [true, Infinity]);
-    assert.deepEqual(await alone.swap("main", 0, { primary: "n1" }), { kind: "written", revision: 1 });
-    assert.equal((await alone.swap("main", 0, { primary: "n2" })).kind, "conflict");
-    assert.deepEqual(await alone.swap("main", 1, { primary: "n2", lsn: 7n }), {
+    assert.deepEqual([alone.isLeading, alone.permitUntilMs, alone.instances], [true, Infinity, [1]]);
+    assert.deepEqual(await alone.swap("main", 0, of("n1")), { kind: "written", revision: 1 });
+    assert.equal((await alone.swap("main", 0, of("n2"))).kind, "conflict");
+    assert.deepEqual(await alone.swap("main", 1, of("n2", { lsn: 7n })), {
       kind: "written",
       revision: 2,
     });
-    assert.deepEqual(await alone.swap("other", 0, { primary: "m1" }), { kind: "written", revision: 1 });
+    assert.deepEqual(await alone.swap("other", 0, of("m1")), { kind: "written", revision: 1 });
   }
-  using file = await StateFile.open<Record>(path);
+  using file = await StateFile.open<ClusterRecord>(path);
   const alone = await open(file);
   assert.equal(alone.memory.kind, "known");
-  assert.deepEqual(await alone.record("main"), { revision: 2, record: { primary: "n2", lsn: 7n } });
+  assert.deepEqual(await alone.record("main"), { revision: 2, record: of("n2", { lsn: 7n }) });
   assert.equal(await alone.record("nothing"), null);
   assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
 });
 
 Deno.test("of two swaps at once one has its way", async () => {
   await using dir = await tempDir();
-  using file = await StateFile.open<Record>(`${dir.path}/state`);
+  using file = await StateFile.open<ClusterRecord>(`${dir.path}/state`);
   const alone = await open(file);
-  const kinds = await Promise.all(["n1", "n2"].map((primary) => alone.swap("main", 0, { primary })));
+  const kinds = await Promise.all(["n1", "n2"].map((primary) => alone.swap("main", 0, of(primary))));
   assert.deepEqual(kinds.map(({ kind }) => kind), ["written", "conflict"]);
 });
 
@@ -46,17 +49,17 @@ Deno.test("a damaged file is named and put aside, and nothing is taken from it",
   await using dir = await tempDir();
   const path = `${dir.path}/state`;
   {
-    using file = await StateFile.open<Record>(path);
-    await (await open(file)).swap("main", 0, { primary: "n1" });
+    using file = await StateFile.open<ClusterRecord>(path);
+    await (await open(file)).swap("main", 0, of("n1"));
   }
   const text = (await Deno.readTextFile(path)).replace("n1", "n2");
   await Deno.writeTextFile(path, text);
-  using file = await StateFile.open<Record>(path);
+  using file = await StateFile.open<ClusterRecord>(path);
   const alone = await open(file);
   assert.deepEqual(alone.memory, { kind: "damaged", reason: "its checksum is not that of what it holds" });
   assert.equal(await alone.record("main"), null);
   assert.equal(await Deno.readTextFile(`${path}.damaged`), text);
-  assert.equal((await alone.swap("main", 0, { primary: "n1" })).kind, "written");
+  assert.equal((await alone.swap("main", 0, of("n1"))).kind, "written");
 });
 
 Deno.test("a second process does not get the file", async () => {
@@ -69,7 +72,7 @@ Deno.test("a second process does not get the file", async () => {
   await Deno.writeTextFile(`${dir.path}/other.ts`, source);
   const other = () => run(Deno.execPath(), { args: ["run", "-A", `${dir.path}/other.ts`, path] });
   {
-    using _file = await StateFile.open<Record>(path);
+    using _file = await StateFile.open<ClusterRecord>(path);
     await assert.rejects(other(), /another process has it/);
   }
   await other();
@@ -79,19 +82,19 @@ Deno.test("a second process does not get the file", async () => {
 Deno.test("what cannot be written has failed, and the record is the one of before", async () => {
   await using dir = await tempDir();
   const path = `${dir.path}/state`;
-  using file = await StateFile.open<Record>(path);
+  using file = await StateFile.open<ClusterRecord>(path);
   const alone = await open(file);
-  await alone.swap("main", 0, { primary: "n1" });
+  await alone.swap("main", 0, of("n1"));
   await Deno.mkdir(`${path}.new`); // in the way of the file beside
-  assert.equal((await alone.swap("main", 1, { primary: "n2" })).kind, "failed");
-  assert.deepEqual(await alone.record("main"), { revision: 1, record: { primary: "n1" } });
+  assert.equal((await alone.swap("main", 1, of("n2"))).kind, "failed");
+  assert.deepEqual(await alone.record("main"), { revision: 1, record: of("n1") });
   await Deno.remove(`${path}.new`);
-  assert.equal((await alone.swap("main", 1, { primary: "n2" })).kind, "written");
+  assert.equal((await alone.swap("main", 1, of("n2"))).kind, "written");
 });
 
 Deno.test("a write of which nobody knows is looked up in the file before the next one", async () => {
   await using dir = await tempDir();
-  using file = await StateFile.open<Record>(`${dir.path}/state`);
+  using file = await StateFile.open<ClusterRecord>(`${dir.path}/state`);
   for (const isThere of [true, false]) {
     let lies = false;
     const alone = await open({
@@ -107,14 +110,14 @@ Deno.test("a write of which nobody knows is looked up in the file before the nex
     });
     const before = (await alone.record("main"))?.revision ?? 0;
     lies = true;
-    assert.equal((await alone.swap("main", before, { primary: "n2" })).kind, "unknown");
+    assert.equal((await alone.swap("main", before, of("n2"))).kind, "unknown");
     assert.equal((await alone.record("main"))?.revision ?? 0, isThere ? before + 1 : before);
   }
 });
 
 Deno.test("a disk that hangs hangs nobody: the swap is unknown in time, and comes later", async () => {
   await using dir = await tempDir();
-  using file = await StateFile.open<Record>(`${dir.path}/state`);
+  using file = await StateFile.open<ClusterRecord>(`${dir.path}/state`);
   const clock = new VirtualClock();
   const disk = Promise.withResolvers<void>();
   const alone = await open({
@@ -126,7 +129,7 @@ Deno.test("a disk that hangs hangs nobody: the swap is unknown in time, and come
       return await file.write(state);
     },
   }, clock);
-  const swaps = [alone.swap("main", 0, { primary: "n1" }), alone.swap("main", 0, { primary: "n2" })];
+  const swaps = [alone.swap("main", 0, of("n1")), alone.swap("main", 0, of("n2"))];
   clock.advance(5_000);
   assert.deepEqual((await Promise.all(swaps)).map(({ kind }) => kind), ["unknown", "unknown"]);
   disk.resolve();
@@ -134,21 +137,22 @@ Deno.test("a disk that hangs hangs nobody: the swap is unknown in time, and come
   assert.equal(clock.pending, 0);
 });
 
-Deno.test("who watches a cluster hears of its records and acknowledgements, until it ends that", async () => {
+Deno.test("an operator's wish goes to the cluster's own arbiter, and to none once it has gone", async () => {
   await using dir = await tempDir();
-  using file = await StateFile.open<Record>(`${dir.path}/state`);
+  using file = await StateFile.open<ClusterRecord>(`${dir.path}/state`);
   const alone = await open(file);
-  let calls = 0;
-  const end = alone.watch("main", () => calls++);
-  await alone.swap("main", 0, { primary: "n1" });
-  await alone.acknowledge({ cluster: "main", epoch: 2 });
-  await alone.swap("other", 0, { primary: "n1" });
-  assert.deepEqual([calls, await alone.acknowledgements("main")], [2, [{ cluster: "main", epoch: 2 }]]);
+  const command = { kind: "rejoin", node: "n1" } as const;
+  const none = () => {};
+  const end = alone.listen("main", {
+    standing: none,
+    record: none,
+    misunderstood: none,
+    instances: none,
+    acknowledged: none,
+    views: none,
+    command: (asked, by) => Promise.resolve({ ok: asked === command, text: by }),
+  });
+  assert.deepEqual(await alone.ask("main", command, "me"), { ok: true, text: "me" });
   end();
-  await alone.publish({ cluster: "main", epoch: 1 });
-  await alone.swap("main", 1, { primary: "n2" });
-  assert.deepEqual([calls, await alone.views("main"), await alone.views("other")], [2, [{
-    cluster: "main",
-    epoch: 1,
-  }], []]);
+  assert.equal((await alone.ask("main", command, "me")).ok, false);
 });

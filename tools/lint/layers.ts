@@ -136,7 +136,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   schema: { pure: true, imports: ["kernel", "config", "backend", "verbs"] },
   instances: { pure: true, imports: ["kernel", "config", "arbiter"] },
-  coordination: { pure: false, imports: ["kernel", "config", "instances"] },
+  coordination: { pure: false, imports: ["kernel", "config", "arbiter", "instances"] },
   moves: {
     pure: true,
     imports: ["kernel", "config", "topology", "telemetry", "backend", "monitor", "arbiter", "verbs"],

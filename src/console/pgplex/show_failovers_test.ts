@@ -16,6 +16,7 @@ const MOVE: Move = {
   evidence: ["n2 receives nothing from it", "n3 looked for it"],
   startedAtMs: 1000,
   isForced: false,
+  cuts: false,
   lastLsn: null,
   lostBytes: 12n,
   watermark: null,

@@ -1,0 +1,73 @@
+import type { ArbiterAction, ArbiterEvent, Moment } from "./events.ts";
+import type { ClusterRecord, StoredRecord } from "./record.ts";
+import type { ArbiterSettings } from "./settings.ts";
+import { showingOf, Shown } from "./showing.ts";
+import type { NodeView } from "./views.ts";
+
+/** It has nothing to do by itself. */
+const QUIET_MS = 60_000;
+
+/**
+ * The part of an instance that does not lead in the moves of a cluster: its clients go, or wait, as the record says. Events go in,
+ * actions come out, as with the {@link Arbiter}; it asks for `serve` and `hold` only.
+ */
+export class Follower {
+  #stored: StoredRecord | null;
+  /** The record cannot be understood; for people. */
+  #why: string | null = null;
+  #nowMs: number;
+  readonly #views = new Map<string, NodeView>();
+  readonly #shown = new Shown();
+
+  constructor({ stored, now }: { readonly stored: StoredRecord | null; readonly now: Moment }) {
+    this.#stored = stored;
+    this.#nowMs = now.nowMs;
+  }
+
+  /** The record as it was heard last; null where there is none. */
+  get record(): ClusterRecord | null {
+    return this.#stored?.record ?? null;
+  }
+
+  get dueMs(): number {
+    return this.#nowMs + QUIET_MS;
+  }
+
+  /** Another file is in force. */
+  configure(_settings: ArbiterSettings, now: Moment): ArbiterAction[] {
+    this.#nowMs = now.nowMs;
+    return this.#show();
+  }
+
+  /** The record is in a form that this pgplex does not understand: whoever wrote it decides, and no client is let to the primary. */
+  misunderstood(why: string, now: Moment): ArbiterAction[] {
+    this.#nowMs = now.nowMs;
+    this.#why = why;
+    return this.#show();
+  }
+
+  /** Something has happened. */
+  input(event: ArbiterEvent, now: Moment): ArbiterAction[] {
+    this.#nowMs = now.nowMs;
+    if (event.kind === "view") this.#views.set(event.view.node, event.view);
+    if (event.kind === "record" && event.stored !== null) {
+      if (event.stored.revision >= (this.#stored?.revision ?? 0)) this.#stored = event.stored;
+      this.#why = null;
+    }
+    if (event.kind === "command") {
+      const text = "this instance does not lead any more: try again";
+      return [{ kind: "answer", id: event.id, ok: false, text }];
+    }
+    return this.#show();
+  }
+
+  #show(): ArbiterAction[] {
+    const { record } = this;
+    const view = record === null ? undefined : this.#views.get(record.primary);
+    const said = view?.health === "up" ? view.said : null;
+    const showing = this.#why === null
+      ? showingOf(record, said)
+      : { kind: "hold", epoch: record?.epoch ?? 0, cut: true, reason: this.#why } as const;
+    return this.#shown.isNew(showing) ? [showing] : [];
+  }
+}

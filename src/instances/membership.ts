@@ -1,0 +1,362 @@
+import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
+import { Roll } from "./roll.ts";
+import {
+  clusterKey,
+  instanceKey,
+  instanceOf,
+  INSTANCES,
+  type InstanceValue,
+  LEADER,
+  leaderOf,
+  recordIn,
+  recordKey,
+} from "./values.ts";
+
+/** What an instance says of itself that does not change while it runs. */
+export interface Self extends Omit<InstanceValue, "counter" | "isGone"> {
+  readonly id: number;
+}
+
+/** A call to the store that is wanted, one at a time; its answer comes back as `listed` or `committed`. */
+export type MembershipCall =
+  | { readonly kind: "list"; readonly prefix: string }
+  | {
+    readonly kind: "commit";
+    readonly conditions: readonly Condition[];
+    readonly changes: readonly Change[];
+    readonly keys: readonly string[];
+  };
+
+/** What an answer showed of the records, all at one moment. */
+export interface Glance {
+  readonly revision: number;
+  /** By cluster; null: there is none. */
+  readonly records: ReadonlyMap<string, Entry | null>;
+}
+
+/** A line for the log. */
+export interface Line {
+  readonly level: "info" | "warning" | "error";
+  readonly text: string;
+}
+
+/** How many renewals fit into a lease. */
+const RENEWALS = 10;
+
+/** Behind a call that failed the next one waits so long, in milliseconds. */
+const RETRY_MS = 200;
+
+/** An entry that has stood still for so many leases is removed by who leads. */
+const FORGET_LEASES = 60;
+
+/** Where it is in a round: it looks who is there, renews, takes the lead if nobody has it, removes whoever is gone for long. */
+type Stage = "look" | "renew" | "campaign" | "forget";
+
+/**
+ * Keeps an instance among the others: shows itself by a counter that rises, and takes the lead where nobody has it. Calls to the
+ * store go out, their answers come in; one call is on its way at a time.
+ *
+ * A permit is a time on this instance's clock. Each renewal that succeeds puts it a lease, less a margin, behind the moment at which it
+ * was sent; a renewal reads the records in the same commit, so that one that began before a move was announced ends within a lease
+ * of that, and one that comes later knows of the move. The margin is for clocks whose rates differ by 5 %.
+ *
+ * The store's own leases are not used: they may vanish early, and live longer than they say. What a counter shows is by the waiter's
+ * clock.
+ */
+export class Membership {
+  readonly self: Self;
+  readonly roll: Roll;
+  readonly ttlMs: number;
+  /** Until when transactions may begin on a primary, in clock milliseconds. */
+  permitUntilMs = -Infinity;
+  /** Whose records are read with each renewal. */
+  clusters: readonly string[] = [];
+  readonly #lines = new Lines();
+  #glance: Glance | null = null;
+  #stage: Stage = "look";
+  #pending: { readonly stage: Stage | "leave"; readonly sentMs: number } | null = null;
+  /** When the present round began, and when {@link next} has something to call. */
+  #roundMs: number;
+  #dueMs: number;
+  /** The entry under its id, as the last look has shown it. */
+  #found: Entry | null = null;
+  /** The revision of its own entry; null while it has none. */
+  #revision: number | null = null;
+  #counter = 0;
+  /** When the renewal with the present counter was sent. */
+  #renewedMs = -Infinity;
+  #leader: Entry | null = null;
+  /** Whether all records were written by a pgplex that this one understands. */
+  #understands = true;
+  #leaves = false;
+
+  constructor(self: Self, { ttlMs, nowMs }: { readonly ttlMs: number; readonly nowMs: number }) {
+    this.self = self;
+    this.ttlMs = ttlMs;
+    this.roll = new Roll(ttlMs);
+    this.#roundMs = this.#dueMs = nowMs;
+  }
+
+  /** How much before the end of a lease its holder lets go, in milliseconds. */
+  get marginMs(): number {
+    return Math.max(500, this.ttlMs / 10);
+  }
+
+  /** When {@link next} is to be asked again, in clock milliseconds; Infinity while an answer is awaited. */
+  get dueMs(): number {
+    if (this.#pending !== null || this.hasLeft) return Infinity;
+    return this.#leaves ? -Infinity : this.#dueMs;
+  }
+
+  /** Whether it is among the others. */
+  get isMember(): boolean {
+    return this.#revision !== null;
+  }
+
+  /** Who leads, as far as is known; null: nobody. */
+  get leaderId(): number | null {
+    return leaderOf(this.#leader)?.id ?? null;
+  }
+
+  /** What each write of who leads is compared with; null while this instance does not lead. */
+  leading(nowMs: number): Condition | null {
+    const leader = this.#leader;
+    const isOwn = leader !== null && leaderOf(leader)?.incarnation === this.self.incarnation;
+    return isOwn && nowMs < this.permitUntilMs ? { key: LEADER, modRevision: leader.modRevision } : null;
+  }
+
+  /** The records as an answer has shown them since the last call; null: none has. */
+  takeGlance(): Glance | null {
+    const glance = this.#glance;
+    this.#glance = null;
+    return glance;
+  }
+
+  /** Lines for the log since the last call. */
+  takeLines(): readonly Line[] {
+    return this.#lines.take();
+  }
+
+  /** A write of its own has shown who leads. */
+  sawLeader(entry: Entry | null): void {
+    this.#leader = entry;
+  }
+
+  /** The next call to the store; null while there is none to make. */
+  next(nowMs: number): MembershipCall | null {
+    if (this.#pending !== null) return null;
+    if (this.#leaves) {
+      const call = this.#lastCall();
+      return call === null ? null : this.#send(call, nowMs, "leave");
+    }
+    if (nowMs < this.#dueMs) return null;
+    if (this.#stage === "look") {
+      this.#roundMs = nowMs;
+      return this.#send({ kind: "list", prefix: INSTANCES }, nowMs);
+    }
+    if (this.#stage === "renew") return this.#send(this.#renewal(nowMs), nowMs);
+    const campaign = this.#stage === "campaign" ? this.#campaign() : null;
+    if (campaign !== null) return this.#send(campaign, nowMs);
+    this.#stage = "forget";
+    const forget = this.#forget(nowMs);
+    if (forget !== null) return this.#send(forget, nowMs);
+    this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
+    return this.next(nowMs);
+  }
+
+  /** It lets go of all that it has: {@link next} has the last call, {@link hasLeft} says when nothing is left to do. */
+  leave(): void {
+    this.#leaves = true;
+    this.permitUntilMs = -Infinity;
+  }
+
+  get hasLeft(): boolean {
+    return this.#leaves && this.#pending === null && this.#revision === null;
+  }
+
+  #lastCall(): MembershipCall | null {
+    if (this.#revision === null) return null;
+    const changes: Change[] = [this.#own({ isGone: true })];
+    const conditions: Condition[] = [{ key: instanceKey(this.self.id), modRevision: this.#revision }];
+    const leader = this.#leader;
+    if (leader !== null && leaderOf(leader)?.incarnation === this.self.incarnation) {
+      conditions.push({ key: LEADER, modRevision: leader.modRevision });
+      changes.push({ kind: "remove", key: LEADER });
+    }
+    return { kind: "commit", conditions, changes, keys: [] };
+  }
+
+  /** The answer to a `list`. */
+  listed(answer: Answer<Listing>, nowMs: number): void {
+    const { sentMs } = this.#pending!;
+    this.#pending = null;
+    if (answer.kind !== "done") return this.#failed(answer.reason, nowMs);
+    const { entries } = answer.value;
+    this.roll.observe(entries.values(), { sentMs, nowMs });
+    this.#found = entries.get(instanceKey(this.self.id)) ?? null;
+    const member = this.#found === null ? null : instanceOf(this.#found);
+    if (member !== null && member.incarnation === this.self.incarnation) return this.#foundItself(member);
+    if (this.#revision !== null) {
+      this.#revision = null;
+      this.permitUntilMs = -Infinity;
+      this.#lines.say("error", "member", "the entry of this instance was taken or removed");
+    }
+    this.#stage = "renew";
+    if (member === null || !this.roll.isHolder(member.id)) return;
+    const { id, name, address } = member;
+    // It may be this instance before its restart: then it stands still, and the place is free behind the time of a lease.
+    const who = address === null ? name : `${name}, ${address}`;
+    this.#lines.say(
+      "warning",
+      "member",
+      `instance ${id} is there already (${who}): waiting until it is gone`,
+    );
+    this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
+  }
+
+  /** Also a renewal whose answer was lost has succeeded when it is found. */
+  #foundItself({ counter }: InstanceValue): void {
+    this.#revision = this.#found!.modRevision;
+    if (counter === this.#counter) this.#extend(this.#renewedMs);
+    this.#stage = "renew";
+  }
+
+  /** The answer to a `commit`. */
+  committed(answer: Answer<Committed>, nowMs: number): void {
+    const { stage, sentMs } = this.#pending!;
+    this.#pending = null;
+    if (stage === "leave") {
+      // Where that fails the others wait until its entry has stood still.
+      this.#revision = null;
+      return;
+    }
+    if (answer.kind !== "done") return this.#failed(answer.reason, nowMs);
+    const { isWritten, entries, revision } = answer.value;
+    this.#lines.unsay("store");
+    if (stage === "forget") return this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
+    if (stage === "renew") {
+      if (!isWritten) return this.#begin(nowMs + RETRY_MS);
+      if (this.#revision === null) this.#lines.say("info", "member", "this instance is among the others");
+      this.#revision = revision;
+      this.#extend(sentMs);
+    }
+    this.#showed(entries, revision);
+    if (stage === "campaign" && isWritten) this.#lines.say("info", "leader", "this instance leads");
+    if (this.leading(nowMs) === null) this.#lines.unsay("leader");
+    this.#stage = stage === "renew" ? "campaign" : "forget";
+  }
+
+  #send(call: MembershipCall, nowMs: number, stage: Stage | "leave" = this.#stage): MembershipCall {
+    this.#pending = { stage, sentMs: nowMs };
+    return call;
+  }
+
+  /** Another round, not before this time. */
+  #begin(atMs: number): void {
+    this.#stage = "look";
+    this.#dueMs = atMs;
+  }
+
+  #failed(reason: string, nowMs: number): void {
+    this.#lines.say("warning", "store", `the store of the instances does not answer: ${reason}`);
+    this.#begin(nowMs + RETRY_MS);
+  }
+
+  #extend(sentMs: number): void {
+    if (this.#leaves) return;
+    this.permitUntilMs = Math.max(this.permitUntilMs, sentMs + this.ttlMs - this.marginMs);
+  }
+
+  #renewal(nowMs: number): MembershipCall {
+    const key = instanceKey(this.self.id);
+    const modRevision = this.#revision ?? this.#found?.modRevision ?? null;
+    this.#counter++;
+    this.#renewedMs = nowMs;
+    return {
+      kind: "commit",
+      conditions: [modRevision === null ? { key, createRevision: 0 } : { key, modRevision }],
+      changes: [this.#own({ isGone: false })],
+      keys: this.#keys,
+    };
+  }
+
+  #own({ isGone }: { readonly isGone: boolean }): Change {
+    const { id, ...self } = this.self;
+    const value: InstanceValue = { ...self, counter: this.#counter, isGone };
+    return { kind: "put", key: instanceKey(id), value: JSON.stringify(value) };
+  }
+
+  /** Nobody leads, or who did has no permit any more. */
+  #campaign(): MembershipCall | null {
+    const leader = leaderOf(this.#leader);
+    const isThere = leader !== null && this.roll.isHolder(leader.id, leader.incarnation);
+    const isOwn = leader?.incarnation === this.self.incarnation;
+    if (isThere || isOwn || !this.#understands) return null;
+    const { id, incarnation } = this.self;
+    const free: Condition = this.#leader === null
+      ? { key: LEADER, createRevision: 0 }
+      : { key: LEADER, modRevision: this.#leader.modRevision };
+    return {
+      kind: "commit",
+      conditions: [{ key: instanceKey(id), modRevision: this.#revision! }, free],
+      changes: [{ kind: "put", key: LEADER, value: JSON.stringify({ id, incarnation }) }],
+      keys: this.#keys,
+    };
+  }
+
+  /** Of one that is gone for long nothing is kept. */
+  #forget(nowMs: number): MembershipCall | null {
+    const leading = this.leading(nowMs);
+    if (leading === null) return null;
+    const gone = this.roll.members().find(({ id }) =>
+      this.roll.ageMs(id, nowMs)! > FORGET_LEASES * this.ttlMs
+    );
+    if (gone === undefined) return null;
+    const key = instanceKey(gone.id);
+    const entry = this.roll.entryOf(gone.id);
+    this.roll.forget(gone.id);
+    const folders = this.clusters.flatMap((cluster) => [
+      clusterKey(cluster, "acks", gone.id),
+      clusterKey(cluster, "views", gone.id),
+    ]);
+    return {
+      kind: "commit",
+      conditions: [leading, { key, modRevision: entry.modRevision }],
+      changes: [key, ...folders].map((key): Change => ({ kind: "remove", key })),
+      keys: [],
+    };
+  }
+
+  get #keys(): string[] {
+    return [LEADER, ...this.clusters.map(recordKey)];
+  }
+
+  #showed([leader = null, ...records]: readonly (Entry | null)[], revision: number): void {
+    this.#leader = leader;
+    this.#understands = records.every((entry) => entry === null || "record" in recordIn(entry.value));
+    const byCluster = this.clusters.map((name, at) => [name, records[at] ?? null] as const);
+    this.#glance = { revision, records: new Map(byCluster) };
+  }
+}
+
+/** What was said is said again only behind something else under the same key. */
+class Lines {
+  #lines: Line[] = [];
+  readonly #said = new Map<string, string>();
+
+  say(level: Line["level"], key: string, text: string): void {
+    if (this.#said.get(key) === text) return;
+    this.#said.set(key, text);
+    this.#lines.push({ level, text });
+  }
+
+  unsay(key: string): void {
+    this.#said.delete(key);
+  }
+
+  take(): readonly Line[] {
+    const lines = this.#lines;
+    this.#lines = [];
+    return lines;
+  }
+}

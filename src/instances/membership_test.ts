@@ -1,0 +1,164 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { FakeKeys } from "./fake_store_test.ts";
+import type { Answer } from "./key_store.ts";
+import { Membership } from "./membership.ts";
+import { instanceKey, LEADER, recordKey, recordValue } from "./values.ts";
+
+const TTL_MS = 10_000;
+
+/** One that asks the store, and has the answer at once; or `lost`, with what it asked done all the same. */
+class One {
+  readonly membership: Membership;
+  readonly #keys: FakeKeys;
+  nowMs = 0;
+
+  constructor(keys: FakeKeys, id: number, { incarnation = `i${id}`, nowMs = 0 } = {}) {
+    this.#keys = keys;
+    this.nowMs = nowMs;
+    const self = { id, incarnation, name: `h${id}`, address: null, version: "1", sinceMs: 0 };
+    this.membership = new Membership(self, { ttlMs: TTL_MS, nowMs });
+    this.membership.clusters = ["main"];
+  }
+
+  /** Whatever is due at a time is called; `answered`: how the calls end. */
+  at(nowMs: number, { fails = false, loses = false } = {}): string[] {
+    this.nowMs = nowMs;
+    const { membership } = this;
+    for (let call = membership.next(nowMs); call !== null; call = membership.next(nowMs)) {
+      const failed = { kind: loses ? "unknown" : "failed", reason: "no store" } as const;
+      const answer = <T>(run: () => T): Answer<T> => {
+        if (fails) return failed;
+        const value = run();
+        return loses ? failed : { kind: "done", value };
+      };
+      if (call.kind === "list") {
+        const { prefix } = call;
+        const value = this.#keys.list(prefix);
+        membership.listed(fails ? failed : { kind: "done", value }, nowMs);
+      } else {
+        const { conditions, changes, keys } = call;
+        membership.committed(answer(() => this.#keys.commit(conditions, changes, keys)), nowMs);
+      }
+    }
+    return membership.takeLines().map(({ text }) => text);
+  }
+
+  until(endMs: number): void {
+    for (let at = this.nowMs; at <= endMs; at += 100) this.at(at);
+  }
+}
+
+Deno.test("the first instance is there, has a permit for less than a lease, and leads", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  deepEqual(one.at(0), ["this instance is among the others", "this instance leads"]);
+  equal(one.membership.permitUntilMs, TTL_MS - 1_000);
+  deepEqual(one.membership.leading(0), { key: LEADER, modRevision: keys.entries.get(LEADER)!.modRevision });
+  equal(one.membership.dueMs, TTL_MS / 10);
+  one.at(1_000);
+  equal(one.membership.permitUntilMs, TTL_MS);
+});
+
+Deno.test("of two one leads, and the other one takes the lead a lease behind the last renewal", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(0);
+  deepEqual([two.membership.leading(0), two.membership.leaderId], [null, 1]);
+  two.until(TTL_MS - 100);
+  equal(two.membership.leading(two.nowMs), null);
+  two.until(TTL_MS + 1_100);
+  equal(two.membership.leading(two.nowMs)?.key, LEADER);
+  // The first one was asleep: its permit had ended before, and it does not lead any more.
+  equal(one.membership.permitUntilMs < TTL_MS, true);
+  equal(one.membership.leading(TTL_MS + 1_100), null);
+  one.at(TTL_MS + 1_200);
+  deepEqual([one.membership.isMember, one.membership.leaderId], [true, 2]);
+});
+
+Deno.test("a renewal that fails is worth nothing, one whose answer was lost is found", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  one.at(0);
+  equal(one.at(1_000, { fails: true }).length, 1);
+  equal(one.membership.permitUntilMs, TTL_MS - 1_000);
+  one.at(1_200, { loses: true });
+  equal(one.membership.permitUntilMs, TTL_MS - 1_000);
+  one.at(1_400);
+  equal(one.membership.permitUntilMs, 1_400 + TTL_MS - 1_000);
+  equal(one.membership.isMember, true);
+});
+
+Deno.test("an id that somebody else has is waited for, and taken when he stands still", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  one.at(0);
+  const twin = new One(keys, 1, { incarnation: "twin" });
+  deepEqual(twin.at(0), ["instance 1 is there already (h1): waiting until it is gone"]);
+  for (let at = 100; at < 3 * TTL_MS; at += 100) {
+    one.at(at);
+    twin.at(at);
+  }
+  equal(twin.membership.isMember, false);
+  twin.until(4 * TTL_MS + 1_100);
+  equal(twin.membership.isMember, true);
+  deepEqual(one.at(5 * TTL_MS)[0], "the entry of this instance was taken or removed");
+  equal(one.membership.permitUntilMs, -Infinity);
+});
+
+Deno.test("one that leaves gives up its permit first, and its place and the lead at once", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(0);
+  one.membership.leave();
+  equal(one.membership.permitUntilMs, -Infinity);
+  one.at(10);
+  equal(one.membership.hasLeft, true);
+  equal(one.membership.dueMs, Infinity);
+  two.at(1_000);
+  two.at(1_000);
+  equal(two.membership.leading(1_000)?.key, LEADER);
+  const heir = new One(keys, 1, { incarnation: "heir", nowMs: 1_100 });
+  heir.at(1_100);
+  equal(heir.membership.isMember, true);
+});
+
+Deno.test("the records are read by the renewal itself", () => {
+  const keys = new FakeKeys();
+  keys.commit([], [{ kind: "put", key: recordKey("main"), value: recordValue("{}") }]);
+  const one = new One(keys, 1);
+  one.at(0);
+  const glance = one.membership.takeGlance();
+  equal(glance?.records.get("main")?.value, recordValue("{}"));
+  equal(one.membership.takeGlance(), null);
+});
+
+Deno.test("one that does not understand a record does not lead", () => {
+  const keys = new FakeKeys();
+  keys.commit([], [{ kind: "put", key: recordKey("main"), value: '{"format":99,"record":{}}' }]);
+  const one = new One(keys, 1);
+  one.at(0);
+  deepEqual([one.membership.isMember, one.membership.leaderId], [true, null]);
+});
+
+Deno.test("who leads removes what instances have left that are gone for long", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(0);
+  one.until(59 * TTL_MS);
+  equal(keys.entries.has(instanceKey(2)), true);
+  one.until(62 * TTL_MS);
+  equal(keys.entries.has(instanceKey(2)), false);
+});
+
+Deno.test("an instance whose entry was removed by hand comes back without a permit in between", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  one.at(0);
+  keys.commit([], [{ kind: "remove", key: instanceKey(1) }]);
+  const lines = one.at(1_000);
+  deepEqual(lines, ["the entry of this instance was taken or removed", "this instance is among the others"]);
+  equal(one.membership.isMember, true);
+});

@@ -1,0 +1,57 @@
+import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import type { Entry } from "./key_store.ts";
+import { Roll } from "./roll.ts";
+import { instanceKey } from "./values.ts";
+
+function entry(id: number, counter: number, { incarnation = "a", isGone = false } = {}): Entry {
+  const value = { incarnation, name: "h", address: null, version: "1", sinceMs: 0, counter, isGone };
+  return { key: instanceKey(id), value: JSON.stringify(value), createRevision: 1, modRevision: 1 };
+}
+
+function looked(roll: Roll, atMs: number, ...entries: Entry[]): number[] {
+  roll.observe(entries, { sentMs: atMs, nowMs: atMs + 1 });
+  return roll.holders().map(({ id }) => id);
+}
+
+Deno.test("an instance counts until its counter was seen to stand still for a whole lease", () => {
+  const roll = new Roll(1_000);
+  deepEqual(looked(roll, 0, entry(1, 1), entry(2, 1)), [1, 2]);
+  deepEqual(looked(roll, 600, entry(1, 1), entry(2, 2)), [1, 2]);
+  deepEqual(looked(roll, 1_000, entry(1, 1), entry(2, 2)), [1, 2]);
+  deepEqual(looked(roll, 1_001, entry(1, 1), entry(2, 2)), [2]);
+  deepEqual(looked(roll, 1_100, entry(1, 2), entry(2, 2)), [1, 2]);
+});
+
+Deno.test("time alone forgets nobody: who does not look knows nothing", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1));
+  deepEqual(roll.isHolder(1), true);
+  deepEqual(roll.ageMs(1, 90_000), 89_999);
+});
+
+Deno.test("an entry that has vanished counts for as long as one that stands still", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1));
+  deepEqual(looked(roll, 500), [1]);
+  deepEqual(looked(roll, 1_001), []);
+  deepEqual(roll.members(), []);
+});
+
+Deno.test("one that says that it is gone counts no more", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1));
+  deepEqual(looked(roll, 10, entry(1, 1, { isGone: true })), []);
+});
+
+Deno.test("a restarted instance is another one", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1));
+  looked(roll, 10, entry(1, 1, { incarnation: "b" }));
+  deepEqual([roll.isHolder(1, "a"), roll.isHolder(1, "b"), roll.entryOf(1).key], [
+    false,
+    true,
+    "instances/1",
+  ]);
+  roll.forget(1);
+  deepEqual(roll.isHolder(1), false);
+});

@@ -1,0 +1,398 @@
+import {
+  type Acknowledgement,
+  type ClusterRecord,
+  type Command,
+  type CommandAnswer,
+  type Coordination,
+  type CoordinationListener,
+  type InstanceView,
+  recordOf,
+  recordText,
+  type StoredRecord,
+  type SwapResult,
+} from "../arbiter/mod.ts";
+import type { Clock, Timer } from "../kernel/mod.ts";
+import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
+import { Membership, type Self } from "./membership.ts";
+import { Requests } from "./requests.ts";
+import type { Member } from "./roll.ts";
+import {
+  ackOf,
+  type AckValue,
+  clusterKey,
+  clusterPartOf,
+  CLUSTERS,
+  INSTANCES,
+  LEADER,
+  recordIn,
+  recordKey,
+  recordValue,
+  viewOf,
+} from "./values.ts";
+
+/** What it needs of its process. */
+export interface SharedParts {
+  readonly store: KeyStore;
+  readonly clock: Clock;
+  readonly log: Readonly<Record<"info" | "warning" | "error", (text: string) => void>>;
+  readonly self: Self;
+  /** How long an instance counts behind its last renewal, in milliseconds. */
+  readonly ttlMs: number;
+  /** An id that nobody else has. */
+  readonly newId: () => string;
+}
+
+/** A look around behind a write that announces something is tried again behind this time. */
+const LOOK_AGAIN_MS = 100;
+
+interface Cluster {
+  readonly listener: CoordinationListener;
+  /** Of the record that was told last. */
+  revision: number;
+  /** What this instance wants the others to know, and whether it was found there. */
+  ack: { readonly value: AckValue; isThere: boolean } | null;
+  view: { readonly text: string; isThere: boolean } | null;
+  /** What was told last of the others. */
+  readonly acks: Map<number, string>;
+  views: string;
+}
+
+/** The coordination of several instances, which agree by a {@link KeyStore}. */
+export class SharedCoordination implements Coordination {
+  readonly #parts: SharedParts;
+  readonly #membership: Membership;
+  readonly #requests: Requests;
+  readonly #clusters = new Map<string, Cluster>();
+  #listing: Listing | null = null;
+  #endWatch: () => void = () => {};
+  #timer: Timer | null = null;
+  #permitTimer: Timer | null = null;
+  #stepping: Promise<void> | null = null;
+  #toldStanding = "";
+  #toldInstances = "";
+  #left: PromiseWithResolvers<void> | null = null;
+
+  constructor(parts: SharedParts) {
+    const { self, ttlMs, clock } = parts;
+    this.#parts = parts;
+    this.#membership = new Membership(self, { ttlMs, nowMs: clock.nowMs() });
+    this.#requests = new Requests({
+      ...parts,
+      isLeading: () => this.isLeading,
+      hasLeader: () => this.#membership.leaderId !== null,
+      isThere: (id, incarnation) => this.#membership.roll.isHolder(id, incarnation),
+      perform: (cluster, command, by) => this.#perform(cluster, command, by),
+    });
+  }
+
+  /** Begins to be one of several. */
+  start(): void {
+    this.#endWatch = this.#parts.store.watch(CLUSTERS, (listing) => this.#heard(listing));
+    this.#wake();
+  }
+
+  /** Lets go of all that this instance has, and tells the others, where the store answers in time. Closes the store. */
+  async leave(): Promise<void> {
+    this.#left = Promise.withResolvers();
+    this.#membership.leave();
+    this.#tellStanding();
+    this.#wake();
+    await this.#left.promise;
+    this.#timer?.cancel();
+    this.#permitTimer?.cancel();
+    this.#requests.end("pgplex stops");
+    this.#endWatch();
+    await this.#parts.store.close();
+  }
+
+  get permitUntilMs(): number {
+    return this.#membership.permitUntilMs;
+  }
+
+  get isLeading(): boolean {
+    return this.#membership.leading(this.#nowMs) !== null;
+  }
+
+  get instances(): readonly number[] {
+    const { self, roll } = this.#membership;
+    return [...new Set([self.id, ...roll.holders().map(({ id }) => id)])].sort((a, b) => a - b);
+  }
+
+  /** All instances that are known, with who leads, and how long ago the last renewal of each was first seen. */
+  members(): readonly (Member & {
+    readonly isLeading: boolean;
+    readonly ageMs: number;
+    readonly isThere: boolean;
+  })[] {
+    const { roll, leaderId } = this.#membership;
+    return roll.members().map((member) => ({
+      ...member,
+      isLeading: member.id === leaderId,
+      isThere: roll.isHolder(member.id),
+      ageMs: roll.ageMs(member.id, this.#nowMs) ?? 0,
+    }));
+  }
+
+  async record(cluster: string): Promise<StoredRecord | null> {
+    const key = recordKey(cluster);
+    const answer = await this.#parts.store.commit([], [], [key]);
+    if (answer.kind !== "done") throw new Error(answer.reason);
+    return this.#storedOf(answer.value.entries[0] ?? null);
+  }
+
+  async swap(cluster: string, revision: number, next: ClusterRecord): Promise<SwapResult> {
+    const { store } = this.#parts;
+    const leading = this.#membership.leading(this.#nowMs);
+    if (leading === null) return { kind: "failed", reason: "this instance does not lead any more" };
+    const key = recordKey(cluster);
+    const free: Condition = revision === 0 ? { key, createRevision: 0 } : { key, modRevision: revision };
+    const answer = await store.commit(
+      [leading, free],
+      [{ kind: "put", key, value: recordValue(recordText(next)) }],
+      [LEADER, key],
+    );
+    if (answer.kind !== "done") return answer;
+    const { isWritten, entries: [leader = null, entry = null] } = answer.value;
+    if (isWritten) return await this.#written(answer.value);
+    this.#membership.sawLeader(leader);
+    this.#tellStanding();
+    try {
+      return { kind: "conflict", stored: this.#storedOf(entry) };
+    } catch (thrown) {
+      return { kind: "failed", reason: String(thrown instanceof Error ? thrown.message : thrown) };
+    }
+  }
+
+  /** Who came before a write knows nothing of it: all of those are in a list that is asked for behind it. */
+  async #written({ revision }: Committed): Promise<SwapResult> {
+    const { store, clock } = this.#parts;
+    for (;;) {
+      const sentMs = this.#nowMs;
+      const answer = await store.list(INSTANCES);
+      if (answer.kind === "done") {
+        this.#membership.roll.observe(answer.value.entries.values(), { sentMs, nowMs: this.#nowMs });
+        this.#tellInstances();
+        return { kind: "written", revision };
+      }
+      if (!this.isLeading) return { kind: "unknown", reason: answer.reason };
+      await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
+    }
+  }
+
+  acknowledge(cluster: string, { epoch, isDrained }: Omit<Acknowledgement, "instance">): void {
+    const known = this.#clusters.get(cluster);
+    if (known === undefined) return;
+    const { incarnation } = this.#parts.self;
+    known.ack = { value: { incarnation, epoch, isDrained }, isThere: false };
+    void this.#writeAck(cluster, known);
+  }
+
+  publish(cluster: string, healths: ReadonlyMap<string, string>): void {
+    const known = this.#clusters.get(cluster);
+    if (known === undefined) return;
+    const { incarnation } = this.#parts.self;
+    const text = JSON.stringify({ incarnation, healths: Object.fromEntries(healths) });
+    if (known.view?.text === text) return;
+    known.view = { text, isThere: false };
+    void this.#writeView(cluster, known);
+  }
+
+  ask(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
+    if (this.isLeading) return this.#perform(cluster, command, by);
+    return this.#requests.ask(cluster, command, by);
+  }
+
+  listen(cluster: string, listener: CoordinationListener): () => void {
+    const known: Cluster = { listener, revision: 0, ack: null, view: null, acks: new Map(), views: "" };
+    this.#clusters.set(cluster, known);
+    this.#membership.clusters = [...this.#clusters.keys()];
+    if (this.#listing !== null) this.#tellAll();
+    return () => {
+      if (this.#clusters.get(cluster) !== known) return;
+      this.#clusters.delete(cluster);
+      this.#membership.clusters = [...this.#clusters.keys()];
+    };
+  }
+
+  get #nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+
+  #perform(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
+    const known = this.#clusters.get(cluster);
+    if (known !== undefined) return known.listener.command(command, by);
+    return Promise.resolve({
+      ok: false,
+      text: `the instance that leads moves nothing in cluster "${cluster}"`,
+    });
+  }
+
+  #wake(): void {
+    this.#timer?.cancel();
+    this.#stepping ??= this.#step().finally(() => this.#stepping = null).then(() => this.#sleep());
+  }
+
+  #sleep(): void {
+    if (this.#left !== null && this.#membership.hasLeft) return this.#left.resolve();
+    const { clock } = this.#parts;
+    const delayMs = Math.max(0, this.#membership.dueMs - this.#nowMs);
+    this.#timer = clock.after(Math.min(delayMs, this.#parts.ttlMs), () => this.#wake());
+  }
+
+  async #step(): Promise<void> {
+    const { store } = this.#parts;
+    const membership = this.#membership;
+    for (let call = membership.next(this.#nowMs); call !== null; call = membership.next(this.#nowMs)) {
+      if (call.kind === "list") membership.listed(await store.list(call.prefix), this.#nowMs);
+      else {
+        const { conditions, changes, keys } = call;
+        const answer: Answer<Committed> = await store.commit(conditions, changes, keys);
+        membership.committed(answer, this.#nowMs);
+      }
+      this.#tellRound();
+    }
+  }
+
+  /** What an answer in the round of renewals has shown. */
+  #tellRound(): void {
+    for (const { level, text } of this.#membership.takeLines()) this.#parts.log[level](text);
+    const glance = this.#membership.takeGlance();
+    for (const [cluster, entry] of glance?.records ?? []) {
+      const known = this.#clusters.get(cluster);
+      if (known !== undefined && entry !== null) this.#tellRecord(known, entry);
+    }
+    this.#tellStanding();
+    this.#tellInstances();
+    this.#tellAll();
+    if (glance === null) return;
+    for (const [cluster, known] of this.#clusters) {
+      void this.#writeAck(cluster, known);
+      void this.#writeView(cluster, known);
+    }
+  }
+
+  #tellStanding(): void {
+    const { permitUntilMs } = this;
+    const nowMs = this.#nowMs;
+    const hasPermit = nowMs < permitUntilMs;
+    this.#permitTimer?.cancel();
+    if (hasPermit) {
+      this.#permitTimer = this.#parts.clock.after(permitUntilMs - nowMs, () => this.#tellStanding());
+    }
+    const standing = `${this.isLeading} ${hasPermit}`;
+    if (standing === this.#toldStanding) return;
+    this.#toldStanding = standing;
+    for (const { listener } of [...this.#clusters.values()]) listener.standing();
+  }
+
+  #tellInstances(): void {
+    const ids = this.instances;
+    if (`${ids}` === this.#toldInstances) return;
+    this.#toldInstances = `${ids}`;
+    for (const { listener } of [...this.#clusters.values()]) listener.instances(ids);
+  }
+
+  #heard(listing: Listing): void {
+    this.#listing = listing;
+    this.#tellAll();
+  }
+
+  /** What the last listing says, as far as it was not told. */
+  #tellAll(): void {
+    const listing = this.#listing;
+    if (listing === null) return;
+    const views = new Map<string, InstanceView[]>();
+    for (const entry of listing.entries.values()) {
+      const part = clusterPartOf(entry.key);
+      const known = part === null ? undefined : this.#clusters.get(part.cluster);
+      if (part === null || known === undefined) continue;
+      if (part.folder === "record") this.#tellRecord(known, entry);
+      if (part.folder === "acks") this.#tellAck(known, Number(part.name), entry);
+      if (part.folder === "views") this.#seeView(known, Number(part.name), entry, views, part.cluster);
+    }
+    for (const [cluster, known] of this.#clusters) {
+      const of = views.get(cluster) ?? [];
+      const text = JSON.stringify(of.map(({ instance, healths }) => [instance, ...healths]));
+      if (text === known.views) continue;
+      known.views = text;
+      known.listener.views(of);
+    }
+    this.#requests.heard(listing);
+  }
+
+  #tellRecord(known: Cluster, entry: Entry): void {
+    if (entry.modRevision <= known.revision) return;
+    known.revision = entry.modRevision;
+    try {
+      const stored = this.#storedOf(entry);
+      if (stored !== null) known.listener.record(stored);
+    } catch (thrown) {
+      known.listener.misunderstood(String(thrown instanceof Error ? thrown.message : thrown));
+    }
+  }
+
+  #tellAck(known: Cluster, instance: number, { value }: Entry): void {
+    const ack = ackOf(value);
+    if (ack === null) return;
+    if (instance === this.#parts.self.id) {
+      if (known.ack !== null) known.ack.isThere = value === JSON.stringify(known.ack.value);
+      return;
+    }
+    const isOfNow = this.#membership.roll.members().some(({ id, incarnation }) =>
+      id === instance && incarnation === ack.incarnation
+    );
+    if (!isOfNow || known.acks.get(instance) === value) return;
+    known.acks.set(instance, value);
+    known.listener.acknowledged({ instance, epoch: ack.epoch, isDrained: ack.isDrained });
+  }
+
+  #seeView(
+    known: Cluster,
+    instance: number,
+    { value }: Entry,
+    views: Map<string, InstanceView[]>,
+    cluster: string,
+  ): void {
+    const view = viewOf(value);
+    if (view === null) return;
+    if (instance === this.#parts.self.id) {
+      if (known.view !== null) known.view.isThere = value === known.view.text;
+      return;
+    }
+    if (!this.#membership.roll.isHolder(instance, view.incarnation)) return;
+    const of = views.get(cluster) ?? [];
+    of.push({ instance, healths: new Map(Object.entries(view.healths)) });
+    views.set(cluster, of);
+  }
+
+  async #writeAck(cluster: string, known: Cluster): Promise<void> {
+    const { ack } = known;
+    if (ack === null || ack.isThere || !this.#membership.isMember) return;
+    const value = JSON.stringify(ack.value);
+    const key = clusterKey(cluster, "acks", this.#parts.self.id);
+    const answer = await this.#parts.store.commit([], [{ kind: "put", key, value }]);
+    if (answer.kind === "done") ack.isThere = true;
+  }
+
+  async #writeView(cluster: string, known: Cluster): Promise<void> {
+    const { view } = known;
+    if (view === null || view.isThere || !this.#membership.isMember) return;
+    const key = clusterKey(cluster, "views", this.#parts.self.id);
+    const answer = await this.#parts.store.commit([], [{ kind: "put", key, value: view.text }]);
+    if (answer.kind === "done") view.isThere = true;
+  }
+
+  #storedOf(entry: Entry | null): StoredRecord | null {
+    if (entry === null) return null;
+    const found = recordIn(entry.value);
+    if ("format" in found) {
+      const what = found.format === null
+        ? "not a record"
+        : `a record of format ${found.format}, of a newer pgplex`;
+      throw new Error(`${entry.key} is ${what}: this instance stays out`);
+    }
+    const record = recordOf(found.record);
+    if (record === null) throw new Error(`${entry.key} is damaged: this instance stays out`);
+    return { revision: entry.modRevision, record };
+  }
+}

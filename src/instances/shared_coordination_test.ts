@@ -1,0 +1,253 @@
+import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
+import type {
+  Acknowledgement,
+  ClusterRecord,
+  CoordinationListener,
+  InstanceView,
+  StoredRecord,
+} from "../arbiter/mod.ts";
+import { VirtualClock } from "../kernel/mod.ts";
+import { FakeKeys, FakeStore, pass } from "./fake_store_test.ts";
+import { SharedCoordination } from "./shared_coordination.ts";
+import { clusterKey, recordKey } from "./values.ts";
+
+const TTL_MS = 10_000;
+
+function record(epoch: number): ClusterRecord {
+  return {
+    system: "7",
+    epoch,
+    phase: "serving",
+    primary: "n1",
+    timeline: 1,
+    sinceMs: 0,
+    synchronous: null,
+    move: null,
+    history: [],
+    rejoins: [],
+    moved: [],
+    disowned: [],
+  };
+}
+
+/** One instance, and what its part in cluster main has heard. */
+interface Heard {
+  readonly coordination: SharedCoordination;
+  readonly store: FakeStore;
+  standings: string[];
+  records: StoredRecord[];
+  misunderstood: string[];
+  instances: readonly number[];
+  acks: Acknowledgement[];
+  views: readonly InstanceView[];
+  commands: string[];
+}
+
+class Town {
+  readonly clock = new VirtualClock();
+  readonly keys = new FakeKeys();
+  readonly #watches = new Set<() => void>();
+  #ids = 0;
+
+  instance(id: number): Heard {
+    const { clock } = this;
+    const store = new FakeStore(this.keys, clock, this.#watches);
+    const none = () => {};
+    const coordination = new SharedCoordination({
+      store,
+      clock,
+      log: { info: none, warning: none, error: none },
+      self: { id, incarnation: `i${id}`, name: `h${id}`, address: null, version: "1", sinceMs: 0 },
+      ttlMs: TTL_MS,
+      newId: () => `r${++this.#ids}`,
+    });
+    const heard: Heard = {
+      coordination,
+      store,
+      standings: [],
+      records: [],
+      misunderstood: [],
+      instances: [],
+      acks: [],
+      views: [],
+      commands: [],
+    };
+    const listener: CoordinationListener = {
+      standing: () =>
+        heard.standings.push(
+          `${coordination.isLeading ? "leads" : "follows"} ${clock.nowMs() < coordination.permitUntilMs}`,
+        ),
+      record: (stored) => heard.records.push(stored),
+      misunderstood: (why) => heard.misunderstood.push(why),
+      instances: (ids) => heard.instances = ids,
+      acknowledged: (ack) => heard.acks.push(ack),
+      views: (views) => heard.views = views,
+      command: (command, by) => {
+        heard.commands.push(`${command.kind} ${by}`);
+        return Promise.resolve({ ok: true, text: `done by ${id}` });
+      },
+    };
+    coordination.listen("main", listener);
+    coordination.start();
+    return heard;
+  }
+
+  async pass(ms: number): Promise<void> {
+    await pass(this.clock, ms);
+  }
+}
+
+Deno.test("a record that the leader writes is heard by the others, and by none but the leader written", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  deepEqual([one.coordination.isLeading, two.coordination.isLeading], [true, false]);
+  deepEqual([one.instances, two.instances], [[1, 2], [1, 2]]);
+  const swapped = one.coordination.swap("main", 0, record(1));
+  await town.pass(50);
+  const { revision } = await swapped as { revision: number };
+  deepEqual(two.records, [{ revision, record: record(1) }]);
+  equal((await two.coordination.swap("main", revision, record(2))).kind, "failed");
+  const again = one.coordination.swap("main", 0, record(2));
+  await town.pass(50);
+  deepEqual(await again, { kind: "conflict", stored: { revision, record: record(1) } });
+  const read = two.coordination.record("main");
+  await town.pass(50);
+  deepEqual(await read, { revision, record: record(1) });
+});
+
+Deno.test("a record reaches an instance whose watch is deaf with its next renewal", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  two.store.isWatching = false;
+  await town.pass(1_500);
+  void one.coordination.swap("main", 0, record(1));
+  await town.pass(TTL_MS / 10 + 100);
+  equal(two.records.length, 1);
+});
+
+Deno.test("whoever was there before a write is known to the leader when the write is confirmed", async () => {
+  const town = new Town();
+  const one = town.instance(1);
+  await town.pass(1_500);
+  const two = town.instance(2);
+  await town.pass(20);
+  equal(two.coordination.permitUntilMs > 0, true);
+  deepEqual(one.instances, [1]);
+  const swapped = one.coordination.swap("main", 0, record(1));
+  await town.pass(20);
+  equal((await swapped).kind, "written");
+  deepEqual(one.coordination.instances, [1, 2]);
+});
+
+Deno.test("acknowledgements and views reach the others, also where a write of them is lost", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  two.store.fate = "failed";
+  two.coordination.acknowledge("main", { epoch: 2, isDrained: false });
+  two.coordination.publish("main", new Map([["n1", "down"]]));
+  await town.pass(50);
+  deepEqual([one.acks, one.views], [[], []]);
+  two.store.fate = "done";
+  await town.pass(1_500);
+  two.coordination.acknowledge("main", { epoch: 2, isDrained: true });
+  await town.pass(50);
+  deepEqual(one.acks, [
+    { instance: 2, epoch: 2, isDrained: false },
+    { instance: 2, epoch: 2, isDrained: true },
+  ]);
+  deepEqual(one.views, [{ instance: 2, healths: new Map([["n1", "down"]]) }]);
+});
+
+Deno.test("an acknowledgement of another life of an instance counts for nothing", async () => {
+  const town = new Town();
+  const [one] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  const value = JSON.stringify({ incarnation: "old", epoch: 9, isDrained: true });
+  town.keys.commit([], [{ kind: "put", key: clusterKey("main", "acks", 2), value }]);
+  await town.pass(1_500);
+  deepEqual(one.acks, []);
+});
+
+Deno.test("a permit ends by itself where the store is away, and comes back with it", async () => {
+  const town = new Town();
+  const one = town.instance(1);
+  await town.pass(1_500);
+  one.store.fate = "failed";
+  await town.pass(TTL_MS);
+  deepEqual(one.standings.slice(-2), ["leads true", "follows false"]);
+  one.store.fate = "done";
+  await town.pass(1_500);
+  equal(one.standings.at(-1), "leads true");
+});
+
+Deno.test("a command goes to the instance that leads, is done once, and is answered where it was asked", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  const command = { kind: "switchover", to: null, withinMs: null, isForced: false } as const;
+  const answers = [two, one].map(({ coordination }, at) => coordination.ask("main", command, `op${at}`));
+  await town.pass(200);
+  deepEqual(await Promise.all(answers), [{ ok: true, text: "done by 1" }, { ok: true, text: "done by 1" }]);
+  deepEqual(one.commands.toSorted(), ["switchover op0", "switchover op1"]);
+  await town.pass(100);
+  deepEqual([...town.keys.list("clusters/main/requests/").entries], []);
+});
+
+Deno.test("a command whose leader is away is done by the next one, and by nobody else", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  one.store.fate = "failed";
+  const asked = two.coordination.ask("main", { kind: "rejoin", node: "n1" }, "op");
+  await town.pass(15_100);
+  deepEqual(await asked, { ok: true, text: "done by 2" });
+  one.store.fate = "done";
+  await town.pass(3_000);
+  deepEqual([one.commands, two.commands], [[], ["rejoin op"]]);
+});
+
+Deno.test("a command that nobody takes up is taken back, and done by nobody later", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  one.store.isWatching = false;
+  const asked = two.coordination.ask("main", { kind: "rejoin", node: "n1" }, "op");
+  await town.pass(15_100);
+  deepEqual(await asked, { ok: false, text: "no instance has taken it up: try again" });
+  one.store.isWatching = true;
+  await town.pass(3_000);
+  deepEqual([one.commands, two.commands], [[], []]);
+});
+
+Deno.test("a record of a newer pgplex is said to be misunderstood, and cannot be read", async () => {
+  const town = new Town();
+  const one = town.instance(1);
+  town.keys.commit([], [{ kind: "put", key: recordKey("main"), value: '{"format":2,"record":{}}' }]);
+  await town.pass(1_500);
+  equal(one.misunderstood.length, 1);
+  const read = rejects(one.coordination.record("main"), /format 2/);
+  await town.pass(50);
+  await read;
+});
+
+Deno.test("one that leaves says so, and leaves nothing behind that runs", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  const left = one.coordination.leave();
+  equal(one.standings.at(-1), "follows false");
+  await town.pass(100);
+  await left;
+  await town.pass(1_500);
+  equal(two.coordination.isLeading, true);
+  deepEqual(two.coordination.members().map(({ id, isLeading, isThere }) => [id, isLeading, isThere]), [
+    [1, false, false],
+    [2, true, true],
+  ]);
+  const other = two.coordination.leave();
+  await town.pass(100);
+  await other;
+  equal(town.clock.pending, 0);
+});

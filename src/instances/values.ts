@@ -1,0 +1,151 @@
+import type { Entry } from "./key_store.ts";
+
+/** The format of records that this pgplex writes; one that is higher it does not understand. */
+export const RECORD_FORMAT = 1;
+
+/** Where the entries of instances lie. */
+export const INSTANCES = "instances/";
+
+/** Where all that concerns clusters lies. */
+export const CLUSTERS = "clusters/";
+
+/** The entry of who leads. */
+export const LEADER = "leader";
+
+/** The entry of an instance. */
+export function instanceKey(id: number): string {
+  return `${INSTANCES}${id}`;
+}
+
+/** The entry of a cluster's record. */
+export function recordKey(cluster: string): string {
+  return `${CLUSTERS}${cluster}`;
+}
+
+/** What instances say of a cluster: `acks`: until which epoch they hold; `views`: how they see its nodes; `requests`: what they ask for. */
+export type ClusterFolder = "acks" | "views" | "requests";
+
+/** An entry in a folder of a cluster. */
+export function clusterKey(cluster: string, folder: ClusterFolder, name: string | number): string {
+  return `${CLUSTERS}${cluster}/${folder}/${name}`;
+}
+
+/** What a key below {@link CLUSTERS} is about; null: nothing that this pgplex knows. */
+export function clusterPartOf(
+  key: string,
+):
+  | { readonly cluster: string; readonly folder: "record" }
+  | { readonly cluster: string; readonly folder: ClusterFolder; readonly name: string }
+  | null {
+  if (!key.startsWith(CLUSTERS)) return null;
+  const [cluster, folder, name, ...rest] = key.slice(CLUSTERS.length).split("/");
+  if (cluster === undefined || cluster === "" || rest.length > 0) return null;
+  if (folder === undefined) return { cluster, folder: "record" };
+  const isKnown = folder === "acks" || folder === "views" || folder === "requests";
+  return isKnown && name !== undefined ? { cluster, folder, name } : null;
+}
+
+/** An instance as it shows itself to the others. */
+export interface InstanceValue {
+  /** Another one at each start. */
+  readonly incarnation: string;
+  /** Of its host, or as the file names it. */
+  readonly name: string;
+  /** Where it can be reached, as `host:port`; null: nobody has said. */
+  readonly address: string | null;
+  /** Of pgplex. */
+  readonly version: string;
+  /** When it started, in milliseconds of its wall clock. */
+  readonly sinceMs: number;
+  /** Rises with each renewal. */
+  readonly counter: number;
+  /** It has let go of whatever it had: nobody waits for it. */
+  readonly isGone: boolean;
+}
+
+/** Who leads. */
+export interface LeaderValue {
+  readonly id: number;
+  readonly incarnation: string;
+}
+
+/** An instance holds its clients for an epoch, and for all before it. */
+export interface AckValue {
+  readonly incarnation: string;
+  readonly epoch: number;
+  readonly isDrained: boolean;
+}
+
+/** How an instance sees the nodes of a cluster: health by name. */
+export interface ViewValue {
+  readonly incarnation: string;
+  readonly healths: Readonly<Record<string, string>>;
+}
+
+/** An operator's wish that came to another instance than the one that leads. */
+export interface RequestValue {
+  /** Whose operator. */
+  readonly instance: number;
+  readonly incarnation: string;
+  readonly by: string;
+  /** As the arbiter knows it. */
+  readonly command: unknown;
+  /** The incarnation of the leader that has taken it up; null: nobody has yet. */
+  readonly takenBy: string | null;
+  readonly answer: { readonly ok: boolean; readonly text: string } | null;
+}
+
+/** A record with the number of its format in front, which a later pgplex raises where an older one must not read it. */
+export function recordValue(record: string): string {
+  return `{"format":${RECORD_FORMAT},"record":${record}}`;
+}
+
+/** The record's text in a {@link recordValue}; `format` where another pgplex has written what this one does not understand. */
+export function recordIn(value: string): { readonly record: string } | { readonly format: number | null } {
+  const head = /^\{"format":(\d+),"record":/.exec(value);
+  const format = head === null ? null : Number(head[1]);
+  if (head === null || format === null || format > RECORD_FORMAT || !value.endsWith("}")) return { format };
+  return { record: value.slice(head[0].length, -1) };
+}
+
+/** The instance of an entry with its id; null where the entry is none. */
+export function instanceOf({ key, value }: Entry): (InstanceValue & { readonly id: number }) | null {
+  const id = Number(key.slice(INSTANCES.length));
+  const parsed = parsedAs<InstanceValue>(value, { incarnation: "string", name: "string", counter: "number" });
+  return parsed === null || !Number.isSafeInteger(id) || id < 1 ? null : { ...parsed, id };
+}
+
+/** Who leads by an entry; null where the entry says nobody. */
+export function leaderOf(entry: Entry | null): LeaderValue | null {
+  return entry === null ? null : parsedAs<LeaderValue>(entry.value, { id: "number", incarnation: "string" });
+}
+
+/** An acknowledgement; null for anything else. */
+export function ackOf(value: string): AckValue | null {
+  return parsedAs<AckValue>(value, { incarnation: "string", epoch: "number", isDrained: "boolean" });
+}
+
+/** A view; null for anything else. */
+export function viewOf(value: string): ViewValue | null {
+  return parsedAs<ViewValue>(value, { incarnation: "string", healths: "object" });
+}
+
+/** A request; null for anything else. */
+export function requestOf(value: string): RequestValue | null {
+  return parsedAs<RequestValue>(value, { instance: "number", incarnation: "string", by: "string" });
+}
+
+function parsedAs<T>(text: string, types: Readonly<Record<string, string>>): T | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const fits = Object.entries(types).every(([key, type]) => {
+    const part = (value as Record<string, unknown>)[key];
+    return typeof part === type && part !== null;
+  });
+  return fits ? value as T : null;
+}
