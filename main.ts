@@ -120,6 +120,15 @@ function load(path: string): Promise<ParsedConfig | RefusedConfig> {
   });
 }
 
+/** As people know this machine. */
+function hostNameOf({ instance: { id } }: Config): string {
+  try {
+    return Deno.env.get("HOSTNAME") ?? Deno.readTextFileSync("/etc/hostname").trim();
+  } catch {
+    return `pgplex ${id}`;
+  }
+}
+
 async function readConfig(path: string): Promise<ParsedConfig | null> {
   const loaded = await load(path);
   if ("config" in loaded) return loaded;
@@ -173,6 +182,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       error: (...args: Parameters<typeof log.error>) => log.error(...args),
     };
     const clock = new RoundClock(systemClock());
+    const hostName = hostNameOf(config);
     const network = await openNetwork(config.io_method, clock);
     await Process.prepare(config);
     running = await Process.start(parsed, {
@@ -183,8 +193,17 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       turn,
       version: denoJson.version,
       load: () => load(path),
-      openStore: async (file) => {
-        const store = await Standalone.open(await StateFile.open(file), clock, config.instance.id);
+      hostName,
+      openStore: async ({ instance: { id }, state_file }) => {
+        const file = state_file!;
+        const self = {
+          id,
+          name: hostName,
+          address: null,
+          version: denoJson.version,
+          sinceMs: Date.now(),
+        };
+        const store = await Standalone.open(await StateFile.open(file), clock, self);
         const { memory } = store;
         if (memory.kind === "damaged") {
           log.error("the state file was damaged and is put aside: what it said is lost", {

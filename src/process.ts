@@ -1,6 +1,6 @@
 import { KeyCache, mockKeyOf } from "./auth/mod.ts";
 import { type Runtime, StatementStore } from "./backend/mod.ts";
-import type { Coordination } from "./arbiter/mod.ts";
+import type { Coordination, InstanceInfo } from "./arbiter/mod.ts";
 import {
   type Config,
   type ConfigDiff,
@@ -31,15 +31,18 @@ import { touches, Worker, type WorkerWorld } from "./worker.ts";
 const LOOK_EVERY_MS = 100;
 
 /** What a running pgplex needs of the system. */
-export interface ProcessWorld extends Omit<WorkerWorld, "mockKey" | "index" | "onServerTrouble"> {
+export interface ProcessWorld
+  extends Omit<WorkerWorld, "mockKey" | "index" | "onServerTrouble" | "cancelPeers"> {
   /** pgplex's own version. */
   readonly version: string;
   /** Reads the configuration file as it is now. */
   readonly load: () => Promise<ParsedConfig | RefusedConfig>;
   /** Another configuration is in force: what lies outside of the process follows. */
   readonly configured: (config: Config) => void;
-  /** Opens what keeps the records of clusters, this file. @throws Error where that cannot be had */
-  readonly openStore: (path: string) => Promise<Coordination>;
+  /** Opens what keeps the records of clusters: what the instances share, or a file. @throws Error where that cannot be had */
+  readonly openStore: (config: Config) => Promise<Coordination>;
+  /** Of the host, for people. */
+  readonly hostName: string;
   /** The configuration file is refused, for these reasons. */
   readonly refused: (problems: readonly Problem[]) => void;
   /** SHUTDOWN was asked for in the console: the process ends in its own way. */
@@ -57,6 +60,9 @@ export class Process {
   readonly #monitor: Monitor;
   readonly #moves: Moves;
   #store: Promise<Coordination> | null = null;
+  /** The same once it is open. */
+  #coordination: Coordination | null = null;
+  readonly #startedMs: number;
   readonly #disabledNodes = new DisabledNodes();
   readonly #worker: Worker;
   readonly #console: Console;
@@ -74,6 +80,7 @@ export class Process {
     const { config } = live;
     const { log } = world;
     this.#world = world;
+    this.#startedMs = world.clock.wallMs();
     this.#live = live;
     this.#ticker = new Ticker(world.clock, (error) => log.error("internal error", { error: String(error) }));
     let connections = 0;
@@ -110,6 +117,7 @@ export class Process {
       mockKey,
       index: 0,
       onServerTrouble: (cluster) => this.#monitor.hint(cluster),
+      cancelPeers: () => this.#instances().filter(({ isThere }) => isThere),
     });
     this.#topology.subscribe((snapshot) => worker.publish(snapshot));
     this.#worker = worker;
@@ -130,6 +138,7 @@ export class Process {
         log.info(disabled ? "a node is taken out" : "a node is taken back in", { cluster, node });
       },
       moves: this.#moves,
+      instances: () => this.#instances(),
       installSchema: (cluster) => this.#installSchema(cluster, runtime),
       shutdown: world.shutdown,
     });
@@ -257,10 +266,24 @@ export class Process {
     if (known !== null) this.#heard(known);
   }
 
-  /** Once: another file needs a restart. */
+  /** Once: other settings of it need a restart. Where it fails it may be tried again. */
   #openStore(): Promise<Coordination> {
-    const { state_file: path } = this.#live.config;
-    return this.#store ??= this.#world.openStore(path!);
+    this.#store ??= this.#world.openStore(this.#live.config).then(
+      (store) => this.#coordination = store,
+      (thrown) => {
+        this.#store = null;
+        throw thrown;
+      },
+    );
+    return this.#store;
+  }
+
+  /** All instances that are known: this one alone where it shares nothing. */
+  #instances(): readonly InstanceInfo[] {
+    const { config: { instance: { id } } } = this.#live;
+    const { version, hostName: name } = this.#world;
+    const alone = { id, name, address: null, version, sinceMs: this.#startedMs };
+    return this.#coordination?.members() ?? [{ ...alone, isLeading: true, isThere: true, leaseMs: null }];
   }
 
   /** A cluster as the monitor has found it, as clients are to see it. */
@@ -343,6 +366,7 @@ export class Process {
     // What was just said reaches the sockets in the next turns.
     await this.#world.turn();
     await this.#world.turn();
+    await this.#coordination?.leave();
   }
 
   async #listen(): Promise<void> {

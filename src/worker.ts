@@ -12,6 +12,8 @@ import { type Clock, PgplexError, type Random, Ticker } from "./kernel/mod.ts";
 import { UnreadLeases } from "./lease/mod.ts";
 import { Listeners } from "./listen/mod.ts";
 import {
+  type CancelPeer,
+  CancelRelay,
   type ConsoleDoor,
   LoginDeadlines,
   type LoginParts,
@@ -54,6 +56,8 @@ export interface WorkerWorld {
    * now. Cheap, may be called at any time and as often as it happens.
    */
   readonly onServerTrouble: (cluster: string, node: string) => void;
+  /** The instances that are there, to which cancel requests may be passed on. */
+  readonly cancelPeers: () => readonly CancelPeer[];
 }
 
 /** How clients are held: see {@link Worker.holdNode}. */
@@ -90,6 +94,7 @@ export class Worker implements LoginParts {
   readonly secretCache: SecretCache;
   readonly mockKey: Uint8Array;
   readonly onServerTrouble: WorkerWorld["onServerTrouble"];
+  readonly cancelRelay: CancelRelay;
   readonly logins = new LoginDeadlines();
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
@@ -104,7 +109,7 @@ export class Worker implements LoginParts {
   readonly #drains = new Map<string, { readonly epoch: number; readonly of: NodeDrain }>();
 
   constructor(config: Config, topology: TopologySnapshot, world: WorkerWorld) {
-    const { clock, random, network, log, turn, mockKey, index, onServerTrouble } = world;
+    const { clock, random, network, log, turn, mockKey, index, onServerTrouble, cancelPeers: peers } = world;
     let serial = 0;
     this.runtime = {
       clock,
@@ -119,6 +124,7 @@ export class Worker implements LoginParts {
     this.log = log;
     this.mockKey = mockKey;
     this.onServerTrouble = onServerTrouble;
+    this.cancelRelay = new CancelRelay({ instance: config.instance.id, clock, network, peers });
     this.#config = config;
     this.#channelBinding = bindingOf(config);
     this.warnings = new RareWarnings(log, () => clock.nowMs());

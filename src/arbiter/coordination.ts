@@ -39,6 +39,23 @@ export interface CoordinationListener {
   command(command: Command, by: string): Promise<CommandAnswer>;
 }
 
+/** An instance as SHOW INSTANCES shows it. */
+export interface InstanceInfo {
+  readonly id: number;
+  readonly name: string;
+  /** Where the others reach it, as `host:port`; null: nobody has said. */
+  readonly address: string | null;
+  /** Of pgplex. */
+  readonly version: string;
+  readonly isLeading: boolean;
+  /** Whether it may have a permit. */
+  readonly isThere: boolean;
+  /** How long it counts yet where nothing is heard of it any more, in milliseconds; null alone. */
+  readonly leaseMs: number | null;
+  /** When it started, in milliseconds of its wall clock. */
+  readonly sinceMs: number;
+}
+
 /**
  * Where instances agree: one that stands alone keeps its records in a file, several keep them in etcd. No call hangs: each ends
  * within a time that the adapter knows.
@@ -50,6 +67,8 @@ export interface Coordination {
   readonly isLeading: boolean;
   /** Which instances may hold a permit: this one too. */
   readonly instances: readonly number[];
+  /** All that are known, by id: this one too. */
+  members(): readonly InstanceInfo[];
   /**
    * What is stored about a cluster; null: nothing.
    *

@@ -4,6 +4,7 @@ import type {
   CommandAnswer,
   Coordination,
   CoordinationListener,
+  InstanceInfo,
   StoredRecord,
   SwapResult,
 } from "../arbiter/mod.ts";
@@ -15,6 +16,9 @@ import type { StateFile } from "./state_file.ts";
 export type StateStore =
   & Pick<StateFile<ClusterRecord>, "path" | "read" | "write" | "putAside">
   & Partial<Disposable>;
+
+/** The only instance. */
+export type SelfAlone = Omit<InstanceInfo, "isLeading" | "isThere" | "leaseMs">;
 
 /** What was found at the start: `fresh`: no file, so nothing is remembered; `damaged`: one that cannot be read was put aside. */
 export type Memory = { readonly kind: "known" | "fresh" } | {
@@ -37,6 +41,7 @@ export class Standalone implements Coordination {
   readonly permitUntilMs = Infinity;
   readonly isLeading = true;
   readonly instances: readonly number[];
+  readonly #self: SelfAlone;
   readonly #file: StateStore;
   readonly #clock: Clock;
   /** Null while it has to be read again. */
@@ -45,15 +50,12 @@ export class Standalone implements Coordination {
   readonly #listeners = new Map<string, CoordinationListener>();
 
   private constructor(
-    { file, clock, instance }: {
-      readonly file: StateStore;
-      readonly clock: Clock;
-      readonly instance: number;
-    },
+    { file, clock, self }: { readonly file: StateStore; readonly clock: Clock; readonly self: SelfAlone },
     state: State<ClusterRecord>,
     memory: Memory,
   ) {
-    this.instances = [instance];
+    this.instances = [self.id];
+    this.#self = self;
     this.#file = file;
     this.#clock = clock;
     this.#state = state;
@@ -66,20 +68,24 @@ export class Standalone implements Coordination {
    *
    * @throws Error where the file cannot be read or put aside
    */
-  static async open(file: StateStore, clock: Clock, instance: number): Promise<Standalone> {
+  static async open(file: StateStore, clock: Clock, self: SelfAlone): Promise<Standalone> {
     const found = await file.read();
     switch (found.kind) {
       case "state":
-        return new Standalone({ file, clock, instance }, found.state, { kind: "known" });
+        return new Standalone({ file, clock, self }, found.state, { kind: "known" });
       case "absent":
-        return new Standalone({ file, clock, instance }, new Map(), { kind: "fresh" });
+        return new Standalone({ file, clock, self }, new Map(), { kind: "fresh" });
       case "damaged":
         await file.putAside();
-        return new Standalone({ file, clock, instance }, new Map(), {
+        return new Standalone({ file, clock, self }, new Map(), {
           kind: "damaged",
           reason: found.reason,
         });
     }
+  }
+
+  members(): readonly InstanceInfo[] {
+    return [{ ...this.#self, isLeading: true, isThere: true, leaseMs: null }];
   }
 
   async record(cluster: string): Promise<StoredRecord | null> {

@@ -5,6 +5,7 @@ import {
   type CommandAnswer,
   type Coordination,
   type CoordinationListener,
+  type InstanceInfo,
   type InstanceView,
   recordOf,
   recordText,
@@ -15,7 +16,6 @@ import type { Clock, Timer } from "../kernel/mod.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import { Membership, type Self } from "./membership.ts";
 import { Requests } from "./requests.ts";
-import type { Member } from "./roll.ts";
 import {
   ackOf,
   type AckValue,
@@ -118,19 +118,18 @@ export class SharedCoordination implements Coordination {
     return [...new Set([self.id, ...roll.holders().map(({ id }) => id)])].sort((a, b) => a - b);
   }
 
-  /** All instances that are known, with who leads, and how long ago the last renewal of each was first seen. */
-  members(): readonly (Member & {
-    readonly isLeading: boolean;
-    readonly ageMs: number;
-    readonly isThere: boolean;
-  })[] {
-    const { roll, leaderId } = this.#membership;
-    return roll.members().map((member) => ({
-      ...member,
-      isLeading: member.id === leaderId,
-      isThere: roll.isHolder(member.id),
-      ageMs: roll.ageMs(member.id, this.#nowMs) ?? 0,
-    }));
+  members(): readonly InstanceInfo[] {
+    const { roll, leaderId, ttlMs } = this.#membership;
+    return roll.members().map(({ id, name, address, version, sinceMs }) => {
+      const isThere = roll.isHolder(id);
+      const leaseMs = isThere ? Math.max(0, ttlMs - (roll.ageMs(id, this.#nowMs) ?? ttlMs)) : 0;
+      return { id, name, address, version, sinceMs, isThere, leaseMs, isLeading: isThere && id === leaderId };
+    });
+  }
+
+  /** A round of events begins: whoever was asleep finds here that its permit has ended, before anything is sent. */
+  look(): void {
+    if (this.#toldStanding.endsWith("true") && this.#nowMs >= this.permitUntilMs) this.#tellStanding();
   }
 
   async record(cluster: string): Promise<StoredRecord | null> {
@@ -279,7 +278,7 @@ export class SharedCoordination implements Coordination {
     if (hasPermit) {
       this.#permitTimer = this.#parts.clock.after(permitUntilMs - nowMs, () => this.#tellStanding());
     }
-    const standing = `${this.isLeading} ${hasPermit}`;
+    const standing = `${this.isLeading}, ${hasPermit}`;
     if (standing === this.#toldStanding) return;
     this.#toldStanding = standing;
     for (const { listener } of [...this.#clusters.values()]) listener.standing();

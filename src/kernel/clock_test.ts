@@ -93,6 +93,18 @@ Deno.test("VirtualClock fires what is due in order, whatever was made and howeve
   ));
 });
 
+Deno.test("RoundClock says when a round begins, before it is served", () => {
+  const under = new VirtualClock();
+  const clock = new RoundClock(under);
+  const rounds: number[] = [];
+  clock.onRound = (nowMs) => void rounds.push(nowMs);
+  under.advance(5);
+  clock.hold();
+  under.advance(5);
+  clock.hold();
+  deepEqual(rounds, [5, 10]);
+});
+
 Deno.test("RoundClock stands still from one hold to the next, and goes on when it is released", () => {
   const under = new VirtualClock();
   const clock = new RoundClock(under);

@@ -28,6 +28,7 @@ export class FakeWorker extends FakeSessionParts implements LoginParts {
   readonly logins = new LoginDeadlines();
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
+  cancelRelay: LoginParts["cancelRelay"] = null;
   console: ConsoleDoor | null = null;
   draining = false;
 

@@ -2,6 +2,7 @@ import type { SecretCache, UserDirectory } from "../auth/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Session, SessionParts } from "../session/mod.ts";
 import type { TopologyPublisher } from "../topology/mod.ts";
+import type { CancelRelay } from "./cancel_relay.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import type { LoginDeadlines } from "./login_deadlines.ts";
 import type { ReplicationClient } from "./replication_client.ts";
@@ -21,6 +22,8 @@ export interface LoginParts extends SessionParts {
   /** Sessions that have logged in, and not ended. */
   readonly sessions: Set<Session>;
   readonly replications: Set<ReplicationClient>;
+  /** Who passes cancel requests on to other instances; null: there are none. */
+  readonly cancelRelay: Pick<CancelRelay, "pass"> | null;
   /** The management database; null where there is none. */
   readonly console: ConsoleDoor | null;
   /** No new clients: the process stops as soon as what runs has ended. */

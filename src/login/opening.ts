@@ -109,7 +109,7 @@ export async function open(
         break;
       case "cancel":
         worker.counters.cancels++;
-        await worker.cancelKeys.find(request.pid, request.secret)?.cancel();
+        await cancel(worker, request);
         return null;
       case "startup":
         if (tlsConfig?.mode === "require" && tls === null) {
@@ -120,6 +120,20 @@ export async function open(
         return { reader, tls, startup: request.startup };
     }
   }
+}
+
+/** Where the key is nobody's here, it may be another instance's. */
+async function cancel(
+  { cancelKeys, cancelRelay }: LoginParts,
+  { pid, secret, isPassedOn }: {
+    readonly pid: number;
+    readonly secret: Uint8Array;
+    readonly isPassedOn: boolean;
+  },
+): Promise<void> {
+  const session = cancelKeys.find(pid, secret);
+  if (session !== null) return await session.cancel();
+  if (!isPassedOn) await cancelRelay?.pass(pid, secret);
 }
 
 function unsupported(minor: number): PgplexError {

@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import * as frontend from "../../tests/harness/frontend.ts";
+import { encodeCancel } from "../protocol/mod.ts";
 import type { PeerAddress } from "../transport/mod.ts";
 import { FakeClient } from "../session/fake_sessions_test.ts";
 import { FakeWorker, PEER, TRUST, UNIX } from "./fake_worker_test.ts";
@@ -107,6 +108,24 @@ Deno.test("open gives a cancel request to whoever has that key, waits for it, an
   deepEqual(cancelled, ["mine"]);
   await ask(secret.map((byte) => byte ^ 1));
   deepEqual([cancelled, worker.counters.cancels], [["mine"], 2]);
+});
+
+Deno.test("open passes a cancel request on whose key nobody here has, unless another instance has passed it on", async () => {
+  const worker = new FakeWorker();
+  const passed: number[] = [];
+  worker.cancelRelay = { pass: (pid) => Promise.resolve(void passed.push(pid)) };
+  const mine = { cancel: () => Promise.resolve() };
+  const { pid, secret } = worker.cancelKeys.issue(mine, 0);
+  const ask = async (packet: Uint8Array) => {
+    const { stream } = new FakeClient();
+    stream.say(packet);
+    equal(await open(worker, stream, PEER, () => {}), null);
+  };
+  await ask(frontend.cancelRequest(pid, secret));
+  await ask(encodeCancel(4711, secret, true));
+  deepEqual(passed, []);
+  await ask(encodeCancel(4711, secret));
+  deepEqual(passed, [4711]);
 });
 
 Deno.test("open closes without a word on a packet of impossible length, and counts it", async () => {

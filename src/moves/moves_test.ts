@@ -106,6 +106,7 @@ class Rig {
       permitUntilMs: Infinity,
       isLeading: true,
       instances: [1],
+      members: () => [],
       swap,
       record,
       acknowledge: () => {},

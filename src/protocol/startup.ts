@@ -8,6 +8,8 @@ export const STARTUP_BYTES_MAX = 10_000;
 const MINOR_NEWEST = 2;
 
 const CANCEL_CODE = 80877102; // 1234.5678
+/** pgplex's own: a cancel request that one instance passes on to another one. */
+const PASSED_ON_CODE = 80878181; // 1234.6757
 const SSL_CODE = 80877103; // 1234.5679
 const GSSENC_CODE = 80877104; // 1234.5680
 
@@ -15,7 +17,13 @@ const GSSENC_CODE = 80877104; // 1234.5680
 export type StartupRequest =
   | { readonly kind: "ssl" }
   | { readonly kind: "gssenc" }
-  | { readonly kind: "cancel"; readonly pid: number; readonly secret: Uint8Array }
+  | {
+    readonly kind: "cancel";
+    readonly pid: number;
+    readonly secret: Uint8Array;
+    /** Another instance of pgplex passes it on, and nobody passes it on again. */
+    readonly isPassedOn: boolean;
+  }
   | { readonly kind: "startup"; readonly startup: Startup };
 
 /** A client's StartupMessage. */
@@ -53,7 +61,8 @@ export function decodeStartup(bytes: Uint8Array, start: number, end: number): St
     case GSSENC_CODE:
       return { kind: "gssenc" };
     case CANCEL_CODE:
-      return decodeCancel(bytes, start, end);
+    case PASSED_ON_CODE:
+      return decodeCancel(bytes, { start, end, isPassedOn: code === PASSED_ON_CODE });
   }
   const major = code >>> 16;
   const minor = code & 0xffff;
@@ -67,11 +76,21 @@ export function decodeStartup(bytes: Uint8Array, start: number, end: number): St
   return { kind: "startup", startup: decodeParams(bytes, start + 8, end, minor) };
 }
 
-function decodeCancel(bytes: Uint8Array, start: number, end: number): StartupRequest {
+function decodeCancel(
+  bytes: Uint8Array,
+  { start, end, isPassedOn }: { readonly start: number; readonly end: number; readonly isPassedOn: boolean },
+): StartupRequest {
   const secretBytes = end - start - 12;
   // PostgreSQL closes without a word, as it does for a key that nobody has.
-  if (secretBytes < 4 || secretBytes > 256) return { kind: "cancel", pid: 0, secret: new Uint8Array(0) };
-  return { kind: "cancel", pid: uint32At(bytes, start + 8), secret: bytes.slice(start + 12, end) };
+  if (secretBytes < 4 || secretBytes > 256) {
+    return { kind: "cancel", pid: 0, secret: new Uint8Array(0), isPassedOn: true };
+  }
+  return {
+    kind: "cancel",
+    pid: uint32At(bytes, start + 8),
+    secret: bytes.slice(start + 12, end),
+    isPassedOn,
+  };
 }
 
 function decodeParams(bytes: Uint8Array, start: number, end: number, minor: number): Startup {
@@ -125,11 +144,14 @@ export function encodeSslRequest(): Uint8Array {
   return packet;
 }
 
-/** A CancelRequest for the server connection whose BackendKeyData said `pid` and `secret` (4 to 256 bytes). */
-export function encodeCancel(pid: number, secret: Uint8Array): Uint8Array {
+/**
+ * A CancelRequest for the server connection whose BackendKeyData said `pid` and `secret` (4 to 256 bytes). `isPassedOn`: one that another
+ * instance of pgplex is to understand.
+ */
+export function encodeCancel(pid: number, secret: Uint8Array, isPassedOn = false): Uint8Array {
   const packet = new Uint8Array(12 + secret.length);
   putInt32(packet, 0, packet.length);
-  putInt32(packet, 4, CANCEL_CODE);
+  putInt32(packet, 4, isPassedOn ? PASSED_ON_CODE : CANCEL_CODE);
   putInt32(packet, 8, pid);
   packet.set(secret, 12);
   return packet;

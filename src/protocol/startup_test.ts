@@ -41,13 +41,13 @@ const REQUESTS: readonly (readonly [string, Uint8Array, StartupRequest])[] = [
     0x04, 0xd2, 0x16, 0x2e, // 1234, 5678
     0xff, 0, 0, 1,          // process id
     1, 2, 3, 4,             // secret
-  ), { kind: "cancel", pid: 0xff000001, secret: Uint8Array.of(1, 2, 3, 4) }],
+  ), { kind: "cancel", pid: 0xff000001, secret: Uint8Array.of(1, 2, 3, 4), isPassedOn: false }],
   ["CancelRequest of protocol 3.2", bytesOf(
     0, 0, 0, 20,            // length
     0x04, 0xd2, 0x16, 0x2e, // 1234, 5678
     0, 0, 0, 1,             // process id
     1, 2, 3, 4, 5, 6, 7, 8, // secret, up to 256 bytes
-  ), { kind: "cancel", pid: 1, secret: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) }],
+  ), { kind: "cancel", pid: 1, secret: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), isPassedOn: false }],
   ["StartupMessage", bytesOf(
     0, 0, 0, 38,            // length
     0, 3, 0, 0,             // protocol 3.0
@@ -163,7 +163,10 @@ Deno.test("encodeSslRequest and encodeCancel write what decodeStartup reads", ()
   deepEqual(decode(encodeSslRequest()), { kind: "ssl" });
   fc.assert(
     fc.property(fc.nat(2 ** 32 - 1), fc.uint8Array({ minLength: 4, maxLength: 256 }), (pid, secret) => {
-      deepEqual(decode(encodeCancel(pid, secret)), { kind: "cancel", pid, secret });
+      for (const isPassedOn of [false, true]) {
+        const packet = encodeCancel(pid, secret, isPassedOn);
+        deepEqual(decode(packet), { kind: "cancel", pid, secret, isPassedOn });
+      }
     }),
   );
 });

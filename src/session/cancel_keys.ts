@@ -22,6 +22,11 @@ const SECRET_BYTES_V32 = 32;
 /** Set in each "process id", and above all that an operating system gives (2^22 on Linux): it is nobody else's. */
 const ABOVE_PROCESSES = 1 << 30;
 
+/** The instance whose key has this "process id"; null where it is one of a server process. */
+export function instanceOfPid(pid: number): number | null {
+  return pid < ABOVE_PROCESSES ? null : (pid >>> 15) & 0x7fff;
+}
+
 /** Sessions of an instance that have process ids of their own; of more, some share one. */
 const SERIALS = 1 << 15;
 

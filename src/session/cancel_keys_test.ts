@@ -6,7 +6,7 @@ import {
 } from "node:assert/strict";
 import fc from "fast-check";
 import { AssertionFailure, SeededRandom } from "../kernel/mod.ts";
-import { type CancelKey, CancelKeys, type Cancellable } from "./cancel_keys.ts";
+import { type CancelKey, CancelKeys, type Cancellable, instanceOfPid } from "./cancel_keys.ts";
 
 const session = (): Cancellable => ({ cancel: () => Promise.resolve() });
 const keysOf = (seed = 1) => new CancelKeys(0x1234, 5, new SeededRandom(seed));
@@ -16,6 +16,11 @@ Deno.test("CancelKeys gives process ids above those of an operating system, with
   const first = 2 ** 30 + 0x1234 * 2 ** 15 + 0x5000;
   deepEqual([0, 1, 2].map(() => keys.issue(session(), 0).pid), [first, first + 1, first + 2]);
   equal(new CancelKeys(0x7fff, 0, new SeededRandom(1)).issue(session(), 0).pid, 0x7fff8000);
+});
+
+Deno.test("instanceOfPid names the instance of a process id, and none for one of a server process", () => {
+  const { pid } = keysOf().issue(session(), 0);
+  deepEqual([instanceOfPid(pid), instanceOfPid(4_194_303), instanceOfPid(0)], [0x1234, null, null]);
 });
 
 Deno.test("CancelKeys gives a session the process id of its own server process, where it has one", () => {

@@ -5,7 +5,8 @@ import { VirtualClock } from "../../src/kernel/mod.ts";
 import { run, tempDir, waitFor } from "../harness/mod.ts";
 
 async function open(store: StateStore, clock = new VirtualClock()) {
-  return await Standalone.open(store, clock, 1);
+  const self = { id: 1, name: "here", address: null, version: "1", sinceMs: 0 };
+  return await Standalone.open(store, clock, self);
 }
 
 /** As much of a record as matters to who keeps it. */

@@ -106,6 +106,7 @@ pool: ${pool}
       turn: () => new Promise((resolve) => setImmediate(resolve)),
       mockKey: new Uint8Array(32),
       index: 0,
+      cancelPeers: () => [],
       onServerTrouble() {},
     });
   }

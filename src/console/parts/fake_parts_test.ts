@@ -1,4 +1,4 @@
-import type { ClusterRecord } from "../../arbiter/mod.ts";
+import type { ClusterRecord, InstanceInfo } from "../../arbiter/mod.ts";
 import type { ServerConnection } from "../../backend/mod.ts";
 import { LiveConfig, parseConfig, poolSettings } from "../../config/mod.ts";
 import { VirtualClock } from "../../kernel/mod.ts";
@@ -45,6 +45,19 @@ export class FakeParts {
   readonly parts: ConsoleParts;
   /** What is settled of clusters. */
   readonly records = new Map<string, ClusterRecord>();
+  /** All instances that are known. */
+  readonly instances: InstanceInfo[] = [
+    {
+      id: 1,
+      name: "a",
+      address: null,
+      version: "1",
+      isLeading: true,
+      isThere: true,
+      leaseMs: null,
+      sinceMs: 0,
+    },
+  ];
   /** What commands that move a primary are answered with. */
   answer = { ok: true, text: "done" };
 
@@ -117,6 +130,7 @@ export class FakeParts {
           return Promise.resolve(this.answer);
         },
       },
+      instances: () => this.instances,
       installSchema: (cluster) => {
         calls.push(`install ${cluster}`);
         return Promise.resolve(["n1: done"]);

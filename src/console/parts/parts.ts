@@ -1,3 +1,4 @@
+import type { InstanceInfo } from "../../arbiter/mod.ts";
 import type { LiveConfig, Segments } from "../../config/mod.ts";
 import type { LoginParts } from "../../login/mod.ts";
 import type { Moves } from "../../moves/mod.ts";
@@ -26,6 +27,8 @@ export interface ConsoleParts {
   readonly disableNode: (cluster: string, node: string, disabled: boolean) => void;
   /** What moves the primaries of clusters. */
   readonly moves: Pick<Moves, "command" | "recordOf" | "names">;
+  /** All instances that are known. */
+  readonly instances: () => readonly InstanceInfo[];
   /** Installs the schema pgplex on a cluster that exists; returns lines that say what was done. @throws PgplexError why it was not */
   readonly installSchema: (cluster: string) => Promise<readonly string[]>;
   /** Starts the shutdown; returns at once. */

@@ -4,6 +4,7 @@ import { showState, STATE_COLUMNS } from "../pgbouncer/mod.ts";
 import { showClusters } from "./show_clusters.ts";
 import { MOVE_COMMANDS } from "./move_commands.ts";
 import { showFailovers } from "./show_failovers.ts";
+import { showInstances } from "./show_instances.ts";
 import { showListeners } from "./show_listeners.ts";
 import { showNodes } from "./show_nodes.ts";
 import { showPins } from "./show_pins.ts";
@@ -16,6 +17,7 @@ export const PGPLEX_COMMANDS: readonly Command[] = [
   showCommand("CLUSTERS", showClusters),
   showCommand("NODES", showNodes),
   showCommand("FAILOVERS", showFailovers),
+  showCommand("INSTANCES", showInstances),
   showCommand("PINS", showPins),
   showCommand("LISTENERS", showListeners),
   showCommand("PROBES", showProbes),

@@ -12,6 +12,7 @@ const TABLES: ReadonlyMap<string, readonly string[]> = new Map([
   ["clients", ["id"]],
   ["config", ["key"]],
   ["databases", ["name"]],
+  ["instances", ["id"]],
   ["listeners", ["cluster", "database", "channel"]],
   ["lists", ["list"]],
   ["mem", ["name"]],
