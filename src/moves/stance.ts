@@ -29,7 +29,9 @@ export function underStance(cluster: TopologyCluster, stance: Stance): TopologyC
   const isServed = stance.kind === "serve" && served !== undefined &&
     ["up", "suspect", "unknown"].includes(served.health);
   const phase: ClusterPhase = isServed ? "serving" : "holding";
-  return { ...cluster, epoch: Math.max(stance.epoch, 1), phase, nodes };
+  const { reason: _, ...known } = cluster;
+  const seen = { ...known, epoch: Math.max(stance.epoch, 1), phase, nodes };
+  return stance.kind === "hold" ? { ...seen, reason: stance.reason } : seen;
 }
 
 function roleOf(node: TopologyNode, primary: string | null): TopologyNode {

@@ -29,6 +29,8 @@ Deno.test("underStance holds where the arbiter says so, and while its primary is
   const hold: Stance = { kind: "hold", epoch: 4, primary: "n1", reason: "it is moved" };
   // Who was served stays what it is: its transactions may go on to their end.
   deepEqual(shown(both, hold), "4 holding: primary, standby");
+  deepEqual(underStance(both, hold).reason, "it is moved");
+  deepEqual(underStance(underStance(both, hold), serve("n1")).reason, undefined);
   deepEqual(shown(both, { ...hold, primary: "n2" }), "4 holding: stale, primary");
   deepEqual(shown(both, NO_STANCE), "1 holding: stale, standby");
   deepEqual(

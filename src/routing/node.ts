@@ -25,7 +25,8 @@ export function nodeFor(snapshot: TopologySnapshot, { cluster: name }: RouteFact
     return { kind: "error", error: new PgplexError("config_changed", `cluster "${name}" is gone`) };
   }
   if (cluster.phase === "holding") {
-    return { kind: "wait", reason: `cluster "${name}" has no primary that is served: ${whatItHas(cluster)}` };
+    const why = cluster.reason ?? whatItHas(cluster);
+    return { kind: "wait", reason: `cluster "${name}" has no primary that is served: ${why}` };
   }
   const node = primaryOf(cluster);
   return node === null

@@ -28,6 +28,15 @@ Deno.test("nodeFor lets a session wait, with the reason, without a primary and w
   });
 });
 
+Deno.test("nodeFor tells why a cluster is held, where somebody has said so", () => {
+  const { clusters } = snapshotOf("holding", "primary");
+  const held = { ...clusters.get("main")!, reason: "the primary is being moved" };
+  deepEqual(nodeFor({ serial: 1, clusters: new Map([["main", held]]) }, { cluster: "main" }), {
+    kind: "wait",
+    reason: 'cluster "main" has no primary that is served: the primary is being moved',
+  });
+});
+
 Deno.test("nodeFor refuses a cluster that does not exist any more", () => {
   const routed = nodeFor(snapshotOf("serving", "primary"), { cluster: "other" });
   equal(routed.kind === "error" ? routed.error.code : routed.kind, "config_changed");

@@ -77,6 +77,8 @@ export interface TopologyCluster {
   /** Rises by one with each move of the primary. */
   readonly epoch: number;
   readonly phase: ClusterPhase;
+  /** Why it is held, for clients that wait in vain; absent where the nodes say it all. */
+  readonly reason?: string;
   readonly nodes: readonly TopologyNode[];
 }
 
