@@ -243,7 +243,8 @@ export class ClusterWatch {
 
   /** `timeline` is the primary's: what was replayed on another one says nothing of it. */
   #factsOf(answer: NodeAnswer, isPrimary: boolean, timeline: number | null): NodeFacts {
-    const { sentMs, latencyMs, version, system, lsn, replayLsn, streaming, slotsUsed, slotsMax } = answer;
+    const { sentMs, latencyMs, version, system, lsn, replayLsn, streaming } = answer;
+    const { slotsUsed, slotsMax, hasSchema, load } = answer;
     const isAlong = streaming && timeline !== null && answer.timeline === timeline;
     const { lastLsn } = this.#marks;
     const lag = isPrimary ? 0n : lastLsn === null || !isAlong ? null : lastLsn - replayLsn;
@@ -260,6 +261,8 @@ export class ClusterWatch {
       lagBytes: lag === null ? null : lag > 0n ? Number(lag) : 0,
       slotsUsed,
       slotsMax,
+      hasSchema,
+      load,
     };
   }
 }

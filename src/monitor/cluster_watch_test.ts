@@ -49,6 +49,8 @@ function rig(
         receiver: null,
         replicas: [],
         synchronousNames: "",
+        hasSchema: false,
+        load: null,
         ...answer,
       },
     });

@@ -25,6 +25,8 @@ const FACTS: NodeFacts = {
   lagBytes: 0,
   slotsUsed: 0,
   slotsMax: 100,
+  hasSchema: false,
+  load: null,
 };
 
 function node(

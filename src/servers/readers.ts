@@ -21,6 +21,7 @@ class Reader implements Candidate {
   credit = 0;
   failing = false;
   load = 0;
+  hostLoad = 0;
 
   constructor(node: TopologyNode) {
     this.node = node;
@@ -35,6 +36,7 @@ class Reader implements Candidate {
     const pool = this.pool?.pool ?? null;
     this.failing = pool !== null && pool.failsAt(nowMs);
     this.load = pool === null ? 0 : (pool.leasedCount + pool.waitingCount) / poolSize;
+    this.hostLoad = this.node.facts?.load ?? 0;
   }
 }
 

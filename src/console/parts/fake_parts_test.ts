@@ -1,4 +1,4 @@
-import type { ClusterRecord } from "../../arbiter/mod.ts";
+import type { ClusterRecord, NodeCondition } from "../../arbiter/mod.ts";
 import type { ServerConnection } from "../../backend/mod.ts";
 import { LiveConfig, parseConfig, poolSettings } from "../../config/mod.ts";
 import { VirtualClock } from "../../kernel/mod.ts";
@@ -45,6 +45,8 @@ export class FakeParts {
   readonly parts: ConsoleParts;
   /** What is settled of clusters. */
   readonly records = new Map<string, ClusterRecord>();
+  /** What is said of nodes besides their role, by CLUSTER.NODE. */
+  readonly conditions = new Map<string, NodeCondition>();
   /** What commands that move a primary are answered with. */
   answer = { ok: true, text: "done" };
 
@@ -112,6 +114,7 @@ export class FakeParts {
       moves: {
         names: () => this.records.keys(),
         recordOf: (cluster) => this.records.get(cluster) ?? null,
+        conditionOf: (cluster, node) => this.conditions.get(`${cluster}.${node}`) ?? null,
         command: (cluster, command, by) => {
           calls.push(`${command.kind} ${cluster} by ${by} ${JSON.stringify(command)}`);
           return Promise.resolve(this.answer);
