@@ -61,7 +61,7 @@ Deno.test({
         await kills.round(signal, comesBack);
       } catch (thrown) {
         throw new Error(
-          `round ${round}, ${signal}, back ${comesBack}: ${(thrown as Error).message}\n${kills.told()}`,
+          `round ${round}, ${signal}, back ${comesBack}: ${(thrown as Error).message}\n${await kills.told()}`,
           { cause: thrown },
         );
       }
@@ -89,10 +89,15 @@ class Kills {
     this.#random = random;
   }
 
-  /** The log of the round, without what is only for people who look for defects. */
-  told(): string {
-    return this.#watched.pgplex.log.slice(this.#logged).split("\n").filter((line) => !/ DEBUG /.test(line))
-      .slice(-80).join("\n");
+  /** The log of the round, without what is only for people who look for defects, and what the servers said last. */
+  async told(): Promise<string> {
+    const lines = this.#watched.pgplex.log.slice(this.#logged).split("\n");
+    const servers = await Promise.all(
+      this.#replicas.nodes.map(async (node, index) =>
+        `${this.#replicas.names[index]}:\n${(await node.log()).split("\n").slice(-30).join("\n")}`
+      ),
+    );
+    return [...lines.filter((line) => !/ DEBUG /.test(line)).slice(-80), ...servers].join("\n");
   }
 
   async begin(): Promise<void> {
@@ -137,9 +142,13 @@ class Kills {
     const back = this.#comeBack(index, signal);
     const pauseMs = await firstWrite;
     this.#pausesMs[signal]!.push(pauseMs);
-    const isMoved = await moved();
-    if (isMoved) this.#moves++;
     await back;
+    await waitFor(async () => (await this.#watched.cluster())["phase"] === "serving", {
+      what: "the cluster to be served",
+      deadlineMs: 30_000,
+    });
+    const isMoved = (await this.#watched.cluster())["primary"] !== primary;
+    if (isMoved) this.#moves++;
     console.log(
       `${primary} ${signal}, back ${comesBack}: first write after ${pauseMs.toFixed()} ms${
         isMoved ? "" : ", not moved"
