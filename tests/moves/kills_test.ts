@@ -97,7 +97,27 @@ class Kills {
         `${this.#replicas.names[index]}:\n${(await node.log()).split("\n").slice(-30).join("\n")}`
       ),
     );
-    return [...lines.filter((line) => !/ DEBUG /.test(line)).slice(-80), ...servers].join("\n");
+    const active = await Promise.all(
+      this.#replicas.nodes.map((node) =>
+        node.sql(
+          "SELECT pid, state, wait_event, query FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND state <> 'idle'",
+        )
+          .catch(String)
+      ),
+    );
+    const { console } = this.#watched;
+    const busy = async (table: string) =>
+      (await shown(console, `SHOW ${table}`)).filter(({ state }) => state !== "idle").map((row) =>
+        JSON.stringify(row)
+      );
+    return [
+      ...lines.filter((line) => !/ DEBUG /.test(line)).slice(-80),
+      ...servers,
+      ...active.map((rows) => JSON.stringify(rows)),
+      ...await busy("CLIENTS"),
+      ...await busy("SERVERS"),
+      ...this.#writers.map(({ failed }, i) => `writer ${i}: ${failed.slice(-3).join(", ")}`),
+    ].join("\n");
   }
 
   async begin(): Promise<void> {
