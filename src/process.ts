@@ -15,7 +15,7 @@ import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts"
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
-import { Moves } from "./moves/mod.ts";
+import { Moves, Requests } from "./moves/mod.ts";
 import { runSchemaCommand } from "./schema/mod.ts";
 import {
   DisabledNodes,
@@ -59,6 +59,7 @@ export class Process {
   readonly #topology: TopologyPublisher;
   readonly #monitor: Monitor;
   readonly #moves: Moves;
+  readonly #requests: Requests;
   #store: Promise<Coordination> | null = null;
   /** The same once it is open. */
   #coordination: Coordination | null = null;
@@ -108,6 +109,15 @@ export class Process {
     });
     const merged = mergeTopology(NO_TOPOLOGY, config);
     this.#topology = new TopologyPublisher(this.#moves.over(this.#monitor.over(merged)));
+    this.#requests = new Requests({
+      runtime,
+      log,
+      config: () => live.config,
+      topology: () => this.#topology.current,
+      seesTo: (cluster) => this.#moves.seesTo(cluster),
+      command: (cluster, command, by) => this.#moves.command(cluster, command, by),
+      setFailover: (cluster, mode) => this.#apply(live.set(["clusters", cluster, "failover"], mode)),
+    });
     const mockKey = mockKeyOf(
       config.listen.tls?.key_pem.reveal() ?? null,
       () => world.random.fill(new Uint8Array(32)),
@@ -159,6 +169,7 @@ export class Process {
     await process.#listen();
     process.#moves.start();
     process.#monitor.start();
+    process.#requests.start();
     process.#worker.start(process.#console);
     process.#reportStats();
     return process;
@@ -358,6 +369,7 @@ export class Process {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ticker.stop();
+    this.#requests.stop();
     this.#monitor.stop();
     this.#moves.stop();
     for (const socket of this.#sockets) socket.close();

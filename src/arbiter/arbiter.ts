@@ -8,7 +8,8 @@ import type { ArbiterSettings } from "./settings.ts";
 import { beginFailover, failOver, follow, followHeld, notePrimary } from "./steady.ts";
 import { beginSwitchover, demote, hold, prepare } from "./switchover.ts";
 import { showingOf, Shown } from "./showing.ts";
-import { tend } from "./tend.ts";
+import type { NodeCondition } from "./standing.ts";
+import { conditionOf, tend } from "./tend.ts";
 import { type Wish, Work } from "./work.ts";
 
 /** A write of which nobody tells is unknown behind this time. */
@@ -64,6 +65,12 @@ export class Arbiter {
   /** The same with its revision. */
   get stored(): StoredRecord | null {
     return this.#work.stored;
+  }
+
+  /** What there is to say of a node besides its role; null: nothing. */
+  conditionOf(node: string): NodeCondition | null {
+    const { record } = this;
+    return record === null ? null : conditionOf(this.#work, record, node);
   }
 
   /** When `time` is to be told at the latest, in clock milliseconds. */

@@ -1,5 +1,5 @@
 import { lsnText } from "../topology/mod.ts";
-import type { SynchronousNames } from "./record.ts";
+import type { EarlierNames, SynchronousNames } from "./record.ts";
 import type { Rules } from "./rules.ts";
 import type { Frozen } from "./verbs.ts";
 
@@ -25,6 +25,8 @@ export interface ChoiceParts {
   readonly from: string;
   readonly timeline: number;
   readonly synchronous: SynchronousNames | null;
+  /** Names by which it committed before, and that are to be heeded still. */
+  readonly earlier: readonly EarlierNames[];
   readonly lastLsn: bigint | null;
   readonly target: string | null;
   readonly isForced: boolean;
@@ -66,6 +68,11 @@ export function choose(parts: ChoiceParts): Choice {
     `${name} has ${lsnText(frozen.lsn)} of timeline ${frozen.timeline}`
   );
   const gap = coverageGap(best, parts);
+  const earlierGap = gapOfEarlier(best, parts, lostBytes);
+  if (earlierGap !== null && !isForced) {
+    const why = `${best.name} may lack what was acknowledged before synchronous_standby_names was changed`;
+    return { kind: "none", why: `${why}: ${earlierGap}` };
+  }
   if (gap === null) return { kind: "chosen", recruit: best, lostBytes: lostBytes, evidence };
   if (parts.synchronous !== null) {
     if (!isForced) return { kind: "none", why: `${best.name} may lack what was acknowledged: ${gap}` };
@@ -97,8 +104,12 @@ function lossOf(best: Recruit, { lastLsn, recruits, from }: ChoiceParts): bigint
  * Why a commit could be missing on `best`; null where none can. Each was acknowledged by k of n names; so n - k + 1 of them that have stopped
  * receiving, and have no more than `best`, leave no room for one.
  */
-function coverageGap(best: Recruit, parts: ChoiceParts): string | null {
-  const { recruits, names, from, synchronous, timeline, rules } = parts;
+function coverageGap(
+  best: Recruit,
+  parts: ChoiceParts,
+  synchronous: SynchronousNames | null = parts.synchronous,
+): string | null {
+  const { recruits, names, from, timeline, rules } = parts;
   const has = (frozen: Frozen) =>
     frozen.timeline !== timeline || rules.positionOf(frozen) <= rules.positionOf(best.frozen);
   const old = recruits.find(({ name }) => name === from);
@@ -119,4 +130,16 @@ function coverageGap(best: Recruit, parts: ChoiceParts): string | null {
   if (covered.length >= needed) return null;
   const missing = listed.filter((name) => !covered.includes(name)).join(", ");
   return `${covered.length} of ${listed.length} synchronous standbys are covered, and must be ${needed}: not ${missing}`;
+}
+
+/** The same of what was acknowledged by earlier names: whoever has all of that needs none of them. */
+function gapOfEarlier(best: Recruit, parts: ChoiceParts, lostBytes: bigint | null): string | null {
+  const { earlier, rules, maxLagBytes } = parts;
+  for (const { synchronous, lsn } of earlier) {
+    if (lsn !== null && rules.positionOf(best.frozen) >= lsn) continue;
+    if (synchronous === null && rules.isLagAllowed(lostBytes, maxLagBytes)) continue;
+    const gap = coverageGap(best, parts, synchronous);
+    if (gap !== null) return gap;
+  }
+  return null;
 }

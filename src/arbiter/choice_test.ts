@@ -24,6 +24,7 @@ function parts(recruits: readonly Recruit[], changed: Partial<ChoiceParts> = {})
     from: "n1",
     timeline: 1,
     synchronous: null,
+    earlier: [],
     lastLsn: 1_000n,
     target: null,
     isForced: false,
@@ -93,4 +94,27 @@ Deno.test("choose needs no quorum where the old primary itself is a standby, and
     chosen(parts([recruit("n1", 1_200, { isUp: false }), recruit("n2", 1_200)], { synchronous: any1 }))[0],
     "n2",
   );
+});
+
+Deno.test("choose heeds the names by which was committed before, unless the chosen one has all of that", () => {
+  const names = (...names: string[]) => ({ method: "any", k: 1, names } as const);
+  const changed = (lsn: bigint | null) => ({
+    synchronous: names("n3"),
+    earlier: [{ synchronous: names("n2"), lsn }],
+  });
+  match(
+    String(chosen(parts([recruit("n3", 950)], changed(960n)))),
+    /acknowledged before synchronous_standby_names was changed: 0 of 1 .*: not n2/,
+  );
+  match(String(chosen(parts([recruit("n3", 950)], changed(null)))), /before synchronous_standby_names/);
+  deepEqual(chosen(parts([recruit("n3", 960)], changed(960n))), ["n3", 40n]);
+  deepEqual(chosen(parts([recruit("n3", 950), recruit("n2", 940)], changed(960n))), ["n3", 50n]);
+  deepEqual(chosen(parts([recruit("n3", 950)], { ...changed(960n), isForced: true })), ["n3", 50n]);
+  // Asynchronous before: what may be lost of that is what may be lost anyway.
+  const before = { synchronous: names("n3"), earlier: [{ synchronous: null, lsn: 990n }] };
+  deepEqual(chosen(parts([recruit("n3", 950)], before)), ["n3", 50n]);
+  match(String(chosen(parts([recruit("n3", 800)], before))), /replication is asynchronous/);
+  // Asynchronous now.
+  const now = { synchronous: null, earlier: [{ synchronous: names("n2"), lsn: 990n }] };
+  match(String(chosen(parts([recruit("n3", 950)], now))), /not n2/);
 });

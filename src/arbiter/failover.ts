@@ -1,5 +1,6 @@
 import { lsnText } from "../topology/mod.ts";
 import { choose, type Recruit } from "./choice.ts";
+import { earlierNames } from "./cohorts.ts";
 import type { ClusterRecord, Move } from "./record.ts";
 import { mayFollow, type Said } from "./views.ts";
 import type { Known, Work } from "./work.ts";
@@ -50,6 +51,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     from: move.from,
     timeline: move.fromTimeline,
     synchronous: record.synchronous,
+    earlier: earlierNames(record, work.said(move.from)),
     lastLsn: move.lastLsn,
     target: move.target,
     isForced: move.isForced,
@@ -222,7 +224,7 @@ function settle(work: Work, record: ClusterRecord, move: Move, said: Said): void
     const synced = said.replicas.filter(({ syncState }) => syncState === "sync" || syncState === "quorum");
     if (said.synchronous === null || synced.length < said.synchronous.k) return;
   }
-  work.finish({ ...record, synchronous: said.synchronous }, move, { primary: name, timeline });
+  work.finish({ ...record, synchronous: said.synchronous, earlier: [] }, move, { primary: name, timeline });
 }
 
 /** Points the others at the new primary, those that are not beyond the fork. */

@@ -2,6 +2,7 @@ import type { ArbiterAction, ArbiterEvent, Moment } from "./events.ts";
 import type { ClusterRecord, StoredRecord } from "./record.ts";
 import type { ArbiterSettings } from "./settings.ts";
 import { showingOf, Shown } from "./showing.ts";
+import { type NodeCondition, recordedConditionOf } from "./standing.ts";
 import type { NodeView } from "./views.ts";
 
 /** It has nothing to do by itself. */
@@ -27,6 +28,12 @@ export class Follower {
   /** The record as it was heard last; null where there is none. */
   get record(): ClusterRecord | null {
     return this.#stored?.record ?? null;
+  }
+
+  /** What there is to say of a node besides its role, as far as the record has it; null: nothing. */
+  conditionOf(node: string): NodeCondition | null {
+    const { record } = this;
+    return record === null ? null : recordedConditionOf(record, node);
   }
 
   get dueMs(): number {

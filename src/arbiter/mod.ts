@@ -24,5 +24,6 @@ export * from "./record.ts";
 export * from "./rules.ts";
 export * from "./settings.ts";
 export * from "./showing.ts";
+export type { NodeCondition } from "./standing.ts";
 export * from "./verbs.ts";
 export * from "./views.ts";

@@ -6,6 +6,13 @@ export interface SynchronousNames {
   readonly names: readonly string[];
 }
 
+/** Names by which the primary committed before they were changed, or none, and that a failover has to heed still. */
+export interface EarlierNames {
+  readonly synchronous: SynchronousNames | null;
+  /** What they have acknowledged lies before this position; null while that is not known. */
+  readonly lsn: bigint | null;
+}
+
 /**
  * What changes the primary: `failover`: it is gone; `switchover`: it is well, and somebody wants another one; `follow`: somebody else
  * has promoted a node.
@@ -89,6 +96,8 @@ export interface ClusterRecord {
   readonly sinceMs: number;
   /** As the primary had it when it was last seen: by these names a commit was acknowledged. */
   readonly synchronous: SynchronousNames | null;
+  /** Those of before, oldest first, until the standbys by which it commits now have all that these have acknowledged. */
+  readonly earlier?: readonly EarlierNames[];
   readonly move: Move | null;
   /** The last {@link HISTORY_MAX} moves, oldest first. */
   readonly history: readonly PastMove[];
@@ -129,11 +138,11 @@ export function recordOf(text: string): ClusterRecord | null {
 
 function isRecord(value: unknown): value is ClusterRecord {
   if (typeof value !== "object" || value === null) return false;
-  const { system, epoch, phase, primary, timeline, move, history, rejoins, moved, disowned } =
+  const { system, epoch, phase, primary, timeline, move, history, rejoins, moved, disowned, earlier = [] } =
     value as ClusterRecord;
   const isMove = move === null || (typeof move === "object" && typeof move.step === "string");
   return typeof system === "string" && Number.isSafeInteger(epoch) && typeof primary === "string" &&
     Number.isSafeInteger(timeline) && (phase === "serving" || phase === "moving") && isMove &&
     (phase === "serving" || move !== null) &&
-    [history, rejoins, moved, disowned].every((list) => Array.isArray(list));
+    [history, rejoins, moved, disowned, earlier].every((list) => Array.isArray(list));
 }

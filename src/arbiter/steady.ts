@@ -1,4 +1,5 @@
 import { lsnText } from "../topology/mod.ts";
+import { noteNames } from "./cohorts.ts";
 import { deathOf } from "./detection.ts";
 import { standbyNames } from "./failover.ts";
 import type { ClusterRecord, Move } from "./record.ts";
@@ -11,8 +12,9 @@ export function notePrimary(work: Work, record: ClusterRecord): boolean {
     return false;
   }
   work.lastLsn = { primary: record.primary, timeline: record.timeline, lsn: said.lsn };
-  if (JSON.stringify(said.synchronous) === JSON.stringify(record.synchronous)) return false;
-  work.write({ ...record, synchronous: said.synchronous });
+  const noted = noteNames(record, said);
+  if (noted === null) return false;
+  work.write(noted);
   return true;
 }
 
@@ -80,7 +82,7 @@ export function followHeld(work: Work, record: ClusterRecord, move: Move): void 
   const name = move.candidate!;
   const said = work.fresh(name, work.stepSinceMs);
   if (said !== null && !said.recovering && work.rules.isNewerClaim(said.timeline ?? 0, record.timeline)) {
-    return work.finish({ ...record, synchronous: said.synchronous }, move, {
+    return work.finish({ ...record, synchronous: said.synchronous, earlier: [] }, move, {
       primary: name,
       timeline: said.timeline!,
     });

@@ -1,4 +1,5 @@
 import type { ClusterRecord } from "./record.ts";
+import { type NodeCondition, recordedConditionOf, type Standing } from "./standing.ts";
 import { type Inspected, mayFollow, type Said } from "./views.ts";
 import type { Known, Work } from "./work.ts";
 
@@ -7,19 +8,6 @@ const ASTRAY_MS = 2_000;
 
 /** How often what changes seldom is asked. */
 const INSPECT_MS = 5_000;
-
-/** How a node that is not the primary stands to it. */
-export type Standing =
-  /** It receives the primary's WAL, itself or by another standby. */
-  | "follows"
-  /** It does not, and could. */
-  | "astray"
-  /** It has what the primary's history does not have. */
-  | "diverged"
-  /** It says that it is a primary. */
-  | "stale"
-  /** Nobody knows. */
-  | "unknown";
 
 /** How `known` stands to the primary, whose inspection this is; null where there is none. */
 export function standingOf(
@@ -40,6 +28,17 @@ export function standingOf(
   if (said.timeline === null && inspected.timeline === null) return "unknown";
   const isPart = mayFollow(said, inspected, { forks: primary.forks, current: record.timeline });
   return work.rules.needsRewind(isPart) ? "diverged" : "astray";
+}
+
+/** What there is to say of a node besides its role, as it was known last; null: nothing. */
+export function conditionOf(work: Work, record: ClusterRecord, name: string): NodeCondition | null {
+  const recorded = recordedConditionOf(record, name);
+  if (recorded !== null) return recorded;
+  if (name === record.primary) return null;
+  const said = work.said(name);
+  const isFenced = work.nodes.get(name)?.inspected?.isFenced === true;
+  if (isFenced && said !== null && !said.recovering) return "fenced";
+  return work.standings.get(name) === "diverged" && said?.recovering === true ? "diverged" : null;
 }
 
 /** From which node a standby receives the current timeline; null where it does not. */
@@ -77,6 +76,7 @@ export function tend(work: Work, record: ClusterRecord): boolean {
     if (!isOurs && !record.moved.includes(name)) continue;
     const standing = standingOf(work, record, known, primary);
     if (standing !== "unknown") {
+      work.standings.set(name, standing);
       work.say(standing === "follows" ? "info" : "warning", `standing/${name}`, `${name} ${WORDS[standing]}`);
     }
     const isDirect = standing === "follows" &&

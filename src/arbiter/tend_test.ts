@@ -1,6 +1,6 @@
-import { equal, ok } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, equal, ok } from "node:assert/strict";
 import { inspected, primarySays, record, Scene, workWith } from "./scene_test.ts";
-import { standingOf } from "./tend.ts";
+import { conditionOf, standingOf } from "./tend.ts";
 
 const OTHER = { status: "streaming", timeline: 2, fromHost: "10.0.0.3", fromPort: 5432, heardAgeMs: 1 };
 
@@ -21,6 +21,25 @@ Deno.test("standingOf tells who follows, who could, and who has diverged", () =>
   equal(standing(primarySays()), "stale");
   equal(standing(inspected({ system: "999" })), "unknown");
   equal(standing("down"), "unknown");
+});
+
+Deno.test("conditionOf says what there is to say of a node besides its role", () => {
+  const stored = record({ timeline: 2 });
+  const n1 = primarySays({ timeline: 2, lsn: 9_000n, forks: [[1, 5_000n]] });
+  const diverged = inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null });
+  const nodes = { n1, n2: primarySays({ isFenced: true }), n3: diverged };
+  const scene = new Scene({ stored, changed: { rejoin: "manual" }, nodes });
+  scene.pass(2_000);
+  const conditions = () => ["n1", "n2", "n3", "n4"].map((name) => scene.arbiter.conditionOf(name));
+  deepEqual(conditions(), [null, "fenced", "diverged", null]);
+  scene.nodes["n3"] = inspected({ timeline: 2 });
+  scene.pass(2_000);
+  deepEqual(conditions(), [null, "fenced", null, null]);
+  const rejoin = { node: "n2", mode: "rewind", reason: "", startedAtMs: 0 } as const;
+  for (const [state, condition] of [["running", "rejoining"], ["failed", "quarantined"]] as const) {
+    const work = workWith(nodes, { stored });
+    equal(conditionOf(work, { ...stored, rejoins: [{ ...rejoin, state }] }, "n2"), condition);
+  }
 });
 
 Deno.test("tend points a standby that was left behind at the primary, and never one that has diverged", () => {

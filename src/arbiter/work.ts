@@ -11,6 +11,7 @@ import {
 } from "./record.ts";
 import type { Rules } from "./rules.ts";
 import type { ArbiterNode, ArbiterSettings } from "./settings.ts";
+import type { Standing } from "./standing.ts";
 import type { Frozen, Upstream, Verb, VerbResult } from "./verbs.ts";
 import type { Inspected, InstanceView, NodeView, Said } from "./views.ts";
 
@@ -63,6 +64,8 @@ export class Work {
   heldSinceMs: number | null = null;
   /** Standbys that follow nobody, and since when. */
   readonly astray = new Map<string, number>();
+  /** How the others stood to the primary when that was known last, by node. */
+  readonly standings = new Map<string, Standing>();
   /** When this life of the machine began with the running rejoin, and when it has started the script; null before. */
   rejoinSinceMs: { readonly atMs: number; sentMs: number | null } | null = null;
   #out: ArbiterAction[] = [];

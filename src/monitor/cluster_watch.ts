@@ -42,6 +42,8 @@ interface Watched {
   readonly weight: number;
   state: HealthState;
   answer: NodeAnswer | null;
+  /** The timeline that a standby received last: what it has is a part of that one's history. Null where nobody knows. */
+  followed: number | null;
   wasAsked: boolean;
 }
 
@@ -113,6 +115,7 @@ export class ClusterWatch {
     watched.wasAsked = true;
     watched.state = afterOutcome(state, outcome, { askedMs, nowMs, failureTimeoutMs, failureConfirmMs });
     if (outcome.kind === "answered") {
+      watched.followed = followedBy(watched, outcome.answer);
       watched.answer = outcome.answer;
       if (!outcome.answer.recovering) this.#claimedMs ??= nowMs;
       // What answers say every day is judged already.
@@ -175,8 +178,7 @@ export class ClusterWatch {
     const timeline = primary?.answer?.timeline ?? null;
     const nodes = this.#cluster.nodes.map((node, index): TopologyNode => {
       const watched = this.#nodes[index]!;
-      if (watched.answer === null) return node;
-      return { ...node, facts: this.#factsOf(watched.answer, watched === primary, timeline) };
+      return { ...node, facts: this.#factsOf(watched, watched === primary, timeline) };
     });
     this.#cluster = { ...this.#cluster, nodes };
   }
@@ -212,9 +214,7 @@ export class ClusterWatch {
         // Why it came to this: later answers of the same kind say nothing new.
         sinceMs: isSame ? known.sinceMs : nowMs,
         reason: isSame ? known.reason : reason,
-        facts: watched.answer === null
-          ? null
-          : this.#factsOf(watched.answer, watched === primary, primary?.answer?.timeline ?? null),
+        facts: this.#factsOf(watched, watched === primary, primary?.answer?.timeline ?? null),
         reads: watched.reads,
         weight: watched.weight,
         disabled: false, // whoever publishes it knows
@@ -242,9 +242,15 @@ export class ClusterWatch {
   }
 
   /** `timeline` is the primary's: what was replayed on another one says nothing of it. */
-  #factsOf(answer: NodeAnswer, isPrimary: boolean, timeline: number | null): NodeFacts {
-    const { sentMs, latencyMs, version, system, lsn, replayLsn, streaming, slotsUsed, slotsMax } = answer;
-    const isAlong = streaming && timeline !== null && answer.timeline === timeline;
+  #factsOf(
+    { answer, followed }: Watched,
+    isPrimary: boolean,
+    timeline: number | null,
+  ): NodeFacts | null {
+    if (answer === null) return null;
+    const { sentMs, latencyMs, version, system, lsn, replayLsn, streaming } = answer;
+    const { slotsUsed, slotsMax, hasSchema, load } = answer;
+    const isAlong = timeline !== null && followed === timeline;
     const { lastLsn } = this.#marks;
     const lag = isPrimary ? 0n : lastLsn === null || !isAlong ? null : lastLsn - replayLsn;
     return {
@@ -260,6 +266,8 @@ export class ClusterWatch {
       lagBytes: lag === null ? null : lag > 0n ? Number(lag) : 0,
       slotsUsed,
       slotsMax,
+      hasSchema,
+      load,
     };
   }
 }
@@ -268,8 +276,15 @@ function watchedOf(
   { name, host, port, reads, weight }: ClusterConfig["nodes"][number],
   known: Watched | null,
 ): Watched {
-  const fresh = { state: UNASKED, answer: null, wasAsked: false };
+  const fresh = { state: UNASKED, answer: null, followed: null, wasAsked: false };
   return { ...known ?? fresh, address: { name, host, port }, reads, weight };
+}
+
+/** The timeline of which a standby is known to have nothing but a beginning, while it receives that, and when it receives nothing since. */
+function followedBy({ answer: before, followed }: Watched, now: NodeAnswer): number | null {
+  if (!now.recovering) return null;
+  if (now.streaming) return now.timeline;
+  return before !== null && now.replayLsn >= before.replayLsn ? followed : null;
 }
 
 /** Whether two answers of a node lead to the same judgement. */

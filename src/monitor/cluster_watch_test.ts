@@ -49,6 +49,8 @@ function rig(
         receiver: null,
         replicas: [],
         synchronousNames: "",
+        hasSchema: false,
+        load: null,
         ...answer,
       },
     });
@@ -252,4 +254,30 @@ Deno.test("ClusterWatch has a single node as its primary, and says how it is", (
   refuses("n1");
   deepEqual([watch.cluster.phase, find("n1").health, watch.urgent], ["serving", "down", false]);
   deepEqual(logged(), ["warning n1 a node is suspect", "warning n1 a node is down"]);
+});
+
+Deno.test("ClusterWatch knows how fresh a standby is that has lost its primary, until it has anything else", () => {
+  const { answers, find, now, wait } = rig();
+  answers("n1", { lsn: 500n });
+  for (const name of ["n2", "n3"]) answers(name, { recovering: true, lsn: 500n });
+  const knownMs = now();
+  const facts = (name: string) => [find(name).facts!.freshMs, find(name).facts!.lagBytes];
+  deepEqual(facts("n2"), [knownMs, 0]);
+  wait(1000);
+  const lost = { recovering: true, timeline: null, streaming: false };
+  answers("n2", { ...lost, lsn: 500n });
+  deepEqual(facts("n2"), [knownMs, 0]);
+  wait(1000);
+  answers("n2", { ...lost, lsn: 500n });
+  deepEqual(facts("n2"), [knownMs, 0], "it grows no fresher");
+  // Of one that has less than it had nobody knows what that is, nor of one that nobody saw receive.
+  answers("n2", { ...lost, lsn: 400n });
+  deepEqual(facts("n2"), [-Infinity, null]);
+  answers("n3", { recovering: true, timeline: 2, lsn: 600n });
+  answers("n3", { ...lost, lsn: 600n });
+  deepEqual(facts("n3"), [-Infinity, null]);
+  const fresh = rig();
+  fresh.answers("n1", { lsn: 500n });
+  fresh.answers("n2", { ...lost, lsn: 500n });
+  deepEqual(fresh.find("n2").facts!.freshMs, -Infinity);
 });

@@ -11,6 +11,9 @@ export interface FakeNode {
   row: (string | null)[] | null;
   /** Answers with this error instead, where set. */
   error: string | null;
+  /** How busy its host is, as pgplex.load says it, or the SQLSTATE with which that is refused. */
+  load: string | null;
+  loadError: string | null;
   /** Questions so far. */
   asked: number;
   readonly streams: FakeStream[];
@@ -20,12 +23,13 @@ export interface FakeNode {
 
 /** The row of a primary, or with `standby` of one. */
 export function rowOf(
-  { standby = false, system = "7", timeline = "1", lsn = "0/3000100" } = {},
+  { standby = false, system = "7", timeline = "1", lsn = "0/3000100", readsLoad = null as string | null } =
+    {},
 ): (string | null)[] {
   const replay = standby ? lsn : null;
   const streaming = standby ? "t" : "f";
   const written = [standby ? "t" : "f", system, "180001", timeline, lsn, replay, streaming];
-  return [...written, "2", "100", "16777216", "8192", null, null, ""];
+  return [...written, "2", "100", "16777216", "8192", null, null, "", readsLoad];
 }
 
 /** Nodes by host, on a network and a clock of the test's own. */
@@ -51,7 +55,16 @@ export class FakeNodes {
     if (node === undefined) {
       const streams: FakeStream[] = [];
       const answer = () => streams.at(-1)!.say(concat(dataRow(rowOf()), encodeReadyForQuery(TxStatus.Idle)));
-      node = { login: "up", row: rowOf(), error: null, asked: 0, streams, answer };
+      node = {
+        login: "up",
+        row: rowOf(),
+        error: null,
+        load: null,
+        loadError: null,
+        asked: 0,
+        streams,
+        answer,
+      };
       this.#nodes.set(host, node);
     }
     return node;
@@ -64,6 +77,12 @@ export class FakeNodes {
       return;
     }
     if (bytes[0] === 0x58) return; // Terminate
+    if (new TextDecoder("latin1").decode(bytes).includes("pgplex.load")) {
+      const said = node.loadError === null
+        ? dataRow([node.load])
+        : encodeError("ERROR", errorOf(node.loadError));
+      return stream.say(concat(said, encodeReadyForQuery(TxStatus.Idle)));
+    }
     node.asked++;
     if (node.row === null) return;
     const ready = encodeReadyForQuery(TxStatus.Idle);

@@ -18,6 +18,8 @@ const ANSWER: NodeAnswer = {
   receiver: null,
   replicas: [],
   synchronousNames: "",
+  hasSchema: false,
+  load: null,
 };
 
 const OUTCOMES: Readonly<Record<string, Outcome>> = {

@@ -1,5 +1,5 @@
 import { credentialsOf, parseSecret } from "../auth/mod.ts";
-import { login, runTask, type Runtime, type ServerConnection } from "../backend/mod.ts";
+import { login, runQuery, runTask, type Runtime, type ServerConnection } from "../backend/mod.ts";
 import type { ClusterTls, MonitorConfig, SuperuserConfig } from "../config/mod.ts";
 import { toPgplexError } from "../kernel/mod.ts";
 import {
@@ -12,7 +12,7 @@ import {
 } from "../protocol/mod.ts";
 import type { NodeAddress } from "../topology/mod.ts";
 import { type Outcome, outcomeOfError, outcomeOfLogin, reasonOf } from "./outcome.ts";
-import { answerOf, SAMPLE_SQL } from "./sample.ts";
+import { answerOf, LOAD_SQL, type NodeAnswer, SAMPLE_SQL } from "./sample.ts";
 
 /** As whom, and how, the nodes of a cluster are asked. */
 export interface NodeAccess {
@@ -149,7 +149,7 @@ export class NodeLink {
         return outcomeOfError(error);
       }
       const answer = answerOf(rows.at(-1), { sentMs, latencyMs: clock.nowMs() - sentMs });
-      if (answer !== null) return { kind: "answered", answer };
+      if (answer !== null) return { kind: "answered", answer: await this.#withLoad(connection, answer) };
       return { kind: "denied", reason: "it gives an answer that makes no sense", lasting: true };
     } catch (thrown) {
       this.reset();
@@ -162,5 +162,13 @@ export class NodeLink {
     } finally {
       timer.cancel();
     }
+  }
+
+  /** How busy the host is, where the schema tells it. Without it the answer is one all the same. */
+  async #withLoad(connection: ServerConnection, answer: NodeAnswer): Promise<NodeAnswer> {
+    if (!answer.hasSchema) return answer;
+    const { rows, error } = await runQuery(connection, LOAD_SQL);
+    const load = error === null ? Number(rows[0]?.[0] ?? NaN) : NaN;
+    return Number.isFinite(load) ? { ...answer, load } : answer;
   }
 }

@@ -59,6 +59,23 @@ Deno.test("NodeLink asks on one connection, by a prepared statement, with its ow
   link.close();
 });
 
+Deno.test("NodeLink asks how busy the host is where the schema tells it, and takes any answer to that", async () => {
+  const { node, link } = rig();
+  const loadOf = async () => {
+    const outcome = await link.ask();
+    return outcome.kind === "answered" ? [outcome.answer.hasSchema, outcome.answer.load] : outcome;
+  };
+  deepEqual(await loadOf(), [false, null]);
+  node.row = rowOf({ readsLoad: "t" });
+  for (const [load, known] of [["0.75", 0.75], [null, null], ["no", null]] as const) {
+    node.load = load;
+    deepEqual(await loadOf(), [true, known]);
+  }
+  node.loadError = "42P01";
+  deepEqual(await loadOf(), [true, null]);
+  link.close();
+});
+
 Deno.test("NodeLink gives up who takes a connection and says nothing, and closes the socket", async () => {
   const { node, nodes, link } = rig();
   node.login = "mute";

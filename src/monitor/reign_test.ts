@@ -22,6 +22,8 @@ function node(name: string, text: string): ObservedNode {
     receiver: null,
     replicas: [],
     synchronousNames: "",
+    hasSchema: false,
+    load: null,
   };
   const state = {
     health: (health ?? (what === "?" ? "unknown" : "up")) as ObservedNode["state"]["health"],

@@ -26,6 +26,10 @@ export interface NodeAnswer {
   readonly replicas: readonly AnsweredReplica[];
   /** `synchronous_standby_names`. */
   readonly synchronousNames: string;
+  /** Whether pgplex's schema is there, and tells this role how busy the host is. */
+  readonly hasSchema: boolean;
+  /** How busy the host is: {@link LOAD_SQL}; null where nobody knows. */
+  readonly load: number | null;
 }
 
 /** A row of pg_stat_wal_receiver. */
@@ -72,11 +76,16 @@ export const SAMPLE_SQL: BinaryString = `SELECT r.recovering,
   coalesce(w.sender_port, 0), coalesce(1000 * extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time), 1e9)) END,
  (SELECT jsonb_agg(jsonb_build_array(application_name, state, sync_state, flush_lsn, replay_lsn))
   FROM pg_stat_replication WHERE state IS NOT NULL),
- current_setting('synchronous_standby_names')
+ current_setting('synchronous_standby_names'),
+ (SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = 'pgplex' AND c.relname = 'load' AND has_schema_privilege(n.oid, 'USAGE'))
 FROM (SELECT pg_is_in_recovery() AS recovering) r LEFT JOIN pg_stat_wal_receiver w ON r.recovering`;
 
 /** Columns of {@link SAMPLE_SQL}. */
-const COLUMNS = 14;
+const COLUMNS = 15;
+
+/** The statement that is asked besides where the schema is there: processes that want to run, for each CPU. */
+export const LOAD_SQL: BinaryString = "SELECT load1 / cpus FROM pgplex.load";
 
 /** The row of {@link SAMPLE_SQL} as an answer; null where it is none. */
 export function answerOf(
@@ -85,7 +94,7 @@ export function answerOf(
 ): NodeAnswer | null {
   if (row === undefined || row.length !== COLUMNS) return null;
   const [recovering, system, version, timeline, lsn, replay, streaming, used, max, segment, block] = row;
-  const [receiver, replicas, names] = row.slice(11);
+  const [receiver, replicas, names, readsLoad] = row.slice(11);
   if (system === null || system === undefined || system === "") return null;
   const isStandby = recovering === "t";
   const position = lsnOf(lsn ?? null) ?? 0n;
@@ -107,6 +116,8 @@ export function answerOf(
     receiver: receiverOf(receiver ?? null),
     replicas: replicasOf(replicas ?? null),
     synchronousNames: utf8FromBinary(names ?? ""),
+    hasSchema: readsLoad === "t",
+    load: null,
   };
 }
 

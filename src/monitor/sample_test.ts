@@ -4,7 +4,7 @@ import { answerOf, endOfRecord } from "./sample.ts";
 const TIMES = { sentMs: 10, latencyMs: 2 };
 const SIZES = { segmentBytes: 1 << 24, blockBytes: 8192 };
 /** Sizes, and nobody on either end. */
-const SIZE_TEXTS = ["16777216", "8192", null, null, ""];
+const SIZE_TEXTS = ["16777216", "8192", null, null, "", null];
 
 Deno.test("answerOf reads a primary's row", () => {
   const row = ["f", "77", "180001", "3", "16/B374D848", null, "f", "5", "100", ...SIZE_TEXTS];
@@ -22,6 +22,8 @@ Deno.test("answerOf reads a primary's row", () => {
     receiver: null,
     replicas: [],
     synchronousNames: "",
+    hasSchema: false,
+    load: null,
   });
 });
 
@@ -36,7 +38,10 @@ Deno.test("answerOf reads a standby's row, also of one that receives nothing and
 Deno.test("answerOf reads from whom a standby receives, and who receives from a primary", () => {
   const sizes = SIZE_TEXTS.slice(0, 2);
   const standby = ["t", "7", "18", "2", "0/3000000", "0/3000000", "t", "0", "10", ...sizes];
-  const { receiver } = answerOf([...standby, '["streaming", 2, "10.0.0.1", 5432, 12.5]', null, ""], TIMES)!;
+  const { receiver } = answerOf(
+    [...standby, '["streaming", 2, "10.0.0.1", 5432, 12.5]', null, "", null],
+    TIMES,
+  )!;
   deepEqual(receiver, {
     status: "streaming",
     timeline: 2,
@@ -46,15 +51,19 @@ Deno.test("answerOf reads from whom a standby receives, and who receives from a 
   });
   const primary = ["f", "7", "18", "2", "0/3000000", null, "f", "0", "10", ...sizes];
   const rows = '[["n2", "streaming", "quorum", "0/3000000", null]]';
-  const { replicas, synchronousNames } = answerOf([...primary, null, rows, "ANY 1 (n2, n3)"], TIMES)!;
-  deepEqual([replicas, synchronousNames], [
+  const { replicas, synchronousNames, hasSchema } = answerOf(
+    [...primary, null, rows, "ANY 1 (n2, n3)", "t"],
+    TIMES,
+  )!;
+  deepEqual([replicas, synchronousNames, hasSchema], [
     [{ name: "n2", state: "streaming", syncState: "quorum", flushLsn: 0x300_0000n, replayLsn: null }],
     "ANY 1 (n2, n3)",
+    true,
   ]);
 });
 
 Deno.test("answerOf takes no row of another statement for an answer", () => {
-  for (const row of [undefined, [], ["1"], Array<null>(14).fill(null)]) equal(answerOf(row, TIMES), null);
+  for (const row of [undefined, [], ["1"], Array<null>(15).fill(null)]) equal(answerOf(row, TIMES), null);
 });
 
 Deno.test("endOfRecord takes the header of a page that has nothing in it yet off, and nothing else", () => {

@@ -9,6 +9,7 @@ import {
   Follower,
   type InstanceView,
   type Moment,
+  type NodeCondition,
   settingsOf,
   type StoredRecord,
   type VerbResult,
@@ -107,6 +108,16 @@ export class ClusterMoves {
   /** What is settled; null before it is read, and where there is nothing. */
   get record(): ClusterRecord | null {
     return this.#arbiter?.record ?? null;
+  }
+
+  /** What there is to say of a node besides its role; null: nothing. */
+  conditionOf(node: string): NodeCondition | null {
+    return this.#arbiter?.conditionOf(node) ?? null;
+  }
+
+  /** Whether this instance decides: it leads. */
+  get decides(): boolean {
+    return this.#arbiter instanceof Arbiter;
   }
 
   /** Reads the record, and begins; where it cannot be read, tries again. */

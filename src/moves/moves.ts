@@ -1,4 +1,4 @@
-import type { ClusterRecord, Command, CommandAnswer } from "../arbiter/mod.ts";
+import type { ClusterRecord, Command, CommandAnswer, NodeCondition } from "../arbiter/mod.ts";
 import type { ClusterConfig, Config } from "../config/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { TopologyCluster, TopologySnapshot } from "../topology/mod.ts";
@@ -99,6 +99,16 @@ export class Moves {
   /** What is settled about a cluster; null where nobody settles anything. */
   recordOf(cluster: string): ClusterRecord | null {
     return this.#clusters.get(cluster)?.record ?? null;
+  }
+
+  /** What there is to say of a node besides its role; null: nothing. */
+  conditionOf(cluster: string, node: string): NodeCondition | null {
+    return this.#clusters.get(cluster)?.conditionOf(node) ?? null;
+  }
+
+  /** Whether it is for this instance to see to what is asked of a cluster: it leads, or nobody decides anything. */
+  seesTo(cluster: string): boolean {
+    return this.#clusters.get(cluster)?.decides ?? true;
   }
 
   /** Clusters that have an arbiter. */

@@ -48,6 +48,8 @@ function primary(sentMs: number, timeline: number): WatchedNode {
       receiver: null,
       replicas: [],
       synchronousNames: "",
+      hasSchema: false,
+      load: null,
     },
   };
 }

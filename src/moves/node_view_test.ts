@@ -19,6 +19,8 @@ const ANSWER: NonNullable<WatchedNode["answer"]> = {
   receiver: null,
   replicas: [],
   synchronousNames: "ANY 1 (n2, n3)",
+  hasSchema: false,
+  load: null,
 };
 
 Deno.test("viewOf has what a node said, and the names by which its commits are acknowledged", () => {

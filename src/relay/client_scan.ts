@@ -228,13 +228,24 @@ export class ClientScan {
   }
 
   #toServer(server: ServerConnection): number {
+    const { attention, reads } = this.#relay;
+    if (attention.on) {
+      const next = this.#attend();
+      if (next !== 0) return next;
+      if (reads.on) {
+        reads.beforeSending(server);
+        const sent = this.#send(server);
+        if (sent >= 0) reads.sent(this.#cursor);
+        return sent;
+      }
+    }
+    return this.#send(server);
+  }
+
+  #send(server: ServerConnection): number {
     const relay = this.#relay;
     const cursor = this.#cursor;
     const { owed } = server;
-    if (relay.attention.on) {
-      const next = this.#attend();
-      if (next !== 0) return next;
-    }
     relay.progress.leaseGoesOn();
     switch (cursor.type) {
       case Front.Query:

@@ -3,6 +3,7 @@ import { Front, mayHaveIntent, sqlIntent, TxStatus } from "../protocol/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
 import { findOption } from "../config/mod.ts";
 import type { OptionChange } from "../options/mod.ts";
+import { type NotableMessage, NotedReads } from "./noted_reads.ts";
 import type { Progress } from "./progress.ts";
 
 /** What a session knows of where its statements may run. */
@@ -17,6 +18,8 @@ export interface ReadsHost {
   readonly atStandby: boolean;
   /** Another transaction that reads begins in the lease: whether it may, as the node is fit for it, and has not had too many. */
   goesOn(): boolean;
+  /** Bytes that the client was given so far. */
+  readonly toClient: number;
   /** Ends the lease, at a boundary, or has it looked at first. Whether it did: a session that is pinned stays. */
   leave(): boolean;
 }
@@ -53,6 +56,10 @@ export class Reads {
   #on = false;
   /** Nothing was sent in this lease yet. */
   #fresh = false;
+  /** The lease began at a standby: nothing of it can have written. */
+  #atStandby = false;
+  readonly #noted = new NotedReads();
+  #runsAgain = false;
 
   constructor(progress: Progress) {
     this.#progress = progress;
@@ -71,6 +78,37 @@ export class Reads {
   /** A lease begins, or goes on after a look at it; it is for what reads, or for anything. */
   leaseBegins(reads: boolean): void {
     this.#on = this.#fresh = reads;
+    if (!reads) return;
+    this.#atStandby = this.#host?.atStandby === true;
+    this.#noted.clear();
+  }
+
+  /** Another message is about to be sent. */
+  beforeSending(server: MessageAtHand["server"]): void {
+    if (atBoundary(server) && !this.#progress.openBatch && !this.#runsAgain) this.#noted.clear();
+  }
+
+  /** The message at hand was sent. */
+  sent(message: NotableMessage): void {
+    if (!this.#atStandby) return;
+    // A name that was made, or closed, cannot be so again.
+    if (namesStatement(message)) this.#noted.spoil();
+    this.#noted.note(message, this.#host!.toClient);
+  }
+
+  /**
+   * What is in flight at a standby and has had no answer: it may run again elsewhere, as {@link runsAgain} says. Null where there is
+   * nothing, or not all of it is known, or it has run again already.
+   */
+  get unanswered(): Uint8Array | null {
+    if (!this.#on || !this.#atStandby || this.#runsAgain || this.#progress.openBatch) return null;
+    return this.#noted.unanswered(this.#host!.toClient);
+  }
+
+  /** What was in flight is sent again: from `true` to `false`. It is not sent a third time. */
+  set runsAgain(runs: boolean) {
+    this.#runsAgain = runs;
+    if (!runs) this.#noted.spoil();
   }
 
   /** Whether a text may say by its first letter that it reads, or that it must not be read from a standby. */
@@ -117,6 +155,11 @@ export class Reads {
     // One that was had for this very message is what the message gets.
     return !isFresh && atBoundary(cursor.server) && host.leave();
   }
+}
+
+function namesStatement({ bytes, at }: NotableMessage): boolean {
+  const type = bytes[at];
+  return type === Front.Close || (type === Front.Parse && bytes[at + 5] !== 0);
 }
 
 function atBoundary({ owed, txStatus }: MessageAtHand["server"]): boolean {

@@ -11,6 +11,7 @@ function rig(said: Partial<ReadsHost> = {}) {
     atStandby: true,
     goesOn: () => true,
     leaves: 0,
+    toClient: 0,
     leave: (): boolean => ++host.leaves > 0,
     ...said,
   };
@@ -113,6 +114,47 @@ Deno.test("Reads leaves a lease no sooner than something ran in it, nor where th
   deepEqual([stops("write"), host.leaves], [false, 0], "it was had for this very message");
   host.leave = () => false;
   equal(stops("write"), false);
+});
+
+Deno.test("Reads knows what is in flight at a standby and unanswered, to be sent once again", () => {
+  const message = (text: string) => {
+    const bytes = new TextEncoder().encode(text);
+    return { bytes, at: 0, messageEnd: bytes.length, whole: true };
+  };
+  const { host, reads, server, progress } = rig();
+  const send = (text: string) => {
+    reads.beforeSending(server);
+    reads.sent(message(text));
+  };
+  const unanswered = () => reads.unanswered === null ? null : new TextDecoder().decode(reads.unanswered);
+  reads.leaseBegins(true);
+  equal(unanswered(), null);
+  send("Qone");
+  equal(unanswered(), "Qone");
+  server.owed.settled = false;
+  send("Qtwo");
+  equal(unanswered(), "QoneQtwo");
+  host.toClient = 5;
+  equal(unanswered(), null, "answered in part");
+  server.owed.settled = true;
+  send("Qthree");
+  equal(unanswered(), "Qthree", "what was answered before does not count");
+  progress.batchGoesOn();
+  equal(unanswered(), null, "a batch without its Sync");
+  progress.batchEnds();
+  reads.runsAgain = true;
+  equal(unanswered(), null, "it runs again already");
+  send("Qthree");
+  reads.runsAgain = false;
+  equal(unanswered(), null);
+  send("P\0\0\0\0name\0");
+  equal(unanswered(), null, "a name is made");
+  send("P\0\0\0\0\0");
+  equal(unanswered() === null, false);
+  const atPrimary = rig({ atStandby: false });
+  atPrimary.reads.leaseBegins(true);
+  atPrimary.reads.sent(message("Q"));
+  equal(atPrimary.reads.unanswered, null);
 });
 
 Deno.test("intentIn takes the last of several changes", () => {

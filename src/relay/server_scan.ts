@@ -278,6 +278,8 @@ export class ServerScan implements RowTaker {
     const fields = decodeErrorFields(bytes, at + 5, bodyEnd);
     if (endsConnection(fields)) {
       const told = this.#port.fatal(serverError(bytes, at + 5, bodyEnd));
+      // What a server that ends still has to say goes with it, where the same is asked of another one.
+      if (!told && this.#relay.reads.unanswered !== null) this.#run = at;
       return told ? this.#begin(at, length) : this.#skip(bytes, at, length);
     }
     this.#flushRun(bytes, at);

@@ -25,9 +25,9 @@ function mayRead(node: TopologyNode, primary: TopologyNode | null, balance: Bala
   if (bytesMax > 0 && (facts.lagBytes === null || facts.lagBytes > bytesMax)) return false;
   const known = primary?.facts?.timeline ?? null;
   if (known !== null && facts.timeline !== null) return known === facts.timeline;
-  // A standby that receives nothing says no timeline. While the primary answers, it may be one that has left its history behind,
-  // and goes on serving what the others never had.
-  return facts.streaming || primary === null || primary.health !== "up";
+  // A standby that receives nothing says no timeline. Unless it is known what it has, it may be one that has left the primary's
+  // history behind, and goes on serving what the others never had; while the primary does not answer there is nobody else.
+  return facts.streaming || facts.freshMs > -Infinity || primary === null || primary.health !== "up";
 }
 
 /**

@@ -25,6 +25,8 @@ const FACTS: NodeFacts = {
   lagBytes: 0,
   slotsUsed: 0,
   slotsMax: 100,
+  hasSchema: false,
+  load: null,
 };
 
 function node(
@@ -87,13 +89,15 @@ Deno.test("readersOf keeps to the primary's timeline where both say theirs", () 
   equal(readers(clusterOf(...nodes)), "old new", "there is no primary to compare with");
 });
 
-Deno.test("readersOf leaves out who receives nothing and says no timeline, while the primary answers", () => {
-  const silent = node("s", { facts: { timeline: null, streaming: false } });
+Deno.test("readersOf leaves out who receives nothing and of whom nobody knows what it has, while the primary answers", () => {
+  const lost = node("s", { facts: { timeline: null, streaming: false, freshMs: 1 } });
+  equal(readers(clusterOf(PRIMARY, lost)), "s");
+  const silent = node("s", { facts: { timeline: null, streaming: false, freshMs: -Infinity } });
   equal(readers(clusterOf(PRIMARY, silent)), "");
   equal(readers(clusterOf({ ...PRIMARY, health: "down" }, silent)), "s");
   equal(readers(clusterOf(silent)), "s");
   equal(
-    readers(clusterOf(PRIMARY, node("s", { facts: { streaming: false } }))),
+    readers(clusterOf(PRIMARY, node("s", { facts: { streaming: false, freshMs: -Infinity } }))),
     "s",
     "its timeline is the primary's",
   );

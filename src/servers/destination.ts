@@ -165,7 +165,10 @@ export class Destination implements PoolDestination {
   #choose(wish: ServerWish): ServerPool | null {
     const { pool } = this;
     if (wish.reads !== true || this.#closed !== null) return pool;
-    return this.#readers.choose(lastWriteOf(wish), { evenFailing: !this.#fallsBack }) ??
+    return this.#readers.choose(lastWriteOf(wish), {
+      evenFailing: !this.#fallsBack,
+      avoids: wish.avoids ?? null,
+    }) ??
       (this.#fallsBack ? pool : null);
   }
 

@@ -9,8 +9,9 @@ const GIVE_BACK_MS = 300;
 /**
  * Takes the server connections at one node from their sessions, to which no other one is lent meanwhile: what is idle ends now, what a
  * session keeps to be read is read, a transaction goes on to its end. What is kept without one (by a pin, or in session pooling) is cut
- * when no transaction runs any more, as another one could begin there. Who does begin another one loses the connection behind it: of many
- * who go on there would always be one that runs.
+ * when no transaction runs any more, as another one could begin there. Who does begin another one loses the connection behind it, once
+ * nobody else is waited for: of many who go on there would always be one that runs. So whoever is cut is not cut in vain while the
+ * end of a transaction from before stands out.
  */
 export class NodeDrain {
   readonly #pools: readonly ServerPool[];
@@ -41,6 +42,7 @@ export class NodeDrain {
    */
   look(nowMs: number, error: PgplexError, cut: boolean): boolean {
     let [runs, keeps] = [false, false];
+    let [awaited, again] = [false, [] as ServerConnection[]];
     const isLate = nowMs - this.#sinceMs >= GIVE_BACK_MS;
     for (const { pool } of this.#pools) {
       if (pool.leasedCount === 0) continue;
@@ -51,12 +53,12 @@ export class NodeDrain {
         else if (!isRunning) keeps = true;
         else {
           runs = true;
-          if (isLate && connection.rests > (this.#rests.get(connection) ?? Infinity)) {
-            connection.cutAtRest(error);
-          }
+          if (connection.rests > (this.#rests.get(connection) ?? -1)) again.push(connection);
+          else awaited = true;
         }
       }
     }
+    if (isLate && !awaited) { for (const connection of again) connection.cutAtRest(error); }
     if (runs || (keeps && !isLate)) return false;
     if (keeps) {
       for (const { pool } of this.#pools) {

@@ -59,12 +59,14 @@ Deno.test("NodeDrain gives who keeps a connection a moment, then cuts, but not w
   deepEqual(cut, [0, 1]);
 });
 
-Deno.test("NodeDrain cuts behind its transaction who goes on with another one, until it ends", () => {
+Deno.test("NodeDrain cuts behind its transaction who goes on with another one, when it waits for nobody else", () => {
   const { connections, cut, atRest, look, end } = rig(TxStatus.InTransaction, TxStatus.InTransaction);
   connections[1]!.rests++;
   equal(look(10), false);
-  deepEqual(atRest, [null, null]);
   equal(look(2000), false);
+  deepEqual(atRest, [null, null], "in vain, while the first one runs");
+  connections[0]!.txStatus = TxStatus.Idle;
+  equal(look(2010), false);
   deepEqual(atRest, [null, "it is moved"]);
   deepEqual(cut, []);
   end();

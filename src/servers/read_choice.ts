@@ -4,6 +4,8 @@ export interface Candidate {
   readonly weight: number;
   /** How busy it is: leases over what it may have; 1 and more: a lease would have to wait. */
   readonly load: number;
+  /** How busy its host is: processes that want to run, for each CPU; 0 where nobody knows. */
+  readonly hostLoad: number;
   /** Connections to it cannot be opened, and it is too early to try again. */
   readonly failing: boolean;
   /** Leases that it is owed by its share, or has had in advance (negative). {@link chooseReader} keeps it. */
@@ -36,12 +38,17 @@ export function chooseReader<T extends Candidate>(candidates: readonly T[]): T |
   }
   let best: T | null = null;
   for (const candidate of candidates) {
-    const { load, credit } = candidate;
-    if (!canServe(candidate) || credit <= most - TOLERANCE) continue;
-    if (best === null || load < best.load || (load === best.load && credit > best.credit)) best = candidate;
+    if (!canServe(candidate) || candidate.credit <= most - TOLERANCE) continue;
+    if (best === null || isBetter(candidate, best)) best = candidate;
   }
   take(best!);
   return best;
+}
+
+/** Less busy by its leases and its host together; of those that are as busy who is owed more. */
+function isBetter(a: Candidate, b: Candidate): boolean {
+  const [busyA, busyB] = [a.load + a.hostLoad, b.load + b.hostLoad];
+  return busyA < busyB || (busyA === busyB && a.credit > b.credit);
 }
 
 /**

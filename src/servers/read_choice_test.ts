@@ -4,10 +4,15 @@ import { type Candidate, chooseReader, countRead } from "./read_choice.ts";
 
 type Named = Candidate & { name: string; load: number; failing: boolean; had: number };
 
-const candidate = (name: string, weight: number, { load = 0, failing = false } = {}): Named => ({
+const candidate = (
+  name: string,
+  weight: number,
+  { load = 0, hostLoad = 0, failing = false } = {},
+): Named => ({
   name,
   weight,
   load,
+  hostLoad,
   failing,
   credit: 0,
   had: 0,
@@ -50,6 +55,11 @@ Deno.test("chooseReader keeps the shares of the weights to within three leases, 
 Deno.test("chooseReader takes the least busy of those that are alike, and never a full one while another is not", () => {
   const [a, b] = [candidate("a", 1, { load: 0.5 }), candidate("b", 1, { load: 0.1 })];
   equal(chooseReader([a, b])!.name, "b");
+  const hosts = [
+    candidate("a", 1, { load: 0.3, hostLoad: 0.1 }),
+    candidate("b", 1, { load: 0.1, hostLoad: 2 }),
+  ];
+  equal(chooseReader(hosts)!.name, "a", "the host counts as well");
   const full = [candidate("a", 9, { load: 1 }), candidate("b", 1)];
   choose(full, 20);
   deepEqual(full.map(({ had }) => had), [0, 20]);

@@ -1,6 +1,6 @@
 import type { BalanceConfig } from "../config/mod.ts";
 import { isFresh, readersOf, type ReadFacts } from "../routing/mod.ts";
-import { sameNode, type TopologyCluster, type TopologyNode } from "../topology/mod.ts";
+import { type NodeAddress, sameNode, type TopologyCluster, type TopologyNode } from "../topology/mod.ts";
 import { type Candidate, chooseReader, countRead } from "./read_choice.ts";
 import type { ServerPool } from "./server_pool.ts";
 
@@ -21,6 +21,7 @@ class Reader implements Candidate {
   credit = 0;
   failing = false;
   load = 0;
+  hostLoad = 0;
 
   constructor(node: TopologyNode) {
     this.node = node;
@@ -35,6 +36,7 @@ class Reader implements Candidate {
     const pool = this.pool?.pool ?? null;
     this.failing = pool !== null && pool.failsAt(nowMs);
     this.load = pool === null ? 0 : (pool.leasedCount + pool.waitingCount) / poolSize;
+    this.hostLoad = this.node.facts?.load ?? 0;
   }
 }
 
@@ -85,11 +87,17 @@ export class Readers {
   }
 
   /**
-   * The pool at which a read begins whose session last wrote then; null where no standby is fit, or connections to all that are
+   * The pool at which a read begins whose session last wrote then, another one than `avoids` where there is one; null where no standby is fit, or connections to all that are
    * cannot be opened. Each call counts as a lease.
    */
-  choose(lastWriteMs: number, { evenFailing = false } = {}): ServerPool | null {
-    const fit = this.#lookFor(lastWriteMs);
+  choose(
+    lastWriteMs: number,
+    { evenFailing = false, avoids = null }: { evenFailing?: boolean; avoids?: NodeAddress | null } = {},
+  ): ServerPool | null {
+    const all = this.#lookFor(lastWriteMs);
+    const others = avoids === null ? all : all.filter(({ node }) => !sameNode(node, avoids));
+    if (others.length === 0 && !evenFailing) return null;
+    const fit = others.length === 0 ? all : others;
     if (fit.length === 0) return null;
     const nowMs = this.#parts.nowMs();
     const poolSize = this.#parts.poolSize();

@@ -1,5 +1,6 @@
 import type { ServerConnection, Settings, SettingsTable } from "../backend/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
+import type { NodeAddress } from "../topology/mod.ts";
 
 /** The startup parameters that a server connection is opened with. */
 export interface Base {
@@ -24,6 +25,8 @@ export interface ServerWish {
   readonly withoutTempSchema?: boolean;
   /** It only reads: a standby may serve it. */
   readonly reads?: boolean;
+  /** The node at which a read of it was lost a moment ago: another one serves it, if there is one. */
+  readonly avoids?: NodeAddress | null;
   /** No earlier than when the server answered the session's last write, in clock milliseconds. */
   readonly lastWriteMs?: number;
   /** The session's prepared statements that SQL made; a connection that has others must lose them first. */

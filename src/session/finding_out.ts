@@ -15,6 +15,8 @@ export interface FindingOutHost {
 export class FindingOut {
   /** Resolves behind the answer; never rejects. */
   readonly over: Promise<void>;
+  /** Any node may serve the client next. */
+  readonly avoids = null;
   readonly #inquiry: CommitInquiry | null;
 
   constructor(

@@ -2,6 +2,7 @@ import type { Lease } from "../lease/mod.ts";
 import type { SessionOptions } from "../options/mod.ts";
 import type { ReadsHost, ToldSettings } from "../relay/mod.ts";
 import type { Destination } from "../servers/mod.ts";
+import type { Outbox } from "../transport/mod.ts";
 import { isReadOnly } from "./read_only.ts";
 import type { SessionFacts } from "./session_facts.ts";
 
@@ -11,6 +12,7 @@ export interface ReadingParts {
   readonly destination: Destination;
   readonly options: SessionOptions;
   readonly told: ToldSettings;
+  readonly out: Pick<Outbox, "handedOver">;
 }
 
 /** What a session is about to do, as far as it has said so, and where its lease is. */
@@ -49,6 +51,10 @@ export class Reading implements ReadsHost {
     if (!this.readOnlyIsRead) return false;
     const { told, destination, facts: { base } } = this.#parts;
     return isReadOnly(told.current ?? destination.greetings.of(base), base);
+  }
+
+  get toClient(): number {
+    return this.#parts.out.handedOver;
   }
 
   get atStandby(): boolean {

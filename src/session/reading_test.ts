@@ -29,7 +29,11 @@ function reading(
   const options = new SessionOptions(new Map(intent === undefined ? [] : [[INTENT, intent]]));
   const told = { current: settings } as ToldSettings;
   const lease = { home, wish: {} } as Pick<Lease, "home" | "wish">;
-  return new Reading({ facts: { base: NO_PARAMS }, destination, options, told }, lease, () => true);
+  return new Reading(
+    { facts: { base: NO_PARAMS }, destination, options, told, out: { handedOver: 0 } },
+    lease,
+    () => true,
+  );
 }
 
 Deno.test("Reading takes what the client said before what READ ONLY means, and that only where it counts", () => {

@@ -14,9 +14,8 @@ import {
 import type { Listening } from "../listen/mod.ts";
 import type { SessionOptions } from "../options/mod.ts";
 import { Suspicion } from "../learning/mod.ts";
-import { type BinaryString, int32At, putInt32 } from "../protocol/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
 import {
-  type ClientScan,
   type PreambleHost,
   type Relay,
   ServerScan,
@@ -27,7 +26,9 @@ import {
 import type { Base, Destination } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
 import { FindingOut, markerBy } from "./finding_out.ts";
+import { nameOwnPid } from "./own_pid.ts";
 import { endsSession } from "./server_loss.ts";
+import { ReadAgain } from "./read_again.ts";
 import type { ServerSideHost, ServerSideParts } from "./server_side_parts.ts";
 import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
@@ -55,7 +56,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly #relay: Relay;
   readonly #out: Outbox;
   readonly #told: ToldSettings;
-  readonly #clientScan: Pick<ClientScan, "serverLost">;
+  readonly #clientScan: ServerSideParts["clientScan"];
   readonly #steering: Steering;
   readonly #pins: Pins;
   readonly #times: TimeLimits;
@@ -67,7 +68,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   #sinceMs: number;
   #lastWriteMs = -Infinity;
   #renewing = false;
-  #findingOut: FindingOut | null = null;
+  #afterLoss: FindingOut | ReadAgain | null = null;
 
   constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
     this.#worker = worker;
@@ -128,7 +129,6 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   }
 
   // What the session is to a lease.
-
   get tenant(): number {
     return this.#facts.id;
   }
@@ -408,7 +408,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   /** The server is lost, and the client stays. */
   #goesOnWithout(error: PgplexError): void {
-    const { left, deaf, doubt } = survive({
+    const { left, deaf, doubt, again } = survive({
       relay: this.#relay,
       told: this.#told,
       pins: this.#pins,
@@ -416,36 +416,48 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       scan: this.scan,
       lease: this.lease,
     }, error);
+    const node = this.lease.home?.node ?? null;
     this.#options.transactionEnds();
     this.statementEnds();
     this.endLease("broken");
     if (deaf) return this.#host.lost(error);
     this.#clientScan.serverLost(left);
-    if (doubt !== null) return this.#findOut(doubt);
-    void this.#out.flush();
-    this.#host.answered();
+    if (again !== null) this.#readAgain(again, node);
+    else if (doubt !== null) this.#findOut(doubt);
+    else this.#goesOn();
   }
 
-  /** What became of a COMMIT is being found out: the client is read no further. */
+  /** What became of a COMMIT is being found out, or a read is sent again: the client is read no further. */
   get inDoubt(): Promise<void> | null {
-    return this.#findingOut?.over ?? null;
+    return this.#afterLoss?.over ?? null;
   }
 
-  /** Whoever waits for what became of a COMMIT hears that it is unknown. */
+  get avoids(): ReadAgain["avoids"] {
+    return this.#afterLoss?.avoids ?? null;
+  }
+
+  /** Whoever waits for what became of a COMMIT hears it: nobody knows. */
   stopAsking(): void {
-    this.#findingOut?.stop();
+    this.#afterLoss?.stop();
   }
 
   #findOut(doubt: Doubt): void {
-    const host = {
-      queryWaitTimeoutMs: this.queryWaitTimeoutMs,
-      found: () => {
-        this.#findingOut = null;
-        void this.#out.flush();
-        this.#host.answered();
-      },
-    };
-    this.#findingOut = new FindingOut(this.#worker, this.#destination.key.cluster, this.tenant, doubt, host);
+    const host = { queryWaitTimeoutMs: this.queryWaitTimeoutMs, found: () => this.#goesOn() };
+    this.#afterLoss = new FindingOut(this.#worker, this.#destination.key.cluster, this.tenant, doubt, host);
+  }
+
+  #readAgain(bytes: Uint8Array, avoids: ReadAgain["avoids"]): void {
+    const { clock } = this.#worker.runtime;
+    const [relay, scan, out, work, host] = [this.#relay, this.#clientScan, this.#out, this.#work, this.#host];
+    const parts = { clock, relay, scan, out, work, side: this, host, avoids };
+    this.#afterLoss = new ReadAgain(parts, bytes, () => this.#goesOn());
+  }
+
+  /** What had to be done behind a loss is done: the client is read on. */
+  #goesOn(): void {
+    this.#afterLoss = null;
+    void this.#out.flush();
+    this.#host.answered();
   }
 
   get guardsCommits(): boolean {
@@ -482,10 +494,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   /** What a server connection says is for the client, unless it comes another way; its own pid is the one that it knows. */
   notification(server: ServerConnection, bytes: Uint8Array, at: number, end: number): boolean {
-    const { key } = server.identity;
-    if (key !== null && end - at >= 9 && int32At(bytes, at + 5) === key.pid) {
-      putInt32(bytes, at + 5, this.#host.pid);
-    }
+    if (end - at >= 9) nameOwnPid(bytes, at + 5, server.identity.key, this.#host);
     return this.#listening.fromOwn(bytes, at, end);
   }
 }

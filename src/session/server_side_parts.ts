@@ -18,7 +18,7 @@ export interface ServerSideParts {
   readonly relay: Relay;
   readonly out: Outbox;
   readonly told: ToldSettings;
-  readonly clientScan: Pick<ClientScan, "serverLost">;
+  readonly clientScan: Pick<ClientScan, "serverLost" | "scan" | "need" | "blocked">;
   readonly steering: Steering;
   readonly pins: Pins;
   readonly times: TimeLimits;
@@ -37,6 +37,8 @@ export interface ServerSideHost {
   readonly cancelCount: number;
   /** Why the session cannot take this value of an option, or null. */
   refusal(change: { readonly name: string; readonly value: unknown }): PgplexError | null;
+  /** No server could be had for the message of this type. */
+  failPending(type: number, error: PgplexError): void;
   /** Replies came. */
   answered(): void;
   /** The server has said for itself that it ends the connection. */

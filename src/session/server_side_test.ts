@@ -6,7 +6,7 @@ import { Pins, type PinsHost, UNREAD_MS } from "../lease/mod.ts";
 import { Listening } from "../listen/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
 import { encodeCommandComplete, encodeError, encodeQuery } from "../protocol/mod.ts";
-import { Relay, type Steering, ToldSettings } from "../relay/mod.ts";
+import { Need, Relay, type Steering, ToldSettings } from "../relay/mod.ts";
 import { HiddenCallers } from "../learning/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
 import { type Destination, NO_PARAMS, type PooledServer } from "../servers/mod.ts";
@@ -57,6 +57,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
     pid: 4711,
     cancelCount: 0,
     refusal: () => null,
+    failPending: (_type: number, { code }: PgplexError) => void heard.push(`failed: ${code}`),
     answered() {},
     serverSaid: () => void heard.push("the server said it"),
     lost: ({ code }: PgplexError) => void heard.push(`lost: ${code}`),
@@ -69,7 +70,12 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
     relay,
     out,
     told,
-    clientScan: { serverLost: (left) => void heard.push(`left: ${JSON.stringify(left)}`) },
+    clientScan: {
+      serverLost: (left) => void heard.push(`left: ${JSON.stringify(left)}`),
+      scan: (_bytes, _start, end) => end,
+      need: Need.Bytes,
+      blocked: false,
+    },
     steering: { statementEnds() {} } as Steering,
     pins,
     times: {

@@ -27,6 +27,8 @@ export interface Survived {
   readonly deaf: boolean;
   /** Its client waits for the answer to a COMMIT of which it can be found out what became; null: it was answered, or waits for nothing. */
   readonly doubt: Doubt | null;
+  /** What the client sent is to be sent once again, elsewhere: it hears nothing of the loss; null: nothing is. */
+  readonly again: Uint8Array | null;
 }
 
 /** A COMMIT whose answer was lost. */
@@ -45,6 +47,11 @@ export interface Doubt {
  * @param cause what the server or its socket said last
  */
 export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
+  const again = unansweredReads(parts);
+  if (again !== null) {
+    forgetServer(parts);
+    return { left: null, deaf: false, doubt: null, again };
+  }
   const { relay, told, pins, listening, scan, lease } = parts;
   const { server, watch, words, progress, client } = relay;
   const deaf = listening.lost(watch) || (words !== null && words.listens) || pins.reasons.includes("listen");
@@ -82,6 +89,7 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
   };
   if (!isTold && untold === null && putOff === null) tellLosses();
   return {
+    again: null,
     left: inTransaction || skipping ? { inTransaction, skipping, untold, unheard: tellLosses } : null,
     deaf: deaf && !isTold && !inTransaction,
     doubt: putOff === null ? null : {
@@ -97,6 +105,28 @@ export function survive(parts: SurvivalParts, cause: PgplexError): Survived {
       },
     },
   };
+}
+
+/**
+ * Where nothing but reads is in flight, at a standby, and none of that was answered: what the client sent, to be sent once again. Null where
+ * that is not so, or more than that was lost.
+ */
+function unansweredReads({ relay, pins, lease }: SurvivalParts): Uint8Array | null {
+  const { server, watch, reads, progress } = relay;
+  if (server === null || server.txStatus !== TxStatus.Idle || progress.midMessage) return null;
+  if (server.reported.hotStandby === "off" || watch.wrote) return null;
+  if ((watch.control & (Control.Begins | Control.Opens)) !== 0) return null;
+  if (pins.reasons.length > 0 || (lease.unread && watch.loses)) return null;
+  return reads.unanswered;
+}
+
+/** The server is lost, and the client hears nothing of it. The lease is still held, and has to end behind it. */
+function forgetServer({ relay, told, pins, scan }: SurvivalParts): void {
+  relay.server?.owed.clear();
+  told.transactionLost();
+  relay.progress.serverLost();
+  scan.serverLost();
+  pins.clear();
 }
 
 function answersOf(

@@ -45,6 +45,10 @@ export interface NodeFacts {
   /** Client connections that it has, and may have. */
   readonly slotsUsed: number;
   readonly slotsMax: number;
+  /** Whether pgplex's schema is there. */
+  readonly hasSchema: boolean;
+  /** Processes of its host that want to run, for each CPU; null where nobody knows. */
+  readonly load: number | null;
 }
 
 /** One PostgreSQL server of a cluster, and what is known of it. */

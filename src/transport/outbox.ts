@@ -53,6 +53,11 @@ export class Outbox implements ByteSink, RoundTask {
     return this.#written;
   }
 
+  /** Bytes that were handed over so far, written or not. */
+  get handedOver(): number {
+    return this.#written + (this.#run === null ? this.#gatheredBytes : this.#runEnd - this.#runStart);
+  }
+
   /** Whether a write is under way that the peer has not taken yet. */
   get writing(): boolean {
     return this.#writing !== null;

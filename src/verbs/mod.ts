@@ -24,6 +24,7 @@ export * from "./node_verbs.ts";
 export type { Fenced } from "./primary_verbs.ts";
 export type { SlotWish, XactStatus } from "./record_verbs.ts";
 export type { RejoinMode, RejoinRequest } from "./rejoin.ts";
+export { literal } from "./programs.ts";
 export { attempt, type VerbFailure, type VerbResult, VerbTrouble } from "./result.ts";
 export * from "./run_verb.ts";
 export type { Frozen } from "./standby_verbs.ts";

@@ -18,9 +18,9 @@ export async function pair(network: Network): Promise<[ByteStream, ByteStream]> 
   return [accepted.stream, connected];
 }
 
-/** A port of `hostname` on which nothing answers: who listens there accepts nobody, and his queue is full. */
-export async function silentPort(hostname = "127.0.0.1"): Promise<{ port: number } & Disposable> {
-  const listener = Deno.listen({ hostname, port: 0, tcpBacklog: 1 });
+/** A port of `hostname`, any or this one, on which nothing answers: who listens there accepts nobody, and his queue is full. */
+export async function silentPort(hostname = "127.0.0.1", wanted = 0): Promise<{ port: number } & Disposable> {
+  const listener = Deno.listen({ hostname, port: wanted, tcpBacklog: 1 });
   const { port } = listener.addr;
   const queued: Deno.Conn[] = [];
   for (let late = false; !late;) {

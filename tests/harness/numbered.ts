@@ -8,6 +8,8 @@ export class NumberedWriter {
   /** When the last write was acknowledged, and the longest time between two, in milliseconds. */
   lastMs = performance.now();
   pauseMs = 0;
+  /** When the writes that were acknowledged last began and were acknowledged. */
+  readonly #recent: { readonly beganMs: number; readonly doneMs: number }[] = [];
   readonly #client: WireClient;
   readonly #step: number;
   #next: number;
@@ -38,10 +40,16 @@ export class NumberedWriter {
     await waitFor(() => this.acknowledged.length >= enough, { what: "writes", everyMs: 5, deadlineMs });
   }
 
+  /** When the first write was acknowledged that began behind `sinceMs`, of the last thousand; null: none was. */
+  firstBehind(sinceMs: number): number | null {
+    return this.#recent.find(({ beganMs }) => beganMs >= sinceMs)?.doneMs ?? null;
+  }
+
   async #run(): Promise<void> {
     while (!this.#stops) {
       const mine = this.#next;
       this.#next += this.#step;
+      const beganMs = performance.now();
       const error = errorOf(await this.#client.query(`INSERT INTO w VALUES (${mine})`));
       if (error !== null) {
         this.failed.push(error["C"]!);
@@ -51,6 +59,8 @@ export class NumberedWriter {
       const nowMs = performance.now();
       this.pauseMs = Math.max(this.pauseMs, nowMs - this.lastMs);
       this.lastMs = nowMs;
+      this.#recent.push({ beganMs, doneMs: nowMs });
+      if (this.#recent.length > 1000) this.#recent.shift();
     }
   }
 }

@@ -240,6 +240,8 @@ pool: ${pool}
       lagBytes: null,
       slotsUsed: 0,
       slotsMax: 100,
+      hasSchema: false,
+      load: null,
     };
     return { role: row.recovers ? "standby" : "primary", health: "up", facts };
   }

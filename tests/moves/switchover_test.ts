@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorOf, pgbench, tempDir, waitFor } from "../harness/mod.ts";
+import { errorOf, pgbench, rowsOf, tempDir, waitFor } from "../harness/mod.ts";
 import { NumberedWriter } from "../harness/numbered.ts";
 import { Replicas } from "../harness/replicas.ts";
 import { Watched, watchedConfig } from "../harness/watched.ts";
@@ -153,13 +153,27 @@ Deno.test({
       standbys: 1,
       settings: { wal_log_hints: "on", full_page_writes: "on" },
     });
-    await using watched = await Watched.start(configOf(replicas, `${dir.path}/state`));
+    const databases = { session: { cluster: "main", database: "postgres", pool_mode: "session" } };
+    await using watched = await Watched.start({
+      ...configOf(replicas, `${dir.path}/state`),
+      routing: { databases, default_cluster: "main" },
+    });
     await watched.becomes("n1 primary up, n2 standby up");
     await using client = await watched.client();
     await client.query("BEGIN; CREATE TABLE mine (n int)");
-    const error = errorOf(await watched.console.query("SWITCHOVER main WITHIN '500ms'"));
+    // One that keeps its connection, and works on while the switchover waits: it was not to be cut in vain.
+    await using keeper = await watched.client("session");
+    await keeper.query("CREATE TEMP TABLE kept (n int)");
+    let [stops, worked] = [false, 0];
+    const works = (async () => {
+      for (; !stops; worked++) assert.equal(errorOf(await keeper.query("INSERT INTO kept VALUES (1)")), null);
+    })();
+    const error = errorOf(await watched.console.query("SWITCHOVER main WITHIN '1500ms'"));
+    stops = true;
+    await works;
     assert.equal(error?.["C"], "55000", JSON.stringify(error));
     assert.equal(errorOf(await client.query("COMMIT")), null);
+    assert.equal(rowsOf(await keeper.query("SELECT count(*) FROM kept"))[0]![0], String(worked));
     assert.equal(await watched.sql("SELECT count(*) FROM mine"), "0");
     await watched.becomes("n1 primary up, n2 standby up");
     await waitFor(async () => (await watched.cluster())["phase"] === "serving", { what: "to serve" });

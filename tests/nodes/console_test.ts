@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { failure, shown, succeed } from "../harness/console_shown.ts";
-import { waitFor } from "../harness/mod.ts";
+import { rowsOf, waitFor, WireClient } from "../harness/mod.ts";
 import { Replicas } from "../harness/replicas.ts";
 import { Watched, watchedConfig } from "../harness/watched.ts";
 
@@ -63,6 +63,38 @@ Deno.test("DISABLE takes a standby out, and no primary; SET of reads and weight 
   assert.equal(await second(), "f 4 f");
   await succeed(console, "RESET clusters.main.nodes.n2.reads");
   assert.equal(await second(), "t 4 f");
+});
+
+Deno.test("PAUSE holds the pools at all nodes, and RESUME lets all of them go on", async () => {
+  await using replicas = await Replicas.start({ standbys: 2 });
+  await using watched = await Watched.start(watchedConfig(replicas.config));
+  await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
+  const reads = { user: "postgres", database: "postgres", params: { options: "-c pgplex.intent=read" } };
+  await using writer = await watched.client();
+  const readers = await Promise.all(
+    Array.from({ length: 6 }, () => WireClient.connect(watched.pgplex, reads)),
+  );
+  const port = "SELECT current_setting('port')";
+  const portsOf = async () =>
+    new Set((await Promise.all(readers.map((one) => one.query(port)))).map((one) => rowsOf(one)[0]![0]));
+  await waitFor(async () => (await portsOf()).size === 2, { what: "both standbys to serve" });
+  await writer.query(port);
+  await succeed(watched.console, "PAUSE");
+  const connections = async () => (await shown(watched.console, "SHOW SERVERS")).length;
+  assert.equal(await connections(), 0);
+  const waiting = [writer, ...readers].map((client) => client.query(port));
+  const wait = async () =>
+    (await shown(watched.console, "SHOW POOLS")).reduce((sum, row) => sum + Number(row["cl_waiting"]), 0);
+  await waitFor(async () => await wait() === 7, { what: "all to wait" });
+  // Another sample, and another standby, let nobody go.
+  await succeed(watched.console, "DISABLE main.n3");
+  await watched.becomes("n1 primary up, n2 standby up, n3 standby up");
+  assert.deepEqual([await wait(), await connections()], [7, 0]);
+  await succeed(watched.console, "RESUME");
+  const [wrote, ...read] = (await Promise.all(waiting)).map((messages) => rowsOf(messages)[0]![0]);
+  const [first, second] = replicas.nodes.map((node) => String(node.port));
+  assert.deepEqual([wrote, [...new Set(read)]], [first, [second]]);
+  for (const client of readers) await client.close();
 });
 
 Deno.test("SHOW NODES says how far a standby is behind whose replay is paused", async () => {

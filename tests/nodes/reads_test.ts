@@ -193,6 +193,30 @@ for (const major of [14, 18] as PostgresMajor[]) {
     await reader.close();
   });
 
+  test("a standby that is lost in the middle of a read has it run once again elsewhere, and its client notices nothing", async () => {
+    const sql = "SELECT 'again', inet_server_port() FROM pg_sleep(0.5)";
+    const reader = await play().client({ intent: "read" });
+    const standby = play().replicas.nodes[1]!;
+    for (const sent of [frontend.query(sql), frontend.extendedQuery(sql)]) {
+      await only("n2");
+      equal(await where(reader), "n2");
+      await reader.send(sent);
+      let pid: number | undefined;
+      await waitFor(async () => {
+        const running =
+          "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT ''again''%' AND state = 'active'";
+        return (pid = (await standby.sql(running))[0]?.["pid"]) !== undefined;
+      }, { what: "the read to run", everyMs: 10 });
+      await both();
+      await standby.sql(`SELECT pg_terminate_backend(${pid})`);
+      const messages = await reader.readUntil("Z");
+      equal(errorOf(messages), null);
+      equal(play().nodeAt(rowsOf(messages)[0]![1]!), "n3");
+    }
+    equal(await where(reader) === "n1", false);
+    await reader.close();
+  });
+
   test("a session that is pinned stays where it is, whatever its intent", async () => {
     await only("n2");
     const client = await play().client({ intent: "read" });

@@ -21,6 +21,13 @@ const MOVES: Record<string, (replicas: Replicas) => Promise<void>> = {
     await replicas.nodes[0]!.kill("SIGSTOP");
     await replicas.promote(1);
   },
+  "the primary is demoted: it restarts as a standby of the one that is promoted then": async (replicas) => {
+    await replicas.nodes[0]!.stop();
+    const { host, port } = replicas.nodes[1]!;
+    await replicas.nodes[0]!.makeStandby(`host=${host} port=${port} user=postgres application_name=n1`);
+    await replicas.nodes[0]!.start();
+    await replicas.promote(1);
+  },
   "the primary is well, and a standby is promoted beside it": (replicas) => replicas.promote(1),
 };
 

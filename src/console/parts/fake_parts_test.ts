@@ -1,4 +1,4 @@
-import type { ClusterRecord, InstanceInfo } from "../../arbiter/mod.ts";
+import type { ClusterRecord, InstanceInfo, NodeCondition } from "../../arbiter/mod.ts";
 import type { ServerConnection } from "../../backend/mod.ts";
 import { LiveConfig, parseConfig, poolSettings } from "../../config/mod.ts";
 import { VirtualClock } from "../../kernel/mod.ts";
@@ -58,6 +58,8 @@ export class FakeParts {
       sinceMs: 0,
     },
   ];
+  /** What is said of nodes besides their role, by CLUSTER.NODE. */
+  readonly conditions = new Map<string, NodeCondition>();
   /** What commands that move a primary are answered with. */
   answer = { ok: true, text: "done" };
 
@@ -125,6 +127,7 @@ export class FakeParts {
       moves: {
         names: () => this.records.keys(),
         recordOf: (cluster) => this.records.get(cluster) ?? null,
+        conditionOf: (cluster, node) => this.conditions.get(`${cluster}.${node}`) ?? null,
         command: (cluster, command, by) => {
           calls.push(`${command.kind} ${cluster} by ${by} ${JSON.stringify(command)}`);
           return Promise.resolve(this.answer);

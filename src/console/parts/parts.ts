@@ -26,7 +26,7 @@ export interface ConsoleParts {
   /** Takes a node out, so that it serves nobody who only reads, or back in. Both names exist. */
   readonly disableNode: (cluster: string, node: string, disabled: boolean) => void;
   /** What moves the primaries of clusters. */
-  readonly moves: Pick<Moves, "command" | "recordOf" | "names">;
+  readonly moves: Pick<Moves, "command" | "conditionOf" | "recordOf" | "names">;
   /** All instances that are known. */
   readonly instances: () => readonly InstanceInfo[];
   /** Installs the schema pgplex on a cluster that exists; returns lines that say what was done. @throws PgplexError why it was not */

@@ -5,12 +5,13 @@ import type { ConsoleParts } from "../parts/mod.ts";
 const COLUMNS = columns(
   "cluster text, node text, host text, port int4, role text, health text, stale bool, timeline int4, lsn text, " +
     "lag_bytes int8, lag_ms int8, slots_used int4, slots_max int4, pools int4, servers int4, leases int4, latency_ms int4, " +
-    "since text, reads bool, weight int4, disabled bool, version int4, reason text",
+    "since text, reads bool, weight int4, disabled bool, version int4, reason text, condition text",
 );
 
 /**
  * SHOW NODES: what is known of each node. `lag_ms` is how long ago the primary had what a standby has replayed, by samples, so a standby that
- * is not behind shows a little more than `monitor.interval` at times; `leases` are server connections in use; `reads` is false too where the node is disabled.
+ * is not behind shows a little more than `monitor.interval` at times; `leases` are server connections in use; `reads` is false too where the node is disabled; `condition` is what
+ * the arbiter says of it: fenced, diverged, rejoining or quarantined.
  */
 export function showNodes(parts: ConsoleParts): Table {
   const { clusters } = parts.worker.topology.current;
@@ -20,7 +21,7 @@ export function showNodes(parts: ConsoleParts): Table {
   return { columns: COLUMNS, rows };
 }
 
-function nodeRow({ worker }: ConsoleParts, cluster: TopologyCluster, node: TopologyNode): Cell[] {
+function nodeRow({ worker, moves }: ConsoleParts, cluster: TopologyCluster, node: TopologyNode): Cell[] {
   const { name, host, port, role, health, stale, facts, reads, weight, disabled } = node;
   const { clock } = worker.runtime;
   const pools = [...worker.pools.all()].filter(({ key, node }) =>
@@ -50,6 +51,7 @@ function nodeRow({ worker }: ConsoleParts, cluster: TopologyCluster, node: Topol
     disabled,
     facts?.version ?? null,
     node.reason,
+    moves.conditionOf(cluster.name, name),
   ];
 }
 

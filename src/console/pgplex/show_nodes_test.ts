@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import type { NodeCondition } from "../../arbiter/mod.ts";
 import type { NodeFacts, TopologyNode } from "../../topology/mod.ts";
 import { FakeParts } from "../parts/fake_parts_test.ts";
 import { showNodes } from "./show_nodes.ts";
@@ -16,15 +17,18 @@ const FACTS: NodeFacts = {
   lagBytes: 42,
   slotsUsed: 5,
   slotsMax: 100,
+  hasSchema: false,
+  load: null,
 };
 
 /** The first node of `main` with this known of it, as a row by column. */
-function shown(known: Partial<TopologyNode>): Record<string, unknown> {
+function shown(known: Partial<TopologyNode>, condition?: NodeCondition): Record<string, unknown> {
   const fake = new FakeParts();
   fake.clock.advance(10_000);
   const { topology } = fake.parts.worker;
   const main = topology.current.clusters.get("main")!;
   const nodes = [{ ...main.nodes[0]!, ...known }, ...main.nodes.slice(1)];
+  if (condition !== undefined) fake.conditions.set("main.main-1", condition);
   fake.addPool({}, { total: 3, leasedCount: 2 });
   topology.publish({ serial: 1, clusters: new Map([["main", { ...main, nodes }]]) });
   const { columns, rows } = showNodes(fake.parts);
@@ -67,8 +71,13 @@ Deno.test("showNodes has what a node said, how far it is behind, and what pgplex
       disabled: true,
       version: 180001,
       reason: "it answers",
+      condition: null,
     },
   );
+});
+
+Deno.test("showNodes has what the arbiter says of a node besides its role", () => {
+  deepEqual(shown({}, "rejoining")["condition"], "rejoining");
 });
 
 Deno.test("showNodes has NULL where nobody knows, and no lag of a primary", () => {
