@@ -9,6 +9,7 @@ import {
   type ParsedConfig,
   type RefusedConfig,
 } from "./src/config/mod.ts";
+import { importPgBouncer } from "./src/import/mod.ts";
 import type { Acknowledgement, ClusterRecord, InstanceView } from "./src/arbiter/mod.ts";
 import { Standalone, StateFile } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
@@ -29,6 +30,7 @@ const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreS
 
 Usage: pgplex [--config FILE]
        pgplex schema install|upgrade|remove|show --cluster NAME [--config FILE]
+       pgplex import pgbouncer.ini > pgplex.yaml
 
   --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
   --check         validate the configuration and exit: 0 when it is good, 1 when it is not
@@ -36,6 +38,7 @@ Usage: pgplex [--config FILE]
   --version       print the version and exit
   --help          print this text and exit
 
+  import          print the configuration that does what this one of PgBouncer does; docs/FROM_PGBOUNCER.md has the table
   schema          the schema pgplex on a cluster's servers, by its superuser; docs/FENCING.md says what is in it
 
 To try it out from source, with PostgreSQL clusters of its own: deno task demo
@@ -112,9 +115,9 @@ async function openNetwork(method: Config["io_method"], rounds: Rounds): Promise
   return epoll ?? new RuntimeNetwork();
 }
 
-function load(path: string): Promise<ParsedConfig | RefusedConfig> {
+function load(path: string, readBytes = Deno.readFile): Promise<ParsedConfig | RefusedConfig> {
   return loadConfig(path, {
-    readBytes: (file) => Deno.readFile(file),
+    readBytes: (file) => readBytes(file),
     env: (name) => Deno.env.get(name),
     certificatesProblem,
     keyPairProblem,
@@ -296,8 +299,34 @@ async function schema(args: string[]): Promise<number> {
   return ExitCode.Failure;
 }
 
+/** `pgplex import FILE`: the configuration goes to standard output, what is to be said of it to standard error. */
+async function importFile(args: string[]): Promise<number> {
+  const [path, ...rest] = args;
+  if (path === undefined || path.startsWith("-") || rest.length > 0) {
+    complain(`pgplex import: give the file of PgBouncer, and nothing else\n\n${HELP}`);
+    return ExitCode.Usage;
+  }
+  let made;
+  try {
+    made = await importPgBouncer(path, { read: Deno.readTextFile, folder: Deno.cwd() });
+  } catch (error) {
+    complain(`pgplex import: cannot read ${path}: ${error instanceof Error ? error.message : error}\n`);
+    return ExitCode.Usage;
+  }
+  say(made.yaml);
+  complain(`pgplex import: ${made.carried} settings carried over, ${made.left} not: comments say why\n`);
+  // The result is put to the test that --check is, under the name of a file beside PgBouncer's relative names.
+  const name = `${Deno.cwd()}/pgplex.yaml`;
+  const bytes = new TextEncoder().encode(made.yaml);
+  const loaded = await load(name, (file) => file === name ? Promise.resolve(bytes) : Deno.readFile(file));
+  if ("config" in loaded) return ExitCode.Ok;
+  complain(`pgplex import: what is printed does not pass --check yet:\n${formatProblems(loaded.problems)}\n`);
+  return ExitCode.Failure;
+}
+
 async function main(args: string[]): Promise<number> {
   if (args[0] === "schema") return await schema(args.slice(1));
+  if (args[0] === "import") return await importFile(args.slice(1));
   if (args[0] === "demo") {
     complain(NO_DEMO);
     return ExitCode.Usage;

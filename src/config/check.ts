@@ -197,7 +197,10 @@ function checkFailover(config: Config, cluster: string, report: ReportClash): vo
   }
 }
 
-/** Each rule is checked where a key of it is given: the merged values of an outer place have been checked there. */
+/**
+ * A rule is checked where one place gives both of its keys: a limit of one alias below a minimum for all is what people write, and
+ * the smaller one holds.
+ */
 function checkPools(config: Config, report: ReportClash): void {
   checkPool(["pool"], config.pool, config.pool, report);
   for (const [name, { pool }] of config.clusters) {
@@ -216,10 +219,9 @@ function checkPool(
   report: ReportClash,
 ): void {
   const rule = (key: keyof PoolSettings, other: keyof PoolSettings, broken: boolean, must: string) => {
-    const at = given[key] !== undefined ? key : other;
-    if (!broken || given[at] === undefined) return;
+    if (!broken || given[key] === undefined || given[other] === undefined) return;
     const because = [key, other].flatMap((name) => [[...path, name], ["pool", name]]);
-    report([...path, at], `Cannot use ${formatPath([...path, key])} as it must ${must}`, because);
+    report([...path, key], `Cannot use ${formatPath([...path, key])} as it must ${must}`, because);
   };
   const { default_pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout } = merged;
   rule(
