@@ -44,7 +44,7 @@ Usage: pgplex [--config FILE]
 To try it out from source, with PostgreSQL clusters of its own: deno task demo
 
 Signals: SIGHUP reads the configuration again, SIGUSR1 pauses all databases and SIGUSR2 resumes them, SIGTERM drains and
-stops, SIGINT and SIGQUIT stop at once.
+stops, SIGINT waits for transactions and stops, another SIGINT or SIGQUIT stops at once.
 Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
 `;
 
@@ -223,6 +223,9 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     else log.error("cannot listen", { error: reason });
     return ExitCode.Failure;
   }
+  for (const warning of parsed.warnings) {
+    log.warning("the configuration may mean something else", { problem: formatProblem(warning) });
+  }
   log.info("pgplex is ready", {
     version: denoJson.version,
     listen: running.addresses.join(", "),
@@ -232,9 +235,8 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   Deno.addSignalListener("SIGHUP", () => void running.reload().catch(() => {}));
   Deno.addSignalListener("SIGUSR1", () => void running.pause());
   Deno.addSignalListener("SIGUSR2", () => running.resume());
-  Deno.addSignalListener("SIGTERM", () => drain("servers"));
-  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
-    Deno.addSignalListener(signal, () => stop(() => running.stop()));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
+    Deno.addSignalListener(signal, () => stop(() => running.stopBy(signal)));
   }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -362,6 +364,7 @@ async function main(args: string[]): Promise<number> {
   const parsed = await readConfig(values.config);
   if (parsed === null) return values.check ? ExitCode.Failure : ExitCode.Usage;
   if (values.check) {
+    for (const warning of parsed.warnings) complain(`${formatProblem(warning)}\n`);
     say(`${values.config}: good\n`);
     return ExitCode.Ok;
   }

@@ -74,7 +74,8 @@ class Loader {
       }
     }
     if (this.#problems.length > 0) return { problems: inOrder(this.#problems, this.#path) };
-    return { config: this.#config, positions: this.#parsed.positions };
+    const { positions, warnings } = this.#parsed;
+    return { config: this.#config, positions, warnings };
   }
 
   async #resolve(entry: SettingEntry, type: Source, name: string): Promise<void> {

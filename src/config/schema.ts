@@ -14,6 +14,8 @@ export interface Config {
   readonly io_method: IoMethod;
   /** Milliseconds. */
   readonly shutdown_timeout: number;
+  /** Whom SIGTERM waits for: transactions, within `shutdown_timeout`, or clients, however long they stay. */
+  readonly shutdown_wait_for: "transactions" | "clients";
   readonly auth: AuthConfig;
   readonly routing: RoutingConfig;
   /** By name; at least one. */

@@ -164,7 +164,12 @@ const ROWS: Record<SettingPath, Row> = {
     ),
     reload: "restart",
   },
-  "shutdown_timeout": duration(MINUTE, "How long running transactions get to end after SIGTERM."),
+  "shutdown_timeout": duration(MINUTE, "How long running transactions get to end after SIGTERM or SIGINT."),
+  "shutdown_wait_for": choice(
+    ["transactions", "clients"],
+    "transactions",
+    "Whom SIGTERM waits for: transactions, within shutdown_timeout; or clients, until the last one has left.",
+  ),
 
   "auth": group("Who may connect."),
   "auth.type": choice(

@@ -73,7 +73,7 @@ export function findDatabase(
   const meant = near === undefined ? "" : `Did you mean "${near}"? `;
   const others = listed.filter((each) => each !== near);
   const names = (near === undefined ? others : [near, ...others]).map(spelled).join(", ");
-  throw new PgplexError("unknown_database", `database "${asked}" does not exist`, {
+  throw new PgplexError("unknown_database", `no such database: ${asked}`, {
     detail: listed.length === 0 ? "No database has been used yet." : `Databases: ${names}.`,
     hint:
       `${meant}Name a database that is not in use as DATABASE${config.routing.separator}CLUSTER. Clusters: ${
