@@ -204,11 +204,19 @@ function checkFailover(config: Config, cluster: string, report: ReportClash): vo
 function checkPools(config: Config, report: ReportClash): void {
   checkPool(["pool"], config.pool, config.pool, report);
   for (const [name, { pool }] of config.clusters) {
-    checkPool(["clusters", name, "pool"], pool, poolSettings(config, name), report);
+    checkPool(["clusters", name, "pool"], pool, poolSettings(config, { cluster: name }), report);
+  }
+  for (const [user, keys] of config.users) {
+    checkPool(["users", user], keys, { ...config.pool, ...keys }, report);
   }
   for (const [alias, keys] of config.routing.databases) {
     if (!config.clusters.has(keys.cluster)) continue;
-    checkPool(["routing", "databases", alias], keys, poolSettings(config, keys.cluster, alias), report);
+    checkPool(
+      ["routing", "databases", alias],
+      keys,
+      poolSettings(config, { cluster: keys.cluster, alias }),
+      report,
+    );
   }
 }
 

@@ -17,6 +17,8 @@ export interface Config {
   /** Whom SIGTERM waits for: transactions, within `shutdown_timeout`, or clients, however long they stay. */
   readonly shutdown_wait_for: "transactions" | "clients";
   readonly auth: AuthConfig;
+  /** Pool keys of users by name: they go before an alias's. */
+  readonly users: ReadonlyMap<string, Partial<PoolSettings>>;
   readonly routing: RoutingConfig;
   /** By name; at least one. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
@@ -100,8 +102,16 @@ export interface RoutingConfig {
 /** One alias: a database name of its own that leads to a database of a cluster, with its own pool keys. */
 export interface AliasConfig extends Partial<PoolSettings> {
   readonly cluster: string;
-  /** The database on the cluster; the alias's own name when the file does not say. */
+  /** The database on the cluster; the alias's own name when the file does not say, which for `*` is the client's. */
   readonly database: string;
+  /** As whom all its clients are at the server; absent: each as itself. */
+  readonly user?: string;
+  /** That user's, where `auth.users` does not have it. */
+  readonly password?: Secret | null;
+  /** In the place of `auth.query` for its clients. */
+  readonly auth_query?: string | true | null;
+  /** Where that is asked; absent: the database of the cluster's superuser. */
+  readonly auth_database?: string;
 }
 
 /** One PostgreSQL primary and its standbys. */
@@ -202,6 +212,8 @@ export interface PoolSettings {
   readonly reserve_pool_timeout: number;
   readonly max_db_connections: number;
   readonly max_user_connections: number;
+  readonly max_db_client_connections: number;
+  readonly max_user_client_connections: number;
   readonly query_wait_timeout: number;
   readonly query_wait_notify: number;
   readonly server_connect_timeout: number;
@@ -209,7 +221,11 @@ export interface PoolSettings {
   readonly server_idle_timeout: number;
   readonly server_lifetime: number;
   readonly client_idle_timeout: number;
+  readonly idle_transaction_timeout: number;
+  readonly transaction_timeout: number;
   readonly query_timeout: number;
+  /** SQL that a new server connection runs before it serves; null: none. */
+  readonly connect_query: string | null;
   readonly pin_timeout: number;
   readonly pin_policy: "allow" | "refuse";
   readonly currval: "pin" | "ignore";

@@ -21,6 +21,7 @@ const CONNECTIONS_MAX = 1_000_000;
 
 const MEMBERS: SettingDefault = { kind: "members" };
 const REQUIRED: SettingDefault = { kind: "required" };
+const INHERITED: SettingDefault = { kind: "inherited" };
 const NULL: SettingDefault = { kind: "value", value: null };
 
 type PoolRows = Readonly<Record<keyof PoolSettings, Row>>;
@@ -45,6 +46,8 @@ const POOL_ROWS: PoolRows = {
   ),
   max_db_connections: integer(0, 0, "Server connections to one database, over all users; 0: no limit."),
   max_user_connections: integer(0, 0, "Server connections of one user, over all databases; 0: no limit."),
+  max_db_client_connections: integer(0, 0, "Clients of one database, over all users; 0: no limit."),
+  max_user_client_connections: integer(0, 0, "Clients of one user, over all databases; 0: no limit."),
   query_wait_timeout: duration(
     120 * SECOND,
     "How long a client may wait for a server connection; 0s: for ever.",
@@ -64,7 +67,20 @@ const POOL_ROWS: PoolRows = {
     "A server connection older than this is closed when it is free; 0s: never.",
   ),
   client_idle_timeout: duration(0, "A client that is silent for longer is disconnected; 0s: never."),
+  idle_transaction_timeout: duration(
+    0,
+    "A client that is idle in a transaction for longer is disconnected; 0s: never.",
+  ),
+  transaction_timeout: duration(
+    0,
+    "A client whose transaction takes longer is disconnected; 0s: never.",
+  ),
   query_timeout: duration(0, "A statement that runs for longer is cancelled; 0s: never."),
+  connect_query: text(
+    "any",
+    NULL,
+    "SQL that a new server connection runs before it serves clients; null: none.",
+  ),
   pin_timeout: duration(
     0,
     "A lease pinned outside a transaction, and idle, ends with an error after this; 0s: never.",
@@ -114,7 +130,7 @@ const POOL_ROWS: PoolRows = {
 
 /** The same keys where a cluster or an alias may differ. */
 const INHERITED_POOL_ROWS = Object.fromEntries(
-  Object.entries(POOL_ROWS).map(([key, row]) => [key, { ...row, default: { kind: "inherited" } }]),
+  Object.entries(POOL_ROWS).map(([key, row]) => [key, { ...row, default: INHERITED }]),
 ) as unknown as PoolRows;
 
 /**
@@ -201,6 +217,10 @@ const ROWS: Record<SettingPath, Row> = {
     doc: "Look unknown users up on the cluster: null, true, or SQL in which $1 is the user.",
   },
 
+  "users": map("user", 0, "Pool keys of users, which go before those of an alias."),
+  "users.*": group("One user."),
+  ...prefixed("users.*.", INHERITED_POOL_ROWS),
+
   "routing": group("How a database name leads to a cluster."),
   "routing.separator": text(
     "any",
@@ -215,7 +235,7 @@ const ROWS: Record<SettingPath, Row> = {
   "routing.databases": map(
     "database",
     0,
-    "Aliases: database names of their own, which may also set any pool key.",
+    "Aliases: database names of their own, which may also set any pool key; * is for names that have none.",
   ),
   "routing.databases.*": group("One alias."),
   "routing.databases.*.cluster": text("name", REQUIRED, "The cluster that the alias leads to."),
@@ -224,6 +244,24 @@ const ROWS: Record<SettingPath, Row> = {
     { kind: "name" },
     "The database there; the alias's own name if not given.",
   ),
+  "routing.databases.*.user": {
+    ...text("user", NULL, "As whom all its clients are at the server; each as itself if not given."),
+    default: INHERITED,
+  },
+  "routing.databases.*.password": {
+    ...secret("That user's password, where auth.users does not have it."),
+    default: INHERITED,
+  },
+  "routing.databases.*.auth_query": {
+    type: { kind: "query" },
+    default: INHERITED,
+    reload: "live",
+    doc: "Looks its clients up in the place of auth.query: null, true, or SQL in which $1 is the user.",
+  },
+  "routing.databases.*.auth_database": {
+    ...text("database", NULL, "Where that is asked; the database of the cluster's superuser if not given."),
+    default: INHERITED,
+  },
   ...prefixed("routing.databases.*.", INHERITED_POOL_ROWS),
 
   "clusters": { ...map("name", 1, "Clusters by name."), default: REQUIRED },

@@ -7,7 +7,7 @@ Deno.test("an import finds the userlist from PgBouncer's folder, and the passwor
   equal(config.auth.users_file, "/run/users.txt");
   const { superuser } = config.clusters.get("main")!;
   deepEqual([superuser?.user, superuser?.password?.reveal(), config.auth.query], ["asks", "pw", true]);
-  equal(config.routing.default_cluster, "main");
+  equal(config.routing.databases.get("*")!.cluster, "main");
 });
 
 Deno.test("an import leaves a userlist out that cannot be used, and says why", async () => {

@@ -102,11 +102,26 @@ function writeUsers(to: Translation, users: readonly IniEntry[]): void {
       );
       continue;
     }
-    for (const [key, text] of pairs) {
-      to.leave(["users"], `${user}: ${key}`, text, "settings of one user are not supported yet");
-    }
+    for (const [key, text] of pairs) writeUserKey(to, ["users", user], { key, text });
   }
 }
+
+/** Keys of a line of `[users]` have the names of settings, but for the pool's sizes. */
+function writeUserKey(
+  to: Translation,
+  path: readonly string[],
+  { key, text }: { readonly key: string; readonly text: string },
+): void {
+  if (key === "pool_mode") return writePoolMode(to, path, text);
+  // PgBouncer's manual: -1 means that the value is not set.
+  if (text === "-1") return to.leave(path, key, text, "the database's holds");
+  to.carry([...path, USER_KEYS.get(key) ?? key], key, text);
+}
+
+const USER_KEYS: ReadonlyMap<string, string> = new Map([
+  ["pool_size", "default_pool_size"],
+  ["reserve_pool", "reserve_pool_size"],
+]);
 
 function writePeers(to: Translation, peers: readonly IniEntry[]): void {
   const id = to.given("peer_id");

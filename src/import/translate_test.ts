@@ -49,3 +49,15 @@ Deno.test("an import says of each key that is not carried over why, and shows no
   equal(left, 5);
   ok(!yaml.includes("geheim"), yaml);
 });
+
+Deno.test("an import has the settings of each user", async () => {
+  const { config } = await imported(
+    "[users]\nalice = pool_mode=session pool_size=3 query_timeout=4 max_user_connections=2 query_wait_timeout=-1\n",
+  );
+  deepEqual(config.users.get("alice"), {
+    pool_mode: "session",
+    default_pool_size: 3,
+    query_timeout: 4_000,
+    max_user_connections: 2,
+  });
+});

@@ -1,4 +1,5 @@
 import { type ClusterEntry, type DatabaseEntry, type Databases } from "./clusters.ts";
+import { formatPairs } from "./connection_string.ts";
 import type { Translation } from "./translation.ts";
 import { writeTlsLimits } from "./write_listen.ts";
 
@@ -12,6 +13,8 @@ const ALIAS_KEYS: ReadonlyMap<string, string> = new Map([
   ["max_db_client_connections", "max_db_client_connections"],
   ["query_wait_timeout", "query_wait_timeout"],
   ["connect_query", "connect_query"],
+  ["user", "user"],
+  ["password", "password"],
   ["auth_query", "auth_query"],
   ["auth_dbname", "auth_database"],
 ]);
@@ -43,26 +46,16 @@ function writeDatabase(to: Translation, { name, pairs, cluster }: DatabaseEntry)
     return to.leave(
       ["routing"],
       name,
-      "…",
+      formatPairs(pairs),
       "the name is the console's: console.database and console.aliases",
     );
   }
-  if (name === "*") return writeWildcard(to, { name, pairs, cluster, place: "" });
   const path = ["routing", "databases", name];
   to.write([...path, "cluster"], cluster);
   const given = new Map(pairs);
   const database = given.get("dbname") ?? "";
   if (database !== "" && database !== name) to.write([...path, "database"], database);
   writePairs(to, path, pairs);
-}
-
-function writeWildcard(to: Translation, { pairs, cluster }: DatabaseEntry): void {
-  to.write(["routing", "default_cluster"], cluster, "* leads names without a line here");
-  const database = new Map(pairs).get("dbname");
-  if (database !== undefined) {
-    to.leave(["routing"], "* dbname", database, "names that are no alias keep their name");
-  }
-  writePairs(to, ["clusters", cluster, "pool"], pairs);
 }
 
 function writePairs(to: Translation, path: readonly string[], pairs: DatabaseEntry["pairs"]): void {
@@ -78,6 +71,8 @@ function writePair(
   path: readonly string[],
   { key, value }: { readonly key: string; readonly value: string },
 ): void {
+  // PgBouncer's manual: -1 means that the value is not set.
+  if (value === "-1") return to.leave(path, key, value, "what holds for all does here too");
   const name = ALIAS_KEYS.get(key);
   if (name !== undefined) return to.carry([...path, name], key, value);
   switch (key) {
@@ -85,10 +80,6 @@ function writePair(
       return writePoolMode(to, path, value);
     case "server_lifetime":
       return writeServerLifetime(to, path, value);
-    case "user":
-      return to.leave(path, key, value, "a forced user is not supported yet");
-    case "password":
-      return to.leave(path, key, value, "the client's own password logs it in at the server");
     default:
       return to.leave(path, key, value, REASONS[key] ?? "is no key that PgBouncer's manual has");
   }

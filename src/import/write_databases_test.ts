@@ -15,8 +15,27 @@ Deno.test("an import writes modes and lifetimes that PgBouncer understands other
   deepEqual([pool_mode, server_reset, server_lifetime], ["transaction", "always", undefined]);
 });
 
-Deno.test("an import leads names without a line of their own where * leads", async () => {
-  const { config } = await imported("[databases]\na = host=h\n* = host=other pool_size=4\n");
-  equal(config.routing.default_cluster, "other");
-  equal(config.clusters.get("other")!.pool.default_pool_size, 4);
+Deno.test("an import has an alias * where PgBouncer has a line for all other names", async () => {
+  const { config } = await imported(
+    "[databases]\na = host=h\n* = host=other pool_size=4 user=one password=pw\n",
+  );
+  const wildcard = config.routing.databases.get("*")!;
+  deepEqual([wildcard.cluster, wildcard.default_pool_size, wildcard.user, wildcard.password?.reveal()], [
+    "other",
+    4,
+    "one",
+    "pw",
+  ]);
+});
+
+Deno.test("an import carries over how the users of one database are looked up", async () => {
+  const { config } = await imported(
+    "[databases]\na = host=h auth_query='SELECT u, p FROM f($1)' auth_dbname=x auth_user=asks connect_query='SET work_mem = ''1MB'''\n",
+  );
+  const { auth_query, auth_database, connect_query } = config.routing.databases.get("a")!;
+  deepEqual([auth_query, auth_database, connect_query], [
+    "SELECT u, p FROM f($1)",
+    "x",
+    "SET work_mem = '1MB'",
+  ]);
 });

@@ -6,6 +6,7 @@ import type { Base } from "../servers/mod.ts";
 import { Session } from "../session/mod.ts";
 import type { PeerAddress } from "../transport/mod.ts";
 import type { Authenticated } from "./authentication.ts";
+import { accountFor } from "./account.ts";
 import type { LoginParts } from "./login_parts.ts";
 import { tlsName } from "./opening.ts";
 
@@ -15,10 +16,11 @@ export function startSession(
   client: Authenticated,
   { route, peer }: { route: Route; peer: PeerAddress },
 ): () => Promise<void> {
-  const { startup, reader, user, database, credentials, admission } = client;
+  const { startup, reader, user, database, admission } = client;
   const { cluster, alias } = route;
-  const key = { cluster, database: route.database, user, alias, purpose: "clients" } as const;
-  const destination = worker.pools.get(key, credentials);
+  const account = accountFor(worker, route, client);
+  const key = { cluster, database: route.database, user: account.user, alias, purpose: "clients" } as const;
+  const destination = worker.pools.get(key, account.credentials);
   const { pool_mode: poolMode, options_allowed: allowed } = destination.settings;
   const { params, options } = startupOptions(startup.params, allowed);
   const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? poolMode;

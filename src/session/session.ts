@@ -223,6 +223,14 @@ export class Session
     return this.#work.querySinceMs;
   }
 
+  get xactSinceMs(): number {
+    return this.#work.xactSinceMs;
+  }
+
+  get idleInXactSinceMs(): number {
+    return this.#work.idleInXactSinceMs;
+  }
+
   get keepsServer(): boolean {
     return this.facts.mode === "session";
   }

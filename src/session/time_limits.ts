@@ -31,6 +31,10 @@ export interface TimeLimitsHost {
   readonly ending: boolean;
   /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
   readonly querySinceMs: number;
+  /** Since when the session is in a transaction, in clock milliseconds; -1 outside of one. */
+  readonly xactSinceMs: number;
+  /** Since when it is idle there, in clock milliseconds; -1: it is not. */
+  readonly idleInXactSinceMs: number;
   /** The client hears this beside its answers. */
   notice(error: PgplexError): void;
   /** Cancels what runs on `server`; resolves when no other statement can be met by it any more. */
@@ -75,7 +79,11 @@ export class TimeLimits {
     if (host.idle) {
       const error = this.#idleTooLong(nowMs - host.idleSinceMs);
       if (error !== null) host.end(error);
-    } else if (host.server !== null && !host.server.owed.settled) this.#checkStatement(nowMs);
+      return;
+    }
+    const error = this.#transactionTooLong(nowMs);
+    if (error !== null) host.end(error);
+    else if (host.server !== null && !host.server.owed.settled) this.#checkStatement(nowMs);
   }
 
   /** The session may be idle from here on: its own idle_session_timeout, which few have, is kept to the millisecond. */
@@ -137,6 +145,22 @@ export class TimeLimits {
     }
     return exceeds(limits.client_idle_timeout)
       ? new PgplexError("idle_timeout", "terminating connection due to client_idle_timeout")
+      : null;
+  }
+
+  #transactionTooLong(nowMs: number): PgplexError | null {
+    const { limits, server, xactSinceMs, idleInXactSinceMs } = this.#host;
+    if (server === null) return null;
+    const exceeds = (sinceMs: number, limitMs: number) =>
+      limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs;
+    if (exceeds(xactSinceMs, limits.transaction_timeout)) {
+      return new PgplexError("transaction_timeout", "terminating connection due to transaction_timeout");
+    }
+    return exceeds(idleInXactSinceMs, limits.idle_transaction_timeout)
+      ? new PgplexError(
+        "idle_transaction_timeout",
+        "terminating connection due to idle_transaction_timeout",
+      )
       : null;
   }
 

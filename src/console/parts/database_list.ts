@@ -1,4 +1,4 @@
-import { nearest } from "../../config/mod.ts";
+import { nearest, WILDCARD } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { routeDatabase } from "../../routing/mod.ts";
 import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../servers/mod.ts";
@@ -21,6 +21,7 @@ export interface ListedDatabase {
 export function listDatabases({ worker: { config, pools } }: ConsoleParts): ListedDatabase[] {
   const listed = new Map<string, Omit<ListedDatabase, "pools"> & { pools: ServerPool[] }>();
   for (const [name, { cluster, database }] of config.routing.databases) {
+    if (name === WILDCARD) continue;
     listed.set(name, { name, cluster, database, alias: name, pools: [] });
   }
   for (const name of [...pools.control.pausedNames, ...pools.control.disabledNames]) {
