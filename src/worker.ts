@@ -19,7 +19,7 @@ import {
   SecretWarming,
 } from "./login/mod.ts";
 import { goneReason, NodeDrain, nodeGoneReason, ServerPools } from "./servers/mod.ts";
-import { CancelKeys, type Session } from "./session/mod.ts";
+import { CancelKeys, ClientLog, type Session } from "./session/mod.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
 import {
   type NodeChange,
@@ -94,6 +94,7 @@ export class Worker implements LoginParts {
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
   readonly counters = new WorkerCounters();
+  readonly clientLog: ClientLog;
   readonly #warming: SecretWarming;
   readonly #ticker: Ticker;
   #config: Config;
@@ -121,6 +122,7 @@ export class Worker implements LoginParts {
     this.onServerTrouble = onServerTrouble;
     this.#config = config;
     this.#channelBinding = bindingOf(config);
+    this.clientLog = new ClientLog(log, () => this.#config.log);
     this.warnings = new RareWarnings(log, () => clock.nowMs());
     this.unread = new UnreadLeases(clock);
     this.topology = new TopologyPublisher(topology);

@@ -256,6 +256,12 @@ export interface LogConfig {
   readonly format: "text" | "json";
   /** Milliseconds; 0 writes none. */
   readonly stats_period: number;
+  /** A line for each client that has logged in. */
+  readonly connections: boolean;
+  /** A line for each client that is gone, with the reason. */
+  readonly disconnections: boolean;
+  /** A line for each error that a client hears of pgplex itself. */
+  readonly pooler_errors: boolean;
 }
 
 /** What ends a path: not a mapping with keys of its own. */

@@ -1,28 +1,29 @@
 import { OPTION_NAMES } from "./option_names.ts";
 import type { PoolSettings, SettingPath } from "./schema.ts";
 import {
-  type FileContents,
-  type Reload,
-  type Setting,
-  type SettingDefault,
-  type SettingNode,
-  settingTree,
-  type SettingType,
-  type TextShape,
-} from "./setting.ts";
-
-type Row = Omit<Setting, "path">;
+  boolean,
+  choice,
+  duration,
+  env,
+  file,
+  group,
+  INHERITED,
+  integer,
+  map,
+  NULL,
+  nullableGroup,
+  REQUIRED,
+  type Row,
+  secret,
+  size,
+  text,
+  texts,
+} from "./rows.ts";
+import { type Setting, type SettingNode, settingTree } from "./setting.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-// More connections than one machine has ports and file descriptors for.
-const CONNECTIONS_MAX = 1_000_000;
-
-const MEMBERS: SettingDefault = { kind: "members" };
-const REQUIRED: SettingDefault = { kind: "required" };
-const INHERITED: SettingDefault = { kind: "inherited" };
-const NULL: SettingDefault = { kind: "value", value: null };
 
 type PoolRows = Readonly<Record<keyof PoolSettings, Row>>;
 
@@ -425,6 +426,9 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "log.format": choice(["text", "json"], "text", "Lines for people, or one JSON object each.", "restart"),
   "log.stats_period": duration(MINUTE, "How often the statistics line is written; 0s: never."),
+  "log.connections": boolean(false, "A line for each client that logs in."),
+  "log.disconnections": boolean(false, "A line for each client that goes, with the reason."),
+  "log.pooler_errors": boolean(true, "A line for each error that a client hears of pgplex itself."),
 };
 
 /** Every key, parents before their members, in the order of the example file. */
@@ -439,70 +443,4 @@ function prefixed<Prefix extends string>(
   rows: PoolRows,
 ): Record<`${Prefix}${keyof PoolSettings}`, Row> {
   return Object.fromEntries(Object.entries(rows).map(([key, row]) => [prefix + key, row])) as never;
-}
-
-function group(doc: string): Row {
-  return { type: { kind: "group" }, default: MEMBERS, reload: "live", doc };
-}
-
-function nullableGroup(doc: string): Row {
-  return { type: { kind: "group", nullable: true }, default: NULL, reload: "live", doc };
-}
-
-function map(names: TextShape, entriesMin: number, doc: string): Row {
-  return { type: { kind: "map", names, entriesMin }, default: MEMBERS, reload: "live", doc };
-}
-
-function integer(
-  min: number,
-  value: number,
-  doc: string,
-  max = CONNECTIONS_MAX,
-  reload: Reload = "live",
-): Row {
-  return { type: { kind: "integer", min, max }, default: { kind: "value", value }, reload, doc };
-}
-
-function duration(value: number, doc: string, minMs = 0): Row {
-  return { type: { kind: "duration", minMs }, default: { kind: "value", value }, reload: "live", doc };
-}
-
-function choice(values: readonly string[], value: string, doc: string, reload: Reload = "live"): Row {
-  return { type: { kind: "choice", values }, default: { kind: "value", value }, reload, doc };
-}
-
-function boolean(value: boolean, doc: string): Row {
-  return { type: { kind: "boolean" }, default: { kind: "value", value }, reload: "live", doc };
-}
-
-/** Of at most a petabyte. */
-function size(value: number, doc: string): Row {
-  const type: SettingType = { kind: "size", min: 0, max: 1024 ** 5 };
-  return { type, default: { kind: "value", value }, reload: "live", doc };
-}
-
-function text(shape: TextShape, value: SettingDefault, doc: string, reload: Reload = "live"): Row {
-  const type: SettingType = value === NULL
-    ? { kind: "text", shape, nullable: true }
-    : { kind: "text", shape };
-  return { type, default: value, reload, doc };
-}
-
-function texts(value: readonly string[], doc: string, reload: Reload = "live"): Row {
-  return { type: { kind: "texts", entriesMax: 1_000 }, default: { kind: "value", value }, reload, doc };
-}
-
-function secret(doc: string): Row {
-  return { type: { kind: "secret" }, default: NULL, reload: "live", doc };
-}
-
-function file(holds: FileContents, contents: string, doc: string, value: SettingDefault = NULL): Row {
-  const type: SettingType = value === NULL
-    ? { kind: "file", holds, contents, nullable: true }
-    : { kind: "file", holds, contents };
-  return { type, default: value, reload: "live", doc };
-}
-
-function env(contents: string, doc: string): Row {
-  return { type: { kind: "env", contents }, default: NULL, reload: "live", doc };
 }

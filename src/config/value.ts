@@ -17,6 +17,8 @@ const TEXT_BYTES_MAX = 4096;
 const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map([
   ["true", true],
   ["on", true],
+  ["1", true],
+  ["0", false],
   ["false", false],
   ["off", false],
 ]);

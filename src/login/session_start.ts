@@ -40,17 +40,27 @@ export function startSession(
     options,
   });
   worker.sessions.add(session);
-  return runOf(session, worker.sessions, admission, reader.rest());
+  worker.clientLog.connected(session.facts, session.facts.tls);
+  return runOf(session, worker, admission, reader.rest());
 }
 
 /** In a function of its own, so that the closure keeps nothing of the login alive. */
 function runOf(
   session: Session,
-  sessions: Set<Session>,
+  { sessions, clientLog, runtime: { clock } }: LoginParts,
   admission: Uint8Array,
   rest: Uint8Array,
 ): () => Promise<void> {
-  return () => session.run(admission, rest).then(() => void sessions.delete(session));
+  const sinceMs = clock.nowMs();
+  return () =>
+    session.run(admission, rest).then(() => {
+      sessions.delete(session);
+      const { facts, endedBy } = session;
+      // Of a stop, the log speaks once for all.
+      if (endedBy !== null && endedBy.code !== "shutting_down") clientLog.poolerError(facts, endedBy);
+      const reason = endedBy?.message ?? "client close request";
+      clientLog.disconnected(facts, { reason, lastedMs: clock.nowMs() - sinceMs });
+    });
 }
 
 /** The startup parameters that a server connection must share with a client, sorted by name. */

@@ -2,6 +2,7 @@ import { rawSetting, type ServerConnection, type Settings } from "../backend/mod
 import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError, type Timer } from "../kernel/mod.ts";
 import { encodeError } from "../protocol/mod.ts";
+import type { WorkTime } from "./work_time.ts";
 import type { PinReason } from "../lease/mod.ts";
 
 /** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
@@ -29,12 +30,7 @@ export interface TimeLimitsHost {
   readonly pins: readonly PinReason[];
   readonly server: ServerConnection | null;
   readonly ending: boolean;
-  /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
-  readonly querySinceMs: number;
-  /** Since when the session is in a transaction, in clock milliseconds; -1 outside of one. */
-  readonly xactSinceMs: number;
-  /** Since when it is idle there, in clock milliseconds; -1: it is not. */
-  readonly idleInXactSinceMs: number;
+  readonly work: Pick<WorkTime, "querySinceMs" | "xactSinceMs" | "idleInXactSinceMs">;
   /** The client hears this beside its answers. */
   notice(error: PgplexError): void;
   /** Cancels what runs on `server`; resolves when no other statement can be met by it any more. */
@@ -149,7 +145,7 @@ export class TimeLimits {
   }
 
   #transactionTooLong(nowMs: number): PgplexError | null {
-    const { limits, server, xactSinceMs, idleInXactSinceMs } = this.#host;
+    const { limits, server, work: { xactSinceMs, idleInXactSinceMs } } = this.#host;
     if (server === null) return null;
     const exceeds = (sinceMs: number, limitMs: number) =>
       limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs;
@@ -182,7 +178,7 @@ export class TimeLimits {
       return;
     }
     const limitMs = host.limits.query_timeout;
-    const sinceMs = host.querySinceMs;
+    const sinceMs = host.work.querySinceMs;
     if (limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs) this.#statementTimedOut();
   }
 

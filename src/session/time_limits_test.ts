@@ -26,9 +26,7 @@ function session(clock: VirtualClock, settings: Settings) {
     pins: [],
     server: null as TimeLimitsHost["server"],
     ending: false as boolean,
-    querySinceMs: -1,
-    xactSinceMs: -1,
-    idleInXactSinceMs: -1,
+    work: { querySinceMs: -1, xactSinceMs: -1, idleInXactSinceMs: -1 },
     cancelOn: () => Promise.resolve(),
     end() {
       host.ending = true;
@@ -114,7 +112,7 @@ Deno.test("TimeLimits ends a session whose transaction takes too long, or waits 
     host.idle = false;
     host.server = { owed: { settled: true } } as unknown as TimeLimitsHost["server"];
     host.limits = { ...host.limits, [limit]: 2000 };
-    host[since] = 100;
+    host.work[since] = 100;
     clock.advance(2099);
     times.check(clock.nowMs());
     deepEqual(endedMs, [], limit);
