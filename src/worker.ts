@@ -12,6 +12,7 @@ import { type Clock, PgplexError, type Random, Ticker } from "./kernel/mod.ts";
 import { UnreadLeases } from "./lease/mod.ts";
 import { Listeners } from "./listen/mod.ts";
 import {
+  AccessRules,
   type ConsoleDoor,
   LoginDeadlines,
   type LoginParts,
@@ -98,6 +99,7 @@ export class Worker implements LoginParts {
   readonly #warming: SecretWarming;
   readonly #ticker: Ticker;
   #config: Config;
+  #accessRules: AccessRules;
   #channelBinding: Uint8Array | null;
   #console: ConsoleDoor | null = null;
   #draining = false;
@@ -121,6 +123,7 @@ export class Worker implements LoginParts {
     this.mockKey = mockKey;
     this.onServerTrouble = onServerTrouble;
     this.#config = config;
+    this.#accessRules = new AccessRules(config.auth);
     this.#channelBinding = bindingOf(config);
     this.clientLog = new ClientLog(log, () => this.#config.log);
     this.warnings = new RareWarnings(log, () => clock.nowMs());
@@ -146,6 +149,10 @@ export class Worker implements LoginParts {
 
   get config(): Config {
     return this.#config;
+  }
+
+  get accessRules(): AccessRules {
+    return this.#accessRules;
   }
 
   get channelBinding(): Uint8Array | null {
@@ -174,7 +181,10 @@ export class Worker implements LoginParts {
   /** Another configuration is in force: every part follows. Nodes come by {@link publish}, behind it. */
   apply({ effective, live }: ConfigDiff): void {
     this.#config = effective;
-    if (touches(live, "auth")) this.users.replace(secretsOf(effective));
+    if (touches(live, "auth")) {
+      this.users.replace(secretsOf(effective));
+      this.#accessRules = new AccessRules(effective.auth);
+    }
     if (touches(live, "listen")) this.#channelBinding = bindingOf(effective);
     this.pools.configure(effective, this.runtime.clock.nowMs());
     this.listeners.configure(effective);
@@ -290,7 +300,7 @@ export class Worker implements LoginParts {
   }
 
   #warm(): void {
-    if (this.#config.auth.type === "scram-sha-256") void this.#warming.begin();
+    if (["scram-sha-256", "hba"].includes(this.#config.auth.type)) void this.#warming.begin();
   }
 }
 

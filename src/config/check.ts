@@ -72,11 +72,17 @@ function checkAuth(config: Config, report: ReportClash): void {
       because,
     );
   }
+  if (auth.type === "hba" && auth.hba_file === null) {
+    clash(["auth", "type"], "be another one while auth.hba_file is not given", "hba", report, [[
+      "auth",
+      "hba_file",
+    ]]);
+  }
   for (const [name, user] of auth.users) {
     const path = ["auth", "users", name];
     checkSources(user, path, report);
     const none = user.password === null && user.password_file === null && user.password_env === null;
-    const passwords = auth.type === "md5" || auth.type === "scram-sha-256";
+    const passwords = ["md5", "scram-sha-256", "plain"].includes(auth.type);
     const because = [
       ["auth", "type"],
       ...["password", "password_file", "password_env"].map((key) => [...path, key]),

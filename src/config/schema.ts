@@ -68,7 +68,7 @@ export interface ListenTls {
 }
 
 /** How a client proves who it is. */
-export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert";
+export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert" | "plain" | "hba";
 
 /** Who may connect. */
 export interface AuthConfig {
@@ -76,6 +76,14 @@ export interface AuthConfig {
   /** By name. After `loadConfig` those of `users_file` are here too; where both name a user, the YAML's entry stays. */
   readonly users: ReadonlyMap<string, UserConfig>;
   readonly users_file: string | null;
+  /** Rules in pg_hba.conf's format, which `type: hba` asks for. */
+  readonly hba_file: string | null;
+  /** Which users a certificate's name may be, for rules with `map=`. */
+  readonly ident_file: string | null;
+  /** The text of `hba_file`; null until `loadConfig` has read it. */
+  readonly hba_text: string | null;
+  /** The text of `ident_file`; null until `loadConfig` has read it. */
+  readonly ident_text: string | null;
   /** null: no look-up; true: PostgreSQL's own catalogue; else SQL in which `$1` is the user's name. */
   readonly query: string | true | null;
 }
@@ -272,13 +280,13 @@ type PathsBelow<T, Prefix extends string> = T extends Leaf ? never
   : T extends ReadonlyMap<string, infer V> ? `${Prefix}*` | PathsBelow<V, `${Prefix}*.`>
   : T extends readonly (infer V)[] ? PathsBelow<V, `${Prefix}[].`> | `${Prefix}[]`
   : {
-    [K in Exclude<keyof T & string, `${string}_pem`>]:
+    [K in Exclude<keyof T & string, `${string}_pem` | `${string}_text`>]:
       | `${Prefix}${K}`
       | PathsBelow<
         Required<T>[K],
         Required<T>[K] extends readonly object[] ? `${Prefix}${K}` : `${Prefix}${K}.`
       >;
-  }[Exclude<keyof T & string, `${string}_pem`>];
+  }[Exclude<keyof T & string, `${string}_pem` | `${string}_text`>];
 
 /** Every key of {@link Config} with its path: `listen.port`, `clusters.*.nodes[].host`. */
 export type SettingPath = PathsBelow<Config, "">;

@@ -190,9 +190,9 @@ const ROWS: Record<SettingPath, Row> = {
 
   "auth": group("Who may connect."),
   "auth.type": choice(
-    ["trust", "md5", "scram-sha-256", "cert"],
+    ["trust", "md5", "scram-sha-256", "cert", "plain", "hba"],
     "scram-sha-256",
-    "How a client proves who it is; md5 also accepts SCRAM secrets, as PgBouncer's does.",
+    "How a client proves who it is; md5 also accepts SCRAM secrets, as PgBouncer's does; hba: as hba_file says.",
   ),
   "auth.users": map(
     "user",
@@ -211,6 +211,8 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "auth.users.*.password_env": env("password", "An environment variable that holds the password."),
   "auth.users_file": file("users", "", "PgBouncer's userlist.txt, or null."),
+  "auth.hba_file": file("hba", "hba_text", "Rules in pg_hba.conf's format, for type hba."),
+  "auth.ident_file": file("ident", "ident_text", "Which users a certificate may be, for rules with map=."),
   "auth.query": {
     type: { kind: "query" },
     default: NULL,

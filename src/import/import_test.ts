@@ -18,3 +18,19 @@ Deno.test("an import leaves a userlist out that cannot be used, and says why", a
     /# auth_file = \/u: line 2 must be put right/,
   );
 });
+
+Deno.test("an import follows the hba file where it can be used, and says which lines cannot", async () => {
+  const ini = "[pgbouncer]\nauth_type = hba\nauth_hba_file = hba\nauth_ident_file = ident\n";
+  const { config } = await imported(ini, { "/run/hba": "host all all all md5\n", "/run/ident": "m a b\n" });
+  deepEqual([config.auth.type, config.auth.hba_file, config.auth.ident_file], [
+    "hba",
+    "/run/hba",
+    "/run/ident",
+  ]);
+  const { yaml, config: without } = await imported(ini, {
+    "/run/hba": "local all all peer\n",
+    "/run/ident": "m a b\n",
+  });
+  equal(without.auth.type, "scram-sha-256");
+  match(yaml.replaceAll("\n  # ", " "), /auth_hba_file = \/run\/hba: line 1 must have one of the methods/);
+});

@@ -87,6 +87,9 @@ function writeLog(to: Translation): void {
   else if (stats !== null) {
     to.at(["log"]).comment(`log_stats = ${stats}: log.stats_period writes them, each minute by default.`);
   }
+  for (const key of ["connections", "disconnections"]) {
+    if (to.given(`log_${key}`) === null) to.at(["log"]).set(key, true, "PgBouncer's default");
+  }
   const verbose = to.given("verbose");
   if (verbose !== null) {
     to.write(["log", "level"], Number(verbose) > 0 ? "debug" : "info", `verbose = ${verbose}`);

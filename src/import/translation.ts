@@ -10,6 +10,10 @@ export interface Surroundings {
   /** What `auth_file` says; null where there is none, or where it cannot be used: then `userlistProblem` says why. */
   readonly userlist: Userlist | null;
   readonly userlistProblem: string | null;
+  /** Why `auth_hba_file` cannot be used as it is; null where it can, or is not given. */
+  readonly hbaProblem: string | null;
+  /** The same of `auth_ident_file`. */
+  readonly identProblem: string | null;
 }
 
 /** Keys whose values are secrets, or hold some. */

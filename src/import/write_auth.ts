@@ -1,7 +1,7 @@
 import type { Translation } from "./translation.ts";
 
 /** Types of PgBouncer that pgplex has under the same name. */
-const SAME_TYPES: readonly string[] = ["trust", "md5", "scram-sha-256", "cert"];
+const SAME_TYPES: readonly string[] = ["trust", "md5", "scram-sha-256", "cert", "plain"];
 
 /** Who may connect. */
 export function writeAuth(to: Translation): void {
@@ -32,25 +32,26 @@ export function writeAuth(to: Translation): void {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  plain: "a password in clear is not asked for; clients of the last ten years speak SCRAM",
   ldap: "LDAP is not supported: give users passwords, or auth.query",
   pam: "PAM is not supported: give users passwords, or auth.query",
 };
 
 function writeHba(to: Translation): void {
+  const { hbaProblem, identProblem } = to.surroundings;
   const file = to.given("auth_hba_file");
   const ident = to.given("auth_ident_file");
-  to.leave(
-    ["auth"],
-    "auth_type",
-    "hba",
-    "one type holds for all clients; it is the strictest here: choose the one your hba file has",
-  );
-  to.at(["auth"]).set("type", "scram-sha-256");
+  if (file === null || hbaProblem !== null) {
+    to.leave(["auth"], "auth_type", "hba", "needs an auth_hba_file that can be used; then: type: hba");
+    to.at(["auth"]).set("type", "scram-sha-256");
+  } else to.write(["auth", "type"], "hba");
   if (file !== null) {
-    to.leave(["auth"], "auth_hba_file", file, "rules by address, database and user are not supported yet");
+    if (hbaProblem === null) to.write(["auth", "hba_file"], to.file(file));
+    else to.leave(["auth"], "auth_hba_file", to.file(file), `${hbaProblem}; then: hba_file`);
   }
-  if (ident !== null) to.leave(["auth"], "auth_ident_file", ident, "goes with auth_hba_file");
+  if (ident !== null) {
+    if (identProblem === null) to.write(["auth", "ident_file"], to.file(ident));
+    else to.leave(["auth"], "auth_ident_file", to.file(ident), `${identProblem}; then: ident_file`);
+  }
 }
 
 function writeUserlist(to: Translation): void {

@@ -35,7 +35,7 @@ export async function lookUpSecret(
 ): Promise<Secret | null> {
   const { config, log } = worker;
   const { cluster, query, at } = lookUpOf(config, database);
-  if (query === null || config.auth.type === "trust" || config.auth.type === "cert") return null;
+  if (query === null) return null;
   // Who administers pgplex must not be decided by whichever cluster happens to come first.
   if (worker.console?.opens(database) && config.routing.default_cluster === null) return null;
   const superuser = config.clusters.get(cluster)?.superuser;

@@ -412,6 +412,16 @@ Deno.test("each other setting that a reload changes takes effect while clients a
     assert.equal(await login("looks", "a-secret-of-asked", "asked"), "none");
     assert.equal(await login("not", "a-secret-of-asked", "asked"), "28P01");
   });
+  await Deno.writeTextFile(
+    `${dir.path}/hba`,
+    "host all postgres 127.0.0.0/8 password\nhost all asked all reject\nhost pgplex all all trust\n",
+  );
+  await step("auth.hba_file", passwords("x", { type: "hba", hba_file: `${dir.path}/hba` }), async () => {
+    assert.equal(await login("postgres@main", "x"), "none");
+    assert.equal(await login("postgres@main", "y"), "28P01");
+    assert.equal(await login("postgres@main", "x", "asked"), "28000");
+    assert.equal(await login("postgres@main", "x", "somebody"), "28000");
+  });
   await step("auth.query", passwords("x", { query: true }), async () => {
     assert.equal(await login("postgres@main", "a-secret-of-asked", "asked"), "none");
     assert.equal(await login("postgres@main", "wrong", "asked"), "28P01");
