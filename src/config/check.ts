@@ -27,6 +27,7 @@ export function checkConfig(config: Config, report: ReportClash): void {
     checkNodes(config, name, report);
     checkFailover(config, name, report);
     if (cluster.superuser !== null) checkSources(cluster.superuser, [...path, "superuser"], report);
+    checkProtocols(cluster.tls.protocols, [...path, "tls"], report);
     const { cert_file, key_file } = cluster.tls;
     if ((cert_file === null) !== (key_file === null)) {
       const [given, missing] = cert_file === null ? ["key_file", "cert_file"] : ["cert_file", "key_file"];
@@ -49,6 +50,7 @@ function checkListen({ listen }: Config, report: ReportClash): void {
       clash(["listen", "address"], "name each address once", `${quoted(address)} twice`, report);
     }
   }
+  if (listen.tls !== null) checkProtocols(listen.tls.protocols, ["listen", "tls"], report);
   if (listen.unix_socket_dir === null) return;
   const bytes = new TextEncoder().encode(`${listen.unix_socket_dir}/.s.PGSQL.${listen.port}`).length;
   if (bytes > SOCKET_PATH_BYTES_MAX) {
@@ -58,6 +60,11 @@ function checkListen({ listen }: Config, report: ReportClash): void {
       "port",
     ]]);
   }
+}
+
+/** An empty list would let nobody speak TLS, whatever else is said of it. */
+function checkProtocols(protocols: readonly string[], path: Segments, report: ReportClash): void {
+  if (protocols.length === 0) clash([...path, "protocols"], "hold TLSv1.2 or TLSv1.3", "none", report);
 }
 
 function checkAuth(config: Config, report: ReportClash): void {

@@ -62,6 +62,16 @@ export function texts(value: readonly string[], doc: string, reload: Reload = "l
   return { type: { kind: "texts", entriesMax: 1_000 }, default: { kind: "value", value }, reload, doc };
 }
 
+/** A list of some of `values`, all of them by default. */
+export function choices(values: readonly string[], doc: string): Row {
+  return {
+    type: { kind: "texts", entriesMax: values.length, values },
+    default: { kind: "value", value: values },
+    reload: "live",
+    doc,
+  };
+}
+
 export function secret(doc: string): Row {
   return { type: { kind: "secret" }, default: NULL, reload: "live", doc };
 }

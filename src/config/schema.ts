@@ -59,6 +59,8 @@ export interface ListenTls {
   readonly cert_file: string;
   readonly key_file: string;
   readonly client_ca_file: string | null;
+  /** At least one. */
+  readonly protocols: readonly TlsProtocol[];
   /** The text of `cert_file`; empty until `loadConfig` has read it. */
   readonly cert_pem: string;
   /** The text of `key_file`; empty until `loadConfig` has read it. */
@@ -66,6 +68,9 @@ export interface ListenTls {
   /** The text of `client_ca_file`; null until `loadConfig` has read it. */
   readonly client_ca_pem: string | null;
 }
+
+/** Versions of TLS that are spoken. */
+export type TlsProtocol = "TLSv1.2" | "TLSv1.3";
 
 /** How a client proves who it is. */
 export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert" | "plain" | "hba";
@@ -200,6 +205,8 @@ export type ClusterTlsMode = "disable" | "prefer" | "require" | "verify-ca" | "v
 /** TLS towards a cluster's nodes. */
 export interface ClusterTls {
   readonly mode: ClusterTlsMode;
+  /** At least one. */
+  readonly protocols: readonly TlsProtocol[];
   readonly ca_file: string | null;
   readonly cert_file: string | null;
   readonly key_file: string | null;

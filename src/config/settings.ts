@@ -3,6 +3,7 @@ import type { PoolSettings, SettingPath } from "./schema.ts";
 import {
   boolean,
   choice,
+  choices,
   duration,
   env,
   file,
@@ -24,6 +25,7 @@ import { type Setting, type SettingNode, settingTree } from "./setting.ts";
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
+const TLS_PROTOCOLS = ["TLSv1.2", "TLSv1.3"];
 
 type PoolRows = Readonly<Record<keyof PoolSettings, Row>>;
 
@@ -172,6 +174,8 @@ const ROWS: Record<SettingPath, Row> = {
     "client_ca_pem",
     "Authorities that sign clients' certificates.",
   ),
+
+  "listen.tls.protocols": choices(TLS_PROTOCOLS, "Versions of TLS that clients may speak."),
 
   "io_method": {
     ...choice(
@@ -358,6 +362,7 @@ const ROWS: Record<SettingPath, Row> = {
     "prefer",
     "As sslmode of libpq.",
   ),
+  "clusters.*.tls.protocols": choices(TLS_PROTOCOLS, "Versions of TLS that nodes may speak."),
   "clusters.*.tls.ca_file": file(
     "certificate",
     "ca_pem",

@@ -73,15 +73,9 @@ function writeTls(to: Translation): void {
 
 /** Protocol versions and ciphers, of either side. */
 export function writeTlsLimits(to: Translation, path: string[], side: "client" | "server"): void {
-  const protocols = to.given(`${side}_tls_protocols`);
-  if (protocols !== null) {
-    const names = commaList(protocols.replaceAll(":", ",")).map((name) => name.toLowerCase());
-    if (names.length === 1 && names[0] === "tlsv1.3") {
-      to.carry([...path, "protocols"], `${side}_tls_protocols`, "TLSv1.3");
-    } else if (names.length === 1 && names[0] === "tlsv1.2") {
-      to.carry([...path, "protocols"], `${side}_tls_protocols`, "TLSv1.2");
-    } else to.leave(path, `${side}_tls_protocols`, protocols, "TLS 1.2 and 1.3 are spoken, no older one");
-  }
+  const key = `${side}_tls_protocols`;
+  const protocols = to.given(key);
+  if (protocols !== null) writeProtocols(to, path, { key, protocols });
   for (const key of [`${side}_tls_ciphers`, `${side}_tls13_ciphers`]) {
     const ciphers = to.given(key);
     if (ciphers === null) continue;
@@ -92,4 +86,18 @@ export function writeTlsLimits(to: Translation, path: string[], side: "client" |
       "the TLS library has safe ciphers only: AES-GCM and ChaCha20 with forward secrecy",
     );
   }
+}
+
+/** PgBouncer's names, with shortcuts for several; TLS older than 1.2 is spoken by nobody here. */
+function writeProtocols(
+  to: Translation,
+  path: readonly string[],
+  { key, protocols }: { readonly key: string; readonly protocols: string },
+): void {
+  const names = commaList(protocols.replaceAll(":", ",")).map((name) => name.toLowerCase());
+  const all = names.some((name) => ["all", "secure", "legacy", "default"].includes(name));
+  const kept = ["TLSv1.2", "TLSv1.3"].filter((name) => all || names.includes(name.toLowerCase()));
+  if (kept.length === 0) return to.leave(path, key, protocols, "TLS 1.2 and 1.3 are spoken, no older one");
+  const older = names.some((name) => /^(?:tlsv1(?:\.[01])?|all|legacy)$/.test(name));
+  to.write([...path, "protocols"], kept, older ? `${key} = ${protocols}: no older one is spoken` : "");
 }

@@ -21,3 +21,21 @@ Deno.test("an import takes * for all addresses, and leaves TLS out where PgBounc
   match(yaml, /# client_tls_ca_file = \/ca: PgBouncer has TLS off/);
   match(yaml, /# unix_socket_dir = @x: sockets in the abstract namespace/);
 });
+
+Deno.test("an import has the versions of TLS that both know", async () => {
+  for (
+    const [given, expected] of [["secure", ["TLSv1.2", "TLSv1.3"]], ["tlsv1.1,tlsv1.3", ["TLSv1.3"]], [
+      "all",
+      ["TLSv1.2", "TLSv1.3"],
+    ]] as const
+  ) {
+    const { config } = await imported(
+      `[databases]\na = host=h\n[pgbouncer]\nserver_tls_protocols = ${given}\n`,
+    );
+    deepEqual(config.clusters.get("main")!.tls.protocols, expected);
+  }
+  match(
+    (await imported("[databases]\na = host=h\n[pgbouncer]\nserver_tls_protocols = tlsv1.0\n")).yaml,
+    /# server_tls_protocols = tlsv1.0: TLS 1.2/,
+  );
+});
