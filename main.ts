@@ -9,6 +9,7 @@ import {
   type ParsedConfig,
   type RefusedConfig,
 } from "./src/config/mod.ts";
+import { importPgBouncer } from "./src/import/mod.ts";
 import { Standalone, StateFile } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { runSchemaCommand, SCHEMA_COMMANDS } from "./src/schema/mod.ts";
@@ -28,6 +29,7 @@ const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreS
 
 Usage: pgplex [--config FILE]
        pgplex schema install|upgrade|remove|show --cluster NAME [--config FILE]
+       pgplex import pgbouncer.ini > pgplex.yaml
 
   --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
   --check         validate the configuration and exit: 0 when it is good, 1 when it is not
@@ -35,12 +37,13 @@ Usage: pgplex [--config FILE]
   --version       print the version and exit
   --help          print this text and exit
 
+  import          print the configuration that does what this one of PgBouncer does; docs/FROM_PGBOUNCER.md has the table
   schema          the schema pgplex on a cluster's servers, by its superuser; docs/FENCING.md says what is in it
 
 To try it out from source, with PostgreSQL clusters of its own: deno task demo
 
 Signals: SIGHUP reads the configuration again, SIGUSR1 pauses all databases and SIGUSR2 resumes them, SIGTERM drains and
-stops, SIGINT and SIGQUIT stop at once.
+stops, SIGINT waits for transactions and stops, another SIGINT or SIGQUIT stops at once.
 Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
 `;
 
@@ -111,9 +114,9 @@ async function openNetwork(method: Config["io_method"], rounds: Rounds): Promise
   return epoll ?? new RuntimeNetwork();
 }
 
-function load(path: string): Promise<ParsedConfig | RefusedConfig> {
+function load(path: string, readBytes = Deno.readFile): Promise<ParsedConfig | RefusedConfig> {
   return loadConfig(path, {
-    readBytes: (file) => Deno.readFile(file),
+    readBytes: (file) => readBytes(file),
     env: (name) => Deno.env.get(name),
     certificatesProblem,
     keyPairProblem,
@@ -235,6 +238,9 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     else log.error("cannot listen", { error: reason });
     return ExitCode.Failure;
   }
+  for (const warning of parsed.warnings) {
+    log.warning("the configuration may mean something else", { problem: formatProblem(warning) });
+  }
   log.info("pgplex is ready", {
     version: denoJson.version,
     listen: running.addresses.join(", "),
@@ -244,9 +250,8 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   Deno.addSignalListener("SIGHUP", () => void running.reload().catch(() => {}));
   Deno.addSignalListener("SIGUSR1", () => void running.pause());
   Deno.addSignalListener("SIGUSR2", () => running.resume());
-  Deno.addSignalListener("SIGTERM", () => drain("servers"));
-  for (const signal of ["SIGINT", "SIGQUIT"] as const) {
-    Deno.addSignalListener(signal, () => stop(() => running.stop()));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
+    Deno.addSignalListener(signal, () => stop(() => running.stopBy(signal)));
   }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
@@ -311,8 +316,34 @@ async function schema(args: string[]): Promise<number> {
   return ExitCode.Failure;
 }
 
+/** `pgplex import FILE`: the configuration goes to standard output, what is to be said of it to standard error. */
+async function importFile(args: string[]): Promise<number> {
+  const [path, ...rest] = args;
+  if (path === undefined || path.startsWith("-") || rest.length > 0) {
+    complain(`pgplex import: give the file of PgBouncer, and nothing else\n\n${HELP}`);
+    return ExitCode.Usage;
+  }
+  let made;
+  try {
+    made = await importPgBouncer(path, { read: Deno.readTextFile, folder: Deno.cwd() });
+  } catch (error) {
+    complain(`pgplex import: cannot read ${path}: ${error instanceof Error ? error.message : error}\n`);
+    return ExitCode.Usage;
+  }
+  say(made.yaml);
+  complain(`pgplex import: ${made.carried} settings carried over, ${made.left} not: comments say why\n`);
+  // The result is put to the test that --check is, under the name of a file beside PgBouncer's relative names.
+  const name = `${Deno.cwd()}/pgplex.yaml`;
+  const bytes = new TextEncoder().encode(made.yaml);
+  const loaded = await load(name, (file) => file === name ? Promise.resolve(bytes) : Deno.readFile(file));
+  if ("config" in loaded) return ExitCode.Ok;
+  complain(`pgplex import: what is printed does not pass --check yet:\n${formatProblems(loaded.problems)}\n`);
+  return ExitCode.Failure;
+}
+
 async function main(args: string[]): Promise<number> {
   if (args[0] === "schema") return await schema(args.slice(1));
+  if (args[0] === "import") return await importFile(args.slice(1));
   if (args[0] === "demo") {
     complain(NO_DEMO);
     return ExitCode.Usage;
@@ -348,6 +379,7 @@ async function main(args: string[]): Promise<number> {
   const parsed = await readConfig(values.config);
   if (parsed === null) return values.check ? ExitCode.Failure : ExitCode.Usage;
   if (values.check) {
+    for (const warning of parsed.warnings) complain(`${formatProblem(warning)}\n`);
     say(`${values.config}: good\n`);
     return ExitCode.Ok;
   }

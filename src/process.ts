@@ -4,6 +4,7 @@ import type { Coordination, InstanceInfo } from "./arbiter/mod.ts";
 import {
   type Config,
   type ConfigDiff,
+  formatProblem,
   formatProblems,
   listPaths,
   LiveConfig,
@@ -29,6 +30,12 @@ import { touches, Worker, type WorkerWorld } from "./worker.ts";
 
 /** How often the log's period, and a drain, are looked at. */
 const LOOK_EVERY_MS = 100;
+
+/** The same signal within this time is one. */
+const SAME_SIGNAL_MS = 100;
+
+/** What a service manager, a terminal or an operator stops a process by. */
+export type StopSignal = "SIGTERM" | "SIGINT" | "SIGQUIT";
 
 /** What a running pgplex needs of the system. */
 export interface ProcessWorld
@@ -74,6 +81,9 @@ export class Process {
   #drained: Promise<void> | null = null;
   /** When a drain stops to wait for running transactions, in clock milliseconds; Infinity while it waits for clients. */
   #drainUntilMs = Infinity;
+  /** The last signal to stop, and when it came. */
+  #signal: StopSignal | null = null;
+  #signalledMs = -Infinity;
   #stopped = false;
 
   private constructor(parsed: ParsedConfig, world: ProcessWorld) {
@@ -214,6 +224,9 @@ export class Process {
     const { dropped, ...diff } = this.#layOver(loaded);
     this.#apply(diff);
     const { live, restart } = diff;
+    for (const warning of loaded.warnings) {
+      log.warning("the configuration may mean something else", { problem: formatProblem(warning) });
+    }
     if (dropped.length > 0) {
       log.warning("SETs of what is gone are forgotten", { settings: listPaths(dropped) });
     }
@@ -325,6 +338,30 @@ export class Process {
       this.#drainUntilMs = clock.nowMs() + this.#live.config.shutdown_timeout;
     }
     return this.#drained ??= this.#drain();
+  }
+
+  /**
+   * Stops as a signal asks for it. SIGTERM drains, as `shutdown_wait_for` says. SIGINT waits for transactions, as PgBouncer's safe
+   * stop does; another one stops at once, as does one that comes while transactions are waited for. SIGQUIT stops at once.
+   */
+  stopBy(signal: StopSignal): Promise<void> {
+    const { clock, log } = this.#world;
+    const nowMs = clock.nowMs();
+    const { shutdown_wait_for: waitFor } = this.#live.config;
+    const waits = signal === "SIGTERM"
+      ? waitFor === "clients" && this.#drained !== null
+      : this.#drainUntilMs < Infinity;
+    // One key press at a terminal reaches the whole group of processes, and may be passed on by those that started this one.
+    const again = waits && (this.#signal !== signal || nowMs - this.#signalledMs >= SAME_SIGNAL_MS);
+    this.#signal = signal;
+    this.#signalledMs = nowMs;
+    if (signal === "SIGQUIT" || again) {
+      log.info("stopping at once", { signal });
+      return this.stop();
+    }
+    const drained = this.drain(signal === "SIGTERM" && waitFor === "clients" ? "clients" : "servers");
+    if (signal === "SIGINT") log.info("SIGINT waits for transactions to end, another one stops at once");
+    return drained;
   }
 
   async #drain(): Promise<void> {

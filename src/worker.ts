@@ -12,6 +12,7 @@ import { type Clock, PgplexError, type Random, Ticker } from "./kernel/mod.ts";
 import { UnreadLeases } from "./lease/mod.ts";
 import { Listeners } from "./listen/mod.ts";
 import {
+  AccessRules,
   type CancelPeer,
   CancelRelay,
   type ConsoleDoor,
@@ -21,7 +22,7 @@ import {
   SecretWarming,
 } from "./login/mod.ts";
 import { goneReason, NodeDrain, nodeGoneReason, ServerPools } from "./servers/mod.ts";
-import { CancelKeys, type Session } from "./session/mod.ts";
+import { CancelKeys, ClientLog, type Session } from "./session/mod.ts";
 import { type Log, RareWarnings, WorkerCounters } from "./telemetry/mod.ts";
 import {
   type NodeChange,
@@ -99,9 +100,11 @@ export class Worker implements LoginParts {
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
   readonly counters = new WorkerCounters();
+  readonly clientLog: ClientLog;
   readonly #warming: SecretWarming;
   readonly #ticker: Ticker;
   #config: Config;
+  #accessRules: AccessRules;
   #channelBinding: Uint8Array | null;
   #console: ConsoleDoor | null = null;
   #draining = false;
@@ -126,7 +129,9 @@ export class Worker implements LoginParts {
     this.onServerTrouble = onServerTrouble;
     this.cancelRelay = new CancelRelay({ instance: config.instance.id, clock, network, peers });
     this.#config = config;
+    this.#accessRules = new AccessRules(config.auth);
     this.#channelBinding = bindingOf(config);
+    this.clientLog = new ClientLog(log, () => this.#config.log);
     this.warnings = new RareWarnings(log, () => clock.nowMs());
     this.unread = new UnreadLeases(clock);
     this.topology = new TopologyPublisher(topology);
@@ -150,6 +155,10 @@ export class Worker implements LoginParts {
 
   get config(): Config {
     return this.#config;
+  }
+
+  get accessRules(): AccessRules {
+    return this.#accessRules;
   }
 
   get channelBinding(): Uint8Array | null {
@@ -178,7 +187,10 @@ export class Worker implements LoginParts {
   /** Another configuration is in force: every part follows. Nodes come by {@link publish}, behind it. */
   apply({ effective, live }: ConfigDiff): void {
     this.#config = effective;
-    if (touches(live, "auth")) this.users.replace(secretsOf(effective));
+    if (touches(live, "auth")) {
+      this.users.replace(secretsOf(effective));
+      this.#accessRules = new AccessRules(effective.auth);
+    }
     if (touches(live, "listen")) this.#channelBinding = bindingOf(effective);
     this.pools.configure(effective, this.runtime.clock.nowMs());
     this.listeners.configure(effective);
@@ -294,7 +306,7 @@ export class Worker implements LoginParts {
   }
 
   #warm(): void {
-    if (this.#config.auth.type === "scram-sha-256") void this.#warming.begin();
+    if (["scram-sha-256", "hba"].includes(this.#config.auth.type)) void this.#warming.begin();
   }
 }
 

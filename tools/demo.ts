@@ -145,7 +145,7 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
     console: { admin_users: ["postgres"], stats_users: ["app"] },
   };
   const pgplex = stack.use(await startPgplex({ config }));
-  stack.defer(() => pgplex.stop("SIGINT").then(() => {}, (thrown) => console.error(thrown.message)));
+  stack.defer(() => pgplex.stop("SIGQUIT").then(() => {}, (thrown) => console.error(thrown.message)));
   return { pgplex, primary: main! };
 }
 

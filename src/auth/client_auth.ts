@@ -1,18 +1,18 @@
 import { assert, assertNever, PgplexError, type Random } from "../kernel/mod.ts";
 import { int32At } from "../protocol/mod.ts";
 import { AUTH_REQUEST, authBody, cString, saslBody } from "./auth_message.ts";
-import { textOf } from "./bytes.ts";
+import { equalBytes, textOf, utf8, utf8Text } from "./bytes.ts";
 import { commonNameMatches } from "./certificate.ts";
 import { credentialsOf, type ServerCredentials } from "./credentials.ts";
 import { MD5_SALT_BYTES, verifyMd5Response } from "./md5.ts";
 import { mockMd5Secret, mockSecret } from "./mock.ts";
-import { SASL_MESSAGE_BYTES_MAX } from "./scram_keys.ts";
+import { deriveScramKeys, SASL_MESSAGE_BYTES_MAX, sha256 } from "./scram_keys.ts";
 import { invalidMechanism, scramMechanisms, ScramServer } from "./scram_server.ts";
-import type { Md5Secret, PlainSecret, ScramSecret, Secret } from "./secret.ts";
+import { type Md5Secret, md5Secret, type PlainSecret, type ScramSecret, type Secret } from "./secret.ts";
 import type { SecretCache } from "./secret_cache.ts";
 
-/** How clients are checked: `auth.type` of the configuration. */
-export type ClientAuthType = "trust" | "md5" | "scram-sha-256" | "cert";
+/** How clients are checked: `auth.type` of the configuration, or what a rule of `auth.hba_file` says. */
+export type ClientAuthType = "trust" | "md5" | "scram-sha-256" | "cert" | "plain";
 
 /** What one dialogue needs. */
 export interface ClientAuthOptions {
@@ -46,6 +46,7 @@ export type AuthStep =
 type State =
   | { readonly kind: "start" }
   | { readonly kind: "md5"; readonly salt: Uint8Array }
+  | { readonly kind: "plain" }
   /** SASL was offered: SASLInitialResponse comes. */
   | { readonly kind: "sasl" }
   /** SASLInitialResponse named a mechanism and brought no data: client-first-message comes alone. */
@@ -60,6 +61,7 @@ type State =
  * - trust: everybody is in.
  * - md5: md5, but SCRAM where the secret is a SCRAM one.
  * - scram-sha-256: SCRAM; a user with an md5 secret fails like one with a wrong password.
+ * - plain: the password in clear, which any secret can check.
  * - cert: the certificate's common name is the user.
  *
  * A user that is not known goes through the same messages as one with a plain password, and then fails.
@@ -81,6 +83,9 @@ export class ClientAuthenticator {
         return this.#done(credentialsOf(secret));
       case "cert":
         return this.#startCertificate();
+      case "plain":
+        this.#state = { kind: "plain" };
+        return { kind: "send", body: authBody(AUTH_REQUEST.cleartext) };
       case "md5":
         if (secret?.kind === "scram") return this.#startSasl();
         return this.#startMd5(random.fill(new Uint8Array(MD5_SALT_BYTES)));
@@ -100,12 +105,14 @@ export class ClientAuthenticator {
     );
     this.#state = { kind: "ended" }; // until the message proves right
     try {
-      if (state.kind !== "md5" && body.length > SASL_MESSAGE_BYTES_MAX) {
+      if (state.kind !== "md5" && state.kind !== "plain" && body.length > SASL_MESSAGE_BYTES_MAX) {
         throw invalid("invalid password packet size");
       }
       switch (state.kind) {
         case "md5":
           return this.#receiveMd5(state.salt, body);
+        case "plain":
+          return this.#receivePlain(body);
         case "sasl":
           return this.#receiveSaslInitial(body);
         case "saslFirst":
@@ -146,13 +153,18 @@ export class ClientAuthenticator {
     return { kind: "send", body: saslBody(scramMechanisms(this.#options.channelBinding)) };
   }
 
+  #receivePlain(body: Uint8Array): AuthStep {
+    const { user, secret } = this.#options;
+    const password = utf8Text(answerIn(body));
+    if (secret === null || isEmpty(secret) || !opens(secret, { user, password })) {
+      return this.#wrongPassword();
+    }
+    return this.#done(credentialsOf({ kind: "plain", password }));
+  }
+
   #receiveMd5(salt: Uint8Array, body: Uint8Array): AuthStep {
     const { user, mockKey } = this.#options;
-    const response = cString(body, 0);
-    if (response === null || response.length + 1 !== body.length) {
-      throw invalid("invalid password packet size");
-    }
-    if (response.length === 0) throw new PgplexError("invalid_password", "empty password returned by client");
+    const response = answerIn(body);
     const known = this.#md5Secret();
     // An unknown user's mock is hashed as often as a plain password is.
     const secret = known ?? { kind: "plain", password: mockMd5Secret(user, mockKey).hex };
@@ -243,6 +255,28 @@ export class ClientAuthenticator {
   #done(credentials: ServerCredentials, bodies: readonly Uint8Array[] = []): AuthStep {
     this.#state = { kind: "ended" };
     return { kind: "done", bodies, credentials };
+  }
+}
+
+/** The client's answer to a question for its password. */
+function answerIn(body: Uint8Array): Uint8Array {
+  const answer = cString(body, 0);
+  if (answer === null || answer.length + 1 !== body.length) throw invalid("invalid password packet size");
+  if (answer.length === 0) throw new PgplexError("invalid_password", "empty password returned by client");
+  return answer;
+}
+
+/** Whether the password is the one that a secret was made of. Compares in constant time. */
+function opens(secret: Secret, { user, password }: { user: string; password: string }): boolean {
+  switch (secret.kind) {
+    case "plain":
+      return equalBytes(sha256(utf8(password)), sha256(utf8(secret.password)));
+    case "md5":
+      return equalBytes(utf8(md5Secret(user, password).hex), utf8(secret.hex));
+    case "scram":
+      return equalBytes(deriveScramKeys(password, secret).storedKey, secret.storedKey);
+    default:
+      return assertNever(secret);
   }
 }
 

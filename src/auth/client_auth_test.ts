@@ -237,3 +237,20 @@ function initialResponse(clientFirst: string): Uint8Array {
   const data = utf8(clientFirst);
   return concat(utf8("SCRAM-SHA-256\0"), int32(data.length), data);
 }
+
+Deno.test("plain: the password in clear is checked by any kind of secret, and opens every method at a server", () => {
+  for (const secret of [plain, md5, scram]) {
+    const server = authenticator({ type: "plain", secret });
+    const asked = server.start();
+    assert.deepEqual(asked.kind === "send" && [int32At(asked.body, 0)], [AUTH_REQUEST.cleartext]);
+    assert.deepEqual(admitted(server.receive(utf8("pencil\0"))), { ...NO_CREDENTIALS, password: "pencil" });
+    for (const wrong of ["Pencil\0", "pencil2\0"]) {
+      const other = authenticator({ type: "plain", secret });
+      other.start();
+      refused(other.receive(utf8(wrong)));
+    }
+  }
+  const unknown = authenticator({ type: "plain", secret: null });
+  unknown.start();
+  refused(unknown.receive(utf8("pencil\0")));
+});

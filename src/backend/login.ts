@@ -184,6 +184,7 @@ async function openStream(request: LoginRequest, parts: Runtime, deadlineMs: num
         mode: tls.mode === "prefer" ? "require" : tls.mode,
         host: endpoint.host,
         caPem: tls.mode === "prefer" ? null : tls.ca_pem,
+        protocols: tls.protocols,
         certPem: tls.cert_pem,
         keyPem: tls.key_pem?.reveal() ?? null,
         handshakeTimeoutMs: remainingMs(),

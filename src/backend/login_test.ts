@@ -16,6 +16,7 @@ import { login, type LoginRequest, loginStraight, ServerRefusal } from "./login.
 
 const tls = (mode: ClusterTls["mode"]): ClusterTls => ({
   mode,
+  protocols: ["TLSv1.2", "TLSv1.3"],
   ca_file: null,
   cert_file: null,
   key_file: null,

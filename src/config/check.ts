@@ -27,6 +27,7 @@ export function checkConfig(config: Config, report: ReportClash): void {
     checkNodes(config, name, report);
     checkFailover(config, name, report);
     if (cluster.superuser !== null) checkSources(cluster.superuser, [...path, "superuser"], report);
+    checkProtocols(cluster.tls.protocols, [...path, "tls"], report);
     const { cert_file, key_file } = cluster.tls;
     if ((cert_file === null) !== (key_file === null)) {
       const [given, missing] = cert_file === null ? ["key_file", "cert_file"] : ["cert_file", "key_file"];
@@ -49,6 +50,7 @@ function checkListen({ listen }: Config, report: ReportClash): void {
       clash(["listen", "address"], "name each address once", `${quoted(address)} twice`, report);
     }
   }
+  if (listen.tls !== null) checkProtocols(listen.tls.protocols, ["listen", "tls"], report);
   if (listen.unix_socket_dir === null) return;
   const bytes = new TextEncoder().encode(`${listen.unix_socket_dir}/.s.PGSQL.${listen.port}`).length;
   if (bytes > SOCKET_PATH_BYTES_MAX) {
@@ -58,6 +60,11 @@ function checkListen({ listen }: Config, report: ReportClash): void {
       "port",
     ]]);
   }
+}
+
+/** An empty list would let nobody speak TLS, whatever else is said of it. */
+function checkProtocols(protocols: readonly string[], path: Segments, report: ReportClash): void {
+  if (protocols.length === 0) clash([...path, "protocols"], "hold TLSv1.2 or TLSv1.3", "none", report);
 }
 
 function checkAuth(config: Config, report: ReportClash): void {
@@ -72,11 +79,17 @@ function checkAuth(config: Config, report: ReportClash): void {
       because,
     );
   }
+  if (auth.type === "hba" && auth.hba_file === null) {
+    clash(["auth", "type"], "be another one while auth.hba_file is not given", "hba", report, [[
+      "auth",
+      "hba_file",
+    ]]);
+  }
   for (const [name, user] of auth.users) {
     const path = ["auth", "users", name];
     checkSources(user, path, report);
     const none = user.password === null && user.password_file === null && user.password_env === null;
-    const passwords = auth.type === "md5" || auth.type === "scram-sha-256";
+    const passwords = ["md5", "scram-sha-256", "plain"].includes(auth.type);
     const because = [
       ["auth", "type"],
       ...["password", "password_file", "password_env"].map((key) => [...path, key]),
@@ -197,15 +210,26 @@ function checkFailover(config: Config, cluster: string, report: ReportClash): vo
   }
 }
 
-/** Each rule is checked where a key of it is given: the merged values of an outer place have been checked there. */
+/**
+ * A rule is checked where one place gives both of its keys: a limit of one alias below a minimum for all is what people write, and
+ * the smaller one holds.
+ */
 function checkPools(config: Config, report: ReportClash): void {
   checkPool(["pool"], config.pool, config.pool, report);
   for (const [name, { pool }] of config.clusters) {
-    checkPool(["clusters", name, "pool"], pool, poolSettings(config, name), report);
+    checkPool(["clusters", name, "pool"], pool, poolSettings(config, { cluster: name }), report);
+  }
+  for (const [user, keys] of config.users) {
+    checkPool(["users", user], keys, { ...config.pool, ...keys }, report);
   }
   for (const [alias, keys] of config.routing.databases) {
     if (!config.clusters.has(keys.cluster)) continue;
-    checkPool(["routing", "databases", alias], keys, poolSettings(config, keys.cluster, alias), report);
+    checkPool(
+      ["routing", "databases", alias],
+      keys,
+      poolSettings(config, { cluster: keys.cluster, alias }),
+      report,
+    );
   }
 }
 
@@ -216,10 +240,9 @@ function checkPool(
   report: ReportClash,
 ): void {
   const rule = (key: keyof PoolSettings, other: keyof PoolSettings, broken: boolean, must: string) => {
-    const at = given[key] !== undefined ? key : other;
-    if (!broken || given[at] === undefined) return;
+    if (!broken || given[key] === undefined || given[other] === undefined) return;
     const because = [key, other].flatMap((name) => [[...path, name], ["pool", name]]);
-    report([...path, at], `Cannot use ${formatPath([...path, key])} as it must ${must}`, because);
+    report([...path, key], `Cannot use ${formatPath([...path, key])} as it must ${must}`, because);
   };
   const { default_pool_size, min_pool_size, reserve_pool_size, reserve_pool_timeout } = merged;
   rule(

@@ -1,3 +1,5 @@
+import { ok } from "node:assert/strict";
+import { parseConfig } from "./parse.ts";
 import { MAIN, refuses } from "./parsed_test.ts";
 
 Deno.test("parseConfig refuses values that are impossible together", () => {
@@ -66,7 +68,11 @@ Deno.test("parseConfig refuses impossible values inside a cluster", () => {
       /the same host and port/,
     ],
     [`${node}, tls: { cert_file: c }`, "clusters.main.tls.cert_file", /go with key_file/],
-    [`${node}, pool: { min_pool_size: 30 }`, "clusters.main.pool.min_pool_size", /default_pool_size 20/],
+    [
+      `${node}, pool: { min_pool_size: 30, default_pool_size: 20 }`,
+      "clusters.main.pool.min_pool_size",
+      /default_pool_size 20/,
+    ],
     [
       `${node}, superuser: { password: a, password_file: b }`,
       "clusters.main.superuser.password_file",
@@ -83,6 +89,13 @@ Deno.test("parseConfig refuses impossible values inside a cluster", () => {
     "auth.query",
     /no cluster has a superuser/,
   );
+});
+
+Deno.test("parseConfig takes a limit of one place below a minimum of another", () => {
+  const pools =
+    "pool: { min_pool_size: 10 }\nrouting: { databases: { a: { cluster: main, default_pool_size: 2 } } }";
+  const parsed = parseConfig(`${MAIN}${pools}`, { file: "f" });
+  ok("config" in parsed);
 });
 
 Deno.test("parseConfig reports no clash with a value that is refused itself", () => {

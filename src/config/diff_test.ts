@@ -35,7 +35,7 @@ Deno.test("diffConfig tells what changes now from what needs a restart, and keep
   deepEqual(restart, ["listen.port", "log.format"]);
   equal(effective.listen.port, 1);
   equal(effective.listen.max_client_conn, 5);
-  deepEqual(effective.log, { level: "debug", format: "text", stats_period: 60_000 });
+  deepEqual(effective.log, { ...next.log, format: "text" });
   equal(next.listen.port, 2);
 });
 

@@ -1,11 +1,12 @@
 import { secretExpected, secretServes } from "./check.ts";
 import { settingEntries, type SettingEntry } from "./entries.ts";
+import { parseHba, parseIdent } from "./hba.ts";
 import { inOrder, parseConfig, type ParsedConfig, type RefusedConfig } from "./parse.ts";
 import { valueAt, withValue } from "./path.ts";
 import type { Problem } from "./problem.ts";
 import type { Config, UserConfig } from "./schema.ts";
 import { Secret } from "./secret.ts";
-import type { FileContents, SettingType } from "./setting.ts";
+import type { SettingType } from "./setting.ts";
 import { parseUserlist } from "./userlist.ts";
 import { parseValue, PASSWORD_BYTES_MAX } from "./value.ts";
 
@@ -74,7 +75,8 @@ class Loader {
       }
     }
     if (this.#problems.length > 0) return { problems: inOrder(this.#problems, this.#path) };
-    return { config: this.#config, positions: this.#parsed.positions };
+    const { positions, warnings } = this.#parsed;
+    return { config: this.#config, positions, warnings };
   }
 
   async #resolve(entry: SettingEntry, type: Source, name: string): Promise<void> {
@@ -95,7 +97,9 @@ class Loader {
       this.#report(entry, `name a file that can be read: received ${read.failure}${which}`);
     } else if (type.holds === "secret") this.#keepSecret(entry, type, read.text.replace(/\r?\n$/, ""));
     else if (type.holds === "users") this.#addUsers(file, read.text);
-    else if (!PEM[type.holds].test(read.text)) {
+    else if (type.holds === "hba" || type.holds === "ident") {
+      this.#keepRules(entry, { ...type, holds: type.holds }, { file, text: read.text });
+    } else if (!PEM[type.holds].test(read.text)) {
       this.#report(entry, `name a file that holds ${PEM_NAMES[type.holds]}: received ${file} without one`);
     } else {
       const problem = this.#pemProblem(entry, type.holds, read.text);
@@ -133,6 +137,24 @@ class Loader {
     this.#config = withValue(this.#config, [...entry.segments.slice(0, -1), type.contents], contents);
   }
 
+  #keepRules(
+    entry: SettingEntry,
+    type: Source & { holds: "hba" | "ident" },
+    { file, text }: { file: string; text: string },
+  ): void {
+    const parsed = type.holds === "hba" ? parseHba(text) : parseIdent(text);
+    if (!("problems" in parsed)) return this.#keep(entry, type, text);
+    for (const { line, message } of parsed.problems) {
+      this.#problems.push({
+        file,
+        line,
+        column: 1,
+        path: entry.path,
+        message: `Cannot use the line as it ${message}`,
+      });
+    }
+  }
+
   #addUsers(file: string, text: string): void {
     const list = parseUserlist(text);
     if ("problems" in list) {
@@ -160,7 +182,7 @@ const LENIENT_UTF8: TextDecoderOptions = { ignoreBOM: true };
 const SECRET: SettingType = { kind: "secret" };
 
 /** RFC 7468; a key that needs a passphrase (`ENCRYPTED`) cannot be used, as nobody is there to type it. */
-const PEM: Readonly<Record<Exclude<FileContents, "secret" | "users">, RegExp>> = {
+const PEM: Readonly<Record<"certificate" | "key", RegExp>> = {
   certificate: /-----BEGIN (?:TRUSTED )?CERTIFICATE-----/,
   key: /-----BEGIN (?:RSA |EC )?PRIVATE KEY-----(?!\s*Proc-Type: 4,ENCRYPTED)/,
 };

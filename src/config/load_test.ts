@@ -129,7 +129,7 @@ Deno.test("loadConfig reports mistakes and missing files at once, in the order o
   type: scrum
   users: { a: { password_file: md5 }, b: { password_file: 3 }, c: { password_file: missing } }
   users_file: userlist.txt
-pool: { query_timeout: 5 }
+pool: { query_timeout: 5 s }
 listen: { tls: { cert_file: missing.crt, key_file: [] } }
 `,
     { "/etc/pgplex/md5": "md5d41d8cd98f00b204e9800998ecf8427e", "/etc/pgplex/userlist.txt": "hunter2\n" },

@@ -18,6 +18,7 @@
 export * from "./diff.ts";
 export * from "./duration.ts";
 export * from "./entries.ts";
+export * from "./hba.ts";
 export * from "./live.ts";
 export * from "./load.ts";
 export * from "./option_names.ts";

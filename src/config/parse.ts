@@ -1,6 +1,7 @@
 import { checkConfig } from "./check.ts";
 import { formatPath, type Segments } from "./path.ts";
 import type { Position, Problem } from "./problem.ts";
+import { habitsIn } from "./habits.ts";
 import { Reader } from "./read.ts";
 import type { Config } from "./schema.ts";
 import { SETTING_TREE } from "./settings.ts";
@@ -17,6 +18,8 @@ export interface ParsedConfig {
   readonly config: Config;
   /** Where each value that the text gives stands, by its path (`clusters.main.nodes[0].port`); others are defaults. */
   readonly positions: ReadonlyMap<string, Position>;
+  /** What is good, and may mean something else than was meant; in the order of the text. */
+  readonly warnings: readonly Problem[];
 }
 
 /** Everything that is wrong, in the order of the text; at least one. */
@@ -64,10 +67,12 @@ export function parseConfig(text: string, { file }: ParseOptions): ParsedConfig 
     if ([at, ...because].some((path) => isBroken(reader.broken, path))) return;
     reader.report(at, message);
   });
+  for (const [at, message] of habitsIn(config)) reader.warn(at, message);
   const { problems, positions, broken } = reader;
-  if (problems.length === 0) return { config, positions };
+  const warnings = inOrder(reader.warnings, file);
+  if (problems.length === 0) return { config, positions, warnings };
   const isStandIn = (path: string) => broken.has(path) || broken.has("");
-  return { problems: inOrder(problems, file), rest: { config, positions, isBroken: isStandIn } };
+  return { problems: inOrder(problems, file), rest: { config, positions, warnings, isBroken: isStandIn } };
 }
 
 /** Whether the value at `path`, or one around it, is a stand-in. */

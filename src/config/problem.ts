@@ -6,7 +6,7 @@ export interface Position {
   readonly column: number;
 }
 
-/** One reason to refuse a configuration. No secret is ever in it. */
+/** One reason to refuse a configuration, or to look at it again. No secret is ever in it. */
 export interface Problem extends Position {
   /** The file as the caller named it. */
   readonly file: string;

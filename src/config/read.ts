@@ -14,6 +14,8 @@ import type { YamlText } from "./yaml.ts";
  */
 export class Reader {
   readonly problems: Problem[] = [];
+  /** What is good, and may mean something else than was meant. */
+  readonly warnings: Problem[] = [];
   /** Where each value stands that the file gives, by its path. */
   readonly positions = new Map<string, Position>();
   /** Paths whose values are stand-ins: what follows from them is not a problem of its own. */
@@ -29,6 +31,16 @@ export class Reader {
   /** Notes a problem at the value, or at the nearest thing around it that has a place. */
   report(segments: Segments, message: string, position = this.positionOf(segments)): void {
     this.problems.push({ file: this.#file, ...position, path: formatPath(segments), message });
+  }
+
+  /** Notes what may be meant otherwise, at the value or at the nearest thing around it that has a place. */
+  warn(segments: Segments, message: string): void {
+    this.warnings.push({
+      file: this.#file,
+      ...this.positionOf(segments),
+      path: formatPath(segments),
+      message,
+    });
   }
 
   positionOf(segments: Segments): Position {
@@ -153,7 +165,15 @@ export class Reader {
       ? found.items.map((item) => this.#scalar(item))
       : undefined;
     const parsed = raw === undefined ? { expected: "" } : parseValue(type, raw);
-    if ("value" in parsed) return parsed.value;
+    if ("value" in parsed) {
+      if (type.kind === "duration" && typeof raw === "number" && raw !== 0) {
+        this.warn(
+          segments,
+          `${formatPath(segments)} has no unit: ${raw} is taken for ${raw}s, as PgBouncer would`,
+        );
+      }
+      return parsed.value;
+    }
     const hint = type.kind === "choice" && typeof raw === "string" ? nearest(raw, type.values) : undefined;
     const received = nearSecret(type) ? `${kindOf(found)} (not shown)` : display(found);
     return this.#refuse(node, segments, received + (hint === undefined ? "" : `; did you mean ${hint}?`));

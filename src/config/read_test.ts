@@ -9,7 +9,7 @@ Deno.test("parseConfig reports all problems at once, in the order of the file", 
     "  max_client_conn: 0",
     "pool:",
     "  pool_mode: sesion",
-    "  query_timeout: 60",
+    "  query_timeout: 60sec",
     "clusters:",
     "  main: { nodes: [{ name: a }] }",
   ].join("\n"));
@@ -19,7 +19,7 @@ Deno.test("parseConfig reports all problems at once, in the order of the file", 
     'f.yaml:5:14: Cannot use pool.pool_mode as it must be one of session, transaction: received "sesion"; ' +
     "did you mean session?",
     "f.yaml:6:18: Cannot use pool.query_timeout as it must be a duration with its unit, such as 250ms, 5s, 2m, 1h, " +
-    "at most 24d: received 60",
+    'at most 24d: received "60sec"',
     "f.yaml:8:19: Cannot use clusters.main.nodes[0].host as it must be text: received no such key",
   ]);
 });

@@ -14,7 +14,11 @@ export interface Config {
   readonly io_method: IoMethod;
   /** Milliseconds. */
   readonly shutdown_timeout: number;
+  /** Whom SIGTERM waits for: transactions, within `shutdown_timeout`, or clients, however long they stay. */
+  readonly shutdown_wait_for: "transactions" | "clients";
   readonly auth: AuthConfig;
+  /** Pool keys of users by name: they go before an alias's. */
+  readonly users: ReadonlyMap<string, Partial<PoolSettings>>;
   readonly routing: RoutingConfig;
   /** By name; at least one. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
@@ -55,6 +59,8 @@ export interface ListenTls {
   readonly cert_file: string;
   readonly key_file: string;
   readonly client_ca_file: string | null;
+  /** At least one. */
+  readonly protocols: readonly TlsProtocol[];
   /** The text of `cert_file`; empty until `loadConfig` has read it. */
   readonly cert_pem: string;
   /** The text of `key_file`; empty until `loadConfig` has read it. */
@@ -63,8 +69,11 @@ export interface ListenTls {
   readonly client_ca_pem: string | null;
 }
 
+/** Versions of TLS that are spoken. */
+export type TlsProtocol = "TLSv1.2" | "TLSv1.3";
+
 /** How a client proves who it is. */
-export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert";
+export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert" | "plain" | "hba";
 
 /** Who may connect. */
 export interface AuthConfig {
@@ -72,6 +81,14 @@ export interface AuthConfig {
   /** By name. After `loadConfig` those of `users_file` are here too; where both name a user, the YAML's entry stays. */
   readonly users: ReadonlyMap<string, UserConfig>;
   readonly users_file: string | null;
+  /** Rules in pg_hba.conf's format, which `type: hba` asks for. */
+  readonly hba_file: string | null;
+  /** Which users a certificate's name may be, for rules with `map=`. */
+  readonly ident_file: string | null;
+  /** The text of `hba_file`; null until `loadConfig` has read it. */
+  readonly hba_text: string | null;
+  /** The text of `ident_file`; null until `loadConfig` has read it. */
+  readonly ident_text: string | null;
   /** null: no look-up; true: PostgreSQL's own catalogue; else SQL in which `$1` is the user's name. */
   readonly query: string | true | null;
 }
@@ -98,8 +115,16 @@ export interface RoutingConfig {
 /** One alias: a database name of its own that leads to a database of a cluster, with its own pool keys. */
 export interface AliasConfig extends Partial<PoolSettings> {
   readonly cluster: string;
-  /** The database on the cluster; the alias's own name when the file does not say. */
+  /** The database on the cluster; the alias's own name when the file does not say, which for `*` is the client's. */
   readonly database: string;
+  /** As whom all its clients are at the server; absent: each as itself. */
+  readonly user?: string;
+  /** That user's, where `auth.users` does not have it. */
+  readonly password?: Secret | null;
+  /** In the place of `auth.query` for its clients. */
+  readonly auth_query?: string | true | null;
+  /** Where that is asked; absent: the database of the cluster's superuser. */
+  readonly auth_database?: string;
 }
 
 /** One PostgreSQL primary and its standbys. */
@@ -180,6 +205,8 @@ export type ClusterTlsMode = "disable" | "prefer" | "require" | "verify-ca" | "v
 /** TLS towards a cluster's nodes. */
 export interface ClusterTls {
   readonly mode: ClusterTlsMode;
+  /** At least one. */
+  readonly protocols: readonly TlsProtocol[];
   readonly ca_file: string | null;
   readonly cert_file: string | null;
   readonly key_file: string | null;
@@ -200,6 +227,8 @@ export interface PoolSettings {
   readonly reserve_pool_timeout: number;
   readonly max_db_connections: number;
   readonly max_user_connections: number;
+  readonly max_db_client_connections: number;
+  readonly max_user_client_connections: number;
   readonly query_wait_timeout: number;
   readonly query_wait_notify: number;
   readonly server_connect_timeout: number;
@@ -207,7 +236,11 @@ export interface PoolSettings {
   readonly server_idle_timeout: number;
   readonly server_lifetime: number;
   readonly client_idle_timeout: number;
+  readonly idle_transaction_timeout: number;
+  readonly transaction_timeout: number;
   readonly query_timeout: number;
+  /** SQL that a new server connection runs before it serves; null: none. */
+  readonly connect_query: string | null;
   readonly pin_timeout: number;
   readonly pin_policy: "allow" | "refuse";
   readonly currval: "pin" | "ignore";
@@ -238,6 +271,12 @@ export interface LogConfig {
   readonly format: "text" | "json";
   /** Milliseconds; 0 writes none. */
   readonly stats_period: number;
+  /** A line for each client that has logged in. */
+  readonly connections: boolean;
+  /** A line for each client that is gone, with the reason. */
+  readonly disconnections: boolean;
+  /** A line for each error that a client hears of pgplex itself. */
+  readonly pooler_errors: boolean;
 }
 
 /** What ends a path: not a mapping with keys of its own. */
@@ -248,13 +287,13 @@ type PathsBelow<T, Prefix extends string> = T extends Leaf ? never
   : T extends ReadonlyMap<string, infer V> ? `${Prefix}*` | PathsBelow<V, `${Prefix}*.`>
   : T extends readonly (infer V)[] ? PathsBelow<V, `${Prefix}[].`> | `${Prefix}[]`
   : {
-    [K in Exclude<keyof T & string, `${string}_pem`>]:
+    [K in Exclude<keyof T & string, `${string}_pem` | `${string}_text`>]:
       | `${Prefix}${K}`
       | PathsBelow<
         Required<T>[K],
         Required<T>[K] extends readonly object[] ? `${Prefix}${K}` : `${Prefix}${K}.`
       >;
-  }[Exclude<keyof T & string, `${string}_pem`>];
+  }[Exclude<keyof T & string, `${string}_pem` | `${string}_text`>];
 
 /** Every key of {@link Config} with its path: `listen.port`, `clusters.*.nodes[].host`. */
 export type SettingPath = PathsBelow<Config, "">;

@@ -45,7 +45,7 @@ export type SettingType =
 export type TextShape = "any" | "name" | "database" | "user" | "absolute";
 
 /** What a file that the configuration names must hold. */
-export type FileContents = "secret" | "certificate" | "key" | "users";
+export type FileContents = "secret" | "certificate" | "key" | "users" | "hba" | "ident";
 
 /** What a key has when the file does not give it. */
 export type SettingDefault =

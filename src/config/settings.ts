@@ -1,27 +1,31 @@
 import { OPTION_NAMES } from "./option_names.ts";
 import type { PoolSettings, SettingPath } from "./schema.ts";
 import {
-  type FileContents,
-  type Reload,
-  type Setting,
-  type SettingDefault,
-  type SettingNode,
-  settingTree,
-  type SettingType,
-  type TextShape,
-} from "./setting.ts";
-
-type Row = Omit<Setting, "path">;
+  boolean,
+  choice,
+  choices,
+  duration,
+  env,
+  file,
+  group,
+  INHERITED,
+  integer,
+  map,
+  NULL,
+  nullableGroup,
+  REQUIRED,
+  type Row,
+  secret,
+  size,
+  text,
+  texts,
+} from "./rows.ts";
+import { type Setting, type SettingNode, settingTree } from "./setting.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-// More connections than one machine has ports and file descriptors for.
-const CONNECTIONS_MAX = 1_000_000;
-
-const MEMBERS: SettingDefault = { kind: "members" };
-const REQUIRED: SettingDefault = { kind: "required" };
-const NULL: SettingDefault = { kind: "value", value: null };
+const TLS_PROTOCOLS = ["TLSv1.2", "TLSv1.3"];
 
 type PoolRows = Readonly<Record<keyof PoolSettings, Row>>;
 
@@ -45,6 +49,8 @@ const POOL_ROWS: PoolRows = {
   ),
   max_db_connections: integer(0, 0, "Server connections to one database, over all users; 0: no limit."),
   max_user_connections: integer(0, 0, "Server connections of one user, over all databases; 0: no limit."),
+  max_db_client_connections: integer(0, 0, "Clients of one database, over all users; 0: no limit."),
+  max_user_client_connections: integer(0, 0, "Clients of one user, over all databases; 0: no limit."),
   query_wait_timeout: duration(
     120 * SECOND,
     "How long a client may wait for a server connection; 0s: for ever.",
@@ -64,7 +70,20 @@ const POOL_ROWS: PoolRows = {
     "A server connection older than this is closed when it is free; 0s: never.",
   ),
   client_idle_timeout: duration(0, "A client that is silent for longer is disconnected; 0s: never."),
+  idle_transaction_timeout: duration(
+    0,
+    "A client that is idle in a transaction for longer is disconnected; 0s: never.",
+  ),
+  transaction_timeout: duration(
+    0,
+    "A client whose transaction takes longer is disconnected; 0s: never.",
+  ),
   query_timeout: duration(0, "A statement that runs for longer is cancelled; 0s: never."),
+  connect_query: text(
+    "any",
+    NULL,
+    "SQL that a new server connection runs before it serves clients; null: none.",
+  ),
   pin_timeout: duration(
     0,
     "A lease pinned outside a transaction, and idle, ends with an error after this; 0s: never.",
@@ -114,7 +133,7 @@ const POOL_ROWS: PoolRows = {
 
 /** The same keys where a cluster or an alias may differ. */
 const INHERITED_POOL_ROWS = Object.fromEntries(
-  Object.entries(POOL_ROWS).map(([key, row]) => [key, { ...row, default: { kind: "inherited" } }]),
+  Object.entries(POOL_ROWS).map(([key, row]) => [key, { ...row, default: INHERITED }]),
 ) as unknown as PoolRows;
 
 /**
@@ -156,6 +175,8 @@ const ROWS: Record<SettingPath, Row> = {
     "Authorities that sign clients' certificates.",
   ),
 
+  "listen.tls.protocols": choices(TLS_PROTOCOLS, "Versions of TLS that clients may speak."),
+
   "io_method": {
     ...choice(
       ["auto", "epoll", "runtime"],
@@ -164,13 +185,18 @@ const ROWS: Record<SettingPath, Row> = {
     ),
     reload: "restart",
   },
-  "shutdown_timeout": duration(MINUTE, "How long running transactions get to end after SIGTERM."),
+  "shutdown_timeout": duration(MINUTE, "How long running transactions get to end after SIGTERM or SIGINT."),
+  "shutdown_wait_for": choice(
+    ["transactions", "clients"],
+    "transactions",
+    "Whom SIGTERM waits for: transactions, within shutdown_timeout; or clients, until the last one has left.",
+  ),
 
   "auth": group("Who may connect."),
   "auth.type": choice(
-    ["trust", "md5", "scram-sha-256", "cert"],
+    ["trust", "md5", "scram-sha-256", "cert", "plain", "hba"],
     "scram-sha-256",
-    "How a client proves who it is; md5 also accepts SCRAM secrets, as PgBouncer's does.",
+    "How a client proves who it is; md5 also accepts SCRAM secrets, as PgBouncer's does; hba: as hba_file says.",
   ),
   "auth.users": map(
     "user",
@@ -189,12 +215,18 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "auth.users.*.password_env": env("password", "An environment variable that holds the password."),
   "auth.users_file": file("users", "", "PgBouncer's userlist.txt, or null."),
+  "auth.hba_file": file("hba", "hba_text", "Rules in pg_hba.conf's format, for type hba."),
+  "auth.ident_file": file("ident", "ident_text", "Which users a certificate may be, for rules with map=."),
   "auth.query": {
     type: { kind: "query" },
     default: NULL,
     reload: "live",
     doc: "Look unknown users up on the cluster: null, true, or SQL in which $1 is the user.",
   },
+
+  "users": map("user", 0, "Pool keys of users, which go before those of an alias."),
+  "users.*": group("One user."),
+  ...prefixed("users.*.", INHERITED_POOL_ROWS),
 
   "routing": group("How a database name leads to a cluster."),
   "routing.separator": text(
@@ -210,7 +242,7 @@ const ROWS: Record<SettingPath, Row> = {
   "routing.databases": map(
     "database",
     0,
-    "Aliases: database names of their own, which may also set any pool key.",
+    "Aliases: database names of their own, which may also set any pool key; * is for names that have none.",
   ),
   "routing.databases.*": group("One alias."),
   "routing.databases.*.cluster": text("name", REQUIRED, "The cluster that the alias leads to."),
@@ -219,6 +251,24 @@ const ROWS: Record<SettingPath, Row> = {
     { kind: "name" },
     "The database there; the alias's own name if not given.",
   ),
+  "routing.databases.*.user": {
+    ...text("user", NULL, "As whom all its clients are at the server; each as itself if not given."),
+    default: INHERITED,
+  },
+  "routing.databases.*.password": {
+    ...secret("That user's password, where auth.users does not have it."),
+    default: INHERITED,
+  },
+  "routing.databases.*.auth_query": {
+    type: { kind: "query" },
+    default: INHERITED,
+    reload: "live",
+    doc: "Looks its clients up in the place of auth.query: null, true, or SQL in which $1 is the user.",
+  },
+  "routing.databases.*.auth_database": {
+    ...text("database", NULL, "Where that is asked; the database of the cluster's superuser if not given."),
+    default: INHERITED,
+  },
   ...prefixed("routing.databases.*.", INHERITED_POOL_ROWS),
 
   "clusters": { ...map("name", 1, "Clusters by name."), default: REQUIRED },
@@ -312,6 +362,7 @@ const ROWS: Record<SettingPath, Row> = {
     "prefer",
     "As sslmode of libpq.",
   ),
+  "clusters.*.tls.protocols": choices(TLS_PROTOCOLS, "Versions of TLS that nodes may speak."),
   "clusters.*.tls.ca_file": file(
     "certificate",
     "ca_pem",
@@ -382,6 +433,9 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "log.format": choice(["text", "json"], "text", "Lines for people, or one JSON object each.", "restart"),
   "log.stats_period": duration(MINUTE, "How often the statistics line is written; 0s: never."),
+  "log.connections": boolean(false, "A line for each client that logs in."),
+  "log.disconnections": boolean(false, "A line for each client that goes, with the reason."),
+  "log.pooler_errors": boolean(true, "A line for each error that a client hears of pgplex itself."),
 };
 
 /** Every key, parents before their members, in the order of the example file. */
@@ -396,70 +450,4 @@ function prefixed<Prefix extends string>(
   rows: PoolRows,
 ): Record<`${Prefix}${keyof PoolSettings}`, Row> {
   return Object.fromEntries(Object.entries(rows).map(([key, row]) => [prefix + key, row])) as never;
-}
-
-function group(doc: string): Row {
-  return { type: { kind: "group" }, default: MEMBERS, reload: "live", doc };
-}
-
-function nullableGroup(doc: string): Row {
-  return { type: { kind: "group", nullable: true }, default: NULL, reload: "live", doc };
-}
-
-function map(names: TextShape, entriesMin: number, doc: string): Row {
-  return { type: { kind: "map", names, entriesMin }, default: MEMBERS, reload: "live", doc };
-}
-
-function integer(
-  min: number,
-  value: number,
-  doc: string,
-  max = CONNECTIONS_MAX,
-  reload: Reload = "live",
-): Row {
-  return { type: { kind: "integer", min, max }, default: { kind: "value", value }, reload, doc };
-}
-
-function duration(value: number, doc: string, minMs = 0): Row {
-  return { type: { kind: "duration", minMs }, default: { kind: "value", value }, reload: "live", doc };
-}
-
-function choice(values: readonly string[], value: string, doc: string, reload: Reload = "live"): Row {
-  return { type: { kind: "choice", values }, default: { kind: "value", value }, reload, doc };
-}
-
-function boolean(value: boolean, doc: string): Row {
-  return { type: { kind: "boolean" }, default: { kind: "value", value }, reload: "live", doc };
-}
-
-/** Of at most a petabyte. */
-function size(value: number, doc: string): Row {
-  const type: SettingType = { kind: "size", min: 0, max: 1024 ** 5 };
-  return { type, default: { kind: "value", value }, reload: "live", doc };
-}
-
-function text(shape: TextShape, value: SettingDefault, doc: string, reload: Reload = "live"): Row {
-  const type: SettingType = value === NULL
-    ? { kind: "text", shape, nullable: true }
-    : { kind: "text", shape };
-  return { type, default: value, reload, doc };
-}
-
-function texts(value: readonly string[], doc: string, reload: Reload = "live"): Row {
-  return { type: { kind: "texts", entriesMax: 1_000 }, default: { kind: "value", value }, reload, doc };
-}
-
-function secret(doc: string): Row {
-  return { type: { kind: "secret" }, default: NULL, reload: "live", doc };
-}
-
-function file(holds: FileContents, contents: string, doc: string, value: SettingDefault = NULL): Row {
-  const type: SettingType = value === NULL
-    ? { kind: "file", holds, contents, nullable: true }
-    : { kind: "file", holds, contents };
-  return { type, default: value, reload: "live", doc };
-}
-
-function env(contents: string, doc: string): Row {
-  return { type: { kind: "env", contents }, default: NULL, reload: "live", doc };
 }

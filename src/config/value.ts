@@ -1,5 +1,5 @@
 import { assertNever } from "../kernel/mod.ts";
-import { formatDuration, parseDuration } from "./duration.ts";
+import { DURATION_MS_MAX, formatDuration, parseDuration } from "./duration.ts";
 import { Secret } from "./secret.ts";
 import type { SettingType, TextShape } from "./setting.ts";
 import { formatSize, parseSize } from "./size.ts";
@@ -17,6 +17,8 @@ const TEXT_BYTES_MAX = 4096;
 const BOOLEANS: ReadonlyMap<unknown, boolean> = new Map([
   ["true", true],
   ["on", true],
+  ["1", true],
+  ["0", false],
   ["false", false],
   ["off", false],
 ]);
@@ -47,7 +49,11 @@ function accepted(type: SettingType, raw: unknown): unknown {
     case "integer":
       return Number.isInteger(raw) && within(raw as number, type.min, type.max) ? raw : undefined;
     case "duration": {
-      const ms = raw === 0 ? 0 : typeof raw === "string" ? parseDuration(raw) : undefined;
+      const ms = typeof raw === "number"
+        ? secondsOf(raw)
+        : typeof raw === "string"
+        ? parseDuration(raw)
+        : undefined;
       return ms !== undefined && ms >= (type.minMs ?? 0) ? ms : undefined;
     }
     case "size": {
@@ -174,6 +180,12 @@ export function textIn(shape: TextShape, raw: unknown): string | undefined {
 function oneLine(raw: unknown): string | undefined {
   const text = textIn("any", raw);
   return text === undefined || /[\r\n]/.test(text) ? undefined : text;
+}
+
+/** A bare number is PgBouncer's seconds. */
+function secondsOf(seconds: number): number | undefined {
+  const ms = Math.round(seconds * 1000);
+  return ms >= 0 && ms <= DURATION_MS_MAX ? ms : undefined;
 }
 
 function within(value: number, min: number, max: number): boolean {

@@ -39,7 +39,9 @@ Deno.test("parseValue keeps numbers within their limits, and never takes text fo
 Deno.test("parseValue makes milliseconds and bytes of what has a unit", () => {
   const duration: SettingType = { kind: "duration", minMs: 10 };
   deepEqual(parseValue(duration, "10ms"), { value: 10 });
-  takes(duration, [], ["9ms", "0", 0, 10, "10", null]);
+  takes(duration, [], ["9ms", "0", 0, 0.009, -1, 3e6, NaN, "10", null]);
+  deepEqual(parseValue(duration, 10), { value: 10_000 });
+  deepEqual(parseValue(duration, 0.25), { value: 250 });
   deepEqual(parseValue({ kind: "duration" }, 0), { value: 0 });
   const size: SettingType = { kind: "size", min: 1024, max: 2048 };
   deepEqual(parseValue(size, "1kB"), { value: 1024 });

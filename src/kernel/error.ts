@@ -40,6 +40,13 @@ export const ERROR_KINDS = {
     true,
     "A replication connection would exceed max_db_connections or max_user_connections.",
   ),
+  idle_transaction_timeout: row(
+    "client",
+    "25P03",
+    true,
+    "A client was idle in a transaction for longer than idle_transaction_timeout.",
+  ),
+  transaction_timeout: row("client", "25P04", true, "A transaction took longer than transaction_timeout."),
   pin_timeout: row("client", "57P05", true, "A pinned session was idle for longer than pin_timeout."),
   notifications_overflow: row(
     "client",

@@ -1,6 +1,6 @@
 import { doesNotThrow, throws } from "node:assert/strict";
 import type { Session } from "../session/mod.ts";
-import { checkEnabled, checkRoom } from "./admission.ts";
+import { checkEnabled, checkRoom, checkShare } from "./admission.ts";
 import { FakeWorker, TRUST } from "./fake_worker_test.ts";
 import type { ReplicationClient } from "./replication_client.ts";
 
@@ -36,4 +36,28 @@ Deno.test("checkEnabled refuses a disabled database under each of its names, by 
   worker.pools.control.setDisabled("shop", true);
   throws(() => checkEnabled(worker, shop, "shop"), { code: "database_disabled" });
   doesNotThrow(() => checkEnabled(worker, { ...shop, alias: null }, "shop@main"));
+});
+
+Deno.test("checkShare counts the clients of a database and of a user against their limits", () => {
+  const worker = new FakeWorker(`${TRUST}pool: { max_db_client_connections: 2 }
+users: { alice: { max_user_client_connections: 1 } }
+`);
+  const route = { cluster: "main", database: "app", alias: null };
+  const enter = (user: string, database = "app") => {
+    const key = { cluster: "main", database, user, alias: null, purpose: "clients" };
+    worker.sessions.add({ destination: { key }, facts: { user } } as unknown as Session);
+  };
+  checkShare(worker, route, "alice");
+  enter("alice");
+  throws(() => checkShare(worker, { ...route, database: "other" }, "alice"), {
+    code: "too_many_clients",
+    message: 'too many connections for role "alice" (max_user_client_connections)',
+  });
+  checkShare(worker, route, "bob");
+  enter("bob");
+  throws(() => checkShare(worker, route, "carol"), {
+    code: "too_many_clients",
+    message: 'too many connections for database "app@main" (max_db_client_connections)',
+  });
+  checkShare(worker, { ...route, database: "other" }, "carol");
 });

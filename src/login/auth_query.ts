@@ -1,5 +1,6 @@
 import { credentialsOf, parseSecret, type Secret } from "../auth/mod.ts";
 import { runTask, type TaskResult } from "../backend/mod.ts";
+import { aliasFor, type Config } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   binaryFromUtf8,
@@ -10,7 +11,7 @@ import {
   utf8FromBinary,
 } from "../protocol/mod.ts";
 import { resetSettings } from "../lease/mod.ts";
-import { routeDatabase } from "../routing/mod.ts";
+import { type Route, routeDatabase } from "../routing/mod.ts";
 import { acquire, type Destination, NO_PARAMS, type PooledServer, warnOfSpoilt } from "../servers/mod.ts";
 import type { LoginParts } from "./login_parts.ts";
 
@@ -33,10 +34,10 @@ export async function lookUpSecret(
   database: string,
 ): Promise<Secret | null> {
   const { config, log } = worker;
-  if (config.auth.query === null || config.auth.type === "trust" || config.auth.type === "cert") return null;
+  const { cluster, query, at } = lookUpOf(config, database);
+  if (query === null) return null;
   // Who administers pgplex must not be decided by whichever cluster happens to come first.
   if (worker.console?.opens(database) && config.routing.default_cluster === null) return null;
-  const cluster = clusterOf(worker, database);
   const superuser = config.clusters.get(cluster)?.superuser;
   if (superuser === null || superuser === undefined) {
     log.warning("auth.query needs clusters.*.superuser", { cluster });
@@ -44,11 +45,11 @@ export async function lookUpSecret(
   }
   const password = superuser.password?.reveal() ?? null;
   const destination = worker.pools.get(
-    { cluster, database: superuser.database, user: superuser.user, alias: null, purpose: "auth" },
+    { cluster, database: at ?? superuser.database, user: superuser.user, alias: null, purpose: "auth" },
     credentialsOf(password === null ? null : parseSecret(password)),
   );
   try {
-    const { rows, error } = await ask(worker, destination, user);
+    const { rows, error } = await ask(worker, destination, { user, query });
     if (error !== null) throw error;
     const [row] = rows;
     const secret = row === undefined ? null : row[row.length > 1 ? 1 : 0];
@@ -69,9 +70,13 @@ export async function lookUpSecret(
 class Unasked extends Error {}
 
 /** @throws Unasked when there is no server connection to be had, or it is lost */
-async function ask(worker: LoginParts, destination: Destination, user: string): Promise<TaskResult> {
-  const { config, runtime: { clock }, log } = worker;
-  const sql = config.auth.query === true ? CATALOGUE_QUERY : config.auth.query!;
+async function ask(
+  worker: LoginParts,
+  destination: Destination,
+  { user, query }: { user: string; query: string | true },
+): Promise<TaskResult> {
+  const { runtime: { clock }, log } = worker;
+  const sql = query === true ? CATALOGUE_QUERY : query;
   for (;;) {
     let lease: PooledServer;
     try {
@@ -111,10 +116,18 @@ function cannotAsk(): PgplexError {
   return new PgplexError("server_unreachable", "the server cannot be asked who may log in");
 }
 
-function clusterOf(worker: LoginParts, database: string): string {
+/** Where a database's users are looked up, and how; `at` null: in the database of the cluster's superuser. */
+function lookUpOf(
+  config: Config,
+  asked: string,
+): { cluster: string; query: string | true | null; at: string | null } {
+  let route: Pick<Route, "cluster" | "alias">;
   try {
-    return routeDatabase(worker.config, database).cluster;
+    route = routeDatabase(config, asked);
   } catch {
-    return [...worker.config.clusters.keys()][0]!;
+    route = { cluster: [...config.clusters.keys()][0]!, alias: null };
   }
+  const alias = route.alias === null ? null : aliasFor(config, route.alias);
+  const query = alias?.auth_query === undefined ? config.auth.query : alias.auth_query;
+  return { cluster: route.cluster, query, at: alias?.auth_database ?? null };
 }

@@ -3,6 +3,7 @@ import {
   authBody,
   type AuthStep,
   ClientAuthenticator,
+  type ClientAuthType,
   commonNameOf,
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
@@ -21,6 +22,7 @@ import {
 import { type FramedReader, FrameLengthError, type PeerAddress, writeAll } from "../transport/mod.ts";
 import { checkRoom } from "./admission.ts";
 import { lookUpSecret } from "./auth_query.ts";
+import { replicationMode } from "./replication_mode.ts";
 import type { LoginParts } from "./login_parts.ts";
 import type { Opened } from "./opening.ts";
 
@@ -44,7 +46,6 @@ export async function authenticate(
 ): Promise<Authenticated | null> {
   const { reader, startup, tls } = opened;
   const { stream } = reader;
-  const { config } = worker;
   const minor = negotiatedMinor(startup.minor);
   if (needsNegotiation(startup)) await writeAll(stream, encodeNegotiation(minor, startup.protocolOptions));
   const named = (startup.params.get("user") ?? "").slice(0, USER_BYTES_MAX);
@@ -56,21 +57,34 @@ export async function authenticate(
   if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
   // The console has room of its own: it is needed most when there is none left.
   if (!worker.console?.opens(database)) checkRoom(worker);
-  const secret = worker.users.lookup(user) ?? await lookUpSecret(worker, user, database);
+  const { type, mayBe } = worker.accessRules.admissionOf({
+    database,
+    user,
+    address: peer.port === 0 ? null : peer.host,
+    tls: tls !== null,
+    replication: replicationMode(startup.params.get("replication")) === "physical",
+  });
+  const secret = worker.users.lookup(user) ??
+    (proves(type) ? await lookUpSecret(worker, user, database) : null);
+  const commonName = tls?.peerCertificate ? commonNameOf(tls.peerCertificate) ?? "" : null;
   const dialogue = new ClientAuthenticator({
-    type: config.auth.type,
+    type,
     user,
     secret,
     random: worker.runtime.random,
     mockKey: worker.mockKey,
     channelBinding: tls === null ? null : worker.channelBinding,
-    peerCommonName: tls?.peerCertificate ? commonNameOf(tls.peerCertificate) ?? "" : null,
+    peerCommonName: mayBe !== null && commonName !== null && mayBe(commonName) ? user : commonName,
     secretCache: worker.secretCache,
   });
   let step: AuthStep = dialogue.start();
   while (step.kind === "send") {
     await writeAll(stream, encodeBack(Back.Authentication, step.body));
-    const answer = await readAnswer(reader, { user, sasl: authCode(step.body) !== AUTH_REQUEST.md5 });
+    const code = authCode(step.body);
+    const answer = await readAnswer(reader, {
+      user,
+      sasl: code !== AUTH_REQUEST.md5 && code !== AUTH_REQUEST.cleartext,
+    });
     if (answer === null) return null;
     step = dialogue.receive(answer);
   }
@@ -79,6 +93,11 @@ export async function authenticate(
   const bodies = [...step.bodies, authBody(AUTH_REQUEST.ok)];
   const admission = concat(...bodies.map((body) => encodeBack(Back.Authentication, body)));
   return { ...opened, user, database, credentials: step.credentials, admission };
+}
+
+/** Whether the type has the client prove that it knows a secret. */
+function proves(type: ClientAuthType): boolean {
+  return type !== "trust" && type !== "cert";
 }
 
 /** The code of an Authentication message. */

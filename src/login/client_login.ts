@@ -2,7 +2,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { encodeError, negotiatedMinor } from "../protocol/mod.ts";
 import { routeDatabase } from "../routing/mod.ts";
 import { type ByteStream, type PeerAddress, type TlsStream, writeAll } from "../transport/mod.ts";
-import { checkEnabled, checkRoom } from "./admission.ts";
+import { checkEnabled, checkRoom, checkShare } from "./admission.ts";
 import { authenticate, type Authenticated } from "./authentication.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import type { LoginParts } from "./login_parts.ts";
@@ -97,6 +97,7 @@ function begin(worker: LoginParts, client: Authenticated, peer: PeerAddress): Se
   const route = routeDatabase(worker.config, database);
   checkEnabled(worker, route, database);
   checkRoom(worker); // again, as others came in while this one proved who it is; the session counts from here on
+  checkShare(worker, route, client.user);
   const mode = replicationMode(startup.params.get("replication"));
   return mode === null
     ? startSession(worker, client, { route, peer })

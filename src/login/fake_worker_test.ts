@@ -3,6 +3,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { FakeSessionParts } from "../session/fake_sessions_test.ts";
 import type { Session } from "../session/mod.ts";
 import type { PeerAddress } from "../transport/mod.ts";
+import { AccessRules } from "./access_rules.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import { LoginDeadlines } from "./login_deadlines.ts";
 import type { LoginParts } from "./login_parts.ts";
@@ -22,6 +23,7 @@ export const UNIX: PeerAddress = { host: "unix", port: 0 };
 /** What logins need, with a {@link FakeCluster} behind it. */
 export class FakeWorker extends FakeSessionParts implements LoginParts {
   readonly users: UserDirectory;
+  readonly accessRules: AccessRules;
   readonly mockKey = new Uint8Array(32);
   readonly secretCache = new SecretCache({ instanceKey: this.mockKey });
   readonly channelBinding = null;
@@ -34,6 +36,7 @@ export class FakeWorker extends FakeSessionParts implements LoginParts {
 
   constructor(yaml = `${TRUST}auth: { type: trust }\n`, users: Record<string, string> = {}) {
     super(yaml);
+    this.accessRules = new AccessRules(this.config.auth);
     this.users = UserDirectory.parse(Object.entries(users));
   }
 

@@ -2,6 +2,7 @@ import type { SecretCache, UserDirectory } from "../auth/mod.ts";
 import type { Config } from "../config/mod.ts";
 import type { Session, SessionParts } from "../session/mod.ts";
 import type { TopologyPublisher } from "../topology/mod.ts";
+import type { AccessRules } from "./access_rules.ts";
 import type { CancelRelay } from "./cancel_relay.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import type { LoginDeadlines } from "./login_deadlines.ts";
@@ -13,6 +14,7 @@ export interface LoginParts extends SessionParts {
   readonly config: Config;
   readonly topology: TopologyPublisher;
   readonly users: UserDirectory;
+  readonly accessRules: AccessRules;
   readonly secretCache: SecretCache;
   /** {@link mockKeyOf} this instance: makes the secrets of users that do not exist. */
   readonly mockKey: Uint8Array;

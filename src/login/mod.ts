@@ -6,6 +6,7 @@
  *
  * @module
  */
+export { AccessRules } from "./access_rules.ts";
 export * from "./cancel_relay.ts";
 export { serveClient } from "./client_login.ts";
 export * from "./console_door.ts";

@@ -59,6 +59,7 @@ export async function open(
       clientCaPem: tlsConfig!.client_ca_pem,
       alpn: [ALPN],
       requireAlpn: direct,
+      protocols: tlsConfig!.protocols,
       initialBytes: reader.rest(),
       handshakeTimeoutMs: loginTimeoutMs(config),
       clock,

@@ -17,7 +17,9 @@ export async function refuse(
     });
     return;
   }
-  worker.log.info("login refused", { peer: peer.host, error: thrown.message, reason: thrown.extra.log });
+  if (worker.config.log.pooler_errors) {
+    worker.log.info("login refused", { peer: peer.host, error: thrown.message, reason: thrown.extra.log });
+  }
   if (stream === null) return;
   try {
     await writeAll(

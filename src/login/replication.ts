@@ -14,6 +14,7 @@ import { databaseNameOf } from "../servers/mod.ts";
 import type { TopologyNode } from "../topology/mod.ts";
 import { type ByteStream, LARGE_BUFFER_BYTES, type PeerAddress, writeAll } from "../transport/mod.ts";
 import type { Cancellable } from "../session/mod.ts";
+import { accountFor } from "./account.ts";
 import type { Authenticated } from "./authentication.ts";
 import type { LoginParts } from "./login_parts.ts";
 import { tlsName } from "./opening.ts";
@@ -26,13 +27,12 @@ export function replicationServer(
   client: Authenticated,
   { route, peer, mode }: { route: Route; peer: PeerAddress; mode: "physical" | "logical" },
 ): () => Promise<void> {
-  const { startup, reader, user, credentials, admission } = client;
+  const { startup, reader, admission } = client;
   const { stream } = reader;
   const request: ReplicationRequest = {
     ...route,
     node: nodeOf(worker, route),
-    user,
-    credentials,
+    ...accountFor(worker, route, client),
     params: startupOptions(startup.params, OPTION_NAMES).params,
     minor: negotiatedMinor(startup.minor),
     id: worker.runtime.nextId(),
@@ -70,7 +70,7 @@ async function serveReplication(
   client: { stream: ByteStream; rest: () => Uint8Array },
   request: ReplicationRequest,
 ): Promise<void> {
-  const settings = poolSettings(worker.config, request.cluster);
+  const settings = poolSettings(worker.config, request);
   const tls = worker.config.clusters.get(request.cluster)?.tls;
   if (tls === undefined) throw new PgplexError("config_changed", "the cluster is gone");
   checkRunning(worker, request);

@@ -6,6 +6,7 @@ import type { Base } from "../servers/mod.ts";
 import { Session } from "../session/mod.ts";
 import type { PeerAddress } from "../transport/mod.ts";
 import type { Authenticated } from "./authentication.ts";
+import { accountFor } from "./account.ts";
 import type { LoginParts } from "./login_parts.ts";
 import { tlsName } from "./opening.ts";
 
@@ -15,10 +16,11 @@ export function startSession(
   client: Authenticated,
   { route, peer }: { route: Route; peer: PeerAddress },
 ): () => Promise<void> {
-  const { startup, reader, user, database, credentials, admission } = client;
+  const { startup, reader, user, database, admission } = client;
   const { cluster, alias } = route;
-  const key = { cluster, database: route.database, user, alias, purpose: "clients" } as const;
-  const destination = worker.pools.get(key, credentials);
+  const account = accountFor(worker, route, client);
+  const key = { cluster, database: route.database, user: account.user, alias, purpose: "clients" } as const;
+  const destination = worker.pools.get(key, account.credentials);
   const { pool_mode: poolMode, options_allowed: allowed } = destination.settings;
   const { params, options } = startupOptions(startup.params, allowed);
   const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? poolMode;
@@ -38,17 +40,27 @@ export function startSession(
     options,
   });
   worker.sessions.add(session);
-  return runOf(session, worker.sessions, admission, reader.rest());
+  worker.clientLog.connected(session.facts, session.facts.tls);
+  return runOf(session, worker, admission, reader.rest());
 }
 
 /** In a function of its own, so that the closure keeps nothing of the login alive. */
 function runOf(
   session: Session,
-  sessions: Set<Session>,
+  { sessions, clientLog, runtime: { clock } }: LoginParts,
   admission: Uint8Array,
   rest: Uint8Array,
 ): () => Promise<void> {
-  return () => session.run(admission, rest).then(() => void sessions.delete(session));
+  const sinceMs = clock.nowMs();
+  return () =>
+    session.run(admission, rest).then(() => {
+      sessions.delete(session);
+      const { facts, endedBy } = session;
+      // Of a stop, the log speaks once for all.
+      if (endedBy !== null && endedBy.code !== "shutting_down") clientLog.poolerError(facts, endedBy);
+      const reason = endedBy?.message ?? "client close request";
+      clientLog.disconnected(facts, { reason, lastedMs: clock.nowMs() - sinceMs });
+    });
 }
 
 /** The startup parameters that a server connection must share with a client, sorted by name. */

@@ -6,6 +6,7 @@ import type { Outcome } from "./outcome.ts";
 
 const TLS = {
   mode: "disable",
+  protocols: ["TLSv1.2", "TLSv1.3"],
   ca_file: null,
   cert_file: null,
   key_file: null,

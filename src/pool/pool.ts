@@ -265,7 +265,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       waiter.refused(this.failure ?? refusal());
     }
     const { idleTimeoutMs } = this.#limits;
-    const sizeMin = wanted ? this.#limits.sizeMin : 0;
+    const sizeMin = wanted ? Math.min(this.#limits.sizeMin, this.#limits.size) : 0;
     for (let i = 0; i < this.#idle.length; i++) {
       const slot = this.#idle[i]!;
       const bored = idleTimeoutMs > 0 && nowMs - slot.sinceMs >= idleTimeoutMs && this.total > sizeMin;

@@ -1,4 +1,4 @@
-import type { Config } from "../config/mod.ts";
+import { aliasFor, type Config, WILDCARD } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 
 /** Where a database name leads. */
@@ -12,7 +12,8 @@ export interface Route {
 
 /**
  * Resolves the database name of a startup packet: an alias, `database@cluster`, or a plain name with a default cluster.
- * An alias comes first. The separator that counts is the last one: a database's name may contain it, a cluster's may not.
+ * An alias comes first, and `*` behind
+ * all that have the separator. The separator that counts is the last one: a database's name may contain it, a cluster's may not.
  * Drivers that do not decode the path of a URI send `%40` for `@`; where that is the separator and none stands in the name, it
  * is understood.
  *
@@ -20,7 +21,7 @@ export interface Route {
  */
 export function routeDatabase(config: Config, asked: string): Route {
   const { separator, default_cluster: defaultCluster, databases } = config.routing;
-  const alias = databases.get(asked);
+  const alias = asked === WILDCARD ? undefined : databases.get(asked);
   if (alias !== undefined) return { cluster: alias.cluster, database: alias.database, alias: asked };
   const name = separator === "@" && !asked.includes("@") ? asked.replaceAll("%40", "@") : asked;
   const at = name.lastIndexOf(separator);
@@ -31,6 +32,8 @@ export function routeDatabase(config: Config, asked: string): Route {
     if (database === "") throw unknown(config, `database name is missing before "${separator}${cluster}"`);
     return { cluster, database, alias: null };
   }
+  const wildcard = aliasFor(config, name);
+  if (wildcard !== null) return { cluster: wildcard.cluster, database: wildcard.database, alias: name };
   if (defaultCluster === null) throw unknown(config, `database "${name}" does not exist`);
   return { cluster: defaultCluster, database: name, alias: null };
 }
@@ -38,7 +41,7 @@ export function routeDatabase(config: Config, asked: string): Route {
 function unknown(config: Config, message: string): PgplexError {
   const { separator, databases, default_cluster: defaultCluster } = config.routing;
   const clusters = [...config.clusters.keys()];
-  const aliases = [...databases.keys()];
+  const aliases = [...databases.keys()].filter((name) => name !== WILDCARD);
   let detail = `Clusters: ${clusters.join(", ")}.`;
   if (aliases.length > 0) detail += ` Databases with a name of their own: ${aliases.join(", ")}.`;
   let hint = `Name a database as DATABASE${separator}CLUSTER, for example "postgres${separator}${

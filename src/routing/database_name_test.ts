@@ -105,3 +105,14 @@ Deno.test("routeDatabase never says an address of a node", async () => {
     }
   }));
 });
+
+Deno.test("routeDatabase leads names without an alias where * leads, but for those with a cluster", async () => {
+  const config = await configOf(
+    "routing: { databases: { '*': { cluster: other }, app: { cluster: main } } }\n",
+  );
+  deepEqual(routeDatabase(config, "any"), { cluster: "other", database: "any", alias: "any" });
+  deepEqual(routeDatabase(config, "*"), { cluster: "other", database: "*", alias: "*" });
+  deepEqual(routeDatabase(config, "app"), { cluster: "main", database: "app", alias: "app" });
+  deepEqual(routeDatabase(config, "any@main"), { cluster: "main", database: "any", alias: null });
+  throws(() => routeDatabase(config, "any@nowhere"), { code: "unknown_database" });
+});

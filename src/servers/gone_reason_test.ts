@@ -8,8 +8,8 @@ routing: { databases: { shop: { cluster: main, database: shop_v2 } } }
 `);
 
 Deno.test("goneReason says what of a destination the configuration has no more", () => {
-  const main = { cluster: "main", database: "app", alias: null };
-  const shop = { cluster: "main", database: "shop_v2", alias: "shop" };
+  const main = { cluster: "main", database: "app", alias: null, user: "alice" };
+  const shop = { cluster: "main", database: "shop_v2", alias: "shop", user: "alice" };
   for (
     const [key, reason] of [
       [main, null],
@@ -29,7 +29,7 @@ Deno.test("goneReason of an alias that leads to another cluster says so, where i
 routing: { databases: { shop: { cluster: other, database: shop_v2 } } }
 `);
   equal(
-    goneReason(config, { cluster: "main", database: "shop_v2", alias: "shop" }),
+    goneReason(config, { cluster: "main", database: "shop_v2", alias: "shop", user: "alice" }),
     'database "shop" leads elsewhere since the configuration changed',
   );
 });
@@ -45,4 +45,16 @@ Deno.test("nodeGoneReason takes a node for the same only under the same name, ho
     'node "c" of cluster "main" was removed or moved in the configuration',
   );
   equal(nodeGoneReason(CONFIG, "other", b), 'cluster "other" was removed from the configuration');
+});
+
+Deno.test("goneReason of an alias that has another user for all its clients says that it leads elsewhere", () => {
+  const config = configOf(`clusters: { main: { nodes: [{ name: a, host: h1 }] } }
+routing: { databases: { shop: { cluster: main, user: seller } } }
+`);
+  const key = { cluster: "main", database: "shop", alias: "shop" };
+  equal(goneReason(config, { ...key, user: "seller" }), null);
+  equal(
+    goneReason(config, { ...key, user: "alice" }),
+    'database "shop" leads elsewhere since the configuration changed',
+  );
 });

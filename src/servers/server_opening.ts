@@ -1,7 +1,14 @@
-import { login, NODE_FACT, type Runtime, type ServerConnection, ServerRefusal } from "../backend/mod.ts";
+import {
+  login,
+  NODE_FACT,
+  runQuery,
+  type Runtime,
+  type ServerConnection,
+  ServerRefusal,
+} from "../backend/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
-import { PgplexError, toPgplexError } from "../kernel/mod.ts";
-import type { BinaryString } from "../protocol/mod.ts";
+import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { binaryFromUtf8, type BinaryString, TxStatus } from "../protocol/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import {
   fieldsOf,
@@ -70,6 +77,11 @@ export async function openServer(
       if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(log, server, error);
     });
     void connection.start();
+    const { connect_query: sql, server_connect_timeout: timeoutMs } = settings;
+    if (sql !== null && server.key.purpose === "clients") {
+      const problem = await runConnectQuery(connection, sql, { clock, timeoutMs });
+      if (problem !== null) log.warning("connect_query failed", { ...fieldsOf(server), error: problem });
+    }
     log.debug("server connection opened", fieldsOf(server));
     pool.opened(pooled, clock.nowMs(), generation);
   } catch (thrown) {
@@ -89,6 +101,28 @@ export async function openServer(
     }
     pool.openFailed(error, final, wish, clock.nowMs(), generation);
     destination.openFailed(server, clock.nowMs());
+  }
+}
+
+/**
+ * Runs `connect_query` on a connection that serves nobody yet. What it leaves open is rolled back. A connection on which it takes
+ * longer than `timeoutMs` is closed.
+ *
+ * @returns what the server said against it, which does not keep the connection from serving, as in PgBouncer; null: nothing
+ * @throws PgplexError when the connection ended
+ */
+async function runConnectQuery(
+  connection: ServerConnection,
+  sql: string,
+  { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
+): Promise<string | null> {
+  const timer = clock.after(timeoutMs, () => connection.close());
+  try {
+    const { error, status } = await runQuery(connection, binaryFromUtf8(sql));
+    if (status !== TxStatus.Idle) await runQuery(connection, "ROLLBACK");
+    return error === null ? null : error.message;
+  } finally {
+    timer.cancel();
   }
 }
 

@@ -38,7 +38,7 @@ function rig({ isGone = false } = {}) {
   };
   const destination = new Destination(
     { cluster: "main", database: "app", user: "me", alias: null, purpose: "clients" },
-    poolSettings(CONFIG, "main"),
+    poolSettings(CONFIG, { cluster: "main" }),
     NO_CREDENTIALS,
     {
       topology: topologyOf(CONFIG),

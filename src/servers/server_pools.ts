@@ -1,6 +1,6 @@
 import type { ServerCredentials } from "../auth/mod.ts";
 import type { CommitNote, Runtime } from "../backend/mod.ts";
-import { type Config, poolSettings } from "../config/mod.ts";
+import { type Config, type PoolOwner, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import type { SharedLimit } from "../pool/mod.ts";
@@ -79,7 +79,7 @@ export class ServerPools {
       existing.admits(credentials);
       return existing;
     }
-    const settings = poolSettings(this.#config, cluster, alias ?? undefined);
+    const settings = poolSettings(this.#config, ownerOf(key));
     const destination = new Destination(key, settings, credentials, {
       topology: this.#parts.topology,
       balance: this.#config.balance,
@@ -213,7 +213,6 @@ export class ServerPools {
   configure(config: Config, nowMs: number): void {
     this.#config = config;
     for (const [name, destination] of this.#destinations) {
-      const { cluster, alias } = destination.key;
       const reason = goneReason(config, destination.key);
       if (reason !== null) {
         this.#destinations.delete(name);
@@ -221,7 +220,7 @@ export class ServerPools {
         destination.close(new PgplexError("config_changed", `terminating connection: ${reason}`));
         continue;
       }
-      const settings = poolSettings(config, cluster, alias ?? undefined);
+      const settings = poolSettings(config, ownerOf(destination.key));
       const shared = this.#limits.of(config, destination.key, settings);
       destination.configure(settings, nowMs, shared, config.balance);
     }
@@ -318,6 +317,11 @@ export class ServerPools {
     }
     return false;
   }
+}
+
+/** pgplex's own look-ups are no user's. */
+function ownerOf({ cluster, alias, user, purpose }: DestinationKey): PoolOwner {
+  return purpose === "auth" ? { cluster, alias } : { cluster, alias, user };
 }
 
 /** Under what the destinations of one database share something. */

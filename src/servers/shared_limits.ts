@@ -1,4 +1,4 @@
-import type { Config, PoolSettings } from "../config/mod.ts";
+import { aliasFor, type Config, type PoolSettings } from "../config/mod.ts";
 import { SharedLimit } from "../pool/mod.ts";
 import type { DestinationKey } from "./destination_key.ts";
 
@@ -44,8 +44,9 @@ function entryOf({ cluster, database, alias }: DestinationKey): string {
   return JSON.stringify([cluster, database, alias]);
 }
 
-/** Among which a user's connections count: an alias that sets the limit itself counts its own. */
-function userScope({ routing }: Config, { cluster, user, alias }: DestinationKey): string {
-  const setsIt = alias !== null && routing.databases.get(alias)?.max_user_connections !== undefined;
+/** Among which a user's connections count: an alias that sets the limit itself counts its own, unless the user has one. */
+function userScope(config: Config, { cluster, user, alias }: DestinationKey): string {
+  const own = config.users.get(user)?.max_user_connections !== undefined;
+  const setsIt = !own && alias !== null && aliasFor(config, alias)?.max_user_connections !== undefined;
   return JSON.stringify([cluster, user, setsIt ? alias : null]);
 }

@@ -26,7 +26,7 @@ const ALICE: DestinationKey = {
 const BOB: DestinationKey = { ...ALICE, user: "bob" };
 
 function limitsOf(limits: SharedLimits, key: DestinationKey, config: Config = CONFIG) {
-  const [database, user] = limits.of(config, key, poolSettings(config, key.cluster, key.alias ?? undefined));
+  const [database, user] = limits.of(config, key, poolSettings(config, key));
   return { database: database!, user: user! };
 }
 

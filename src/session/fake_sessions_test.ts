@@ -14,11 +14,12 @@ import {
   topologyOf,
 } from "../servers/fake_cluster_test.ts";
 import { type Destination, type DestinationKey, NO_PARAMS, ServerPools } from "../servers/mod.ts";
-import { RareWarnings, WorkerCounters } from "../telemetry/mod.ts";
+import { NO_LOG, RareWarnings, WorkerCounters } from "../telemetry/mod.ts";
 import type { TopologyPublisher } from "../topology/mod.ts";
 import { CancelKeys } from "./cancel_keys.ts";
 import { Session } from "./session.ts";
 import type { SessionFacts } from "./session_facts.ts";
+import { ClientLog } from "./client_log.ts";
 import type { SessionParts } from "./session_parts.ts";
 
 /** One cluster, to which plain database names lead. */
@@ -57,6 +58,7 @@ export class FakeClient {
 
 /** What sessions need of their worker, with a {@link FakeCluster} behind it. */
 export class FakeSessionParts implements SessionParts {
+  readonly clientLog = new ClientLog(NO_LOG, () => this.config.log);
   readonly cluster = new FakeCluster();
   readonly runtime = this.cluster.runtime;
   readonly log = new FakeLog();

@@ -11,6 +11,8 @@ export class Farewell {
   readonly #serverScan: ServerScan;
   /** The server's own FATAL has been handed to the client: another would contradict it. */
   #said = false;
+  /** Why the session ended; null: the client left. */
+  reason: PgplexError | null = null;
 
   constructor(parts: SessionParts, out: Outbox, serverScan: ServerScan) {
     this.#parts = parts;
@@ -25,6 +27,7 @@ export class Farewell {
 
   /** Says it, unless the server did. In the middle of a row it would be taken for the row. Nothing can be put behind it. */
   say(error: PgplexError): void {
+    this.reason ??= error;
     if (!this.#said && !this.#serverScan.midMessage) this.#out.put(encodeError("FATAL", error));
     this.#out.end();
   }

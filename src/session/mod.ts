@@ -7,6 +7,7 @@
  * @module
  */
 export * from "./cancel_keys.ts";
+export * from "./client_log.ts";
 export * from "./session.ts";
 export * from "./session_description.ts";
 export * from "./session_facts.ts";

@@ -219,8 +219,13 @@ export class Session
     return Math.max(this.sinceMs, this.#work.endedMs);
   }
 
-  get querySinceMs(): number {
-    return this.#work.querySinceMs;
+  get work(): WorkTime {
+    return this.#work;
+  }
+
+  /** Why it was ended; null: it goes on, or its client left. */
+  get endedBy(): PgplexError | null {
+    return this.#farewellMade?.reason ?? null;
   }
 
   get keepsServer(): boolean {
@@ -288,6 +293,7 @@ export class Session
   failPending(type: number, error: PgplexError): void {
     // What a reload removed does not come back for this session: its client must log in again to hear what there is.
     if (error.code === "internal" || error.code === "config_changed") throw error;
+    this.#parts.clientLog.poolerError(this.facts, error);
     this.options.transactionEnds();
     this.#serverSide.statementEnds();
     this.#clientScan.failPending(type, error);

@@ -2,6 +2,7 @@ import { rawSetting, type ServerConnection, type Settings } from "../backend/mod
 import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError, type Timer } from "../kernel/mod.ts";
 import { encodeError } from "../protocol/mod.ts";
+import type { WorkTime } from "./work_time.ts";
 import type { PinReason } from "../lease/mod.ts";
 
 /** How long a server may take to end a statement that was cancelled for its time; then the session ends. */
@@ -29,8 +30,7 @@ export interface TimeLimitsHost {
   readonly pins: readonly PinReason[];
   readonly server: ServerConnection | null;
   readonly ending: boolean;
-  /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
-  readonly querySinceMs: number;
+  readonly work: Pick<WorkTime, "querySinceMs" | "xactSinceMs" | "idleInXactSinceMs">;
   /** The client hears this beside its answers. */
   notice(error: PgplexError): void;
   /** Cancels what runs on `server`; resolves when no other statement can be met by it any more. */
@@ -75,7 +75,11 @@ export class TimeLimits {
     if (host.idle) {
       const error = this.#idleTooLong(nowMs - host.idleSinceMs);
       if (error !== null) host.end(error);
-    } else if (host.server !== null && !host.server.owed.settled) this.#checkStatement(nowMs);
+      return;
+    }
+    const error = this.#transactionTooLong(nowMs);
+    if (error !== null) host.end(error);
+    else if (host.server !== null && !host.server.owed.settled) this.#checkStatement(nowMs);
   }
 
   /** The session may be idle from here on: its own idle_session_timeout, which few have, is kept to the millisecond. */
@@ -140,6 +144,22 @@ export class TimeLimits {
       : null;
   }
 
+  #transactionTooLong(nowMs: number): PgplexError | null {
+    const { limits, server, work: { xactSinceMs, idleInXactSinceMs } } = this.#host;
+    if (server === null) return null;
+    const exceeds = (sinceMs: number, limitMs: number) =>
+      limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs;
+    if (exceeds(xactSinceMs, limits.transaction_timeout)) {
+      return new PgplexError("transaction_timeout", "terminating connection due to transaction_timeout");
+    }
+    return exceeds(idleInXactSinceMs, limits.idle_transaction_timeout)
+      ? new PgplexError(
+        "idle_transaction_timeout",
+        "terminating connection due to idle_transaction_timeout",
+      )
+      : null;
+  }
+
   #tellOfWait(nowMs: number, { sinceMs, reason }: Waits): void {
     const { query_wait_notify: notifyMs } = this.#host.limits;
     if (notifyMs === 0 || nowMs - sinceMs < notifyMs || this.#toldOfWaitMs === sinceMs) return;
@@ -158,7 +178,7 @@ export class TimeLimits {
       return;
     }
     const limitMs = host.limits.query_timeout;
-    const sinceMs = host.querySinceMs;
+    const sinceMs = host.work.querySinceMs;
     if (limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs) this.#statementTimedOut();
   }
 

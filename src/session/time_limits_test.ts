@@ -14,6 +14,8 @@ function session(clock: VirtualClock, settings: Settings) {
       pin_timeout: 0,
       query_timeout: 0,
       query_wait_notify: 5000,
+      transaction_timeout: 0,
+      idle_transaction_timeout: 0,
     } as PoolSettings,
     waits: null as TimeLimitsHost["waits"],
     notice: (error: PgplexError) => void notices.push(error.extra.detail!),
@@ -22,9 +24,9 @@ function session(clock: VirtualClock, settings: Settings) {
     idle: true as boolean,
     idleSinceMs: clock.nowMs(),
     pins: [],
-    server: null,
+    server: null as TimeLimitsHost["server"],
     ending: false as boolean,
-    querySinceMs: -1,
+    work: { querySinceMs: -1, xactSinceMs: -1, idleInXactSinceMs: -1 },
     cancelOn: () => Promise.resolve(),
     end() {
       host.ending = true;
@@ -96,4 +98,26 @@ Deno.test("TimeLimits tells a client once that it waits, and again when it waits
   host.waits = { ...wait, sinceMs: wait.sinceMs + 30_000 };
   times.check(wait.sinceMs + 90_000);
   deepEqual(notices.length, 2);
+});
+
+Deno.test("TimeLimits ends a session whose transaction takes too long, or waits for its client for too long", () => {
+  for (
+    const [limit, since] of [["transaction_timeout", "xactSinceMs"], [
+      "idle_transaction_timeout",
+      "idleInXactSinceMs",
+    ]] as const
+  ) {
+    const clock = new VirtualClock();
+    const { host, endedMs, times } = session(clock, Settings.none);
+    host.idle = false;
+    host.server = { owed: { settled: true } } as unknown as TimeLimitsHost["server"];
+    host.limits = { ...host.limits, [limit]: 2000 };
+    host.work[since] = 100;
+    clock.advance(2099);
+    times.check(clock.nowMs());
+    deepEqual(endedMs, [], limit);
+    clock.advance(1);
+    times.check(clock.nowMs());
+    deepEqual(endedMs, [2100], limit);
+  }
 });

@@ -17,6 +17,7 @@ export class WorkTime {
   #querySinceMs = -1;
   /** When a lease began whose first message has not been sent on yet; -1 when there is none. */
   #leasedMs = -1;
+  #answeredMs = -1;
   /** When the client last sent something that went to a server, in clock milliseconds. */
   requestMs: number;
   /** When the last transaction ended, in clock milliseconds; -1 before the first. */
@@ -31,6 +32,16 @@ export class WorkTime {
   /** Since when the server owes a reply, in clock milliseconds; -1 when it owes none. */
   get querySinceMs(): number {
     return this.#querySinceMs;
+  }
+
+  /** Since when the transaction runs, in clock milliseconds; -1 outside of one. */
+  get xactSinceMs(): number {
+    return this.#xactSinceMs;
+  }
+
+  /** Since when the client could go on with its transaction, in clock milliseconds; -1 while the server works, and outside of one. */
+  get idleInXactSinceMs(): number {
+    return this.#querySinceMs < 0 && this.#xactSinceMs >= 0 ? this.#answeredMs : -1;
   }
 
   /** A lease begins for a message that is sent on at once. */
@@ -50,7 +61,8 @@ export class WorkTime {
   /** The server owes nothing, in the middle of a transaction. */
   answered(): void {
     if (this.#querySinceMs < 0) return;
-    this.#counters.queryMs += this.#clock.nowMs() - this.#querySinceMs;
+    this.#answeredMs = this.#clock.nowMs();
+    this.#counters.queryMs += this.#answeredMs - this.#querySinceMs;
     this.#querySinceMs = -1;
   }
 

@@ -47,3 +47,20 @@ Deno.test("WorkTime counts nothing while a kept lease rests", () => {
   deepEqual([counters.xactMs, counters.queryMs], [3, 3]);
   equal(work.requestMs, 1000);
 });
+
+Deno.test("WorkTime tells since when a transaction runs, and since when it waits for its client", () => {
+  const { clock, work } = setUp();
+  deepEqual([work.xactSinceMs, work.idleInXactSinceMs], [-1, -1]);
+  clock.advance(10);
+  work.leased(clock.nowMs());
+  work.sent();
+  clock.advance(5);
+  deepEqual([work.xactSinceMs, work.idleInXactSinceMs], [10, -1]);
+  work.answered();
+  clock.advance(50);
+  deepEqual([work.xactSinceMs, work.idleInXactSinceMs], [10, 15]);
+  work.sent();
+  deepEqual([work.xactSinceMs, work.idleInXactSinceMs], [10, -1]);
+  work.ended(clock.nowMs());
+  deepEqual([work.xactSinceMs, work.idleInXactSinceMs], [-1, -1]);
+});

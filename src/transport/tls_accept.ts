@@ -3,7 +3,14 @@ import { type Clock, PgplexError } from "../kernel/mod.ts";
 import type { ByteStream } from "./stream.ts";
 import { chainProblem, commonName, keyPairProblem, peerChain } from "./tls_certificate.ts";
 import type { CipherDuplex } from "./tls_duplex.ts";
-import { HandshakeTimeout, PeerLeft, reasonOf, shakeHands } from "./tls_handshake.ts";
+import {
+  HandshakeTimeout,
+  PeerLeft,
+  reasonOf,
+  shakeHands,
+  type TlsVersion,
+  versionRange,
+} from "./tls_handshake.ts";
 import type { TlsFacts, TlsStream } from "./tls_stream.ts";
 
 /** The ALPN name of PostgreSQL's protocol, registered with IANA; PG_ALPN_PROTOCOL in PostgreSQL 17. */
@@ -21,6 +28,8 @@ export interface AcceptTlsOptions {
   readonly alpn: readonly string[] | null;
   /** Direct TLS as in PostgreSQL 17: the client must have agreed on {@link ALPN_POSTGRESQL}. */
   readonly requireAlpn: boolean;
+  /** Versions that may be spoken; both when left out. */
+  readonly protocols?: readonly TlsVersion[];
   /** What was read from the socket already, such as the ClientHello of direct TLS. */
   readonly initialBytes: Uint8Array;
   readonly handshakeTimeoutMs: number;
@@ -68,6 +77,7 @@ function startServer(options: AcceptTlsOptions, { duplex, ready, failed }: Serve
     requestCert: clientCaPem !== null,
     ...(clientCaPem === null ? {} : { ca: clientCaPem }),
     ...(alpn === null ? {} : { ALPNProtocols: [...alpn] }),
+    ...versionRange(options.protocols),
   });
   socket.on("error", failed);
   socket.on("_tlsError", failed);

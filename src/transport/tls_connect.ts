@@ -5,7 +5,7 @@ import type { ByteStream } from "./stream.ts";
 import { ALPN_POSTGRESQL } from "./tls_accept.ts";
 import { chainProblem, commonName, keyPairProblem, peerChain } from "./tls_certificate.ts";
 import type { CipherDuplex } from "./tls_duplex.ts";
-import { reasonOf, shakeHands } from "./tls_handshake.ts";
+import { reasonOf, shakeHands, type TlsVersion, versionRange } from "./tls_handshake.ts";
 import type { TlsFacts, TlsStream } from "./tls_stream.ts";
 
 /** What is verified, as libpq's sslmode of the same name. */
@@ -22,6 +22,8 @@ export interface ConnectTlsOptions {
   /** The certificate to show, with its chain, in PEM; null with `keyPem` null: none. */
   readonly certPem: string | null;
   readonly keyPem: string | null;
+  /** Versions that may be spoken; both when left out. */
+  readonly protocols?: readonly TlsVersion[];
   /** What to offer by ALPN; `["postgresql"]`, as libpq 17 does, when left out. Null offers nothing. */
   readonly alpn?: readonly string[] | null;
   readonly handshakeTimeoutMs: number;
@@ -82,6 +84,7 @@ function startClient(options: ConnectTlsOptions, { duplex, ready, failed }: Clie
     ...(caPem === null ? {} : { ca: caPem }),
     ...(certPem === null || keyPem === null ? {} : { cert: certPem, key: keyPem }),
     ...(alpn === null ? {} : { ALPNProtocols: [...alpn] }),
+    ...versionRange(options.protocols),
   });
   socket.on("error", failed);
   socket.once("secureConnect", () => ready(socket));

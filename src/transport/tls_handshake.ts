@@ -87,6 +87,17 @@ export function shakeHands(
   return promise;
 }
 
+/** A version of TLS as node:tls and OpenSSL name it. */
+export type TlsVersion = "TLSv1.2" | "TLSv1.3";
+
+/** The least and the greatest of `versions`, which are neighbours; nothing for none. */
+export function versionRange(
+  versions: readonly TlsVersion[] = [],
+): { minVersion?: TlsVersion; maxVersion?: TlsVersion } {
+  const [minVersion, maxVersion = minVersion] = versions.toSorted();
+  return minVersion === undefined ? {} : { minVersion, maxVersion: maxVersion! };
+}
+
 /** What an error of node:tls says for the log. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

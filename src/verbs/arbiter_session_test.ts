@@ -9,6 +9,7 @@ import type { VerbFailure, VerbTrouble } from "./result.ts";
 
 const TLS = {
   mode: "disable",
+  protocols: ["TLSv1.2", "TLSv1.3"],
   ca_file: null,
   cert_file: null,
   key_file: null,

@@ -33,6 +33,11 @@ const ALIASES: Record<string, Plain> = {
   server_idle_timeout: {},
   server_lifetime: {},
   client_idle_timeout: {},
+  idle_transaction_timeout: {},
+  transaction_timeout: {},
+  max_db_client_connections: {},
+  max_user_client_connections: {},
+  connect_query: {},
   query_timeout: {},
   pin_timeout: {},
   max_prepared_statements: { default_pool_size: 1 },
@@ -178,6 +183,41 @@ Deno.test("each pool key that is SET takes effect while clients are connected", 
       await using client = await login("client_idle_timeout");
       await set("client_idle_timeout", "50ms");
       assert.equal(errorOf(await client.closed())!["C"], "57P05");
+    },
+    idle_transaction_timeout: async () => {
+      await using client = await login("idle_transaction_timeout");
+      await one(client, "BEGIN");
+      await set("idle_transaction_timeout", "50ms");
+      assert.equal(errorOf(await client.closed())!["C"], "25P03");
+    },
+    transaction_timeout: async () => {
+      await using client = await login("transaction_timeout");
+      await client.send(frontend.query("BEGIN; SELECT pg_sleep(60)"));
+      await set("transaction_timeout", "50ms");
+      assert.equal(errorOf(await client.closed())!["C"], "25P04");
+    },
+    max_db_client_connections: async () => {
+      await using _client = await login("max_db_client_connections");
+      await set("max_db_client_connections", "1");
+      assert.equal(await refusal(login("max_db_client_connections", "other")), "53300");
+      await set("max_db_client_connections", "2");
+      assert.equal(await refusal(login("max_db_client_connections", "other")), "none");
+    },
+    max_user_client_connections: async () => {
+      await using _client = await login("max_user_client_connections", "solo");
+      await set("max_user_client_connections", "1");
+      assert.equal(await refusal(login("max_user_client_connections", "solo")), "53300");
+      assert.equal(await refusal(login("max_user_client_connections", "other")), "none");
+    },
+    connect_query: async () => {
+      await set("connect_query", "'BEGIN; SET work_mem = ''7MB''; COMMIT'");
+      await using client = await login("connect_query");
+      assert.equal(await one(client, "SHOW work_mem"), "7MB");
+      // One that fails is logged, and leaves nothing open.
+      await set("connect_query", "'BEGIN; SELECT 1/0'");
+      await console.query("RECONNECT connect_query");
+      assert.equal(await one(client, "SELECT now() = statement_timestamp()"), "t");
+      assert.match(pgplex.log, /connect_query failed.*division by zero/);
     },
     query_timeout: async () => {
       await using client = await login("query_timeout");
@@ -342,6 +382,45 @@ Deno.test("each other setting that a reload changes takes effect while clients a
   const listed = { users: {}, users_file: `${dir.path}/users.txt` };
   await step("auth.users_file", passwords("", listed), async () => {
     assert.equal(await login("postgres@main", "from-a-list"), "none");
+  });
+  await step("users", { ...base, users: { postgres: { max_user_client_connections: 1 } } }, async () => {
+    assert.equal(await login("postgres@main"), "53300");
+    assert.equal(await login("postgres@main", undefined, "asked"), "none");
+  });
+  const aliases = {
+    forced: { cluster: "main", database: "postgres", user: "asked" },
+    "*": { cluster: "main" },
+  };
+  await step("routing.databases", { ...base, routing: { databases: aliases } }, async () => {
+    for (const [database, user] of [["forced", "asked"], ["postgres", "postgres"]]) {
+      await using client = await WireClient.connect(pgplex, { user: "postgres", database: database! });
+      assert.equal(await one(client, "SELECT current_user"), user);
+    }
+    const names = rowsOf(await console.query("SHOW DATABASES")).map(([name]) => name);
+    assert.deepEqual(names.filter((name) => name !== "postgres@main"), ["forced", "postgres", "pgplex"]);
+  });
+  const own = {
+    ...passwords("x"),
+    routing: {
+      databases: {
+        looks: { cluster: "main", database: "postgres", auth_query: true, auth_database: "template1" },
+        not: { cluster: "main", database: "postgres" },
+      },
+    },
+  };
+  await step("routing.databases.*.auth_query", own, async () => {
+    assert.equal(await login("looks", "a-secret-of-asked", "asked"), "none");
+    assert.equal(await login("not", "a-secret-of-asked", "asked"), "28P01");
+  });
+  await Deno.writeTextFile(
+    `${dir.path}/hba`,
+    "host all postgres 127.0.0.0/8 password\nhost all asked all reject\nhost pgplex all all trust\n",
+  );
+  await step("auth.hba_file", passwords("x", { type: "hba", hba_file: `${dir.path}/hba` }), async () => {
+    assert.equal(await login("postgres@main", "x"), "none");
+    assert.equal(await login("postgres@main", "y"), "28P01");
+    assert.equal(await login("postgres@main", "x", "asked"), "28000");
+    assert.equal(await login("postgres@main", "x", "somebody"), "28000");
   });
   await step("auth.query", passwords("x", { query: true }), async () => {
     assert.equal(await login("postgres@main", "a-secret-of-asked", "asked"), "none");

@@ -61,7 +61,7 @@ Deno.test("the console speaks both protocols with psql, drivers and bare message
       elsewhere.stderr,
       new RegExp([
         "ERROR: {2}database SHOP@main is not paused",
-        'ERROR: {2}database "shop@Main" does not exist',
+        "ERROR: {2}no such database: shop@Main",
         "DETAIL: {2}Databases: Shop@main\\.",
         'HINT: {2}Did you mean "Shop@main"\\? Name .*',
         'ERROR: {2}syntax error at or near "WHERE"',

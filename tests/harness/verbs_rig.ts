@@ -47,6 +47,7 @@ export function accessOf({ user = "postgres", password = null as string | null }
     },
     tls: {
       mode: "prefer",
+      protocols: ["TLSv1.2", "TLSv1.3"],
       ca_file: null,
       cert_file: null,
       key_file: null,

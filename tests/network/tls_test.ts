@@ -330,3 +330,19 @@ async function rejects(promise: Promise<unknown>, code: string, log?: RegExp): P
     return true;
   });
 }
+
+Deno.test("acceptTls and connectTls speak no version that is not among their protocols", async () => {
+  await using certs = await makeCerts();
+  const tlsOf = async (server: ("TLSv1.2" | "TLSv1.3")[], client: ("TLSv1.2" | "TLSv1.3")[]) => {
+    const [a, b] = await tcpPair();
+    const accepting = acceptConn(a, acceptOptions(certs, { protocols: server }));
+    const connecting = connectConn(b, connectOptions(certs, { protocols: client }));
+    const [accepted, connected] = await Promise.allSettled([accepting, connecting]);
+    if (accepted.status === "fulfilled") accepted.value.close();
+    if (connected.status === "fulfilled") connected.value.close();
+    return connected.status === "fulfilled" ? connected.value.protocol : "refused";
+  };
+  assert.equal(await tlsOf(["TLSv1.2", "TLSv1.3"], ["TLSv1.2"]), "TLSv1.2");
+  assert.equal(await tlsOf(["TLSv1.3"], ["TLSv1.2", "TLSv1.3"]), "TLSv1.3");
+  assert.equal(await tlsOf(["TLSv1.3"], ["TLSv1.2"]), "refused");
+});

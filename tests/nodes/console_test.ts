@@ -52,9 +52,9 @@ Deno.test("DISABLE takes a standby out, and no primary; SET of reads and weight 
   assert.equal(await second(), "t 1 f");
   assert.equal(
     await failure(console, "DISABLE main.n1"),
-    '55000 cannot disable "main.n1" as it is the primary of its cluster',
+    '08P01 cannot disable "main.n1" as it is the primary of its cluster',
   );
-  assert.match(await failure(console, "DISABLE main.n3"), /^3D000 /);
+  assert.match(await failure(console, "DISABLE main.n3"), /^08P01 /);
   await succeed(console, "SET clusters.main.nodes.n2.reads = off");
   await succeed(console, "SET clusters.main.nodes.n2.weight = 4");
   assert.equal(await second(), "f 4 f");

@@ -383,8 +383,48 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
       logs.push(pgplex.log);
     });
 
-    await t.step(`SIGINT and SIGQUIT stop at once, also while draining, ${pool_mode} pooling`, async () => {
-      for (const [last, ...before] of [["SIGINT"], ["SIGINT", "SIGTERM"], ["SIGQUIT"]] as Deno.Signal[][]) {
+    await t.step(
+      `SIGINT waits for transactions, another one stops at once, ${pool_mode} pooling`,
+      async () => {
+        await using pgplex = await start({ pool: { pool_mode } });
+        await using busy = await WireClient.connect(pgplex, login);
+        await busy.query("BEGIN");
+        pgplex.signal("SIGINT");
+        await says(pgplex, /SIGINT waits for transactions to end, another one stops at once/);
+        await busy.query("INSERT INTO written VALUES (4)");
+        assert.deepEqual(rowsOf(await busy.query("COMMIT; SELECT 'done'")), [["done"]]);
+        await waitFor(() => !pgplex.running, { what: "pgplex to stop" });
+        assert.equal(await pgplex.stop(), 0);
+        logs.push(pgplex.log);
+      },
+    );
+
+    await t.step(
+      `SIGTERM waits for all clients where shutdown_wait_for says so, ${pool_mode} pooling`,
+      async () => {
+        await using pgplex = await start({
+          pool: { pool_mode },
+          shutdown_wait_for: "clients",
+          shutdown_timeout: "1ms",
+        });
+        const idle = await WireClient.connect(pgplex, login);
+        pgplex.signal("SIGTERM");
+        await says(pgplex, /draining.*wait_for.*clients/);
+        assert.deepEqual(rowsOf(await idle.query("SELECT 'still'")), [["still"]]);
+        await idle[Symbol.asyncDispose]();
+        await waitFor(() => !pgplex.running, { what: "pgplex to stop" });
+        assert.equal(await pgplex.stop(), 0);
+        logs.push(pgplex.log);
+      },
+    );
+
+    await t.step(`SIGQUIT, and SIGINT while draining, stop at once, ${pool_mode} pooling`, async () => {
+      for (
+        const [last, ...before] of [["SIGINT", "SIGTERM"], ["SIGQUIT"], [
+          "SIGQUIT",
+          "SIGINT",
+        ]] as Deno.Signal[][]
+      ) {
         await using pgplex = await start({ pool: { pool_mode } });
         await using busy = await WireClient.connect(pgplex, login);
         await busy.query("BEGIN");
@@ -460,7 +500,7 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
         assert.equal(await pgplex.stop(), 0);
         logs.push(pgplex.log);
       }
-      assert.equal(logs.length, 2 * 6 + 3);
+      assert.equal(logs.length, 2 * 8 + 3);
       for (const [i, log] of logs.entries()) {
         const format = i === logs.length - 1 ? "text" : "json";
         const lines = log.trim().split("\n");

@@ -54,9 +54,9 @@ Deno.test("the example with its disabled keys is a good configuration and has ev
   const { positions } = parse(withEverything());
   const patterns = new Set([...positions.keys()].map((path) =>
     path.replace(/\[\d+\]/g, "[]")
-      .replace(/^(auth\.users|routing\.databases|clusters)\.[^.]+/, "$1.*")
+      .replace(/^(auth\.users|users|routing\.databases|clusters)\.[^.]+/, "$1.*")
   ));
-  const isOverride = (path: string) => /^(routing\.databases\.\*|clusters\.\*\.pool)\./.test(path);
+  const isOverride = (path: string) => /^(routing\.databases\.\*|users\.\*|clusters\.\*\.pool)\./.test(path);
   for (const { path, default: { kind } } of SETTINGS) {
     if (kind === "inherited" && isOverride(path)) continue;
     ok(patterns.has(path), `${path} is missing in ${FILE}`);

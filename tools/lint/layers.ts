@@ -23,6 +23,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   protocol: { pure: true, imports: ["kernel"] },
   auth: { pure: true, imports: ["kernel", "protocol"], packages: ["@mongodb-js/saslprep"] },
   config: { pure: true, imports: ["kernel"], packages: ["yaml"] },
+  import: { pure: true, imports: ["kernel", "config"] },
   topology: { pure: true, imports: ["config"] },
   arbiter: { pure: true, imports: ["kernel", "config", "topology"] },
   transport: { pure: false, imports: ["kernel"] },

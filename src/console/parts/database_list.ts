@@ -1,4 +1,4 @@
-import { nearest } from "../../config/mod.ts";
+import { nearest, WILDCARD } from "../../config/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { routeDatabase } from "../../routing/mod.ts";
 import { canonicalDatabase, databaseNameOf, isDatabaseName, type ServerPool } from "../../servers/mod.ts";
@@ -21,6 +21,7 @@ export interface ListedDatabase {
 export function listDatabases({ worker: { config, pools } }: ConsoleParts): ListedDatabase[] {
   const listed = new Map<string, Omit<ListedDatabase, "pools"> & { pools: ServerPool[] }>();
   for (const [name, { cluster, database }] of config.routing.databases) {
+    if (name === WILDCARD) continue;
     listed.set(name, { name, cluster, database, alias: name, pools: [] });
   }
   for (const name of [...pools.control.pausedNames, ...pools.control.disabledNames]) {
@@ -73,7 +74,7 @@ export function findDatabase(
   const meant = near === undefined ? "" : `Did you mean "${near}"? `;
   const others = listed.filter((each) => each !== near);
   const names = (near === undefined ? others : [near, ...others]).map(spelled).join(", ");
-  throw new PgplexError("unknown_database", `database "${asked}" does not exist`, {
+  throw new PgplexError("unknown_database", `no such database: ${asked}`, {
     detail: listed.length === 0 ? "No database has been used yet." : `Databases: ${names}.`,
     hint:
       `${meant}Name a database that is not in use as DATABASE${config.routing.separator}CLUSTER. Clusters: ${

@@ -42,7 +42,7 @@ Deno.test("findDatabase says what there is, and refuses the console's own databa
   const find = (asked: string) => () => findDatabase(fake.parts, asked, "pause");
   throws(find("report"), {
     code: "unknown_database",
-    message: 'database "report" does not exist',
+    message: "no such database: report",
     extra: {
       detail: "Databases: reports.",
       hint:

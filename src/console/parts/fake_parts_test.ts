@@ -179,7 +179,7 @@ export class FakeParts {
     if (destination !== undefined) return destination;
     destination = {
       key,
-      settings: poolSettings(this.live.config, key.cluster, key.alias ?? undefined),
+      settings: poolSettings(this.live.config, key),
       paused: false,
       waitedMs: () => 0,
       pools: () => this.pools.filter((pool) => pool.destination === destination),

@@ -99,11 +99,23 @@ function operation(
     words: [word],
     access: "admin" as const,
     run: (args: Args, context: CommandContext): Answer | Promise<Answer> => {
-      const running = run(args, context);
-      return running instanceof Promise ? running.then(() => ({})) : {};
+      try {
+        const running = run(args, context);
+        return running instanceof Promise ? running.then(() => ({}), refused) : {};
+      } catch (thrown) {
+        return refused(thrown);
+      }
     },
   };
   return usage === undefined ? command : { ...command, usage };
+}
+
+/** PgBouncer has one SQLSTATE for whatever its commands refuse, which scripts know. @throws `thrown` with that */
+function refused(thrown: unknown): never {
+  if (!(thrown instanceof PgplexError) || thrown.side !== "client" || thrown.code === "query_canceled") {
+    throw thrown;
+  }
+  throw new PgplexError(thrown.code, thrown.message, { ...thrown.extra, sqlstate: "08P01" });
 }
 
 function optional(args: Args): string | null {

@@ -125,7 +125,7 @@ export function kill(context: CommandContext, asked: string | null): void {
 /** KILL_CLIENT: ends the client with this id, whatever it does. @throws PgplexError `undefined_object` */
 export function killClient({ worker, clients }: CommandContext, asked: string): void {
   const id = /^\d{1,15}$/.test(asked) ? Number(asked) : NaN;
-  if (Number.isNaN(id)) throw new PgplexError("invalid_parameter_value", "invalid client id supplied");
+  if (Number.isNaN(id)) throw new PgplexError("invalid_parameter_value", "invalid client pointer supplied");
   for (const session of worker.sessions) {
     if (session.facts.id === id && !session.ending) return session.end(byAdministrator());
   }

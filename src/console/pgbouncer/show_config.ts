@@ -15,11 +15,17 @@ const KEYS: readonly (readonly [key: string, path: string])[] = [
   ["client_tls_key_file", "listen.tls.key_file"],
   ["client_tls_sslmode", "listen.tls.mode"],
   ["default_pool_size", "pool.default_pool_size"],
+  ["idle_transaction_timeout", "pool.idle_transaction_timeout"],
   ["listen_addr", "listen.address"],
   ["listen_port", "listen.port"],
+  ["log_connections", "log.connections"],
+  ["log_disconnections", "log.disconnections"],
+  ["log_pooler_errors", "log.pooler_errors"],
   ["max_client_conn", "listen.max_client_conn"],
+  ["max_db_client_connections", "pool.max_db_client_connections"],
   ["max_db_connections", "pool.max_db_connections"],
   ["max_prepared_statements", "pool.max_prepared_statements"],
+  ["max_user_client_connections", "pool.max_user_client_connections"],
   ["max_user_connections", "pool.max_user_connections"],
   ["min_pool_size", "pool.min_pool_size"],
   ["pool_mode", "pool.pool_mode"],
@@ -34,6 +40,7 @@ const KEYS: readonly (readonly [key: string, path: string])[] = [
   ["server_login_retry", "pool.server_login_retry"],
   ["stats_period", "log.stats_period"],
   ["stats_users", "console.stats_users"],
+  ["transaction_timeout", "pool.transaction_timeout"],
   ["unix_socket_dir", "listen.unix_socket_dir"],
   ["default_cluster", "routing.default_cluster"],
   ["log_format", "log.format"],
@@ -75,6 +82,7 @@ function settingValue(config: ConsoleParts["worker"]["config"], path: string): u
 function shown({ type }: Setting, value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.join(",");
+  if (type.kind === "boolean") return value === true ? "1" : "0";
   if (type.kind === "duration") return String(Number(value) / 1000);
   return String(value);
 }

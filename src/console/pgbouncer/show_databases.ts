@@ -1,4 +1,4 @@
-import { poolSettings } from "../../config/mod.ts";
+import { aliasFor, poolSettings } from "../../config/mod.ts";
 import { primaryOf } from "../../topology/mod.ts";
 import { type Cell, columns, type Table } from "../answer/mod.ts";
 import { clientsByDatabase, type ConsoleParts, listDatabases, type ListedDatabase } from "../parts/mod.ts";
@@ -20,11 +20,11 @@ export function showDatabases(parts: ConsoleParts): Table {
 function row(parts: ConsoleParts, listed: ListedDatabase, clients: number): Cell[] {
   const { config, topology, pools: { control } } = parts.worker;
   const { name, cluster, database, alias, pools } = listed;
-  const settings = poolSettings(config, cluster, alias ?? undefined);
+  const settings = poolSettings(config, { cluster, alias });
   const outer = config.clusters.get(cluster)!;
   const known = topology.current.clusters.get(cluster);
   const primary = known === undefined ? null : primaryOf(known);
-  const own = alias === null ? undefined : config.routing.databases.get(alias)?.pool_mode;
+  const own = alias === null ? null : aliasFor(config, alias);
   let connections = pools.reduce((sum, { pool }) => sum + pool.total, 0);
   for (const { destination, connection } of parts.worker.listeners.all()) {
     if (connection !== null && parts.worker.pools.nameOf(destination) === name) connections++;
@@ -34,16 +34,16 @@ function row(parts: ConsoleParts, listed: ListedDatabase, clients: number): Cell
     primary === null || primary.host.startsWith("/") ? null : primary.host,
     primary?.port ?? null,
     database,
-    null,
+    own?.user ?? null,
     settings.default_pool_size,
     settings.min_pool_size,
     settings.reserve_pool_size,
     Math.floor(settings.server_lifetime / 1000),
-    own ?? outer.pool.pool_mode ?? null,
+    own?.pool_mode ?? outer.pool.pool_mode ?? null,
     null,
     settings.max_db_connections,
     connections,
-    0,
+    settings.max_db_client_connections,
     clients,
     control.isPaused(name) ? 1 : 0,
     control.isDisabled(name) ? 1 : 0,

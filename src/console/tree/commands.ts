@@ -229,6 +229,8 @@ function valueOf(args: Args, { type }: Setting, path: string): unknown {
   else if (bare?.toLowerCase() === "null") raw = null;
   else if (type.kind === "query" && bare?.toLowerCase() === "true") raw = true;
   else if (type.kind === "integer" && /^-?\d{1,15}$/.test(String(raw))) raw = Number(raw);
+  // PgBouncer's seconds.
+  else if (type.kind === "duration" && /^\d{1,10}(?:\.\d{1,6})?$/.test(String(raw))) raw = Number(raw);
   else if (type.kind === "choice") raw = String(raw).toLowerCase();
   const parsed = parseValue(type, raw);
   if ("value" in parsed) return parsed.value;

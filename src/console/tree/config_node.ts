@@ -87,7 +87,10 @@ function defaultOf(segments: Segments, { type, default: value }: Setting): strin
 /** A pool key that the cluster or alias does not set: the value in force there, and where it comes from. */
 function inherited(live: ConfigView, segments: Segments, row: Setting): ReadyNode | undefined {
   const key = segments.at(-1) as keyof PoolSettings;
-  if (row.default.kind !== "inherited" || !POOL_KEYS.includes(key)) return undefined;
+  // Of a user nothing is inherited: it depends on the database.
+  if (row.default.kind !== "inherited" || !POOL_KEYS.includes(key) || segments[0] === "users") {
+    return undefined;
+  }
   const parent = segments.slice(0, -1);
   const around = valueAt(live.config, parent);
   if (typeof around !== "object" || around === null) return undefined;
@@ -105,7 +108,7 @@ function holding(
   const isAlias = segments[0] === "routing";
   const name = String(segments[isAlias ? 2 : 1]);
   const cluster = isAlias ? config.routing.databases.get(name)!.cluster : name;
-  const values = poolSettings(config, cluster, isAlias ? name : undefined);
+  const values = poolSettings(config, { cluster, alias: isAlias ? name : null });
   const given = isAlias && config.clusters.get(cluster)?.pool[key] !== undefined;
   return { values, owner: given ? formatPlace(["clusters", cluster, "pool"]) : "pool" };
 }

@@ -22,7 +22,7 @@ Deno.test("walk says what there is where a path leads nowhere, nearest names fir
   await refused(
     "log.levle",
     '"log.levle" does not exist',
-    "log has: level, format, stats_period.",
+    "log has: level, format, connections, pooler_errors, stats_period, disconnections.",
     'Did you mean "level"?',
   );
   await refused("log.level.x", '"log.level.x" does not exist', "log.level has nothing below it.");

@@ -1,0 +1,18 @@
+import type { Segments } from "./path.ts";
+import type { Config } from "./schema.ts";
+
+/** What people write who come from PgBouncer or libpq, and what means something else here: where, and what it means. */
+export function habitsIn({ clusters }: Config): [at: Segments, message: string][] {
+  const found: [Segments, string][] = [];
+  for (const [cluster, { nodes }] of clusters) {
+    for (const [index, { host }] of nodes.entries()) {
+      if (!host.includes(",")) continue;
+      const at = ["clusters", cluster, "nodes", index, "host"];
+      found.push([
+        at,
+        `${JSON.stringify(host)} is taken for the name of one server: give each its own entry in nodes`,
+      ]);
+    }
+  }
+  return found;
+}

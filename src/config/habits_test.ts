@@ -1,0 +1,21 @@
+import { deepStrictEqual as deepEqual, ok } from "node:assert/strict";
+import { formatProblems } from "./problem.ts";
+import { parseConfig } from "./parse.ts";
+
+Deno.test("parseConfig warns of what means something else to PgBouncer and libpq, and takes it", () => {
+  const text =
+    "pool:\n  query_timeout: 20\n  pin_timeout: 0\nclusters: { main: { nodes: [{ name: a, host: 'db1,db2' }] } }\n";
+  const parsed = parseConfig(text, { file: "f" });
+  ok("config" in parsed);
+  deepEqual(parsed.config.pool.query_timeout, 20_000);
+  deepEqual(formatProblems(parsed.warnings).split("\n"), [
+    "f:2:18: pool.query_timeout has no unit: 20 is taken for 20s, as PgBouncer would",
+    'f:4:46: "db1,db2" is taken for the name of one server: give each its own entry in nodes',
+  ]);
+});
+
+Deno.test("parseConfig has no warning for a usual file", () => {
+  const parsed = parseConfig("clusters: { main: { nodes: [{ name: a, host: db1 }] } }", { file: "f" });
+  ok("config" in parsed);
+  deepEqual(parsed.warnings, []);
+});

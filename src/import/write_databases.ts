@@ -1,0 +1,159 @@
+import { type ClusterEntry, type DatabaseEntry, type Databases } from "./clusters.ts";
+import { formatPairs } from "./connection_string.ts";
+import type { Translation } from "./translation.ts";
+import { writeTlsLimits } from "./write_listen.ts";
+
+/** Keys of a line of `[databases]` that an alias has with the same meaning, and what they are called there. */
+const ALIAS_KEYS: ReadonlyMap<string, string> = new Map([
+  ["pool_size", "default_pool_size"],
+  ["min_pool_size", "min_pool_size"],
+  ["reserve_pool", "reserve_pool_size"],
+  ["reserve_pool_size", "reserve_pool_size"],
+  ["max_db_connections", "max_db_connections"],
+  ["max_db_client_connections", "max_db_client_connections"],
+  ["query_wait_timeout", "query_wait_timeout"],
+  ["connect_query", "connect_query"],
+  ["user", "user"],
+  ["password", "password"],
+  ["auth_query", "auth_query"],
+  ["auth_dbname", "auth_database"],
+]);
+
+/** Said by the cluster that the line leads to. */
+const OF_CLUSTER = ["host", "port", "auth_user", "dbname"];
+
+const REASONS: Readonly<Record<string, string>> = {
+  load_balance_hosts: "the monitor finds out which node is the primary, and takes one that is there",
+  target_session_attrs: "the primary serves; who says intent = read is served by a standby: docs/READS.md",
+  client_encoding: "ALTER DATABASE … SET client_encoding does it at the server",
+  datestyle: "ALTER DATABASE … SET datestyle does it at the server",
+  timezone: "ALTER DATABASE … SET timezone does it at the server",
+};
+
+/** Where database names lead, and the servers there. */
+export function writeDatabases(to: Translation, { clusters, databases, problems }: Databases): void {
+  for (const problem of problems) to.at(["routing"]).comment(problem);
+  for (const database of databases) writeDatabase(to, database);
+  if (clusters.length === 0) {
+    to.at(["clusters"]).comment("No line of [databases] leads to a server: this is a place to begin.");
+    writeCluster(to, { name: "main", hosts: ["127.0.0.1"], port: 5432, authUser: to.given("auth_user") });
+  }
+  for (const cluster of clusters) writeCluster(to, cluster);
+}
+
+function writeDatabase(to: Translation, { name, pairs, cluster }: DatabaseEntry): void {
+  if (["pgbouncer", "pgplex"].includes(name)) {
+    return to.leave(
+      ["routing"],
+      name,
+      formatPairs(pairs),
+      "the name is the console's: console.database and console.aliases",
+    );
+  }
+  const path = ["routing", "databases", name];
+  to.write([...path, "cluster"], cluster);
+  const given = new Map(pairs);
+  const database = given.get("dbname") ?? "";
+  if (database !== "" && database !== name) to.write([...path, "database"], database);
+  writePairs(to, path, pairs);
+}
+
+function writePairs(to: Translation, path: readonly string[], pairs: DatabaseEntry["pairs"]): void {
+  for (const [key, value] of pairs) {
+    if (!OF_CLUSTER.includes(key)) writePair(to, path, { key, value });
+  }
+  const given = new Map(pairs);
+  to.capMinimum(path, given.get("min_pool_size") ?? null, given.get("pool_size") ?? null);
+}
+
+function writePair(
+  to: Translation,
+  path: readonly string[],
+  { key, value }: { readonly key: string; readonly value: string },
+): void {
+  // PgBouncer's manual: -1 means that the value is not set.
+  if (value === "-1") return to.leave(path, key, value, "what holds for all does here too");
+  const name = ALIAS_KEYS.get(key);
+  if (name !== undefined) return to.carry([...path, name], key, value);
+  switch (key) {
+    case "pool_mode":
+      return writePoolMode(to, path, value);
+    case "server_lifetime":
+      return writeServerLifetime(to, path, value);
+    default:
+      return to.leave(path, key, value, REASONS[key] ?? "is no key that PgBouncer's manual has");
+  }
+}
+
+/** The mode of `statement` lets each statement be a transaction of its own; one of several statements is as good here. */
+export function writePoolMode(to: Translation, path: readonly string[], mode: string): void {
+  const remark = mode === "statement" ? "statement: transactions of several statements are served too" : "";
+  if (mode === "statement") to.write([...path, "pool_mode"], "transaction", remark);
+  else to.carry([...path, "pool_mode"], "pool_mode", mode);
+}
+
+/** 0 there closes a server connection after its first use. */
+export function writeServerLifetime(to: Translation, path: readonly string[], seconds: string): void {
+  if (Number(seconds) > 0) return to.carry([...path, "server_lifetime"], "server_lifetime", seconds);
+  to.write([...path, "server_reset"], "always", `server_lifetime = ${seconds}: each connection is used once`);
+}
+
+function writeCluster(to: Translation, { name, hosts, port, authUser }: ClusterEntry): void {
+  const path = ["clusters", name];
+  const cluster = to.at(path);
+  if (hosts.length > 1) {
+    cluster.comment(
+      "PgBouncer opens connections to these hosts in turn. Here they are the nodes of one cluster: its primary, which the monitor " +
+        "finds if it has superuser, serves all but those who say intent = read (docs/READS.md).",
+    );
+  }
+  const nodes = [...new Set(hosts)].map((host, index) => ({ name: `${name}-${index + 1}`, host, port }));
+  cluster.entries("nodes", nodes);
+  writeSuperuser(to, path, authUser);
+  writeServerTls(to, path);
+}
+
+function writeSuperuser(to: Translation, path: readonly string[], user: string | null): void {
+  if (user === null) {
+    to.at(path).comment(
+      "An account, which need not be a superuser, lets the monitor see the nodes: docs/NODES.md.",
+    );
+    return to.at(path).set("superuser", null);
+  }
+  const superuser = [...path, "superuser"];
+  to.write([...superuser, "user"], user);
+  const secret = to.surroundings.userlist?.users.get(user)?.reveal();
+  if (secret !== undefined && !secret.startsWith("SCRAM-SHA-256$")) {
+    to.write([...superuser, "password"], secret);
+  } else if (secret !== undefined) {
+    to.leave(
+      superuser,
+      "password",
+      "…",
+      "auth_file has a SCRAM secret, which logs in nowhere: give it in clear, or by password_file",
+    );
+  }
+  const database = to.given("auth_dbname");
+  if (database !== null) to.at(superuser).set("database", database);
+}
+
+function writeServerTls(to: Translation, path: readonly string[]): void {
+  const tls = [...path, "tls"];
+  const mode = to.given("server_tls_sslmode");
+  if (mode === "allow") to.write([...tls, "mode"], "prefer", "allow");
+  else if (mode !== null) to.carry([...tls, "mode"], "server_tls_sslmode", mode);
+  const files: readonly [string, string][] = [
+    ["server_tls_ca_file", "ca_file"],
+    ["server_tls_cert_file", "cert_file"],
+    ["server_tls_key_file", "key_file"],
+  ];
+  for (const [key, name] of files) {
+    const file = to.given(key);
+    if (file === null) continue;
+    const other = key === "server_tls_cert_file" ? "server_tls_key_file" : "server_tls_cert_file";
+    const lone = key !== "server_tls_ca_file" && to.given(other) === null;
+    if (lone) to.leave(tls, key, file, `goes with ${other}, which is not given`);
+    else to.write([...tls, name], to.file(file));
+  }
+  writeTlsLimits(to, tls, "server");
+}

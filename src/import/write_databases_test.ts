@@ -1,0 +1,41 @@
+import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
+import { imported } from "./imported_test.ts";
+
+Deno.test("an import makes nodes of a list of hosts, and says what that means", async () => {
+  const { config, yaml } = await imported("[databases]\na = host=h1,h2 auth_user=asks\n");
+  const main = config.clusters.get("main")!;
+  deepEqual(main.nodes.map(({ name, host }) => [name, host]), [["main-1", "h1"], ["main-2", "h2"]]);
+  equal(main.superuser?.user, "asks");
+  match(yaml, /PgBouncer opens connections to these hosts in turn/);
+});
+
+Deno.test("an import writes modes and lifetimes that PgBouncer understands otherwise", async () => {
+  const { config } = await imported("[databases]\na = host=h pool_mode=statement server_lifetime=0\n");
+  const { pool_mode, server_reset, server_lifetime } = config.routing.databases.get("a")!;
+  deepEqual([pool_mode, server_reset, server_lifetime], ["transaction", "always", undefined]);
+});
+
+Deno.test("an import has an alias * where PgBouncer has a line for all other names", async () => {
+  const { config } = await imported(
+    "[databases]\na = host=h\n* = host=other pool_size=4 user=one password=pw\n",
+  );
+  const wildcard = config.routing.databases.get("*")!;
+  deepEqual([wildcard.cluster, wildcard.default_pool_size, wildcard.user, wildcard.password?.reveal()], [
+    "other",
+    4,
+    "one",
+    "pw",
+  ]);
+});
+
+Deno.test("an import carries over how the users of one database are looked up", async () => {
+  const { config } = await imported(
+    "[databases]\na = host=h auth_query='SELECT u, p FROM f($1)' auth_dbname=x auth_user=asks connect_query='SET work_mem = ''1MB'''\n",
+  );
+  const { auth_query, auth_database, connect_query } = config.routing.databases.get("a")!;
+  deepEqual([auth_query, auth_database, connect_query], [
+    "SELECT u, p FROM f($1)",
+    "x",
+    "SET work_mem = '1MB'",
+  ]);
+});
