@@ -1,3 +1,4 @@
+import { checkCoordination } from "./check_coordination.ts";
 import { nearest } from "./nearest.ts";
 import { formatPath, type Segments } from "./path.ts";
 import { poolSettings } from "./pool_settings.ts";
@@ -33,6 +34,12 @@ export function checkConfig(config: Config, report: ReportClash): void {
       const [given, missing] = cert_file === null ? ["key_file", "cert_file"] : ["cert_file", "key_file"];
       clash([...path, "tls", given!], `go with ${missing}`, "it alone", report, [[...path, "tls", missing!]]);
     }
+  }
+  if (config.coordination !== null) {
+    checkCoordination(config.coordination, (at, must, received, because = []) => {
+      clash(at, must, received, report, because);
+    });
+    checkSources(config.coordination.etcd, ["coordination", "etcd"], report);
   }
   checkPools(config, report);
 }
@@ -198,15 +205,16 @@ function checkNodes({ clusters }: Config, cluster: string, report: ReportClash):
   });
 }
 
-/** Who moves the primary needs a connection of its own, and a place to keep what it has settled. */
+/** Who moves the primary needs a connection of its own, and a place to keep what is settled. */
 function checkFailover(config: Config, cluster: string, report: ReportClash): void {
   const { failover, superuser } = config.clusters.get(cluster)!;
   if (failover === "follow") return;
   const path = ["clusters", cluster, "failover"];
   if (superuser === null) {
     clash(path, "be follow while superuser is null", failover, report, [["clusters", cluster, "superuser"]]);
-  } else if (config.state_file === null) {
-    clash(path, "be follow while state_file is not given", failover, report, [["state_file"]]);
+  } else if (config.state_file === null && config.coordination === null) {
+    const because = [["state_file"], ["coordination"]];
+    clash(path, "be follow while neither state_file nor coordination is given", failover, report, because);
   }
 }
 

@@ -80,7 +80,11 @@ Deno.test("parseConfig refuses impossible values inside a cluster", () => {
     ],
   ];
   cases.push(
-    [`${node}, failover: auto, superuser: {}`, "clusters.main.failover", /while state_file is not given/],
+    [
+      `${node}, failover: auto, superuser: {}`,
+      "clusters.main.failover",
+      /while neither state_file nor coordination is given/,
+    ],
     [`${node}, failover: manual, superuser: null`, "clusters.main.failover", /while superuser is null/],
   );
   for (const [text, path, message] of cases) refuses(cluster(text), path, message);

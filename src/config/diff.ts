@@ -1,6 +1,6 @@
 import { assert } from "../kernel/mod.ts";
 import { settingEntries, type SettingEntry } from "./entries.ts";
-import { formatPath, valueAt, withValue } from "./path.ts";
+import { formatPath, type Segments, valueAt, withValue } from "./path.ts";
 import type { Config } from "./schema.ts";
 import { Secret } from "./secret.ts";
 
@@ -41,7 +41,9 @@ export function diffConfig(old: Config, next: Config): ConfigDiff {
     else {
       assert(was !== undefined && is !== undefined, "only keys that always exist need a restart");
       restart.push(path);
-      effective = withValue(effective, entry.segments, valueAt(old, entry.segments));
+      for (const segments of [entry.segments, ...besideOf(entry)]) {
+        effective = withValue(effective, segments, valueAt(old, segments));
+      }
     }
   }
   return { live, restart, effective };
@@ -52,6 +54,11 @@ export function listPaths(paths: readonly string[]): string {
   const others = paths.length - LISTED_MAX;
   const first = paths.slice(0, LISTED_MAX).join(", ");
   return others > 0 ? `${first} and ${others} more` : first;
+}
+
+/** Where the text of the file that an entry names is kept, where it is beside it. */
+function besideOf({ segments, setting: { type }, contents }: SettingEntry): Segments[] {
+  return type.kind === "file" && contents !== undefined ? [[...segments.slice(0, -1), type.contents]] : [];
 }
 
 /** Whether two entries of one path are alike in themselves; members have entries of their own. */

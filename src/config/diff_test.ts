@@ -118,3 +118,22 @@ Deno.test("listPaths names the first and counts the others", () => {
   equal(listPaths(many.slice(0, 20)), many.slice(0, 20).join(", "));
   equal(listPaths(many), `${many.slice(0, 20).join(", ")} and 980 more`);
 });
+
+Deno.test("diffConfig keeps coordination as it is until a restart, whether it comes, goes or changes", async () => {
+  const one = MAIN +
+    "coordination: { etcd: { endpoints: 'https://a:1', tls: { ca_file: ca }, user: u, password: x } }";
+  const pem = (name: string) => ({ ca: `-----BEGIN CERTIFICATE-----${name}` });
+  const old = await load(one, pem("old"));
+  const changes: [next: Config, paths: string[]][] = [
+    [await load(MAIN), ["coordination"]],
+    [await load(one, pem("new")), ["coordination.etcd.tls.ca_file"]],
+    [await load(one.replace("password: x", "password: y"), pem("old")), ["coordination.etcd.password"]],
+    [await load(one.replace("a:1", "b:1"), pem("old")), ["coordination.etcd.endpoints"]],
+  ];
+  for (const [next, paths] of changes) {
+    const { live, restart, effective } = diffConfig(old, next);
+    deepEqual([live, restart], [[], paths]);
+    deepEqual(effective.coordination, old.coordination);
+    deepEqual(diffConfig(next, old).restart, paths);
+  }
+});

@@ -15,8 +15,10 @@
  *
  * @module
  */
+export * from "./arbitrated.ts";
 export * from "./diff.ts";
 export * from "./duration.ts";
+export { type EtcdEndpoint, parseEndpoint, parseHostPort } from "./endpoint.ts";
 export * from "./entries.ts";
 export * from "./hba.ts";
 export * from "./live.ts";

@@ -1,4 +1,5 @@
 import { checkConfig } from "./check.ts";
+import { unusedBeside } from "./check_coordination.ts";
 import { formatPath, type Segments } from "./path.ts";
 import type { Position, Problem } from "./problem.ts";
 import { habitsIn } from "./habits.ts";
@@ -67,7 +68,7 @@ export function parseConfig(text: string, { file }: ParseOptions): ParsedConfig 
     if ([at, ...because].some((path) => isBroken(reader.broken, path))) return;
     reader.report(at, message);
   });
-  for (const [at, message] of habitsIn(config)) reader.warn(at, message);
+  for (const [at, message] of [...habitsIn(config), ...unusedBeside(config)]) reader.warn(at, message);
   const { problems, positions, broken } = reader;
   const warnings = inOrder(reader.warnings, file);
   if (problems.length === 0) return { config, positions, warnings };

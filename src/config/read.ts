@@ -243,6 +243,7 @@ export class Reader {
       case "map":
         return new Map();
       case "list":
+      case "texts":
         return [];
       case "group":
         return this.#standIn(node);

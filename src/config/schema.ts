@@ -25,7 +25,9 @@ export interface Config {
   readonly pool: PoolSettings;
   readonly balance: BalanceConfig;
   readonly monitor: MonitorConfig;
-  /** Where the records of the clusters are kept; null: nowhere. */
+  /** How this instance agrees with others; null: it decides alone. */
+  readonly coordination: CoordinationConfig | null;
+  /** Where the records of the clusters are kept while it decides alone; null: nowhere. */
   readonly state_file: string | null;
   readonly console: ConsoleConfig;
   readonly log: LogConfig;
@@ -38,6 +40,8 @@ export type IoMethod = "auto" | "epoll" | "runtime";
 export interface InstanceConfig {
   /** 1 to 32767; the cancel keys of this instance's clients carry it. */
   readonly id: number;
+  /** For people; null: the host's. */
+  readonly name: string | null;
 }
 
 /** Where clients connect. */
@@ -252,6 +256,45 @@ export interface PoolSettings {
   readonly directives: "warn" | "strict" | "off";
   /** Options that clients may set; each at most once. */
   readonly options_allowed: readonly string[];
+}
+
+/** How several instances agree. */
+export interface CoordinationConfig {
+  readonly etcd: EtcdConfig;
+  /** Milliseconds, whole seconds: how long an instance that is not heard of may count as there. */
+  readonly lease_ttl: number;
+  /** `host:port` at which other instances reach this one; null: they do not. */
+  readonly advertise: string | null;
+  /** Whether a primary goes on serving without etcd while it shows itself that no other one was promoted. */
+  readonly failsafe: "off" | "witness";
+}
+
+/** Where the instances keep what they share. */
+export interface EtcdConfig {
+  /** At least one, as `parseEndpoint` takes them; all by TLS, or none. */
+  readonly endpoints: readonly string[];
+  /** What each key in etcd begins with; ends with a slash. */
+  readonly prefix: string;
+  readonly tls: EtcdTls;
+  /** Null: no password is sent. */
+  readonly user: string | null;
+  /** Filled in by `loadConfig` from the two below it. */
+  readonly password: Secret | null;
+  readonly password_file: string | null;
+  readonly password_env: string | null;
+}
+
+/** TLS towards etcd, where the endpoints are https. */
+export interface EtcdTls {
+  readonly ca_file: string | null;
+  readonly cert_file: string | null;
+  readonly key_file: string | null;
+  /** The text of `ca_file`; null until `loadConfig` has read it. */
+  readonly ca_pem: string | null;
+  /** The text of `cert_file`; null until `loadConfig` has read it. */
+  readonly cert_pem: string | null;
+  /** The text of `key_file`; null until `loadConfig` has read it. */
+  readonly key_pem: Secret | null;
 }
 
 /** The management database. */

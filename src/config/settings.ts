@@ -1,5 +1,5 @@
+import { COORDINATION_ROWS } from "./coordination_settings.ts";
 import { OPTION_NAMES } from "./option_names.ts";
-import type { PoolSettings, SettingPath } from "./schema.ts";
 import {
   boolean,
   choice,
@@ -20,6 +20,7 @@ import {
   text,
   texts,
 } from "./rows.ts";
+import type { PoolSettings, SettingPath } from "./schema.ts";
 import { type Setting, type SettingNode, settingTree } from "./setting.ts";
 
 const SECOND = 1_000;
@@ -147,6 +148,12 @@ const ROWS: Record<SettingPath, Row> = {
     1,
     "From 1 to 32767, different for each instance; cancel keys carry it.",
     32_767,
+    "restart",
+  ),
+  "instance.name": text(
+    "any",
+    NULL,
+    "What people call it, in SHOW INSTANCES; null: the host's name.",
     "restart",
   ),
 
@@ -412,10 +419,12 @@ const ROWS: Record<SettingPath, Row> = {
     "A primary that has been starting for longer is given up, where failover is auto.",
   ),
 
+  ...COORDINATION_ROWS,
+
   "state_file": text(
     "any",
     NULL,
-    "File in which pgplex keeps who is the primary; failover manual and auto need it.",
+    "File in which pgplex keeps who is the primary; failover manual and auto need it, or coordination.",
     "restart",
   ),
 
