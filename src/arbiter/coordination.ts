@@ -83,6 +83,8 @@ export interface Coordination {
   publish(cluster: string, healths: ReadonlyMap<string, string>): void;
   /** An operator's wish, for whoever decides. */
   ask(cluster: string, command: Command, by: string): Promise<CommandAnswer>;
+  /** A round of events begins: a permit that has ended is noticed before anything is sent. Cheap. */
+  look(): void;
   /** This instance stops: lets go of whatever it has, within a few seconds. */
   leave(): Promise<void>;
   /** Calls back about a cluster; the result ends that. */

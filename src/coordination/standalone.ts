@@ -132,6 +132,9 @@ export class Standalone implements Coordination {
     };
   }
 
+  /** Its permit has no end. */
+  look(): void {}
+
   /** Gives the file up. */
   leave(): Promise<void> {
     this.#file[Symbol.dispose]?.();

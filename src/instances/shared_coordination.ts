@@ -127,7 +127,6 @@ export class SharedCoordination implements Coordination {
     });
   }
 
-  /** A round of events begins: whoever was asleep finds here that its permit has ended, before anything is sent. */
   look(): void {
     if (this.#toldStanding.endsWith("true") && this.#nowMs >= this.permitUntilMs) this.#tellStanding();
   }

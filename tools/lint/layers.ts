@@ -137,7 +137,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
   },
   schema: { pure: true, imports: ["kernel", "config", "backend", "verbs"] },
   instances: { pure: true, imports: ["kernel", "config", "arbiter"] },
-  coordination: { pure: false, imports: ["kernel", "config", "arbiter", "instances"] },
+  coordination: { pure: false, imports: ["kernel", "config", "arbiter", "transport", "instances"] },
   moves: {
     pure: true,
     imports: ["kernel", "config", "topology", "telemetry", "backend", "monitor", "arbiter", "verbs"],

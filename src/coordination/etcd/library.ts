@@ -1,0 +1,113 @@
+import type { Client, ClientDuplexStream, ClientUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
+
+/** Services of etcd's API. */
+export type Service = "KV" | "Watch" | "Auth" | "Maintenance";
+
+/** What the library has for one service of one member: gRPC's own client. */
+export interface ServiceClient extends Client, Record<UnaryMethod, Unary> {
+  /** A stream both ways. */
+  readonly watch: (metadata: Metadata, options: object) => ClientDuplexStream<object, unknown>;
+}
+
+/** Calls with one answer. */
+export type UnaryMethod = "range" | "txn" | "authenticate" | "status";
+
+type Unary = (
+  request: object,
+  metadata: Metadata,
+  options: { deadline: number },
+  done: (error: ServiceError | null, response?: unknown) => void,
+) => ClientUnaryCall;
+
+/** The library's client of one member. */
+export interface Connection {
+  /** The same one at each call. */
+  service(name: Service): Promise<{ readonly client: ServiceClient; readonly metadata: Metadata }>;
+  close(): void;
+}
+
+/** The part of etcd3's connection pool that hands out gRPC's clients: what its own classes call with. */
+interface Pool {
+  withConnection<T>(
+    service: Service,
+    use: (held: { client: ServiceClient; metadata: Metadata }) => T,
+  ): Promise<T>;
+}
+
+/**
+ * What gRPC keeps beneath its clients, for all of a process: connections by their addresses. It is no public interface, and its use is to end what
+ * the library leaves: a timer that looks each 10 s for what no client uses any more, and the one behind which it would connect again. Where a
+ * release has it no more, they end by themselves.
+ */
+interface Subchannels {
+  readonly getSubchannelPool?: (global: boolean) => {
+    readonly pool?: Readonly<
+      Record<string, readonly { subchannel?: { backoffTimeout?: { stop?(): void } } }[]>
+    >;
+    unrefUnusedSubchannels?(): void;
+  };
+}
+
+const GRPC_OPTIONS = {
+  // A call is sent once.
+  "grpc.enable_retries": 0,
+  // The environment's proxies are for other things.
+  "grpc.enable_http_proxy": 0,
+  // The fastest that etcd does not answer with GOAWAY: its minimum is 5 s, and it wants none without calls.
+  "grpc.keepalive_time_ms": 6_000,
+  "grpc.keepalive_timeout_ms": 2_000,
+  // How long a member that refused is left alone by gRPC itself; which one is asked is decided elsewhere.
+  "grpc.initial_reconnect_backoff_ms": 200,
+  "grpc.min_reconnect_backoff_ms": 200,
+  "grpc.max_reconnect_backoff_ms": 1_000,
+  // A listing may be larger than gRPC's 4 MB.
+  "grpc.max_receive_message_length": 64 * 1024 * 1024,
+} as const;
+
+/**
+ * npm:etcd3, loaded when the first store is opened: who has none does not pay for it. Of the library its connections and its protocol
+ * files are used, below the policies that send a call again.
+ */
+export class Library {
+  readonly #etcd3: typeof import("etcd3");
+  readonly #subchannels: Subchannels;
+
+  private constructor(etcd3: typeof import("etcd3"), subchannels: Subchannels) {
+    this.#etcd3 = etcd3;
+    this.#subchannels = subchannels;
+  }
+
+  static async load(): Promise<Library> {
+    const [etcd3, subchannels] = await Promise.all([
+      import("etcd3"),
+      import("@grpc/grpc-js/build/src/subchannel-pool.js").catch(() => ({})),
+    ]);
+    return new Library(etcd3, subchannels as unknown as Subchannels);
+  }
+
+  /** Nothing is connected before the first call. @param address a member, as gRPC names it */
+  connect(address: string): Connection {
+    const etcd = new this.#etcd3.Etcd3({ hosts: address, grpcOptions: GRPC_OPTIONS });
+    const { pool } = etcd as unknown as { readonly pool: Pool };
+    const services = new Map<Service, Promise<{ client: ServiceClient; metadata: Metadata }>>();
+    return {
+      service: (name) => {
+        const known = services.get(name);
+        if (known !== undefined) return known;
+        const made = pool.withConnection(name, ({ client, metadata }) => ({ client, metadata }));
+        services.set(name, made);
+        return made;
+      },
+      close: () => {
+        const subchannels = this.#subchannels.getSubchannelPool?.(true);
+        for (const { subchannel } of subchannels?.pool?.[address] ?? []) subchannel?.backoffTimeout?.stop?.();
+        // Directly: the library waits for a second where a client is just connecting.
+        for (const made of services.values()) made.then(({ client }) => client.close(), () => {});
+        services.clear();
+        etcd.close();
+        // Behind the clients' end.
+        queueMicrotask(() => subchannels?.unrefUnusedSubchannels?.());
+      },
+    };
+  }
+}
