@@ -10,7 +10,7 @@ import {
   type RefusedConfig,
 } from "./src/config/mod.ts";
 import { importPgBouncer } from "./src/import/mod.ts";
-import { Standalone, StateFile } from "./src/coordination/mod.ts";
+import { checkEtcd, openCoordination } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { runSchemaCommand, SCHEMA_COMMANDS } from "./src/schema/mod.ts";
 import { openLog } from "./src/telemetry/mod.ts";
@@ -32,7 +32,7 @@ Usage: pgplex [--config FILE]
        pgplex import pgbouncer.ini > pgplex.yaml
 
   --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
-  --check         validate the configuration and exit: 0 when it is good, 1 when it is not
+  --check         validate the configuration, try the etcd that it names, and exit: 0 when all is good, 1 when it is not
   --health        ask the pgplex of this configuration whether it accepts connections: 0 or 1
   --version       print the version and exit
   --help          print this text and exit
@@ -123,8 +123,9 @@ function load(path: string, readBytes = Deno.readFile): Promise<ParsedConfig | R
   });
 }
 
-/** As people know this machine. */
-function hostNameOf({ instance: { id } }: Config): string {
+/** As people know this instance. */
+function hostNameOf({ instance: { id, name } }: Config): string {
+  if (name !== null) return name;
   try {
     return Deno.env.get("HOSTNAME") ?? Deno.readTextFileSync("/etc/hostname").trim();
   } catch {
@@ -137,6 +138,29 @@ async function readConfig(path: string): Promise<ParsedConfig | null> {
   if ("config" in loaded) return loaded;
   complain(`${formatProblems(loaded.problems)}\n`);
   return null;
+}
+
+/** Tries what a good configuration names and can be tried without doing anything. */
+async function check({ config, positions, warnings }: ParsedConfig, path: string): Promise<number> {
+  for (const warning of warnings) complain(`${formatProblem(warning)}\n`);
+  const { coordination } = config;
+  if (coordination === null) {
+    say(`${path}: good\n`);
+    return ExitCode.Ok;
+  }
+  const { line, column } = positions.get("coordination.etcd.endpoints") ?? { line: 1, column: 1 };
+  let isGood = true;
+  for (
+    const { endpoint, problem, version } of await checkEtcd({ etcd: coordination.etcd, clock: systemClock() })
+  ) {
+    if (problem === null) say(`${path}: ${endpoint}: good, etcd ${version ?? "of an unknown version"}\n`);
+    else {
+      isGood = false;
+      complain(`${path}:${line}:${column}: Cannot use ${endpoint}: ${problem}\n`);
+    }
+  }
+  if (isGood) say(`${path}: good\n`);
+  return isGood ? ExitCode.Ok : ExitCode.Failure;
 }
 
 /** Whether pgplex answers within {@link HEALTH_TIMEOUT_MS}. */
@@ -185,36 +209,28 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       error: (...args: Parameters<typeof log.error>) => log.error(...args),
     };
     const clock = new RoundClock(systemClock());
+    const random = systemRandom();
     const hostName = hostNameOf(config);
     const network = await openNetwork(config.io_method, clock);
     await Process.prepare(config);
     running = await Process.start(parsed, {
       clock,
-      random: systemRandom(),
+      random,
       network,
       log: current,
       turn,
       version: denoJson.version,
       load: () => load(path),
       hostName,
-      openStore: async ({ instance: { id }, state_file }) => {
-        const file = state_file!;
-        const self = {
-          id,
+      rounds: clock,
+      openStore: (config) => {
+        return openCoordination(config, {
+          clock,
+          random,
+          log: current,
           name: hostName,
-          address: null,
           version: denoJson.version,
-          sinceMs: Date.now(),
-        };
-        const store = await Standalone.open(await StateFile.open(file), clock, self);
-        const { memory } = store;
-        if (memory.kind === "damaged") {
-          log.error("the state file was damaged and is put aside: what it said is lost", {
-            file,
-            reason: memory.reason,
-          });
-        }
-        return store;
+        });
       },
       configured: (next) => {
         ({ format } = next.log);
@@ -378,11 +394,7 @@ async function main(args: string[]): Promise<number> {
   }
   const parsed = await readConfig(values.config);
   if (parsed === null) return values.check ? ExitCode.Failure : ExitCode.Usage;
-  if (values.check) {
-    for (const warning of parsed.warnings) complain(`${formatProblem(warning)}\n`);
-    say(`${values.config}: good\n`);
-    return ExitCode.Ok;
-  }
+  if (values.check) return await check(parsed, values.config);
   if (values.health) return await isHealthy(parsed.config) ? ExitCode.Ok : ExitCode.Failure;
   return await run(parsed, values.config);
 }

@@ -31,6 +31,9 @@ import { touches, Worker, type WorkerWorld } from "./worker.ts";
 /** How often the log's period, and a drain, are looked at. */
 const LOOK_EVERY_MS = 100;
 
+/** What could not be opened is tried again behind this time, in milliseconds. */
+const REOPEN_MS = 5_000;
+
 /** The same signal within this time is one. */
 const SAME_SIGNAL_MS = 100;
 
@@ -50,6 +53,8 @@ export interface ProcessWorld
   readonly openStore: (config: Config) => Promise<Coordination>;
   /** Of the host, for people. */
   readonly hostName: string;
+  /** Says when a round of events begins. */
+  readonly rounds: { onRound: (() => void) | null };
   /** The configuration file is refused, for these reasons. */
   readonly refused: (problems: readonly Problem[]) => void;
   /** SHUTDOWN was asked for in the console: the process ends in its own way. */
@@ -105,6 +110,7 @@ export class Process {
     this.#moves = new Moves(config, {
       runtime,
       log,
+      failsafe: () => this.#live.config.coordination?.failsafe === "witness",
       store: () => this.#openStore(),
       instance: config.instance.id,
       changed: (cluster) => this.#movesChanged(cluster),
@@ -177,6 +183,7 @@ export class Process {
   static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
     const process = new Process(parsed, world);
     await process.#listen();
+    if (process.#live.config.coordination !== null) process.#joinOthers();
     process.#moves.start();
     process.#monitor.start();
     process.#requests.start();
@@ -288,6 +295,19 @@ export class Process {
   #movesChanged(cluster: string): void {
     const known = this.#monitor.clusterOf(cluster);
     if (known !== null) this.#heard(known);
+  }
+
+  /** Also where no cluster needs it: the instances know of each other. */
+  #joinOthers(): void {
+    const { clock, log } = this.#world;
+    this.#world.rounds.onRound ??= () => {
+      this.#coordination?.look();
+      this.#moves.look();
+    };
+    this.#openStore().catch((thrown) => {
+      log.error("what the instances share cannot be opened", { error: String(thrown) });
+      clock.after(REOPEN_MS, () => this.#stopped || this.#joinOthers());
+    });
   }
 
   /** Once: other settings of it need a restart. Where it fails it may be tried again. */

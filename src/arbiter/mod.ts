@@ -27,3 +27,4 @@ export * from "./showing.ts";
 export type { NodeCondition } from "./standing.ts";
 export * from "./verbs.ts";
 export * from "./views.ts";
+export * from "./witness.ts";

@@ -25,8 +25,8 @@ export interface Rounds {
 
 /** A clock that can be held: to look at the time costs as much as a small message does, and a round of events lasts no time. */
 export class RoundClock implements Clock, Rounds {
-  /** Called with the time at which a round begins, before anything is served in it; null: nobody is. */
-  onRound: ((nowMs: number) => void) | null = null;
+  /** Called when a round begins, before anything is served in it; null: nobody is. */
+  onRound: (() => void) | null = null;
   readonly #clock: Clock;
   #heldMs = -1;
 
@@ -51,9 +51,9 @@ export class RoundClock implements Clock, Rounds {
   }
 
   hold(): number {
-    const nowMs = this.#heldMs = this.#clock.exactMs();
-    if (this.onRound !== null) this.onRound(nowMs);
-    return nowMs;
+    this.#heldMs = this.#clock.exactMs();
+    if (this.onRound !== null) this.onRound();
+    return this.#heldMs;
   }
 
   release(): void {

@@ -21,6 +21,8 @@ export const SETTLE_MS = 300;
 export interface WatchOptions {
   readonly name: string;
   readonly config: ClusterConfig;
+  /** An arbiter says which node is the primary, and tells of it. */
+  readonly isArbitrated: boolean;
   readonly monitor: MonitorConfig;
   /** What is served so far, where a reload begins to watch: its primary stays until the nodes say something else. */
   readonly served: TopologyCluster | null;
@@ -67,10 +69,10 @@ export class ClusterWatch {
   /** The node that is the primary in {@link #cluster}. */
   #primary: Watched | null = null;
 
-  constructor({ name, config, monitor, served, nowMs }: WatchOptions) {
+  constructor({ name, config, isArbitrated, monitor, served, nowMs }: WatchOptions) {
     this.name = name;
     this.#monitor = monitor;
-    this.#isArbitrated = config.failover !== "follow";
+    this.#isArbitrated = isArbitrated;
     const primary = served?.phase === "serving" ? primaryOf(served) : null;
     if (served !== null) this.#reign = { ...NO_REIGN, epoch: served.epoch };
     if (primary !== null) this.#reign = { ...this.#reign, primary: { name: primary.name, timeline: null } };
@@ -99,10 +101,10 @@ export class ClusterWatch {
   }
 
   /** A reload: what is known of a node that is where it was stays. */
-  configure({ nodes, failover }: ClusterConfig, monitor: MonitorConfig, nowMs: number): void {
+  configure({ config, isArbitrated, monitor, nowMs }: Omit<WatchOptions, "name" | "served">): void {
     this.#monitor = monitor;
-    this.#isArbitrated = failover !== "follow";
-    this.#nodes = nodes.map((node) => watchedOf(node, this.#find(node) ?? null));
+    this.#isArbitrated = isArbitrated;
+    this.#nodes = config.nodes.map((node) => watchedOf(node, this.#find(node) ?? null));
     this.#look(nowMs);
   }
 

@@ -21,12 +21,19 @@ function configOf(nodes: readonly string[]): Config {
 function rig(
   nodes: readonly string[] = NODES,
   served: TopologyCluster | null = null,
-  failover: "follow" | "auto" = "follow",
+  isArbitrated = false,
 ) {
   const config = configOf(nodes);
-  const cluster = { ...config.clusters.get("main")!, failover };
+  const cluster = config.clusters.get("main")!;
   let nowMs = 1000;
-  const watch = new ClusterWatch({ name: "main", config: cluster, monitor: config.monitor, served, nowMs });
+  const watch = new ClusterWatch({
+    name: "main",
+    config: cluster,
+    isArbitrated,
+    monitor: config.monitor,
+    served,
+    nowMs,
+  });
   const address = (name: string) => ({ name, host: name.replace("n", "h"), port: 5432 });
   const heard = (name: string, outcome: Outcome) =>
     watch.heard(address(name), outcome, { askedMs: nowMs, nowMs });
@@ -70,7 +77,7 @@ function rig(
     now: () => nowMs,
     configure: (nodes: readonly string[]) => {
       const next = configOf(nodes);
-      watch.configure(next.clusters.get("main")!, next.monitor, nowMs);
+      watch.configure({ config: next.clusters.get("main")!, isArbitrated, monitor: next.monitor, nowMs });
     },
     logged: () =>
       watch.takeReports().map(({ level, message, fields }) => `${level} ${fields["node"] ?? "-"} ${message}`),
@@ -149,7 +156,7 @@ Deno.test("ClusterWatch forgets the old primary's WAL with its reign", () => {
 });
 
 Deno.test("ClusterWatch leaves to an arbiter to say which primary there is, and does not call for a person", () => {
-  const { watch, answers, refuses, wait, logged } = rig(NODES, null, "auto");
+  const { watch, answers, refuses, wait, logged } = rig(NODES, null, true);
   answers("n1", {});
   answers("n2", { recovering: true });
   answers("n3", { recovering: true });

@@ -1,5 +1,11 @@
 import type { Runtime } from "../backend/mod.ts";
-import type { ClusterConfig, Config, MonitorConfig, SuperuserConfig } from "../config/mod.ts";
+import {
+  type ClusterConfig,
+  type Config,
+  isArbitrated,
+  type MonitorConfig,
+  type SuperuserConfig,
+} from "../config/mod.ts";
 import type { Timer } from "../kernel/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { type NodeAddress, sameNode, type TopologyCluster, type TopologySnapshot } from "../topology/mod.ts";
@@ -86,7 +92,12 @@ export class Monitor {
       this.#clusters.delete(name);
     }
     for (const [name, one] of config.clusters) {
-      if (isWatched(one)) this.#configure(name, one, served.get(name) ?? null);
+      if (isWatched(one)) {
+        this.#configure(name, one, {
+          served: served.get(name) ?? null,
+          isArbitrated: isArbitrated(config, one),
+        });
+      }
       this.#warnUnwatched(name, one);
     }
     for (const name of this.#unwatched) if (!config.clusters.has(name)) this.#unwatched.delete(name);
@@ -112,18 +123,22 @@ export class Monitor {
     for (const { loop } of this.#clusters.get(cluster)?.nodes ?? []) loop.hint();
   }
 
-  #configure(name: string, config: Cluster["config"], served: TopologyCluster | null): void {
+  #configure(
+    name: string,
+    config: Cluster["config"],
+    { served, isArbitrated }: { readonly served: TopologyCluster | null; readonly isArbitrated: boolean },
+  ): void {
     const monitor = this.#monitor;
     const nowMs = this.#nowMs();
     let cluster = this.#clusters.get(name);
     if (cluster === undefined) {
-      const watch = new ClusterWatch({ name, config, monitor, served, nowMs });
+      const watch = new ClusterWatch({ name, config, isArbitrated, monitor, served, nowMs });
       cluster = { config, watch, nodes: [], timer: null };
       this.#clusters.set(name, cluster);
     } else {
       if (!sameAccess(cluster.config, config)) { for (const { link } of cluster.nodes) link.reset(); }
       cluster.config = config;
-      cluster.watch.configure(config, monitor, nowMs);
+      cluster.watch.configure({ config, isArbitrated, monitor, nowMs });
       this.#report(cluster);
     }
     this.#follow(cluster);

@@ -8,6 +8,7 @@ import {
   type Coordination,
   Follower,
   type InstanceView,
+  isWitnessed,
   type Moment,
   type NodeCondition,
   settingsOf,
@@ -21,11 +22,10 @@ import type { WatchedNode } from "../monitor/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { sameNode } from "../topology/mod.ts";
 import { viewOf } from "./node_view.ts";
+import { ClientHold, type Drain } from "./client_hold.ts";
+import { Permit } from "./permit.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
 import { type OwnedCluster, VerbRunner } from "./verb_runner.ts";
-
-/** How often it is looked whether the transactions on a primary have ended whose clients are held, in milliseconds. */
-const DRAIN_LOOK_MS = 10;
 
 /** So long behind a read of the record that has failed it is read again, in milliseconds. */
 const READ_AGAIN_MS = 200;
@@ -41,22 +41,14 @@ export interface MovesParts {
   readonly store: () => Promise<Coordination>;
   /** The id of this instance. */
   readonly instance: number;
+  /** Whether a primary goes on without a permit while it shows itself that no other node was promoted. */
+  readonly failsafe: () => boolean;
   /** The stance of a cluster is another one. */
   readonly changed: (cluster: string) => void;
   /** The clients of a cluster are held. Whether no transaction runs at `node` any more. */
   readonly drain: (cluster: string, node: string, how: Drain) => boolean;
   /** They are not held any more, or anew. */
   readonly release: (cluster: string) => void;
-}
-
-/** How clients are held. */
-export interface Drain {
-  /** Of the move that holds them. */
-  readonly epoch: number;
-  /** Those that are in a transaction are cut, rather than waited for. */
-  readonly cut: boolean;
-  /** For people. */
-  readonly reason: string;
 }
 
 /** Why clients are held whose instance has no permit. */
@@ -76,13 +68,9 @@ export class ClusterMoves {
   #views: readonly InstanceView[] = [];
   #runners = new Map<string, VerbRunner>();
   #stance: Stance = NO_STANCE;
-  /** Whether transactions may begin on a primary. */
-  #hasPermit = false;
+  readonly #permit: Permit;
+  readonly #hold: ClientHold;
   #timer: Timer | null = null;
-  #drain: Drain | null = null;
-  /** They are held as there is no permit, and nobody wants to know when none runs any more. */
-  #isCutOff = false;
-  #drainTimer: Timer | null = null;
   #nextCommand = 1;
   /** The first one is being handled. */
   readonly #events: ArbiterEvent[] = [];
@@ -96,11 +84,34 @@ export class ClusterMoves {
     this.#parts = parts;
     this.#config = config;
     this.#monitor = monitor;
+    const { clock } = parts.runtime;
+    this.#hold = new ClientHold({
+      clock,
+      drain: (how) => {
+        const node = this.#heldNode;
+        return node === null || parts.drain(name, node, how);
+      },
+      release: () => parts.release(name),
+      acknowledged: (epoch, isDrained) => {
+        this.#store!.acknowledge(name, { epoch, isDrained });
+        this.#tell({ kind: "acknowledged", instance: parts.instance, epoch, isDrained });
+      },
+    });
+    this.#permit = new Permit({
+      nowMs: () => clock.nowMs(),
+      untilMs: () => this.#store?.permitUntilMs ?? -Infinity,
+      isWitnessed: () => parts.failsafe() && this.#isWitnessed(),
+      changed: () => {
+        parts.changed(name);
+        this.#enforcePermit();
+      },
+      say: (level, text) => parts.log[level](text, { cluster: name }),
+    });
   }
 
   /** Where the clients may go. */
   get stance(): Stance {
-    if (this.#hasPermit || this.#stance.kind === "hold") return this.#stance;
+    if (this.#permit.has || this.#stance.kind === "hold") return this.#stance;
     const { epoch, primary } = this.#stance;
     return { kind: "hold", epoch, primary, reason: NO_PERMIT };
   }
@@ -174,14 +185,14 @@ export class ClusterMoves {
     this.#arbiter = this.#store!.isLeading
       ? new Arbiter({ settings, stored, instance, now })
       : new Follower({ stored, now });
-    this.#permitChanged();
+    this.#permit.look();
     this.#tell({ kind: "instances", ids: this.#store!.instances });
     this.#tell({ kind: "views", views: this.#views });
     for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
   }
 
   #standingChanged(): void {
-    this.#permitChanged();
+    this.#permit.look();
     const { isLeading } = this.#store!;
     if (isLeading && this.#arbiter instanceof Follower) void this.start();
     if (isLeading || !(this.#arbiter instanceof Arbiter)) return;
@@ -190,23 +201,27 @@ export class ClusterMoves {
     this.#answerAll("this instance does not lead any more: see SHOW FAILOVERS");
   }
 
-  #permitChanged(): void {
-    const hasPermit = this.#now().nowMs < this.#store!.permitUntilMs;
-    if (hasPermit === this.#hasPermit) return;
-    this.#hasPermit = hasPermit;
-    this.#parts.changed(this.name);
-    this.#enforcePermit();
+  /** A round of events begins: what was asleep is not to send anything by an old word of the primary. */
+  look(): void {
+    this.#permit.lookAtWitness();
+  }
+
+  /** Whether the primary that is served shows that no other node was promoted. */
+  #isWitnessed(): boolean {
+    const { record } = this;
+    if (record === null || this.#stance.kind !== "serve") return false;
+    const { nowMs } = this.#now();
+    const heard = this.#heard.get(record.primary);
+    const others = this.#config.nodes.flatMap(({ name }) => name === record.primary ? [] : [name]);
+    return isWitnessed(record, { view: heard === undefined ? null : viewOf(heard, nowMs), others, nowMs });
   }
 
   /** Without a permit nobody goes on at the primary. */
   #enforcePermit(): void {
-    const isCutOff = !this.#hasPermit && this.#stance.kind === "serve";
-    if (this.#isCutOff === isCutOff) return;
-    this.#endDrain();
-    this.#isCutOff = isCutOff;
-    if (!isCutOff) return;
-    this.#drain = { epoch: this.#stance.epoch, cut: true, reason: NO_PERMIT };
-    if (!this.#isDrained(this.#drain)) this.#lookAgain();
+    const isCutOff = !this.#permit.has && this.#stance.kind === "serve";
+    if (this.#hold.isCutOff === isCutOff) return;
+    if (isCutOff) this.#hold.cutOff({ epoch: this.#stance.epoch, cut: true, reason: NO_PERMIT });
+    else this.#hold.end();
   }
 
   /** Decides nothing any more; what is on its way is left. `why`: what those hear who wait for an answer. */
@@ -214,7 +229,7 @@ export class ClusterMoves {
     this.#stopped = true;
     this.#endListening();
     this.#timer?.cancel();
-    this.#endDrain();
+    this.#hold.end();
     this.#closeRunners();
     this.#answerAll(why);
   }
@@ -241,6 +256,7 @@ export class ClusterMoves {
     this.#heard.set(node.name, node);
     this.#tell({ kind: "view", view: viewOf(node, this.#now().nowMs) });
     this.#publish();
+    this.#permit.lookAtWitness();
   }
 
   /** How this instance sees the nodes, for the others. */
@@ -329,14 +345,14 @@ export class ClusterMoves {
         return void this.#run(action);
       case "serve": {
         const { epoch, primary, timeline } = action;
-        this.#endDrain();
+        this.#hold.end();
         this.#stand({ kind: "serve", epoch, primary, timeline });
         return this.#enforcePermit();
       }
       case "hold": {
         const { epoch, cut, reason } = action;
         this.#stand({ kind: "hold", epoch, primary: this.#heldNode, reason });
-        return this.#hold({ epoch, cut, reason });
+        return this.#hold.hold({ epoch, cut, reason });
       }
       case "report": {
         const { level, text, evidence } = action;
@@ -410,48 +426,10 @@ export class ClusterMoves {
     this.#parts.changed(this.name);
   }
 
-  /** No transaction begins any more; when none runs the arbiter hears that too. */
-  #hold(drain: Drain): void {
-    this.#endDrain();
-    this.#drain = drain;
-    const isDrained = this.#isDrained(drain);
-    this.#acknowledge(drain, isDrained);
-    if (!isDrained) this.#lookAgain();
-  }
-
-  #acknowledge({ epoch }: Drain, isDrained: boolean): void {
-    if (this.#isCutOff) return;
-    const { instance } = this.#parts;
-    this.#store!.acknowledge(this.name, { epoch, isDrained });
-    this.#tell({ kind: "acknowledged", instance, epoch, isDrained });
-  }
-
-  #lookAgain(): void {
-    this.#drainTimer = this.#parts.runtime.clock.after(DRAIN_LOOK_MS, () => {
-      const drain = this.#drain;
-      if (drain === null || this.#stopped) return;
-      if (!this.#isDrained(drain)) return this.#lookAgain();
-      this.#acknowledge(drain, true);
-    });
-  }
-
-  #isDrained(drain: Drain): boolean {
-    const node = this.#heldNode;
-    return node === null || this.#parts.drain(this.name, node, drain);
-  }
-
   /** The primary whose clients are held. */
   get #heldNode(): string | null {
     const record = this.record;
     return record?.move?.from ?? record?.primary ?? null;
-  }
-
-  #endDrain(): void {
-    if (this.#drain !== null) this.#parts.release(this.name);
-    this.#drain = null;
-    this.#isCutOff = false;
-    this.#drainTimer?.cancel();
-    this.#drainTimer = null;
   }
 
   #schedule(): void {

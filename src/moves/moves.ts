@@ -1,5 +1,5 @@
 import type { ClusterRecord, Command, CommandAnswer, NodeCondition } from "../arbiter/mod.ts";
-import type { ClusterConfig, Config } from "../config/mod.ts";
+import { type ClusterConfig, type Config, isArbitrated } from "../config/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { TopologyCluster, TopologySnapshot } from "../topology/mod.ts";
 import { ClusterMoves, type MovesParts } from "./cluster_moves.ts";
@@ -8,7 +8,7 @@ import type { OwnedCluster } from "./verb_runner.ts";
 
 export type { MovesParts } from "./cluster_moves.ts";
 
-/** The arbiters of all clusters whose `failover` is manual or auto. */
+/** The arbiters of all clusters whose primary is settled in a record. */
 export class Moves {
   readonly #parts: MovesParts;
   readonly #clusters = new Map<string, ClusterMoves>();
@@ -40,7 +40,10 @@ export class Moves {
   }
 
   /** Another file is in force. A cluster in the middle of a move that may be only followed from now on ends the move first. */
-  configure({ clusters, monitor }: Config): void {
+  configure(next: Config): void {
+    const { clusters, monitor } = next;
+    const isMoved = (cluster: ClusterConfig | undefined): cluster is OwnedCluster =>
+      isOwned(cluster) && isArbitrated(next, cluster);
     for (const [name, cluster] of this.#clusters) {
       const config = clusters.get(name);
       if (isMoved(config)) continue;
@@ -75,6 +78,11 @@ export class Moves {
   #leaveToFollow(name: string): void {
     const cluster = this.#clusters.get(name);
     if (cluster !== undefined && this.#following.has(name) && !isMoving(cluster)) this.#drop(name, cluster);
+  }
+
+  /** A round of events begins. */
+  look(): void {
+    for (const cluster of this.#clusters.values()) cluster.look();
   }
 
   /** The monitor has found something at a node. */
@@ -127,10 +135,6 @@ export class Moves {
 
 function isOwned(cluster: ClusterConfig | undefined): cluster is OwnedCluster {
   return cluster !== undefined && cluster.superuser !== null;
-}
-
-function isMoved(cluster: ClusterConfig | undefined): cluster is OwnedCluster {
-  return isOwned(cluster) && cluster.failover !== "follow";
 }
 
 function isMoving(cluster: ClusterMoves): boolean {

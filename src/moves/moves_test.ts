@@ -76,6 +76,7 @@ class Rig {
       log,
       store: () => Promise.resolve(this.#store()),
       instance: 1,
+      failsafe: () => false,
       changed: () => {
         if (!this.breaks) return;
         this.breaks = false;
@@ -118,6 +119,7 @@ class Rig {
         listener = next;
         return () => {};
       },
+      look: () => {},
       leave: () => Promise.resolve(),
     };
   }

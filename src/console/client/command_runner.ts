@@ -1,6 +1,6 @@
 import { PgplexError } from "../../kernel/mod.ts";
 import type { PeerAddress } from "../../transport/mod.ts";
-import type { Answer } from "../answer/mod.ts";
+import type { Answer, Notice } from "../answer/mod.ts";
 import {
   type Asker,
   type CommandContext,
@@ -89,7 +89,7 @@ export class CommandRunner {
         const values = params.map((value) => value ?? "null").join(", ").slice(0, LOGGED_CHARS_MAX);
         worker.log.info("console", { ...fields, command, ...(values !== "" && { values }) });
       } else worker.log.debug("console", { ...fields, command: words });
-      return answer;
+      return changes && command.isShared !== true ? this.#withScope(answer) : answer;
     } catch (thrown) {
       if (thrown instanceof PgplexError && (changes || thrown.code === "insufficient_privilege")) {
         worker.log.info("console command failed", { ...fields, command: words, error: thrown.message });
@@ -98,5 +98,14 @@ export class CommandRunner {
     } finally {
       this.#running = null;
     }
+  }
+
+  /** Who changes something at one of several instances is told that it holds there alone. */
+  #withScope(answer: Answer): Answer {
+    const { instances, live: { config: { instance: { id } } } } = this.#parts;
+    const isAlone = !instances().some((other) => other.isThere && other.id !== id);
+    if (isAlone) return answer;
+    const notice: Notice = { severity: "NOTICE", message: `this holds for instance ${id} only` };
+    return { ...answer, notices: [...answer.notices ?? [], notice] };
   }
 }

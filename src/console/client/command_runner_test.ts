@@ -100,3 +100,15 @@ Deno.test("CommandRunner logs an error of a change, and of no SHOW", async () =>
   await rejects(show.run("DO"), broken);
   deepEqual([show.fake.calls, show.it.running], [[], null]);
 });
+
+Deno.test("CommandRunner says at one of several instances that a change holds there alone", async () => {
+  const notices = async (command: Partial<Command>, others: boolean) => {
+    const { run, fake } = runner({ access: "admin", run: () => ({}), ...command }, ADMIN);
+    if (others) fake.instances.push({ ...fake.instances[0]!, id: 2 });
+    return (await run("DO")).notices?.map(({ message }) => message) ?? [];
+  };
+  deepEqual(await notices({}, false), []);
+  deepEqual(await notices({}, true), ["this holds for instance 1 only"]);
+  deepEqual(await notices({ isShared: true }, true), []);
+  deepEqual(await notices({ access: "stats" }, true), []);
+});

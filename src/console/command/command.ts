@@ -20,6 +20,8 @@ export interface Command {
   readonly words: readonly string[];
   /** `stats`: for all users of the console; `admin`: for `console.admin_users` only. */
   readonly access: "stats" | "admin";
+  /** What it does holds for all instances, whichever it is said to. */
+  readonly isShared?: boolean;
   /** How its arguments are written, for SHOW HELP: `[db]`. */
   readonly usage?: string;
   /**

@@ -23,6 +23,7 @@ export const PGPLEX_COMMANDS: readonly Command[] = [
   showCommand("PROBES", showProbes),
   {
     words: ["INSTALL", "SCHEMA"],
+    isShared: true,
     access: "admin",
     usage: "<cluster>",
     run: async (args, { live, installSchema }) => {

@@ -11,6 +11,7 @@ import { type Args, type Command, type CommandContext, syntaxErrorAt } from "../
 export const MOVE_COMMANDS: readonly Command[] = [
   {
     words: ["SWITCHOVER"],
+    isShared: true,
     access: "admin",
     usage: "<cluster> [TO <node>] [WITHIN '<time>'] [FORCE]",
     run: (args, context) => {
@@ -21,6 +22,7 @@ export const MOVE_COMMANDS: readonly Command[] = [
   },
   {
     words: ["FAILOVER"],
+    isShared: true,
     access: "admin",
     usage: "<cluster> [TO <node>] [FORCE]",
     run: (args, context) => {
@@ -31,6 +33,7 @@ export const MOVE_COMMANDS: readonly Command[] = [
   },
   {
     words: ["REJOIN"],
+    isShared: true,
     access: "admin",
     usage: "<cluster>.<node>",
     run: (args, context) => {
