@@ -3,8 +3,9 @@ import { errorOf, waitFor, type WireClient } from "./mod.ts";
 /** A client that writes numbers into a table `w (n int)`, one after the other, and knows which were acknowledged. */
 export class NumberedWriter {
   readonly acknowledged: number[] = [];
-  /** SQLSTATEs of what failed, in order. */
+  /** SQLSTATEs of what failed, in order, and its numbers. */
   readonly failed: string[] = [];
+  readonly failedNumbers: number[] = [];
   /** When the last write was acknowledged, and the longest time between two, in milliseconds. */
   lastMs = performance.now();
   pauseMs = 0;
@@ -53,6 +54,7 @@ export class NumberedWriter {
       const error = errorOf(await this.#client.query(`INSERT INTO w VALUES (${mine})`));
       if (error !== null) {
         this.failed.push(error["C"]!);
+        this.failedNumbers.push(mine);
         continue;
       }
       this.acknowledged.push(mine);
