@@ -1,4 +1,5 @@
 import type { ClusterRecord } from "./record.ts";
+import type { VerbResult } from "./verbs.ts";
 import type { Receiver } from "./views.ts";
 import type { Known, Work } from "./work.ts";
 
@@ -43,7 +44,13 @@ export function deathOf(work: Work, { primary, timeline }: ClusterRecord): Death
     return { kind: "dead", reason: `${primary} does not come up`, evidence };
   }
   if (!rules.isGone(view.health)) {
-    for (const { node } of work.others(primary)) work.calls.forget(node.name, "witness");
+    const isDoubted = view.health === "suspect" && view.silentMs !== null && rules.looksThroughStandbys();
+    for (const one of work.others(primary)) {
+      // A look takes a second where the host hangs: what is found out meanwhile is there when the time is over.
+      if (isDoubted && isWitness(work, one)) {
+        look(work, one.node.name, { at: primary, sinceMs: view.silentMs });
+      } else work.calls.forget(one.node.name, "witness");
+    }
     return LIVES;
   }
   const others = otherViews(work, primary);
@@ -79,11 +86,7 @@ function byWitnesses(
   const { rules, settings, now: { nowMs } } = work;
   const { name } = primary.node;
   const evidence = [`${name} is silent to pgplex for ${Math.round(nowMs - sinceMs)} ms`, ...agreement];
-  const asked = work.others(name).filter(({ node, view }) => {
-    const said = work.said(node.name);
-    const isThere = view?.health === "up" || view?.health === "suspect";
-    return isThere && said !== null && said.recovering && work.isOwn(said);
-  });
+  const asked = work.others(name).filter((one) => isWitness(work, one));
   const standbys = asked.filter(({ node }) => work.fresh(node.name, sinceMs) !== null);
   const unheard = asked.find((one) => !standbys.includes(one));
   if (unheard !== undefined) {
@@ -120,12 +123,9 @@ function byLooks(
   },
 ): Death {
   const { name } = primary.node;
-  const of = work.upstream(name);
   let [down, waits, impossible] = [0, 0, 0];
   for (const { node } of standbys) {
-    const sentMs = work.calls.sentMs(node.name, "witness");
-    if (sentMs !== null && sentMs < sinceMs) work.calls.forget(node.name, "witness");
-    const result = work.ask(node.name, { kind: "witness", of }, { refreshMs: 1_000, retryMs: 300 });
+    const result = look(work, node.name, { at: name, sinceMs });
     if (result === null) waits++;
     else if (result.ok && result.sees === "up") return { kind: "open", why: `${node.name} sees ${name}` };
     else if (result.ok) {
@@ -140,6 +140,24 @@ function byLooks(
     return { kind: "dead", reason: `${name} is silent`, evidence };
   }
   return { kind: "open", why: `no standby can look for ${name}` };
+}
+
+/** Whether a node is a standby that can tell of the primary. */
+function isWitness(work: Work, { node, view }: Known): boolean {
+  const said = work.said(node.name);
+  const isThere = view?.health === "up" || view?.health === "suspect";
+  return isThere && said !== null && said.recovering && work.isOwn(said);
+}
+
+/** What a standby sees that looks for the primary, which is silent since then; null while that is not known. */
+function look(
+  work: Work,
+  standby: string,
+  { at, sinceMs }: { readonly at: string; readonly sinceMs: number },
+): VerbResult<"witness"> | null {
+  const sentMs = work.calls.sentMs(standby, "witness");
+  if (sentMs !== null && sentMs < sinceMs) work.calls.forget(standby, "witness");
+  return work.ask(standby, { kind: "witness", of: work.upstream(at) }, { refreshMs: 1_000, retryMs: 300 });
 }
 
 /** Whether a standby receives from this node; from an address that no node of the file has: that may be another of its own. */

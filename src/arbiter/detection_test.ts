@@ -1,6 +1,6 @@
 import { equal, match } from "node:assert/strict";
 import { deathOf } from "./detection.ts";
-import { inspected, record, verbs, workWith } from "./scene_test.ts";
+import { inspected, primarySays, record, verbs, workWith } from "./scene_test.ts";
 import type { Inspected } from "./views.ts";
 
 /** A standby that was asked just now, and receives nothing, or what `receiver` says. */
@@ -35,6 +35,23 @@ Deno.test("deathOf hears every standby that answers, and looks through each", ()
   if (again?.kind === "verb") work.calls.ended(again.id, { ok: true, sees: "up" }, 10_000);
   const death = deathOf(work, record());
   match(death.kind === "open" ? death.why : "", /n3 sees n1/);
+});
+
+Deno.test("deathOf has standbys look for a primary that is suspect, so that it knows when the time is over", () => {
+  const work = workWith({ n1: "suspect", n2: standby(), n3: primarySays({ askedMs: 9_900 }) });
+  equal(deathOf(work, record()).kind, "lives");
+  const [look, ...more] = work.takeActions();
+  equal(verbs([look!, ...more]).join(), "witness n2");
+  if (look?.kind === "verb") work.calls.ended(look.id, { ok: true, sees: "down" }, 10_000);
+  const n1 = work.nodes.get("n1")!;
+  n1.view = { ...n1.view!, health: "down" };
+  work.nodes.delete("n3");
+  equal(deathOf(work, record()).kind, "dead");
+  // One that is found to live is looked for anew the next time.
+  n1.view = { ...n1.view, health: "unknown" };
+  equal(deathOf(work, record()).kind, "lives");
+  n1.view = { ...n1.view, health: "down" };
+  equal(deathOf(work, record()).kind, "open");
 });
 
 Deno.test("deathOf believes a standby that still hears from the primary, and waits for one that is unheard", () => {
