@@ -58,7 +58,8 @@ export class Reads {
   #fresh = false;
   /** The lease began at a standby: nothing of it can have written. */
   #atStandby = false;
-  readonly #noted = new NotedReads();
+  /** Made with the first read: most sessions never do. */
+  #noted: NotedReads | null = null;
   #runsAgain = false;
 
   constructor(progress: Progress) {
@@ -80,20 +81,20 @@ export class Reads {
     this.#on = this.#fresh = reads;
     if (!reads) return;
     this.#atStandby = this.#host?.atStandby === true;
-    this.#noted.clear();
+    (this.#noted ??= new NotedReads()).clear();
   }
 
   /** Another message is about to be sent. */
   beforeSending(server: MessageAtHand["server"]): void {
-    if (atBoundary(server) && !this.#progress.openBatch && !this.#runsAgain) this.#noted.clear();
+    if (atBoundary(server) && !this.#progress.openBatch && !this.#runsAgain) this.#noted?.clear();
   }
 
   /** The message at hand was sent. */
   sent(message: NotableMessage): void {
     if (!this.#atStandby) return;
     // A name that was made, or closed, cannot be so again.
-    if (namesStatement(message)) this.#noted.spoil();
-    this.#noted.note(message, this.#host!.toClient);
+    if (namesStatement(message)) this.#noted?.spoil();
+    this.#noted?.note(message, this.#host!.toClient);
   }
 
   /**
@@ -102,13 +103,13 @@ export class Reads {
    */
   get unanswered(): Uint8Array | null {
     if (!this.#on || !this.#atStandby || this.#runsAgain || this.#progress.openBatch) return null;
-    return this.#noted.unanswered(this.#host!.toClient);
+    return this.#noted!.unanswered(this.#host!.toClient);
   }
 
   /** What was in flight is sent again: from `true` to `false`. It is not sent a third time. */
   set runsAgain(runs: boolean) {
     this.#runsAgain = runs;
-    if (!runs) this.#noted.spoil();
+    if (!runs) this.#noted?.spoil();
   }
 
   /** Whether a text may say by its first letter that it reads, or that it must not be read from a standby. */
