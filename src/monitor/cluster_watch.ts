@@ -286,7 +286,9 @@ function watchedOf(
 function followedBy({ answer: before, followed }: Watched, now: NodeAnswer): number | null {
   if (!now.recovering) return null;
   if (now.streaming) return now.timeline;
-  return before !== null && now.replayLsn >= before.replayLsn ? followed : null;
+  // What came behind the last answer came the same way; more than that comes from elsewhere.
+  if (before === null || now.lsn < before.lsn || (!before.streaming && now.lsn > before.lsn)) return null;
+  return followed;
 }
 
 /** Whether two answers of a node lead to the same judgement. */
