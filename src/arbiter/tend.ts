@@ -25,6 +25,8 @@ export function standingOf(
   if (primary === null || inspected === null || said.askedMs - inspected.askedMs > INSPECT_MS) {
     return "unknown";
   }
+  // What was found at either while it was another node says nothing: the primary's forks from before its promotion lack the last one.
+  if (primary.recovering || primary.timeline !== record.timeline || !inspected.recovering) return "unknown";
   if (said.timeline === null && inspected.timeline === null) return "unknown";
   const isPart = mayFollow(said, inspected, { forks: primary.forks, current: record.timeline });
   return work.rules.needsRewind(isPart) ? "diverged" : "astray";
@@ -65,7 +67,8 @@ export function tend(work: Work, record: ClusterRecord): boolean {
   if (!isOurs && record.moved.length === 0) return false;
   const said = work.isUp(record.primary) ? work.said(record.primary) : null;
   if (said === null || said.recovering || said.timeline !== record.timeline) return false;
-  const primary = work.inspected(record.primary, nowMs - INSPECT_MS);
+  const sinceMs = Math.max(nowMs - INSPECT_MS, work.stepSinceMs);
+  const primary = work.inspected(record.primary, sinceMs);
   if (primary?.isFenced && isOurs && work.tookOver(record.primary, record.epoch)) {
     work.ask(record.primary, { kind: "unfence" }, { refreshMs: INSPECT_MS });
   }
@@ -88,11 +91,11 @@ export function tend(work: Work, record: ClusterRecord): boolean {
     }
     if (standing === "stale") fenceStale(work, record, name);
     if (standing === "stale" || standing === "diverged") continue;
-    work.inspected(name, nowMs - INSPECT_MS);
+    work.inspected(name, sinceMs);
     if (standing === "unknown") continue;
-    const sinceMs = work.astray.get(name) ?? nowMs;
-    work.astray.set(name, sinceMs);
-    if (!record.moved.includes(name) && nowMs - sinceMs < ASTRAY_MS) continue;
+    const astrayMs = work.astray.get(name) ?? nowMs;
+    work.astray.set(name, astrayMs);
+    if (!record.moved.includes(name) && nowMs - astrayMs < ASTRAY_MS) continue;
     if (!work.tookOver(name, record.epoch)) continue;
     work.ask(name, { kind: "repoint", upstream: work.upstream(record.primary) }, {
       refreshMs: ASTRAY_MS,

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, equal, ok } from "node:assert/strict";
 import { inspected, primarySays, record, Scene, workWith } from "./scene_test.ts";
 import { conditionOf, standingOf } from "./tend.ts";
+import type { Inspected } from "./views.ts";
 
 const OTHER = { status: "streaming", timeline: 2, fromHost: "10.0.0.3", fromPort: 5432, heardAgeMs: 1 };
 
@@ -21,6 +22,24 @@ Deno.test("standingOf tells who follows, who could, and who has diverged", () =>
   equal(standing(primarySays()), "stale");
   equal(standing(inspected({ system: "999" })), "unknown");
   equal(standing("down"), "unknown");
+});
+
+Deno.test("standingOf knows nothing by what was found before a node became what it is", () => {
+  const stored = record({ timeline: 2 });
+  const n1 = primarySays({ timeline: 2, lsn: 9_000n, forks: [[1, 5_000n]] });
+  const n2 = inspected({ receiver: null });
+  const standing = (primary: Inspected, found: Inspected) => {
+    const work = workWith({ n1, n2 }, { stored });
+    const known = work.nodes.get("n2")!;
+    known.inspected = { ...found, askedMs: -1 };
+    return standingOf(work, stored, known, primary);
+  };
+  equal(standing(n1, n2), "astray");
+  // The primary was a standby then, on the timeline that it has left since.
+  equal(standing(inspected({ lsn: 5_000n }), n2), "unknown");
+  equal(standing(primarySays({ timeline: 1 }), n2), "unknown");
+  // The standby was the primary.
+  equal(standing(n1, primarySays({ lsn: 4_000n })), "unknown");
 });
 
 Deno.test("conditionOf says what there is to say of a node besides its role", () => {
