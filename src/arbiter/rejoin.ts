@@ -40,6 +40,11 @@ export function beginRejoin(
   }
   const primary = work.nodes.get(record.primary)!.inspected;
   const standing = standingOf(work, record, known, primary);
+  if (standing === "unknown" && wish !== null) {
+    // Nobody looks at one whose rejoin has failed.
+    for (const one of [record.primary, name]) work.inspected(one, nowMs - 2_000);
+    return false;
+  }
   const isWanted = standing === "stale" || standing === "diverged" ||
     (wish !== null && standing === "astray");
   const said = work.said(name);

@@ -84,3 +84,17 @@ Deno.test("rejoin that an earlier life has started is waited for, not started ag
   one.pass(1_000);
   deepEqual(one.record?.rejoins, []);
 });
+
+Deno.test("rejoin by hand looks at a node itself at which nobody has looked since its rejoin has failed", () => {
+  const failed = { node: "n2", mode: "rewind", state: "failed", reason: "no", startedAtMs: 0 } as const;
+  const one = scene({
+    stored: record({ timeline: 2, rejoins: [failed] }),
+    changed: { rejoin: "manual" },
+    nodes: { n2: inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null }) },
+  });
+  one.pass(8_000);
+  one.input({ kind: "command", id: 1, by: "me", command: { kind: "rejoin", node: "n2" } });
+  one.pass(1_000);
+  deepEqual(one.answers.length, 1);
+  equal(one.record?.rejoins[0]?.state, "running");
+});
