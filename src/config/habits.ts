@@ -2,8 +2,14 @@ import type { Segments } from "./path.ts";
 import type { Config } from "./schema.ts";
 
 /** What people write who come from PgBouncer or libpq, and what means something else here: where, and what it means. */
-export function habitsIn({ clusters }: Config): [at: Segments, message: string][] {
+export function habitsIn({ auth, listen, clusters }: Config): [at: Segments, message: string][] {
   const found: [Segments, string][] = [];
+  if (auth.type === "plain" && listen.tls?.mode !== "require") {
+    found.push([
+      ["auth", "type"],
+      "plain has passwords cross the network in clear: listen.tls.mode require would encrypt them",
+    ]);
+  }
   for (const [cluster, { nodes }] of clusters) {
     for (const [index, { host }] of nodes.entries()) {
       if (!host.includes(",")) continue;

@@ -19,3 +19,14 @@ Deno.test("parseConfig has no warning for a usual file", () => {
   ok("config" in parsed);
   deepEqual(parsed.warnings, []);
 });
+
+Deno.test("parseConfig warns of passwords in clear where TLS is not required", () => {
+  const text = "clusters: { main: { nodes: [{ name: a, host: db1 }] } }\nauth: { type: plain }\n";
+  const warnings = (more: string) => {
+    const parsed = parseConfig(text + more, { file: "f" });
+    ok("config" in parsed);
+    return parsed.warnings.map(({ path }) => path);
+  };
+  deepEqual(warnings(""), ["auth.type"]);
+  deepEqual(warnings("listen: { tls: { mode: require, cert_file: c, key_file: k } }\n"), []);
+});

@@ -9,6 +9,7 @@ import { Secret } from "./secret.ts";
 import type { SettingType } from "./setting.ts";
 import { parseUserlist } from "./userlist.ts";
 import { parseValue, PASSWORD_BYTES_MAX } from "./value.ts";
+import { type IncludedText, YamlText } from "./yaml.ts";
 
 /** What loading needs from outside. */
 export interface LoadSources {
@@ -35,7 +36,18 @@ export async function loadConfig(path: string, sources: LoadSources): Promise<Pa
     const message = `Cannot use the configuration file as it must be readable: received ${read.failure}`;
     return { problems: [{ file: path, line: 0, column: 0, path: "", message }] };
   }
-  const parsed = parseConfig(read.text, { file: path });
+  const included: IncludedText[] = [];
+  for (const name of YamlText.includesOf(read.text)) {
+    const file = besideFile(path, name);
+    const other = await tryRead(file, sources, UTF8);
+    if ("failure" in other) {
+      const message =
+        `Cannot use ${file}, which is included, as it must be readable: received ${other.failure}`;
+      return { problems: [{ file: path, line: 0, column: 0, path: "include", message }] };
+    }
+    included.push({ file, text: other.text });
+  }
+  const parsed = parseConfig(read.text, { file: path, included });
   if (!("problems" in parsed)) return await new Loader(path, parsed, sources).load();
   const { problems, rest } = parsed;
   if (rest === undefined) return { problems };

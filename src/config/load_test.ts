@@ -222,3 +222,48 @@ Deno.test("loadConfig reports bytes that are not UTF-8, but where people write b
   );
   ok(config.clusters.get("main")!.tls.ca_pem!.endsWith(CERTIFICATE));
 });
+
+Deno.test("loadConfig reads keys of included files as if they stood in the first one", async () => {
+  const config = await good(MAIN + "include: [users.yaml, /etc/other.yaml]\nauth: { type: md5 }\n", {
+    "/etc/pgplex/users.yaml": "auth: { users: { alice: &a secret, bob: *a } }\n",
+    "/etc/other.yaml": "clusters:\n  more: { nodes: [{ name: b, host: db2 }] }\n",
+  });
+  deepEqual([...config.auth.users].map(([name, { password }]) => [name, password?.reveal()]), [
+    ["alice", "secret"],
+    ["bob", "secret"],
+  ]);
+  deepEqual([config.auth.type, [...config.clusters.keys()]], ["md5", ["main", "more"]]);
+});
+
+Deno.test("loadConfig says in which included file and line a mistake is", async () => {
+  const files = {
+    "/etc/pgplex/a.yaml": "# first\npool: { query_timeout: soon }\n",
+    "/etc/pgplex/b.yaml": "\n\npool: { nonsense: 1 }\nauth: { users: { a: { password_file: none } } }\n",
+  };
+  deepEqual(
+    (await bad(MAIN + "include: [a.yaml, b.yaml]\n", files)).map((text) => text.slice(0, text.indexOf(": "))),
+    [
+      "/etc/pgplex/a.yaml:2:24",
+      "/etc/pgplex/b.yaml:3:9",
+      "/etc/pgplex/b.yaml:4:38",
+    ],
+  );
+});
+
+Deno.test("loadConfig refuses a key that stands in two files, a file that is no mapping, and one that is not there", async () => {
+  const [twice] = await bad(MAIN + "include: a.yaml\nauth: { type: md5 }\n", {
+    "/etc/pgplex/a.yaml": "auth: { type: trust }\n",
+  });
+  equal(
+    twice,
+    "/etc/pgplex/a.yaml:1:9: Cannot read the YAML: this key stands in another file too; expected each key once",
+  );
+  ok(
+    /a\.yaml:1:1: .*must be a mapping/.test(
+      (await bad(MAIN + "include: a.yaml\n", { "/etc/pgplex/a.yaml": "- x\n" }))[0]!,
+    ),
+  );
+  ok(
+    /Cannot use \/etc\/pgplex\/a\.yaml, which is included/.test((await bad(MAIN + "include: a.yaml\n"))[0]!),
+  );
+});

@@ -6,12 +6,14 @@ import { habitsIn } from "./habits.ts";
 import { Reader } from "./read.ts";
 import type { Config } from "./schema.ts";
 import { SETTING_TREE } from "./settings.ts";
-import { CONFIG_CHARS_MAX, YamlText } from "./yaml.ts";
+import { CONFIG_CHARS_MAX, type IncludedText, YamlText } from "./yaml.ts";
 
 /** How the text is called in problems. */
 export interface ParseOptions {
   /** The file's name, as people know it. */
   readonly file: string;
+  /** The texts that this one includes. */
+  readonly included?: readonly IncludedText[];
 }
 
 /** A configuration that is good as a whole. */
@@ -48,17 +50,20 @@ export interface RefusedConfig {
  * parsed.config.pool.query_wait_timeout; // 120000
  * ```
  */
-export function parseConfig(text: string, { file }: ParseOptions): ParsedConfig | RefusedConfig {
-  if (text.length > CONFIG_CHARS_MAX) {
+export function parseConfig(
+  text: string,
+  { file, included = [] }: ParseOptions,
+): ParsedConfig | RefusedConfig {
+  if ([text, ...included.map(({ text }) => text)].some(({ length }) => length > CONFIG_CHARS_MAX)) {
     const message =
       `Cannot read the file as it must have at most ${CONFIG_CHARS_MAX} characters: received more`;
     return { problems: [{ file, line: 0, column: 0, path: "", message }] };
   }
-  const yaml = YamlText.parse(text);
+  const yaml = YamlText.parse(text, included);
   const syntax = yaml.problems;
   const reader = new Reader(yaml, file);
-  for (const { message, line, column } of syntax) {
-    reader.report([], `Cannot read the YAML: ${message}`, { line, column });
+  for (const { message, readable: _, ...position } of syntax) {
+    reader.report([], `Cannot read the YAML: ${message}`, position);
   }
   // What a broken document seems to say would only add misleading problems.
   if (syntax.some(({ readable }) => !readable)) return { problems: inOrder(reader.problems, file) };
@@ -84,5 +89,8 @@ function isBroken(broken: ReadonlySet<string>, path: Segments): boolean {
 /** In the order of `file`'s text; those of the files that it names behind them. */
 export function inOrder(problems: readonly Problem[], file: string): Problem[] {
   const place = (problem: Problem) => problem.file === file ? 0 : 1;
-  return problems.toSorted((a, b) => place(a) - place(b) || a.line - b.line || a.column - b.column);
+  return problems.toSorted((a, b) =>
+    place(a) - place(b) || (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.line - b.line ||
+    a.column - b.column
+  );
 }

@@ -4,6 +4,8 @@ export interface Position {
   readonly line: number;
   /** From 1; 0 when the problem is with the file itself. */
   readonly column: number;
+  /** Of a place in another file that the first one includes. */
+  readonly file?: string;
 }
 
 /** One reason to refuse a configuration, or to look at it again. No secret is ever in it. */

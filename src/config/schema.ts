@@ -9,6 +9,8 @@ import type { Secret } from "./secret.ts";
  * user named `constructor` would be found although nobody configured one. Nothing in it is changed after it was made.
  */
 export interface Config {
+  /** Other files whose keys belong to this one, beside it unless absolute. Only the first file may include any. */
+  readonly include: readonly string[];
   readonly instance: InstanceConfig;
   readonly listen: ListenConfig;
   readonly io_method: IoMethod;

@@ -142,6 +142,8 @@ const INHERITED_POOL_ROWS = Object.fromEntries(
  * the compiler refuses it while a key of `Config` is missing or one is too many.
  */
 const ROWS: Record<SettingPath, Row> = {
+  "include": texts([], "Other files whose keys are read as if they stood here."),
+
   "instance": group("Which of several instances this is."),
   "instance.id": integer(
     1,

@@ -2,11 +2,17 @@ import process from "node:process";
 import {
   type Document,
   isAlias,
+  isMap,
+  isNode,
   isScalar,
+  isSeq,
   LineCounter,
   type Node,
+  type Pair,
   parseDocument,
+  visit,
   type YAMLError,
+  type YAMLMap,
 } from "yaml";
 import type { Position } from "./problem.ts";
 
@@ -20,46 +26,116 @@ export interface SyntaxProblem extends Position {
   readonly readable: boolean;
 }
 
-/** A YAML document whose nodes know their place. */
-export class YamlText {
-  readonly #document: Document.Parsed;
-  readonly #lines: LineCounter;
+/** A text that the first one includes, and its file's name. */
+export interface IncludedText {
+  readonly file: string;
+  readonly text: string;
+}
 
-  private constructor(document: Document.Parsed, lines: LineCounter) {
-    this.#document = document;
-    this.#lines = lines;
+/** One document of {@link YamlText}; its nodes' offsets begin at `base`. */
+interface Part {
+  readonly document: Document.Parsed;
+  readonly lines: LineCounter;
+  readonly base: number;
+  /** null: the first one. */
+  readonly file: string | null;
+}
+
+/** A YAML document whose nodes know their place, together with those that it includes. */
+export class YamlText {
+  readonly #parts: Part[];
+  readonly #clashes: SyntaxProblem[] = [];
+
+  private constructor(parts: Part[]) {
+    this.#parts = parts;
   }
 
-  static parse(text: string): YamlText {
-    const lines = new LineCounter();
-    // prettyErrors would put lines of the file, and the passwords in them, into messages.
-    const options = { lineCounter: lines, prettyErrors: false, version: "1.2", uniqueKeys: sameKey } as const;
-    return new YamlText(withoutEnvironment(() => parseDocument(text, options)), lines);
+  /** `included` are merged into `text`: each mapping gets the keys that it has there. */
+  static parse(text: string, included: readonly IncludedText[] = []): YamlText {
+    const parts = [parsePart(text, 0, null)];
+    let base = text.length + 1;
+    for (const { file, text } of included) {
+      parts.push(parsePart(text, base, file));
+      base += text.length + 1;
+    }
+    const yaml = new YamlText(parts);
+    for (const { document } of parts.slice(1)) yaml.#include(document.contents);
+    return yaml;
+  }
+
+  /** The files that a text includes, as far as it can be read: its key `include`. */
+  static includesOf(text: string): string[] {
+    const { contents } = parsePart(text, 0, null).document;
+    const found = isMap(contents) ? contents.get("include", true) : null;
+    const items: unknown[] = isSeq(found) ? found.items : [found];
+    return items.flatMap((item) => isScalar(item) && typeof item.value === "string" ? [item.value] : []);
   }
 
   /** The outermost node; null for an empty file. */
   get root(): Node | null {
-    return this.#document.contents;
+    return this.#parts[0]!.document.contents;
   }
 
   get problems(): SyntaxProblem[] {
-    return [...this.#document.errors, ...this.#document.warnings].map((error) => ({
-      ...this.positionOf(error.pos[0]),
-      message: SYNTAX_MESSAGES[error.code] ??
-        "the text here is not YAML: a quote, bracket, colon or indent is wrong",
-      readable: error.code === "DUPLICATE_KEY" || error.code === "TAG_RESOLVE_FAILED",
-    }));
+    const syntax = this.#parts.flatMap(({ document, base }) =>
+      [...document.errors, ...document.warnings].map((error) => ({
+        ...this.positionOf(error.pos[0] + base),
+        message: SYNTAX_MESSAGES[error.code] ??
+          "the text here is not YAML: a quote, bracket, colon or indent is wrong",
+        readable: error.code === "DUPLICATE_KEY" || error.code === "TAG_RESOLVE_FAILED",
+      }))
+    );
+    return [...syntax, ...this.#clashes];
   }
 
   /** The node that an alias (`*name`) stands for, or `node` itself; undefined for an alias of nothing. */
   resolve(node: Node): Node | undefined {
-    return isAlias(node) ? node.resolve(this.#document) : node;
+    return isAlias(node) ? node.resolve(this.#partAt(node.range?.[0] ?? 0).document) : node;
   }
 
   positionOf(offset: number): Position {
-    const { line, col } = this.#lines.linePos(offset);
-    return { line, column: col };
+    const { lines, base, file } = this.#partAt(offset);
+    const { line, col } = lines.linePos(offset - base);
+    return { line, column: col, ...(file !== null && { file }) };
   }
+
+  #partAt(offset: number): Part {
+    return this.#parts.findLast(({ base }) => base <= offset)!;
+  }
+
+  #include(contents: Node | null): void {
+    const first = this.#parts[0]!.document;
+    if (isMap(contents) && isMap(first.contents)) this.#merge(first.contents, contents);
+    else if (contents !== null) this.#clash(contents, "an included file must be a mapping of keys to values");
+  }
+
+  #merge(into: YAMLMap, from: YAMLMap): void {
+    for (const pair of from.items as Pair<Node, Node | null>[]) {
+      const same = (into.items as Pair<Node, Node | null>[]).find(({ key }) => sameKey(key, pair.key));
+      if (same === undefined) into.items.push(pair);
+      else if (isMap(same.value) && isMap(pair.value)) this.#merge(same.value, pair.value);
+      else this.#clash(pair.key, "this key stands in another file too; expected each key once");
+    }
+  }
+
+  #clash(node: Node, message: string): void {
+    this.#clashes.push({ ...this.positionOf(node.range?.[0] ?? 0), message, readable: true });
+  }
+}
+
+function parsePart(text: string, base: number, file: string | null): Part {
+  const lines = new LineCounter();
+  // prettyErrors would put lines of the file, and the passwords in them, into messages.
+  const options = { lineCounter: lines, prettyErrors: false, version: "1.2", uniqueKeys: sameKey } as const;
+  const document = withoutEnvironment(() => parseDocument(text, options));
+  if (base > 0) {
+    visit(document, (_, node) => {
+      if (!isNode(node) || !node.range) return;
+      const [start, value, end] = node.range;
+      node.range = [start + base, value + base, end + base];
+    });
+  }
+  return { document, lines, base, file };
 }
 
 /** Our own sentences: the library's quote what it found, which may be a password without its quotes. */

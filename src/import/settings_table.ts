@@ -23,9 +23,9 @@ export const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ["client_login_timeout", same("listen.client_login_timeout")],
   [
     "so_reuseport",
-    left("listen", "one process serves all cores' clients; for several, run instances on ports of their own"),
+    left("listen", "run several instances on ports of their own, or behind a balancer"),
   ],
-  ["listen_backlog", left("listen", "the system's somaxconn holds")],
+  ["listen_backlog", left("listen", "4096, or the system's somaxconn where that is less")],
   [
     "tcp_defer_accept",
     left("listen", "not needed: a client that sends nothing costs little, client_login_timeout ends it"),
@@ -33,7 +33,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ["tcp_socket_buffer", left("listen", "the system's net.ipv4.tcp_rmem and tcp_wmem hold")],
   [
     "tcp_keepalive",
-    left("listen", "keepalive is on for servers; times are the system's net.ipv4.tcp_keepalive_*"),
+    left("listen", "keepalive is on for all connections; times are the system's net.ipv4.tcp_keepalive_*"),
   ],
   ["tcp_keepcnt", left("listen", "the system's net.ipv4.tcp_keepalive_probes holds")],
   ["tcp_keepidle", left("listen", "the system's net.ipv4.tcp_keepalive_time holds")],

@@ -136,7 +136,7 @@ function writePeers(to: Translation, peers: readonly IniEntry[]): void {
       ["instance"],
       `peer ${key}`,
       value,
-      "a cancel request that reaches another instance is not passed on yet",
+      "instances that share a store find each other, and pass cancel requests on",
     );
   }
 }

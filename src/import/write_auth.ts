@@ -8,8 +8,12 @@ export function writeAuth(to: Translation): void {
   const type = to.given("auth_type");
   const auth = to.at(["auth"]);
   if (type === null) auth.set("type", "md5", "PgBouncer's default; users may have SCRAM secrets too");
-  else if (SAME_TYPES.includes(type)) to.write(["auth", "type"], type);
-  else if (type === "any") {
+  else if (SAME_TYPES.includes(type)) {
+    const remark = type === "trust"
+      ? "everybody is let in: PgBouncer asks that auth_file names the user"
+      : "";
+    to.write(["auth", "type"], type, remark);
+  } else if (type === "any") {
     to.write(
       ["auth", "type"],
       "trust",

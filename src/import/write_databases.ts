@@ -56,6 +56,26 @@ function writeDatabase(to: Translation, { name, pairs, cluster }: DatabaseEntry)
   const database = given.get("dbname") ?? "";
   if (database !== "" && database !== name) to.write([...path, "database"], database);
   writePairs(to, path, pairs);
+  writeLookUpPlace(to, path, { name, given });
+}
+
+/** PgBouncer asks its own query in the client's database, which may be the only one that has the function in it. */
+function writeLookUpPlace(
+  to: Translation,
+  path: readonly string[],
+  { name, given }: { readonly name: string; readonly given: ReadonlyMap<string, string> },
+): void {
+  const asks = given.has("auth_query") || to.given("auth_query") !== null;
+  const isPlaced = given.has("auth_dbname") || to.given("auth_dbname") !== null;
+  if (!asks || isPlaced || (given.get("auth_user") ?? to.given("auth_user")) === null) return;
+  const database = given.get("dbname") || name;
+  if (database !== "*") to.at(path).set("auth_database", database, "PgBouncer asks auth_query there");
+  else {
+    to.at(path).comment(
+      "PgBouncer asks auth_query in the client's own database, here it is asked in superuser.database of the cluster, unless " +
+        "auth_database says otherwise.",
+    );
+  }
 }
 
 function writePairs(to: Translation, path: readonly string[], pairs: DatabaseEntry["pairs"]): void {

@@ -39,3 +39,24 @@ Deno.test("an import carries over how the users of one database are looked up", 
     "SET work_mem = '1MB'",
   ]);
 });
+
+Deno.test("an import has a query of one's own asked where PgBouncer asks it: in the database that the line leads to", async () => {
+  const { config, yaml } = await imported(
+    "[databases]\na = host=h dbname=x\nb = host=h\nc = host=h auth_dbname=y\n* = host=h\n" +
+      "[pgbouncer]\nauth_user = asks\nauth_query = SELECT * FROM lookup($1)\n",
+  );
+  const { databases } = config.routing;
+  deepEqual(["a", "b", "c", "*"].map((name) => databases.get(name)!.auth_database), [
+    "x",
+    "b",
+    "y",
+    undefined,
+  ]);
+  match(yaml, /PgBouncer asks auth_query in the client's own database/);
+  equal(
+    (await imported("[databases]\nb = host=h\n[pgbouncer]\nauth_user = asks\n")).config.routing.databases.get(
+      "b",
+    )!.auth_database,
+    undefined,
+  );
+});

@@ -21,6 +21,7 @@ const NO_SERVER = 1; // nothing listens there: settings are shown whether a serv
 /** The places that the table's `*` and `[]` are tried at. */
 const PLACES: readonly [pattern: string, place: string][] = [
   ["auth.users.*", "auth.users.alice"],
+  ["users.*", "users.alice"],
   ["routing.databases.*", "routing.databases.reports"],
   ["clusters.*.nodes[]", "clusters.main.nodes.0"],
   ["clusters.*", "clusters.main"],
@@ -87,11 +88,16 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
   ]);
   const [secretFile, usersFile] = [`${dir.path}/secret`, `${dir.path}/users.txt`];
   await Deno.writeTextFile(secretFile, "a-secret-of-a-file\n");
+  const [moreFile, hbaFile, identFile] = ["more.yaml", "hba", "ident"].map((name) => `${dir.path}/${name}`);
+  await Deno.writeTextFile(moreFile!, "balance: {}\n");
+  await Deno.writeTextFile(hbaFile!, "local all all trust\n");
+  await Deno.writeTextFile(identFile!, "map name user\n");
   await Deno.writeTextFile(usersFile, '"bob" "a-secret-of-a-list"\n');
   const tls = { cert_file: certs.server.certFile, key_file: certs.server.keyFile };
   const base: Plain = {
     ...consoleConfig(NO_SERVER),
     auth: { type: "trust", users: { alice: { password: "a-secret-of-alice" } } },
+    users: { alice: {} },
     routing: { databases: { reports: { cluster: "main", database: "app" } } },
     clusters: {
       main: {
@@ -112,6 +118,22 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
     "listen.tls.mode": { value: "require", from: withTls },
     "listen.tls.cert_file": { value: certCopy, from: withTls },
     "listen.tls.key_file": { value: keyCopy, from: withTls },
+    "listen.tls.protocols": { value: ["TLSv1.3"], from: withTls },
+    "include": { value: [moreFile] },
+    "auth.hba_file": { value: hbaFile },
+    "auth.ident_file": { value: identFile },
+    "users": { value: { alice: {}, bob: {} } },
+    "users.*": { value: { bob: {} }, at: "users" },
+    "routing.databases.*.user": { value: "somebody" },
+    "routing.databases.*.password": { value: "a-secret-of-somebody" },
+    "routing.databases.*.auth_query": { value: "SELECT $1, 'y'" },
+    "routing.databases.*.auth_database": { value: "template1" },
+    ...Object.fromEntries(
+      ["pool", "users.*", "routing.databases.*", "clusters.*.pool"].map((group) => [
+        `${group}.connect_query`,
+        { value: "SELECT 1" },
+      ]),
+    ),
     "listen.tls.client_ca_file": { value: certs.caFile, from: withTls },
     "auth.type": { value: "md5" },
     "auth.users": { value: { alice: "a-secret-of-alice", carol: "a-secret-of-carol" } },

@@ -68,7 +68,7 @@ Deno.test("SHUTDOWN stops pgplex in PgBouncer's three ways", async (t) => {
     assert.deepEqual(tagsOf(await succeed(console, "SHUTDOWN WAIT_FOR_SERVERS")), ["SHUTDOWN"]);
     assert.equal(errorOf(await waiting.closed())!["C"], "57P01");
     await refuses(pgplex);
-    assert.equal(await failure(console, "RESUME"), "55000 pooler is shutting down");
+    assert.equal(await failure(console, "RESUME"), "08P01 pooler is shutting down");
     assert.equal(
       (await shown(console, "SHOW STATE")).find((r) => r["key"] === "shutting_down")!["value"],
       "yes",

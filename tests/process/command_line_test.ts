@@ -55,6 +55,22 @@ Deno.test("--version and --help answer on standard output, bad usage on standard
   assert.match(unknown!.stderr, /--nonsense/);
 });
 
+Deno.test("import wants one file that can be read, and prints nothing else", async () => {
+  await using dir = await tempDir();
+  await Deno.writeTextFile(`${dir.path}/pgbouncer.ini`, "[databases]\na = host=h\n");
+  const [none, missing, good] = await Promise.all([
+    run(["import"]),
+    run(["import", `${dir.path}/nowhere.ini`]),
+    run(["import", `${dir.path}/pgbouncer.ini`]),
+  ]);
+  assert.deepEqual([none!.code, none!.stdout], [2, ""]);
+  assert.deepEqual([missing!.code, missing!.stdout], [2, ""]);
+  assert.match(missing!.stderr, /cannot read .*nowhere\.ini/);
+  assert.equal(good!.code, 0);
+  await Deno.writeTextFile(`${dir.path}/pgplex.yaml`, good!.stdout);
+  assert.equal((await run(["--check", "--config", `${dir.path}/pgplex.yaml`])).code, 0);
+});
+
 Deno.test("demo says from where it runs", async () => {
   const { code, stdout, stderr } = await run(["demo"]);
   assert.deepEqual([code, stdout], [2, ""]);

@@ -15,16 +15,20 @@ export function showUsers(parts: ConsoleParts): Table {
     add(clients, user, 1);
     add(servers, user, 1);
   }
-  const rows = userNames(parts).map((user): Cell[] => [
-    user,
-    "",
-    "",
-    null,
-    config.pool.max_user_connections,
-    servers.get(user) ?? 0,
-    0,
-    clients.get(user) ?? 0,
-  ]);
+  const rows = userNames(parts).map((user): Cell[] => {
+    const own = config.users.get(user);
+    return [
+      user,
+      // Empty where the user has none of its own, as in PgBouncer, which has text here.
+      String(own?.default_pool_size ?? ""),
+      String(own?.reserve_pool_size ?? ""),
+      own?.pool_mode ?? null,
+      own?.max_user_connections ?? config.pool.max_user_connections,
+      servers.get(user) ?? 0,
+      own?.max_user_client_connections ?? config.pool.max_user_client_connections,
+      clients.get(user) ?? 0,
+    ];
+  });
   return {
     columns: columns(
       "name text, pool_size text, reserve_pool_size text, pool_mode text, max_user_connections int4, " +
@@ -38,7 +42,7 @@ export function showUsers(parts: ConsoleParts): Table {
 export function userNames(
   { worker: { config, pools, sessions, replications }, clients }: ConsoleParts,
 ): string[] {
-  const names = new Set(config.auth.users.keys());
+  const names = new Set([...config.auth.users.keys(), ...config.users.keys()]);
   for (const { key } of pools.all()) names.add(key.user);
   for (const { facts } of sessions) names.add(facts.user);
   for (const { request } of replications) names.add(request.user);

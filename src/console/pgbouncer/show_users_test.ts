@@ -22,3 +22,14 @@ Deno.test("showUsers counts each user's connections on both sides", () => {
   const of = (column: string) => rows[0]![columns.findIndex(({ name }) => name === column)];
   deepEqual([of("name"), of("current_connections"), of("current_client_connections")], ["alice", 4, 2]);
 });
+
+Deno.test("showUsers has what the configuration says of single users, and is empty where it says nothing", () => {
+  const fake = new FakeParts(`clusters: { main: { nodes: [{ name: n1, host: h1 }] } }
+users: { one: { default_pool_size: 3, pool_mode: session, max_user_client_connections: 2 }, two: {} }
+`);
+  const { columns, rows } = showUsers(fake.parts);
+  const of = (row: number, column: string) => rows[row]![columns.findIndex(({ name }) => name === column)];
+  const shown = ["name", "pool_size", "pool_mode", "max_user_client_connections"];
+  deepEqual(shown.map((column) => of(0, column)), ["one", "3", "session", 2]);
+  deepEqual(shown.map((column) => of(1, column)), ["two", "", null, 0]);
+});

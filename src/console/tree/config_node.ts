@@ -74,6 +74,7 @@ function leafOf(live: ConfigView, segments: Segments, row: Setting, value: strin
 /** Secrets, values that come from other files, what a node is known by, and objects as a whole can be changed in the file only. */
 function changeableOf(segments: Segments, { type, reload, path }: Setting): Changeable {
   if (reload === "restart") return "restart";
+  if (path === "include") return "file"; // its files are read with the first one
   if (["secret", "file", "env", "group", "map", "list"].includes(type.kind)) return "file";
   if (path === "clusters.*.nodes[].reads" || path === "clusters.*.nodes[].weight") return "live";
   return segments.some((segment) => typeof segment === "number") ? "file" : "live";
@@ -84,16 +85,14 @@ function defaultOf(segments: Segments, { type, default: value }: Setting): strin
   return value.kind === "name" ? String(segments.at(-2)) : null;
 }
 
-/** A pool key that the cluster or alias does not set: the value in force there, and where it comes from. */
+/** A key that a cluster, an alias or a user does not set: of a pool key the value in force there, and where it comes from. */
 function inherited(live: ConfigView, segments: Segments, row: Setting): ReadyNode | undefined {
   const key = segments.at(-1) as keyof PoolSettings;
-  // Of a user nothing is inherited: it depends on the database.
-  if (row.default.kind !== "inherited" || !POOL_KEYS.includes(key) || segments[0] === "users") {
-    return undefined;
-  }
+  if (row.default.kind !== "inherited") return undefined;
   const parent = segments.slice(0, -1);
   const around = valueAt(live.config, parent);
   if (typeof around !== "object" || around === null) return undefined;
+  if (!POOL_KEYS.includes(key)) return { ...leafNode(leafOf(live, segments, row, "null")), segments };
   const { values, owner } = holding(live.config, segments, key);
   const leaf = leafOf(live, segments, row, formatValue(row.type, values[key]));
   return { ...leafNode({ ...leaf, source: owner }), segments };
@@ -105,6 +104,8 @@ function holding(
   segments: Segments,
   key: keyof PoolSettings,
 ): { values: PoolSettings; owner: string } {
+  // What holds for a user beside its own keys depends on the database: this is where that ends.
+  if (segments[0] === "users") return { values: config.pool, owner: "pool" };
   const isAlias = segments[0] === "routing";
   const name = String(segments[isAlias ? 2 : 1]);
   const cluster = isAlias ? config.routing.databases.get(name)!.cluster : name;

@@ -69,7 +69,7 @@ export function merged(...views: (ReadyNode | undefined)[]): ReadyNode | undefin
 }
 
 /** How many names an error lists. */
-const NAMES_SHOWN = 30;
+const NAMES_SHOWN = 50;
 
 /** How many names are compared with the missing one: the first ones. */
 const NAMES_COMPARED = 1000;

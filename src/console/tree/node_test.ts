@@ -25,7 +25,7 @@ Deno.test("nothingAt lists what is beside the place, the nearest first, and a bo
   const error = nothingAt("pool.tw", { parent: "pool", asked: "tw", names: ["one", "two", "a b"] });
   deepEqual([error.code, error.message], ["undefined_object", '"pool.tw" does not exist']);
   deepEqual([error.extra.detail, error.extra.hint], ['pool has: two, one, "a b".', 'Did you mean "two"?']);
-  const names = Array.from({ length: 40 }, (_, n) => `name_${n}`);
+  const names = Array.from({ length: 60 }, (_, n) => `name_${n}`);
   const { detail, hint } = nothingAt("x", { parent: "The console", asked: "x", names }).extra;
   equal(detail!.endsWith(", and 10 more."), true);
   equal(hint, undefined);

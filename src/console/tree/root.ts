@@ -52,7 +52,11 @@ export function treeRoot(context: CommandContext): TreeNode {
             configNode(context.live, ["routing", "databases"])!,
           );
         case "users":
-          return objects(await answered(context, name), name, configNode(context.live, ["auth", "users"])!);
+          return objects(
+            await answered(context, name),
+            name,
+            merged(configNode(context.live, ["users"]), configNode(context.live, ["auth", "users"]))!,
+          );
       }
       const keys = TABLES.get(name);
       return keys === undefined
