@@ -31,11 +31,11 @@ Deno.test("a member that is stopped costs one call its time, and the next ones g
   first!.signal("SIGSTOP");
   const read = await timed(store.list(""));
   done(read.value);
-  assert.ok(read.ms < 1_500, `the first read took ${read.ms} ms`);
+  assert.ok(read.ms < 1_600, `the first read took ${read.ms} ms`);
   for (let n = 0; n < 5; n++) {
     const write = await timed(store.commit([], [{ kind: "put", key: "n", value: String(n) }]));
     done(write.value);
-    assert.ok(write.ms < 500, `write ${n} took ${write.ms} ms`);
+    assert.ok(write.ms < 1_000, `write ${n} took ${write.ms} ms`);
   }
   assert.deepEqual(told, [`${first!.url} failed`]);
   first!.signal("SIGCONT");
@@ -139,8 +139,8 @@ Deno.test("a connection that leads into the void is given up, and another one ma
   const back = await timed(
     eventually("a write", () => store.commit([], [{ kind: "put", key: "a", value: "1" }])),
   );
-  assert.ok(back.ms < 3_000, `it took ${back.ms} ms`);
-  await watched.until("the change", () => watched.value("a") === "1", 3_000);
+  assert.ok(back.ms < 6_000, `it took ${back.ms} ms`);
+  await watched.until("the change", () => watched.value("a") === "1");
 });
 
 Deno.test("when etcd's own leader is stopped, calls come back with the next one", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { startEtcdCluster } from "../harness/mod.ts";
+import { freePort, startEtcdCluster, waitFor } from "../harness/mod.ts";
 import { done, openStore, Watched } from "./store_rig.ts";
 
 Deno.test("a commit writes where its conditions hold, and reads its keys in either case", async () => {
@@ -117,3 +117,17 @@ Deno.test("a watch that ends is not told of anything any more, and a store that 
   assert.deepEqual([...new Set(answers.map(({ kind }) => kind))], ["failed"]);
   store.watch("", () => assert.fail("a closed store tells nothing"))();
 });
+
+for (const afterMs of [0, 100, 700]) {
+  Deno.test(`a store that is closed ${afterMs} ms behind its first call, while it is connecting, leaves nothing`, async () => {
+    using silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const ports = [silent.addr.port, freePort()];
+    const store = await openStore({ endpoints: ports.map((port) => `http://127.0.0.1:${port}`) });
+    store.watch("", () => assert.fail("there is nothing to tell"));
+    const calls = [store.list(""), store.commit([], [{ kind: "put", key: "a", value: "" }])];
+    const untilMs = performance.now() + afterMs;
+    await waitFor(() => performance.now() >= untilMs, { what: "the moment to close it", everyMs: 5 });
+    await store.close();
+    for (const { kind } of await Promise.all(calls)) assert.notEqual(kind, "done");
+  });
+}

@@ -27,7 +27,7 @@ export async function checkEtcd({ etcd, clock }: EtcdOptions): Promise<CheckedEn
   } catch (error) {
     return etcd.endpoints.map((endpoint) => ({ endpoint, problem: String(error), version: null }));
   }
-  const library = await Library.load();
+  const library = await Library.load(clock);
   try {
     return await Promise.all(etcd.endpoints.map(async (endpoint, index) => {
       const member = new Member({
@@ -51,7 +51,7 @@ export async function checkEtcd({ etcd, clock }: EtcdOptions): Promise<CheckedEn
         });
         return { endpoint, problem: null, version: status.kind === "answered" ? status.value.version : null };
       } finally {
-        member.close();
+        await member.close();
       }
     }));
   } finally {

@@ -48,7 +48,7 @@ export class EtcdStore implements KeyStore {
    * @throws Error when no unix sockets can be made in the folder for temporary files
    */
   static async open(options: EtcdOptions): Promise<EtcdStore> {
-    const library = await Library.load();
+    const library = await Library.load(options.clock);
     const shim = await Shim.open(upstreamsOf(options.etcd), options.clock);
     return new EtcdStore(options, { members: new Members(options, { library, shim }), shim });
   }
@@ -113,8 +113,7 @@ export class EtcdStore implements KeyStore {
     this.#isClosed = true;
     const watches = [...this.#watches];
     for (const watch of watches) watch.end();
-    this.#members.close();
-    await Promise.all(watches.map(({ ended }) => ended));
+    await Promise.all([this.#members.close(), ...watches.map(({ ended }) => ended)]);
     await this.#shim.close();
   }
 

@@ -1,4 +1,5 @@
 import type { Client, ClientDuplexStream, ClientUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
+import type { Clock } from "../../kernel/mod.ts";
 
 /** Services of etcd's API. */
 export type Service = "KV" | "Watch" | "Auth" | "Maintenance";
@@ -23,7 +24,8 @@ type Unary = (
 export interface Connection {
   /** The same one at each call. */
   service(name: Service): Promise<{ readonly client: ServiceClient; readonly metadata: Metadata }>;
-  close(): void;
+  /** Resolves when nothing of it is left. */
+  close(): Promise<void>;
 }
 
 /** The part of etcd3's connection pool that hands out gRPC's clients: what its own classes call with. */
@@ -60,9 +62,19 @@ const GRPC_OPTIONS = {
   "grpc.initial_reconnect_backoff_ms": 200,
   "grpc.min_reconnect_backoff_ms": 200,
   "grpc.max_reconnect_backoff_ms": 1_000,
+  // What it would count and remember of each call, nobody asks for.
+  "grpc.enable_channelz": 0,
   // A listing may be larger than gRPC's 4 MB.
   "grpc.max_receive_message_length": 64 * 1024 * 1024,
 } as const;
+
+/** grpc.ConnectivityState: its numbers are those of gRPC's channelz, and no module that is loaded later has to be asked for them. */
+export const IDLE = 0;
+export const READY = 2;
+export const TRANSIENT_FAILURE = 3;
+
+/** How long gRPC keeps a timer for another address of a member, which a client that is closed does not end: RFC 8305's 250 ms. */
+const LEFT_MS = 260;
 
 /**
  * npm:etcd3, loaded when the first store is opened: who has none does not pay for it. Of the library its connections and its protocol
@@ -71,18 +83,23 @@ const GRPC_OPTIONS = {
 export class Library {
   readonly #etcd3: typeof import("etcd3");
   readonly #subchannels: Subchannels;
+  readonly #clock: Clock;
 
-  private constructor(etcd3: typeof import("etcd3"), subchannels: Subchannels) {
+  private constructor(
+    clock: Clock,
+    { etcd3, subchannels }: { etcd3: typeof import("etcd3"); subchannels: Subchannels },
+  ) {
+    this.#clock = clock;
     this.#etcd3 = etcd3;
     this.#subchannels = subchannels;
   }
 
-  static async load(): Promise<Library> {
+  static async load(clock: Clock): Promise<Library> {
     const [etcd3, subchannels] = await Promise.all([
       import("etcd3"),
       import("@grpc/grpc-js/build/src/subchannel-pool.js").catch(() => ({})),
     ]);
-    return new Library(etcd3, subchannels as unknown as Subchannels);
+    return new Library(clock, { etcd3, subchannels: subchannels as unknown as Subchannels });
   }
 
   /** Nothing is connected before the first call. @param address a member, as gRPC names it */
@@ -98,15 +115,20 @@ export class Library {
         services.set(name, made);
         return made;
       },
-      close: () => {
+      close: async () => {
         const subchannels = this.#subchannels.getSubchannelPool?.(true);
         for (const { subchannel } of subchannels?.pool?.[address] ?? []) subchannel?.backoffTimeout?.stop?.();
-        // Directly: the library waits for a second where a client is just connecting.
-        for (const made of services.values()) made.then(({ client }) => client.close(), () => {});
-        services.clear();
-        etcd.close();
-        // Behind the clients' end.
-        queueMicrotask(() => subchannels?.unrefUnusedSubchannels?.());
+        let isConnecting = false;
+        for (const made of services.values()) {
+          const client = await made.then((held) => held.client, () => null);
+          if (client === null) continue;
+          const state = client.getChannel().getConnectivityState(false);
+          isConnecting ||= state !== READY && state !== IDLE;
+          // Not by the library's own close: of a client that is just connecting it waits for the end of that, and makes it connect again.
+          client.close();
+        }
+        subchannels?.unrefUnusedSubchannels?.();
+        if (isConnecting) await new Promise<void>((resolve) => this.#clock.after(LEFT_MS, resolve));
       },
     };
   }

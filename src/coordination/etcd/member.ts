@@ -2,14 +2,19 @@ import type { ClientDuplexStream, Metadata, ServiceError } from "@grpc/grpc-js";
 import type { Clock } from "../../kernel/mod.ts";
 import { reasonOf } from "./dial.ts";
 import type { EtcdCredentials } from "./options.ts";
-import type { Connection, Service, ServiceClient, UnaryMethod } from "./library.ts";
+import {
+  type Connection,
+  READY,
+  type Service,
+  type ServiceClient,
+  TRANSIENT_FAILURE,
+  type UnaryMethod,
+} from "./library.ts";
 import { isAboutToken, type Reply, replyOf } from "./reply.ts";
 import { Token } from "./token.ts";
 
 /** gRPC's own limit of a call comes first; this one is for the case that it does not. */
 const LATE_MS = 200;
-/** grpc.ConnectivityState: its numbers are those of gRPC's channelz, and no module that is loaded later has to be asked for them. */
-const [READY, TRANSIENT_FAILURE] = [2, 3];
 
 /** A call with one answer. */
 export interface Call {
@@ -129,10 +134,10 @@ export class Member {
   }
 
   /** Ends what is under way: its answer is `lost`. */
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
     for (const end of [...this.#open]) end();
-    this.#parts.connection.close();
+    await this.#parts.connection.close();
   }
 
   /** The token to send; empty for none. */

@@ -109,9 +109,9 @@ export class Members {
     return null;
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#isClosed = true;
-    for (const member of this.#members) member.close();
+    await Promise.all(this.#members.map((member) => member.close()));
   }
 
   #good(number: number): void {
