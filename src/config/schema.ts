@@ -153,6 +153,8 @@ export interface ClusterConfig {
   /** Null: pgplex has no connection of its own to this cluster. */
   readonly superuser: SuperuserConfig | null;
   readonly tls: ClusterTls;
+  /** Names of TLS (SNI) that lead here; no two clusters share one. */
+  readonly server_names: readonly string[];
   /** Only the keys that the file gives. */
   readonly pool: Partial<PoolSettings>;
 }

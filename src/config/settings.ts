@@ -377,6 +377,10 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "clusters.*.tls.cert_file": file("certificate", "cert_pem", "Certificate that pgplex shows to the nodes."),
   "clusters.*.tls.key_file": file("key", "key_pem", "Private key of that certificate, not encrypted."),
+  "clusters.*.server_names": texts(
+    [],
+    "A client that asked for one of these names by TLS (SNI) means this cluster by plain database names.",
+  ),
   "clusters.*.pool": group("Pool keys that differ for this cluster."),
   ...prefixed("clusters.*.pool.", INHERITED_POOL_ROWS),
 
