@@ -40,6 +40,9 @@ const SAME_SIGNAL_MS = 100;
 /** What a service manager, a terminal or an operator stops a process by. */
 export type StopSignal = "SIGTERM" | "SIGINT" | "SIGQUIT";
 
+/** For how long one that gives way to another process serves as before. A handshake whose packet was lost is tried again after 1 s. */
+const HAND_OVER_MS = 2_000;
+
 /** What a running pgplex needs of the system. */
 export interface ProcessWorld
   extends Omit<WorkerWorld, "mockKey" | "index" | "onServerTrouble" | "cancelPeers"> {
@@ -330,6 +333,16 @@ export class Process {
     return this.#coordination?.members() ?? [{ ...alone, isLeading: true, isThere: true, leaseMs: null }];
   }
 
+  /** Decides about no cluster any more: the process that takes over does. Clients that are left follow what the monitor finds. */
+  async #giveUpStore(): Promise<void> {
+    this.#requests.stop();
+    this.#moves.stop();
+    this.#publishNodes();
+    const left = this.#coordination;
+    this.#coordination = null;
+    await left?.leave();
+  }
+
   /** A cluster as the monitor has found it, as clients are to see it. */
   #seen(cluster: TopologyCluster): TopologyCluster {
     return this.#disabledNodes.overCluster(this.#moves.overCluster(cluster));
@@ -385,8 +398,15 @@ export class Process {
   }
 
   async #drain(): Promise<void> {
-    const { clock } = this.#world;
+    const { clock, log } = this.#world;
     const worker = this.#worker;
+    const gone = await Promise.all(this.#sockets.map((socket) => socket.giveWay()));
+    if (gone.includes(true)) {
+      log.info("another pgplex listens here too and takes the new clients");
+      await this.#giveUpStore();
+      // Whoever is on the way still comes in, and has time for a first transaction.
+      await new Promise<void>((resolve) => clock.after(HAND_OVER_MS, resolve));
+    }
     worker.drain();
     for (const socket of this.#sockets) socket.close();
     while (!this.#stopped) {
@@ -440,12 +460,12 @@ export class Process {
 
   async #listen(): Promise<void> {
     const { network } = this.#world;
-    const { address, port, unix_socket_dir: folder } = this.#live.config.listen;
+    const { address, unix_socket_dir: folder } = this.#live.config.listen;
     try {
       for (const host of address) {
-        this.#sockets.push(await Listener.tcp(this.#worker, network, host, port));
+        this.#sockets.push(await Listener.tcp(this.#worker, network, host));
       }
-      if (folder !== null) this.#sockets.push(Listener.unix(this.#worker, network, folder, port));
+      if (folder !== null) this.#sockets.push(Listener.unix(this.#worker, network, folder));
     } catch (error) {
       for (const socket of this.#sockets) socket.close();
       throw error;

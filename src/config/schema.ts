@@ -51,6 +51,8 @@ export interface ListenConfig {
   readonly port: number;
   /** An absolute path. */
   readonly unix_socket_dir: string | null;
+  /** Whether several processes may listen there. */
+  readonly reuse_port: boolean;
   readonly max_client_conn: number;
   /** Milliseconds. */
   readonly client_login_timeout: number;

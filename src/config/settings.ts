@@ -165,6 +165,13 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "listen.port": integer(1, 6432, "TCP port; it also names the unix socket.", 65_535, "restart"),
   "listen.unix_socket_dir": text("absolute", NULL, "Folder of the unix socket, or null for none.", "restart"),
+  "listen.reuse_port": {
+    ...boolean(
+      false,
+      "Whether another pgplex may listen there beside this one, as a new one does that replaces it.",
+    ),
+    reload: "restart",
+  },
   "listen.max_client_conn": integer(1, 10_000, "Clients at the same time; more are refused."),
   "listen.client_login_timeout": duration(MINUTE, "How long a client may take to log in; 0s: for ever."),
   "listen.tls": nullableGroup("TLS towards clients: null, or mode, cert_file, key_file, client_ca_file."),

@@ -126,7 +126,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "session",
     ],
   },
-  listener: { pure: false, imports: ["transport", "login"] },
+  listener: { pure: false, imports: ["protocol", "transport", "login"] },
   monitor: {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
