@@ -14,6 +14,7 @@ import {
 } from "./config/mod.ts";
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
+import { HttpEndpoint } from "./http/mod.ts";
 import { Listener, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
 import { Moves, Requests } from "./moves/mod.ts";
@@ -82,6 +83,7 @@ export class Process {
   readonly #disabledNodes = new DisabledNodes();
   readonly #worker: Worker;
   readonly #console: Console;
+  readonly #http: HttpEndpoint;
   readonly #sockets: Listener[] = [];
   readonly #ticker: Ticker;
   /** The last reload that was asked for: they come one after the other, as the later file counts. */
@@ -171,6 +173,8 @@ export class Process {
       installSchema: (cluster) => this.#installSchema(cluster, runtime),
       shutdown: world.shutdown,
     });
+    const { version, clock } = world;
+    this.#http = new HttpEndpoint({ worker, console: this.#console, version, log, clock });
   }
 
   /** Before {@link start}: removes the socket that a killed pgplex left in the folder, if nobody answers there. */
@@ -185,6 +189,7 @@ export class Process {
    */
   static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
     const process = new Process(parsed, world);
+    process.#http.start(process.#live.config);
     await process.#listen();
     if (process.#live.config.coordination !== null) process.#joinOthers();
     process.#moves.start();
@@ -269,6 +274,7 @@ export class Process {
       this.#disabledNodes.configure(effective);
       this.#publishNodes();
     }
+    if (touches(live, "http")) this.#http.configure(effective);
     this.#worker.applied();
   }
 
@@ -403,6 +409,7 @@ export class Process {
     const gone = await Promise.all(this.#sockets.map((socket) => socket.giveWay()));
     if (gone.includes(true)) {
       log.info("another pgplex listens here too and takes the new clients");
+      this.#http.stop();
       await this.#giveUpStore();
       // Whoever is on the way still comes in, and has time for a first transaction.
       await new Promise<void>((resolve) => clock.after(HAND_OVER_MS, resolve));
@@ -449,6 +456,7 @@ export class Process {
     this.#requests.stop();
     this.#monitor.stop();
     this.#moves.stop();
+    this.#http.stop();
     for (const socket of this.#sockets) socket.close();
     this.#console.end(shuttingDown());
     this.#worker.stop(shuttingDown());
@@ -467,6 +475,7 @@ export class Process {
       }
       if (folder !== null) this.#sockets.push(Listener.unix(this.#worker, network, folder));
     } catch (error) {
+      this.#http.stop();
       for (const socket of this.#sockets) socket.close();
       throw error;
     }

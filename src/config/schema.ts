@@ -30,6 +30,7 @@ export interface Config {
   /** Where the records of the clusters are kept while it decides alone; null: nowhere. */
   readonly state_file: string | null;
   readonly console: ConsoleConfig;
+  readonly http: HttpConfig | null;
   readonly log: LogConfig;
 }
 
@@ -307,6 +308,30 @@ export interface ConsoleConfig {
   readonly aliases: readonly string[];
   readonly admin_users: readonly string[];
   readonly stats_users: readonly string[];
+}
+
+/** What of the HTTP endpoint can be open to everybody. */
+export type HttpPart = "health" | "metrics" | "status";
+
+/** The HTTP endpoint. */
+export interface HttpConfig {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: HttpTls | null;
+  /** Parts that ask for no user. */
+  readonly public: readonly string[];
+  /** Clusters whose primary may be missing while pgplex is ready. */
+  readonly optional_clusters: readonly string[];
+}
+
+/** TLS of the HTTP endpoint. */
+export interface HttpTls {
+  readonly cert_file: string;
+  readonly key_file: string;
+  /** The text of `cert_file`; empty until `loadConfig` has read it. */
+  readonly cert_pem: string;
+  /** The text of `key_file`; empty until `loadConfig` has read it. */
+  readonly key_pem: Secret;
 }
 
 /** In order of urgency. */

@@ -445,6 +445,23 @@ const ROWS: Record<SettingPath, Row> = {
   "console.admin_users": texts([], "Users who may change things there."),
   "console.stats_users": texts([], "Users who may only look."),
 
+  "http": nullableGroup("HTTP endpoint for metrics, health and a status page: null, or the keys below."),
+  "http.address": text("any", { kind: "value", value: "127.0.0.1" }, "An address; 0.0.0.0 and :: mean all."),
+  "http.port": integer(1, 9127, "Its port.", 65_535),
+  "http.tls": nullableGroup("TLS: null, or cert_file and key_file."),
+  "http.tls.cert_file": file("certificate", "cert_pem", "Certificate chain that is shown.", REQUIRED),
+  "http.tls.key_file": file("key", "key_pem", "Private key of the certificate, not encrypted.", REQUIRED),
+  "http.public": {
+    type: { kind: "texts", entriesMax: 3, values: ["health", "metrics", "status"] },
+    default: { kind: "value", value: ["health"] },
+    reload: "live",
+    doc: "What everybody may see; the rest asks for a user of the console and his password.",
+  },
+  "http.optional_clusters": texts(
+    [],
+    "Clusters whose primary may be missing while /health/ready says yes.",
+  ),
+
   "log": group("What is written to the log."),
   "log.level": choice(
     ["trace", "debug", "info", "warning", "error", "fatal"],

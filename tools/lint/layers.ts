@@ -161,6 +161,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "moves",
     ],
   },
+  http: {
+    pure: false,
+    imports: ["kernel", "auth", "config", "topology", "telemetry", "login", "console"],
+  },
 };
 
 /**
