@@ -10,7 +10,6 @@ import {
   PGBOUNCER_COMMANDS,
   resume,
   showDatabases,
-  showLists,
   showPools,
   showStatsTotals,
 } from "./pgbouncer/mod.ts";
@@ -28,7 +27,6 @@ const TABLES = {
   clusters: showClusters,
   databases: showDatabases,
   failovers: showFailovers,
-  lists: showLists,
   nodes: showNodes,
   pins: showPins,
   pools: showPools,

@@ -222,7 +222,11 @@ function shown({ columns, rows }: Table): { columns: string[]; rows: (string | n
   };
 }
 
-function text(body: string, status: number, headers: Record<string, string> = {}): Response {
+function text(
+  body: string | Uint8Array<ArrayBuffer>,
+  status: number,
+  headers: Record<string, string> = {},
+): Response {
   return new Response(body, {
     status,
     headers: { "content-type": "text/plain; charset=utf-8", ...HEADERS, ...headers },

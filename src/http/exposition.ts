@@ -17,15 +17,21 @@ export function formOf(accept: string | null): Form {
   return accept?.includes("application/openmetrics-text") ? "openmetrics" : "prometheus";
 }
 
+/** Characters that are collected before they become bytes: long enough to be worth a call, short enough to die young. */
+const CHUNK_CHARS = 8192;
+
 /**
- * Writes metrics as text.
+ * Writes metrics as text in UTF-8.
  *
- * Labels are made once for all metrics of a thing (by {@link labelsOf}), so a line costs two concatenations: with a thousand pools there are some
- * twenty thousand.
+ * Labels are made once for all metrics of a thing (by {@link labelsOf}), so a line costs two concatenations: with a thousand pools there
+ * are some ten thousand.
  */
 export class Exposition {
   readonly #form: Form;
-  #text = "";
+  readonly #encoder = new TextEncoder();
+  #bytes = new Uint8Array(64 * 1024);
+  #length = 0;
+  #chunk = "";
 
   constructor(form: Form) {
     this.#form = form;
@@ -34,12 +40,12 @@ export class Exposition {
   /** Begins a metric, whose samples follow. A counter's name has no `_total` here; its samples get it. */
   family(name: string, kind: MetricKind, help: string): void {
     const named = kind === "counter" && this.#form === "prometheus" ? `${name}_total` : name;
-    this.#text += `# HELP ${named} ${help}\n# TYPE ${named} ${kind}\n`;
+    this.#put(`# HELP ${named} ${help}\n# TYPE ${named} ${kind}\n`);
   }
 
   /** One sample; `labels` as {@link labelsOf} makes them. */
   sample(name: string, labels: string, value: number): void {
-    this.#text += name + labels + " " + value + "\n";
+    this.#put(name + labels + " " + value + "\n");
   }
 
   /** The samples of a histogram, in seconds. `labels` are not empty. */
@@ -56,8 +62,27 @@ export class Exposition {
   }
 
   /** The whole text. */
-  end(): string {
-    return this.#form === "openmetrics" ? `${this.#text}# EOF\n` : this.#text;
+  end(): Uint8Array<ArrayBuffer> {
+    if (this.#form === "openmetrics") this.#put("# EOF\n");
+    this.#encode();
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #put(text: string): void {
+    this.#chunk += text;
+    if (this.#chunk.length >= CHUNK_CHARS) this.#encode();
+  }
+
+  #encode(): void {
+    // A character takes three bytes at most, or four where it is two units.
+    const needed = this.#length + this.#chunk.length * 3;
+    if (needed > this.#bytes.length) {
+      const longer = new Uint8Array(2 * needed);
+      longer.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = longer;
+    }
+    this.#length += this.#encoder.encodeInto(this.#chunk, this.#bytes.subarray(this.#length)).written;
+    this.#chunk = "";
   }
 }
 

@@ -5,14 +5,17 @@ import { CLUSTERS, DATABASES, NODES, POOLS, STATS, writeTable } from "./tables.t
 
 /** What the metrics are made of. */
 export interface MetricsParts {
-  readonly worker: Pick<LoginParts, "counters" | "pools" | "config" | "topology">;
+  readonly worker: Pick<
+    LoginParts,
+    "counters" | "pools" | "config" | "topology" | "sessions" | "replications"
+  >;
   readonly console: Pick<Console, "table">;
   readonly version: string;
 }
 
 /** All metrics at the moment. */
-export function metricsText(parts: MetricsParts, form: Form): string {
-  const { worker: { counters, config, pools, topology }, console, version } = parts;
+export function metricsText(parts: MetricsParts, form: Form): Uint8Array<ArrayBuffer> {
+  const { worker: { counters, config, pools, replications, sessions, topology }, console, version } = parts;
   const out = new Exposition(form);
   const one = (name: string, help: string, value: number, labels = "") => {
     out.family(name, "gauge", help);
@@ -30,9 +33,16 @@ export function metricsText(parts: MetricsParts, form: Form): string {
   counted("pgplex_login_failures", "Connections that ended before they logged in.", counters.loginFailures);
   counted("pgplex_cancel_requests", "Cancel requests of clients.", counters.cancels);
   counted("pgplex_protocol_violations", "Clients that broke the protocol.", counters.protocolViolations);
-  writeLists(out, console.table("lists"));
-  writeTable(out, console.table("pools"), POOLS);
-  writeTable(out, console.table("databases"), DATABASES);
+  const [poolTable, databaseTable] = [console.table("pools"), console.table("databases")];
+  let servers = replications.size;
+  for (const { pool } of pools.all()) servers += pool.total;
+  one("pgbouncer_databases", "Count of databases.", databaseTable.rows.length);
+  one("pgbouncer_pools", "Count of pools.", poolTable.rows.length);
+  one("pgbouncer_used_clients", "Count of clients.", sessions.size + replications.size);
+  one("pgbouncer_login_clients", "Count of clients that are logging in.", counters.loggingIn);
+  one("pgbouncer_used_servers", "Count of server connections.", servers);
+  writeTable(out, poolTable, POOLS);
+  writeTable(out, databaseTable, DATABASES);
   writeTable(out, console.table("stats_totals"), STATS);
   writeTable(out, console.table("clusters"), CLUSTERS, { name: "cluster" });
   writeTable(out, console.table("nodes"), NODES);
@@ -73,24 +83,6 @@ export function metricsText(parts: MetricsParts, form: Form): string {
   writeMoves(out, console.table("failovers"));
   writeProbes(out, parts);
   return out.end();
-}
-
-/** SHOW LISTS, each item a metric, as the exporter has them. */
-function writeLists(out: Exposition, { rows }: Table): void {
-  const names = new Map<string, string>([
-    ["databases", "databases"],
-    ["users", "users"],
-    ["pools", "pools"],
-    ["used_clients", "used_clients"],
-    ["login_clients", "login_clients"],
-    ["used_servers", "used_servers"],
-  ]);
-  for (const [list, items] of rows) {
-    const name = names.get(String(list));
-    if (name === undefined) continue;
-    out.family(`pgbouncer_${name}`, "gauge", `Count of ${name.replace("_", " ")}.`);
-    out.sample(`pgbouncer_${name}`, "", Number(items));
-  }
 }
 
 /** One session may be pinned for several reasons: it counts for each. */

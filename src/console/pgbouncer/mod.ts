@@ -7,7 +7,6 @@
 export * from "./commands.ts";
 export * from "./operations.ts";
 export * from "./show_databases.ts";
-export * from "./show_lists.ts";
 export * from "./show_pools.ts";
 export * from "./show_state.ts";
 export * from "./show_stats.ts";
