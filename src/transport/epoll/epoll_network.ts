@@ -11,11 +11,12 @@ import { FdStream } from "./fd_stream.ts";
 import { Libc } from "./libc.ts";
 import { NameLookup, type Resolve } from "./name_lookup.ts";
 import { Epoll, Poller } from "./poller.ts";
-import { inetAddress, type SocketAddress, unixAddress } from "./socket_address.ts";
+import { inetAddress, namedUnixAddress, type SocketAddress, unixAddress } from "./socket_address.ts";
 
 // socket(7), ipv6(7); Linux's numbers, the same on x86_64 and aarch64.
 const [SOL_SOCKET, SO_REUSEADDR, SO_ERROR, SO_REUSEPORT] = [1, 2, 4, 15];
 const [IPPROTO_IPV6, IPV6_V6ONLY] = [41, 26];
+const MSG_NOSIGNAL = 0x4000;
 
 /** As PostgreSQL and PgBouncer have it in effect: the kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4096;
@@ -77,6 +78,27 @@ export class EpollNetwork implements Network {
   connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
     const connecting = (signal: AbortSignal) => this.#connect(endpoint, { clock, timeoutMs, signal });
     return openInTime(connecting, endpoint, clock, timeoutMs);
+  }
+
+  /**
+   * Sends texts to a unix socket, each as a datagram; one that cannot be sent at once is lost. It stays open.
+   *
+   * @throws Error when there is nobody
+   */
+  datagramsTo(path: string): (text: string) => void {
+    const { family, bytes } = namedUnixAddress(path);
+    const fd = must("socket", this.#libc.socket(family, "datagram"));
+    try {
+      must("connect", this.#libc.connect(fd, bytes));
+    } catch (error) {
+      this.#libc.close(fd);
+      throw error;
+    }
+    const encoder = new TextEncoder();
+    return (text) => {
+      const datagram = encoder.encode(text);
+      this.#libc.send(fd, datagram, datagram.length, MSG_NOSIGNAL);
+    };
   }
 
   /** Closes what serves the sockets. Those that are open are of no use any more. */

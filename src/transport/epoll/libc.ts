@@ -29,7 +29,7 @@ const SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 
 // socket(2); Linux's numbers, the same on x86_64 and aarch64.
-const [SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 0x800, 0x80000];
+const [SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 2, 0x800, 0x80000];
 
 // socket(7) and asm-generic/socket.h; linux/filter.h.
 const [SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF] = [1, 51, 68];
@@ -89,9 +89,10 @@ export class Libc {
     this.#library.close();
   }
 
-  /** A stream socket that does not block. */
-  socket(family: number): number {
-    return this.#result(this.#calls.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  /** A socket that does not block, of streams unless said. */
+  socket(family: number, type: "stream" | "datagram" = "stream"): number {
+    const kind = type === "stream" ? SOCK_STREAM : SOCK_DGRAM;
+    return this.#result(this.#calls.socket(family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
 
   bind(fd: number, address: Uint8Array<ArrayBuffer>): number {
