@@ -15,7 +15,7 @@ import {
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
 import { HttpEndpoint } from "./http/mod.ts";
-import { Listener, removeStaleSocket } from "./listener/mod.ts";
+import { ListeningSockets, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
 import { Moves, Requests } from "./moves/mod.ts";
 import { runSchemaCommand } from "./schema/mod.ts";
@@ -84,7 +84,7 @@ export class Process {
   readonly #worker: Worker;
   readonly #console: Console;
   readonly #http: HttpEndpoint;
-  readonly #sockets: Listener[] = [];
+  readonly #sockets = new ListeningSockets();
   readonly #ticker: Ticker;
   /** The last reload that was asked for: they come one after the other, as the later file counts. */
   #reloading: Promise<unknown> = Promise.resolve();
@@ -190,7 +190,10 @@ export class Process {
   static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
     const process = new Process(parsed, world);
     process.#http.start(process.#live.config);
-    await process.#listen();
+    await process.#sockets.start(process.#worker, world.network).catch((error) => {
+      process.#http.stop();
+      throw error;
+    });
     if (process.#live.config.coordination !== null) process.#joinOthers();
     process.#moves.start();
     process.#monitor.start();
@@ -406,8 +409,7 @@ export class Process {
   async #drain(): Promise<void> {
     const { clock, log } = this.#world;
     const worker = this.#worker;
-    const gone = await Promise.all(this.#sockets.map((socket) => socket.giveWay()));
-    if (gone.includes(true)) {
+    if (await this.#sockets.giveWay()) {
       log.info("another pgplex listens here too and takes the new clients");
       this.#http.stop();
       await this.#giveUpStore();
@@ -415,7 +417,7 @@ export class Process {
       await new Promise<void>((resolve) => clock.after(HAND_OVER_MS, resolve));
     }
     worker.drain();
-    for (const socket of this.#sockets) socket.close();
+    this.#sockets.close();
     while (!this.#stopped) {
       if (this.#drainUntilMs < Infinity) worker.endEndable(shuttingDown());
       if (worker.sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
@@ -457,29 +459,13 @@ export class Process {
     this.#monitor.stop();
     this.#moves.stop();
     this.#http.stop();
-    for (const socket of this.#sockets) socket.close();
+    this.#sockets.close();
     this.#console.end(shuttingDown());
     this.#worker.stop(shuttingDown());
     // What was just said reaches the sockets in the next turns.
     await this.#world.turn();
     await this.#world.turn();
     await this.#coordination?.leave();
-  }
-
-  async #listen(): Promise<void> {
-    const { network } = this.#world;
-    const { address, unix_socket_dir: folder } = this.#live.config.listen;
-    try {
-      for (const host of address) {
-        this.#sockets.push(await Listener.tcp(this.#worker, network, host));
-      }
-      if (folder !== null) this.#sockets.push(Listener.unix(this.#worker, network, folder));
-    } catch (error) {
-      this.#http.stop();
-      for (const socket of this.#sockets) socket.close();
-      throw error;
-    }
-    for (const socket of this.#sockets) void socket.run();
   }
 
   /** Writes what is there now, and what happened since the last line, each `log.stats_period`. */
@@ -496,7 +482,7 @@ export class Process {
       const now = worker.totals();
       log.info("stats", {
         clients: worker.sessions.size,
-        connections: this.#sockets.reduce((sum, { open }) => sum + open, 0),
+        connections: this.#sockets.open,
         ...worker.present(),
         transactions: now.leases - before.leases,
         queries: now.queries - before.queries,
