@@ -13,7 +13,8 @@ import { importPgBouncer } from "./src/import/mod.ts";
 import { checkEtcd, openCoordination } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { runSchemaCommand, SCHEMA_COMMANDS } from "./src/schema/mod.ts";
-import { openLog } from "./src/telemetry/mod.ts";
+import { type Log, openLog } from "./src/telemetry/mod.ts";
+import { helpText } from "./src/usage/mod.ts";
 import { KeyCache } from "./src/auth/mod.ts";
 import { StatementStore } from "./src/backend/mod.ts";
 import {
@@ -25,27 +26,7 @@ import {
   RuntimeNetwork,
 } from "./src/transport/mod.ts";
 
-const HELP = `pgplex ${denoJson.version}: one address for any number of PostgreSQL clusters
-
-Usage: pgplex [--config FILE]
-       pgplex schema install|upgrade|remove|show --cluster NAME [--config FILE]
-       pgplex import pgbouncer.ini > pgplex.yaml
-
-  --config FILE   the configuration, pgplex.yaml by default; config.example.yaml explains every key
-  --check         validate the configuration, try the etcd that it names, and exit: 0 when all is good, 1 when it is not
-  --health        ask the pgplex of this configuration whether it accepts connections: 0 or 1
-  --version       print the version and exit
-  --help          print this text and exit
-
-  import          print the configuration that does what this one of PgBouncer does; docs/FROM_PGBOUNCER.md has the table
-  schema          the schema pgplex on a cluster's servers, by its superuser; docs/FENCING.md says what is in it
-
-To try it out from source, with PostgreSQL clusters of its own: deno task demo
-
-Signals: SIGHUP reads the configuration again, SIGUSR1 pauses all databases and SIGUSR2 resumes them, SIGTERM drains and
-stops, SIGINT waits for transactions and stops, another SIGINT or SIGQUIT stops at once.
-Exit codes: 0 clean stop, 1 failure while running (or as --check and --health say), 2 bad usage or configuration.
-`;
+const HELP = helpText(denoJson.version);
 
 const NO_DEMO = `pgplex: the demo starts PostgreSQL servers, which this command has no permission for.
 It runs from a checkout of pgplex: npx deno@2.9.6 task demo
@@ -196,6 +177,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   let log = openLog({ ...config.log, write: complain });
   const stopped = Promise.withResolvers<number>();
   let running: Process;
+  let network: Network;
   const stop = (how: () => Promise<void>) => {
     how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
   };
@@ -211,7 +193,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     const clock = new RoundClock(systemClock());
     const random = systemRandom();
     const hostName = hostNameOf(config);
-    const network = await openNetwork(config.io_method, clock);
+    network = await openNetwork(config.io_method, clock);
     await Process.prepare(config);
     running = await Process.start(parsed, {
       clock,
@@ -262,6 +244,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     listen: running.addresses.join(", "),
     io_method: running.ioMethod,
   });
+  tellServiceManager(network, log, stopped.promise);
   // Why a file was refused has been said where it was found.
   Deno.addSignalListener("SIGHUP", () => void running.reload().catch(() => {}));
   Deno.addSignalListener("SIGUSR1", () => void running.pause());
@@ -280,6 +263,30 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   const code = await stopped.promise;
   log.info("pgplex has stopped");
   return code;
+}
+
+/**
+ * Tells systemd that pgplex is ready, that it lives, and that it stops, where systemd asks for that: sd_notify(3), sd_watchdog_enabled(3).
+ * It lives as long as the event loop turns.
+ */
+function tellServiceManager(network: Network, log: Log, stopped: Promise<unknown>): void {
+  const path = Deno.env.get("NOTIFY_SOCKET");
+  if (!path) return;
+  let tell: (text: string) => void;
+  try {
+    if (!(network instanceof EpollNetwork)) throw new Error("io_method is runtime, which has no datagrams");
+    tell = network.datagramsTo(path);
+  } catch (error) {
+    return log.warning("systemd cannot be told", { error: String(error) });
+  }
+  tell("READY=1\nSTATUS=serving");
+  const watchdogMs = Number(Deno.env.get("WATCHDOG_USEC") ?? 0) / 1000;
+  const isMeant = (Deno.env.get("WATCHDOG_PID") ?? String(Deno.pid)) === String(Deno.pid);
+  const timer = watchdogMs > 0 && isMeant ? setInterval(tell, watchdogMs / 2, "WATCHDOG=1") : undefined;
+  void stopped.finally(() => {
+    clearInterval(timer);
+    tell("STOPPING=1\nSTATUS=stopped");
+  });
 }
 
 /** `pgplex schema COMMAND --cluster NAME`. */

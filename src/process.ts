@@ -14,7 +14,8 @@ import {
 } from "./config/mod.ts";
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
-import { Listener, removeStaleSocket } from "./listener/mod.ts";
+import { HttpEndpoint } from "./http/mod.ts";
+import { ListeningSockets, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
 import { Moves, Requests } from "./moves/mod.ts";
 import { runSchemaCommand } from "./schema/mod.ts";
@@ -39,6 +40,9 @@ const SAME_SIGNAL_MS = 100;
 
 /** What a service manager, a terminal or an operator stops a process by. */
 export type StopSignal = "SIGTERM" | "SIGINT" | "SIGQUIT";
+
+/** For how long one that gives way to another process serves as before. A handshake whose packet was lost is tried again after 1 s. */
+const HAND_OVER_MS = 2_000;
 
 /** What a running pgplex needs of the system. */
 export interface ProcessWorld
@@ -79,7 +83,8 @@ export class Process {
   readonly #disabledNodes = new DisabledNodes();
   readonly #worker: Worker;
   readonly #console: Console;
-  readonly #sockets: Listener[] = [];
+  readonly #http: HttpEndpoint;
+  readonly #sockets = new ListeningSockets();
   readonly #ticker: Ticker;
   /** The last reload that was asked for: they come one after the other, as the later file counts. */
   #reloading: Promise<unknown> = Promise.resolve();
@@ -168,6 +173,8 @@ export class Process {
       installSchema: (cluster) => this.#installSchema(cluster, runtime),
       shutdown: world.shutdown,
     });
+    const { version, clock } = world;
+    this.#http = new HttpEndpoint({ worker, console: this.#console, version, log, clock });
   }
 
   /** Before {@link start}: removes the socket that a killed pgplex left in the folder, if nobody answers there. */
@@ -182,7 +189,11 @@ export class Process {
    */
   static async start(parsed: ParsedConfig, world: ProcessWorld): Promise<Process> {
     const process = new Process(parsed, world);
-    await process.#listen();
+    process.#http.start(process.#live.config);
+    await process.#sockets.start(process.#worker, world.network).catch((error) => {
+      process.#http.stop();
+      throw error;
+    });
     if (process.#live.config.coordination !== null) process.#joinOthers();
     process.#moves.start();
     process.#monitor.start();
@@ -266,6 +277,7 @@ export class Process {
       this.#disabledNodes.configure(effective);
       this.#publishNodes();
     }
+    if (touches(live, "http")) this.#http.configure(effective);
     this.#worker.applied();
   }
 
@@ -330,6 +342,16 @@ export class Process {
     return this.#coordination?.members() ?? [{ ...alone, isLeading: true, isThere: true, leaseMs: null }];
   }
 
+  /** Decides about no cluster any more: the process that takes over does. Clients that are left follow what the monitor finds. */
+  async #giveUpStore(): Promise<void> {
+    this.#requests.stop();
+    this.#moves.stop();
+    this.#publishNodes();
+    const left = this.#coordination;
+    this.#coordination = null;
+    await left?.leave();
+  }
+
   /** A cluster as the monitor has found it, as clients are to see it. */
   #seen(cluster: TopologyCluster): TopologyCluster {
     return this.#disabledNodes.overCluster(this.#moves.overCluster(cluster));
@@ -385,10 +407,17 @@ export class Process {
   }
 
   async #drain(): Promise<void> {
-    const { clock } = this.#world;
+    const { clock, log } = this.#world;
     const worker = this.#worker;
+    if (await this.#sockets.giveWay()) {
+      log.info("another pgplex listens here too and takes the new clients");
+      this.#http.stop();
+      await this.#giveUpStore();
+      // Whoever is on the way still comes in, and has time for a first transaction.
+      await new Promise<void>((resolve) => clock.after(HAND_OVER_MS, resolve));
+    }
     worker.drain();
-    for (const socket of this.#sockets) socket.close();
+    this.#sockets.close();
     while (!this.#stopped) {
       if (this.#drainUntilMs < Infinity) worker.endEndable(shuttingDown());
       if (worker.sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
@@ -429,28 +458,14 @@ export class Process {
     this.#requests.stop();
     this.#monitor.stop();
     this.#moves.stop();
-    for (const socket of this.#sockets) socket.close();
+    this.#http.stop();
+    this.#sockets.close();
     this.#console.end(shuttingDown());
     this.#worker.stop(shuttingDown());
     // What was just said reaches the sockets in the next turns.
     await this.#world.turn();
     await this.#world.turn();
     await this.#coordination?.leave();
-  }
-
-  async #listen(): Promise<void> {
-    const { network } = this.#world;
-    const { address, port, unix_socket_dir: folder } = this.#live.config.listen;
-    try {
-      for (const host of address) {
-        this.#sockets.push(await Listener.tcp(this.#worker, network, host, port));
-      }
-      if (folder !== null) this.#sockets.push(Listener.unix(this.#worker, network, folder, port));
-    } catch (error) {
-      for (const socket of this.#sockets) socket.close();
-      throw error;
-    }
-    for (const socket of this.#sockets) void socket.run();
   }
 
   /** Writes what is there now, and what happened since the last line, each `log.stats_period`. */
@@ -467,7 +482,7 @@ export class Process {
       const now = worker.totals();
       log.info("stats", {
         clients: worker.sessions.size,
-        connections: this.#sockets.reduce((sum, { open }) => sum + open, 0),
+        connections: this.#sockets.open,
         ...worker.present(),
         transactions: now.leases - before.leases,
         queries: now.queries - before.queries,

@@ -18,6 +18,7 @@ export * from "./client_auth.ts";
 export * from "./credentials.ts";
 export * from "./md5.ts";
 export * from "./mock.ts";
+export * from "./password_check.ts";
 export * from "./saslprep.ts";
 export * from "./scram_client.ts";
 export {
@@ -32,6 +33,7 @@ export {
   SCRAM_SHA_256_PLUS,
   type ScramKeys,
   type ScramSalting,
+  sha256,
 } from "./scram_keys.ts";
 export { scramMechanisms, ScramServer, type ScramServerOptions, type ScramVerdict } from "./scram_server.ts";
 export * from "./secret.ts";

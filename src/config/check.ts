@@ -8,6 +8,9 @@ import type { Secret } from "./secret.ts";
 /** A host name or an IPv4 address, or an IPv6 address, which has two colons at least. */
 const LISTEN_ADDRESS = /^(?:[\p{L}\p{N}_][\p{L}\p{N}_.-]*|(?=[^:]*:[^:]*:)[0-9a-f:.]+(?:%[\w.-]+)?)$/iu;
 
+/** What a client may send as its server name: RFC 6066 knows host names alone, without a dot at the end. */
+const SERVER_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/i;
+
 /** sun_path of Linux, less the zero byte at its end. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -23,6 +26,7 @@ export function checkConfig(config: Config, report: ReportClash): void {
   checkAuth(config, report);
   checkNames(config, report);
   checkRouting(config, report);
+  checkServerNames(config, report);
   for (const [name, cluster] of config.clusters) {
     const path = ["clusters", name];
     checkNodes(config, name, report);
@@ -179,6 +183,25 @@ function checkRouting({ routing, clusters }: Config, report: ReportClash): void 
     const near = nearest(cluster, clusters.keys());
     const received = quoted(cluster) + (near === undefined ? "" : `; did you mean ${near}?`);
     clash(path, `name one of clusters: ${[...clusters.keys()].join(", ")}`, received, report, [["clusters"]]);
+  }
+}
+
+function checkServerNames({ clusters, listen }: Config, report: ReportClash): void {
+  const owners = new Map<string, string>();
+  for (const [cluster, { server_names: names }] of clusters) {
+    const path = ["clusters", cluster, "server_names"];
+    if (names.length > 0 && listen.tls === null) {
+      clash(path, "be empty while listen.tls is null", quoted(names[0]!), report, [["listen", "tls"]]);
+    }
+    for (const name of names) {
+      const owner = owners.get(name.toLowerCase());
+      if (!SERVER_NAME.test(name)) {
+        clash(path, "hold host names, without port or wildcard", quoted(name), report);
+      } else if (owner !== undefined) {
+        clash(path, `not hold a name of clusters.${owner}, or one twice`, quoted(name), report);
+      }
+      owners.set(name.toLowerCase(), cluster);
+    }
   }
 }
 

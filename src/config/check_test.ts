@@ -110,3 +110,15 @@ Deno.test("parseConfig reports no clash with a value that is refused itself", ()
   );
   refuses("clusters: 3\nrouting: { default_cluster: main }", "clusters", /mapping of names/);
 });
+
+Deno.test("parseConfig refuses server names that are none, are shared, or that no TLS will ever bring", () => {
+  const tls = "listen: { tls: { cert_file: c, key_file: k } }\n";
+  const clusters = (a: string, b: string) =>
+    `clusters:\n  a: { nodes: [{ name: a, host: x }], server_names: [${a}] }\n` +
+    `  b: { nodes: [{ name: b, host: y }], server_names: [${b}] }\n`;
+  refuses(clusters("a.example.com", ""), "clusters.a.server_names", /listen\.tls is null/);
+  refuses(tls + clusters("x.org", "X.org"), "clusters.b.server_names", /not hold a name of clusters\.a/);
+  for (const name of ["'*.x.org'", "'x.org:5432'", "'x.org.'"]) {
+    refuses(tls + clusters(name, ""), "clusters.a.server_names", /host names, without port or wildcard/);
+  }
+});

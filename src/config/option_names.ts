@@ -13,5 +13,6 @@ export const OPTION_NAMES = [
   "state_check",
   "commit_guard",
   "tag",
+  "cluster",
 ] as const;
 export type OptionName = (typeof OPTION_NAMES)[number];

@@ -16,15 +16,20 @@ export interface OptionSpec {
   readonly poolKey: keyof PoolSettings | null;
   /** What holds where the client sets nothing and no key of the pool says. */
   readonly initial: string | null;
-  /** Where a directive may set it. SET and the connection string always mean the session. */
+  /**
+   * Where a directive may set it. SET and the connection string always mean the session. Empty: the connection string alone
+   * may set it.
+   */
   readonly scopes: readonly OptionScope[];
   /** Another name of it in directives. */
   readonly short: string | null;
   readonly doc: string;
 }
 
-/** Bytes of a tag at most: NAMEDATALEN - 1, as of an application_name; as there, printable ASCII, which no encoding changes. */
-const TAG_BYTES_MAX = 63;
+/**
+ * Bytes of a text at most: NAMEDATALEN - 1, as of an application_name; as there, printable ASCII, which no encoding changes.
+ */
+const NAME_BYTES_MAX = 63;
 
 const ALL: readonly OptionScope[] = ["session", "transaction", "statement"];
 const SESSION: readonly OptionScope[] = ["session"];
@@ -58,12 +63,21 @@ export const OPTIONS: readonly OptionSpec[] = [
   ),
   {
     name: "tag",
-    type: { kind: "text", bytesMax: TAG_BYTES_MAX },
+    type: { kind: "text", bytesMax: NAME_BYTES_MAX },
     poolKey: null,
     initial: "",
     scopes: ALL,
     short: null,
     doc: "A word for the console and the log, of at most 63 printable ASCII characters.",
+  },
+  {
+    name: "cluster",
+    type: { kind: "text", bytesMax: NAME_BYTES_MAX },
+    poolKey: null,
+    initial: "",
+    scopes: [],
+    short: null,
+    doc: "The cluster that database names without one mean, for tools that connect again by such names.",
   },
 ];
 

@@ -32,6 +32,7 @@ export interface Config {
   /** Where the records of the clusters are kept while it decides alone; null: nowhere. */
   readonly state_file: string | null;
   readonly console: ConsoleConfig;
+  readonly http: HttpConfig | null;
   readonly log: LogConfig;
 }
 
@@ -53,6 +54,8 @@ export interface ListenConfig {
   readonly port: number;
   /** An absolute path. */
   readonly unix_socket_dir: string | null;
+  /** Whether several processes may listen there. */
+  readonly reuse_port: boolean;
   readonly max_client_conn: number;
   /** Milliseconds. */
   readonly client_login_timeout: number;
@@ -155,6 +158,8 @@ export interface ClusterConfig {
   /** Null: pgplex has no connection of its own to this cluster. */
   readonly superuser: SuperuserConfig | null;
   readonly tls: ClusterTls;
+  /** Names of TLS (SNI) that lead here; no two clusters share one. */
+  readonly server_names: readonly string[];
   /** Only the keys that the file gives. */
   readonly pool: Partial<PoolSettings>;
 }
@@ -305,6 +310,30 @@ export interface ConsoleConfig {
   readonly aliases: readonly string[];
   readonly admin_users: readonly string[];
   readonly stats_users: readonly string[];
+}
+
+/** What of the HTTP endpoint can be open to everybody. */
+export type HttpPart = "health" | "metrics" | "status";
+
+/** The HTTP endpoint. */
+export interface HttpConfig {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: HttpTls | null;
+  /** Parts that ask for no user. */
+  readonly public: readonly string[];
+  /** Clusters whose primary may be missing while pgplex is ready. */
+  readonly optional_clusters: readonly string[];
+}
+
+/** TLS of the HTTP endpoint. */
+export interface HttpTls {
+  readonly cert_file: string;
+  readonly key_file: string;
+  /** The text of `cert_file`; empty until `loadConfig` has read it. */
+  readonly cert_pem: string;
+  /** The text of `key_file`; empty until `loadConfig` has read it. */
+  readonly key_pem: Secret;
 }
 
 /** In order of urgency. */

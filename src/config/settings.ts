@@ -167,6 +167,13 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "listen.port": integer(1, 6432, "TCP port; it also names the unix socket.", 65_535, "restart"),
   "listen.unix_socket_dir": text("absolute", NULL, "Folder of the unix socket, or null for none.", "restart"),
+  "listen.reuse_port": {
+    ...boolean(
+      false,
+      "Whether another pgplex may listen there beside this one, as a new one does that replaces it.",
+    ),
+    reload: "restart",
+  },
   "listen.max_client_conn": integer(1, 10_000, "Clients at the same time; more are refused."),
   "listen.client_login_timeout": duration(MINUTE, "How long a client may take to log in; 0s: for ever."),
   "listen.tls": nullableGroup("TLS towards clients: null, or mode, cert_file, key_file, client_ca_file."),
@@ -379,6 +386,10 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "clusters.*.tls.cert_file": file("certificate", "cert_pem", "Certificate that pgplex shows to the nodes."),
   "clusters.*.tls.key_file": file("key", "key_pem", "Private key of that certificate, not encrypted."),
+  "clusters.*.server_names": texts(
+    [],
+    "A client that asked for one of these names by TLS (SNI) means this cluster by plain database names.",
+  ),
   "clusters.*.pool": group("Pool keys that differ for this cluster."),
   ...prefixed("clusters.*.pool.", INHERITED_POOL_ROWS),
 
@@ -435,6 +446,23 @@ const ROWS: Record<SettingPath, Row> = {
   "console.aliases": texts(["pgbouncer"], "Further names of it, for exporters that hard-code one."),
   "console.admin_users": texts([], "Users who may change things there."),
   "console.stats_users": texts([], "Users who may only look."),
+
+  "http": nullableGroup("HTTP endpoint for metrics, health and a status page: null, or the keys below."),
+  "http.address": text("any", { kind: "value", value: "127.0.0.1" }, "An address; 0.0.0.0 and :: mean all."),
+  "http.port": integer(1, 9127, "Its port.", 65_535),
+  "http.tls": nullableGroup("TLS: null, or cert_file and key_file."),
+  "http.tls.cert_file": file("certificate", "cert_pem", "Certificate chain that is shown.", REQUIRED),
+  "http.tls.key_file": file("key", "key_pem", "Private key of the certificate, not encrypted.", REQUIRED),
+  "http.public": {
+    type: { kind: "texts", entriesMax: 3, values: ["health", "metrics", "status"] },
+    default: { kind: "value", value: ["health"] },
+    reload: "live",
+    doc: "What everybody may see; the rest asks for a user of the console and his password.",
+  },
+  "http.optional_clusters": texts(
+    [],
+    "Clusters whose primary may be missing while /health/ready says yes.",
+  ),
 
   "log": group("What is written to the log."),
   "log.level": choice(

@@ -1,11 +1,19 @@
 import { PgplexError } from "../kernel/mod.ts";
 import type { ConsoleDoor, ConsoleVisitor } from "../login/mod.ts";
+import type { Table } from "./answer/mod.ts";
 import { ConsoleClient } from "./client/mod.ts";
 import { Commands, mayEnter, notAllowed } from "./command/mod.ts";
 import { CONNECTION_COMMANDS } from "./drivers/mod.ts";
 import type { ConsoleParts } from "./parts/mod.ts";
-import { pause, PGBOUNCER_COMMANDS, resume } from "./pgbouncer/mod.ts";
-import { PGPLEX_COMMANDS } from "./pgplex/mod.ts";
+import {
+  pause,
+  PGBOUNCER_COMMANDS,
+  resume,
+  showDatabases,
+  showPools,
+  showStatsTotals,
+} from "./pgbouncer/mod.ts";
+import { PGPLEX_COMMANDS, showClusters, showFailovers, showNodes, showPins } from "./pgplex/mod.ts";
 import { TREE_COMMANDS } from "./tree/mod.ts";
 
 /** Console connections at the same time; not counted in max_client_conn, so that an operator can connect when that is full. */
@@ -13,6 +21,20 @@ export const CONSOLE_CLIENTS_MAX = 100;
 
 /** How many of these are reserved for `admin_users`: monitoring that leaks connections does not lock operators out. */
 const ADMIN_CLIENTS_RESERVED = 10;
+
+/** Tables that are shown outside of the console too, each as its SHOW has it. */
+const TABLES = {
+  clusters: showClusters,
+  databases: showDatabases,
+  failovers: showFailovers,
+  nodes: showNodes,
+  pins: showPins,
+  pools: showPools,
+  stats_totals: showStatsTotals,
+};
+
+/** The name of a table of {@link Console.table}. */
+export type ConsoleTable = keyof typeof TABLES;
 
 /** The management database of one worker. */
 export class Console implements ConsoleDoor {
@@ -53,6 +75,16 @@ export class Console implements ConsoleDoor {
       await client.run(rest);
       this.#clients.delete(client);
     };
+  }
+
+  /** What a SHOW of this name, without arguments, answers at the moment. */
+  table(name: ConsoleTable): Table {
+    return TABLES[name](this.#parts);
+  }
+
+  /** Whether a user may look at what the console shows. */
+  mayLook(user: string): boolean {
+    return mayEnter(this.#parts.worker.config.console, user);
   }
 
   /** PAUSE of all databases without a connection to the console. @throws PgplexError as {@link pause} */

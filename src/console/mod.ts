@@ -20,5 +20,6 @@
  *
  * @module
  */
+export type { Cell, Table } from "./answer/mod.ts";
 export * from "./console.ts";
 export type { ReloadReport, ShutdownMode } from "./parts/mod.ts";

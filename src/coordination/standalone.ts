@@ -135,10 +135,9 @@ export class Standalone implements Coordination {
   /** Its permit has no end. */
   look(): void {}
 
-  /** Gives the file up. */
-  leave(): Promise<void> {
-    this.#file[Symbol.dispose]?.();
-    return Promise.resolve();
+  /** Gives the file up, behind what is being written: another process may have it then. */
+  async leave(): Promise<void> {
+    await this.#inTurn(() => Promise.resolve(this.#file[Symbol.dispose]?.()));
   }
 
   async #known(): Promise<State<ClusterRecord> | null> {

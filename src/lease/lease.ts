@@ -471,7 +471,10 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
 
   #stopWaiting(): void {
     this.#waiting = false;
-    this.#destination.counters.waitMs += this.#clock.nowMs() - this.#waitingSinceMs;
+    const waitedMs = this.#clock.nowMs() - this.#waitingSinceMs;
+    const { counters } = this.#destination;
+    counters.waitMs += waitedMs;
+    counters.histograms.wait.record(waitedMs);
   }
 
   #settle(error: PgplexError | null): void {

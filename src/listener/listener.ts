@@ -1,5 +1,6 @@
 import { type LoginParts, serveClient } from "../login/mod.ts";
-import { type Acceptor, type Network, unixSocketPath } from "../transport/mod.ts";
+import { type Acceptor, type Endpoint, type Network, unixSocketPath } from "../transport/mod.ts";
+import { reached, reachesUs } from "./reach.ts";
 
 /** Connections beyond max_client_conn that may be open while they log in, or to be told that there are too many. */
 const LOGINS_MAX = 1000;
@@ -14,31 +15,39 @@ const ACCEPT_RETRY_MS = 100;
 export class Listener {
   readonly #socket: Acceptor;
   readonly #worker: LoginParts;
+  /** Where it can be reached from here. */
+  readonly #endpoint: Endpoint;
   #open = 0;
   #closed = false;
 
-  private constructor(socket: Acceptor, worker: LoginParts) {
+  private constructor(socket: Acceptor, worker: LoginParts, endpoint: Endpoint) {
     this.#socket = socket;
     this.#worker = worker;
+    this.#endpoint = endpoint;
   }
 
   /** Listens on a TCP address. @throws Error when the address is taken or not this machine's */
-  static async tcp(worker: LoginParts, network: Network, address: string, port: number): Promise<Listener> {
+  static async tcp(worker: LoginParts, network: Network, address: string): Promise<Listener> {
+    const { port, reuse_port: shared } = worker.config.listen;
     try {
-      return new Listener(await network.listenTcp(address, port), worker);
+      const socket = await network.listenTcp(address, port, shared);
+      // What one that has ended left behind must not keep the connections from this one.
+      if (shared) socket.prefer(null);
+      return new Listener(socket, worker, { host: reached(address), port });
     } catch (error) {
       throw unable(`${address}:${port}`, error);
     }
   }
 
   /** Listens on PostgreSQL's socket in a folder. @throws Error when it cannot be made there */
-  static unix(worker: LoginParts, network: Network, folder: string, port: number): Listener {
+  static unix(worker: LoginParts, network: Network, folder: string): Listener {
+    const { port, reuse_port: shared } = worker.config.listen;
     const path = unixSocketPath(folder, port);
     let socket: Acceptor | null = null;
     try {
-      socket = network.listenUnix(path);
+      socket = network.listenUnix(path, shared);
       Deno.chmodSync(path, UNIX_SOCKET_MODE);
-      return new Listener(socket, worker);
+      return new Listener(socket, worker, { host: folder, port });
     } catch (error) {
       socket?.close();
       throw unable(path, error);
@@ -70,6 +79,22 @@ export class Listener {
         await new Promise<void>((resolve) => clock.after(ACCEPT_RETRY_MS, resolve));
       }
     }
+  }
+
+  /**
+   * Lets another process that listens on the same address have the new connections. Those that are in this one's queue, or on
+   * their way to it, are accepted as before: {@link close} would reset them.
+   *
+   * @returns whether there is another process, and it has them
+   */
+  async giveWay(): Promise<boolean> {
+    if (!this.#worker.config.listen.reuse_port) return false;
+    for (let index = 0; index < 2; index++) {
+      if (!this.#socket.prefer(index)) return false;
+      if (await reachesUs(this.#worker, this.#endpoint) === false) return true;
+    }
+    this.#socket.prefer(null);
+    return false;
   }
 
   /** Takes no more connections; those that are open stay. */

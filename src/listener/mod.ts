@@ -5,3 +5,4 @@
  * @module
  */
 export * from "./listener.ts";
+export * from "./listening_sockets.ts";

@@ -19,6 +19,8 @@ import {
   negotiatedMinor,
   utf8FromBinary,
 } from "../protocol/mod.ts";
+import { clusterOption } from "../options/mod.ts";
+import { clusterMeant, spelledOut } from "../routing/mod.ts";
 import { type FramedReader, FrameLengthError, type PeerAddress, writeAll } from "../transport/mod.ts";
 import { checkRoom } from "./admission.ts";
 import { lookUpSecret } from "./auth_query.ts";
@@ -53,7 +55,11 @@ export async function authenticate(
   if (user === "") {
     throw new PgplexError("invalid_authorization", "no PostgreSQL user name specified in startup packet");
   }
-  const database = utf8FromBinary(startup.params.get("database") || named);
+  const asked = utf8FromBinary(startup.params.get("database") || named);
+  const meant = { option: clusterOption(startup.params), serverName: tls?.serverName ?? null };
+  const database = worker.console?.opens(asked)
+    ? asked
+    : spelledOut(worker.config, asked, clusterMeant(worker.config, meant));
   if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
   // The console has room of its own: it is needed most when there is none left.
   if (!worker.console?.opens(database)) checkRoom(worker);

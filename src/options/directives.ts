@@ -108,8 +108,12 @@ export function parseDirective(text: string): Directive | DirectiveProblem {
       if (!spec.scopes.includes(effective)) {
         return problem(
           index,
-          `option "${spec.name}" cannot be set for one ${effective}`,
-          `Write --!pgplex session ${spec.name}=…`,
+          spec.scopes.length === 0
+            ? `option "${spec.name}" cannot be set after connection start`
+            : `option "${spec.name}" cannot be set for one ${effective}`,
+          spec.scopes.length === 0
+            ? `Give pgplex.${spec.name} in the connection string.`
+            : `Write --!pgplex session ${spec.name}=…`,
         );
       }
       const value = raw.startsWith("'") ? raw.slice(1, -1).replaceAll("''", "'") : raw;

@@ -15,6 +15,8 @@ export interface StartupOptions {
  */
 const WORD = /[ \t-\r]*(?:\\[^]|[^ \t-\r\\])+/g;
 
+const CLUSTER_OPTION = `${OPTION_PREFIX}cluster`;
+
 /**
  * Takes pgplex's own options out of a startup packet: parameters `pgplex.NAME`, and `-c pgplex.NAME=value` or
  * `--pgplex.NAME=value` in `options`.
@@ -44,6 +46,24 @@ export function startupOptions(
     } else if (!take(name, value)) params.set(name, value);
   }
   return options.size === 0 ? { params: given, options: NO_OPTIONS } : { params, options };
+}
+
+/**
+ * `pgplex.cluster` of a startup packet as it was written, before it is known whose options are allowed; null where it is not
+ * given. {@link startupOptions} checks it.
+ */
+export function clusterOption(given: ReadonlyMap<string, BinaryString>): string | null {
+  let cluster: string | null = null;
+  const take = (name: string, value: BinaryString) => {
+    if (name.toLowerCase() !== CLUSTER_OPTION) return false;
+    cluster = utf8FromBinary(value);
+    return true;
+  };
+  for (const [name, value] of given) {
+    if (name === "options") withoutOwn(value, take);
+    else take(name, value);
+  }
+  return cluster;
 }
 
 /** Parameters that are no settings: as they stand, in lower case. */

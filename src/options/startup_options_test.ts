@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import { OPTION_NAMES } from "../config/mod.ts";
-import { startupOptions, startupSettings } from "./startup_options.ts";
+import { clusterOption, startupOptions, startupSettings } from "./startup_options.ts";
 
 const take = (params: Record<string, string>) => {
   const { params: left, options } = startupOptions(new Map(Object.entries(params)), OPTION_NAMES);
@@ -59,4 +59,13 @@ Deno.test("startupSettings takes the later of two that differ in case only, and 
     ["OPTIONS", ["OPTIONS", "x"]],
     ["USER", ["USER", "y"]],
   ]);
+});
+
+Deno.test("clusterOption finds pgplex.cluster wherever a startup packet may have it, and of two the later one", () => {
+  const of = (params: Record<string, string>) => clusterOption(new Map(Object.entries(params)));
+  equal(of({ user: "a", "PGPLEX.cluster": "sub" }), "sub");
+  equal(of({ options: "-c work_mem=1MB -c pgplex.cluster=sub" }), "sub");
+  equal(of({ options: "--pgplex.Cluster=sub" }), "sub");
+  equal(of({ options: "-c pgplex.cluster=one -cpgplex.cluster=two" }), "two");
+  equal(of({ options: "-c pgplex.tag=-cpgplex.cluster=x", cluster: "y" }), null);
 });

@@ -23,7 +23,7 @@ export function routeDatabase(config: Config, asked: string): Route {
   const { separator, default_cluster: defaultCluster, databases } = config.routing;
   const alias = asked === WILDCARD ? undefined : databases.get(asked);
   if (alias !== undefined) return { cluster: alias.cluster, database: alias.database, alias: asked };
-  const name = separator === "@" && !asked.includes("@") ? asked.replaceAll("%40", "@") : asked;
+  const name = decoded(asked, separator);
   const at = name.lastIndexOf(separator);
   if (at >= 0) {
     const cluster = name.slice(at + separator.length);
@@ -38,6 +38,45 @@ export function routeDatabase(config: Config, asked: string): Route {
   return { cluster: defaultCluster, database: name, alias: null };
 }
 
+/** What a client says, beside its database name, of the cluster that it means. */
+export interface ClusterHints {
+  /** `pgplex.cluster` of its connection string; empty or null where it says nothing. */
+  readonly option: string | null;
+  /** The server name of its TLS handshake; null without one. */
+  readonly serverName: string | null;
+}
+
+/**
+ * The cluster that plain database names mean for one client, by the option or by the name of TLS: those whose tools connect
+ * again by plain names keep their cluster. Null: `routing.default_cluster`. Whether there is the one that the option names is not
+ * looked at.
+ */
+export function clusterMeant(config: Config, { option, serverName }: ClusterHints): string | null {
+  if (option) return option;
+  if (serverName === null) return null;
+  const name = serverName.toLowerCase();
+  for (const [cluster, { server_names: names }] of config.clusters) {
+    if (names.some((each) => each.toLowerCase() === name)) return cluster;
+  }
+  return null;
+}
+
+/**
+ * The name that {@link routeDatabase} and rules are to see of a client that means `meant` by plain names: DATABASE@CLUSTER, or an alias
+ * that leads to just that database.
+ */
+export function spelledOut(config: Config, asked: string, meant: string | null): string {
+  const { separator } = config.routing;
+  if (meant === null || decoded(asked, separator).includes(separator)) return asked;
+  const alias = aliasFor(config, asked);
+  if (alias !== null && alias.cluster === meant && alias.database === asked) return asked;
+  return `${asked}${separator}${meant}`;
+}
+
+function decoded(asked: string, separator: string): string {
+  return separator === "@" && !asked.includes("@") ? asked.replaceAll("%40", "@") : asked;
+}
+
 function unknown(config: Config, message: string): PgplexError {
   const { separator, databases, default_cluster: defaultCluster } = config.routing;
   const clusters = [...config.clusters.keys()];
@@ -48,5 +87,10 @@ function unknown(config: Config, message: string): PgplexError {
     clusters[0]
   }".`;
   if (defaultCluster !== null) hint += ` Without "${separator}" the cluster is ${defaultCluster}.`;
+  else {
+    hint += ` For tools that connect by plain names, PGOPTIONS="-c pgplex.cluster=${
+      clusters[0]
+    }" says which cluster those mean.`;
+  }
   return new PgplexError("unknown_database", message, { detail, hint });
 }

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node
 import fc from "fast-check";
 import { type Config, formatProblem, loadConfig } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { routeDatabase } from "./database_name.ts";
+import { clusterMeant, routeDatabase, spelledOut } from "./database_name.ts";
 
 const CLUSTERS = `clusters:
   main: { nodes: [{ name: main-1, host: db1 }] }
@@ -84,7 +84,11 @@ Deno.test("routeDatabase refuses with 3D000, what names there are, and how to wr
       const { code, sqlstate, extra } = error as PgplexError;
       deepEqual([code, sqlstate, (error as PgplexError).message], ["unknown_database", "3D000", message]);
       equal(extra.detail, "Clusters: main, other. Databases with a name of their own: shop.");
-      equal(extra.hint, 'Name a database as DATABASE@CLUSTER, for example "postgres@main".');
+      equal(
+        extra.hint,
+        'Name a database as DATABASE@CLUSTER, for example "postgres@main". For tools that connect by plain names, ' +
+          'PGOPTIONS="-c pgplex.cluster=main" says which cluster those mean.',
+      );
       return true;
     });
   refuse("app@nowhere", 'cluster "nowhere" does not exist');
@@ -115,4 +119,52 @@ Deno.test("routeDatabase leads names without an alias where * leads, but for tho
   deepEqual(routeDatabase(config, "app"), { cluster: "main", database: "app", alias: "app" });
   deepEqual(routeDatabase(config, "any@main"), { cluster: "main", database: "any", alias: null });
   throws(() => routeDatabase(config, "any@nowhere"), { code: "unknown_database" });
+});
+
+const REPORTS = `routing:
+  default_cluster: main
+  databases:
+    reports: { cluster: main, database: app }
+    app: { cluster: other, pool_mode: session }
+`;
+
+Deno.test("spelledOut names the cluster that plain names mean for a client, and leaves names with one alone", async () => {
+  const config = await configOf(REPORTS);
+  equal(spelledOut(config, "sales", "other"), "sales@other");
+  equal(spelledOut(config, "sales", null), "sales");
+  for (const name of ["sales@main", "sales%40main"]) equal(spelledOut(config, name, "other"), name);
+  throws(() => routeDatabase(config, spelledOut(config, "sales", "sup")), {
+    message: 'cluster "sup" does not exist',
+  });
+});
+
+Deno.test("spelledOut lets an alias lead nowhere but to that cluster's database of that name", async () => {
+  const config = await configOf(REPORTS);
+  // "app" of cluster main must not be what CREATE DATABASE reports has just made there.
+  equal(spelledOut(config, "reports", "main"), "reports@main");
+  equal(spelledOut(config, "app", "main"), "app@main");
+  // The same place: the alias's pool settings hold.
+  equal(spelledOut(config, "app", "other"), "app");
+  const all = await configOf("routing: { databases: { '*': { cluster: other } } }\n");
+  equal(spelledOut(all, "any", "other"), "any");
+  equal(spelledOut(all, "any", "main"), "any@main");
+});
+
+Deno.test("routeDatabase names pgplex.cluster where a plain name leads nowhere", async () => {
+  const config = await configOf();
+  throws(() => routeDatabase(config, "app"), (error: PgplexError) => {
+    equal(error.code, "unknown_database");
+    return /PGOPTIONS="-c pgplex.cluster=main"/.test(error.extra.hint ?? "");
+  });
+});
+
+Deno.test("clusterMeant follows the option, then the server name of TLS in any case, then nothing", async () => {
+  const config = await configOf();
+  const clusters = new Map(config.clusters);
+  clusters.set("other", { ...clusters.get("other")!, server_names: ["Other.example.com"] });
+  const named = { ...config, clusters };
+  equal(clusterMeant(named, { option: "main", serverName: "other.example.com" }), "main");
+  equal(clusterMeant(named, { option: "", serverName: "OTHER.example.com" }), "other");
+  equal(clusterMeant(named, { option: null, serverName: "example.com" }), null);
+  equal(clusterMeant(named, { option: null, serverName: null }), null);
 });

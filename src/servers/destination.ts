@@ -5,7 +5,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import type { Fingerprints } from "../learning/mod.ts";
 import type { Place, SharedLimit, Waiter } from "../pool/mod.ts";
 import { nodeFor, type Routed } from "../routing/mod.ts";
-import { PoolCounters } from "../telemetry/mod.ts";
+import { PoolCounters, type WorkHistograms } from "../telemetry/mod.ts";
 import {
   type NodeAddress,
   sameNode,
@@ -27,6 +27,8 @@ export interface DestinationParts {
   readonly nowMs: () => number;
   /** What the statements of its database are known to do. */
   readonly fingerprints: Fingerprints;
+  /** Where its times are counted; its own unless given. */
+  readonly histograms?: WorkHistograms;
   /** Makes its pool at a node. */
   readonly makePool: (destination: Destination, node: NodeAddress) => ServerPool;
 }
@@ -43,7 +45,7 @@ export interface DestinationParts {
 export class Destination implements PoolDestination {
   readonly key: DestinationKey;
   readonly fingerprints: Fingerprints;
-  readonly counters = new PoolCounters();
+  readonly counters: PoolCounters;
   readonly known = new SettingsTable();
   readonly greetings = new Greetings();
   /** Whether BEGIN READ ONLY and default_transaction_read_only mean reading. */
@@ -73,8 +75,9 @@ export class Destination implements PoolDestination {
     key: DestinationKey,
     settings: PoolSettings,
     credentials: ServerCredentials,
-    { topology, fingerprints, makePool, balance, nowMs }: DestinationParts,
+    { topology, fingerprints, makePool, balance, nowMs, histograms }: DestinationParts,
   ) {
+    this.counters = new PoolCounters(histograms);
     this.key = key;
     this.#settings = settings;
     this.#credentials = credentials;

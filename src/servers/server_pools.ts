@@ -4,7 +4,7 @@ import { type Config, type PoolOwner, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import type { SharedLimit } from "../pool/mod.ts";
-import type { Log, StatsTotals } from "../telemetry/mod.ts";
+import { type Log, type StatsTotals, WorkHistograms } from "../telemetry/mod.ts";
 import { type NodeAddress, type NodeChange, sameNode, type TopologyPublisher } from "../topology/mod.ts";
 import { CommitInquiry } from "./commit_inquiry.ts";
 import { databaseNameOf, isDatabaseName } from "./databases.ts";
@@ -32,6 +32,8 @@ export class ServerPools {
   /** What the console holds back; call {@link applyControl} after a change. */
   readonly control = new PoolControl();
   readonly statistics: PoolStatistics;
+  /** How long clients' waits, queries and transactions took, by cluster; those of clusters that a reload removed go with them. */
+  readonly histograms = new Map<string, WorkHistograms>();
   readonly #destinations = new Map<string, Destination>();
   /** Those that a reload removed while leases of theirs ran: they end with the last of these. */
   readonly #leaving = new Set<Destination>();
@@ -85,11 +87,19 @@ export class ServerPools {
       balance: this.#config.balance,
       nowMs: () => this.#nowMs(),
       fingerprints: this.#fingerprintsOf(key),
+      // What pgplex asks for itself is not what clients wait for.
+      ...(purpose === "clients" ? { histograms: this.#histogramsOf(cluster) } : {}),
       makePool: (destination, node) => this.#makePool(destination, node),
     });
     this.#destinations.set(name, destination);
     if (this.control.holds(this.nameOf(destination))) destination.setPaused(true, this.#nowMs());
     return destination;
+  }
+
+  #histogramsOf(cluster: string): WorkHistograms {
+    let histograms = this.histograms.get(cluster);
+    if (histograms === undefined) this.histograms.set(cluster, histograms = new WorkHistograms());
+    return histograms;
   }
 
   /** Begins to find out what became of a transaction on `cluster` whose COMMIT was not answered; see {@link CommitInquiry}. */
@@ -212,6 +222,7 @@ export class ServerPools {
    */
   configure(config: Config, nowMs: number): void {
     this.#config = config;
+    for (const name of this.histograms.keys()) if (!config.clusters.has(name)) this.histograms.delete(name);
     for (const [name, destination] of this.#destinations) {
       const reason = goneReason(config, destination.key);
       if (reason !== null) {

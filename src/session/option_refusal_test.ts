@@ -8,3 +8,8 @@ Deno.test("refusalOf keeps a session that began in session pooling from leaving 
   equal(refusalOf({ name: "pool_mode", value: "session" }, "session"), null);
   equal(refusalOf({ name: "tag", value: "transaction" }, "session"), null);
 });
+
+Deno.test("refusalOf keeps the cluster as the connection string says it, and lets RESET be", () => {
+  equal(refusalOf({ name: "cluster", value: "sub" }, "transaction")?.code, "option_fixed");
+  equal(refusalOf({ name: "cluster", value: undefined }, "transaction"), null);
+});

@@ -62,7 +62,7 @@ export class WorkTime {
   answered(): void {
     if (this.#querySinceMs < 0) return;
     this.#answeredMs = this.#clock.nowMs();
-    this.#counters.queryMs += this.#answeredMs - this.#querySinceMs;
+    this.#queried(this.#answeredMs - this.#querySinceMs);
     this.#querySinceMs = -1;
   }
 
@@ -74,9 +74,18 @@ export class WorkTime {
 
   /** The lease has ended. */
   ended(nowMs: number): void {
-    if (this.#querySinceMs >= 0) this.#counters.queryMs += nowMs - this.#querySinceMs;
-    if (this.#xactSinceMs >= 0) this.#counters.xactMs += nowMs - this.#xactSinceMs;
+    if (this.#querySinceMs >= 0) this.#queried(nowMs - this.#querySinceMs);
+    if (this.#xactSinceMs >= 0) {
+      const xactMs = nowMs - this.#xactSinceMs;
+      this.#counters.xactMs += xactMs;
+      this.#counters.histograms.xact.record(xactMs);
+    }
     this.#querySinceMs = this.#xactSinceMs = this.#leasedMs = -1;
     this.endedMs = nowMs;
+  }
+
+  #queried(ms: number): void {
+    this.#counters.queryMs += ms;
+    this.#counters.histograms.query.record(ms);
   }
 }

@@ -1,5 +1,9 @@
+import { WorkHistograms } from "./histogram.ts";
+
 /** Totals of one pool since start. Times in milliseconds with fractions. */
 export class PoolCounters {
+  /** Those of its cluster. */
+  readonly histograms: WorkHistograms;
   /** Leases: in transaction pooling one for each transaction, but for pinned sessions. */
   leases = 0;
   /** ReadyForQuery that said that no transaction is open: transactions, also those of a single statement. */
@@ -26,6 +30,10 @@ export class PoolCounters {
   clientParses = 0;
   serverParses = 0;
   binds = 0;
+
+  constructor(histograms = new WorkHistograms()) {
+    this.histograms = histograms;
+  }
 }
 
 /** Totals of one worker since start. */

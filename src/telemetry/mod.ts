@@ -4,6 +4,7 @@
  * @module
  */
 export * from "./counters.ts";
+export * from "./histogram.ts";
 export * from "./log.ts";
 export * from "./logtape.ts";
 export * from "./rare_warnings.ts";

@@ -1,5 +1,12 @@
 import type { Clock } from "../kernel/mod.ts";
-import { type Accepted, type Acceptor, type Endpoint, type Network, unixSocketPath } from "./network.ts";
+import {
+  type Accepted,
+  type Acceptor,
+  type Endpoint,
+  listenInPlace,
+  type Network,
+  unixSocketPath,
+} from "./network.ts";
 import { openInTime } from "./open_in_time.ts";
 import { socketStream } from "./socket_stream.ts";
 import type { ByteStream, PeerAddress } from "./stream.ts";
@@ -8,12 +15,14 @@ import type { ByteStream, PeerAddress } from "./stream.ts";
 export class RuntimeNetwork implements Network {
   readonly ioMethod = "runtime";
 
-  listenTcp(host: string, port: number): Promise<Acceptor> {
+  listenTcp(host: string, port: number, shared = false): Promise<Acceptor> {
+    if (shared) return Promise.reject(new Error("listen.reuse_port needs io_method epoll"));
     return Promise.resolve(new RuntimeAcceptor(Deno.listen({ hostname: host, port })));
   }
 
-  listenUnix(path: string): Acceptor {
-    return new RuntimeAcceptor(Deno.listen({ transport: "unix", path }));
+  listenUnix(path: string, shared = false): Acceptor {
+    const listen = (path: string) => new RuntimeAcceptor(Deno.listen({ transport: "unix", path }));
+    return shared ? listenInPlace(path, listen) : listen(path);
   }
 
   connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
@@ -36,6 +45,11 @@ class RuntimeAcceptor implements Acceptor {
   async accept(): Promise<Accepted> {
     const conn = await this.#listener.accept();
     return { stream: socketStream(conn), peer: peerOf(conn) };
+  }
+
+  /** The runtime has no way to the kernel for it. */
+  prefer(): boolean {
+    return false;
   }
 
   close(): void {

@@ -66,6 +66,7 @@ export function shakeHands(
         protocol: socket.getProtocol() ?? "unknown",
         cipher: socket.getCipher()?.name ?? "unknown",
         alpn: typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : null,
+        serverName: serverNameOf(socket),
       };
       settle();
       resolve(new SecureStream(socket, duplex, { facts, clock: timing.clock }));
@@ -96,6 +97,12 @@ export function versionRange(
 ): { minVersion?: TlsVersion; maxVersion?: TlsVersion } {
   const [minVersion, maxVersion = minVersion] = versions.toSorted();
   return minVersion === undefined ? {} : { minVersion, maxVersion: maxVersion! };
+}
+
+/** The types of node:tls leave it out; it is false where there is none. */
+function serverNameOf(socket: TLSSocket): string | null {
+  const { servername } = socket as { servername?: unknown };
+  return typeof servername === "string" && servername !== "" ? servername : null;
 }
 
 /** What an error of node:tls says for the log. */

@@ -25,6 +25,8 @@ export interface TlsStream extends ByteStream {
   readonly cipher: string;
   /** The protocol that ALPN agreed on, or null. */
   readonly alpn: string | null;
+  /** The server name that the client asked for (SNI), or null. */
+  readonly serverName: string | null;
 }
 
 /** What the handshake found out, as {@link TlsStream} shows it. */
@@ -53,6 +55,7 @@ export class SecureStream implements TlsStream {
   readonly protocol: string;
   readonly cipher: string;
   readonly alpn: string | null;
+  readonly serverName: string | null;
   readonly #socket: TLSSocket;
   readonly #duplex: CipherDuplex;
   readonly #clock: Clock;
@@ -75,6 +78,7 @@ export class SecureStream implements TlsStream {
     this.protocol = facts.protocol;
     this.cipher = facts.cipher;
     this.alpn = facts.alpn;
+    this.serverName = facts.serverName;
     duplex.demand = () => this.#reader !== null;
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("end", () => this.#onEnd());

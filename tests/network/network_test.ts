@@ -207,3 +207,67 @@ Deno.test("EpollNetwork lets timers, immediates and the runtime's sockets have t
   near.close();
   await network.close();
 });
+
+Deno.test("EpollNetwork shares an address, and says which of its sockets gets new connections", async () => {
+  const [name, open] = KINDS[0]!;
+  assert.equal(name, "EpollNetwork");
+  await using opened = open();
+  const { network } = opened;
+  const port = freePort();
+  const acceptors = [
+    await network.listenTcp("127.0.0.1", port, true),
+    await network.listenTcp("127.0.0.1", port, true),
+  ] as const;
+  const came = [0, 0];
+  const accepting = acceptors.map(async (acceptor, which) => {
+    try {
+      for (;;) {
+        (await acceptor.accept()).stream.close();
+        came[which]!++;
+      }
+    } catch (error) {
+      assert.ok(error instanceof Deno.errors.BadResource, String(error));
+    }
+  });
+  /** How many of some connections come to each, by the time that their ends are read. */
+  const shares = async () => {
+    came.fill(0);
+    for (let i = 0; i < 20; i++) {
+      const stream = await network.connect({ host: "127.0.0.1", port }, CLOCK, 5000);
+      await stream.read(new Uint8Array(1));
+      stream.close();
+    }
+    return [...came];
+  };
+  // Either socket may say it, for itself or the other one.
+  assert.equal(acceptors[0].prefer(0), true);
+  assert.deepEqual(await shares(), [20, 0]);
+  assert.equal(acceptors[0].prefer(1), true);
+  assert.deepEqual(await shares(), [0, 20]);
+  // The first one goes: there is no second one any more, so the one that is left has all.
+  acceptors[0].close();
+  assert.equal(acceptors[0].prefer(0), false);
+  assert.deepEqual(await shares(), [0, 20]);
+  acceptors[1].close();
+  await Promise.all(accepting);
+});
+
+Deno.test("a shared unix socket takes the place of another one, which goes on and leaves it alone at its end", async () => {
+  for (const [, open] of KINDS) {
+    await using opened = open();
+    const { network } = opened;
+    const folder = await Deno.makeTempDir();
+    const path = `${folder}/.s.PGSQL.1`;
+    const connect = () => network.connect({ host: folder, port: 1 }, CLOCK, 5000);
+    const old = network.listenUnix(path, true);
+    const [first, served] = await Promise.all([connect(), old.accept()]);
+    const next = network.listenUnix(path, true);
+    const [second, other] = await Promise.all([connect(), next.accept()]);
+    old.close();
+    const [third, last] = await Promise.all([connect(), next.accept()]);
+    for (const { stream } of [served, other, last]) stream.close();
+    for (const stream of [first, second, third]) stream.close();
+    next.close();
+    await Deno.remove(folder, { recursive: true });
+  }
+});

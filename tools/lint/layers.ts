@@ -20,6 +20,7 @@ export interface Layer {
 /** Folder name to its rules. Each folder imports only what stands above it in this table. */
 export const LAYERS: Readonly<Record<string, Layer>> = {
   kernel: { pure: true, imports: [] },
+  usage: { pure: true, imports: [] },
   protocol: { pure: true, imports: ["kernel"] },
   auth: { pure: true, imports: ["kernel", "protocol"], packages: ["@mongodb-js/saslprep"] },
   config: { pure: true, imports: ["kernel"], packages: ["yaml"] },
@@ -126,7 +127,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "session",
     ],
   },
-  listener: { pure: false, imports: ["transport", "login"] },
+  listener: { pure: false, imports: ["protocol", "transport", "login"] },
   monitor: {
     pure: true,
     imports: ["kernel", "protocol", "auth", "config", "topology", "transport", "telemetry", "backend"],
@@ -160,6 +161,10 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "arbiter",
       "moves",
     ],
+  },
+  http: {
+    pure: false,
+    imports: ["kernel", "auth", "config", "topology", "telemetry", "login", "console"],
   },
 };
 

@@ -6,4 +6,7 @@
  */
 export * from "./commands.ts";
 export * from "./operations.ts";
+export * from "./show_databases.ts";
+export * from "./show_pools.ts";
 export * from "./show_state.ts";
+export * from "./show_stats.ts";

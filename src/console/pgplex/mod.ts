@@ -5,4 +5,6 @@
  */
 export * from "./commands.ts";
 export * from "./show_clusters.ts";
+export * from "./show_failovers.ts";
 export * from "./show_nodes.ts";
+export * from "./show_pins.ts";

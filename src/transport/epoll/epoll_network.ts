@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Clock, Rounds } from "../../kernel/mod.ts";
-import { type Acceptor, type Endpoint, type Network, unixSocketPath } from "../network.ts";
+import { type Acceptor, type Endpoint, listenInPlace, type Network, unixSocketPath } from "../network.ts";
 import { openInTime } from "../open_in_time.ts";
 import type { ByteStream } from "../stream.ts";
 import { Errno, must } from "./errno.ts";
@@ -11,11 +11,12 @@ import { FdStream } from "./fd_stream.ts";
 import { Libc } from "./libc.ts";
 import { NameLookup, type Resolve } from "./name_lookup.ts";
 import { Epoll, Poller } from "./poller.ts";
-import { inetAddress, type SocketAddress, unixAddress } from "./socket_address.ts";
+import { inetAddress, namedUnixAddress, type SocketAddress, unixAddress } from "./socket_address.ts";
 
 // socket(7), ipv6(7); Linux's numbers, the same on x86_64 and aarch64.
-const [SOL_SOCKET, SO_REUSEADDR, SO_ERROR] = [1, 2, 4];
+const [SOL_SOCKET, SO_REUSEADDR, SO_ERROR, SO_REUSEPORT] = [1, 2, 4, 15];
 const [IPPROTO_IPV6, IPV6_V6ONLY] = [41, 26];
+const MSG_NOSIGNAL = 0x4000;
 
 /** As PostgreSQL and PgBouncer have it in effect: the kernel cuts it to net.core.somaxconn. */
 const BACKLOG = 4096;
@@ -49,22 +50,27 @@ export class EpollNetwork implements Network {
     return new EpollNetwork(libc, new Poller(libc, loop!, rounds), new NameLookup(resolve));
   }
 
-  async listenTcp(host: string, port: number): Promise<Acceptor> {
+  async listenTcp(host: string, port: number, shared = false): Promise<Acceptor> {
     const [first] = await this.#addressesOf(host, port);
     return this.#listen(first, (fd) => {
       must("setsockopt", this.#libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
+      if (shared) must("setsockopt", this.#libc.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1));
       // As the runtime has it: `::` takes IPv4 as well.
       if (first.bytes.length === 28) this.#libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     });
   }
 
-  listenUnix(path: string): Acceptor {
-    const acceptor = this.#listen(unixAddress(path), () => {});
+  listenUnix(path: string, shared = false): Acceptor {
+    const listen = (path: string) => this.#listen(unixAddress(path), () => {});
+    const acceptor = shared ? listenInPlace(path, listen) : listen(path);
+    const { ino } = Deno.statSync(path);
     return {
       accept: () => acceptor.accept(),
+      // Who connects finds the socket by its path.
+      prefer: () => shared,
       close: () => {
         acceptor.close();
-        removeSocket(path);
+        removeSocket(path, ino);
       },
     };
   }
@@ -72,6 +78,27 @@ export class EpollNetwork implements Network {
   connect(endpoint: Endpoint, clock: Clock, timeoutMs: number): Promise<ByteStream> {
     const connecting = (signal: AbortSignal) => this.#connect(endpoint, { clock, timeoutMs, signal });
     return openInTime(connecting, endpoint, clock, timeoutMs);
+  }
+
+  /**
+   * Sends texts to a unix socket, each as a datagram; one that cannot be sent at once is lost. It stays open.
+   *
+   * @throws Error when there is nobody
+   */
+  datagramsTo(path: string): (text: string) => void {
+    const { family, bytes } = namedUnixAddress(path);
+    const fd = must("socket", this.#libc.socket(family, "datagram"));
+    try {
+      must("connect", this.#libc.connect(fd, bytes));
+    } catch (error) {
+      this.#libc.close(fd);
+      throw error;
+    }
+    const encoder = new TextEncoder();
+    return (text) => {
+      const datagram = encoder.encode(text);
+      this.#libc.send(fd, datagram, datagram.length, MSG_NOSIGNAL);
+    };
   }
 
   /** Closes what serves the sockets. Those that are open are of no use any more. */
@@ -165,9 +192,10 @@ async function systemAddresses(name: string): Promise<readonly string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
 }
 
-function removeSocket(path: string): void {
+/** Leaves the socket of another process that has taken its place. */
+function removeSocket(path: string, ino: number | null): void {
   try {
-    Deno.removeSync(path);
+    if (Deno.statSync(path).ino === ino) Deno.removeSync(path);
   } catch {
     // It is gone already, by this or by another hand.
   }

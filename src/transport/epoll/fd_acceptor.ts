@@ -49,6 +49,10 @@ export class FdAcceptor implements Acceptor, Watched {
     }
   }
 
+  prefer(index: number | null): boolean {
+    return !this.#closed && this.#libc.preferOfShared(this.#fd, index) >= 0;
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -23,11 +23,20 @@ const SYMBOLS = {
     nonblocking: true,
   },
   __errno_location: { parameters: [], result: "usize" },
+  // Returns the address of its first argument.
+  memcpy_address: { name: "memcpy", parameters: ["buffer", "buffer", "u32"], result: "usize" },
   memcpy: { parameters: ["buffer", "usize", "u32"], result: "void" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 // socket(2); Linux's numbers, the same on x86_64 and aarch64.
-const [SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 0x800, 0x80000];
+const [SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 2, 0x800, 0x80000];
+
+// socket(7) and asm-generic/socket.h; linux/filter.h.
+const [SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF] = [1, 51, 68];
+const BPF_RET_K = 0x06;
+
+/** Sockets of one address that {@link Libc.preferOfShared} can name. */
+const PREFERRED_MAX = 2;
 
 type Library = Deno.DynamicLibrary<typeof SYMBOLS>;
 
@@ -49,12 +58,15 @@ export class Libc {
   readonly #calls: Library["symbols"];
   readonly #errnoAt: bigint;
   readonly #errno = new Int32Array(1);
+  readonly #preferring: readonly PreferProgram[];
 
   private constructor(library: Library) {
     this.#library = library;
     const calls = this.#calls = library.symbols;
     // It is the thread's own, and calls are made by this thread only.
     this.#errnoAt = calls.__errno_location();
+    // Made while addresses may still be asked for.
+    this.#preferring = Array.from({ length: PREFERRED_MAX }, (_, index) => preferProgram(calls, index));
   }
 
   /** The C library of this process, or null where there is none that is known or no permission for it. Asks nobody. */
@@ -77,9 +89,10 @@ export class Libc {
     this.#library.close();
   }
 
-  /** A stream socket that does not block. */
-  socket(family: number): number {
-    return this.#result(this.#calls.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  /** A socket that does not block, of streams unless said. */
+  socket(family: number, type: "stream" | "datagram" = "stream"): number {
+    const kind = type === "stream" ? SOCK_STREAM : SOCK_DGRAM;
+    return this.#result(this.#calls.socket(family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   }
 
   bind(fd: number, address: Uint8Array<ArrayBuffer>): number {
@@ -114,6 +127,18 @@ export class Libc {
 
   setsockopt(fd: number, level: number, option: number, value: number): number {
     return this.#result(this.#calls.setsockopt(fd, level, option, new Int32Array([value]), 4));
+  }
+
+  /**
+   * New connections to a SO_REUSEPORT address go to the socket of this number (0 or 1, in the order of listen(2)), null: to any. The kernel
+   * takes any as well where there is none of that number.
+   */
+  preferOfShared(fd: number, index: number | null): number {
+    if (index === null) return this.setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
+    const { program } = this.#preferring[index]!;
+    return this.#result(
+      this.#calls.setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program, program.length),
+    );
   }
 
   recv(fd: number, into: Uint8Array<ArrayBuffer>): number {
@@ -169,4 +194,23 @@ export class Libc {
     this.#calls.memcpy(this.#errno, this.#errnoAt, 4);
     return -this.#errno[0]!;
   }
+}
+
+/** A classic BPF program that names a socket (struct sock_fprog), and its one instruction, to which it points. */
+interface PreferProgram {
+  readonly program: Uint8Array<ArrayBuffer>;
+  readonly instruction: Uint8Array<ArrayBuffer>;
+}
+
+function preferProgram(calls: Library["symbols"], index: number): PreferProgram {
+  // A buffer of its own: what lies in the heap may move.
+  const instruction = new Uint8Array(new ArrayBuffer(8));
+  const code = new DataView(instruction.buffer);
+  code.setUint16(0, BPF_RET_K, true);
+  code.setUint32(4, index, true);
+  const program = new Uint8Array(new ArrayBuffer(16));
+  const fields = new DataView(program.buffer);
+  fields.setUint16(0, 1, true);
+  fields.setBigUint64(8, calls.memcpy_address(instruction, instruction, 0), true);
+  return { program, instruction };
 }

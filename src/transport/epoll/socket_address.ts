@@ -37,6 +37,15 @@ export function unixAddress(path: string): SocketAddress {
   return { family: AF_UNIX, bytes };
 }
 
+/** As {@link unixAddress}, where a path that begins with `@` is a name of Linux's own namespace, without a file (unix(7)). */
+export function namedUnixAddress(path: string): SocketAddress {
+  if (!path.startsWith("@")) return unixAddress(path);
+  const { family, bytes } = unixAddress(path);
+  bytes[2] = 0;
+  // Every byte of such a name counts, so none stands behind it.
+  return { family, bytes: bytes.slice(0, -1) };
+}
+
 /** IP address and port, or null for a unix socket. IPv6 as RFC 5952 writes it. */
 export function inetOf(bytes: Uint8Array<ArrayBuffer>): { host: string; port: number } | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { inetAddress, inetOf, unixAddress } from "./socket_address.ts";
+import { inetAddress, inetOf, namedUnixAddress, unixAddress } from "./socket_address.ts";
 
 const IPV6: readonly [given: string, written: string][] = [
   ["::", "::"],
@@ -48,4 +48,9 @@ Deno.test("unixAddress() ends the path with a NUL and refuses one that the kerne
   assert.equal(inetOf(unixAddress("/a").bytes), null);
   assert.equal(unixAddress(`/${"x".repeat(106)}`).bytes.length, 110);
   assert.throws(() => unixAddress(`/${"x".repeat(107)}`), /108 bytes, at most 107/);
+});
+
+Deno.test("namedUnixAddress takes @ for a name without a file, and nothing behind the name", () => {
+  assert.deepEqual([...namedUnixAddress("@ab").bytes], [1, 0, 0, 0x61, 0x62]);
+  assert.deepEqual(namedUnixAddress("/ab"), unixAddress("/ab"));
 });

@@ -1,0 +1,10 @@
+/**
+ * The command line as tables, and what is made of them: the text of `--help`, the manual page, completions for shells. Pure.
+ *
+ * `main.ts` prints the help; `tools/packages.ts` writes the rest.
+ *
+ * @module
+ */
+export * from "./completions.ts";
+export * from "./help.ts";
+export * from "./man_page.ts";
