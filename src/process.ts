@@ -412,7 +412,8 @@ export class Process {
     if (await this.#sockets.giveWay()) {
       log.info("another pgplex listens here too and takes the new clients");
       this.#http.stop();
-      await this.#giveUpStore();
+      // What several instances share has room for both.
+      if (this.#live.config.coordination === null) await this.#giveUpStore();
       // Whoever is on the way still comes in, and has time for a first transaction.
       await new Promise<void>((resolve) => clock.after(HAND_OVER_MS, resolve));
     }
