@@ -27,6 +27,7 @@ import {
   TopologyPublisher,
 } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
+import { StatsLine } from "./telemetry/mod.ts";
 import { touches, Worker, type WorkerWorld } from "./worker.ts";
 
 /** How often the log's period, and a drain, are looked at. */
@@ -469,30 +470,24 @@ export class Process {
     await this.#coordination?.leave();
   }
 
-  /** Writes what is there now, and what happened since the last line, each `log.stats_period`. */
   #reportStats(): void {
     const { clock, log } = this.#world;
     const worker = this.#worker;
-    let before = worker.totals();
-    let writtenMs = clock.nowMs();
-    // Looked at often, so that another period holds at once.
-    this.#ticker.every(LOOK_EVERY_MS, () => {
-      const { stats_period: periodMs } = this.#live.config.log;
-      if (periodMs === 0 || clock.nowMs() - writtenMs < periodMs) return;
-      writtenMs = clock.nowMs();
-      const now = worker.totals();
-      log.info("stats", {
+    const line = new StatsLine({
+      log,
+      nowMs: () => clock.nowMs(),
+      periodMs: () => this.#live.config.log.stats_period,
+      present: () => ({
         clients: worker.sessions.size,
         connections: this.#sockets.open,
         ...worker.present(),
-        transactions: now.leases - before.leases,
-        queries: now.queries - before.queries,
-        servers_opened: now.opened - before.opened,
-        servers_lost: now.lost - before.lost,
-        replies_cut: now.repliesCut - before.repliesCut,
-      });
-      before = now;
+      }),
+      totals: () => {
+        const { leases: transactions, queries, opened, lost, repliesCut: replies_cut } = worker.totals();
+        return { transactions, queries, servers_opened: opened, servers_lost: lost, replies_cut };
+      },
     });
+    this.#ticker.every(LOOK_EVERY_MS, () => line.look());
   }
 }
 

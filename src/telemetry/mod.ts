@@ -9,3 +9,4 @@ export * from "./log.ts";
 export * from "./logtape.ts";
 export * from "./rare_warnings.ts";
 export * from "./stats.ts";
+export * from "./stats_line.ts";
