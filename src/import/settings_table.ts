@@ -21,10 +21,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ["unix_socket_group", left("listen", "rights of the socket's folder say who may connect")],
   ["max_client_conn", same("listen.max_client_conn")],
   ["client_login_timeout", same("listen.client_login_timeout")],
-  [
-    "so_reuseport",
-    left("listen", "run several instances on ports of their own, or behind a balancer"),
-  ],
+  ["so_reuseport", same("listen.reuse_port")],
   ["listen_backlog", left("listen", "4096, or the system's somaxconn where that is less")],
   [
     "tcp_defer_accept",

@@ -74,8 +74,10 @@ const COLUMNS: Record<string, [columns: string, own?: string]> = {
   ],
   "NODES": [
     "cluster:s node:s host:s port:i role:s health:s stale:b timeline:i lsn:s lag_bytes:q lag_ms:q slots_used:i " +
-    "slots_max:i pools:i servers:i leases:i latency_ms:i since:s reads:b weight:i disabled:b version:i reason:s",
+    "slots_max:i pools:i servers:i leases:i latency_ms:i since:s reads:b weight:i disabled:b version:i reason:s " +
+    "condition:s",
   ],
+  "INSTANCES": ["id:i name:s address:s version:s leader:b lease_ms:q since:s here:b"],
   "PINS": ["session:i user:s database:s reason:s since:s statement:s"],
   "PROBES": ["cluster:s database:s fingerprint:s state:s runs:q probes:q hits:q text:s"],
   "LISTENERS": ["channel:s cluster:s database:s user:s sessions:i node:s encoding:s state:s pid:i since:s"],
