@@ -58,7 +58,7 @@ Deno.test("A directive on the console shows its session and its options, by eith
   }
   await client.end();
   const sql = postgres({ ...postgresOptions(consoleConnection(pgplex)), max: 1 });
-  assert.equal((await sql.unsafe("--!pgplex show options")).length, 10);
+  assert.equal((await sql.unsafe("--!pgplex show options")).length, 11);
   await sql.end();
   const { stdout } = await psql(["-At", "-c", "--!pgplex show session"], {
     connection: consoleConnection(pgplex),
