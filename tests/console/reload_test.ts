@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { type Setting, SETTINGS } from "../../src/config/mod.ts";
 import {
   errorOf,
+  freePort,
   makeCerts,
   type PgplexProcess,
   rowsOf,
@@ -108,6 +109,15 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
     },
   };
   const withTls = { ...base, listen: { tls } };
+  const withHttp = { ...base, http: { port: freePort() } };
+  const withHttpTls = { ...base, http: { port: freePort(), tls } };
+  const etcd = { endpoints: ["https://127.0.0.1:1"], tls: { ca_file: certs.caFile } };
+  const shared = { ...base, coordination: { etcd } };
+  const withEtcd = (etcd: Plain) => withValue(shared, ["coordination", "etcd"], etcd) as Plain;
+  const asUser = withEtcd({ ...etcd, user: "pgplex", password: "a-secret-of-etcd" });
+  const byFile = withEtcd({ ...etcd, user: "pgplex", password_file: usersFile });
+  const byEnv = withEtcd({ ...etcd, user: "pgplex", password_env: "HOME" });
+  const asClient = withEtcd({ ...etcd, tls: { ...etcd.tls, ...tls } });
   const withoutPassword = withValue(base, ["auth", "users", "alice"], {}) as Plain;
   const clusterTls = { cert_file: certs.server.certFile, key_file: certs.server.keyFile };
   /** What to write, and from which file on, where it is not the base. */
@@ -120,6 +130,26 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
     "listen.tls.key_file": { value: keyCopy, from: withTls },
     "listen.tls.protocols": { value: ["TLSv1.3"], from: withTls },
     "include": { value: [moreFile] },
+    "instance.name": { value: "front" },
+    "clusters.*.server_names": { value: ["main.example"], from: withTls },
+    "http.address": { value: "127.0.0.2", from: withHttp },
+    "http.port": { value: freePort(), from: withHttp },
+    "http.tls.cert_file": { value: certCopy, from: withHttpTls },
+    "http.tls.key_file": { value: keyCopy, from: withHttpTls },
+    "http.public": { value: ["metrics"], from: withHttp },
+    "http.optional_clusters": { value: ["other"], from: withHttp },
+    "coordination.etcd.endpoints": { value: ["https://127.0.0.1:2"], from: shared },
+    "coordination.etcd.prefix": { value: "/other/", from: shared },
+    "coordination.etcd.tls.ca_file": { value: certCopy, from: shared },
+    "coordination.etcd.tls.cert_file": { value: certCopy, from: asClient },
+    "coordination.etcd.tls.key_file": { value: keyCopy, from: asClient },
+    "coordination.etcd.user": { value: "somebody", from: asUser },
+    "coordination.etcd.password": { value: "another-secret-of-etcd", from: asUser },
+    "coordination.etcd.password_file": { value: secretFile, from: byFile },
+    "coordination.etcd.password_env": { value: "PGPLEX_TEST_SECRET", from: byEnv },
+    "coordination.lease_ttl": { value: "7s", from: shared },
+    "coordination.advertise": { value: "10.0.0.1:6432", from: shared },
+    "coordination.failsafe": { value: "witness", from: shared },
     "auth.hba_file": { value: hbaFile },
     "auth.ident_file": { value: identFile },
     "users": { value: { alice: {}, bob: {} } },
@@ -185,19 +215,21 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
     "console.admin_users": { value: [BOSS, "second"] },
     "console.stats_users": { value: ["eye", "ear"] },
   };
-  await using pgplex = await startPgplex({
-    config: base,
-    env: { PGPLEX_TEST_SECRET: "a-secret-of-the-environment" },
-  });
-  await using console = await enter(pgplex);
-  const show = async (path: string) => rowsOf(await console.query(`SHOW settings.${path}`))[0]!;
-  const sets = async (statement: string) => errorOf(await console.query(statement))?.["C"] ?? "done";
+  const env = { PGPLEX_TEST_SECRET: "a-secret-of-the-environment" };
+  await using alone = await startPgplex({ config: base, env });
+  await using aloneConsole = await enter(alone);
+  await using other = await startPgplex({ config: shared, env });
+  await using otherConsole = await enter(other);
 
   for (const setting of SETTINGS) {
     const { path: pattern, reload: when, type } = setting;
     const given = values[pattern];
     const value = given === undefined ? another(setting) : given.value;
     if (type.kind === "group" && given === undefined) continue; // its members are tried
+    const isShared = pattern.startsWith("coordination.");
+    const [pgplex, console] = isShared ? [other, otherConsole] : [alone, aloneConsole];
+    const show = async (path: string) => rowsOf(await console.query(`SHOW settings.${path}`))[0]!;
+    const sets = async (statement: string) => errorOf(await console.query(statement))?.["C"] ?? "done";
     await t.step(pattern, async () => {
       assert.ok(given !== undefined || value !== undefined, "this test has no value to try");
       const path = given?.at ?? place(pattern);
@@ -238,7 +270,7 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
       assert.equal((await show(path))[1], old);
     });
   }
-  assert.doesNotMatch(pgplex.log, /internal error|a-secret/);
+  for (const { log } of [alone, other]) assert.doesNotMatch(log, /internal error|a-secret/);
 });
 
 Deno.test("a file that is refused changes nothing, and RELOAD says why", async () => {

@@ -67,7 +67,7 @@ Deno.test("a second process does not get the file", async () => {
   await using dir = await tempDir();
   const path = `${dir.path}/state`;
   const source = `import { StateFile } from ${
-    JSON.stringify(new URL("../../src/coordination/mod.ts", import.meta.url).href)
+    JSON.stringify(new URL("../../src/coordination/state_file.ts", import.meta.url).href)
   };
     using file = await StateFile.open(Deno.args[0]); await Deno.writeTextFile(Deno.args[0] + ".mine", "");`;
   await Deno.writeTextFile(`${dir.path}/other.ts`, source);
