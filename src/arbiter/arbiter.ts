@@ -166,6 +166,9 @@ export class Arbiter {
     this.#show();
     if (work.writing !== null || work.now.nowMs < this.#retryMs) return;
     const { record } = work;
+    if (record?.move === null) {
+      this.#answerWish("it could not be announced, so nothing has changed: try again");
+    }
     if (record === null) this.#obeyWithoutRecord();
     else this.#decide(record);
     if (!work.rules.actsUnconfirmed()) return;

@@ -177,3 +177,36 @@ Deno.test("Arbiter holds while the primary of the record says that it is a stand
     ok(scene.done.includes("hold cut"));
   }
 });
+
+Deno.test("Arbiter answers whoever has asked for a move that could not be announced", () => {
+  const scene = new Scene();
+  scene.pass(1_000);
+  const now = { nowMs: scene.nowMs, wallMs: scene.nowMs };
+  const command = { kind: "failover", to: "n2", isForced: true } as const;
+  scene.nodes["n1"] = "down";
+  scene.arbiter.input(
+    {
+      kind: "view",
+      view: {
+        node: "n1",
+        health: "down",
+        sinceMs: 0,
+        silentMs: 0,
+        isRefused: true,
+        said: null,
+      },
+    },
+    now,
+  );
+  const begun = scene.arbiter.input({ kind: "command", id: 7, by: "me", command }, now);
+  equal(begun.some(({ kind }) => kind === "write"), true);
+  scene.arbiter.input({ kind: "write unknown", reason: "no answer" }, now);
+  const actions = scene.arbiter.input({ kind: "record", stored: scene.stored }, now);
+  const [answer] = actions.filter(({ kind }) => kind === "answer");
+  deepEqual(answer, {
+    kind: "answer",
+    id: 7,
+    ok: false,
+    text: "it could not be announced, so nothing has changed: try again",
+  });
+});

@@ -10,6 +10,9 @@ export type Death =
   | { readonly kind: "open"; readonly why: string }
   | { readonly kind: "dead"; readonly reason: string; readonly evidence: readonly string[] };
 
+/** A look that was begun so long ago has ended, and says nothing of now: the others may have agreed much later. */
+const LOOK_AGE_MS = 4_500;
+
 const LIVES: Death = { kind: "lives" };
 
 /**
@@ -156,7 +159,8 @@ function look(
   { at, sinceMs }: { readonly at: string; readonly sinceMs: number },
 ): VerbResult<"witness"> | null {
   const sentMs = work.calls.sentMs(standby, "witness");
-  if (sentMs !== null && sentMs < sinceMs) work.calls.forget(standby, "witness");
+  const isOld = sentMs !== null && (sentMs < sinceMs || work.now.nowMs - sentMs > LOOK_AGE_MS);
+  if (isOld) work.calls.forget(standby, "witness");
   return work.ask(standby, { kind: "witness", of: work.upstream(at) }, { refreshMs: 1_000, retryMs: 300 });
 }
 

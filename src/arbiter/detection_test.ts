@@ -103,3 +103,16 @@ Deno.test("deathOf wants more than half of the instances to find the primary dow
   match(why(["down", "up"], [1, 3]), /1 of 2/);
   match(why([], [1]), /look for n1/);
 });
+
+Deno.test("deathOf goes by no look of long ago, where the other instances have agreed only now", () => {
+  const work = workWith({ n1: "down", n2: standby(), n3: standby() });
+  deathOf(work, record());
+  for (const action of work.takeActions()) {
+    if (action.kind === "verb") work.calls.ended(action.id, { ok: true, sees: "down" }, 10_000);
+  }
+  equal(deathOf(work, record()).kind, "dead");
+  work.now = { nowMs: 16_000, wallMs: 0 };
+  work.takeActions();
+  equal(deathOf(work, record()).kind, "open");
+  equal(verbs(work.takeActions()).join(", "), "witness n2, witness n3");
+});

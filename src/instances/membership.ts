@@ -1,5 +1,6 @@
 import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
 import { Roll } from "./roll.ts";
+import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import {
   clusterKey,
   instanceKey,
@@ -8,6 +9,7 @@ import {
   type InstanceValue,
   LEADER,
   leaderOf,
+  type LeaderValue,
   recordIn,
   recordKey,
 } from "./values.ts";
@@ -52,6 +54,14 @@ const FORGET_LEASES = 60;
 /** Where it is in a round: it looks who is there, renews, takes the lead if nobody has it, removes whoever is gone for long. */
 type Stage = "look" | "renew" | "campaign" | "forget";
 
+/** A call that is on its way. */
+interface Pending {
+  readonly stage: Stage | "leave";
+  readonly sentMs: number;
+  /** Whose records it reads, where it reads any. */
+  readonly clusters: readonly string[];
+}
+
 /**
  * Keeps an instance among the others: shows itself by a counter that rises, and takes the lead where nobody has it. Calls to the
  * store go out, their answers come in; one call is on its way at a time.
@@ -71,10 +81,11 @@ export class Membership {
   permitUntilMs = -Infinity;
   /** Whose records are read with each renewal. */
   clusters: readonly string[] = [];
+  readonly #rules: InstanceRules;
   readonly #lines = new Lines();
   #glance: Glance | null = null;
   #stage: Stage = "look";
-  #pending: { readonly stage: Stage | "leave"; readonly sentMs: number } | null = null;
+  #pending: Pending | null = null;
   /** When the present round began, and when {@link next} has something to call. */
   #roundMs: number;
   #dueMs: number;
@@ -86,20 +97,30 @@ export class Membership {
   /** When the renewal with the present counter was sent. */
   #renewedMs = -Infinity;
   #leader: Entry | null = null;
+  /** The last one that was seen: where somebody has removed the entry by hand he leads on until he knows. */
+  #lastLeader: Entry | null = null;
+  /** When that one was seen first. */
+  #leaderSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
   #understands = true;
   #leaves = false;
 
-  constructor(self: Self, { ttlMs, nowMs }: { readonly ttlMs: number; readonly nowMs: number }) {
+  constructor(self: Self, { ttlMs, nowMs, rules = INSTANCE_RULES }: {
+    readonly ttlMs: number;
+    readonly nowMs: number;
+    /** For tests: what is left out. */
+    readonly rules?: InstanceRules;
+  }) {
     this.self = self;
     this.ttlMs = ttlMs;
-    this.roll = new Roll(ttlMs);
+    this.#rules = rules;
+    this.roll = new Roll(ttlMs, rules);
     this.#roundMs = this.#dueMs = nowMs;
   }
 
   /** How much before the end of a lease its holder lets go, in milliseconds. */
   get marginMs(): number {
-    return Math.max(500, this.ttlMs / 10);
+    return this.#rules.marginMs(this.ttlMs);
   }
 
   /** When {@link next} is to be asked again, in clock milliseconds; Infinity while an answer is awaited. */
@@ -138,8 +159,10 @@ export class Membership {
   }
 
   /** A write of its own has shown who leads. */
-  sawLeader(entry: Entry | null): void {
+  sawLeader(entry: Entry | null, nowMs: number): void {
+    if (entry !== null && entry.modRevision !== this.#lastLeader?.modRevision) this.#leaderSinceMs = nowMs;
     this.#leader = entry;
+    this.#lastLeader = entry ?? this.#lastLeader;
   }
 
   /** The next call to the store; null while there is none to make. */
@@ -214,16 +237,19 @@ export class Membership {
     this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
   }
 
-  /** Also a renewal whose answer was lost has succeeded when it is found. */
+  /**
+   * Also a renewal whose answer was lost has succeeded when it is found. But it is worth nothing: it may have come to the store late, when
+   * this instance was given up already, and what it has read of the records is lost.
+   */
   #foundItself({ counter }: InstanceValue): void {
     this.#revision = this.#found!.modRevision;
-    if (counter === this.#counter) this.#extend(this.#renewedMs);
+    if (this.#rules.countsUnread() && counter === this.#counter) this.#extend(this.#renewedMs);
     this.#stage = "renew";
   }
 
   /** The answer to a `commit`. */
   committed(answer: Answer<Committed>, nowMs: number): void {
-    const { stage, sentMs } = this.#pending!;
+    const { stage, sentMs, clusters } = this.#pending!;
     this.#pending = null;
     if (stage === "leave") {
       // Where that fails the others wait until its entry has stood still.
@@ -231,23 +257,23 @@ export class Membership {
       return;
     }
     if (answer.kind !== "done") return this.#failed(answer.reason, nowMs);
-    const { isWritten, entries, revision } = answer.value;
+    const { isWritten, revision } = answer.value;
     this.#lines.unsay("store");
     if (stage === "forget") return this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
     if (stage === "renew") {
       if (!isWritten) return this.#begin(nowMs + RETRY_MS);
       if (this.#revision === null) this.#lines.say("info", "member", "this instance is among the others");
       this.#revision = revision;
-      this.#extend(sentMs);
+      this.#extend(this.#rules.renewedMs(sentMs, nowMs));
     }
-    this.#showed(entries, revision);
+    this.#showed(clusters, answer.value, nowMs);
     if (stage === "campaign" && isWritten) this.#lines.say("info", "leader", "this instance leads");
     if (this.leading(nowMs) === null) this.#lines.unsay("leader");
     this.#stage = stage === "renew" ? "campaign" : "forget";
   }
 
   #send(call: MembershipCall, nowMs: number, stage: Stage | "leave" = this.#stage): MembershipCall {
-    this.#pending = { stage, sentMs: nowMs };
+    this.#pending = { stage, sentMs: nowMs, clusters: this.clusters };
     return call;
   }
 
@@ -288,20 +314,34 @@ export class Membership {
 
   /** Nobody leads, or who did has no permit any more. */
   #campaign(): MembershipCall | null {
-    const leader = leaderOf(this.#leader);
-    const isThere = leader !== null && this.roll.isHolder(leader.id, leader.incarnation);
-    const isOwn = leader?.incarnation === this.self.incarnation;
-    if (isThere || isOwn || !this.#understands) return null;
+    const isOwn = leaderOf(this.#leader)?.incarnation === this.self.incarnation;
+    const leader = leaderOf(this.#leader ?? this.#lastLeader);
+    const isThere = leader !== null && leader.incarnation !== this.self.incarnation && this.#isThere(leader);
+    if (isOwn || !this.#rules.mayLead(isThere) || !this.#understands) return null;
     const { id, incarnation } = this.self;
     const free: Condition = this.#leader === null
       ? { key: LEADER, createRevision: 0 }
       : { key: LEADER, modRevision: this.#leader.modRevision };
     return {
       kind: "commit",
-      conditions: [{ key: instanceKey(id), modRevision: this.#revision! }, free],
+      conditions: [{ key: instanceKey(id), modRevision: this.#revision! }, free, ...this.#still(leader?.id)],
       changes: [{ kind: "put", key: LEADER, value: JSON.stringify({ id, incarnation }) }],
       keys: this.#keys,
     };
+  }
+
+  /** One whose entry was never seen here may have a permit for a lease: somebody may have removed it by hand. */
+  #isThere({ id, incarnation }: LeaderValue): boolean {
+    const isUnseen = this.roll.entryOf(id) === null && !this.roll.hasLooked(this.#leaderSinceMs);
+    return isUnseen || this.roll.isHolder(id, incarnation);
+  }
+
+  /** Who led has not renewed since it was seen to stand still: else it would have a permit again, and know of nobody else who leads. */
+  #still(id: number | undefined): readonly Condition[] {
+    if (id === undefined || id === this.self.id || !this.#rules.comparesRenewal()) return [];
+    const key = instanceKey(id);
+    const entry = this.roll.entryOf(id);
+    return [entry === null ? { key, createRevision: 0 } : { key, modRevision: entry.modRevision }];
   }
 
   /** Of one that is gone for long nothing is kept. */
@@ -313,7 +353,7 @@ export class Membership {
     );
     if (gone === undefined) return null;
     const key = instanceKey(gone.id);
-    const entry = this.roll.entryOf(gone.id);
+    const entry = this.roll.entryOf(gone.id)!;
     this.roll.forget(gone.id);
     const folders = this.clusters.flatMap((cluster) => [
       clusterKey(cluster, "acks", gone.id),
@@ -328,13 +368,17 @@ export class Membership {
   }
 
   get #keys(): string[] {
-    return [LEADER, ...this.clusters.map(recordKey)];
+    return [LEADER, ...(this.#rules.readsRecords() ? this.clusters.map(recordKey) : [])];
   }
 
-  #showed([leader = null, ...records]: readonly (Entry | null)[], revision: number): void {
-    this.#leader = leader;
+  #showed(
+    clusters: readonly string[],
+    { entries: [leader = null, ...records], revision }: Committed,
+    nowMs: number,
+  ): void {
+    this.sawLeader(leader, nowMs);
     this.#understands = records.every((entry) => entry === null || "record" in recordIn(entry.value));
-    const byCluster = this.clusters.map((name, at) => [name, records[at] ?? null] as const);
+    const byCluster = clusters.map((name, at) => [name, records[at] ?? null] as const);
     this.#glance = { revision, records: new Map(byCluster) };
   }
 }

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import { FakeKeys } from "./fake_store_test.ts";
 import type { Answer } from "./key_store.ts";
-import { Membership } from "./membership.ts";
+import { Membership, type MembershipCall } from "./membership.ts";
 import { instanceKey, LEADER, recordKey, recordValue } from "./values.ts";
 
 const TTL_MS = 10_000;
@@ -161,4 +161,83 @@ Deno.test("an instance whose entry was removed by hand comes back without a perm
   const lines = one.at(1_000);
   deepEqual(lines, ["the entry of this instance was taken or removed", "this instance is among the others"]);
   equal(one.membership.isMember, true);
+});
+
+Deno.test("a renewal that is only found in the store gives no permit: what it has read of the records is lost", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  one.at(0);
+  one.at(1_000, { loses: true });
+  const { membership } = one;
+  const list = membership.next(1_300);
+  equal(list?.kind, "list");
+  membership.listed({ kind: "done", value: keys.list("instances/") }, 1_300);
+  equal(membership.permitUntilMs, TTL_MS - 1_000);
+  one.at(1_300);
+});
+
+Deno.test("the lead is not taken from one that has renewed since it was seen to stand still", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.until(TTL_MS - 100);
+  const { membership } = two;
+  let campaign: MembershipCall | null = null;
+  for (let at = TTL_MS; campaign === null; at += 100) {
+    for (let call = membership.next(at); call !== null; call = membership.next(at)) {
+      if (call.kind === "list") {
+        membership.listed({ kind: "done", value: keys.list(call.prefix) }, at);
+        continue;
+      }
+      if (call.changes.some(({ key }) => key === LEADER)) {
+        campaign = call;
+        break;
+      }
+      const { conditions, changes, keys: read } = call;
+      membership.committed({ kind: "done", value: keys.commit(conditions, changes, read) }, at);
+    }
+  }
+  one.at(TTL_MS + 2_000);
+  if (campaign.kind !== "commit") throw new Error("no campaign");
+  const { conditions, changes, keys: read } = campaign;
+  equal(keys.commit(conditions, changes, read).isWritten, false);
+  equal(one.membership.leading(TTL_MS + 2_000)?.key, LEADER);
+});
+
+Deno.test("records that an answer brings belong to the clusters that were asked for", () => {
+  const keys = new FakeKeys();
+  keys.commit([], [{ kind: "put", key: recordKey("main"), value: recordValue("1") }]);
+  const { membership } = new One(keys, 1);
+  membership.next(0);
+  membership.listed({ kind: "done", value: keys.list("instances/") }, 0);
+  const renewal = membership.next(0);
+  membership.clusters = ["other", "main"];
+  if (renewal?.kind !== "commit") throw new Error("no renewal");
+  const { conditions, changes, keys: read } = renewal;
+  membership.committed({ kind: "done", value: keys.commit(conditions, changes, read) }, 0);
+  deepEqual([...membership.takeGlance()!.records.keys()], ["main"]);
+});
+
+Deno.test("the lead whose entry somebody has removed goes to nobody else while who had it is there", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(100);
+  keys.commit([], [{ kind: "remove", key: LEADER }]);
+  two.at(1_100);
+  equal(keys.entries.get(LEADER), undefined);
+  one.at(1_200);
+  two.at(2_200);
+  deepEqual([one.membership.leading(2_200)?.key, two.membership.leaderId], [LEADER, 1]);
+});
+
+Deno.test("who begins while the entry of the one that leads is removed waits a lease before it leads", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  keys.commit([], [{ kind: "remove", key: instanceKey(1) }]);
+  two.until(TTL_MS - 100);
+  deepEqual([two.membership.leading(two.nowMs), two.membership.leaderId], [null, 1]);
+  two.until(TTL_MS + 1_100);
+  equal(two.membership.leading(two.nowMs)?.key, LEADER);
 });

@@ -1,6 +1,7 @@
 import { type Command, type CommandAnswer, commandOf } from "../arbiter/mod.ts";
 import type { Clock, Timer } from "../kernel/mod.ts";
 import type { Entry, KeyStore, Listing } from "./key_store.ts";
+import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import { clusterKey, clusterPartOf, requestOf, type RequestValue } from "./values.ts";
 
 /** What it needs. */
@@ -9,6 +10,8 @@ export interface RequestParts {
   readonly clock: Clock;
   readonly self: { readonly id: number; readonly incarnation: string };
   readonly newId: () => string;
+  /** For tests: what is left out. */
+  readonly rules?: InstanceRules;
   readonly isLeading: () => boolean;
   readonly hasLeader: () => boolean;
   /** Whether an instance is still there. */
@@ -23,6 +26,9 @@ const ANSWER_MS = 15 * 60_000;
 /** A request that nobody has taken up behind this time is taken back, in milliseconds. */
 const TAKE_UP_MS = 15_000;
 
+/** Of one that was taken up nothing more is heard. */
+const NO_ANSWER: CommandAnswer = { ok: false, text: "no answer has come: see SHOW FAILOVERS" };
+
 interface Waiting {
   readonly resolve: (answer: CommandAnswer) => void;
   isTaken: boolean;
@@ -35,14 +41,18 @@ interface Waiting {
  */
 export class Requests {
   readonly #parts: RequestParts;
+  readonly #rules: InstanceRules;
   readonly #waiting = new Map<string, Waiting>();
   /** That this instance is about to take up, to answer, or to remove. */
   readonly #busy = new Set<string>();
+  /** That it has begun: a late listing may show them as they were before. */
+  readonly #begun = new Set<string>();
   /** What came of those that it has taken up, until that is written. */
   readonly #answers = new Map<string, CommandAnswer>();
 
   constructor(parts: RequestParts) {
     this.#parts = parts;
+    this.#rules = parts.rules ?? INSTANCE_RULES;
   }
 
   /** Asks whoever leads. Resolves with its answer, or with why there is none. */
@@ -66,6 +76,11 @@ export class Requests {
 
   /** The store has changed. */
   heard({ entries }: Listing): void {
+    for (const key of this.#begun) if (!entries.has(key) && !this.#busy.has(key)) this.#begun.delete(key);
+    // Whoever leads removes what is asked for by one that was gone for a while.
+    for (const [key, { isTaken }] of this.#waiting) {
+      if (isTaken && !entries.has(key)) this.#answered(key, NO_ANSWER);
+    }
     for (const entry of entries.values()) {
       const part = clusterPartOf(entry.key);
       if (part?.folder !== "requests" || this.#busy.has(entry.key)) continue;
@@ -90,20 +105,24 @@ export class Requests {
     if (waiting !== undefined && request.takenBy !== null && !waiting.isTaken) {
       waiting.isTaken = true;
       waiting.timer.cancel();
-      const late = { ok: false, text: "no answer has come: see SHOW FAILOVERS" };
-      waiting.timer = clock.after(ANSWER_MS, () => this.#answered(key, late));
+      waiting.timer = clock.after(ANSWER_MS, () => this.#answered(key, NO_ANSWER));
     }
     if (!isLeading()) return;
     if (!isThere(request.instance, request.incarnation)) return void this.#remove(entry);
     if (request.answer !== null) return;
     if (request.takenBy === null) return void this.#takeUp(cluster, entry, request);
-    if (request.takenBy === self.incarnation) return void this.#answer(entry, request);
+    if (request.takenBy === self.incarnation) {
+      // Where it is not begun yet nobody has told that it was taken up.
+      return void (this.#answers.has(key)
+        ? this.#answer(entry, request)
+        : this.#perform(cluster, entry, request));
+    }
     const text = "the instance that had begun it leads no more: see SHOW FAILOVERS";
     void this.#put(entry, { ...request, answer: { ok: false, text } });
   }
 
   async #takeUp(cluster: string, entry: Entry, request: RequestValue): Promise<void> {
-    const { self, perform } = this.#parts;
+    const { self } = this.#parts;
     const command = commandOf(request.command);
     const taken = { ...request, takenBy: self.incarnation };
     if (command === null) {
@@ -111,12 +130,20 @@ export class Requests {
       return await this.#put(entry, { ...taken, answer: { ok: false, text } }).then(() => {});
     }
     const revision = await this.#put(entry, taken);
-    if (revision === null) return;
-    this.#busy.add(entry.key);
-    const answer = await perform(cluster, command, request.by);
-    this.#busy.delete(entry.key);
-    this.#answers.set(entry.key, answer);
-    await this.#answer({ ...entry, modRevision: revision }, taken);
+    if (revision !== null) await this.#perform(cluster, { ...entry, modRevision: revision }, taken);
+  }
+
+  /** It is taken up: so it is done, unless it was begun before. */
+  async #perform(cluster: string, entry: Entry, request: RequestValue): Promise<void> {
+    const { key } = entry;
+    const command = commandOf(request.command);
+    if (command === null || this.#begun.has(key)) return;
+    this.#begun.add(key);
+    this.#busy.add(key);
+    const answer = await this.#parts.perform(cluster, command, request.by);
+    this.#busy.delete(key);
+    this.#answers.set(key, answer);
+    await this.#answer(entry, request);
   }
 
   /** Where that fails it is tried again when the store is heard of the next time. */
@@ -134,7 +161,8 @@ export class Requests {
       { kind: "put", key, value: JSON.stringify(request) },
     ]);
     this.#busy.delete(key);
-    return answer.kind === "done" && answer.value.isWritten ? answer.value.revision : null;
+    if (!this.#rules.isTaken(answer)) return null;
+    return answer.kind === "done" ? answer.value.revision : modRevision;
   }
 
   async #remove({ key, modRevision }: Entry): Promise<boolean> {

@@ -93,3 +93,35 @@ Deno.test("nobody is asked where nobody leads, and nobody waits for one that sto
   deepEqual(await asked, { ok: false, text: "pgplex stops" });
   deepEqual(clock.pending, 0);
 });
+
+Deno.test("a request of which nobody has told that it was taken up is done all the same, and once", async () => {
+  const { clock, store, performed, answers, put, stored, requests, keys } = rig();
+  store.fate = "lost";
+  put({ command: { kind: "rejoin", node: "n1" } });
+  await pass(clock, 50);
+  deepEqual([performed, stored().takenBy], [[], "me"]);
+  store.fate = "done";
+  const before = keys.list(CLUSTERS);
+  requests.heard(before);
+  await pass(clock, 50);
+  answers[0]!.resolve({ ok: true, text: "done" });
+  await pass(clock, 50);
+  deepEqual(stored().answer, { ok: true, text: "done" });
+  requests.heard(before);
+  await pass(clock, 50);
+  deepEqual(performed, ["main rejoin op"]);
+});
+
+Deno.test("whoever asks hears where a request that was taken up is removed", async () => {
+  const { clock, requests, keys } = rig({ isLeading: false });
+  const asked = requests.ask("main", { kind: "rejoin", node: "n1" }, "op");
+  await pass(clock, 50);
+  const key = clusterKey("main", "requests", "r1");
+  const value = JSON.stringify({ ...JSON.parse(keys.entries.get(key)!.value), takenBy: "you" });
+  keys.commit([], [{ kind: "put", key, value }]);
+  requests.heard(keys.list(CLUSTERS));
+  keys.commit([], [{ kind: "remove", key }]);
+  requests.heard(keys.list(CLUSTERS));
+  deepEqual((await asked).ok, false);
+  deepEqual(clock.pending, 0);
+});

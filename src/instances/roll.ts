@@ -1,4 +1,5 @@
 import type { Entry } from "./key_store.ts";
+import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import { instanceOf, type InstanceValue } from "./values.ts";
 
 /** An instance as this one has seen it. */
@@ -9,25 +10,29 @@ export interface Member extends InstanceValue {
 interface Seen {
   readonly member: Member;
   readonly entry: Entry;
-  /** When its present counter was first seen here. */
+  /** When its present counter was first seen here; of one whose entry has vanished when that was seen first. */
   readonly sinceMs: number;
+  /** Whether the last look has found its entry. */
+  readonly isThere: boolean;
 }
 
 /**
  * Who may let transactions begin on a primary, as far as this instance can know it, by its own clock.
  *
  * A renewal is worth something for less than the time of a lease behind its sending. So an instance may be forgotten once a look
- * that began a whole lease behind the first sight of its last renewal has found no other one. Whether its entry is still there
- * says nothing: one that has vanished counts until then as well.
+ * that began a whole lease behind the first sight of its last renewal has found no other one. That its entry has vanished says
+ * nothing: it may have been renewed until then, unseen, so that it counts for a lease from there.
  */
 export class Roll {
   readonly #ttlMs: number;
+  readonly #rules: InstanceRules;
   readonly #seen = new Map<number, Seen>();
   /** When the last look was begun. */
   #lookedMs = -Infinity;
 
-  constructor(ttlMs: number) {
+  constructor(ttlMs: number, rules: InstanceRules = INSTANCE_RULES) {
     this.#ttlMs = ttlMs;
+    this.#rules = rules;
   }
 
   /** The entries of all instances were asked for at `sentMs`, and have come at `nowMs`. */
@@ -43,11 +48,14 @@ export class Roll {
       const known = this.#seen.get(member.id);
       const isSame = known !== undefined && known.member.incarnation === member.incarnation &&
         known.member.counter === member.counter;
-      this.#seen.set(member.id, { member, entry, sinceMs: isSame ? known.sinceMs : nowMs });
+      this.#seen.set(member.id, { member, entry, sinceMs: isSame ? known.sinceMs : nowMs, isThere: true });
     }
     this.#lookedMs = Math.max(this.#lookedMs, sentMs);
-    for (const [id, { sinceMs }] of this.#seen) {
-      if (!there.has(id) && this.#isOver(sinceMs)) this.#seen.delete(id);
+    for (const [id, seen] of this.#seen) {
+      if (there.has(id)) continue;
+      if (this.#rules.trustsAbsence()) this.#seen.delete(id);
+      else if (seen.isThere) this.#seen.set(id, { ...seen, sinceMs: nowMs, isThere: false });
+      else if (this.#isOver(seen.sinceMs)) this.#seen.delete(id);
     }
   }
 
@@ -64,6 +72,11 @@ export class Roll {
     return !this.#isOver(seen.sinceMs);
   }
 
+  /** Whether a look was begun a whole lease behind this time. */
+  hasLooked(sinceMs: number): boolean {
+    return this.#isOver(sinceMs);
+  }
+
   /** How long its last renewal has been known, in milliseconds; null of one that was not seen. */
   ageMs(id: number, nowMs: number): number | null {
     const seen = this.#seen.get(id);
@@ -75,9 +88,9 @@ export class Roll {
     return [...this.#seen.values()].map(({ member }) => member).sort((a, b) => a.id - b.id);
   }
 
-  /** The entry of one that was seen. */
-  entryOf(id: number): Entry {
-    return this.#seen.get(id)!.entry;
+  /** The entry of an instance as it was seen last; null of one that was not seen. */
+  entryOf(id: number): Entry | null {
+    return this.#seen.get(id)?.entry ?? null;
   }
 
   /** Its entry is removed. */

@@ -16,6 +16,7 @@ import type { Clock, Timer } from "../kernel/mod.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import { Membership, type Self } from "./membership.ts";
 import { Requests } from "./requests.ts";
+import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import {
   ackOf,
   type AckValue,
@@ -40,6 +41,8 @@ export interface SharedParts {
   readonly ttlMs: number;
   /** An id that nobody else has. */
   readonly newId: () => string;
+  /** For tests: what is left out. */
+  readonly rules?: InstanceRules;
 }
 
 /** A look around behind a write that announces something is tried again behind this time. */
@@ -60,6 +63,7 @@ interface Cluster {
 /** The coordination of several instances, which agree by a {@link KeyStore}. */
 export class SharedCoordination implements Coordination {
   readonly #parts: SharedParts;
+  readonly #rules: InstanceRules;
   readonly #membership: Membership;
   readonly #requests: Requests;
   readonly #clusters = new Map<string, Cluster>();
@@ -73,11 +77,13 @@ export class SharedCoordination implements Coordination {
   #left: PromiseWithResolvers<void> | null = null;
 
   constructor(parts: SharedParts) {
-    const { self, ttlMs, clock } = parts;
+    const { self, ttlMs, clock, rules = INSTANCE_RULES } = parts;
     this.#parts = parts;
-    this.#membership = new Membership(self, { ttlMs, nowMs: clock.nowMs() });
+    this.#rules = rules;
+    this.#membership = new Membership(self, { ttlMs, nowMs: clock.nowMs(), rules });
     this.#requests = new Requests({
       ...parts,
+      rules,
       isLeading: () => this.isLeading,
       hasLeader: () => this.#membership.leaderId !== null,
       isThere: (id, incarnation) => this.#membership.roll.isHolder(id, incarnation),
@@ -135,6 +141,8 @@ export class SharedCoordination implements Coordination {
     const key = recordKey(cluster);
     const answer = await this.#parts.store.commit([], [], [key]);
     if (answer.kind !== "done") throw new Error(answer.reason);
+    const why = await this.#lookBehind();
+    if (why !== null) throw new Error(why);
     return this.#storedOf(answer.value.entries[0] ?? null);
   }
 
@@ -145,15 +153,17 @@ export class SharedCoordination implements Coordination {
     const key = recordKey(cluster);
     const free: Condition = revision === 0 ? { key, createRevision: 0 } : { key, modRevision: revision };
     const answer = await store.commit(
-      [leading, free],
+      this.#rules.comparesLeader() ? [leading, free] : [free],
       [{ kind: "put", key, value: recordValue(recordText(next)) }],
       [LEADER, key],
     );
     if (answer.kind !== "done") return answer;
     const { isWritten, entries: [leader = null, entry = null] } = answer.value;
     if (isWritten) return await this.#written(answer.value);
-    this.#membership.sawLeader(leader);
+    this.#membership.sawLeader(leader, this.#nowMs);
     this.#tellStanding();
+    const why = await this.#lookBehind();
+    if (why !== null) return { kind: "unknown", reason: why };
     try {
       return { kind: "conflict", stored: this.#storedOf(entry) };
     } catch (thrown) {
@@ -161,20 +171,27 @@ export class SharedCoordination implements Coordination {
     }
   }
 
-  /** Who came before a write knows nothing of it: all of those are in a list that is asked for behind it. */
   async #written({ revision }: Committed): Promise<SwapResult> {
-    const { store, clock } = this.#parts;
     for (;;) {
-      const sentMs = this.#nowMs;
-      const answer = await store.list(INSTANCES);
-      if (answer.kind === "done") {
-        this.#membership.roll.observe(answer.value.entries.values(), { sentMs, nowMs: this.#nowMs });
-        this.#tellInstances();
-        return { kind: "written", revision };
-      }
-      if (!this.isLeading) return { kind: "unknown", reason: answer.reason };
-      await new Promise<void>((resolve) => clock.after(LOOK_AGAIN_MS, resolve));
+      const why = await this.#lookBehind();
+      if (why === null) return { kind: "written", revision };
+      if (!this.isLeading) return { kind: "unknown", reason: why };
+      await new Promise<void>((resolve) => this.#parts.clock.after(LOOK_AGAIN_MS, resolve));
     }
+  }
+
+  /**
+   * Who came before a record was written knows nothing of it: all of those are in a list that is asked for behind it, or behind a read
+   * that has shown it. Why there is none; null where there is.
+   */
+  async #lookBehind(): Promise<string | null> {
+    if (!this.#rules.looksBehind()) return null;
+    const sentMs = this.#nowMs;
+    const answer = await this.#parts.store.list(INSTANCES);
+    if (answer.kind !== "done") return answer.reason;
+    this.#membership.roll.observe(answer.value.entries.values(), { sentMs, nowMs: this.#nowMs });
+    this.#tellInstances();
+    return null;
   }
 
   acknowledge(cluster: string, { epoch, isDrained }: Omit<Acknowledgement, "instance">): void {

@@ -251,3 +251,20 @@ Deno.test("one that leaves says so, and leaves nothing behind that runs", async 
   await other;
   equal(town.clock.pending, 0);
 });
+
+Deno.test("whoever was there before a record is known when the record is read, or met by a write", async () => {
+  const town = new Town();
+  const one = town.instance(1);
+  await town.pass(1_500);
+  town.instance(2);
+  await town.pass(20);
+  const read = one.coordination.record("main");
+  await town.pass(20);
+  await read;
+  deepEqual(one.coordination.instances, [1, 2]);
+  town.instance(3);
+  await town.pass(20);
+  const swapped = one.coordination.swap("main", 9, record(1));
+  await town.pass(20);
+  deepEqual([(await swapped).kind, one.coordination.instances], ["conflict", [1, 2, 3]]);
+});

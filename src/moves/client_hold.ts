@@ -51,6 +51,12 @@ export class ClientHold {
     this.#begin(drain, true);
   }
 
+  /** Where a move waits for their transactions these are cut, as there is no permit: it waits no longer. */
+  cut(reason: string): void {
+    const drain = this.#drain;
+    if (drain !== null && !drain.cut) this.#begin({ ...drain, cut: true, reason });
+  }
+
   /** They are held no more. */
   end(): void {
     if (this.#drain !== null) this.#parts.release();

@@ -51,3 +51,13 @@ Deno.test("another hold takes the place of the one before", () => {
   hold.end();
   deepEqual(clock.pending, 0);
 });
+
+Deno.test("transactions for which a move waits are cut where that is asked for, and the move hears of it", () => {
+  const { hold, events, drained, clock } = rig();
+  hold.hold(DRAIN);
+  drained();
+  hold.cut("no permit");
+  deepEqual(events, ["drain 2", "2 held", "release", "drain 2 cut", "2 drained"]);
+  hold.cut("no permit");
+  deepEqual([events.length, clock.pending], [5, 0]);
+});

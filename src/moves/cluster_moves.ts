@@ -1,4 +1,5 @@
 import {
+  type Acknowledgement,
   Arbiter,
   type ArbiterAction,
   type ArbiterEvent,
@@ -11,8 +12,11 @@ import {
   isWitnessed,
   type Moment,
   type NodeCondition,
+  RULES,
+  type Rules,
   settingsOf,
   type StoredRecord,
+  type SwapResult,
   type VerbResult,
 } from "../arbiter/mod.ts";
 import type { Runtime } from "../backend/mod.ts";
@@ -20,12 +24,12 @@ import type { MonitorConfig } from "../config/mod.ts";
 import type { Timer } from "../kernel/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
-import { sameNode } from "../topology/mod.ts";
+import { type NodeAddress, sameNode } from "../topology/mod.ts";
 import { viewOf } from "./node_view.ts";
 import { ClientHold, type Drain } from "./client_hold.ts";
 import { Permit } from "./permit.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
-import { type OwnedCluster, VerbRunner } from "./verb_runner.ts";
+import { type NodeRunner, NodeRunners, type OwnedCluster, VerbRunner } from "./verb_runner.ts";
 
 /** So long behind a read of the record that has failed it is read again, in milliseconds. */
 const READ_AGAIN_MS = 200;
@@ -49,6 +53,10 @@ export interface MovesParts {
   readonly drain: (cluster: string, node: string, how: Drain) => boolean;
   /** They are not held any more, or anew. */
   readonly release: (cluster: string) => void;
+  /** For tests: what executes verbs at a node, in place of a {@link VerbRunner}. */
+  readonly runnerOf?: (node: NodeAddress) => NodeRunner;
+  /** For tests: what is left out. */
+  readonly rules?: Rules;
 }
 
 /** Why clients are held whose instance has no permit. */
@@ -65,12 +73,21 @@ export class ClusterMoves {
   #endListening: () => void = () => {};
   /** What the monitor has found, by node. */
   readonly #heard = new Map<string, WatchedNode>();
+  /** Heard of others, while this instance decides too. */
+  #newest: StoredRecord | null = null;
+  /** Why the newest record is not understood; null where it is. */
+  #misunderstood: string | null = null;
   #views: readonly InstanceView[] = [];
-  #runners = new Map<string, VerbRunner>();
+  readonly #acknowledgements = new Map<number, Acknowledgement>();
+  readonly #runners: NodeRunners;
   #stance: Stance = NO_STANCE;
   readonly #permit: Permit;
   readonly #hold: ClientHold;
   #timer: Timer | null = null;
+  #beginTimer: Timer | null = null;
+  /** Whose write, or read, of the record is on its way. */
+  #writing: Arbiter | Follower | null = null;
+  #reading: Arbiter | Follower | null = null;
   #nextCommand = 1;
   /** The first one is being handled. */
   readonly #events: ArbiterEvent[] = [];
@@ -84,7 +101,15 @@ export class ClusterMoves {
     this.#parts = parts;
     this.#config = config;
     this.#monitor = monitor;
-    const { clock } = parts.runtime;
+    const { runtime, instance, runnerOf } = parts;
+    const { clock } = runtime;
+    const setting = {
+      runtime,
+      instance,
+      config: () => this.#config,
+      connectTimeoutMs: () => this.#monitor.connect_timeout,
+    };
+    this.#runners = new NodeRunners(runnerOf ?? ((node) => new VerbRunner(node, setting)));
     this.#hold = new ClientHold({
       clock,
       drain: (how) => {
@@ -162,12 +187,20 @@ export class ClusterMoves {
     this.#endListening = store.listen(this.name, {
       standing: () => this.#standingChanged(),
       record: (stored) => {
+        this.#newest = newer(this.#newest, stored);
+        this.#misunderstood = null;
         if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
+        else this.#catchUp();
       },
-      misunderstood: (why) =>
-        this.#decide((part) => part instanceof Follower ? part.misunderstood(why, this.#now()) : []),
+      misunderstood: (why) => {
+        this.#misunderstood = why;
+        this.#stayOut();
+      },
       instances: (ids) => this.#tell({ kind: "instances", ids }),
-      acknowledged: (acknowledgement) => this.#tell({ kind: "acknowledged", ...acknowledgement }),
+      acknowledged: (acknowledgement) => {
+        this.#acknowledgements.set(acknowledgement.instance, acknowledgement);
+        this.#tell({ kind: "acknowledged", ...acknowledgement });
+      },
       views: (views) => {
         this.#views = views;
         this.#tell({ kind: "views", views });
@@ -179,16 +212,27 @@ export class ClusterMoves {
 
   /** As the one that decides, or as one that follows, whichever this instance is now. */
   #takePart(stored: StoredRecord | null): void {
-    const { instance } = this.#parts;
+    const { instance, rules = RULES } = this.#parts;
     const now = this.#now();
     const settings = settingsOf(this.#config, this.#monitor);
     this.#arbiter = this.#store!.isLeading
-      ? new Arbiter({ settings, stored, instance, now })
-      : new Follower({ stored, now });
+      ? new Arbiter({ settings, stored: stored ?? this.#newest, instance, now, rules })
+      // What it has heard meanwhile is not told again.
+      : new Follower({ stored: newer(stored, this.#newest), now });
     this.#permit.look();
+    this.#stayOut();
     this.#tell({ kind: "instances", ids: this.#store!.instances });
     this.#tell({ kind: "views", views: this.#views });
+    for (const one of this.#acknowledgements.values()) this.#tell({ kind: "acknowledged", ...one });
+    // Somebody has removed the record: nobody else can write it again as it was.
+    if (stored === null && this.#newest !== null) this.#tell({ kind: "record", stored: null });
     for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
+  }
+
+  #stayOut(): void {
+    const why = this.#misunderstood;
+    if (why === null) return;
+    this.#decide((part) => part instanceof Follower ? part.misunderstood(why, this.#now()) : []);
   }
 
   #standingChanged(): void {
@@ -196,7 +240,7 @@ export class ClusterMoves {
     const { isLeading } = this.#store!;
     if (isLeading && this.#arbiter instanceof Follower) void this.start();
     if (isLeading || !(this.#arbiter instanceof Arbiter)) return;
-    this.#closeRunners();
+    this.#runners.close();
     this.#takePart(this.#arbiter.stored);
     this.#answerAll("this instance does not lead any more: see SHOW FAILOVERS");
   }
@@ -216,12 +260,13 @@ export class ClusterMoves {
     return isWitnessed(record, { view: heard === undefined ? null : viewOf(heard, nowMs), others, nowMs });
   }
 
-  /** Without a permit nobody goes on at the primary. */
+  /** Without a permit nobody goes on at the primary, nor ends what it has begun. */
   #enforcePermit(): void {
-    const isCutOff = !this.#permit.has && this.#stance.kind === "serve";
-    if (this.#hold.isCutOff === isCutOff) return;
-    if (isCutOff) this.#hold.cutOff({ epoch: this.#stance.epoch, cut: true, reason: NO_PERMIT });
-    else this.#hold.end();
+    const { kind, epoch } = this.#stance;
+    if (this.#permit.has) {
+      if (this.#hold.isCutOff) this.#hold.end();
+    } else if (kind === "hold") this.#hold.cut(NO_PERMIT);
+    else if (!this.#hold.isCutOff) this.#hold.cutOff({ epoch, cut: true, reason: NO_PERMIT });
   }
 
   /** Decides nothing any more; what is on its way is left. `why`: what those hear who wait for an answer. */
@@ -229,22 +274,17 @@ export class ClusterMoves {
     this.#stopped = true;
     this.#endListening();
     this.#timer?.cancel();
+    this.#beginTimer?.cancel();
     this.#hold.end();
-    this.#closeRunners();
+    this.#runners.close();
     this.#answerAll(why);
-  }
-
-  #closeRunners(): void {
-    for (const runner of this.#runners.values()) runner.close();
-    this.#runners.clear();
   }
 
   /** Another file is in force. */
   configure(config: OwnedCluster, monitor: MonitorConfig): void {
     for (const node of this.#config.nodes) {
       if (config.nodes.some((other) => sameNode(node, other))) continue;
-      this.#runners.get(node.name)?.close();
-      this.#runners.delete(node.name);
+      this.#runners.drop(node.name);
     }
     this.#config = config;
     this.#monitor = monitor;
@@ -321,8 +361,8 @@ export class ClusterMoves {
   }
 
   #beginLater(): void {
-    this.#timer?.cancel();
-    this.#timer = this.#parts.runtime.clock.after(BEGIN_ANEW_MS, () => void this.start());
+    this.#beginTimer?.cancel();
+    this.#beginTimer = this.#parts.runtime.clock.after(BEGIN_ANEW_MS, () => void this.start());
   }
 
   #answerAll(text: string): void {
@@ -352,7 +392,8 @@ export class ClusterMoves {
       case "hold": {
         const { epoch, cut, reason } = action;
         this.#stand({ kind: "hold", epoch, primary: this.#heldNode, reason });
-        return this.#hold.hold({ epoch, cut, reason });
+        this.#hold.hold({ epoch, cut, reason });
+        return this.#enforcePermit();
       }
       case "report": {
         const { level, text, evidence } = action;
@@ -379,8 +420,15 @@ export class ClusterMoves {
 
   async #write(record: ClusterRecord, revision: number): Promise<void> {
     const arbiter = this.#arbiter;
+    this.#writing = arbiter;
     const result = await this.#store!.swap(this.name, revision, record);
     if (arbiter !== this.#arbiter) return;
+    this.#writing = null;
+    this.#written(result);
+    this.#catchUp();
+  }
+
+  #written(result: SwapResult): void {
     switch (result.kind) {
       case "written":
         return this.#tell({ kind: "written", revision: result.revision });
@@ -393,11 +441,21 @@ export class ClusterMoves {
     }
   }
 
+  /** A write whose end was unknown has come to the store after all, when nobody looked for it any more. */
+  #catchUp(): void {
+    const arbiter = this.#arbiter;
+    if (!(arbiter instanceof Arbiter) || this.#writing === arbiter || this.#reading === arbiter) return;
+    if (newer(arbiter.stored, this.#newest) !== arbiter.stored) void this.#read();
+  }
+
   async #read(): Promise<void> {
     const arbiter = this.#arbiter;
+    this.#reading = arbiter;
     try {
       const stored = await this.#store!.record(this.name);
-      if (arbiter === this.#arbiter) this.#tell({ kind: "record", stored });
+      if (arbiter !== this.#arbiter) return;
+      this.#reading = null;
+      this.#tell({ kind: "record", stored });
     } catch {
       if (arbiter !== this.#arbiter || this.#stopped) return;
       this.#parts.runtime.clock.after(READ_AGAIN_MS, () => {
@@ -406,19 +464,9 @@ export class ClusterMoves {
     }
   }
 
-  #runnerOf(name: string): VerbRunner | null {
-    const known = this.#runners.get(name);
-    if (known !== undefined) return known;
+  #runnerOf(name: string): NodeRunner | null {
     const node = this.#config.nodes.find((node) => node.name === name);
-    if (node === undefined) return null;
-    const runner = new VerbRunner(node, {
-      runtime: this.#parts.runtime,
-      instance: this.#parts.instance,
-      config: () => this.#config,
-      connectTimeoutMs: () => this.#monitor.connect_timeout,
-    });
-    this.#runners.set(name, runner);
-    return runner;
+    return node === undefined ? null : this.#runners.of(node);
   }
 
   #stand(stance: Stance): void {
@@ -439,4 +487,8 @@ export class ClusterMoves {
     const delayMs = Math.max(0, this.#arbiter.dueMs - clock.nowMs());
     this.#timer = clock.after(delayMs, () => this.#tell({ kind: "time" }));
   }
+}
+
+function newer(a: StoredRecord | null, b: StoredRecord | null): StoredRecord | null {
+  return (b?.revision ?? 0) > (a?.revision ?? 0) ? b : a;
 }

@@ -15,6 +15,36 @@ export interface VerbSetting {
   readonly connectTimeoutMs: () => number;
 }
 
+/** Executes verbs at one node. */
+export type NodeRunner = Pick<VerbRunner, "run" | "close">;
+
+/** Those of the nodes of a cluster, each made when it is needed. */
+export class NodeRunners {
+  readonly #make: (node: NodeAddress) => NodeRunner;
+  readonly #runners = new Map<string, NodeRunner>();
+
+  constructor(make: (node: NodeAddress) => NodeRunner) {
+    this.#make = make;
+  }
+
+  of(node: NodeAddress): NodeRunner {
+    const runner = this.#runners.get(node.name) ?? this.#make(node);
+    this.#runners.set(node.name, runner);
+    return runner;
+  }
+
+  /** The node of this name is another one, or none. */
+  drop(name: string): void {
+    this.#runners.get(name)?.close();
+    this.#runners.delete(name);
+  }
+
+  close(): void {
+    for (const runner of this.#runners.values()) runner.close();
+    this.#runners.clear();
+  }
+}
+
 /** Runs the arbiter's verbs at one node. */
 export class VerbRunner {
   readonly #verbs: NodeVerbs;

@@ -6,7 +6,6 @@ export const UNTESTED: Readonly<Record<string, string>> = {
   "src/schema/schema_run.ts": "drives servers: tests/schema/",
   "src/telemetry/counters.ts": "fields to which others add: nothing in it can fail",
   "src/telemetry/log.ts": "an interface, and a log that drops everything",
-  "src/moves/cluster_moves.ts": "does what an arbiter decides: moves_test.ts, tests/moves/",
   "src/moves/requests.ts": "runs what sql_request.ts says at servers: tests/moves/requests_test.ts",
   "src/moves/verb_runner.ts": "hands verbs on to servers: tests/moves/",
   "src/verbs/host_runs.ts": "runs programs on a server's host: tests/verbs/",

@@ -1,0 +1,255 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import type { ClusterRecord, CoordinationListener, Move, StoredRecord } from "../arbiter/mod.ts";
+import type { Runtime } from "../backend/mod.ts";
+import type { MonitorConfig } from "../config/mod.ts";
+import { VirtualClock } from "../kernel/mod.ts";
+import type { WatchedNode } from "../monitor/mod.ts";
+import { NO_LOG } from "../telemetry/mod.ts";
+import { ClusterMoves } from "./cluster_moves.ts";
+import type { OwnedCluster } from "./verb_runner.ts";
+
+const SERVING: ClusterRecord = {
+  system: "7",
+  epoch: 3,
+  phase: "serving",
+  primary: "n1",
+  timeline: 1,
+  sinceMs: 0,
+  synchronous: null,
+  move: null,
+  history: [],
+  rejoins: [],
+  moved: [],
+  disowned: [],
+};
+
+const FOLLOWING: Move = {
+  kind: "follow",
+  from: "n1",
+  fromTimeline: 1,
+  target: null,
+  candidate: "n2",
+  step: "hold",
+  steps: [],
+  by: "somebody else",
+  reason: "n2 was promoted",
+  evidence: [],
+  startedAtMs: 0,
+  isForced: false,
+  cuts: false,
+  lastLsn: null,
+  lostBytes: null,
+  watermark: null,
+  abandoned: [],
+};
+
+const MOVING: ClusterRecord = { ...SERVING, epoch: 4, phase: "moving", move: FOLLOWING };
+
+/** Instance 1 of two, whose cluster has n1 and n2; n2 says that it is the primary of timeline 2. */
+class Rig {
+  readonly clock = new VirtualClock();
+  readonly parts = { isLeading: false, permitUntilMs: Infinity, instances: [1, 2] };
+  /** What the store has; `away`: nothing can be read. */
+  stored: StoredRecord | null | "away" = { revision: 5, record: SERVING };
+  readonly written: { readonly revision: number; readonly record: ClusterRecord }[] = [];
+  readonly moves: ClusterMoves;
+  reads = 0;
+  drained = true;
+  readonly drains: boolean[] = [];
+  listener!: CoordinationListener;
+
+  constructor() {
+    const node = { port: 5432, priority: 100, promote: true };
+    const config = {
+      failover: "auto",
+      nodes: [{ ...node, name: "n1", host: "10.0.0.1" }, { ...node, name: "n2", host: "10.0.0.2" }],
+      rejoin: "manual",
+      fence: "off",
+      failover_interval: 5_000,
+    } as unknown as OwnedCluster;
+    const monitor = { failure_timeout: 3_000, primary_start_timeout: 30_000 } as unknown as MonitorConfig;
+    const { parts } = this;
+    const coordination = {
+      get isLeading() {
+        return parts.isLeading;
+      },
+      get permitUntilMs() {
+        return parts.permitUntilMs;
+      },
+      get instances() {
+        return parts.instances;
+      },
+      members: () => [],
+      record: () => {
+        this.reads++;
+        return this.stored === "away" ? Promise.reject(new Error("no store")) : Promise.resolve(this.stored);
+      },
+      swap: (_: string, revision: number, record: ClusterRecord) => {
+        this.written.push({ revision, record });
+        this.stored = { revision: revision + 1, record };
+        return Promise.resolve({ kind: "written", revision: revision + 1 } as const);
+      },
+      acknowledge: () => {},
+      publish: () => {},
+      ask: () => Promise.resolve({ ok: false, text: "" }),
+      listen: (_: string, listener: CoordinationListener) => {
+        this.listener = listener;
+        return () => {};
+      },
+      look: () => {},
+      leave: () => Promise.resolve(),
+    };
+    this.moves = new ClusterMoves("main", config, monitor, {
+      runtime: { clock: this.clock } as unknown as Runtime,
+      log: NO_LOG,
+      store: () => Promise.resolve(coordination),
+      instance: 1,
+      changed: () => {},
+      drain: (_cluster, _node, { cut }) => {
+        this.drains.push(cut);
+        this.drained ||= cut;
+        return this.drained;
+      },
+      release: () => {},
+      failsafe: () => false,
+      runnerOf: () => ({
+        run: () => Promise.resolve({ ok: false, kind: "failed", reason: "none" }),
+        close: () => {},
+      }),
+    });
+  }
+
+  async pass(ms: number): Promise<void> {
+    for (let at = 0; at < ms; at += 100) {
+      this.clock.advance(100);
+      for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    }
+  }
+
+  /** This instance begins to lead, or leads no more. */
+  lead(isLeading: boolean): void {
+    this.parts.isLeading = isLeading;
+    this.listener.standing();
+  }
+
+  hear(name: string, timeline: number): void {
+    this.moves.heard(
+      {
+        name,
+        state: { health: "up", reason: "", silentMs: null, refusedMs: null },
+        answer: {
+          sentMs: this.clock.nowMs(),
+          recovering: false,
+          system: "7",
+          timeline,
+          lsn: 5n,
+          replayLsn: 5n,
+          receiver: null,
+          replicas: [],
+          synchronousNames: "",
+        },
+      } as unknown as WatchedNode,
+    );
+  }
+}
+
+async function begun(stored: Rig["stored"] = { revision: 5, record: SERVING }): Promise<Rig> {
+  const rig = new Rig();
+  rig.stored = stored;
+  void rig.moves.start();
+  await rig.pass(100);
+  return rig;
+}
+
+Deno.test("what the others have acknowledged before this instance leads is not asked for again", async () => {
+  const rig = await begun({ revision: 5, record: MOVING });
+  rig.listener.acknowledged({ instance: 2, epoch: 4, isDrained: true });
+  rig.lead(true);
+  await rig.pass(100);
+  rig.hear("n2", 2);
+  await rig.pass(500);
+  deepEqual(rig.written.map(({ record: { phase, primary } }) => [phase, primary])[0], ["serving", "n2"]);
+  rig.moves.stop("over");
+});
+
+Deno.test("an instance that led goes by the newest record that it has heard meanwhile", async () => {
+  const rig = await begun();
+  rig.lead(true);
+  await rig.pass(100);
+  equal(rig.moves.stance.kind, "serve");
+  rig.stored = "away";
+  rig.listener.record({ revision: 9, record: MOVING });
+  rig.lead(false);
+  await rig.pass(100);
+  deepEqual([rig.moves.record?.epoch, rig.moves.stance.kind], [4, "hold"]);
+  rig.moves.stop("over");
+});
+
+Deno.test("an instance that led stays out where it has heard of a record that it does not understand", async () => {
+  const rig = await begun();
+  rig.lead(true);
+  await rig.pass(100);
+  rig.listener.misunderstood("it is of a newer pgplex");
+  rig.lead(false);
+  await rig.pass(100);
+  deepEqual(rig.moves.stance, {
+    kind: "hold",
+    epoch: 3,
+    primary: "n1",
+    reason: "it is of a newer pgplex",
+  });
+  rig.moves.stop("over");
+});
+
+Deno.test("who leads reads the record again where one comes to the store that it does not know", async () => {
+  const rig = await begun();
+  rig.lead(true);
+  await rig.pass(100);
+  const before = rig.reads;
+  rig.stored = { revision: 9, record: { ...SERVING, epoch: 4 } };
+  rig.listener.record(rig.stored);
+  await rig.pass(100);
+  deepEqual([rig.reads, rig.moves.record?.epoch], [before + 1, 4]);
+  rig.moves.stop("over");
+});
+
+Deno.test("who begins to lead tries to read the record until it can, whatever comes meanwhile", async () => {
+  const rig = await begun();
+  rig.stored = "away";
+  rig.lead(true);
+  for (let at = 0; at < 30; at++) {
+    rig.hear("n1", 1);
+    await rig.pass(100);
+  }
+  equal(rig.moves.decides, false);
+  rig.stored = { revision: 5, record: SERVING };
+  await rig.pass(1_100);
+  equal(rig.moves.decides, true);
+  rig.moves.stop("over");
+  equal(rig.clock.pending, 0);
+});
+
+Deno.test("a record that somebody has removed is written again as it was", async () => {
+  const rig = await begun();
+  rig.listener.record({ revision: 6, record: { ...SERVING, epoch: 8 } });
+  rig.stored = null;
+  rig.lead(true);
+  await rig.pass(100);
+  rig.hear("n1", 1);
+  await rig.pass(200);
+  deepEqual(rig.moves.record?.epoch, 8);
+  rig.moves.stop("over");
+});
+
+Deno.test("transactions for which a switchover waits are cut when the permit ends", async () => {
+  const rig = await begun();
+  rig.drained = false;
+  const move: Move = { ...FOLLOWING, kind: "switchover", step: "hold" };
+  rig.listener.record({ revision: 9, record: { ...MOVING, move } });
+  await rig.pass(100);
+  deepEqual(new Set(rig.drains), new Set([false]));
+  rig.parts.permitUntilMs = -Infinity;
+  rig.listener.standing();
+  equal(rig.drains.at(-1), true);
+  rig.moves.stop("over");
+});
