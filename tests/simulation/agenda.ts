@@ -1,8 +1,10 @@
+import type { Timer } from "../../src/kernel/mod.ts";
+
 /** Something that happens at a time. */
 interface Entry {
   readonly atMs: number;
   readonly serial: number;
-  readonly run: () => void;
+  run: (() => void) | null;
 }
 
 /** What happens when, on a virtual clock: in order of time, and of two at the same time the one that was put first. */
@@ -15,8 +17,18 @@ export class Agenda {
 
   /** Calls `run` after `delayMs`. */
   after(delayMs: number, run: () => void): void {
+    this.#put({ atMs: this.nowMs + delayMs, serial: this.#serial++, run });
+  }
+
+  /** The same, unless it is cancelled before. */
+  timer(delayMs: number, run: () => void): Timer {
+    const entry: Entry = { atMs: this.nowMs + delayMs, serial: this.#serial++, run };
+    this.#put(entry);
+    return { cancel: () => entry.run = null };
+  }
+
+  #put(entry: Entry): void {
     const heap = this.#heap;
-    const entry = { atMs: this.nowMs + delayMs, serial: this.#serial++, run };
     let at = heap.length;
     heap.push(entry);
     while (at > 0) {
@@ -39,6 +51,7 @@ export class Agenda {
     const last = heap.pop()!;
     if (heap.length > 0) this.#sink(last);
     this.nowMs = first.atMs;
+    if (first.run === null) return true;
     this.count++;
     first.run();
     return true;

@@ -1,6 +1,5 @@
-import type { Agenda } from "./agenda.ts";
 import type { ModelNode, WalEntry } from "./model_node.ts";
-import { PGPLEX, type Servers, Violation } from "./servers.ts";
+import type { Servers } from "./servers.ts";
 
 /** A write that its client was told of. */
 export interface Acknowledged {
@@ -26,32 +25,37 @@ interface Operation {
 /** A transaction that was not answered for so long is given up by its client. */
 const PATIENCE_MS = 8_000;
 
-/** Clients that write numbered items, one after the other, and the part of pgplex that lets them, or holds them. */
-export class Clients {
-  readonly acknowledged: Acknowledged[] = [];
-  readonly #agenda: Agenda;
-  readonly #servers: Servers;
-  readonly #isReachable: (node: ModelNode) => boolean;
+/** What clients need of their instance. */
+export interface ClientParts {
+  readonly servers: Servers;
+  /** Their instance, as an end of a link. */
+  readonly place: number;
+  readonly count: number;
+  /** What the clients of all instances were told. */
+  readonly acknowledged: Acknowledged[];
+  /** Runs what comes to the instance; while it is asleep that waits. */
+  readonly enter: (run: () => void) => void;
+  readonly isReachable: (node: ModelNode) => boolean;
   /** Called before something is sent to a node. */
-  readonly #onSend: (permit: Permit) => void;
+  readonly onSend: (permit: Permit) => void;
+  /** Called before a commit's answer goes to its client. */
+  readonly onAnswer: (permit: Permit) => void;
+}
+
+/** Clients of one instance, which write numbered items, one after the other, and the part of pgplex that lets them, or holds them. */
+export class Clients {
+  /** Of these clients: how many of their writes were acknowledged. */
+  answered = 0;
+  readonly #parts: ClientParts;
   readonly #running = new Set<Operation>();
   #permit: Permit | null = null;
   #nextItem = 0;
   #waiting: (() => void)[] = [];
-  #onDrained: (() => void) | null = null;
 
-  constructor({ agenda, servers, isReachable, onSend, count }: {
-    readonly agenda: Agenda;
-    readonly servers: Servers;
-    readonly isReachable: (node: ModelNode) => boolean;
-    readonly onSend: (permit: Permit) => void;
-    readonly count: number;
-  }) {
-    this.#agenda = agenda;
-    this.#servers = servers;
-    this.#isReachable = isReachable;
-    this.#onSend = onSend;
-    for (let at = 0; at < count; at++) agenda.after(500 + at * 37, () => this.#next());
+  constructor(parts: ClientParts) {
+    this.#parts = parts;
+    const { agenda } = parts.servers;
+    for (let at = 0; at < parts.count; at++) agenda.after(500 + at * 37, () => this.#next());
   }
 
   /** How many of them are inside of a transaction. */
@@ -65,18 +69,14 @@ export class Clients {
 
   serve(permit: Permit): void {
     this.#permit = permit;
-    this.#onDrained = null;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const go of waiting) go();
   }
 
-  /** `onDrained` is called when no transaction runs any more. */
-  hold(cut: boolean, onDrained: () => void): void {
+  /** No transaction begins any more. */
+  hold(): void {
     this.#permit = null;
-    this.#onDrained = onDrained;
-    if (cut) this.cut();
-    this.#drain();
   }
 
   /** All running transactions lose their connection: nobody knows what became of them. */
@@ -84,15 +84,14 @@ export class Clients {
     for (const operation of [...this.#running]) this.#end(operation);
   }
 
-  #drain(): void {
-    if (this.#running.size > 0 || this.#onDrained === null) return;
-    const call = this.#onDrained;
-    this.#onDrained = null;
-    call();
+  #next(): void {
+    const { servers } = this.#parts;
+    this.#later(servers.between(40, 700), () => this.#begin());
   }
 
-  #next(): void {
-    this.#agenda.after(this.#servers.between(40, 700), () => this.#begin());
+  /** Something that a client does, or that comes back to it: through its instance. */
+  #later(delayMs: number, run: () => void): void {
+    this.#parts.servers.agenda.after(delayMs, () => this.#parts.enter(run));
   }
 
   #begin(): void {
@@ -101,32 +100,31 @@ export class Clients {
       this.#waiting.push(() => this.#begin());
       return;
     }
-    if (!this.#isReachable(permit.node)) {
-      this.#agenda.after(200, () => this.#begin());
-      return;
-    }
-    this.#onSend(permit);
+    const { servers, isReachable, onSend } = this.#parts;
+    if (!isReachable(permit.node)) return this.#later(200, () => this.#begin());
+    onSend(permit);
     const operation: Operation = { permit, item: this.#nextItem++, isOpen: true };
     this.#running.add(operation);
-    const long = this.#servers.between(0, 1) < 0.03;
-    const durationMs = long ? this.#servers.between(1_000, 12_000) : this.#servers.between(0, 30);
-    this.#agenda.after(PATIENCE_MS + durationMs, () => this.#end(operation));
+    const long = servers.between(0, 1) < 0.03;
+    const durationMs = long ? servers.between(1_000, 12_000) : servers.between(0, 30);
+    this.#later(PATIENCE_MS + durationMs, () => this.#end(operation));
     const { node } = permit;
     this.#send(node, () => {
       if (!this.#accepts(node)) return this.#reply(operation, null);
       node.openTransactions++;
-      this.#agenda.after(durationMs, () => {
-        const isThere = node.process !== "dead" || this.#agenda.nowMs < node.zombieUntilMs;
+      this.#later(durationMs, () => {
+        const isThere = node.process !== "dead" || servers.agenda.nowMs < node.zombieUntilMs;
         if (node.openTransactions > 0) node.openTransactions--;
         // A commit is sent by a client that is still there.
         if (!operation.isOpen || !isThere) return;
+        onSend(permit);
         this.#send(node, () => this.#commit(operation));
       });
     });
   }
 
   #accepts(node: ModelNode): boolean {
-    const { nowMs } = this.#agenda;
+    const { nowMs } = this.#parts.servers.agenda;
     return !node.isStandby && !node.isFenced &&
       (node.isServing(nowMs) || (node.process === "dead" && nowMs < node.zombieUntilMs));
   }
@@ -140,29 +138,28 @@ export class Clients {
     // Of a server whose postmaster is gone no standby receives any more.
     if (node.isSynced(entry.lsn)) done();
     else if (node.process !== "dead") node.waiting.push({ lsn: entry.lsn, done });
-    this.#servers.ship(node);
+    this.#parts.servers.ship(node);
   }
 
   #send(node: ModelNode, run: () => void): void {
-    this.#agenda.after(this.#servers.latencyMs(PGPLEX, node.id), () => {
-      if (!this.#servers.isOpen(PGPLEX, node.id)) return;
-      if (node.process === "dead" && this.#agenda.nowMs < node.zombieUntilMs) run();
-      else this.#servers.at(node, run);
+    const { servers, place } = this.#parts;
+    const { agenda } = servers;
+    agenda.after(servers.latencyMs(place, node.id), () => {
+      if (!servers.isOpen(place, node.id)) return;
+      if (node.process === "dead" && agenda.nowMs < node.zombieUntilMs) run();
+      else servers.at(node, run);
     });
   }
 
   #reply(operation: Operation, acknowledged: Acknowledged | null): void {
-    const { node } = operation.permit;
-    this.#agenda.after(this.#servers.latencyMs(PGPLEX, node.id), () => {
-      if (!operation.isOpen || !this.#servers.isOpen(PGPLEX, node.id)) return;
+    const { permit } = operation;
+    const { servers, place, onAnswer } = this.#parts;
+    this.#later(servers.latencyMs(place, permit.node.id), () => {
+      if (!operation.isOpen || !servers.isOpen(place, permit.node.id)) return;
       if (acknowledged !== null) {
-        if (this.#permit !== null && this.#permit.node !== node) {
-          throw new Violation(
-            "two primaries",
-            `a commit on ${node.name} is answered while ${this.#permit.node.name} is served`,
-          );
-        }
-        this.acknowledged.push(acknowledged);
+        onAnswer(permit);
+        this.answered++;
+        this.#parts.acknowledged.push(acknowledged);
       }
       this.#end(operation);
     });
@@ -172,7 +169,6 @@ export class Clients {
     if (!operation.isOpen) return;
     operation.isOpen = false;
     this.#running.delete(operation);
-    this.#drain();
     this.#next();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `deno task simulate --seeds N [--from SEED] [--workers N]` runs seeds, prints one that breaks an invariant, and the faults that it
+ * `deno task simulate --seeds N [--from SEED] [--instances N] [--workers N]` runs seeds, prints one that breaks an invariant, and the faults that it
  * takes. `--seed S [--without 1,3] [--quiet]` runs one and tells its story.
  *
  * @module
@@ -13,13 +13,15 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     seed: { type: "string" },
     without: { type: "string", default: "" },
+    instances: { type: "string" },
     workers: { type: "string", default: "2" },
   },
 });
 
+const instances = values.instances === undefined ? undefined : Number(values.instances);
 if (values.seed !== undefined) {
   const without = values.without.split(",").filter((text) => text !== "").map(Number);
-  const result = run(Number(values.seed), { without, tell: (line) => console.log(line) });
+  const result = await run(Number(values.seed), { without, instances, tell: (line) => console.log(line) });
   console.log(`seed ${values.seed}: ${result.broken === null ? "held" : `BROKEN ${result.broken.text}`}`);
   console.log(
     `${result.events} events, ${result.acknowledged} writes, moves: ${result.moves.join(", ") || "none"}`,
@@ -47,11 +49,11 @@ for (const [rule, results] of byRule) {
     `BROKEN ${rule}: ${results.length} seeds: ${results.slice(0, 8).map(({ seed }) => seed).join(", ")}`,
   );
   const { seed, broken } = results[0]!;
-  const without = shrink(seed, rule);
+  const without = await shrink(seed, rule, { instances });
   console.log(`  ${broken!.text}`);
-  console.log(
-    `  deno task simulate --seed ${seed}${without.length > 0 ? ` --without ${without.join(",")}` : ""}`,
-  );
+  const howMany = instances === undefined ? "" : ` --instances ${instances}`;
+  const left = without.length > 0 ? ` --without ${without.join(",")}` : "";
+  console.log(`  deno task simulate --seed ${seed}${howMany}${left}`);
 }
 if (broken.length > 0) Deno.exit(1);
 
@@ -68,7 +70,7 @@ async function work(at: number): Promise<void> {
     if (data.broken !== null) broken.push(data);
   };
   worker.onerror = (event) => reject(new Error(event.message));
-  worker.postMessage({ from: from + at, to: from + seeds, by: workers });
+  worker.postMessage({ from: from + at, to: from + seeds, by: workers, instances });
   await promise;
   worker.terminate();
 }

@@ -33,6 +33,20 @@ export interface ModelNodeOptions {
   /** How old the last message of a healthy, idle upstream may be. */
   readonly idleAgeMs: number;
   readonly receiverTimeoutMs: number;
+  /** How many instances look at it. */
+  readonly instances: number;
+}
+
+/** When an instance lost a node last, and since when it can reach it again; null while it cannot. */
+export interface Reach {
+  lostMs: number;
+  backMs: number | null;
+}
+
+/** An arbiter's session on a node, with the epoch by which it has claimed it; null before. */
+export interface NodeSession {
+  readonly instance: number;
+  epoch: number | null;
 }
 
 /** Bytes of an entry. */
@@ -76,15 +90,14 @@ export class ModelNode {
   readonly acks = new Map<ModelNode, number>();
   waiting: WaitingCommit[] = [];
   openTransactions = 0;
-  /** The life of pgplex that took over last. */
-  life = 0;
+  /** Those of arbiters that are open. */
+  readonly sessions = new Set<NodeSession>();
   /** What came while it was stopped. */
   inbox: (() => void)[] = [];
   rejoin: { state: "none" | "running" | "done" | "failed"; reason: string } = { state: "none", reason: "" };
-  /** When pgplex lost it last, and since when it can reach it again; null while it cannot. */
-  lostMs = 0;
-  backMs: number | null = 0;
-  /** When a fault last touched it, or its way to pgplex. */
+  /** By instance. */
+  readonly reach: readonly Reach[];
+  /** When a fault last touched it. */
   disturbedMs = -1e9;
 
   constructor(options: ModelNodeOptions) {
@@ -92,6 +105,7 @@ export class ModelNode {
     this.name = `n${options.id + 1}`;
     this.host = `10.0.0.${options.id + 1}`;
     this.options = options;
+    this.reach = Array.from({ length: options.instances }, () => ({ lostMs: 0, backMs: 0 }));
   }
 
   get lsn(): number {

@@ -1,16 +1,18 @@
 import { ok } from "node:assert/strict";
-import { MUTATIONS } from "./mutations.ts";
+import { INSTANCE_MUTATIONS, MUTATIONS } from "./mutations.ts";
 import { run } from "./run.ts";
 
 /** Within so many seeds each mutation must be found out. */
 const SEEDS = 3_000;
 
-Deno.test("the simulator finds out whatever is left out of the arbiter", async (t) => {
-  ok(MUTATIONS.length >= 20);
-  for (const { name, rules } of MUTATIONS) {
-    await t.step(`an arbiter that ${name}`, () => {
+Deno.test("the simulator finds out whatever is left out of the arbiter, and of several instances", async (t) => {
+  ok(MUTATIONS.length >= 20 && INSTANCE_MUTATIONS.length >= 10);
+  for (const mutation of [...MUTATIONS, ...INSTANCE_MUTATIONS]) {
+    const { name, instances } = mutation;
+    const who = instances === 1 ? "an arbiter that" : "several instances of which one";
+    await t.step(`${who} ${name}`, async () => {
       for (let seed = 1; seed <= SEEDS; seed++) {
-        if (run(seed, { rules }).broken !== null) return;
+        if ((await run(seed, mutation)).broken !== null) return;
       }
       throw new Error(`no invariant was broken in ${SEEDS} seeds`);
     });

@@ -1,9 +1,12 @@
 import { RULES, type Rules } from "../../src/arbiter/mod.ts";
+import type { PlanOptions } from "./plan.ts";
+import { INSTANCE_RULES, type InstanceRules } from "../../src/instances/rules.ts";
 
-/** A way to break the arbiter: one rule that says something else. */
-export interface Mutation {
+/** A way to break the arbiter, or what instances do to keep out of each other's way: one rule that says something else. */
+export interface Mutation extends PlanOptions {
   readonly name: string;
-  readonly rules: Rules;
+  readonly rules?: Rules;
+  readonly instanceRules?: InstanceRules;
 }
 
 /** Each check of the arbiter, left out or done wrong. */
@@ -49,6 +52,40 @@ export const MUTATIONS: readonly Mutation[] = [
   breaks("takes whom it hears for the primary when the record is lost", { adoptsUnheard: () => true }),
 ];
 
-function breaks(name: string, changed: Partial<Rules>): Mutation {
-  return { name, rules: { ...RULES, ...changed } };
+/** The same of three instances, each in the scene that brings it out soonest. */
+export const INSTANCE_MUTATIONS: readonly Mutation[] = [
+  breaks("waits for no acknowledgement", { awaitsAcknowledgements: () => false }, { instances: 3 }),
+  breaks("asks no majority", { isMajority: () => true }, { instances: 3, scene: "split" }),
+  breaks("leaves earlier deciders' sessions", { takesOver: () => false }, { instances: 3 }),
+  among("has permits without a margin", { marginMs: () => 0 }, { scene: "lonely", way: "no store" }),
+  among("counts a permit from the answer, not from the sending", {
+    renewedMs: (_, answeredMs) => answeredMs,
+  }, { scene: "lonely", way: "doze" }),
+  among("counts a renewal that it only finds in the store", { countsUnread: () => true }, {
+    scene: "lonely",
+    way: "straggle",
+  }),
+  among("renews without a look at the records", { readsRecords: () => false }, {
+    scene: "lonely",
+    way: "doze",
+  }),
+  among("takes the lead of one that has a permit", { mayLead: () => true }),
+  among("takes the lead of one that has just renewed", { comparesRenewal: () => false }, { scene: "return" }),
+  among("takes one for gone whose entry is", { trustsAbsence: () => true }, {
+    scene: "lonely",
+    way: "removed",
+  }),
+  among("writes records without leading", { comparesLeader: () => false }, { scene: "late word" }),
+  among("does not look who has come before a record", { looksBehind: () => false }, { scene: "newcomer" }),
+  among("does again what it does not know to have done", { isTaken: ({ kind }) => kind !== "failed" }, {
+    scene: "again",
+  }),
+];
+
+function breaks(name: string, changed: Partial<Rules>, plan: PlanOptions = { instances: 1 }): Mutation {
+  return { name, rules: { ...RULES, ...changed }, ...plan };
+}
+
+function among(name: string, changed: Partial<InstanceRules>, plan: PlanOptions = {}): Mutation {
+  return { name, instanceRules: { ...INSTANCE_RULES, ...changed }, instances: 3, ...plan };
 }

@@ -23,6 +23,12 @@ export interface Plan {
   readonly maxLagBytes: number;
   /** Whether something starts servers that have died. */
   readonly supervised: boolean;
+  /** One decides alone, several agree by a store. */
+  readonly instances: number;
+  /** How fast the clock of each instance goes. */
+  readonly rates: readonly number[];
+  /** How long an instance counts behind its last renewal. */
+  readonly ttlMs: number;
   readonly faults: readonly Fault[];
 }
 
@@ -76,7 +82,46 @@ export type Fault =
     | { readonly kind: "crowd"; readonly forMs: number }
     /** pgplex crashes, its record is lost, and it does not reach the primary any more. */
     | { readonly kind: "blackout"; readonly forMs: number }
+    | InstanceFault
   );
+
+/** What goes wrong with instances, and with the store that they share; with `step`: when a move is there. */
+export type InstanceFault =
+  /** SIGSTOP, and SIGCONT. */
+  | { readonly kind: "sleep"; readonly who: Who; readonly step: MoveStep | null; readonly forMs: number }
+  | {
+    readonly kind: "end";
+    readonly who: Who;
+    readonly step: MoveStep | null;
+    readonly leaves: boolean;
+    readonly backMs: number;
+  }
+  | { readonly kind: "no store"; readonly who: Who; readonly step: MoveStep | null; readonly forMs: number }
+  /** The store has no majority. */
+  | { readonly kind: "still"; readonly step: MoveStep | null; readonly forMs: number }
+  /** Calls to it, or their answers, are lost, or late. */
+  | { readonly kind: "flaky"; readonly who: Who | "all"; readonly p: number; readonly forMs: number }
+  | { readonly kind: "deaf"; readonly who: Who; readonly byMs: number; readonly forMs: number }
+  /** Somebody removes entries by hand. */
+  | { readonly kind: "remove"; readonly who: Who; readonly what: "instance" | "leader" | "ack" }
+  | { readonly kind: "slow store"; readonly who: Who; readonly byMs: number; readonly forMs: number }
+  /**
+   * Its calls to the store are lost for a while. Then one write comes to it late, and nothing else until then; behind that it can read, and
+   * not write.
+   */
+  | { readonly kind: "straggle"; readonly who: Who; readonly lostMs: number; readonly lateMs: number }
+  /** SIGSTOP while a write of its own is on its way to the store. */
+  | { readonly kind: "doze"; readonly who: Who; readonly forMs: number }
+  /** The next record that it writes comes to the store so late, and nothing else of it until then. */
+  | { readonly kind: "late word"; readonly who: Who; readonly lateMs: number }
+  /** The primary and so many instances on one side, all others on the other. */
+  | { readonly kind: "split"; readonly beside: number; readonly forMs: number }
+  /** The record is removed by hand, and all instances are restarted. */
+  | { readonly kind: "amnesia"; readonly backMs: number }
+  | { readonly kind: "blind"; readonly who: Who; readonly node: Target; readonly forMs: number };
+
+/** An instance by its number, the one that leads at the moment, or another one. */
+export type Who = number | "leader" | "follower";
 
 /** A node by its number, the primary or a standby of the moment, or pgplex itself. */
 export type Target = number | "primary" | "standby" | "pgplex";
@@ -85,7 +130,7 @@ export type Target = number | "primary" | "standby" | "pgplex";
 export const FAULTS_MS = 45_000;
 
 /** The plan of a seed. */
-export function planOf(seed: number, random: Random): Plan {
+export function planOf(seed: number, random: Random, { instances, scene, way }: PlanOptions = {}): Plan {
   const upTo = (n: number) => Math.floor(fraction(random) * n);
   const between = (low: number, high: number) => Math.round(low + fraction(random) * (high - low));
   const chance = (p: number) => fraction(random) < p;
@@ -178,11 +223,56 @@ export function planOf(seed: number, random: Random): Plan {
       startMs: between(100, 4_000),
     });
   } else faults.push({ kind: "switchover", atMs: between(3_000, 20_000), to: null, isForced: chance(0.2) });
+  const count = instances ?? pick([1, 1, 2, 3]);
+  const ttlMs = pick([5_000, 10_000]);
+  if (count > 1) {
+    const who = (): Who => pick<Who>(["leader", "leader", "follower", "follower", upTo(count)]);
+    const oneOfInstances = (): Fault => {
+      const atMs = between(2_000, FAULTS_MS);
+      const step = chance(0.5)
+        ? pick(["hold", "recruit", "recruit", "demote", "promote", "promote"] as const)
+        : null;
+      const forMs = chance(0.5) ? between(8_000, 25_000) : between(50, 8_000);
+      const draw = upTo(100);
+      if (draw < 22) return { kind: "sleep", atMs, who: who(), step, forMs };
+      if (draw < 40) {
+        const leaves = chance(0.3);
+        return { kind: "end", atMs, who: who(), step, leaves, backMs: between(100, 15_000) };
+      }
+      if (draw < 58) return { kind: "no store", atMs, who: who(), step, forMs };
+      if (draw < 63) return { kind: "still", atMs, step, forMs: between(50, 15_000) };
+      if (draw < 77) {
+        return {
+          kind: "flaky",
+          atMs,
+          who: pick<Who | "all">([who(), "all"]),
+          p: pick([0.1, 0.3, 0.7]),
+          forMs,
+        };
+      }
+      if (draw < 85) return { kind: "deaf", atMs, who: who(), byMs: between(500, 15_000), forMs: 20_000 };
+      if (draw < 90) {
+        return {
+          kind: "remove",
+          atMs,
+          who: who(),
+          what: pick(["instance", "instance", "leader", "ack"] as const),
+        };
+      }
+      return { kind: "blind", atMs, who: who(), node: pick<Target>(["primary", "primary", target()]), forMs };
+    };
+    faults.push(...Array.from({ length: between(0, 5) }, oneOfInstances));
+    if (scene !== undefined) faults.length = 0;
+    if (chance(0.6) || scene !== undefined) {
+      faults.push(...sceneOf({ between, chance, pick, count, ttlMs, forced: scene, forcedWay: way }));
+    }
+  }
+  const slow = 0.95;
   const foreign = nodes > 2 && chance(0.05) ? nodes - 1 : null;
   return {
     seed,
     nodes,
-    mode: chance(0.85) ? "auto" : "manual",
+    mode: chance(0.85) || scene !== undefined ? "auto" : "manual",
     rejoin: chance(0.7) ? "sql" : "manual",
     synchronous: foreign !== null && synchronous !== null
       ? { ...synchronous, names: names.slice(0, foreign), k: 1 }
@@ -197,6 +287,151 @@ export function planOf(seed: number, random: Random): Plan {
     receiverTimeoutMs: pick([4_000, 4_000, 60_000]),
     maxLagBytes: pick([0, 200_000, 16 * 1024 ** 2]),
     supervised: chance(0.5),
+    instances: count,
+    rates: Array.from(
+      { length: count },
+      () => {
+        const [low, high] = [slow, 1 / slow];
+        const rates = scene !== undefined
+          ? [low, high]
+          : [low, 1, high, low + fraction(random) * (high - low)];
+        return count === 1 ? 1 : pick(rates);
+      },
+    ),
+    ttlMs,
     faults: faults.toSorted((a, b) => a.atMs - b.atMs),
   };
+}
+
+/** See {@link sceneOf}. */
+export const SCENES = [
+  "lonely",
+  "lonely",
+  "lonely",
+  "split",
+  "newcomer",
+  "amnesia",
+  "return",
+  "late word",
+  "again",
+] as const;
+
+/** How an instance comes to be lonely. */
+export const WAYS = ["no store", "no store", "sleep", "doze", "flaky", "straggle", "removed"] as const;
+
+/** How a plan differs from what its seed says. */
+export interface PlanOptions {
+  /** How many instances there are. */
+  readonly instances?: number | undefined;
+  /** Nothing goes wrong but this. */
+  readonly scene?: (typeof SCENES)[number] | undefined;
+  readonly way?: (typeof WAYS)[number] | undefined;
+}
+
+/** Faults that are bad together: what comes to nobody by chance. The first instance leads at the beginning. */
+function sceneOf({ between, chance, pick, count, ttlMs, forced, forcedWay }: {
+  readonly between: (low: number, high: number) => number;
+  readonly chance: (p: number) => boolean;
+  readonly pick: <T>(list: readonly T[]) => T;
+  readonly count: number;
+  readonly ttlMs: number;
+  readonly forced: PlanOptions["scene"];
+  readonly forcedWay: PlanOptions["way"];
+}): Fault[] {
+  const atMs = between(12_000, 30_000);
+  const loss: Fault = {
+    kind: "kill",
+    atMs,
+    node: "primary",
+    backMs: between(15_000, 30_000),
+    zombie: false,
+    startMs: 500,
+  };
+  const other = between(1, count - 1);
+  const scene = forced ?? pick(SCENES);
+  const move = { kind: "switchover", to: null, isForced: false } as const;
+  const others = Array.from({ length: count - 1 }, (_, at) => at + 1);
+  if (scene === "return") {
+    // Who led is back when another one is about to take the lead.
+    const forMs = ttlMs + between(-500, 2_500);
+    return [
+      loss,
+      { kind: "no store", atMs, who: "leader", step: pick(["recruit", "promote"] as const), forMs },
+      ...others.map((who) =>
+        ({ kind: "slow store", atMs: atMs - 2_000, who, byMs: between(200, 450), forMs: 25_000 }) as const
+      ),
+    ];
+  }
+  if (scene === "late word") {
+    return [
+      { kind: "late word", atMs: atMs - 100, who: 0, lateMs: ttlMs + between(500, 6_000) },
+      { ...move, atMs },
+    ];
+  }
+  if (scene === "again") {
+    return [
+      { kind: "flaky", atMs: atMs - 500, who: 0, p: 0.7, forMs: 5_000 },
+      { ...move, atMs },
+      { kind: "end", atMs: atMs + between(20, 2_500), who: 0, step: null, leaves: false, backMs: 8_000 },
+    ];
+  }
+  if (scene === "split") {
+    return [{ kind: "split", atMs, beside: between(0, count), forMs: between(4_000, 20_000) }];
+  }
+  if (scene === "newcomer") {
+    const beginsMs = atMs + between(0, 1_500);
+    return [
+      { kind: "end", atMs: 4_000, who: other, step: null, leaves: true, backMs: beginsMs - 4_000 },
+      { kind: "deaf", atMs: atMs - 1, who: other, byMs: between(0, 3_000), forMs: 10_000 },
+      loss,
+    ];
+  }
+  if (scene === "amnesia") {
+    // A move that is given up leaves acknowledgements of an epoch that comes again.
+    const lossMs = atMs + ttlMs + between(4_000, 10_000);
+    return [
+      { kind: "sleep", atMs: atMs - 8_000, who: other, step: null, forMs: 7_000 },
+      { ...move, atMs: atMs - 7_900 },
+      { kind: "amnesia", atMs, backMs: between(100, 2_000) },
+      ...[0, ...others].map((who) =>
+        ({ kind: "deaf", atMs: lossMs - 500, who, byMs: between(0, 3_000), forMs: 10_000 }) as const
+      ),
+      chance(0.5) ? { ...loss, atMs: lossMs } : { ...move, atMs: lossMs },
+    ];
+  }
+  const who = chance(0.3) ? 0 : other;
+  const fromMs = atMs - between(0, 4_000);
+  const forMs = between(4_000, 14_000);
+  const [step, p] = [null, 0.9];
+  const faults: Fault[] = [loss];
+  if (chance(0.5)) {
+    const slow = chance(0.7) ? who : between(0, count - 1);
+    faults.push({
+      kind: "slow store",
+      atMs: fromMs - 2_000,
+      who: slow,
+      byMs: between(50, 450),
+      forMs: 25_000,
+    });
+  }
+  const way = forcedWay ?? pick(WAYS);
+  if (way === "removed") {
+    faults.push({ kind: "remove", atMs: fromMs + 1, who, what: "instance" });
+    faults.push({ kind: "no store", atMs: fromMs, who, step, forMs });
+  } else if (way === "flaky") faults.push({ kind: way, atMs: fromMs, who, p, forMs });
+  else if (way === "straggle") {
+    faults.push({
+      kind: way,
+      atMs: fromMs,
+      who,
+      lostMs: between(1_000, 8_000),
+      lateMs: between(2_000, 9_000),
+    });
+    faults.push({ kind: "deaf", atMs: fromMs - 1, who, byMs: 15_000, forMs: 20_000 });
+  } else if (way === "doze") {
+    faults.push({ kind: way, atMs: fromMs, who, forMs: ttlMs + between(0, 6_000) });
+    faults.push({ kind: "deaf", atMs: fromMs - 1, who, byMs: 15_000, forMs: 20_000 });
+  }
+  if (way === "no store" || way === "sleep") faults.push({ kind: way, atMs: fromMs, who, step, forMs });
+  return faults;
 }

@@ -1,6 +1,6 @@
 import { fraction, type Random } from "../../src/kernel/mod.ts";
 import type { Agenda } from "./agenda.ts";
-import { ModelNode } from "./model_node.ts";
+import { ModelNode, type Reach } from "./model_node.ts";
 import type { Plan } from "./plan.ts";
 
 /** A broken invariant. */
@@ -12,8 +12,13 @@ export class Violation extends Error {
   }
 }
 
-/** pgplex as an end of a link. */
-export const PGPLEX = -1;
+/** The store that instances share, as an end of a link. */
+export const STORE = 9;
+
+/** An instance as an end of a link; they are numbered from 0. */
+export function placeOf(instance: number): number {
+  return -1 - instance;
+}
 
 /** How often a standby without a connection looks for its upstream. */
 const RECEIVER_MS = 400;
@@ -51,6 +56,7 @@ export class Servers {
         canRunPrograms: plan.canRunPrograms,
         idleAgeMs: plan.idleAgeMs,
         receiverTimeoutMs: plan.receiverTimeoutMs,
+        instances: plan.instances,
       }));
     const [first] = this.nodes;
     const base = first!.append(-1);
@@ -138,14 +144,7 @@ export class Servers {
 
   #look(): void {
     for (const node of this.nodes) {
-      const isReachable = node.isServing(this.agenda.nowMs) && this.isOpen(PGPLEX, node.id);
-      const { nowMs } = this.agenda;
-      if (isReachable) node.backMs ??= nowMs;
-      else if (node.backMs !== null) {
-        // Who was there for a moment only may not have been heard.
-        if (nowMs - node.backMs >= 3_000) node.lostMs = nowMs;
-        node.backMs = null;
-      }
+      for (const [instance, reach] of node.reach.entries()) this.#lookFrom(instance, node, reach);
     }
     for (const node of this.nodes) {
       const { receiver } = node;
@@ -158,6 +157,16 @@ export class Servers {
         receiver.brokenMs = null;
         this.ship(from);
       }
+    }
+  }
+
+  #lookFrom(instance: number, node: ModelNode, reach: Reach): void {
+    const { nowMs } = this.agenda;
+    if (node.isServing(nowMs) && this.isOpen(placeOf(instance), node.id)) reach.backMs ??= nowMs;
+    else if (reach.backMs !== null) {
+      // Who was there for a moment only may not have been heard.
+      if (nowMs - reach.backMs >= 3_000) reach.lostMs = nowMs;
+      reach.backMs = null;
     }
   }
 
@@ -246,6 +255,7 @@ export class Servers {
       node.inbox = [];
       node.openTransactions = 0;
       node.promotePending = false;
+      node.sessions.clear();
     });
     this.onEnd(node);
   }
@@ -397,5 +407,5 @@ export class Servers {
 }
 
 function linkOf(a: number, b: number): number {
-  return a < b ? (a + 1) * 16 + b + 1 : (b + 1) * 16 + a + 1;
+  return a < b ? (a + 8) * 32 + b + 8 : (b + 8) * 32 + a + 8;
 }

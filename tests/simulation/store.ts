@@ -5,14 +5,18 @@ import { recordOf, recordText } from "../../src/arbiter/mod.ts";
 export class ModelStore {
   #text: string | null = null;
   #revision = 0;
-  /** The highest epoch since the file was last lost. */
-  epochMax = 0;
   isBroken = false;
+  /** Called behind each write, with the record before it. */
+  onRecord: (before: ClusterRecord | null, record: ClusterRecord | null) => void = () => {};
   #parsed: ClusterRecord | null = null;
 
   /** What is there now. */
   get record(): ClusterRecord | null {
     return this.#parsed;
+  }
+
+  get recordRevision(): number {
+    return this.#parsed === null ? 0 : this.#revision;
   }
 
   /** As somebody reads it who starts. */
@@ -23,23 +27,24 @@ export class ModelStore {
 
   /** The new revision; null where the one that was compared is not the one that is there. */
   swap(revision: number, record: ClusterRecord): number | null {
-    if (revision !== (this.#parsed === null ? 0 : this.#revision)) return null;
+    if (revision !== this.recordRevision) return null;
+    const before = this.#parsed;
     this.#text = recordText(record);
     this.#parsed = record;
-    return ++this.#revision;
+    this.#revision++;
+    this.onRecord(before, record);
+    return this.#revision;
   }
 
   /** The disk has lost it. */
   lose(): void {
     this.#text = null;
     this.#parsed = null;
-    this.epochMax = 0;
   }
 
   /** The disk has damaged it. */
   damage(): void {
     if (this.#text !== null) this.#text = this.#text.slice(0, this.#text.length >> 1);
     this.#parsed = null;
-    this.epochMax = 0;
   }
 }

@@ -1,0 +1,56 @@
+import type { Command } from "../../src/arbiter/mod.ts";
+import type { RecordStore } from "./invariants.ts";
+import { FAULTS_MS } from "./plan.ts";
+import type { Servers } from "./servers.ts";
+
+/** What a person does who finds that it does not go on. Null: nothing, or it is done at the nodes. */
+export function operate(
+  servers: Servers,
+  store: RecordStore,
+  isServed: boolean,
+): Command | null {
+  const { record } = store;
+  const { nodes, plan, tell, agenda } = servers;
+  if (record === null) {
+    const [newest] = nodes.filter((node) => node.options.system === "111").toSorted((a, b) =>
+      b.timeline - a.timeline || Number(a.isStandby) - Number(b.isStandby) || b.lsn - a.lsn
+    );
+    return newest === undefined ? null : { kind: "failover", to: newest.name, isForced: false };
+  }
+  for (const node of nodes) {
+    if (node.process === "dead" && node.rejoin.state !== "running") servers.start(node, 500);
+  }
+  if (record.phase !== "serving" || !isServed) {
+    return { kind: "failover", to: null, isForced: agenda.nowMs > FAULTS_MS + 60_000 };
+  }
+  const mustType = plan.rejoin === "manual" || !plan.canRunPrograms;
+  const primary = nodes.find(({ name }) => name === record.primary)!;
+  const isOther = (node: typeof primary) => node !== primary && node.options.system === "111";
+  const twin = nodes.find((node) =>
+    isOther(node) && node.process === "running" && node.receiver === null &&
+    node.rejoin.state !== "running" &&
+    node.timeline === primary.timeline && !node.fits(primary)
+  );
+  if (twin !== undefined && !primary.isStandby) {
+    tell(`a person makes ${twin.name} anew from a base backup`);
+    servers.baseBackup(twin, primary);
+    return null;
+  }
+  const broken = nodes.find((node) => isOther(node) && node.receiver === null);
+  if (
+    mustType && broken !== undefined && broken.process === "running" && broken.rejoin.state !== "running" &&
+    !primary.isStandby
+  ) {
+    tell(`a person rewinds ${broken.name}`);
+    primary.checkpointTimeline = primary.timeline;
+    servers.rejoin(broken, { upstream: primary, mode: "rewind" });
+    return null;
+  }
+  const lost = nodes.find((node) =>
+    node !== primary && record.rejoins.some((one) => one.node === node.name && one.state === "failed")
+  );
+  const stale = nodes.find((node) => isOther(node) && !node.isStandby);
+  const node = lost ?? (plan.rejoin === "manual" ? stale : undefined) ??
+    nodes.find((one) => isOther(one) && one.isStandby && one.receiver === null);
+  return node === undefined ? null : { kind: "rejoin", node: node.name };
+}
