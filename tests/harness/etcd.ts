@@ -1,10 +1,10 @@
-import { Daemon, freePort, removeAll, tempDir } from "../../tools/embedded/mod.ts";
+import { Daemon, freePort, LOOPBACK, type Place, removeAll, tempDir } from "../../tools/embedded/mod.ts";
 import type { CertPair, Certs } from "./certs.ts";
 import { requireProgram } from "./clients.ts";
 
 /** One member of an {@link EtcdCluster}. */
 export interface EtcdMember {
-  /** The address for clients: `http://127.0.0.1:PORT`. */
+  /** The address for clients: `http://127.0.0.1:PORT` where it was given no place. */
   readonly url: string;
   readonly port: number;
   readonly pid: number;
@@ -40,6 +40,8 @@ export interface EtcdClusterOptions {
   /** TLS for clients by this server certificate; with `client`, it asks for theirs too, and the gateway is called with that one. */
   readonly tls?: { readonly certs: Certs; readonly client?: CertPair };
   readonly args?: readonly string[];
+  /** Where the members run, in their order; all on 127.0.0.1 unless said. */
+  readonly places?: readonly Place[];
 }
 
 /** Another etcd than that of PATH. */
@@ -57,11 +59,11 @@ export async function startEtcdCluster(options: EtcdClusterOptions = {}): Promis
   await requireProgram(BINARY, "etcd (Debian and Ubuntu: etcd-server; Homebrew: etcd)");
   const { tls } = options;
   const folder = await tempDir("pgplex-etcd-data-");
-  const places = Array.from({ length: options.members ?? 3 }, (_, index) => ({
-    name: `m${index}`,
-    port: freePort(),
-    peerUrl: `http://127.0.0.1:${freePort()}`,
-  }));
+  const places = Array.from({ length: options.members ?? 3 }, (_, index) => {
+    const place = options.places?.[index];
+    const host = place?.host ?? LOOPBACK;
+    return { name: `m${index}`, host, port: freePort(), peerUrl: `http://${host}:${freePort()}`, place };
+  });
   const all = places.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
   const http = tls === undefined ? undefined : Deno.createHttpClient({
     caCerts: [tls.certs.ca],
@@ -151,6 +153,8 @@ function fromBase64(text: string): string {
 
 interface MemberParts {
   readonly name: string;
+  readonly host: string;
+  readonly place: Place | undefined;
   readonly port: number;
   readonly peerUrl: string;
   readonly dataDir: string;
@@ -168,7 +172,7 @@ class Member implements EtcdMember {
   constructor(parts: MemberParts) {
     this.#parts = parts;
     this.port = parts.port;
-    this.url = `${parts.options.tls === undefined ? "http" : "https"}://127.0.0.1:${parts.port}`;
+    this.url = `${parts.options.tls === undefined ? "http" : "https"}://${parts.host}:${parts.port}`;
   }
 
   get pid(): number {
@@ -184,7 +188,7 @@ class Member implements EtcdMember {
   }
 
   async start(): Promise<void> {
-    const { name, peerUrl, dataDir, args, options: { tls }, isHealthy } = this.#parts;
+    const { name, place, peerUrl, dataDir, args, options: { tls }, isHealthy } = this.#parts;
     const files = tls === undefined ? [] : [
       `--cert-file=${tls.certs.server.certFile}`,
       `--key-file=${tls.certs.server.keyFile}`,
@@ -193,6 +197,7 @@ class Member implements EtcdMember {
     this.#daemon = await Daemon.start({
       what: "etcd",
       command: BINARY,
+      ...(place && { place }),
       args: [
         ...[`--name=${name}`, `--data-dir=${dataDir}/${name}`, "--unsafe-no-fsync"],
         ...[`--listen-client-urls=${this.url}`, `--advertise-client-urls=${this.url}`],

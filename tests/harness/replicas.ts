@@ -1,4 +1,11 @@
-import { type PostgresMajor, type PostgresNode, type Row, startPostgres, waitFor } from "./mod.ts";
+import {
+  type Place,
+  type PostgresMajor,
+  type PostgresNode,
+  type Row,
+  startPostgres,
+  waitFor,
+} from "./mod.ts";
 
 /** What {@link Replicas.start} starts. */
 export interface ReplicasOptions {
@@ -13,6 +20,8 @@ export interface ReplicasOptions {
   binDir?: string;
   /** Lines of pg_hba.conf before those that trust everybody. */
   hba?: string[];
+  /** Where the servers run, the primary first; all on 127.0.0.1 unless said. */
+  places?: readonly Place[];
 }
 
 /**
@@ -37,7 +46,7 @@ export class Replicas implements AsyncDisposable {
   }
 
   async #start(
-    { major = 18, standbys = 1, settings = {}, setup, binDir, hba = [] }: ReplicasOptions,
+    { major = 18, standbys = 1, settings = {}, setup, binDir, hba = [], places = [] }: ReplicasOptions,
   ): Promise<void> {
     const common = {
       major,
@@ -54,13 +63,15 @@ export class Replicas implements AsyncDisposable {
         ...settings,
       },
     } as const;
-    const primary = await startPostgres(common);
+    const at = (index: number) => places[index] === undefined ? {} : { place: places[index] };
+    const primary = await startPostgres({ ...common, ...at(0) });
     this.#add(primary);
     if (setup !== undefined) await primary.sql(setup);
     await primary.stop();
     for (let i = 0; i < standbys; i++) {
       const standby = await startPostgres({
         ...common,
+        ...at(i + 1),
         copyOf: primary.dataDir,
         starts: false,
       });

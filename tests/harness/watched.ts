@@ -1,6 +1,6 @@
 import { enter } from "./console_served.ts";
 import { shown, type ShownRow } from "./console_shown.ts";
-import { errorOf, type PgplexProcess, rowsOf, startPgplex, waitFor, WireClient } from "./mod.ts";
+import { errorOf, type PgplexProcess, type Place, rowsOf, startPgplex, waitFor, WireClient } from "./mod.ts";
 
 /** A node as a configuration has it. */
 export interface ConfiguredNode {
@@ -43,8 +43,8 @@ export class Watched implements AsyncDisposable {
   }
 
   /** Starts it; nobody waits for the nodes to be known. */
-  static async start(config: Record<string, unknown>): Promise<Watched> {
-    const pgplex = await startPgplex({ config });
+  static async start(config: Record<string, unknown>, place?: Place): Promise<Watched> {
+    const pgplex = await startPgplex({ config, ...(place && { place }) });
     return new Watched(pgplex, await enter(pgplex));
   }
 

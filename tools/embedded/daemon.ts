@@ -1,3 +1,4 @@
+import { commandIn, LOOPBACK, type Place } from "./place.ts";
 import { signalTo } from "./processes.ts";
 import { GiveUp, removeAll, waitFor } from "./wait.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -9,6 +10,7 @@ export interface DaemonOptions {
   command: string;
   args: string[];
   env?: Record<string, string>;
+  place?: Place;
   /** The process's own folder: holds its log, and is removed with it. */
   dir: string;
   /** Returns true once the process does its work. */
@@ -32,7 +34,12 @@ export class Daemon implements AsyncDisposable {
     this.#watchdog = new Watchdog({ signal: "TERM", removeDir: options.dir });
     this.#child = new Deno.Command("sh", {
       // A file, not a pipe: a pipe's reader would be an operation that one test starts and another ends.
-      args: ["-c", 'exec "$@" >>"$0" 2>&1', `${options.dir}/log`, options.command, ...options.args],
+      args: [
+        "-c",
+        'exec "$@" >>"$0" 2>&1',
+        `${options.dir}/log`,
+        ...commandIn(options.place, [options.command, ...options.args]),
+      ],
       ...(options.env && { env: options.env }),
       stdin: "null",
       stdout: "null",
@@ -117,10 +124,10 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-/** Whether something accepts TCP connections on `port` of 127.0.0.1. */
-export async function accepts(port: number): Promise<boolean> {
+/** Whether something accepts TCP connections on `port` of 127.0.0.1, or of another host. */
+export async function accepts(port: number, hostname = LOOPBACK): Promise<boolean> {
   try {
-    using _connection = await Deno.connect({ hostname: "127.0.0.1", port });
+    using _connection = await Deno.connect({ hostname, port });
     return true;
   } catch {
     return false;

@@ -10,6 +10,7 @@
 export * from "./daemon.ts";
 export * from "./download.ts";
 export * from "./pgplex.ts";
+export * from "./place.ts";
 export * from "./postgres.ts";
 export * from "./processes.ts";
 export * from "./user.ts";

@@ -1,5 +1,6 @@
 import { parse, stringify } from "yaml";
 import { accepts, Daemon } from "./daemon.ts";
+import { LOOPBACK, type Place } from "./place.ts";
 import { freePort, tempDir } from "./wait.ts";
 
 /** What to start, and how. */
@@ -12,6 +13,8 @@ export interface StartPgplexOptions {
   /** More arguments for the command line. */
   args?: string[];
   env?: Record<string, string>;
+  /** Where it runs, and listens unless `listen.address` says otherwise; 127.0.0.1 unless said. */
+  place?: Place;
   /** How long the start may take; 20 seconds unless said. */
   deadlineMs?: number;
 }
@@ -46,15 +49,16 @@ export function pgplexCommand(): [command: string, ...args: string[]] {
 
 /** A pgplex under test, as a process of its own. Made by {@link startPgplex}. */
 export class PgplexProcess implements AsyncDisposable {
-  readonly host = "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   /** The file that SIGHUP makes it read again. */
   readonly configPath: string;
   readonly #daemon: Daemon;
 
   /** @internal Use {@link startPgplex}. */
-  constructor(daemon: Daemon, place: { port: number; configPath: string }) {
+  constructor(daemon: Daemon, place: { host: string; port: number; configPath: string }) {
     this.#daemon = daemon;
+    this.host = place.host;
     this.port = place.port;
     this.configPath = place.configPath;
   }
@@ -86,7 +90,9 @@ export class PgplexProcess implements AsyncDisposable {
 
   /** Writes `config`, if given, to its file, and sends SIGHUP. Wait for the effect, or for a line of {@link log}. */
   async reload(config?: string | Record<string, unknown>): Promise<void> {
-    if (config !== undefined) await Deno.writeTextFile(this.configPath, yamlOf(config, this.port).text);
+    if (config !== undefined) {
+      await Deno.writeTextFile(this.configPath, yamlOf(config, this.port, this.host).text);
+    }
     this.#daemon.signal("SIGHUP");
   }
 
@@ -116,7 +122,9 @@ export function databaseInUri(database: string): string {
 /** Starts pgplex with `config` and waits until it accepts connections. @throws {Error} with its log when it does not. */
 export async function startPgplex(options: StartPgplexOptions): Promise<PgplexProcess> {
   const dir = (await tempDir("pgplex-run-")).path;
-  const { text, port } = yamlOf(options.config, null);
+  const { place } = options;
+  const host = place?.host ?? LOOPBACK;
+  const { text, port } = yamlOf(options.config, null, host);
   const configPath = `${dir}/pgplex.yaml`;
   await Deno.writeTextFile(configPath, text);
   const [command, ...args] = pgplexCommand();
@@ -126,15 +134,17 @@ export async function startPgplex(options: StartPgplexOptions): Promise<PgplexPr
     args: [...args, "--config", configPath, ...options.args ?? []],
     env: { NO_COLOR: "1", ...options.env },
     dir,
-    ready: () => accepts(port),
+    ...(place && { place }),
+    ready: () => accepts(port, host),
     ...(options.deadlineMs && { deadlineMs: options.deadlineMs }),
   });
-  return new PgplexProcess(daemon, { port, configPath });
+  return new PgplexProcess(daemon, { host, port, configPath });
 }
 
 function yamlOf(
   config: string | Record<string, unknown>,
   portNow: number | null,
+  host: string,
 ): { text: string; port: number } {
   if (typeof config === "string") {
     const port = parse(config)?.listen?.port ?? portNow;
@@ -144,7 +154,7 @@ function yamlOf(
     );
   }
   const listen = {
-    address: "127.0.0.1",
+    address: host,
     port: portNow ?? freePort(),
     ...config["listen"] as object | undefined,
   };

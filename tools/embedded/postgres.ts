@@ -1,6 +1,7 @@
 import pg from "pg";
 import { type EnsureOptions, ensurePostgres, type PostgresBinaries, type PostgresMajor } from "./download.ts";
 import { databaseInUri } from "./pgplex.ts";
+import { commandIn, LOOPBACK, type Place } from "./place.ts";
 import { childrenOf, isAlive, signalTo } from "./processes.ts";
 import { giveTo, run, runAs } from "./user.ts";
 import { freePort, GiveUp, removeAll, tempDir, waitFor } from "./wait.ts";
@@ -14,6 +15,8 @@ export interface StartPostgresOptions extends EnsureOptions {
   major: PostgresMajor;
   /** A free one unless said. */
   port?: number;
+  /** Where it runs and listens; 127.0.0.1 unless said. */
+  place?: Place;
   /** Lines of postgresql.conf; they win over the harness's own, which are made for speed: fsync=off and so on. */
   settings?: Record<string, string>;
   /** An own data directory: made from the template when empty or missing, used as it is otherwise, and left at the end. */
@@ -45,7 +48,7 @@ const STOP_SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } 
 /** A PostgreSQL server under test. Made by {@link startPostgres}; `await using` stops it and removes all of it. */
 export class PostgresNode implements AsyncDisposable {
   readonly major: PostgresMajor;
-  readonly host = "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   /** The folder of its Unix socket, for `host=` in a connection string. */
   readonly socketDir: string;
@@ -68,6 +71,7 @@ export class PostgresNode implements AsyncDisposable {
     place: { baseDir: string; port: number },
   ) {
     this.major = binaries.major;
+    this.host = options.place?.host ?? LOOPBACK;
     this.port = place.port;
     this.socketDir = `${place.baseDir}/s`;
     this.dataDir = options.dataDir ?? `${place.baseDir}/data`;
@@ -268,8 +272,9 @@ export class PostgresNode implements AsyncDisposable {
     if (!main.includes("include 'pgplex.conf'")) {
       await this.#write("postgresql.conf", `${main}\ninclude 'pgplex.conf'\n`);
     }
+    const from = this.#options.place === undefined ? `${LOOPBACK}/32` : "samenet";
     const rules = ["local all", "host all", "local replication", "host replication"]
-      .map((rule) => `${rule} all ${rule.startsWith("host") ? "127.0.0.1/32 " : ""}${auth}`);
+      .map((rule) => `${rule} all ${rule.startsWith("host") ? `${from} ` : ""}${auth}`);
     await this.#write("pg_hba.conf", [...hba, ...rules].join("\n") + "\n");
   }
 
@@ -292,7 +297,8 @@ export class PostgresNode implements AsyncDisposable {
       ...runAs(user),
       args: [
         "-c",
-        'exec "$0" --single -D "$1" postgres <"$2"',
+        // A commit would wait for standbys in this mode too.
+        'exec "$0" --single -D "$1" -c synchronous_standby_names= postgres <"$2"',
         `${binDir}/postgres`,
         this.dataDir,
         `${scratch.path}/sql`,
@@ -305,15 +311,26 @@ export class PostgresNode implements AsyncDisposable {
   /** Returns whether the server is ready, false when it ended instead. */
   async #spawn(deadlineMs: number): Promise<boolean> {
     const { user } = this.#binaries;
-    const child = new Deno.Command("sh", {
-      ...runAs(user),
-      args: [
-        "-c",
-        'exec "$0" -D "$1" >>"$2" 2>&1',
-        `${this.binDir}/postgres`,
-        this.dataDir,
-        `${this.#baseDir}/log`,
-      ],
+    const { place } = this.#options;
+    const script = [
+      "sh",
+      "-c",
+      'exec "$0" -D "$1" >>"$2" 2>&1',
+      `${this.binDir}/postgres`,
+      this.dataDir,
+      `${this.#baseDir}/log`,
+    ];
+    // Only root may enter a namespace, so the user is dropped behind that.
+    const isDropped = place !== undefined && user !== null;
+    const [program, ...args] = commandIn(
+      place,
+      isDropped
+        ? ["setpriv", `--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups", ...script]
+        : script,
+    );
+    const child = new Deno.Command(program!, {
+      ...runAs(isDropped ? null : user),
+      args,
       cwd: this.dataDir,
       stdin: "null",
       stdout: "null",
