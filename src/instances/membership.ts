@@ -1,6 +1,7 @@
 import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
 import { Roll } from "./roll.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
+import { Sight } from "./sight.ts";
 import {
   clusterKey,
   instanceKey,
@@ -48,10 +49,15 @@ const RENEWALS = 10;
 /** Behind a call that failed the next one waits so long, in milliseconds. */
 const RETRY_MS = 200;
 
+const YIELDS = "this instance leaves the lead to the others: they see nodes that it does not";
+
 /** An entry that has stood still for so many leases is removed by who leads. */
 const FORGET_LEASES = 60;
 
-/** Where it is in a round: it looks who is there, renews, takes the lead if nobody has it, removes whoever is gone for long. */
+/**
+ * Where it is in a round: it looks who is there, renews, takes the lead if nobody has it, or gives it up, removes whoever is gone for
+ * long.
+ */
 type Stage = "look" | "renew" | "campaign" | "forget";
 
 /** A call that is on its way. */
@@ -76,6 +82,7 @@ interface Pending {
 export class Membership {
   readonly self: Self;
   readonly roll: Roll;
+  readonly sight: Sight;
   readonly ttlMs: number;
   /** Until when transactions may begin on a primary, in clock milliseconds. */
   permitUntilMs = -Infinity;
@@ -103,6 +110,8 @@ export class Membership {
   #leaderSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
   #understands = true;
+  /** It leads in the store alone: the call that gives that up is made, or its answer was lost. */
+  #yields = false;
   #leaves = false;
 
   constructor(self: Self, { ttlMs, nowMs, rules = INSTANCE_RULES }: {
@@ -115,6 +124,7 @@ export class Membership {
     this.ttlMs = ttlMs;
     this.#rules = rules;
     this.roll = new Roll(ttlMs, rules);
+    this.sight = new Sight(ttlMs);
     this.#roundMs = this.#dueMs = nowMs;
   }
 
@@ -142,8 +152,9 @@ export class Membership {
   /** What each write of who leads is compared with; null while this instance does not lead. */
   leading(nowMs: number): Condition | null {
     const leader = this.#leader;
-    const isOwn = leader !== null && leaderOf(leader)?.incarnation === this.self.incarnation;
-    return isOwn && nowMs < this.permitUntilMs ? { key: LEADER, modRevision: leader.modRevision } : null;
+    return leader !== null && this.#hasLead && !this.#yields && nowMs < this.permitUntilMs
+      ? { key: LEADER, modRevision: leader.modRevision }
+      : null;
   }
 
   /** The records as an answer has shown them since the last call; null: none has. */
@@ -178,7 +189,7 @@ export class Membership {
       return this.#send({ kind: "list", prefix: INSTANCES }, nowMs);
     }
     if (this.#stage === "renew") return this.#send(this.#renewal(nowMs), nowMs);
-    const campaign = this.#stage === "campaign" ? this.#campaign() : null;
+    const campaign = this.#stage === "campaign" ? this.#campaign(nowMs) : null;
     if (campaign !== null) return this.#send(campaign, nowMs);
     this.#stage = "forget";
     const forget = this.#forget(nowMs);
@@ -202,7 +213,7 @@ export class Membership {
     const changes: Change[] = [this.#own({ isGone: true })];
     const conditions: Condition[] = [{ key: instanceKey(this.self.id), modRevision: this.#revision }];
     const leader = this.#leader;
-    if (leader !== null && leaderOf(leader)?.incarnation === this.self.incarnation) {
+    if (leader !== null && this.#hasLead) {
       conditions.push({ key: LEADER, modRevision: leader.modRevision });
       changes.push({ kind: "remove", key: LEADER });
     }
@@ -267,7 +278,10 @@ export class Membership {
       this.#extend(this.#rules.renewedMs(sentMs, nowMs));
     }
     this.#showed(clusters, answer.value, nowMs);
-    if (stage === "campaign" && isWritten) this.#lines.say("info", "leader", "this instance leads");
+    if (stage === "campaign" && isWritten) {
+      this.#lines.say("info", "leader", this.#hasLead ? "this instance leads" : YIELDS);
+    }
+    if (!this.#hasLead) this.#yields = false;
     if (this.leading(nowMs) === null) this.#lines.unsay("leader");
     this.#stage = stage === "renew" ? "campaign" : "forget";
   }
@@ -312,12 +326,12 @@ export class Membership {
     return { kind: "put", key: instanceKey(id), value: JSON.stringify(value) };
   }
 
-  /** Nobody leads, or who did has no permit any more. */
-  #campaign(): MembershipCall | null {
-    const isOwn = leaderOf(this.#leader)?.incarnation === this.self.incarnation;
+  /** Nobody leads, or who did has no permit any more; or this instance does, and others see more. */
+  #campaign(nowMs: number): MembershipCall | null {
+    if (this.#hasLead) return this.#yields || this.sight.yields(nowMs) ? this.#yield(nowMs) : null;
     const leader = leaderOf(this.#leader ?? this.#lastLeader);
     const isThere = leader !== null && leader.incarnation !== this.self.incarnation && this.#isThere(leader);
-    if (isOwn || !this.#rules.mayLead(isThere) || !this.#understands) return null;
+    if (!this.#rules.mayLead(isThere) || !this.#understands || this.sight.refrains(nowMs)) return null;
     const { id, incarnation } = this.self;
     const free: Condition = this.#leader === null
       ? { key: LEADER, createRevision: 0 }
@@ -344,6 +358,17 @@ export class Membership {
     return [entry === null ? { key, createRevision: 0 } : { key, modRevision: entry.modRevision }];
   }
 
+  #yield(nowMs: number): MembershipCall {
+    this.#yields = true;
+    this.sight.yielded(nowMs);
+    return {
+      kind: "commit",
+      conditions: [{ key: LEADER, modRevision: this.#leader!.modRevision }],
+      changes: [{ kind: "remove", key: LEADER }],
+      keys: this.#keys,
+    };
+  }
+
   /** Of one that is gone for long nothing is kept. */
   #forget(nowMs: number): MembershipCall | null {
     const leading = this.leading(nowMs);
@@ -365,6 +390,11 @@ export class Membership {
       changes: [key, ...folders].map((key): Change => ({ kind: "remove", key })),
       keys: [],
     };
+  }
+
+  /** Whether the store has this instance as the one that leads, as far as is known. */
+  get #hasLead(): boolean {
+    return leaderOf(this.#leader)?.incarnation === this.self.incarnation;
   }
 
   get #keys(): string[] {

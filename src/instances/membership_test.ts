@@ -241,3 +241,43 @@ Deno.test("who begins while the entry of the one that leads is removed waits a l
   two.until(TTL_MS + 1_100);
   equal(two.membership.leading(two.nowMs)?.key, LEADER);
 });
+
+Deno.test("who leads and sees less than the others leaves the lead to one of them", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(0);
+  const [all, some] = ["up", "down"].map((health) => new Map([["main", new Map([["n1", health]])]]));
+  one.membership.sight.compare(some!, [all!], 0);
+  deepEqual(one.at(2_000), ["this instance leaves the lead to the others: they see nodes that it does not"]);
+  deepEqual([one.membership.leading(2_000), keys.entries.has(LEADER)], [null, false]);
+  one.at(3_000);
+  equal(one.membership.leaderId, null);
+  deepEqual(two.at(3_000), ["this instance leads"]);
+  one.at(4_000);
+  equal(one.membership.leaderId, 2);
+});
+
+Deno.test("who gives the lead up does not lead from that moment on, also where the answer is lost", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  one.at(0);
+  const [all, some] = ["up", "down"].map((health) => new Map([["main", new Map([["n1", health]])]]));
+  one.membership.sight.compare(some!, [all!], 0);
+  for (
+    let call = one.membership.next(2_000);
+    call?.kind !== "commit" || call.changes[0]!.kind !== "remove";
+  ) {
+    if (call!.kind === "list") one.membership.listed({ kind: "done", value: keys.list(call!.prefix) }, 2_000);
+    else {
+      const { conditions, changes, keys: asked } = call!;
+      one.membership.committed({ kind: "done", value: keys.commit(conditions, changes, asked) }, 2_000);
+    }
+    call = one.membership.next(2_000);
+  }
+  equal(one.membership.leading(2_000), null);
+  one.membership.committed({ kind: "unknown", reason: "lost" }, 2_100);
+  equal(one.membership.leading(2_100), null);
+  one.at(3_000);
+  deepEqual([one.membership.leading(3_000), keys.entries.has(LEADER)], [null, false]);
+});

@@ -7,6 +7,7 @@
 export * from "./key_store.ts";
 export * from "./membership.ts";
 export * from "./roll.ts";
+export * from "./sight.ts";
 export * from "./values.ts";
 export * from "./requests.ts";
 export * from "./shared_coordination.ts";

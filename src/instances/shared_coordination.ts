@@ -17,6 +17,7 @@ import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./k
 import { Membership, type Self } from "./membership.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
+import type { Healths } from "./sight.ts";
 import {
   ackOf,
   type AckValue,
@@ -54,7 +55,7 @@ interface Cluster {
   revision: number;
   /** What this instance wants the others to know, and whether it was found there. */
   ack: { readonly value: AckValue; isThere: boolean } | null;
-  view: { readonly text: string; isThere: boolean } | null;
+  view: { readonly healths: Healths; readonly text: string; isThere: boolean } | null;
   /** What was told last of the others. */
   readonly acks: Map<number, string>;
   views: string;
@@ -208,7 +209,7 @@ export class SharedCoordination implements Coordination {
     const { incarnation } = this.#parts.self;
     const text = JSON.stringify({ incarnation, healths: Object.fromEntries(healths) });
     if (known.view?.text === text) return;
-    known.view = { text, isThere: false };
+    known.view = { healths, text, isThere: false };
     void this.#writeView(cluster, known);
   }
 
@@ -258,6 +259,8 @@ export class SharedCoordination implements Coordination {
     const { store } = this.#parts;
     const membership = this.#membership;
     for (let call = membership.next(this.#nowMs); call !== null; call = membership.next(this.#nowMs)) {
+      // One that gives the lead up does nothing more as the one that leads.
+      this.#tellStanding();
       if (call.kind === "list") membership.listed(await store.list(call.prefix), this.#nowMs);
       else {
         const { conditions, changes, keys } = call;
@@ -332,7 +335,24 @@ export class SharedCoordination implements Coordination {
       known.views = text;
       known.listener.views(of);
     }
+    this.#compare(views);
     this.#requests.heard(listing);
+  }
+
+  /** What the others see of the nodes, and what this instance does. */
+  #compare(views: ReadonlyMap<string, readonly InstanceView[]>): void {
+    const { roll, self, sight } = this.#membership;
+    const own = new Map(
+      [...this.#clusters].map(([cluster, { view }]) => [cluster, view?.healths ?? new Map()]),
+    );
+    const others = roll.holders().filter(({ id }) => id !== self.id).map(({ id }) =>
+      new Map(
+        [...views].flatMap(([cluster, of]) =>
+          of.filter(({ instance }) => instance === id).map(({ healths }) => [cluster, healths] as const)
+        ),
+      )
+    );
+    sight.compare(own, others, this.#nowMs);
   }
 
   #tellRecord(known: Cluster, entry: Entry): void {

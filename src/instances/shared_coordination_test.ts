@@ -160,6 +160,20 @@ Deno.test("acknowledgements and views reach the others, also where a write of th
   deepEqual(one.views, [{ instance: 2, healths: new Map([["n1", "down"]]) }]);
 });
 
+Deno.test("who leads and has lost a node that the others reach does not lead for long, and is told at once", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  const healths = (n2: string) => new Map([["n1", "up"], ["n2", n2]]);
+  for (const { coordination } of [one, two]) coordination.publish("main", healths("up"));
+  await town.pass(10_000);
+  deepEqual([one.coordination.isLeading, two.coordination.isLeading], [true, false]);
+  one.coordination.publish("main", healths("down"));
+  await town.pass(5_000);
+  deepEqual([one.coordination.isLeading, two.coordination.isLeading], [false, true]);
+  deepEqual([one.standings.at(-1), two.standings.at(-1)], ["follows true", "leads true"]);
+});
+
 Deno.test("an acknowledgement of another life of an instance counts for nothing", async () => {
   const town = new Town();
   const [one] = [town.instance(1), town.instance(2)];
