@@ -1,4 +1,4 @@
-import { type EtcdCluster, startEtcdCluster, waitFor } from "../harness/mod.ts";
+import { type EtcdCluster, type Place, startEtcdCluster, waitFor } from "../harness/mod.ts";
 import { shown, type ShownRow } from "../harness/console_shown.ts";
 import { Replicas } from "../harness/replicas.ts";
 import { Watched, watchedConfig } from "../harness/watched.ts";
@@ -8,7 +8,9 @@ export const LEASE_MS = 5_000;
 
 /** What a {@link Party} is made of. */
 export interface PartyOptions {
-  readonly major?: 14 | 18;
+  readonly major?: 14 | 15 | 18;
+  /** As that of `startPostgres`. */
+  readonly binDir?: string;
   readonly instances?: number;
   /** Members of etcd. */
   readonly members?: number;
@@ -16,6 +18,10 @@ export interface PartyOptions {
   readonly config?: Record<string, unknown>;
   readonly cluster?: Record<string, unknown>;
   readonly failsafe?: "off" | "witness";
+  /** By whose acknowledgement each node commits when it is the primary; only n1 does unless said, by one of the others. */
+  readonly synchronous?: string;
+  /** Where all of it runs, by kind and in order; on 127.0.0.1 unless said. */
+  readonly places?: Readonly<Record<"instances" | "members" | "nodes", readonly Place[]>>;
 }
 
 /** Instances of pgplex that share an etcd, in front of a primary and two standbys of which one acknowledges each commit. */
@@ -24,7 +30,11 @@ export class Party implements AsyncDisposable {
   readonly replicas: Replicas;
   /** By id, from 1; null where one was killed. */
   readonly instances: (Watched | null)[] = [];
+  /** What those have logged that are gone. */
+  readonly logs: { readonly id: number; readonly log: string }[] = [];
   readonly #options: PartyOptions;
+  /** Ends all that was started. */
+  #ends = new AsyncDisposableStack();
 
   private constructor(etcd: EtcdCluster, replicas: Replicas, options: PartyOptions) {
     this.etcd = etcd;
@@ -34,19 +44,27 @@ export class Party implements AsyncDisposable {
 
   /** Starts all of it, and waits until every instance serves n1. */
   static async start(options: PartyOptions = {}): Promise<Party> {
-    const { major = 18, instances = 3, members = 3 } = options;
+    const { major = 18, instances = 3, members = 3, places, binDir, synchronous } = options;
     await using stack = new AsyncDisposableStack();
-    const etcd = stack.use(await startEtcdCluster({ members }));
+    const etcd = stack.use(await startEtcdCluster({ members, ...(places && { places: places.members }) }));
     const replicas = stack.use(
       await Replicas.start({
         major,
+        ...(binDir !== undefined && { binDir }),
+        ...(places && { places: places.nodes }),
         standbys: 2,
-        settings: { wal_log_hints: "on", full_page_writes: "on" },
-        setup: "CREATE TABLE w (n int)",
+        settings: {
+          wal_log_hints: "on",
+          full_page_writes: "on",
+          ...(synchronous !== undefined && { synchronous_standby_names: synchronous }),
+        },
+        setup: "SET synchronous_commit = local; CREATE TABLE w (n int)",
       }),
     );
-    await replicas.nodes[0]!.reload({ synchronous_standby_names: "ANY 1 (n2, n3)" });
-    const party = stack.use(new Party(etcd, replicas, options));
+    if (synchronous === undefined) {
+      await replicas.nodes[0]!.reload({ synchronous_standby_names: "ANY 1 (n2, n3)" });
+    }
+    const party = stack.adopt(new Party(etcd, replicas, options), (party) => party.#endInstances());
     for (let id = 1; id <= instances; id++) await party.join(id);
     await Promise.all(party.there.map((one) => one.becomes("n1 primary up, n2 standby up, n3 standby up")));
     for (const one of party.there) {
@@ -55,13 +73,16 @@ export class Party implements AsyncDisposable {
         what: "an instance to know the others",
       });
     }
-    stack.move();
+    party.#ends = stack.move();
     return party;
   }
 
   /** Starts an instance. */
   async join(id: number): Promise<Watched> {
-    return this.instances[id - 1] = await Watched.start(this.configOf(id));
+    return this.instances[id - 1] = await Watched.start(
+      this.configOf(id),
+      this.#options.places?.instances[id - 1],
+    );
   }
 
   configOf(id: number): Record<string, unknown> {
@@ -112,15 +133,20 @@ export class Party implements AsyncDisposable {
     return id;
   }
 
-  /** Kills an instance. */
-  async kill(id: number): Promise<void> {
+  /** Ends an instance, by SIGKILL unless said. */
+  async kill(id: number, signal: Deno.Signal = "SIGKILL"): Promise<void> {
     const one = this.at(id);
     this.instances[id - 1] = null;
-    await one.pgplex.stop("SIGKILL");
+    await one.pgplex.stop(signal);
+    this.logs.push({ id, log: one.pgplex.log });
     await one[Symbol.asyncDispose]().catch(() => {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ends.disposeAsync();
+  }
+
+  async #endInstances(): Promise<void> {
     const ends = this.there.map((one) => one[Symbol.asyncDispose]());
     await Promise.all(ends);
   }
