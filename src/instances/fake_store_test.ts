@@ -12,6 +12,7 @@ export class FakeKeys {
     conditions: readonly Condition[],
     changes: readonly Change[],
     keys: readonly string[] = [],
+    prefix?: string,
   ): Committed {
     const isWritten = conditions.every((condition) => {
       const entry = this.entries.get(condition.key);
@@ -27,6 +28,7 @@ export class FakeKeys {
       isWritten,
       revision: this.revision,
       entries: keys.map((key) => this.entries.get(key) ?? null),
+      ...(prefix !== undefined && { listed: this.list(prefix).entries }),
     };
   }
 
@@ -70,10 +72,11 @@ export class FakeStore implements KeyStore {
     conditions: readonly Condition[],
     changes: readonly Change[],
     keys: readonly string[] = [],
+    prefix?: string,
   ): Promise<Answer<Committed>> {
     this.calls++;
     return this.#answer(() => {
-      const committed = this.#keys.commit(conditions, changes, keys);
+      const committed = this.#keys.commit(conditions, changes, keys, prefix);
       if (committed.isWritten && changes.length > 0) { for (const tell of this.#watches) tell(); }
       return committed;
     }, changes.length > 0);

@@ -34,6 +34,8 @@ export interface Committed {
   readonly revision: number;
   /** The entries of the keys that were asked for, behind the changes, in their order; null: there is none. */
   readonly entries: readonly (Entry | null)[];
+  /** What began with the prefix that was asked for, behind the changes, by key; not there where none was. */
+  readonly listed?: ReadonlyMap<string, Entry>;
 }
 
 /** A part of the store at one moment. */
@@ -50,11 +52,15 @@ export interface Listing {
 export interface KeyStore {
   /** The longest that a call takes, in milliseconds. */
   readonly callTimeoutMs: number;
-  /** Makes the changes if the conditions hold, all at once, and reads `keys`: in either case as they are behind it. */
+  /**
+   * Makes the changes if the conditions hold, all at once, and reads `keys` and what begins with `prefix`: in either case as they are
+   * behind it.
+   */
   commit(
     conditions: readonly Condition[],
     changes: readonly Change[],
     keys?: readonly string[],
+    prefix?: string,
   ): Promise<Answer<Committed>>;
   /** What begins with `prefix`. */
   list(prefix: string): Promise<Answer<Listing>>;

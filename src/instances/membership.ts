@@ -28,6 +28,7 @@ export type MembershipCall =
     readonly conditions: readonly Condition[];
     readonly changes: readonly Change[];
     readonly keys: readonly string[];
+    readonly prefix?: string;
   };
 
 /** What an answer showed of the records, all at one moment. */
@@ -101,6 +102,8 @@ export class Membership {
   /** The revision of its own entry; null while it has none. */
   #revision: number | null = null;
   #counter = 0;
+  /** The last renewal has shown all entries, so the next round needs no look. */
+  #hasLooked = false;
   /** When the renewal with the present counter was sent. */
   #renewedMs = -Infinity;
   #leader: Entry | null = null;
@@ -186,6 +189,9 @@ export class Membership {
     if (nowMs < this.#dueMs) return null;
     if (this.#stage === "look") {
       this.#roundMs = nowMs;
+      if (this.#hasLooked) this.#stage = "renew";
+    }
+    if (this.#stage === "look") {
       return this.#send({ kind: "list", prefix: INSTANCES }, nowMs);
     }
     if (this.#stage === "renew") return this.#send(this.#renewal(nowMs), nowMs);
@@ -268,14 +274,17 @@ export class Membership {
       return;
     }
     if (answer.kind !== "done") return this.#failed(answer.reason, nowMs);
-    const { isWritten, revision } = answer.value;
+    const { isWritten, revision, listed } = answer.value;
     this.#lines.unsay("store");
     if (stage === "forget") return this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
     if (stage === "renew") {
-      if (!isWritten) return this.#begin(nowMs + RETRY_MS);
+      // What the last renewal has shown is not so any more.
+      if (!isWritten) return this.#lookAgain(this.#hasLooked ? nowMs : nowMs + RETRY_MS);
       if (this.#revision === null) this.#lines.say("info", "member", "this instance is among the others");
       this.#revision = revision;
       this.#extend(this.#rules.renewedMs(sentMs, nowMs));
+      this.#hasLooked = listed !== undefined;
+      if (listed !== undefined) this.roll.observe(listed.values(), { sentMs, nowMs });
     }
     this.#showed(clusters, answer.value, nowMs);
     if (stage === "campaign" && isWritten) {
@@ -299,7 +308,13 @@ export class Membership {
 
   #failed(reason: string, nowMs: number): void {
     this.#lines.say("warning", "store", `the store of the instances does not answer: ${reason}`);
-    this.#begin(nowMs + RETRY_MS);
+    this.#lookAgain(nowMs + RETRY_MS);
+  }
+
+  /** What is known of its own entry may be wrong. */
+  #lookAgain(atMs: number): void {
+    this.#hasLooked = false;
+    this.#begin(atMs);
   }
 
   #extend(sentMs: number): void {
@@ -317,6 +332,7 @@ export class Membership {
       conditions: [modRevision === null ? { key, createRevision: 0 } : { key, modRevision }],
       changes: [this.#own({ isGone: false })],
       keys: this.#keys,
+      prefix: INSTANCES,
     };
   }
 

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { FakeKeys } from "./fake_store_test.ts";
 import type { Answer } from "./key_store.ts";
 import { Membership, type MembershipCall } from "./membership.ts";
-import { instanceKey, LEADER, recordKey, recordValue } from "./values.ts";
+import { instanceKey, INSTANCES, LEADER, recordKey, recordValue } from "./values.ts";
 
 const TTL_MS = 10_000;
 
@@ -36,8 +36,8 @@ class One {
         const value = this.#keys.list(prefix);
         membership.listed(fails ? failed : { kind: "done", value }, nowMs);
       } else {
-        const { conditions, changes, keys } = call;
-        membership.committed(answer(() => this.#keys.commit(conditions, changes, keys)), nowMs);
+        const { conditions, changes, keys, prefix } = call;
+        membership.committed(answer(() => this.#keys.commit(conditions, changes, keys, prefix)), nowMs);
       }
     }
     return membership.takeLines().map(({ text }) => text);
@@ -270,8 +270,11 @@ Deno.test("who gives the lead up does not lead from that moment on, also where t
   ) {
     if (call!.kind === "list") one.membership.listed({ kind: "done", value: keys.list(call!.prefix) }, 2_000);
     else {
-      const { conditions, changes, keys: asked } = call!;
-      one.membership.committed({ kind: "done", value: keys.commit(conditions, changes, asked) }, 2_000);
+      const { conditions, changes, keys: asked, prefix } = call!;
+      one.membership.committed(
+        { kind: "done", value: keys.commit(conditions, changes, asked, prefix) },
+        2_000,
+      );
     }
     call = one.membership.next(2_000);
   }
@@ -280,4 +283,19 @@ Deno.test("who gives the lead up does not lead from that moment on, also where t
   equal(one.membership.leading(2_100), null);
   one.at(3_000);
   deepEqual([one.membership.leading(3_000), keys.entries.has(LEADER)], [null, false]);
+});
+
+Deno.test("while nothing happens a round is one call, and it shows who else is there", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  const call = one.membership.next(TTL_MS / 10);
+  deepEqual([call?.kind, call?.kind === "commit" ? call.prefix : null], ["commit", INSTANCES]);
+  two.at(TTL_MS / 10);
+  if (call?.kind !== "commit") return;
+  const value = keys.commit(call.conditions, call.changes, call.keys, call.prefix);
+  one.membership.committed({ kind: "done", value }, TTL_MS / 10);
+  deepEqual(one.membership.roll.members().map(({ id }) => id), [1, 2]);
+  equal(one.membership.next(TTL_MS / 10), null);
+  equal(one.membership.dueMs, 2 * TTL_MS / 10);
 });

@@ -263,8 +263,8 @@ export class SharedCoordination implements Coordination {
       this.#tellStanding();
       if (call.kind === "list") membership.listed(await store.list(call.prefix), this.#nowMs);
       else {
-        const { conditions, changes, keys } = call;
-        const answer: Answer<Committed> = await store.commit(conditions, changes, keys);
+        const { conditions, changes, keys, prefix } = call;
+        const answer: Answer<Committed> = await store.commit(conditions, changes, keys, prefix);
         membership.committed(answer, this.#nowMs);
       }
       this.#tellRound();

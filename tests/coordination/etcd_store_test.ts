@@ -23,9 +23,11 @@ Deno.test("a commit writes where its conditions hold, and reads its keys in eith
       [{ key: "a", createRevision: 0 }],
       [{ kind: "put", key: "a", value: "2" }],
       ["a"],
+      "",
     ),
   );
   assert.deepEqual([again.isWritten, again.revision, again.entries], [false, made.revision, [a]]);
+  assert.deepEqual([made.listed, again.listed], [undefined, new Map([["a", a]])]);
 
   const next = done(
     await store.commit([{ key: "a", modRevision: a!.modRevision }], [

@@ -57,8 +57,9 @@ export class EtcdStore implements KeyStore {
     conditions: readonly Condition[],
     changes: readonly Change[],
     keys: readonly string[] = [],
+    prefix?: string,
   ): Promise<Answer<Committed>> {
-    const request = this.#keys.txn(conditions, changes, keys);
+    const request = this.#keys.txn(conditions, changes, keys, prefix);
     const isRead = changes.length === 0;
     return this.#bounded(isRead ? READ : WRITE, async (patience, untilMs) => {
       const answer = await this.#members.ask(
@@ -69,7 +70,7 @@ export class EtcdStore implements KeyStore {
       return mapped(answer, (response) => ({
         isWritten: response.succeeded,
         revision: Number(response.header.revision),
-        entries: this.#keys.entriesIn(response, keys.length),
+        ...this.#keys.readIn(response, keys.length, prefix),
       }));
     });
   }
@@ -85,7 +86,7 @@ export class EtcdStore implements KeyStore {
       );
       return mapped(answer, ({ header, kvs }) => ({
         revision: Number(header.revision),
-        entries: new Map(kvs.map((kv) => this.#keys.entryOf(kv)).map((entry) => [entry.key, entry])),
+        entries: this.#keys.entriesOf(kvs),
       }));
     });
   }

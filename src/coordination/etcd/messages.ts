@@ -1,4 +1,4 @@
-import type { Change, Condition, Entry } from "../../instances/mod.ts";
+import type { Change, Committed, Condition, Entry } from "../../instances/mod.ts";
 
 /**
  * etcd's messages as `@grpc/proto-loader` makes them of its protocol files, as far as they are used here: fields in snake_case, 64-bit
@@ -83,9 +83,22 @@ export class Keys {
     };
   }
 
-  /** A commit as a transaction of etcd's. The keys are read by its last operations, in either case. */
-  txn(conditions: readonly Condition[], changes: readonly Change[], keys: readonly string[]): object {
-    const reads = keys.map((key) => ({ request_range: { key: this.toEtcd(key) } }));
+  /** By key. */
+  entriesOf(kvs: readonly KeyValue[]): Map<string, Entry> {
+    return new Map(kvs.map((kv) => this.entryOf(kv)).map((entry) => [entry.key, entry]));
+  }
+
+  /** A commit as a transaction of etcd's. The keys, and behind them the prefix, are read by its last operations, in either case. */
+  txn(
+    conditions: readonly Condition[],
+    changes: readonly Change[],
+    keys: readonly string[],
+    prefix?: string,
+  ): object {
+    const reads = [
+      ...keys.map((key) => ({ request_range: { key: this.toEtcd(key) } })),
+      ...(prefix === undefined ? [] : [{ request_range: this.range(prefix) }]),
+    ];
     return {
       compare: conditions.map((condition) => this.#compare(condition)),
       success: [...changes.map((change) => this.#operation(change)), ...reads],
@@ -109,12 +122,19 @@ export class Keys {
     }
   }
 
-  /** What a transaction read by its last operations, one for each of `count` keys. */
-  entriesIn({ responses }: TxnResponse, count: number): (Entry | null)[] {
-    return responses.slice(responses.length - count).map(({ response_range }) => {
+  /** What a transaction read by its last operations: one for each of `count` keys, and one for a prefix. */
+  readIn(
+    { responses }: TxnResponse,
+    count: number,
+    prefix?: string,
+  ): Pick<Committed, "entries" | "listed"> {
+    const end = responses.length - (prefix === undefined ? 0 : 1);
+    const entries = responses.slice(end - count, end).map(({ response_range }) => {
       const kv = response_range?.kvs[0];
       return kv === undefined ? null : this.entryOf(kv);
     });
+    if (prefix === undefined) return { entries };
+    return { entries, listed: this.entriesOf(responses[end]?.response_range?.kvs ?? []) };
   }
 }
 

@@ -55,7 +55,7 @@ Deno.test("a commit becomes a transaction that reads its keys behind its changes
 
 Deno.test("what a transaction read is found by its last responses", () => {
   const header = { revision: "9" };
-  const entries = keys.entriesIn({
+  const { entries } = keys.readIn({
     header,
     succeeded: true,
     responses: [
@@ -65,5 +65,22 @@ Deno.test("what a transaction read is found by its last responses", () => {
     ],
   }, 2);
   assert.deepEqual(entries, [{ key: "a", value: "ä", createRevision: 5, modRevision: 7 }, null]);
-  assert.deepEqual(keys.entriesIn({ header, succeeded: true, responses: [{}] }, 0), []);
+  assert.deepEqual(keys.readIn({ header, succeeded: true, responses: [{}] }, 0), { entries: [] });
+  const both = keys.readIn(
+    {
+      header,
+      succeeded: true,
+      responses: [
+        {},
+        { response_range: { header, kvs: [] } },
+        { response_range: { header, kvs: [kv("/pgplex/i/1", "x"), kv("/pgplex/i/2", "y")] } },
+      ],
+    },
+    1,
+    "i/",
+  );
+  assert.deepEqual([both.entries, [...both.listed!].map(([key, { value }]) => [key, value])], [
+    [null],
+    [["i/1", "x"], ["i/2", "y"]],
+  ]);
 });
