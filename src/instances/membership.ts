@@ -11,6 +11,7 @@ import {
   LEADER,
   leaderOf,
   type LeaderValue,
+  NO_LEADER,
   recordIn,
   recordKey,
 } from "./values.ts";
@@ -380,7 +381,7 @@ export class Membership {
     return {
       kind: "commit",
       conditions: [{ key: LEADER, modRevision: this.#leader!.modRevision }],
-      changes: [{ kind: "remove", key: LEADER }],
+      changes: [{ kind: "put", key: LEADER, value: NO_LEADER }],
       keys: this.#keys,
     };
   }

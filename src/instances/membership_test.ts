@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { FakeKeys } from "./fake_store_test.ts";
 import type { Answer } from "./key_store.ts";
 import { Membership, type MembershipCall } from "./membership.ts";
-import { instanceKey, INSTANCES, LEADER, recordKey, recordValue } from "./values.ts";
+import { instanceKey, INSTANCES, LEADER, NO_LEADER, recordKey, recordValue } from "./values.ts";
 
 const TTL_MS = 10_000;
 
@@ -250,7 +250,7 @@ Deno.test("who leads and sees less than the others leaves the lead to one of the
   const [all, some] = ["up", "down"].map((health) => new Map([["main", new Map([["n1", health]])]]));
   one.membership.sight.compare(some!, [all!], 0);
   deepEqual(one.at(2_000), ["this instance leaves the lead to the others: they see nodes that it does not"]);
-  deepEqual([one.membership.leading(2_000), keys.entries.has(LEADER)], [null, false]);
+  deepEqual([one.membership.leading(2_000), keys.entries.get(LEADER)?.value], [null, NO_LEADER]);
   one.at(3_000);
   equal(one.membership.leaderId, null);
   deepEqual(two.at(3_000), ["this instance leads"]);
@@ -266,7 +266,7 @@ Deno.test("who gives the lead up does not lead from that moment on, also where t
   one.membership.sight.compare(some!, [all!], 0);
   for (
     let call = one.membership.next(2_000);
-    call?.kind !== "commit" || call.changes[0]!.kind !== "remove";
+    call?.kind !== "commit" || call.changes[0]!.key !== LEADER;
   ) {
     if (call!.kind === "list") one.membership.listed({ kind: "done", value: keys.list(call!.prefix) }, 2_000);
     else {
@@ -282,7 +282,7 @@ Deno.test("who gives the lead up does not lead from that moment on, also where t
   one.membership.committed({ kind: "unknown", reason: "lost" }, 2_100);
   equal(one.membership.leading(2_100), null);
   one.at(3_000);
-  deepEqual([one.membership.leading(3_000), keys.entries.has(LEADER)], [null, false]);
+  deepEqual([one.membership.leading(3_000), keys.entries.get(LEADER)?.value], [null, NO_LEADER]);
 });
 
 Deno.test("while nothing happens a round is one call, and it shows who else is there", () => {

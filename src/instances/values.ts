@@ -117,8 +117,12 @@ export function instanceOf({ key, value }: Entry): (InstanceValue & { readonly i
 
 /** Who leads by an entry; null where the entry says nobody. */
 export function leaderOf(entry: Entry | null): LeaderValue | null {
-  return entry === null ? null : parsedAs<LeaderValue>(entry.value, { id: "number", incarnation: "string" });
+  if (entry === null || entry.value === NO_LEADER) return null;
+  return parsedAs<LeaderValue>(entry.value, { id: "number", incarnation: "string" });
 }
+
+/** Who led has given it up while he is there; other than where the entry is missing. */
+export const NO_LEADER = "nobody";
 
 /** An acknowledgement; null for anything else. */
 export function ackOf(value: string): AckValue | null {
