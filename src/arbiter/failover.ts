@@ -234,9 +234,11 @@ function bringOthers(work: Work, record: ClusterRecord, move: Move): void {
   if (primary === null) return;
   for (const { node } of work.others(name)) {
     const said = work.fresh(node.name, work.stepSinceMs);
-    const inspected = work.nodes.get(node.name)?.inspected ?? null;
-    if (said === null || !said.recovering || !work.isOwn(said) || inspected === null) continue;
+    if (said === null || !said.recovering || !work.isOwn(said)) continue;
     if (said.receiver?.timeline === primary.timeline) continue;
+    // Who goes on with the move of another decider has not inspected it yet.
+    const inspected = work.inspected(node.name, -Infinity);
+    if (inspected === null) continue;
     if (!mayFollow(said, inspected, { forks: primary.forks, current: primary.timeline! })) continue;
     if (!work.tookOver(node.name, record.epoch)) continue;
     work.ask(node.name, { kind: "repoint", upstream: work.upstream(name) }, { refreshMs: 2_000 });

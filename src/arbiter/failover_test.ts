@@ -192,6 +192,24 @@ Deno.test("settle brings a synchronous standby before clients are let go, at mos
   equal(lonely.record?.phase, "serving");
 });
 
+Deno.test("settle brings the others also where another decider goes on with a promotion that has happened", () => {
+  const synchronous = { method: "any", k: 1, names: ["n1", "n2", "n3"] } as const;
+  const scene = bereaved({
+    nodes: { n1: primarySays({ synchronous }), n2: { ...alone, synchronous }, n3: { ...alone, synchronous } },
+  });
+  scene.results["repoint"] = () => null;
+  scene.pass(1_500);
+  deepEqual([scene.record?.move?.step, scene.record?.move?.candidate], ["promote", "n2"]);
+  equal((scene.nodes["n2"] as Inspected).recovering, false);
+  delete scene.results["repoint"];
+  scene.results["promote"] = () => null;
+  scene.done.length = 0;
+  scene.restart();
+  scene.pass(1_000);
+  equal(scene.record?.phase, "moving");
+  ok(scene.done.includes("repoint n3"), scene.done.join());
+});
+
 Deno.test("settle sets the names on a new primary that has none", () => {
   const synchronous = { method: "first", k: 1, names: ["n2", "n3"] } as const;
   const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
