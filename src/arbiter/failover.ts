@@ -21,6 +21,8 @@ const ASK_MS = 5_000;
 export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   if (!work.isHeld(record.epoch)) return;
   const { rules, settings, stepSinceMs } = work;
+  // Only then standbys are asked: who waited for other instances gives them no less time.
+  const heldMs = work.now.nowMs - (work.heldSinceMs ??= work.now.nowMs);
   if (settings.mode === "follow" || (move.by === "pgplex" && settings.mode !== "auto")) {
     return work.undo(record, move, `failover is ${settings.mode} now`);
   }
@@ -44,7 +46,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   let waits = 0;
   for (const { node } of standbys) if (!recruitOne(work, record, node.name)) waits++;
   if (unheard.length > 0 && rules.awaitsAllStandbys()) return;
-  if (waits > 0 && rules.awaitsAllStandbys() && work.now.nowMs - stepSinceMs < FREEZE_MS) return;
+  if (waits > 0 && rules.awaitsAllStandbys() && heldMs < FREEZE_MS) return;
   const choice = choose({
     recruits: recruitsOf(work),
     names: standbyNames(work),
@@ -61,7 +63,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   if (choice.kind === "none") return work.say("error", "choice", `nobody is promoted: ${choice.why}`);
   const { recruit: { name, frozen }, lostBytes, evidence } = choice;
   const { isReplayed } = frozen;
-  if (!isReplayed && work.now.nowMs - stepSinceMs < REPLAY_MS) {
+  if (!isReplayed && heldMs < REPLAY_MS) {
     const asked = work.calls.peek(name, "freeze");
     if (asked !== null) work.calls.forget(name, "freeze");
     return;

@@ -47,8 +47,8 @@ export class FakeKeys {
   }
 }
 
-/** What becomes of a call: `lost`: it is done, and nobody hears of it. */
-export type Fate = "done" | "failed" | "lost";
+/** What becomes of a call: `lost`: it is done, and nobody hears of it; `late`: the same, when {@link FakeStore.deliverLate} says. */
+export type Fate = "done" | "failed" | "lost" | "late";
 
 /** One instance's way to a store that it shares with others. */
 export class FakeStore implements KeyStore {
@@ -57,6 +57,7 @@ export class FakeStore implements KeyStore {
   /** Whether changes of others are told. */
   isWatching = true;
   calls = 0;
+  #late: (() => void)[] = [];
   readonly #keys: FakeKeys;
   readonly #clock: Clock;
   readonly #watches: Set<() => void>;
@@ -99,11 +100,20 @@ export class FakeStore implements KeyStore {
     return Promise.resolve();
   }
 
+  /** What was late comes to the store. */
+  deliverLate(): void {
+    for (const run of this.#late.splice(0)) run();
+  }
+
   #answer<T>(run: () => T, writes: boolean): Promise<Answer<T>> {
     const { fate } = this;
     const { promise, resolve } = Promise.withResolvers<Answer<T>>();
     this.#clock.after(1, () => {
       if (fate === "failed") return resolve({ kind: "failed", reason: "no store" });
+      if (fate === "late") {
+        this.#late.push(run);
+        return resolve({ kind: writes ? "unknown" : "failed", reason: "no answer" });
+      }
       const value = run();
       if (fate === "done") resolve({ kind: "done", value });
       else resolve({ kind: writes ? "unknown" : "failed", reason: "no answer" });

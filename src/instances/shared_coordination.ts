@@ -68,6 +68,8 @@ export class SharedCoordination implements Coordination {
   readonly #membership: Membership;
   readonly #requests: Requests;
   readonly #clusters = new Map<string, Cluster>();
+  /** Clusters of which a write of the record is on its way, or has an unknown end. */
+  readonly #unsettled = new Set<string>();
   #listing: Listing | null = null;
   #endWatch: () => void = () => {};
   #timer: Timer | null = null;
@@ -142,9 +144,31 @@ export class SharedCoordination implements Coordination {
     const key = recordKey(cluster);
     const answer = await this.#parts.store.commit([], [], [key]);
     if (answer.kind !== "done") throw new Error(answer.reason);
+    const entry = await this.#settled(cluster, answer.value.entries[0] ?? null);
     const why = await this.#lookBehind();
     if (why !== null) throw new Error(why);
-    return this.#storedOf(answer.value.entries[0] ?? null);
+    return this.#storedOf(entry);
+  }
+
+  /**
+   * A write of this instance that is on its way, or whose end is unknown, may come to the store behind a read that does not show it. What is there is
+   * written once more: the late one then finds another revision.
+   *
+   * @throws Error where that did not come about
+   */
+  async #settled(cluster: string, entry: Entry | null): Promise<Entry | null> {
+    const leading = this.#membership.leading(this.#nowMs);
+    if (!this.#unsettled.has(cluster) || entry === null || leading === null) return entry;
+    const { key, value, modRevision } = entry;
+    const answer = await this.#parts.store.commit([leading, { key, modRevision }], [{
+      kind: "put",
+      key,
+      value,
+    }], [key]);
+    if (answer.kind !== "done") throw new Error(answer.reason);
+    if (!answer.value.isWritten) throw new Error(`${key} has changed meanwhile`);
+    this.#unsettled.delete(cluster);
+    return answer.value.entries[0] ?? null;
   }
 
   async swap(cluster: string, revision: number, next: ClusterRecord): Promise<SwapResult> {
@@ -153,11 +177,15 @@ export class SharedCoordination implements Coordination {
     if (leading === null) return { kind: "failed", reason: "this instance does not lead any more" };
     const key = recordKey(cluster);
     const free: Condition = revision === 0 ? { key, createRevision: 0 } : { key, modRevision: revision };
+    const wasSettled = !this.#unsettled.has(cluster);
+    this.#unsettled.add(cluster);
     const answer = await store.commit(
       this.#rules.comparesLeader() ? [leading, free] : [free],
       [{ kind: "put", key, value: recordValue(recordText(next)) }],
       [LEADER, key],
     );
+    const isSettled = answer.kind === "done" && answer.value.isWritten;
+    if (isSettled || (wasSettled && answer.kind !== "unknown")) this.#unsettled.delete(cluster);
     if (answer.kind !== "done") return answer;
     const { isWritten, entries: [leader = null, entry = null] } = answer.value;
     if (isWritten) return await this.#written(answer.value);

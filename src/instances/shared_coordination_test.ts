@@ -282,3 +282,25 @@ Deno.test("whoever was there before a record is known when the record is read, o
   await town.pass(20);
   deepEqual([(await swapped).kind, one.coordination.instances], ["conflict", [1, 2, 3]]);
 });
+
+Deno.test("a write of unknown end that comes late finds that the record was read, and changes nothing", async () => {
+  const town = new Town();
+  const one = town.instance(1);
+  await town.pass(1_500);
+  const first = one.coordination.swap("main", 0, record(1));
+  await town.pass(50);
+  const { revision } = await first as { revision: number };
+  one.store.fate = "late";
+  const second = one.coordination.swap("main", revision, record(2));
+  await town.pass(50);
+  equal((await second).kind, "unknown");
+  one.store.fate = "done";
+  const read = one.coordination.record("main");
+  await town.pass(50);
+  const stored = await read;
+  deepEqual([stored?.record, stored!.revision > revision], [record(1), true]);
+  one.store.deliverLate();
+  const again = one.coordination.record("main");
+  await town.pass(50);
+  deepEqual(await again, stored);
+});
