@@ -198,6 +198,7 @@ export class KeysOfInstance implements KeyStore {
     const { number } = this.#caller;
     let isOver = false;
     let isOnItsWay = false;
+    let arrivesMs = 0;
     const tell = () => {
       if (isOnItsWay || isOver) return;
       isOnItsWay = true;
@@ -206,8 +207,9 @@ export class KeysOfInstance implements KeyStore {
         if (!servers.isOpen(placeOf(number), STORE) || this.#keys.isStill) return agenda.after(300, send);
         isOnItsWay = false;
         const listing = this.#keys.list(prefix);
-        const delayMs = servers.latencyMs(placeOf(number), STORE);
-        agenda.after(delayMs, () => this.#caller.enter(() => isOver || changed(listing)));
+        // One connection: what was sent first comes first.
+        arrivesMs = Math.max(arrivesMs, agenda.nowMs + servers.latencyMs(placeOf(number), STORE));
+        agenda.after(arrivesMs - agenda.nowMs, () => this.#caller.enter(() => isOver || changed(listing)));
       };
       agenda.after(servers.between(0, 20) + (lateMs[number] ?? 0), send);
     };
