@@ -5,11 +5,11 @@ import { planOf } from "./plan.ts";
 import { run, shrink } from "./run.ts";
 import { RULES } from "../../src/arbiter/mod.ts";
 
-/** Seeds that every run of the tests tries, besides some that nobody has tried. */
+/** Half of them are new in each run, but for continuous integration, which is to judge the change alone: it tries the same each time. */
 const SEEDS = 800;
 
 Deno.test("one instance and several break no invariant in any seed", async () => {
-  const fresh = Math.floor(Math.random() * 1e9);
+  const fresh = Deno.env.get("CI") === undefined ? Math.floor(Math.random() * 1e9) : 1;
   const broken: string[] = [];
   for (let at = 0; at < SEEDS; at++) {
     const seed = at < SEEDS / 2 ? at + 1 : fresh + at;
