@@ -190,10 +190,8 @@ export class Membership {
     if (nowMs < this.#dueMs) return null;
     if (this.#stage === "look") {
       this.#roundMs = nowMs;
-      if (this.#hasLooked) this.#stage = "renew";
-    }
-    if (this.#stage === "look") {
-      return this.#send({ kind: "list", prefix: INSTANCES }, nowMs);
+      if (!this.#hasLooked) return this.#send({ kind: "list", prefix: INSTANCES }, nowMs);
+      this.#stage = "renew";
     }
     if (this.#stage === "renew") return this.#send(this.#renewal(nowMs), nowMs);
     const campaign = this.#stage === "campaign" ? this.#campaign(nowMs) : null;

@@ -49,13 +49,18 @@ export interface SharedParts {
 /** A look around behind a write that announces something is tried again behind this time. */
 const LOOK_AGAIN_MS = 100;
 
+/** What this instance wants the others to know, and whether it was found there. */
+interface Shown {
+  readonly text: string;
+  isThere: boolean;
+}
+
 interface Cluster {
   readonly listener: CoordinationListener;
   /** Of the record that was told last. */
   revision: number;
-  /** What this instance wants the others to know, and whether it was found there. */
-  ack: { readonly value: AckValue; isThere: boolean } | null;
-  view: { readonly healths: Healths; readonly text: string; isThere: boolean } | null;
+  ack: Shown | null;
+  view: Shown & { readonly healths: Healths } | null;
   /** What was told last of the others. */
   readonly acks: Map<number, string>;
   views: string;
@@ -227,8 +232,9 @@ export class SharedCoordination implements Coordination {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    known.ack = { value: { incarnation, epoch, isDrained }, isThere: false };
-    void this.#writeAck(cluster, known);
+    const value: AckValue = { incarnation, epoch, isDrained };
+    known.ack = { text: JSON.stringify(value), isThere: false };
+    void this.#show(cluster, "acks", known.ack);
   }
 
   publish(cluster: string, healths: ReadonlyMap<string, string>): void {
@@ -238,7 +244,7 @@ export class SharedCoordination implements Coordination {
     const text = JSON.stringify({ incarnation, healths: Object.fromEntries(healths) });
     if (known.view?.text === text) return;
     known.view = { healths, text, isThere: false };
-    void this.#writeView(cluster, known);
+    void this.#show(cluster, "views", known.view);
   }
 
   ask(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
@@ -312,8 +318,8 @@ export class SharedCoordination implements Coordination {
     this.#tellAll();
     if (glance === null) return;
     for (const [cluster, known] of this.#clusters) {
-      void this.#writeAck(cluster, known);
-      void this.#writeView(cluster, known);
+      void this.#show(cluster, "acks", known.ack);
+      void this.#show(cluster, "views", known.view);
     }
   }
 
@@ -398,7 +404,7 @@ export class SharedCoordination implements Coordination {
     const ack = ackOf(value);
     if (ack === null) return;
     if (instance === this.#parts.self.id) {
-      if (known.ack !== null) known.ack.isThere = value === JSON.stringify(known.ack.value);
+      if (known.ack !== null) known.ack.isThere = value === known.ack.text;
       return;
     }
     const isOfNow = this.#membership.roll.members().some(({ id, incarnation }) =>
@@ -428,21 +434,12 @@ export class SharedCoordination implements Coordination {
     views.set(cluster, of);
   }
 
-  async #writeAck(cluster: string, known: Cluster): Promise<void> {
-    const { ack } = known;
-    if (ack === null || ack.isThere || !this.#membership.isMember) return;
-    const value = JSON.stringify(ack.value);
-    const key = clusterKey(cluster, "acks", this.#parts.self.id);
-    const answer = await this.#parts.store.commit([], [{ kind: "put", key, value }]);
-    if (answer.kind === "done") ack.isThere = true;
-  }
-
-  async #writeView(cluster: string, known: Cluster): Promise<void> {
-    const { view } = known;
-    if (view === null || view.isThere || !this.#membership.isMember) return;
-    const key = clusterKey(cluster, "views", this.#parts.self.id);
-    const answer = await this.#parts.store.commit([], [{ kind: "put", key, value: view.text }]);
-    if (answer.kind === "done") view.isThere = true;
+  /** Until it is there, with each renewal again. */
+  async #show(cluster: string, folder: "acks" | "views", own: Shown | null): Promise<void> {
+    if (own === null || own.isThere || !this.#membership.isMember) return;
+    const key = clusterKey(cluster, folder, this.#parts.self.id);
+    const answer = await this.#parts.store.commit([], [{ kind: "put", key, value: own.text }]);
+    if (answer.kind === "done") own.isThere = true;
   }
 
   #storedOf(entry: Entry | null): StoredRecord | null {

@@ -1,11 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
-import type {
-  Acknowledgement,
-  ClusterRecord,
-  CoordinationListener,
-  InstanceView,
-  StoredRecord,
-} from "../arbiter/mod.ts";
+import type { Acknowledgement, CoordinationListener, InstanceView, StoredRecord } from "../arbiter/mod.ts";
+import { record as recordWith } from "../arbiter/scene_test.ts";
 import { VirtualClock } from "../kernel/mod.ts";
 import { FakeKeys, FakeStore, pass } from "./fake_store_test.ts";
 import { SharedCoordination } from "./shared_coordination.ts";
@@ -13,22 +8,7 @@ import { clusterKey, recordKey } from "./values.ts";
 
 const TTL_MS = 10_000;
 
-function record(epoch: number): ClusterRecord {
-  return {
-    system: "7",
-    epoch,
-    phase: "serving",
-    primary: "n1",
-    timeline: 1,
-    sinceMs: 0,
-    synchronous: null,
-    move: null,
-    history: [],
-    rejoins: [],
-    moved: [],
-    disowned: [],
-  };
-}
+const record = (epoch: number) => recordWith({ epoch });
 
 /** One instance, and what its part in cluster main has heard. */
 interface Heard {

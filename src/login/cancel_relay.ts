@@ -1,7 +1,8 @@
+import { parseHostPort } from "../config/mod.ts";
 import type { Clock } from "../kernel/mod.ts";
 import { encodeCancel } from "../protocol/mod.ts";
 import { instanceOfPid } from "../session/mod.ts";
-import { type ByteStream, type Endpoint, type Network, writeAll } from "../transport/mod.ts";
+import { type ByteStream, type Network, writeAll } from "../transport/mod.ts";
 
 /** Another instance, as far as cancel requests care. */
 export interface CancelPeer {
@@ -51,14 +52,15 @@ export class CancelRelay {
   }
 
   async #send(address: string, packet: Uint8Array): Promise<void> {
-    if (this.#onTheirWay >= ON_THEIR_WAY) return;
+    const endpoint = parseHostPort(address);
+    if (endpoint === null || this.#onTheirWay >= ON_THEIR_WAY) return;
     this.#onTheirWay++;
     const { clock, network } = this.#parts;
     const late = Promise.withResolvers<void>();
     const timer = clock.after(TIMEOUT_MS, () => late.resolve());
     let stream: ByteStream | null = null;
     try {
-      stream = await network.connect(endpointOf(address), clock, TIMEOUT_MS);
+      stream = await network.connect(endpoint, clock, TIMEOUT_MS);
       await Promise.race([late.promise, this.#exchange(stream, packet)]);
     } catch {
       // As PostgreSQL: whoever cancels hears nothing of how it went.
@@ -74,12 +76,4 @@ export class CancelRelay {
     await writeAll(stream, packet);
     await stream.read(new Uint8Array(1));
   }
-}
-
-function endpointOf(address: string): Endpoint {
-  const colon = address.lastIndexOf(":");
-  return {
-    host: address.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
-    port: Number(address.slice(colon + 1)),
-  };
 }

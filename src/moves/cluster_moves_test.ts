@@ -1,5 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import type { ClusterRecord, CoordinationListener, Move, StoredRecord } from "../arbiter/mod.ts";
+import { record } from "../arbiter/scene_test.ts";
 import type { Runtime } from "../backend/mod.ts";
 import type { MonitorConfig } from "../config/mod.ts";
 import { VirtualClock } from "../kernel/mod.ts";
@@ -8,20 +9,7 @@ import { NO_LOG } from "../telemetry/mod.ts";
 import { ClusterMoves } from "./cluster_moves.ts";
 import type { OwnedCluster } from "./verb_runner.ts";
 
-const SERVING: ClusterRecord = {
-  system: "7",
-  epoch: 3,
-  phase: "serving",
-  primary: "n1",
-  timeline: 1,
-  sinceMs: 0,
-  synchronous: null,
-  move: null,
-  history: [],
-  rejoins: [],
-  moved: [],
-  disowned: [],
-};
+const SERVING = record({ system: "7", epoch: 3 });
 
 const FOLLOWING: Move = {
   kind: "follow",

@@ -25,7 +25,7 @@ export interface EtcdCluster extends AsyncDisposable {
   readonly members: readonly EtcdMember[];
   readonly urls: readonly string[];
   /** Calls etcd's JSON gateway at the first member that answers: `kv/range`, `auth/enable`. @throws Error as etcd answers */
-  // deno-lint-ignore no-explicit-any
+  // deno-lint-ignore no-explicit-any -- etcd answers JSON of another form to each call
   api(path: string, body?: object, token?: string): Promise<any>;
   /** The members with etcd's leader last. */
   leaderLast(): Promise<readonly EtcdMember[]>;
