@@ -173,7 +173,7 @@ Deno.test("Session never reads on a standby what is older than its own write, fo
     else if (step < 6) sent.push(clock.nowMs());
     else if (step < 10) {
       while (sent.length > 0 && below(4) > 0) marks.push({ sentMs: sent.shift()!, lsn });
-    } else if (step < 14) replayed = Math.min(lsn, replayed + below(2));
+    } else if (step < 14) replayed = Math.min(lsn, replayed + below(3));
     else if (step < 18) clock.advance(below(3) * below(2500));
     else {
       const host = await run(`SELECT ${serial}`);
