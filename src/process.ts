@@ -421,7 +421,7 @@ export class Process {
     worker.drain();
     this.#sockets.close();
     while (!this.#stopped) {
-      if (this.#drainUntilMs < Infinity) worker.endEndable(shuttingDown());
+      if (this.#drainUntilMs < Infinity) worker.endAtRest(shuttingDown());
       if (worker.sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
     }

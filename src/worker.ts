@@ -218,10 +218,11 @@ export class Worker implements LoginParts {
     this.#draining = true;
   }
 
-  /** Ends the sessions that can be ended without harm, and those that wait for what an operator holds back. */
-  endEndable(error: PgplexError): void {
+  /** Ends sessions at the end of what they run, and those that wait for what an operator holds back. */
+  endAtRest(error: PgplexError): void {
     for (const session of this.sessions) {
-      if (session.endable || (session.waiting && session.destination.paused)) session.end(error);
+      if (session.waiting && session.destination.paused) session.end(error);
+      else session.endAtRest(error);
     }
   }
 

@@ -364,6 +364,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#work.ended(this.#sinceMs);
     this.#times.idles();
     relay.counts.collect(this.#destination.counters);
+    this.#host.rested();
   }
 
   /** A transaction has ended, and its lease goes on. */
@@ -372,6 +373,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     if (this.#mayHaveWritten) this.#lastWriteMs = this.#worker.runtime.clock.nowMs();
     this.#work.rests();
     this.#relay.counts.collect(this.#destination.counters);
+    this.#host.rested();
   }
 
   ended(error: PgplexError): void {

@@ -41,6 +41,8 @@ export interface ServerSideHost {
   failPending(type: number, error: PgplexError): void;
   /** Replies came. */
   answered(): void;
+  /** A transaction has ended, and what comes of it is about to be done. */
+  rested(): void;
   /** The server has said for itself that it ends the connection. */
   serverSaid(): void;
   /** The server connection is over while it was leased, and the session with it. */

@@ -59,6 +59,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
     refusal: () => null,
     failPending: (_type: number, { code }: PgplexError) => void heard.push(`failed: ${code}`),
     answered() {},
+    rested: () => undefined,
     serverSaid: () => void heard.push("the server said it"),
     lost: ({ code }: PgplexError) => void heard.push(`lost: ${code}`),
     stateLost: () => void heard.push("state lost"),

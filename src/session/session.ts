@@ -61,6 +61,10 @@ export class Session
   readonly #loop: ClientLoop;
   #cancels = 0;
   #ending = false;
+  /** Why the session is to end as soon as that does no harm; null: nobody wants it to. */
+  #leaving: PgplexError | null = null;
+  /** It may have to end behind the transaction that runs. */
+  #looksAtRest = false;
   /** Made when there is something to say. */
   #farewellMade: Farewell | null = null;
 
@@ -420,15 +424,33 @@ export class Session
     const { lease } = this.#serverSide;
     const keeps = lease.probing || lease.unread ? null : lease.home; // those may be given back in a moment
     const closed = this.destination.closed ?? keeps?.pool.closed ?? null;
-    if (closed === null || !this.idle) return false;
-    this.end(closed);
-    return true;
+    if (closed === null) return false;
+    if (this.idle) this.end(closed);
+    else this.#looksAtRest = true;
+    return this.#ending;
+  }
+
+  /** Ends the session as soon as that does no harm: now, or behind the transaction that runs. */
+  endAtRest(error: PgplexError): void {
+    this.#leaving ??= error;
+    if (this.endable) this.end(error);
+    else this.#looksAtRest = true;
+  }
+
+  rested(): void {
+    // Whoever says so is still at work with the session.
+    if (this.#looksAtRest) queueMicrotask(() => this.#endsAtRest());
+  }
+
+  #endsAtRest(): void {
+    if (this.#leaving !== null) this.endAtRest(this.#leaving);
+    else this.#endIfGone();
   }
 
   /** Looks at its limits of time, and whether a client that waits is still there. Called about once a second. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting || this.inDoubt !== null) this.#loop.watch();
-    if (!this.#endIfGone()) this.#times.check(nowMs); // a transaction may have gone on behind a reload
+    if (!this.#endIfGone()) this.#times.check(nowMs);
   }
 
   /** Ends the session from outside: a FATAL for the client, then the connection closes. */

@@ -381,6 +381,26 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
       }
     });
 
+    await t.step(
+      `SIGTERM ends clients behind the transaction that they are in, ${pool_mode} pooling`,
+      async () => {
+        await using pgplex = await start({ pool: { pool_mode } });
+        let ran = 0;
+        // One transaction behind the other, until the session is ended between two.
+        const runs = Array.from({ length: 4 }, async () => {
+          await using client = await WireClient.connect(pgplex, login);
+          while (await client.query("BEGIN").then(() => true, () => false)) {
+            assert.deepEqual(rowsOf(await client.query("SELECT 1 FROM pg_sleep(0.02)")), [["1"]]);
+            assert.equal((await client.query("COMMIT")).at(-1)!.status, "I");
+            ran++;
+          }
+        });
+        await waitFor(() => ran > 20, { what: "transactions" });
+        assert.equal(await pgplex.stop("SIGTERM", 2_000), 0);
+        await Promise.all(runs);
+      },
+    );
+
     await t.step(`SIGTERM waits no longer than shutdown_timeout, ${pool_mode} pooling`, async () => {
       await using pgplex = await start({ pool: { pool_mode }, shutdown_timeout: "300ms" });
       await using busy = await WireClient.connect(pgplex, login);
