@@ -77,6 +77,11 @@ export function tend(work: Work, record: ClusterRecord): boolean {
     const { name } = known.node;
     if (record.rejoins.some(({ node }) => node === name)) continue;
     if (!isOurs && !record.moved.includes(name)) continue;
+    if (record.moved.includes(name) && work.isUp(name) && work.fresh(name, work.stepSinceMs) === null) {
+      // What it said during the move does not tell what the move has left.
+      work.inspected(name, work.stepSinceMs);
+      continue;
+    }
     const standing = standingOf(work, record, known, primary);
     if (standing !== "unknown") {
       work.standings.set(name, standing);

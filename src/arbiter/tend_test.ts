@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, equal, ok } from "node:assert/strict";
-import { inspected, primarySays, record, Scene, workWith } from "./scene_test.ts";
-import { conditionOf, standingOf } from "./tend.ts";
+import { inspected, primarySays, record, Scene, verbs, workWith } from "./scene_test.ts";
+import { conditionOf, standingOf, tend } from "./tend.ts";
 import type { Inspected } from "./views.ts";
 
 const OTHER = { status: "streaming", timeline: 2, fromHost: "10.0.0.3", fromPort: 5432, heardAgeMs: 1 };
@@ -74,6 +74,17 @@ Deno.test("tend points a standby that was left behind at the primary, and never 
   ok(scene.done.includes("repoint n2"));
   ok(!scene.done.includes("repoint n3"));
   equal(scene.record?.moved.join(), "n3");
+});
+
+Deno.test("tend takes a standby for one that follows by what it says behind the move", () => {
+  const stored = record({ moved: ["n2"] });
+  const said = (askedMs: number) => {
+    const nodes = { n1: primarySays({ askedMs: 10_000 }), n2: inspected({ askedMs }), n3: "down" as const };
+    const work = workWith(nodes, { stored, nowMs: 10_000 });
+    return [tend(work, stored), verbs(work.takeActions()).filter((verb) => verb.endsWith(" n2")).join()];
+  };
+  deepEqual(said(9_999), [false, "inspect n2"]);
+  deepEqual(said(10_000), [true, ""]);
 });
 
 Deno.test("tend fences an old primary that answers, and takes a fence on the primary back", () => {
