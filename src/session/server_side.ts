@@ -152,16 +152,6 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     return this.#facts.mode === "transaction" && this.#pins.reasons.length === 0 && this.look() !== null;
   }
 
-  /**
-   * Whether what ran may have written, to the best of what the client and the texts say: a read is one on the primary, too. A server
-   * that was promoted meanwhile has said so before its ReadyForQuery.
-   */
-  get #mayHaveWritten(): boolean {
-    const { reads, renames, watch } = this.#relay;
-    const wrote = reads.on ? watch.wrote : watch.ranAny || !renames;
-    return wrote && this.lease.connection?.reported.hotStandby !== "on";
-  }
-
   get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
     return this.#relay.sql.texts;
   }
@@ -358,7 +348,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     const relay = this.#relay;
     this.#vacating.ends();
     relay.leaseEnds();
-    const wrote = this.#mayHaveWritten;
+    const wrote = this.#reading.mayHaveWritten;
     this.#sinceMs = this.lease.end(how);
     if (wrote) this.#lastWriteMs = this.#sinceMs;
     this.#work.ended(this.#sinceMs);
@@ -370,7 +360,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   /** A transaction has ended, and its lease goes on. */
   rests(): void {
     this.#vacating.ends();
-    if (this.#mayHaveWritten) this.#lastWriteMs = this.#worker.runtime.clock.nowMs();
+    if (this.#reading.mayHaveWritten) this.#lastWriteMs = this.#worker.runtime.clock.nowMs();
     this.#work.rests();
     this.#relay.counts.collect(this.#destination.counters);
     this.#host.rested();

@@ -14,6 +14,7 @@ import { channelsHostOf } from "./channels_host.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { ClientLoop, type ClientLoopHost } from "./client_loop.ts";
 import { Farewell } from "./farewell.ts";
+import { Leaving, type LeavingHost } from "./leaving.ts";
 import { type OptionChange, refusalOf } from "./option_refusal.ts";
 import { warnOfPins } from "./pin_warning.ts";
 import { ServerSide } from "./server_side.ts";
@@ -23,7 +24,7 @@ import type { SessionFacts } from "./session_facts.ts";
 import type { SessionParts } from "./session_parts.ts";
 import { SessionView } from "./session_view.ts";
 import { TimeLimits, type TimeLimitsHost, type Waits } from "./time_limits.ts";
-import { isTorn } from "./torn.ts";
+import { runsNothing } from "./torn.ts";
 import { WorkTime } from "./work_time.ts";
 
 /**
@@ -38,7 +39,8 @@ export class Session
     SteeringHost,
     TimeLimitsHost,
     PinsHost,
-    ListeningHost {
+    ListeningHost,
+    LeavingHost {
   readonly facts: SessionFacts;
   readonly destination: Destination;
   /** What the client set for itself. */
@@ -61,10 +63,7 @@ export class Session
   readonly #loop: ClientLoop;
   #cancels = 0;
   #ending = false;
-  /** Why the session is to end as soon as that does no harm; null: nobody wants it to. */
-  #leaving: PgplexError | null = null;
-  /** It may have to end behind the transaction that runs. */
-  #looksAtRest = false;
+  readonly #leaving = new Leaving(this);
   /** Made when there is something to say. */
   #farewellMade: Farewell | null = null;
 
@@ -171,15 +170,7 @@ export class Session
     if (server !== null && openBatch && watch.running) return false;
     if (this.idle) return true;
     if (this.waiting || this.#clientScan.need !== Need.Bytes) return false;
-    return !this.busy || (server !== null && this.#runsNothing(server));
-  }
-
-  /** Whether what the server owes is nothing that it could run as it stands. */
-  #runsNothing(server: ServerConnection): boolean {
-    if (server.txStatus !== TxStatus.Idle) return false;
-    if (server.owed.length === 1 && isTorn(this.#relay, server)) return true;
-    return this.facts.mode === "transaction" && server.owed.readies === 0 &&
-      !this.#relay.watch.running;
+    return !this.busy || (server !== null && runsNothing(this.#relay, server));
   }
 
   get inDoubt(): Promise<void> | null {
@@ -416,41 +407,28 @@ export class Session
   /** A reload changed the pool's settings, or took the destination away: a session in a transaction goes on to its end. */
   configurationChanged(): void {
     this.#relay.onServer.limitTo(this.destination.settings.max_prepared_statements);
-    this.#endIfGone();
+    this.#leaving.lookIfGone();
   }
 
-  /** A reload took away where the session goes, or the node of the server connection that it keeps. Whether that ended it. */
-  #endIfGone(): boolean {
+  get gone(): PgplexError | null {
     const { lease } = this.#serverSide;
     const keeps = lease.probing || lease.unread ? null : lease.home; // those may be given back in a moment
-    const closed = this.destination.closed ?? keeps?.pool.closed ?? null;
-    if (closed === null) return false;
-    if (this.idle) this.end(closed);
-    else this.#looksAtRest = true;
-    return this.#ending;
+    return this.destination.closed ?? keeps?.pool.closed ?? null;
   }
 
-  /** Ends the session as soon as that does no harm: now, or behind the transaction that runs. */
+  /** {@link Leaving.begin} */
   endAtRest(error: PgplexError): void {
-    this.#leaving ??= error;
-    if (this.endable) this.end(error);
-    else this.#looksAtRest = true;
+    this.#leaving.begin(error);
   }
 
   rested(): void {
-    // Whoever says so is still at work with the session.
-    if (this.#looksAtRest) queueMicrotask(() => this.#endsAtRest());
-  }
-
-  #endsAtRest(): void {
-    if (this.#leaving !== null) this.endAtRest(this.#leaving);
-    else this.#endIfGone();
+    this.#leaving.rested();
   }
 
   /** Looks at its limits of time, and whether a client that waits is still there. Called about once a second. */
   checkTimeouts(nowMs: number): void {
     if (this.waiting || this.inDoubt !== null) this.#loop.watch();
-    if (!this.#endIfGone()) this.#times.check(nowMs);
+    if (!this.#leaving.lookIfGone()) this.#times.check(nowMs);
   }
 
   /** Ends the session from outside: a FATAL for the client, then the connection closes. */
