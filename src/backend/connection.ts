@@ -190,8 +190,7 @@ export class ServerConnection {
         this.#end += n;
         fullReads = this.#end === this.#buffer.length ? fullReads + 1 : 0;
         const sink: ServerSink = this.#sink ?? this.#idleSink;
-        this.#start = sink.receive(this.#buffer, this.#start, this.#end);
-        const written = sink.flush();
+        const written = this.#hand(sink);
         if (written !== null) await written;
         this.#compact();
         sink.settle();
@@ -208,7 +207,19 @@ export class ServerConnection {
     } catch (error) {
       failure = error;
     }
+    try {
+      // Who left bytes there may have let go since, no read comes any more, and the server's last words may be among them.
+      const unheard = this.#start < this.#end && !this.#closed && !this.#fatal;
+      if (unheard && !(failure instanceof PgplexError)) await this.#hand(this.#sink ?? this.#idleSink);
+    } catch (error) {
+      failure ??= error;
+    }
     this.#over(failure);
+  }
+
+  #hand(sink: ServerSink): Promise<void> | null {
+    this.#start = sink.receive(this.#buffer, this.#start, this.#end);
+    return sink.flush();
   }
 
   /** Ends the connection: politely when it owes nothing, and at once in any case. */

@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal, throws } from "
 import fc from "fast-check";
 import { AssertionFailure, PgplexError } from "../kernel/mod.ts";
 import {
+  type BinaryString,
   encodeBack,
   encodeError,
   encodeParameterStatus,
@@ -14,6 +15,7 @@ import { parameterAt, serverError, type ServerSink } from "./connection.ts";
 import { fakeServer } from "./fake_server_test.ts";
 import { Owed } from "./owed_entries.ts";
 import { Settings } from "./settings.ts";
+import { runQuery } from "./task.ts";
 
 const fatal = encodeError("FATAL", new PgplexError("shutting_down", "terminating connection"));
 const joined = (...parts: Uint8Array[]) => Uint8Array.from(parts.flatMap((part) => [...part]));
@@ -242,6 +244,37 @@ Deno.test("ServerConnection passes on what its holder said that the server said 
   stream.end();
   await reader;
   equal(sink.error?.sqlstate, "57P01");
+});
+
+Deno.test("ServerConnection hears the server's last words that came with the last reply to who has let go since", async () => {
+  const lastWords = encodeError("FATAL", new PgplexError("server_lost", "bye", { sqlstate: "57P01" }));
+  for (const how of ["end", "reset"]) {
+    for (const next of ["nobody", "another"]) {
+      const { server, stream, ends, reader } = idle();
+      const another = new Collector();
+      const task = runQuery(server, "SELECT 1" as BinaryString).then(() => {
+        if (next === "another") {
+          void runQuery(server, "SELECT 2" as BinaryString).catch((error) => another.error = error);
+        }
+      });
+      stream.say(joined(encodeReadyForQuery(TxStatus.Idle), lastWords));
+      if (how === "end") stream.end();
+      else stream.fail(new Deno.errors.ConnectionReset("reset"));
+      await task;
+      await reader;
+      equal((next === "another" ? another.error : ends[0])?.sqlstate, "57P01", `${next} heard it, ${how}`);
+    }
+  }
+});
+
+Deno.test("ServerConnection that ends in the middle of a message hands no more of it to its sink", async () => {
+  const { server, stream, reader } = idle();
+  const sink = new Collector();
+  server.setSink(sink);
+  stream.say(encodeBack(0x44, Uint8Array.of(1)), encodeBack(0x44, Uint8Array.of(2)).subarray(0, 5));
+  stream.end();
+  await reader;
+  deepEqual([sink.messages.length, sink.error?.code], [1, "server_lost"]);
 });
 
 Deno.test("ServerConnection.cut ends it as if the server had said why, also one that waits for nobody", async () => {
