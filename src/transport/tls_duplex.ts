@@ -19,12 +19,15 @@ const BUSY_READ_BYTES = 17_408;
 export class CipherDuplex extends Duplex {
   /** Set by the owner: whether somebody waits for what the next bytes decrypt to, or a handshake runs. */
   demand: () => boolean = () => false;
+  /** Called once, when the inner stream takes no more bytes. Those that it had before are still read. */
+  onUnwritable: (error: Error) => void = () => {};
   readonly #inner: ByteStream;
   #initial: Uint8Array | null;
   #buffer = new Uint8Array(IDLE_READ_BYTES);
   #reading = false;
   #closed = false;
   #failure: unknown = null;
+  #unwritable = false;
   #ended = false;
   #received = false;
 
@@ -62,7 +65,13 @@ export class CipherDuplex extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#writeAll(chunk).then(() => done(), (error) => done(this.#fail(error)));
+    if (this.#unwritable) return done();
+    this.#writeAll(chunk).then(() => done(), (error) => {
+      this.#unwritable = true;
+      this.onUnwritable(this.#fail(error));
+      // An error here would end the reading too, and what the peer said last may not have been read yet.
+      done();
+    });
   }
 
   override _final(done: (error?: Error | null) => void): void {

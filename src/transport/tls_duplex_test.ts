@@ -106,3 +106,25 @@ Deno.test("CipherDuplex keeps the first cause of its failure and closes the stre
   duplex.destroy();
   assert.equal(stream.closed, 1);
 });
+
+Deno.test("CipherDuplex says once that its stream takes no more bytes, drops what is written, and reads on", async () => {
+  const stream = new ScriptedStream([Uint8Array.of(1), null]);
+  const reset = new Deno.errors.ConnectionReset("reset");
+  stream.write = () => Promise.reject(reset);
+  const duplex = new CipherDuplex(stream, NOTHING);
+  const said: Error[] = [];
+  duplex.onUnwritable = (error) => said.push(error);
+  const write = () => new Promise((resolve) => duplex.write(Uint8Array.of(2), resolve));
+  await write();
+  await write();
+  assert.deepEqual([said, duplex.failure], [[reset], reset]);
+  const got: number[] = [];
+  const ended = new Promise((resolve) => duplex.once("end", resolve));
+  duplex.on("data", (chunk: Uint8Array) => got.push(...chunk));
+  duplex.demand = () => true;
+  duplex.pump();
+  await ended;
+  assert.deepEqual(got, [1]);
+  duplex.destroy();
+  await closed(duplex);
+});

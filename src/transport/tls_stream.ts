@@ -44,7 +44,8 @@ interface Waiting {
  * - `read` resolves with 0 at the peer's close_notify, and also where the connection just ends: PostgreSQL's
  *   protocol says itself where its messages end. It rejects when the peer resets or sends what is not TLS.
  * - Decrypted bytes that did not fit `into` are kept: at most what one read of the socket held.
- * - `write` takes at most 16 kB and resolves when the socket has taken the encrypted bytes.
+ * - `write` takes at most 16 kB and resolves when the socket has taken the encrypted bytes. One that fails does not end what can
+ *   be read.
  * - After `close`, reads and writes reject with `Deno.errors.BadResource`, those under way included.
  *
  * Invariant: a read waits only while nothing decrypted is kept.
@@ -66,6 +67,7 @@ export class SecureStream implements TlsStream {
   #ended = false;
   #closed = false;
   #failure: unknown = null;
+  #unwritable: Error | null = null;
 
   /** Takes over a socket right after its handshake, in the same turn of the loop: no decrypted byte has passed yet. */
   constructor(socket: TLSSocket, duplex: CipherDuplex, options: { facts: TlsFacts; clock: Clock }) {
@@ -80,6 +82,7 @@ export class SecureStream implements TlsStream {
     this.alpn = facts.alpn;
     this.serverName = facts.serverName;
     duplex.demand = () => this.#reader !== null;
+    duplex.onUnwritable = (error) => this.#onUnwritable(error);
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("end", () => this.#onEnd());
     socket.on("error", (error: Error) => this.#onFailure(error));
@@ -111,6 +114,7 @@ export class SecureStream implements TlsStream {
   write(from: Uint8Array): Promise<number> {
     if (this.#closed) return Promise.reject(closedError());
     if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#unwritable !== null) return Promise.reject(this.#unwritable);
     if (this.#socket.destroyed) return Promise.reject(resetError());
     if (from.length === 0) return Promise.resolve(0);
     const chunk = from.length > RECORD_BYTES_MAX ? from.subarray(0, RECORD_BYTES_MAX) : from;
@@ -128,10 +132,10 @@ export class SecureStream implements TlsStream {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const writing = this.#writers.size > 0;
+    const cannotWrite = this.#writers.size > 0 || this.#unwritable !== null;
     this.#fail(closedError());
     this.#kept = [];
-    if (writing || this.#socket.destroyed || this.#duplex.destroyed || this.#failure !== null) {
+    if (cannotWrite || this.#socket.destroyed || this.#duplex.destroyed || this.#failure !== null) {
       this.#destroy();
     } else {
       this.#sayGoodbye();
@@ -180,10 +184,20 @@ export class SecureStream implements TlsStream {
     this.#destroy();
   }
 
+  /** Reads go on to the end of what the peer sent. */
+  #onUnwritable(error: Error): void {
+    this.#unwritable = error;
+    this.#rejectWriters(error);
+  }
+
   #fail(error: unknown): void {
     const reader = this.#reader;
     this.#reader = null;
     reader?.reject(error);
+    this.#rejectWriters(error);
+  }
+
+  #rejectWriters(error: unknown): void {
     const writers = [...this.#writers];
     this.#writers.clear();
     for (const reject of writers) reject(error);

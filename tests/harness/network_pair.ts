@@ -18,6 +18,19 @@ export async function pair(network: Network): Promise<[ByteStream, ByteStream]> 
   return [accepted.stream, connected];
 }
 
+/** Both ends of a connection over a unix socket, the accepted one first. */
+export async function unixPair(network: Network): Promise<[ByteStream, ByteStream]> {
+  const host = await Deno.makeTempDir();
+  const acceptor = network.listenUnix(`${host}/.s.PGSQL.1`);
+  const [accepted, connected] = await Promise.all([
+    acceptor.accept(),
+    network.connect({ host, port: 1 }, CLOCK, 5000),
+  ]);
+  acceptor.close();
+  await Deno.remove(host, { recursive: true });
+  return [accepted.stream, connected];
+}
+
 /** A port of `hostname`, any or this one, on which nothing answers: who listens there accepts nobody, and his queue is full. */
 export async function silentPort(hostname = "127.0.0.1", wanted = 0): Promise<{ port: number } & Disposable> {
   const listener = Deno.listen({ hostname, port: wanted, tcpBacklog: 1 });

@@ -7,7 +7,7 @@ import {
   RuntimeNetwork,
   writeAll,
 } from "../../src/transport/mod.ts";
-import { CLOCK, pair, silentPort } from "../harness/network_pair.ts";
+import { CLOCK, pair, silentPort, unixPair } from "../harness/network_pair.ts";
 
 /** A network and what ends it. */
 type Opened = { network: Network; [Symbol.asyncDispose](): Promise<void> };
@@ -120,6 +120,27 @@ for (const [name, open] of KINDS) {
     }, (error) => error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe);
     near.close();
   });
+
+  for (const [where, ends] of [["TCP", pair], ["a unix socket", unixPair]] as const) {
+    Deno.test(`${name} reads what its peer said before it reset the connection, behind writes that fail, over ${where}`, async () => {
+      await using opened = open();
+      for (let i = 0; i < 50; i++) {
+        const [near, far] = await ends(opened.network);
+        await writeAll(near, Uint8Array.of(9));
+        await writeAll(far, pattern(10_000));
+        // What nobody has read makes it a reset.
+        far.close();
+        await assert.rejects(
+          async () => {
+            for (;;) await near.write(Uint8Array.of(9));
+          },
+          (error) => error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe,
+        );
+        assert.deepEqual(await readAll(near, 10_000), pattern(10_000));
+        near.close();
+      }
+    });
+  }
 
   Deno.test(`${name} connects by name and over a unix socket, and says who came`, async () => {
     await using opened = open();

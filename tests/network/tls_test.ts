@@ -230,6 +230,27 @@ Deno.test("TlsStream.read gives what was sent before a connection that just ends
   client.close();
 });
 
+Deno.test("TlsStream.read gives what was sent before a reset, behind writes that fail, also to who reads already", async () => {
+  await using certs = await makeCerts();
+  for (let i = 0; i < 20; i++) {
+    const [serverConn, clientConn] = await tcpPair();
+    const [server, client] = await Promise.all([
+      acceptConn(serverConn, acceptOptions(certs)),
+      connectConn(clientConn, connectOptions(certs)),
+    ]);
+    await sendText(client, "never read");
+    const reading = i % 2 === 0 ? readText(client, "never") : null;
+    await sendText(server, "last words");
+    serverConn.close();
+    await assert.rejects(async () => {
+      for (;;) await sendText(client, "more");
+    }, (error) => error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe);
+    assert.equal(await (reading ?? readText(client, "never")), "last words");
+    client.close();
+    server.close();
+  }
+});
+
 Deno.test("TlsStream.read rejects when the peer sends what is not TLS", async () => {
   await using certs = await makeCerts();
   const [serverConn, clientConn] = await tcpPair();
