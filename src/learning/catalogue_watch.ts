@@ -41,6 +41,7 @@ export class CatalogueWatch {
   #claimedUntilMs = -Infinity;
   /** No look begins before. */
   #pausedUntilMs = -Infinity;
+  #firstClaimed = false;
 
   /** What was found last. */
   get hidden(): HiddenCallers {
@@ -54,7 +55,13 @@ export class CatalogueWatch {
 
   /** Whether a statement may reach what may change session state; so it may while what is known may be old. */
   reachedBy(reach: SqlReach, nowMs: number): boolean {
-    return this.#isOld(nowMs) || this.#hidden.reachedBy(reach);
+    return !reach.nothing && (this.#isOld(nowMs) || this.#hidden.reachedBy(reach));
+  }
+
+  /** Whether nobody has ever looked, or is about to; whoever is told so, who serves nobody yet, is to look. Once. */
+  claimFirst(): boolean {
+    if (this.#firstClaimed || this.#mark !== null) return false;
+    return this.#firstClaimed = true;
   }
 
   /**

@@ -26,6 +26,13 @@ Deno.test("CatalogueWatch: before the first look anything may be reached, then w
   equal(known(TRIGGER).reachedBy(INSERT, 0), true);
 });
 
+Deno.test("CatalogueWatch has one look before anybody is served, where nobody has looked yet", () => {
+  const watch = new CatalogueWatch();
+  deepEqual([watch.claimFirst(), watch.claimFirst(), known().claimFirst()], [true, false, false]);
+  watch.failed(0);
+  equal(watch.claimFirst(), false, "it is tried once");
+});
+
 Deno.test("CatalogueWatch has somebody check every ten seconds, and relies on nothing that is a minute old", () => {
   const watch = known();
   deepEqual([CHECK_EVERY_MS - 1, CHECK_EVERY_MS, CHECK_EVERY_MS + 1].map((ms) => watch.claim(ms)), [

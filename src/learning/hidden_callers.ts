@@ -64,7 +64,8 @@ export class HiddenCallers {
   }
 
   /** Whether a statement may reach something that may change session state. */
-  reachedBy({ writes, members }: SqlReach): boolean {
+  reachedBy({ nothing, writes, members }: SqlReach): boolean {
+    if (nothing) return false;
     if (this.reach === "any" || (writes && this.reach === "writing")) return true;
     if (this.members.size === 0) return false;
     return members === null || members.some((member) => this.members.has(member));

@@ -20,9 +20,9 @@ function look(
   catalogue.found(catalogue.beginCheck(0)!, "mark", new HiddenCallers(reach, null, new Set(), called), 0);
 }
 
-function watching(): { watch: StateWatch; run: (sql: string) => void } {
+function watching(known = true): { watch: StateWatch; run: (sql: string) => void } {
   const watch = new StateWatch(new Fingerprints());
-  look(watch, null);
+  if (known) look(watch, null);
   const run = (sql: string) => {
     const bytes = new TextEncoder().encode(sql);
     watch.runs(watch.look(bytes, 0, bytes.length));
@@ -149,11 +149,13 @@ Deno.test("StateWatch.judge: what may reach a hidden caller, however clean it ra
   look(watch, "writing");
   equal(suspicious(watch, "learn"), true);
   equal(suspicious(watch, "off"), false);
-  trusted("SELECT 1");
+  trusted("SELECT a FROM t");
   equal(suspicious(watch, "learn"), false);
   watch.fingerprints.catalogue.changes();
   look(watch, "any");
   equal(suspicious(watch, "learn"), true);
+  trusted("SELECT 1");
+  equal(suspicious(watch, "learn"), false, "it reaches nothing");
   watch.begin();
   run("BEGIN; COMMIT");
   equal(suspicious(watch, "learn"), false);
@@ -275,6 +277,16 @@ Deno.test("StateWatch.loses is true where state may be lost with the connection,
     return watch.loses;
   };
   equal(loses("SELECT 1", "INSERT INTO t VALUES (1)"), false, "they are only not known yet");
+  const unknown = watching(false);
+  for (
+    const [text, lost] of [["INSERT INTO t VALUES (1)", true], ["SELECT $1", true], [
+      "SELECT 1",
+      false,
+    ]] as const
+  ) {
+    judged(unknown.watch, unknown.run, text);
+    equal(unknown.watch.loses, lost, `${text}, while nobody knows what it may reach`);
+  }
   equal(loses("SELECT 1", "SET a = 1"), true);
   equal(loses("SELECT app.f()"), true);
   equal(loses("LISTEN a"), false);

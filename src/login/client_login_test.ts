@@ -27,7 +27,9 @@ Deno.test("serveClient takes a client from its first byte to a session, and that
   const { client, served } = enter(worker, {}, frontend.query("SELECT 1"));
   await until(() => worker.sessions.size === 1);
   deepEqual([worker.counters.accepted, worker.counters.loggingIn], [1, 0]);
-  await until(() => client.stream.written.at(-6) === 0x5a && worker.cluster.servers[0]?.asked.length === 1);
+  await until(() =>
+    client.stream.written.at(-6) === 0x5a && worker.cluster.servers[0]?.asked.at(-1) === "SELECT 1"
+  );
   await atRest();
   deepEqual(heard(client).join(""), "RSSSSKZTDCZ");
   client.stream.say(frontend.terminate());

@@ -39,7 +39,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
     outlasts: outlastsTransaction(effects, sticky),
     sequences: effects.has("sequence read") ? "read" : effects.has("sequence advance") ? "advance" : null,
     rollsBack: words.includes("rollback"),
-    reach: { ...sqlReach(words), writes: traits.writes, defines: stateful },
+    reach: { ...sqlReach(words, true), writes: traits.writes, defines: stateful },
   };
 }
 

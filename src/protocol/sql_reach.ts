@@ -2,6 +2,8 @@ import { isName, nameNumber, nameOf } from "./sql_tokens.ts";
 
 /** What of a database's own routines a statement may reach without calling them by name. */
 export interface SqlReach {
+  /** None, whatever there is: it shows literals or settings, and neither reads, computes nor converts anything. */
+  readonly nothing: boolean;
   /** It may do more than read: triggers may run. */
   readonly writes: boolean;
   /** It may change what the database's routines are, or who calls them. */
@@ -61,9 +63,17 @@ export function writesAt(words: readonly string[], index: number): boolean {
   return words[index] !== "update" || !/^(?:for|key)$/.test(words[index - 1] ?? "");
 }
 
-/** Reads the reach of a text from its words. It errs on the side of more. */
-export function sqlReach(words: readonly string[]): SqlReach {
+/** `SELECT 1, 'a'` or `SHOW x`, as words with a space behind each. The type of a parameter may be a domain, with a check. */
+const SHOWS = /^(?:select \? (?:, \? )*|show [^;]*)?$/;
+
+/**
+ * Reads the reach of a text from its words. It errs on the side of more.
+ *
+ * @param hasParameters a `?` among the words may be one
+ */
+export function sqlReach(words: readonly string[], hasParameters: boolean): SqlReach {
   let [writes, defines, isFirst] = [false, false, true];
+  const nothing = !hasParameters && SHOWS.test(words.map((word) => `${word} `).join("").replace(/; $/, ""));
   const members = new Set<number>();
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
@@ -84,5 +94,5 @@ export function sqlReach(words: readonly string[]): SqlReach {
       members.add(nameNumber(nameOf(word)));
     }
   }
-  return { writes, defines, members: members.size > MEMBERS_MAX ? null : [...members] };
+  return { nothing, writes, defines, members: members.size > MEMBERS_MAX ? null : [...members] };
 }

@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { sqlReach, writesAt } from "./sql_reach.ts";
 import { nameNumber, sqlWords } from "./sql_tokens.ts";
 
-const reach = (text: string) => sqlReach(sqlWords(text));
+const reach = (text: string) => sqlReach(sqlWords(text), /\$\d/.test(text));
 
 Deno.test("sqlReach: what begins as a read and holds no word that writes does not write", () => {
   for (
@@ -18,7 +18,39 @@ Deno.test("sqlReach: what begins as a read and holds no word that writes does no
       "EXPLAIN SELECT 1",
       "SELECT 'insert', \"delete\"",
     ]
-  ) deepEqual(reach(text), { writes: false, defines: false, members: [] }, text);
+  ) {
+    const { nothing: _, ...rest } = reach(text);
+    deepEqual(rest, { writes: false, defines: false, members: [] }, text);
+  }
+});
+
+Deno.test("sqlReach: what shows literals or settings alone reaches nothing", () => {
+  for (
+    const text of [
+      "",
+      "SELECT 1",
+      "/* ping */ select 'x', 2;",
+      "SHOW work_mem",
+      "show my.v;",
+      "SHOW TIME ZONE",
+    ]
+  ) equal(reach(text).nothing, true, text);
+  for (
+    const text of [
+      "SELECT $1",
+      "SELECT -1",
+      "SELECT 1 + 1",
+      "SELECT '1'::int",
+      "SELECT now()",
+      "SELECT now",
+      "SELECT x 'a'",
+      "SELECT 1 FROM t",
+      "SELECT 1 WHERE f()",
+      "SELECT 1; SELECT f()",
+      "SHOW x; SELECT f()",
+      "TABLE t",
+    ]
+  ) equal(reach(text).nothing, false, text);
 });
 
 Deno.test("sqlReach: a word that writes does so wherever it stands, and so does a statement of unknown kind", () => {

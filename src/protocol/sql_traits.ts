@@ -101,7 +101,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
 
   altersDefaults: false,
   vacates: null,
-  reach: { writes: true, defines: true, members: null },
+  reach: { nothing: false, writes: true, defines: true, members: null },
   text: "(a long statement)",
 });
 
@@ -274,7 +274,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     control: controlOf(words),
     altersDefaults,
     vacates: vacatedBy(words),
-    reach: sqlReach(words),
+    reach: sqlReach(words, /\$\d/.test(text)),
     text: shownText(text, backslashes),
   };
 }

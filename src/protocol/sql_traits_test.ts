@@ -240,7 +240,7 @@ Deno.test("sqlTraits knows nothing of what is too long, and takes it for everyth
   const { stateful, anything, namesSettings, setsPath, setsByFunction, rollsBack, reach, text } =
     OPAQUE_TRAITS;
   deepEqual([stateful, anything, namesSettings, setsPath, setsByFunction, rollsBack], Array(6).fill(true));
-  deepEqual(reach, { writes: true, defines: true, members: null });
+  deepEqual(reach, { nothing: false, writes: true, defines: true, members: null });
   equal(text, "(a long statement)");
 });
 

@@ -8,6 +8,7 @@ import {
 } from "../backend/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
 import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { refreshCatalogue } from "../learning/mod.ts";
 import { binaryFromUtf8, type BinaryString, TxStatus } from "../protocol/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import {
@@ -82,6 +83,7 @@ export async function openServer(
       const problem = await runConnectQuery(connection, sql, { clock, timeoutMs });
       if (problem !== null) log.warning("connect_query failed", { ...fieldsOf(server), error: problem });
     }
+    await lookFirst(connection, server, parts);
     log.debug("server connection opened", fieldsOf(server));
     pool.opened(pooled, clock.nowMs(), generation);
   } catch (thrown) {
@@ -121,6 +123,27 @@ async function runConnectQuery(
     const { error, status } = await runQuery(connection, binaryFromUtf8(sql));
     if (status !== TxStatus.Idle) await runQuery(connection, "ROLLBACK");
     return error === null ? null : error.message;
+  } finally {
+    timer.cancel();
+  }
+}
+
+/**
+ * The first connection to a database looks at its routines before it serves anybody: what ran before the first look may have done
+ * anything, and whoever loses his server then would be told so. A connection on which it takes too long is closed.
+ *
+ * @throws PgplexError when the connection ended
+ */
+async function lookFirst(
+  connection: ServerConnection,
+  { key: { database, purpose }, destination: { fingerprints, settings } }: ServerPool,
+  { runtime: { clock }, log }: ServerOpeningParts,
+): Promise<void> {
+  const learns = settings.pool_mode === "transaction" && settings.state_check === "learn";
+  if (purpose !== "clients" || !learns || !fingerprints.catalogue.claimFirst()) return;
+  const timer = clock.after(settings.server_connect_timeout, () => connection.close());
+  try {
+    await refreshCatalogue(connection, fingerprints, { clock, log, database });
   } finally {
     timer.cancel();
   }

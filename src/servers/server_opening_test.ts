@@ -2,6 +2,7 @@ import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:ass
 import { NO_CREDENTIALS } from "../auth/mod.ts";
 import { poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
+import { encodeError, encodeTextRow } from "../protocol/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import { Destination } from "./destination.ts";
 import { atRest, configOf, FakeCluster, FakeLog, topologyOf, until } from "./fake_cluster_test.ts";
@@ -10,7 +11,7 @@ import { type PooledServer, ServerPool } from "./server_pool.ts";
 import { type Base, NO_PARAMS, type ServerWish } from "./server_wish.ts";
 
 const CONFIG = configOf(`clusters: { main: { nodes: [{ name: n1, host: h1 }] } }
-pool: { default_pool_size: 2, server_login_retry: 1s, server_connect_timeout: 5s, query_wait_timeout: 60s }
+pool: { state_check: off, default_pool_size: 2, server_login_retry: 1s, server_connect_timeout: 5s, query_wait_timeout: 60s }
 `);
 
 const CET: Base = { key: "CET", params: new Map([["TimeZone", "CET"]]) };
@@ -212,6 +213,44 @@ Deno.test("openServer refuses where the cluster is gone from the configuration, 
   await until(() => failures.length === 1);
   deepEqual([failures, cluster.runtime.network.endpoints], [[["57P01", false]], []]);
   await close();
+});
+
+Deno.test("openServer looks at the routines of a database on its first connection, before that serves anybody", async () => {
+  const { cluster, destination, servers, wait, close } = rig();
+  destination.configure({ ...destination.settings, state_check: "learn" }, 0, []);
+  const { catalogue } = destination.fingerprints;
+  // The mark, texts with names of settings, and the routines: there are none.
+  cluster.answer = (sql) =>
+    /pg_proc|pg_depend/.test(sql)
+      ? (sql.startsWith("SELECT pg_catalog.concat_ws") ? encodeTextRow("mark") : new Uint8Array(0))
+      : null;
+  equal(catalogue.hidden.reach, "any");
+  wait();
+  wait();
+  await until(() => servers.length === 2);
+  equal(catalogue.hidden.reach, null);
+  const looked = cluster.servers.map(({ asked }) => asked.some((sql) => sql.includes("pg_proc")));
+  deepEqual(looked.toSorted(), [false, true], "one looks, and holds up nobody else");
+  await close();
+});
+
+Deno.test("openServer serves, though the routines of a database cannot be looked at; where its connection is lost, it opens another", async () => {
+  for (const lost of [false, true]) {
+    const { cluster, destination, servers, wait, close } = rig();
+    destination.configure({ ...destination.settings, state_check: "learn" }, 0, []);
+    cluster.answer = (sql) => {
+      if (!sql.includes("pg_proc")) return null;
+      if (lost) cluster.servers[0]!.stream.end();
+      return encodeError("ERROR", new PgplexError("internal", "no", { sqlstate: "42501" }));
+    };
+    wait();
+    await until(() => servers.length === 1 || (lost && destination.pool!.pool.failure !== null));
+    equal(destination.fingerprints.catalogue.hidden.reach, "any");
+    cluster.runtime.clock.advance(1000);
+    destination.pool!.pool.tick(1000, () => destination.waitedInVain(0));
+    await until(() => servers.length === 1);
+    await close();
+  }
 });
 
 Deno.test("openServer: a connection that ends while it is idle leaves the pool, and a new one counts as not opened", async () => {

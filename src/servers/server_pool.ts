@@ -2,6 +2,7 @@ import { sameCredentials, type ServerCredentials } from "../auth/mod.ts";
 import type { ServerConnection, SettingsTable } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
+import type { Fingerprints } from "../learning/mod.ts";
 import { Pool, type Poolable, type PoolLimits, type SharedLimit } from "../pool/mod.ts";
 import type { Log, PoolCounters } from "../telemetry/mod.ts";
 import type { NodeAddress } from "../topology/mod.ts";
@@ -25,6 +26,7 @@ export interface PoolDestination {
   readonly settings: PoolSettings;
   readonly credentials: ServerCredentials;
   readonly counters: PoolCounters;
+  readonly fingerprints: Fingerprints;
   /** States of its connections and sessions. */
   readonly known: SettingsTable;
   readonly greetings: Greetings;

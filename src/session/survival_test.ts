@@ -349,7 +349,10 @@ test("COMMIT with the guard is 08007 without a superuser, and where the transact
   equal(await notifies.lose(), "ERROR 08007 ZI");
   await notifies.end();
   // A view may call a function that does.
-  const reads = await committing(way, note(null, null, null), { catalogueKnown: false });
+  const reads = await committing(way, note(null, null, null), {
+    catalogueKnown: false,
+    first: "SELECT a FROM v",
+  });
   await reads.ask(query("commit"));
   equal(await reads.lose(), "ERROR 08007 ZI");
   await reads.end();
