@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import denoJson from "./deno.json" with { type: "json" };
 import { Process } from "./src/process.ts";
+import type { DrainGoal } from "./src/stopping.ts";
 import {
   type Config,
   formatProblem,
@@ -181,7 +182,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
   const stop = (how: () => Promise<void>) => {
     how().then(() => stopped.resolve(ExitCode.Ok), () => stopped.resolve(ExitCode.Failure));
   };
-  const drain = (waitFor: "servers" | "clients") => stop(() => running.drain(waitFor));
+  const drain = (waitFor: DrainGoal) => stop(() => running.drain(waitFor));
   try {
     // The log is looked up at each call: another configuration may replace it.
     const current = {

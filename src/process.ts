@@ -28,22 +28,14 @@ import {
 } from "./topology/mod.ts";
 import { BufferPool, type Network } from "./transport/mod.ts";
 import { StatsLine } from "./telemetry/mod.ts";
+import { type DrainGoal, shuttingDown, Stopping, type StopSignal } from "./stopping.ts";
 import { touches, Worker, type WorkerWorld } from "./worker.ts";
 
-/** How often the log's period, and a drain, are looked at. */
+/** How often the log's period is looked at. */
 const LOOK_EVERY_MS = 100;
 
 /** What could not be opened is tried again behind this time, in milliseconds. */
 const REOPEN_MS = 5_000;
-
-/** The same signal within this time is one. */
-const SAME_SIGNAL_MS = 100;
-
-/** What a service manager, a terminal or an operator stops a process by. */
-export type StopSignal = "SIGTERM" | "SIGINT" | "SIGQUIT";
-
-/** For how long one that gives way to another process serves as before. A handshake whose packet was lost is tried again after 1 s. */
-const HAND_OVER_MS = 2_000;
 
 /** What a running pgplex needs of the system. */
 export interface ProcessWorld
@@ -89,12 +81,7 @@ export class Process {
   readonly #ticker: Ticker;
   /** The last reload that was asked for: they come one after the other, as the later file counts. */
   #reloading: Promise<unknown> = Promise.resolve();
-  #drained: Promise<void> | null = null;
-  /** When a drain stops to wait for running transactions, in clock milliseconds; Infinity while it waits for clients. */
-  #drainUntilMs = Infinity;
-  /** The last signal to stop, and when it came. */
-  #signal: StopSignal | null = null;
-  #signalledMs = -Infinity;
+  readonly #stopping: Stopping;
   #stopped = false;
 
   private constructor(parsed: ParsedConfig, world: ProcessWorld) {
@@ -153,6 +140,16 @@ export class Process {
     });
     this.#topology.subscribe((snapshot) => worker.publish(snapshot));
     this.#worker = worker;
+    this.#stopping = new Stopping({
+      clock: world.clock,
+      log,
+      config: () => live.config,
+      worker,
+      sockets: this.#sockets,
+      handOver: () => this.#handOver(),
+      stop: () => this.stop(),
+      stopped: () => this.#stopped,
+    });
     this.#console = new Console({
       worker,
       version: world.version,
@@ -368,64 +365,21 @@ export class Process {
     });
   }
 
-  /**
-   * No new clients. Waiting for servers: no new transactions either; resolves when the running ones have ended, or after
-   * `shutdown_timeout`. Waiting for clients: resolves when all have left by themselves, however long that takes, unless it is
-   * called again to wait for servers only.
-   */
-  drain(waitFor: "servers" | "clients"): Promise<void> {
-    const { clock, log } = this.#world;
-    const begins = waitFor === "servers" ? this.#drainUntilMs === Infinity : this.#drained === null;
-    if (begins) log.info("draining", { clients: this.#worker.sessions.size, wait_for: waitFor });
-    if (begins && waitFor === "servers") {
-      this.#drainUntilMs = clock.nowMs() + this.#live.config.shutdown_timeout;
-    }
-    return this.#drained ??= this.#drain();
+  /** See {@link Stopping.drain}. */
+  drain(waitFor: DrainGoal): Promise<void> {
+    return this.#stopping.drain(waitFor);
   }
 
-  /**
-   * Stops as a signal asks for it. SIGTERM drains, as `shutdown_wait_for` says. SIGINT waits for transactions, as PgBouncer's safe
-   * stop does; another one stops at once, as does one that comes while transactions are waited for. SIGQUIT stops at once.
-   */
+  /** See {@link Stopping.by}. */
   stopBy(signal: StopSignal): Promise<void> {
-    const { clock, log } = this.#world;
-    const nowMs = clock.nowMs();
-    const { shutdown_wait_for: waitFor } = this.#live.config;
-    const waits = signal === "SIGTERM"
-      ? waitFor === "clients" && this.#drained !== null
-      : this.#drainUntilMs < Infinity;
-    // One key press at a terminal reaches the whole group of processes, and may be passed on by those that started this one.
-    const again = waits && (this.#signal !== signal || nowMs - this.#signalledMs >= SAME_SIGNAL_MS);
-    this.#signal = signal;
-    this.#signalledMs = nowMs;
-    if (signal === "SIGQUIT" || again) {
-      log.info("stopping at once", { signal });
-      return this.stop();
-    }
-    const drained = this.drain(signal === "SIGTERM" && waitFor === "clients" ? "clients" : "servers");
-    if (signal === "SIGINT") log.info("SIGINT waits for transactions to end, another one stops at once");
-    return drained;
+    return this.#stopping.by(signal);
   }
 
-  async #drain(): Promise<void> {
-    const { clock, log } = this.#world;
-    const worker = this.#worker;
-    if (await this.#sockets.giveWay()) {
-      log.info("another pgplex listens here too and takes the new clients");
-      this.#http.stop();
-      // What several instances share has room for both.
-      if (this.#live.config.coordination === null) await this.#giveUpStore();
-      // Whoever is on the way still comes in, and has time for a first transaction.
-      await new Promise<void>((resolve) => clock.after(HAND_OVER_MS, resolve));
-    }
-    worker.drain();
-    this.#sockets.close();
-    while (!this.#stopped) {
-      if (this.#drainUntilMs < Infinity) worker.endAtRest(shuttingDown());
-      if (worker.sessions.size === 0 || clock.nowMs() >= this.#drainUntilMs) break;
-      await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
-    }
-    await this.stop();
+  /** Another process has the new clients. */
+  async #handOver(): Promise<void> {
+    this.#http.stop();
+    // What several instances share has room for both.
+    if (this.#live.config.coordination === null) await this.#giveUpStore();
   }
 
   /** The console's PAUSE of all databases, as SIGUSR1 asks for it. The log says what became of it; never rejects. */
@@ -489,8 +443,4 @@ export class Process {
     });
     this.#ticker.every(LOOK_EVERY_MS, () => line.look());
   }
-}
-
-function shuttingDown(): PgplexError {
-  return new PgplexError("shutting_down", "terminating connection due to administrator command");
 }

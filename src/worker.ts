@@ -213,15 +213,18 @@ export class Worker implements LoginParts {
     this.#warm();
   }
 
-  /** No new transactions: whoever logs in from here on is told that pgplex stops. */
+  /** No new transactions: whoever logs in from here on is told that pgplex stops, but for the console. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** Ends sessions at the end of what they run, and those that wait for what an operator holds back. */
-  endAtRest(error: PgplexError): void {
+  /**
+   * Ends sessions at the end of what they run, and those that wait for what an operator holds back; all that wait for a server
+   * connection where `waiting` says so.
+   */
+  endAtRest(error: PgplexError, { waiting }: { waiting: boolean }): void {
     for (const session of this.sessions) {
-      if (session.waiting && session.destination.paused) session.end(error);
+      if (session.waiting && (waiting || session.destination.paused)) session.end(error);
       else session.endAtRest(error);
     }
   }

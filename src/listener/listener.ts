@@ -59,6 +59,10 @@ export class Listener {
     return this.#open;
   }
 
+  get isUnix(): boolean {
+    return this.#endpoint.host.startsWith("/");
+  }
+
   /** Accepts until {@link close}. Never rejects. */
   async run(): Promise<void> {
     const { runtime: { clock }, warnings } = this.#worker;

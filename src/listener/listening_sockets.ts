@@ -32,6 +32,11 @@ export class ListeningSockets {
     return gone.includes(true);
   }
 
+  /** Takes no more connections over TCP; those that are open stay. */
+  closeTcp(): void {
+    for (const listener of this.#listeners) if (!listener.isUnix) listener.close();
+  }
+
   /** Takes no more connections; those that are open stay. */
   close(): void {
     for (const listener of this.#listeners) listener.close();

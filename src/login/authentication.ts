@@ -60,9 +60,11 @@ export async function authenticate(
   const database = worker.console?.opens(asked)
     ? asked
     : spelledOut(worker.config, asked, clusterMeant(worker.config, meant));
-  if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
-  // The console has room of its own: it is needed most when there is none left.
-  if (!worker.console?.opens(database)) checkRoom(worker);
+  // The console has room of its own, and opens until the end: it is needed most when there is no room left.
+  if (!worker.console?.opens(database)) {
+    if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
+    checkRoom(worker);
+  }
   const { type, mayBe } = worker.accessRules.admissionOf({
     database,
     user,

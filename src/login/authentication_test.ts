@@ -58,10 +58,14 @@ Deno.test("authenticate refuses a startup packet without a user", async () => {
   }
 });
 
-Deno.test("authenticate refuses whoever comes while pgplex stops, or is full; the console has room of its own", async () => {
+Deno.test("authenticate refuses whoever comes while pgplex stops, or is full, but for the console", async () => {
   const draining = rig();
   draining.worker.draining = true;
   await rejects(draining.authenticate(), { code: "shutting_down" });
+  const operator = rig({ params: { user: "alice", database: "pgplex" } });
+  operator.worker.draining = true;
+  operator.worker.console = new FakeDoor();
+  equal((await operator.authenticate())?.database, "pgplex");
   for (const [database, refused] of [["app", true], ["pgplex", false]] as const) {
     const { worker, authenticate } = rig({ params: { user: "alice", database } });
     worker.console = new FakeDoor();

@@ -3,9 +3,11 @@ import {
   errorOf,
   frontend,
   type PgplexProcess,
+  rowsOf,
   startPgplex,
   startPostgres,
   tagsOf,
+  tempDir,
   waitFor,
   WireClient,
 } from "../harness/mod.ts";
@@ -26,9 +28,10 @@ async function refuses(pgplex: PgplexProcess): Promise<void> {
 
 Deno.test("SHUTDOWN stops pgplex in PgBouncer's three ways", async (t) => {
   await using node = await startPostgres({ major: 18, auth: "trust" });
-  const start = () =>
+  const start = (config: Record<string, unknown> = {}) =>
     startPgplex({
       config: {
+        ...config,
         auth: { type: "trust" },
         routing: { default_cluster: "main" },
         clusters: { main: { nodes: [{ name: "main-1", host: node.host, port: node.port }] } },
@@ -104,6 +107,49 @@ Deno.test("SHUTDOWN stops pgplex in PgBouncer's three ways", async (t) => {
       assert.equal(await exitCode(pgplex), 0);
     }
   });
+
+  for (const how of ["SHUTDOWN WAIT_FOR_SERVERS", "SIGINT", "SIGTERM"] as const) {
+    const serves = how === "SIGTERM";
+    await t.step(`${how} ${serves ? "serves" : "ends"} who waits for a server connection`, async () => {
+      await using pgplex = await start({ pool: { default_pool_size: 1 } });
+      await using console = await WireClient.connect(pgplex, consoleLogin);
+      await using busy = await WireClient.connect(pgplex, login);
+      await using waiting = await WireClient.connect(pgplex, login);
+      await one(busy, "BEGIN");
+      await waiting.send(frontend.query("SELECT 'served'"));
+      await waitFor(
+        async () => (await shown(console, "SHOW POOLS"))[0]!["cl_waiting"] === "1",
+        { what: "a client to wait" },
+      );
+      if (how === "SHUTDOWN WAIT_FOR_SERVERS") await succeed(console, how);
+      else pgplex.signal(how);
+      if (serves) await refuses(pgplex);
+      else assert.equal(errorOf(await waiting.closed())!["C"], "57P01");
+      assert.equal((await busy.query("COMMIT")).at(-1)!.status, "I");
+      if (serves) assert.deepEqual(rowsOf(await waiting.readUntil("Z")), [["served"]]);
+      assert.equal(await exitCode(pgplex), 0);
+    });
+  }
+
+  for (const how of ["SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS"]) {
+    await t.step(`${how} lets people into the console over the unix socket, and nobody else in`, async () => {
+      await using dir = await tempDir();
+      await using pgplex = await start({ listen: { unix_socket_dir: dir.path } });
+      const local = { path: `${dir.path}/.s.PGSQL.${pgplex.port}` };
+      await using console = await WireClient.connect(local, consoleLogin);
+      const client = await WireClient.connect(pgplex, login);
+      await one(client, "BEGIN");
+      await succeed(console, how);
+      await refuses(pgplex);
+      await using late = await WireClient.connect(local, consoleLogin);
+      assert.equal((await shown(late, "SHOW CLIENTS")).length, 3);
+      await assert.rejects(WireClient.connect(local, login), /57P01/);
+      await succeed(client, "COMMIT");
+      await client.close();
+      assert.equal(await exitCode(pgplex), 0);
+      await assert.rejects(Deno.stat(local.path), Deno.errors.NotFound);
+    });
+  }
 
   await t.step("SHUTDOWN takes nothing else", async () => {
     await using pgplex = await start();

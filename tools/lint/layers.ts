@@ -188,7 +188,7 @@ export const SUBLAYERS: Readonly<Record<string, Readonly<Record<string, Layer>>>
 };
 
 /** Files directly in `src/` that see every folder. */
-export const COMPOSITION_ROOTS: readonly string[] = ["src/process.ts", "src/worker.ts"];
+export const COMPOSITION_ROOTS: readonly string[] = ["src/process.ts", "src/stopping.ts", "src/worker.ts"];
 
 /** Files of pure folders that may touch the system, each with its reason. */
 export const IMPURE_FILES: Readonly<Record<string, string>> = {
