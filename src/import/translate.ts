@@ -71,7 +71,11 @@ function writePool(to: Translation): void {
     );
     pool.set("pool_mode", "session");
   } else writePoolMode(to, ["pool"], mode);
-  to.capMinimum(["pool"], to.given("min_pool_size"), to.given("default_pool_size") ?? "20");
+  to.capMinimum(["pool"], to.given("min_pool_size"), {
+    default_pool_size: to.given("default_pool_size") ?? "20",
+    max_db_connections: to.given("max_db_connections"),
+    max_user_connections: to.given("max_user_connections"),
+  });
   const lifetime = to.given("server_lifetime");
   if (lifetime !== null) writeServerLifetime(to, ["pool"], lifetime);
   if (to.given("server_login_retry") === null) {

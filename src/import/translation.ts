@@ -88,14 +88,23 @@ export class Translation {
   }
 
   /**
-   * PgBouncer opens no more than the pool's size, however large the minimum. pgplex refuses a place that gives both so, as one of
-   * them must be a mistake.
+   * PgBouncer opens no more than its limits allow, however large the minimum. pgplex refuses a place that gives both so, as one
+   * of them must be a mistake. `limits` are that place's own, by PgBouncer's keys; null and 0 are none.
    */
-  capMinimum(path: Segments, minimum: string | null, size: string | null): void {
-    if (minimum === null || size === null || !(Number(minimum) > Number(size))) return;
-    const pool = this.at(path);
-    pool.comment(`min_pool_size = ${minimum}: PgBouncer opens no more than the pool's size, ${size}.`);
-    pool.set("min_pool_size", Number(size));
+  capMinimum(
+    path: Segments,
+    minimum: string | null,
+    limits: Readonly<Record<string, string | null | undefined>>,
+  ): void {
+    if (minimum === null) return;
+    for (const [key, text] of Object.entries(limits)) {
+      const limit = Number(text ?? 0);
+      if (!(limit > 0 && Number(minimum) > limit)) continue;
+      const pool = this.at(path);
+      pool.comment(`min_pool_size = ${minimum}: PgBouncer opens no more than ${key}, ${limit}.`);
+      minimum = String(limit);
+      pool.set("min_pool_size", limit);
+    }
   }
 
   /** The name of a file as PgBouncer finds it, from anywhere. */

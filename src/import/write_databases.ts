@@ -83,7 +83,10 @@ function writePairs(to: Translation, path: readonly string[], pairs: DatabaseEnt
     if (!OF_CLUSTER.includes(key)) writePair(to, path, { key, value });
   }
   const given = new Map(pairs);
-  to.capMinimum(path, given.get("min_pool_size") ?? null, given.get("pool_size") ?? null);
+  to.capMinimum(path, given.get("min_pool_size") ?? null, {
+    pool_size: given.get("pool_size"),
+    max_db_connections: given.get("max_db_connections"),
+  });
 }
 
 function writePair(

@@ -60,3 +60,15 @@ Deno.test("an import has a query of one's own asked where PgBouncer asks it: in 
     undefined,
   );
 });
+
+Deno.test("an import keeps a minimum within the limits of its line, as PgBouncer does", async () => {
+  const { config, yaml } = await imported(
+    "[databases]\na = host=h min_pool_size=5 pool_size=4 max_db_connections=2\n" +
+      "b = host=h min_pool_size=5 pool_size=5 max_db_connections=0\n" +
+      "[pgbouncer]\nmin_pool_size = 3\nmax_user_connections = 1\n",
+  );
+  const { databases } = config.routing;
+  deepEqual([databases.get("a")!.min_pool_size, databases.get("b")!.min_pool_size], [2, 5]);
+  equal(config.pool.min_pool_size, 1);
+  match(yaml, /min_pool_size = 5: PgBouncer opens no more than pool_size, 4/);
+});
