@@ -2,7 +2,7 @@ import { checkCoordination } from "./check_coordination.ts";
 import { nearest } from "./nearest.ts";
 import { formatPath, type Segments } from "./path.ts";
 import { poolSettings } from "./pool_settings.ts";
-import type { AuthType, Config, PoolSettings, UserConfig } from "./schema.ts";
+import { type AuthType, type Config, LISTED, type PoolSettings, type UserConfig } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 
 /** A host name or an IPv4 address, or an IPv6 address, which has two colons at least. */
@@ -99,6 +99,8 @@ function checkAuth(config: Config, report: ReportClash): void {
   for (const [name, user] of auth.users) {
     const path = ["auth", "users", name];
     checkSources(user, path, report);
+    // Such a user cannot log in with a password; the others of the list can.
+    if (user[LISTED]) continue;
     const none = user.password === null && user.password_file === null && user.password_env === null;
     const passwords = ["md5", "scram-sha-256", "plain"].includes(auth.type);
     const because = [

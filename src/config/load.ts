@@ -4,7 +4,7 @@ import { parseHba, parseIdent } from "./hba.ts";
 import { inOrder, parseConfig, type ParsedConfig, type RefusedConfig } from "./parse.ts";
 import { valueAt, withValue } from "./path.ts";
 import type { Problem } from "./problem.ts";
-import type { Config, UserConfig } from "./schema.ts";
+import { type Config, LISTED, type UserConfig } from "./schema.ts";
 import { Secret } from "./secret.ts";
 import type { SettingType } from "./setting.ts";
 import { parseUserlist } from "./userlist.ts";
@@ -175,7 +175,7 @@ class Loader {
     }
     const own = valueAt(this.#config, ["auth", "users"]) as ReadonlyMap<string, UserConfig>;
     const listed = [...list.users].filter(([name]) => !own.has(name)).map(([name, password]) =>
-      [name, { password, password_file: null, password_env: null }] as const
+      [name, { password, password_file: null, password_env: null, [LISTED]: true }] as const
     );
     this.#config = withValue(this.#config, ["auth", "users"], new Map([...own, ...listed]));
   }

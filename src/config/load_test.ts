@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, strictEqual as equal } from "node:assert/strict";
+import { LiveConfig } from "./live.ts";
 import { loadConfig, type LoadSources } from "./load.ts";
 import { formatProblem } from "./problem.ts";
 
@@ -67,6 +68,17 @@ Deno.test("loadConfig adds the users of users_file, and the YAML's entry stays",
   equal(config.auth.users.get("alice")!.password!.reveal(), "yaml");
   equal(config.auth.users.get("bob")!.password!.reveal(), "list");
   equal(config.auth.users.get("nobody")!.password, null);
+});
+
+Deno.test("LiveConfig lets auth.type be SET though users_file has users who cannot log in that way, as a file may", async () => {
+  for (const type of ["md5", "scram-sha-256", "plain"]) {
+    const yaml = (auth: string) => MAIN + `auth: { type: ${auth}, users_file: list.txt }`;
+    const files = { "/etc/pgplex/list.txt": '"nobody" ""\n"old" "md5d41d8cd98f00b204e9800998ecf8427e"\n' };
+    const loaded = await load(yaml("trust"), files);
+    ok("config" in loaded);
+    equal(new LiveConfig(loaded).set(["auth", "type"], type).effective.auth.type, type);
+    equal((await good(yaml(type), files)).auth.type, type);
+  }
 });
 
 Deno.test("loadConfig reads certificates and keys", async () => {

@@ -102,6 +102,9 @@ export interface AuthConfig {
   readonly query: string | true | null;
 }
 
+/** The mark of a user that stands in `users_file`: a symbol, as it is no setting. */
+export const LISTED: unique symbol = Symbol("listed");
+
 /** One user that may connect. */
 export interface UserConfig {
   /**
@@ -111,6 +114,8 @@ export interface UserConfig {
   readonly password: Secret | null;
   readonly password_file: string | null;
   readonly password_env: string | null;
+  /** A line of `users_file`, which may have no secret, or one that serves other types of authentication only. */
+  readonly [LISTED]?: true;
 }
 
 /** How a database name leads to a cluster. */
