@@ -149,6 +149,7 @@ export const LAYERS: Readonly<Record<string, Layer>> = {
       "kernel",
       "protocol",
       "config",
+      "import",
       "topology",
       "transport",
       "telemetry",

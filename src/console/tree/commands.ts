@@ -27,6 +27,7 @@ import {
 } from "../drivers/mod.ts";
 import { type Leaf, nothingAt } from "./node.ts";
 import { ambiguous, type Found, noPath, walk } from "./path.ts";
+import { type PgBouncerKey, pgbouncerKey } from "./pgbouncer_keys.ts";
 import { formatPlace } from "./place.ts";
 import { treeRoot } from "./root.ts";
 import { bareKeys, settingsNamed } from "./settings_path.ts";
@@ -71,6 +72,15 @@ async function set(args: Args, context: CommandContext): Promise<Answer> {
     return setDriverSetting(driver, driverValue(values), context.asker);
   }
   requireAdmin(context.asker);
+  const habit = pgbouncerHabit(parts, values);
+  if (habit?.kind === "none") {
+    const message = `${parts[0]!.text} is no setting here, nothing changed: ${habit.why}`;
+    return { notices: [{ severity: "NOTICE", message }] };
+  }
+  if (habit?.kind === "setting") {
+    context.set(habit.path, habit.value);
+    return {};
+  }
   const { segments, row, path } = settable(await findToSet(parts, context));
   if (values.keyword(0) === "DEFAULT" && values.count === 1) {
     context.reset(segments);
@@ -80,6 +90,13 @@ async function set(args: Args, context: CommandContext): Promise<Answer> {
   if (row.path === "console.admin_users") keepAsker(value as readonly string[], context);
   context.set(segments, value);
   return {};
+}
+
+/** A key that only PgBouncer has, given a single value. */
+function pgbouncerHabit(parts: readonly NamePart[], values: Args): PgBouncerKey | null {
+  const [only] = parts;
+  if (parts.length !== 1 || values.count !== 1 || settingsNamed(only!.text).length > 0) return null;
+  return pgbouncerKey(only!.text, values.texts(1, 1)[0]!);
 }
 
 async function reset(args: Args, context: CommandContext): Promise<Answer> {

@@ -151,3 +151,16 @@ Deno.test("Whoever may only look sets and resets what is its connection's own, a
   await rejects(run("RESET pool.pool_mode"), { code: "insufficient_privilege" });
   deepEqual(fake.calls, []);
 });
+
+Deno.test("SET of a key that only PgBouncer has is what it means here, or says why it means nothing", async () => {
+  const { run, fake } = console();
+  await run("SET verbose = 1");
+  deepEqual(fake.calls, ['set log.level "debug"']);
+  const answer = await run("SET server_check_delay = 10");
+  deepEqual(answer.notices, [{
+    severity: "NOTICE",
+    message: "server_check_delay is no setting here, nothing changed: not needed, as server_check_query",
+  }]);
+  equal(fake.calls.length, 1);
+  await rejects(run("SET auth_user = 'x'"), { code: "undefined_object" });
+});
