@@ -38,6 +38,8 @@ const EARLY_ERROR_MAX = 30_000;
 
 /** Whom to log in to, as whom, and how. */
 export interface LoginRequest {
+  /** The connection's, where it has been given one already. */
+  readonly id?: number;
   readonly endpoint: Endpoint;
   readonly tls: ClusterTls;
   readonly user: string;
@@ -232,7 +234,7 @@ async function earlyError(stream: ByteStream, believed: boolean): Promise<Pgplex
 async function talk(stream: ByteStream, request: LoginRequest, parts: Runtime): Promise<ServerConnection> {
   const reader = new FramedReader(stream);
   const identity = await greet(reader, request, parts);
-  const connection = new ServerConnection(parts.nextId(), stream, identity, parts);
+  const connection = new ServerConnection(request.id ?? parts.nextId(), stream, identity, parts);
   connection.preload(reader.rest());
   return connection;
 }

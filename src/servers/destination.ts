@@ -12,6 +12,7 @@ import {
   type TopologyPublisher,
   type TopologySnapshot,
 } from "../topology/mod.ts";
+import { ConnectSettings } from "./connect_query.ts";
 import type { DestinationKey } from "./destination_key.ts";
 import { Greetings } from "./greetings.ts";
 import { Readers } from "./readers.ts";
@@ -48,6 +49,7 @@ export class Destination implements PoolDestination {
   readonly counters: PoolCounters;
   readonly known = new SettingsTable();
   readonly greetings = new Greetings();
+  readonly connectSettings = new ConnectSettings();
   /** Whether BEGIN READ ONLY and default_transaction_read_only mean reading. */
   readOnlyIsRead: boolean;
   readonly #topology: TopologyPublisher;

@@ -1,16 +1,10 @@
-import {
-  login,
-  NODE_FACT,
-  runQuery,
-  type Runtime,
-  type ServerConnection,
-  ServerRefusal,
-} from "../backend/mod.ts";
+import { login, NODE_FACT, type Runtime, type ServerConnection, ServerRefusal } from "../backend/mod.ts";
 import type { ClusterTls } from "../config/mod.ts";
-import { type Clock, PgplexError, toPgplexError } from "../kernel/mod.ts";
+import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import { refreshCatalogue } from "../learning/mod.ts";
-import { binaryFromUtf8, type BinaryString, TxStatus } from "../protocol/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
+import { forgetSets, runConnectQuery, type StartupSettings } from "./connect_query.ts";
 import {
   fieldsOf,
   type LoginRefusal,
@@ -18,7 +12,7 @@ import {
   type ServerPool,
   warnOfSpoilt,
 } from "./server_pool.ts";
-import { type Base, fitness, type ServerWish } from "./server_wish.ts";
+import { type Base, fitness, NO_PARAMS, type ServerWish } from "./server_wish.ts";
 
 /** What is needed to open server connections. */
 export interface ServerOpeningParts {
@@ -51,11 +45,13 @@ export async function openServer(
   }
   if (refusal !== null) refusal = server.retries(refusal, clock.nowMs() + settings.server_login_retry);
   const id = nextId();
+  const sql = server.key.purpose === "clients" ? settings.connect_query : null;
   server.logins.set(id, clock.nowMs());
   try {
     const known = greetings.of(base);
     const name = known === null ? null : nameFor(base, wish);
-    const connection = await logIn(server, base, name, parts);
+    const opening: Opening = { id, server, base, name, sql, parts };
+    const connection = sql === null ? await logIn(opening) : await prepare(opening);
     counters.opened++;
     server.logins.delete(id);
     server.loggedIn(refusal);
@@ -77,12 +73,8 @@ export async function openServer(
       log.debug("server connection ended while idle", { ...fieldsOf(server), error: error.message });
       if (pool.lost(pooled, error, clock.nowMs())) warnOfSpoilt(log, server, error);
     });
-    void connection.start();
-    const { connect_query: sql, server_connect_timeout: timeoutMs } = settings;
-    if (sql !== null && server.key.purpose === "clients") {
-      const problem = await runConnectQuery(connection, sql, { clock, timeoutMs });
-      if (problem !== null) log.warning("connect_query failed", { ...fieldsOf(server), error: problem });
-    }
+    if (sql === null) void connection.start();
+    else if (connection.closed) throw new PgplexError("server_unreachable", "the connection was closed");
     await lookFirst(connection, server, parts);
     log.debug("server connection opened", fieldsOf(server));
     pool.opened(pooled, clock.nowMs(), generation);
@@ -106,23 +98,61 @@ export async function openServer(
   }
 }
 
+/** One connection that is being opened. */
+interface Opening {
+  /** The connection's, from now on. */
+  readonly id: number;
+  readonly server: ServerPool;
+  readonly base: Base;
+  /** As {@link nameFor} has it. */
+  readonly name: BinaryString | null;
+  /** `connect_query`. */
+  readonly sql: string | null;
+  readonly parts: ServerOpeningParts;
+}
+
 /**
- * Runs `connect_query` on a connection that serves nobody yet. What it leaves open is rolled back. A connection on which it takes
- * longer than `timeoutMs` is closed.
- *
- * @returns what the server said against it, which does not keep the connection from serving, as in PgBouncer; null: nothing
- * @throws PgplexError when the connection ended
+ * A connection on which `connect_query` has run, started. Where the query sets what the connection was not opened with, another one
+ * is opened in its place.
  */
-async function runConnectQuery(
-  connection: ServerConnection,
-  sql: string,
-  { clock, timeoutMs }: { clock: Clock; timeoutMs: number },
-): Promise<string | null> {
-  const timer = clock.after(timeoutMs, () => connection.close());
+async function prepare(opening: Opening): Promise<ServerConnection> {
+  const { server: { destination: { connectSettings } }, sql } = opening;
+  const first = await logInWith(opening, connectSettings.of(sql));
+  if (!connectSettings.learn(sql!, first.settings)) return first.connection;
+  first.connection.close();
   try {
-    const { error, status } = await runQuery(connection, binaryFromUtf8(sql));
-    if (status !== TxStatus.Idle) await runQuery(connection, "ROLLBACK");
-    return error === null ? null : error.message;
+    return (await logInWith(opening, connectSettings.of(sql))).connection;
+  } catch (thrown) {
+    if (!(thrown instanceof ServerRefusal) || thrown.transient) throw thrown;
+    opening.parts.log.warning("a server takes what connect_query sets from no startup packet", {
+      ...fieldsOf(opening.server),
+      error: thrown.message,
+    });
+    connectSettings.refuse();
+    return (await logInWith(opening, connectSettings.of(sql))).connection;
+  }
+}
+
+/** Opens a connection with these settings and runs `connect_query`. One on which it takes too long is closed. */
+async function logInWith(
+  opening: Opening,
+  given: StartupSettings,
+): Promise<{ connection: ServerConnection; settings: StartupSettings }> {
+  const { server, sql, parts: { runtime: { clock }, log } } = opening;
+  const connection = await logIn(opening, given);
+  void connection.start();
+  const timer = clock.after(
+    server.destination.settings.server_connect_timeout,
+    () => connection.close(),
+  );
+  try {
+    const { error, settings } = await runConnectQuery(connection, sql!);
+    if (error !== null) log.warning("connect_query failed", { ...fieldsOf(server), error: error.message });
+    if (given.size > 0) await forgetSets(connection, given);
+    return { connection, settings };
+  } catch (thrown) {
+    connection.close();
+    throw thrown;
   } finally {
     timer.cancel();
   }
@@ -167,22 +197,30 @@ function nameFor(base: Base, wish: ServerWish | null): BinaryString | null {
 }
 
 function logIn(
-  { key, node, destination: { settings, credentials } }: ServerPool,
-  base: Base,
-  name: BinaryString | null,
-  { runtime, tls: tlsOf }: ServerOpeningParts,
+  { id, server, base, name, parts: { runtime, tls: tlsOf } }: Opening,
+  given: StartupSettings = NO_PARAMS.params,
 ): Promise<ServerConnection> {
+  const { key, node, destination: { settings, credentials } } = server;
   const tls = tlsOf(key.cluster);
   if (tls === null) throw new PgplexError("config_changed", `cluster "${key.cluster}" is gone`);
+  const own = name === null ? base.params : new Map([...base.params, [NAME, name]]);
   return login({
+    id,
     endpoint: node,
     tls,
     user: key.user,
     database: key.database,
     credentials,
-    params: name === null ? base.params : new Map([...base.params, [NAME, name]]),
+    // What the client asks for holds before what connect_query says.
+    params: given.size === 0 ? own : new Map([...without(given, base.params), ...own]),
     base: base.key,
     hasLentName: name !== null,
     timeoutMs: settings.server_connect_timeout,
   }, runtime);
+}
+
+/** Names of settings are compared without case. */
+function without(given: StartupSettings, asked: Base["params"]): [string, BinaryString][] {
+  const names = new Set([...asked.keys()].map((name) => name.toLowerCase()));
+  return [...given].filter(([name]) => !names.has(name.toLowerCase()));
 }

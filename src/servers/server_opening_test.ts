@@ -81,6 +81,7 @@ function rig({ isGone = false } = {}) {
 Deno.test("openServer gives its pool a connection opened with the wish's parameters, and learns the greeting", async () => {
   const { cluster, destination, server, servers, wait, close } = rig();
   wait(CET);
+  const [id] = server.logins.keys();
   equal(server.logins.size, 1);
   await until(() => servers.length === 1);
   const [login] = cluster.logins;
@@ -90,6 +91,7 @@ Deno.test("openServer gives its pool a connection opened with the wish's paramet
   ]]]);
   const [{ connection, home }] = servers as [PooledServer];
   deepEqual([connection.identity.base, home === server, server.logins.size], ["CET", true, 0]);
+  equal(connection.id, id, "what SHOW SERVERS shows from the login on");
   deepEqual([destination.counters.opened, destination.greetings.usualBase], [1, CET]);
   equal(destination.greetings.of(CET), connection.identity.parameters);
   await close();

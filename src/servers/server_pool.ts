@@ -6,6 +6,7 @@ import type { Fingerprints } from "../learning/mod.ts";
 import { Pool, type Poolable, type PoolLimits, type SharedLimit } from "../pool/mod.ts";
 import type { Log, PoolCounters } from "../telemetry/mod.ts";
 import type { NodeAddress } from "../topology/mod.ts";
+import type { ConnectSettings } from "./connect_query.ts";
 import type { DestinationKey } from "./destination_key.ts";
 import type { Greetings } from "./greetings.ts";
 import type { Base, ServerWish } from "./server_wish.ts";
@@ -30,6 +31,7 @@ export interface PoolDestination {
   /** States of its connections and sessions. */
   readonly known: SettingsTable;
   readonly greetings: Greetings;
+  readonly connectSettings: ConnectSettings;
   /** Whether sessions that write go to this pool now. */
   isForWrites(server: ServerPool): boolean;
   /** A connection there could not be opened. */
