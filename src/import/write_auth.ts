@@ -75,7 +75,7 @@ function writeQuery(to: Translation): void {
       `auth_user = ${user}: is superuser of the clusters below, by whom unknown users are looked up.`,
     );
     if (query === null) to.at(["auth"]).set("query", true, "PgBouncer's default query");
-    else to.write(["auth", "query"], query);
+    else to.carry(["auth", "query"], "auth_query", query);
   } else if (query !== null) {
     to.leave(["auth"], "auth_query", query, "PgBouncer asks nobody while auth_user is not set");
   }

@@ -14,3 +14,9 @@ Deno.test("an import has no look-up where PgBouncer has no auth_user", async () 
   equal(config.auth.query, null);
   match(yaml, /# auth_query = SELECT \$1: PgBouncer asks nobody/);
 });
+
+Deno.test("an import leaves out a query that asks for no user, and says so", async () => {
+  const { config, yaml } = await imported("[pgbouncer]\nauth_user = asks\nauth_query = SELECT 1\n");
+  equal(config.auth.query, null);
+  match(yaml, /auth_query = SELECT 1: it must be null, true, or SQL in which \$1 is the user's name/);
+});

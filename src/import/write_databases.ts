@@ -16,11 +16,10 @@ const ALIAS_KEYS: ReadonlyMap<string, string> = new Map([
   ["user", "user"],
   ["password", "password"],
   ["auth_query", "auth_query"],
-  ["auth_dbname", "auth_database"],
 ]);
 
-/** Said by the cluster that the line leads to. */
-const OF_CLUSTER = ["host", "port", "auth_user", "dbname"];
+/** Said by the cluster that the line leads to, or by {@link writeLookUpPlace}. */
+const OF_CLUSTER = ["host", "port", "auth_user", "dbname", "auth_dbname"];
 
 const REASONS: Readonly<Record<string, string>> = {
   load_balance_hosts: "the monitor finds out which node is the primary, and takes one that is there",
@@ -33,15 +32,18 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Where database names lead, and the servers there. */
 export function writeDatabases(to: Translation, { clusters, databases, problems }: Databases): void {
   for (const problem of problems) to.at(["routing"]).comment(problem);
-  for (const database of databases) writeDatabase(to, database);
+  const authPlaces = new AuthPlaces(databases);
+  for (const database of databases) writeDatabase(to, database, authPlaces);
   if (clusters.length === 0) {
     to.at(["clusters"]).comment("No line of [databases] leads to a server: this is a place to begin.");
-    writeCluster(to, { name: "main", hosts: ["127.0.0.1"], port: 5432, authUser: to.given("auth_user") });
+    const authUser = to.given("auth_user");
+    writeCluster(to, { name: "main", hosts: ["127.0.0.1"], port: 5432, authUser }, authPlaces);
   }
-  for (const cluster of clusters) writeCluster(to, cluster);
+  for (const cluster of clusters) writeCluster(to, cluster, authPlaces);
 }
 
-function writeDatabase(to: Translation, { name, pairs, cluster }: DatabaseEntry): void {
+function writeDatabase(to: Translation, entry: DatabaseEntry, authPlaces: AuthPlaces): void {
+  const { name, pairs, cluster } = entry;
   if (["pgbouncer", "pgplex"].includes(name)) {
     return to.leave(
       ["routing"],
@@ -56,18 +58,58 @@ function writeDatabase(to: Translation, { name, pairs, cluster }: DatabaseEntry)
   const database = given.get("dbname") ?? "";
   if (database !== "" && database !== name) to.write([...path, "database"], database);
   writePairs(to, path, pairs);
-  writeLookUpPlace(to, path, { name, given });
+  // Without an auth_user for all there is no query for all either.
+  if (to.given("auth_user") === null && given.has("auth_user") && !given.has("auth_query")) {
+    to.write([...path, "auth_query"], to.given("auth_query") ?? true, "auth_user of this line");
+  }
+  writeLookUpPlace(to, path, { entry, given, authPlaces });
+}
+
+/** Where `auth_dbname` leads, which names a line of `[databases]`. */
+class AuthPlaces {
+  readonly #databases: readonly DatabaseEntry[];
+
+  constructor(databases: readonly DatabaseEntry[]) {
+    this.#databases = databases;
+  }
+
+  /** The database on `cluster` that PgBouncer asks where `auth_dbname` is `name`, or why there is none. */
+  on(cluster: string, name: string): { readonly database: string } | { readonly why: string } {
+    const line = this.#databases.find((entry) => entry.name === name) ??
+      this.#databases.find((entry) => entry.name === "*");
+    if (line === undefined) {
+      return { why: "[databases] has no line of that name: PgBouncer refuses whom it would look up there" };
+    }
+    if (line.cluster !== cluster) {
+      return {
+        why: `it leads to cluster ${line.cluster}: users are looked up on the cluster that they go to`,
+      };
+    }
+    return { database: new Map(line.pairs).get("dbname") || name };
+  }
 }
 
 /** PgBouncer asks its own query in the client's database, which may be the only one that has the function in it. */
 function writeLookUpPlace(
   to: Translation,
   path: readonly string[],
-  { name, given }: { readonly name: string; readonly given: ReadonlyMap<string, string> },
+  { entry: { name, cluster }, given, authPlaces }: {
+    readonly entry: DatabaseEntry;
+    readonly given: ReadonlyMap<string, string>;
+    readonly authPlaces: AuthPlaces;
+  },
 ): void {
+  const own = given.get("auth_dbname");
+  if (own !== undefined) {
+    const place = authPlaces.on(cluster, own);
+    if ("why" in place) to.leave(path, "auth_dbname", own, place.why);
+    else to.write([...path, "auth_database"], place.database, place.database === own ? "" : `line ${own}`);
+    return;
+  }
   const asks = given.has("auth_query") || to.given("auth_query") !== null;
-  const isPlaced = given.has("auth_dbname") || to.given("auth_dbname") !== null;
-  if (!asks || isPlaced || (given.get("auth_user") ?? to.given("auth_user")) === null) return;
+  if (
+    !asks || to.given("auth_dbname") !== null || (given.get("auth_user") ?? to.given("auth_user")) === null
+  ) return;
   const database = given.get("dbname") || name;
   if (database !== "*") to.at(path).set("auth_database", database, "PgBouncer asks auth_query there");
   else {
@@ -121,7 +163,11 @@ export function writeServerLifetime(to: Translation, path: readonly string[], se
   to.write([...path, "server_reset"], "always", `server_lifetime = ${seconds}: each connection is used once`);
 }
 
-function writeCluster(to: Translation, { name, hosts, port, authUser }: ClusterEntry): void {
+function writeCluster(
+  to: Translation,
+  { name, hosts, port, authUser }: ClusterEntry,
+  authPlaces: AuthPlaces,
+): void {
   const path = ["clusters", name];
   const cluster = to.at(path);
   if (hosts.length > 1) {
@@ -132,11 +178,19 @@ function writeCluster(to: Translation, { name, hosts, port, authUser }: ClusterE
   }
   const nodes = [...new Set(hosts)].map((host, index) => ({ name: `${name}-${index + 1}`, host, port }));
   cluster.entries("nodes", nodes);
-  writeSuperuser(to, path, authUser);
+  writeSuperuser(to, path, { user: authUser, cluster: name, authPlaces });
   writeServerTls(to, path);
 }
 
-function writeSuperuser(to: Translation, path: readonly string[], user: string | null): void {
+function writeSuperuser(
+  to: Translation,
+  path: readonly string[],
+  { user, cluster, authPlaces }: {
+    readonly user: string | null;
+    readonly cluster: string;
+    readonly authPlaces: AuthPlaces;
+  },
+): void {
   if (user === null) {
     to.at(path).comment(
       "An account, which need not be a superuser, lets the monitor see the nodes: docs/NODES.md.",
@@ -156,8 +210,11 @@ function writeSuperuser(to: Translation, path: readonly string[], user: string |
       "auth_file has a SCRAM secret, which logs in nowhere: give it in clear, or by password_file",
     );
   }
-  const database = to.given("auth_dbname");
-  if (database !== null) to.at(superuser).set("database", database);
+  const name = to.given("auth_dbname");
+  if (name === null) return;
+  const place = authPlaces.on(cluster, name);
+  if ("why" in place) to.leave(superuser, "auth_dbname", name, place.why);
+  else to.at(superuser).set("database", place.database, place.database === name ? "" : `line ${name}`);
 }
 
 function writeServerTls(to: Translation, path: readonly string[]): void {

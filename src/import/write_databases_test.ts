@@ -30,7 +30,7 @@ Deno.test("an import has an alias * where PgBouncer has a line for all other nam
 
 Deno.test("an import carries over how the users of one database are looked up", async () => {
   const { config } = await imported(
-    "[databases]\na = host=h auth_query='SELECT u, p FROM f($1)' auth_dbname=x auth_user=asks connect_query='SET work_mem = ''1MB'''\n",
+    "[databases]\na = host=h auth_query='SELECT u, p FROM f($1)' auth_dbname=x auth_user=asks connect_query='SET work_mem = ''1MB'''\nx = host=h auth_user=asks\n",
   );
   const { auth_query, auth_database, connect_query } = config.routing.databases.get("a")!;
   deepEqual([auth_query, auth_database, connect_query], [
@@ -42,14 +42,14 @@ Deno.test("an import carries over how the users of one database are looked up", 
 
 Deno.test("an import has a query of one's own asked where PgBouncer asks it: in the database that the line leads to", async () => {
   const { config, yaml } = await imported(
-    "[databases]\na = host=h dbname=x\nb = host=h\nc = host=h auth_dbname=y\n* = host=h\n" +
+    "[databases]\na = host=h dbname=x\nb = host=h\nc = host=h auth_dbname=y\n* = host=h\ny = host=h dbname=z\n" +
       "[pgbouncer]\nauth_user = asks\nauth_query = SELECT * FROM lookup($1)\n",
   );
   const { databases } = config.routing;
   deepEqual(["a", "b", "c", "*"].map((name) => databases.get(name)!.auth_database), [
     "x",
     "b",
-    "y",
+    "z",
     undefined,
   ]);
   match(yaml, /PgBouncer asks auth_query in the client's own database/);
@@ -71,4 +71,30 @@ Deno.test("an import keeps a minimum within the limits of its line, as PgBouncer
   deepEqual([databases.get("a")!.min_pool_size, databases.get("b")!.min_pool_size], [2, 5]);
   equal(config.pool.min_pool_size, 1);
   match(yaml, /min_pool_size = 5: PgBouncer opens no more than pool_size, 4/);
+});
+
+Deno.test("an import looks users up where the line leads that auth_dbname names", async () => {
+  const { config, yaml } = await imported(
+    "[databases]\na = host=h\nb = host=other\nusers = host=h dbname=accounts\nc = host=h auth_dbname=nowhere\n" +
+      "d = host=other auth_dbname=users\n[pgbouncer]\nauth_user = asks\nauth_dbname = users\n",
+  );
+  const { clusters, routing: { databases } } = config;
+  equal(clusters.get("h")!.superuser!.database, "accounts");
+  match(yaml, /auth_dbname = users: it leads to cluster h: users are looked up on the cluster/);
+  match(yaml, /auth_dbname = nowhere: \[databases\] has no line of that name/);
+  deepEqual(["a", "c", "d"].map((name) => databases.get(name)!.auth_database), [
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+Deno.test("an import looks users up for a line that has an auth_user of its own", async () => {
+  const { config } = await imported("[databases]\na = host=h auth_user=asks\nb = host=h\n");
+  const { routing: { databases }, auth } = config;
+  deepEqual([databases.get("a")!.auth_query, databases.get("b")!.auth_query, auth.query], [
+    true,
+    undefined,
+    null,
+  ]);
 });
