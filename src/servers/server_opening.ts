@@ -44,6 +44,9 @@ export async function openServer(
     return pool.openFailed(refusal.error, true, wish, clock.nowMs(), generation);
   }
   if (refusal !== null) refusal = server.retries(refusal, clock.nowMs() + settings.server_login_retry);
+  if (pool.total > settings.default_pool_size) {
+    log.info("taking a connection from the reserve", fieldsOf(server));
+  }
   const id = nextId();
   const sql = server.key.purpose === "clients" ? settings.connect_query : null;
   server.logins.set(id, clock.nowMs());

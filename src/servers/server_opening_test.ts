@@ -97,6 +97,23 @@ Deno.test("openServer gives its pool a connection opened with the wish's paramet
   await close();
 });
 
+Deno.test("openServer says in the log when it takes a connection from the reserve", async () => {
+  const { log, destination, server, servers, wait, close } = rig();
+  destination.configure(
+    { ...destination.settings, default_pool_size: 1, reserve_pool_size: 1, reserve_pool_timeout: 1000 },
+    0,
+    [],
+  );
+  wait();
+  wait();
+  await until(() => servers.length === 1);
+  deepEqual(log.of("info"), []);
+  server.pool.tick(1000, () => destination.waitedInVain(1000));
+  await until(() => servers.length === 2);
+  deepEqual(log.of("info"), ["taking a connection from the reserve"]);
+  await close();
+});
+
 Deno.test("openServer opens with the usual parameters where nobody in particular asks", async () => {
   const { cluster, destination, server, wait, servers, close } = rig();
   wait(CET);
