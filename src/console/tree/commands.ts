@@ -242,7 +242,8 @@ function valueOf(args: Args, { type }: Setting, path: string): unknown {
   const texts = args.texts(1, 1000);
   const bare = args.count === 1 && args.tokens[0]!.kind === "name" ? texts[0]! : null;
   let raw: unknown = texts.length === 1 ? texts[0] : texts;
-  if (type.kind === "texts") raw = bare === "[]" ? [] : texts;
+  // One text with commas is PgBouncer's list.
+  if (type.kind === "texts") raw = bare === "[]" ? [] : texts.length > 1 ? texts : texts[0]!.split(/\s*,\s*/);
   else if (bare?.toLowerCase() === "null") raw = null;
   else if (type.kind === "query" && bare?.toLowerCase() === "true") raw = true;
   else if (type.kind === "integer" && /^-?\d{1,15}$/.test(String(raw))) raw = Number(raw);

@@ -51,12 +51,14 @@ Deno.test("SET lays a value over the file's, in the form of the configuration", 
   await run("SET pool.query_wait_timeout TO '3s'");
   await run("SET SESSION log.level = DEBUG");
   await run("SET console.stats_users = a, b");
+  await run("SET stats_users = 'a, b,c'");
   await run("SET clusters.main.pool.pool_mode = $1", "session");
   deepEqual(fake.calls, [
     "set pool.default_pool_size 7",
     "set pool.query_wait_timeout 3000",
     'set log.level "debug"',
     'set console.stats_users ["a","b"]',
+    'set console.stats_users ["a","b","c"]',
     'set clusters.main.pool.pool_mode "session"',
   ]);
   await run("SET default_pool_size = DEFAULT");
