@@ -35,6 +35,8 @@ export function translate(file: PgBouncerFile, surroundings: Surroundings): Tran
   writeSettings(to, of("pgbouncer"));
   writePool(to);
   writeLog(to);
+  to.at(["console"]).set("database", "pgbouncer", "as SHOW DATABASES and exporters name it");
+  to.at(["console"]).set("aliases", ["pgplex"]);
   writePeers(to, of("peers"));
   const known = ["pgbouncer", "databases", "users", "peers"];
   for (const { section, key, place } of file.entries) {
