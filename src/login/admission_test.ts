@@ -25,7 +25,7 @@ Deno.test("checkEnabled refuses a disabled database under each of its names, by 
   );
   const app = { cluster: "main", database: "app", alias: null };
   const shop = { cluster: "main", database: "shop", alias: "shop" };
-  worker.pools.control.setDisabled("app@main", true);
+  worker.pools.control.setDisabled("app", true);
   for (const asked of ["app", "app@main"]) {
     throws(() => checkEnabled(worker, app, asked), {
       code: "database_disabled",
@@ -57,7 +57,7 @@ users: { alice: { max_user_client_connections: 1 } }
   enter("bob");
   throws(() => checkShare(worker, route, "carol"), {
     code: "too_many_clients",
-    message: 'too many connections for database "app@main" (max_db_client_connections)',
+    message: 'too many connections for database "app" (max_db_client_connections)',
   });
   checkShare(worker, { ...route, database: "other" }, "carol");
 });

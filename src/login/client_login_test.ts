@@ -48,7 +48,7 @@ Deno.test("serveClient says where a database is none only behind authentication"
 
 Deno.test("serveClient refuses a disabled database, and an option that there is not", async () => {
   const worker = new FakeWorker();
-  worker.pools.control.setDisabled("app@main", true);
+  worker.pools.control.setDisabled("app", true);
   const disabled = enter(worker);
   await disabled.served;
   deepEqual(heard(disabled.client), [

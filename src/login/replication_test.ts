@@ -54,7 +54,7 @@ Deno.test("replicationServer logs in at the primary with what the client asked f
   const { request, server } = [...worker.replications][0]!;
   deepEqual([request.mode, request.name, request.user, server.key?.pid], [
     "logical",
-    "app@main",
+    "app",
     "alice",
     100,
   ]);
@@ -132,7 +132,7 @@ Deno.test("replicationServer tells the client why the server refused it, behind 
 
 Deno.test("replicationServer refuses in a paused database, also where it was paused during the login", async () => {
   const paused = rig();
-  paused.worker.pools.control.setPaused("app@main", true);
+  paused.worker.pools.control.setPaused("app", true);
   await paused.begin()();
   equal(paused.cluster.logins.length, 0);
   const late = rig();
@@ -143,7 +143,7 @@ Deno.test("replicationServer refuses in a paused database, also where it was pau
   equal(late.cluster.servers[0]!.stream.closed, true);
   for (const { client } of [paused, late]) {
     const [, refusal] = client.said();
-    deepEqual([refusal!.fields!.C, refusal!.fields!.M], ["57P03", 'database "app@main" is paused']);
+    deepEqual([refusal!.fields!.C, refusal!.fields!.M], ["57P03", 'database "app" is paused']);
   }
 });
 

@@ -7,7 +7,6 @@ import {
   StatsPeriods,
   type StatsTotals,
 } from "../telemetry/mod.ts";
-import { isDatabaseName } from "./databases.ts";
 
 /** Over which time averages are made where `log.stats_period` is 0. */
 const STATS_PERIOD_MS = 60_000;
@@ -41,19 +40,19 @@ export class PoolStatistics {
     return totals;
   }
 
-  /** A destination is gone: what it did still counts, as long as its name leads somewhere. */
-  retire(config: Config, { name, counters }: Counted): void {
+  /** A destination is gone: what it did still counts, as long as its name is one. */
+  retire({ name, counters }: Counted, isNamed: boolean): void {
     this.gone.leases += counters.leases;
     this.gone.queries += counters.queries;
     this.gone.opened += counters.opened;
     this.gone.lost += counters.lost;
-    if (counters.opened === 0 || !isDatabaseName(config, name)) return;
+    if (counters.opened === 0 || !isNamed) return;
     this.#retired.set(name, addStats(this.#retired.get(name) ?? NO_STATS, statsOf(counters)));
   }
 
   /** A reload: names that lead nowhere any more are forgotten. */
-  configure(config: Config): void {
-    for (const name of this.#retired.keys()) if (!isDatabaseName(config, name)) this.#retired.delete(name);
+  keepOnly(isName: (name: string) => boolean): void {
+    for (const name of this.#retired.keys()) if (!isName(name)) this.#retired.delete(name);
   }
 
   /** Time passes: periods end. */

@@ -5,8 +5,6 @@ import { PoolStatistics } from "./pool_statistics.ts";
 
 const configWith = (rest: string) =>
   configOf(`clusters: { main: { nodes: [{ name: a, host: h }] } }\n${rest}`);
-const SHOP = configWith("routing: { databases: { shop: { cluster: main, database: s } } }");
-const NO_SHOP = configWith("");
 
 const counted = (name: string, values: Partial<PoolCounters>) => ({
   name,
@@ -19,35 +17,35 @@ const queries = (totals: Map<string, StatsTotals>) =>
 
 Deno.test("PoolStatistics.totals sums what is there and what is gone, by name", () => {
   const statistics = new PoolStatistics(0);
-  statistics.retire(SHOP, counted("shop", { queries: 1, opened: 1 }));
-  statistics.retire(SHOP, counted("shop", { queries: 10, opened: 1 }));
+  statistics.retire(counted("shop", { queries: 1, opened: 1 }), true);
+  statistics.retire(counted("shop", { queries: 10, opened: 1 }), true);
   const there = [
     counted("shop", { queries: 100 }),
-    counted("app@main", { queries: 5 }),
-    counted("app@main", { queries: 6 }),
+    counted("app", { queries: 5 }),
+    counted("app", { queries: 6 }),
   ];
-  deepEqual(queries(statistics.totals(there)), { shop: 111, "app@main": 11 });
+  deepEqual(queries(statistics.totals(there)), { shop: 111, "app": 11 });
   deepEqual(queries(statistics.totals([])), { shop: 11 }, "looking adds nothing");
 });
 
-Deno.test("PoolStatistics.retire counts all for the log, and by name only what had a server and leads somewhere", () => {
+Deno.test("PoolStatistics.retire counts all for the log, and by name only what had a server and has a name", () => {
   const statistics = new PoolStatistics(0);
   const did = { leases: 1, queries: 2, opened: 3, lost: 4 };
-  statistics.retire(SHOP, counted("shop", did));
-  statistics.retire(SHOP, counted("gone", did));
-  statistics.retire(SHOP, counted("app@main", { ...did, opened: 0 }));
+  statistics.retire(counted("shop", did), true);
+  statistics.retire(counted("gone", did), false);
+  statistics.retire(counted("app", { ...did, opened: 0 }), true);
   deepEqual(statistics.gone, { leases: 3, queries: 6, opened: 6, lost: 12 });
   deepEqual(queries(statistics.totals([])), { shop: 2 });
 });
 
-Deno.test("PoolStatistics.configure forgets names that lead nowhere any more", () => {
+Deno.test("PoolStatistics.keepOnly forgets names that lead nowhere any more", () => {
   const statistics = new PoolStatistics(0);
-  statistics.retire(SHOP, counted("shop", { queries: 1, opened: 1 }));
-  statistics.retire(SHOP, counted("app@main", { queries: 2, opened: 1 }));
-  statistics.configure(NO_SHOP);
-  deepEqual(queries(statistics.totals([])), { "app@main": 2 });
-  statistics.configure(SHOP);
-  deepEqual(queries(statistics.totals([])), { "app@main": 2 }, "a name that comes back begins anew");
+  statistics.retire(counted("shop", { queries: 1, opened: 1 }), true);
+  statistics.retire(counted("app", { queries: 2, opened: 1 }), true);
+  statistics.keepOnly((name) => name !== "shop");
+  deepEqual(queries(statistics.totals([])), { "app": 2 });
+  statistics.keepOnly(() => true);
+  deepEqual(queries(statistics.totals([])), { "app": 2 }, "a name that comes back begins anew");
 });
 
 Deno.test("PoolStatistics.tick ends a period after log.stats_period, and after a minute where that is 0", () => {

@@ -7,7 +7,7 @@ import type { SharedLimit } from "../pool/mod.ts";
 import { type Log, type StatsTotals, WorkHistograms } from "../telemetry/mod.ts";
 import { type NodeAddress, type NodeChange, sameNode, type TopologyPublisher } from "../topology/mod.ts";
 import { CommitInquiry } from "./commit_inquiry.ts";
-import { databaseNameOf, isDatabaseName } from "./databases.ts";
+import { databaseNameOf, isNamed, keepsName } from "./databases.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationKey } from "./destination_key.ts";
 import { goneReason, nodeGoneReason } from "./gone_reason.ts";
@@ -152,7 +152,7 @@ export class ServerPools {
     const there: Counted[] = [];
     for (const destination of this.destinations()) {
       const counted = this.#counted(destination);
-      if (this.#leaving.has(destination) && !isDatabaseName(this.#config, counted.name)) continue;
+      if (this.#leaving.has(destination) && !isNamed(this.#config, destination.key)) continue;
       there.push(counted);
     }
     return this.statistics.totals(there);
@@ -213,7 +213,7 @@ export class ServerPools {
   }
 
   #retire(destination: Destination): void {
-    this.statistics.retire(this.#config, this.#counted(destination));
+    this.statistics.retire(this.#counted(destination), isNamed(this.#config, destination.key));
   }
 
   /**
@@ -221,6 +221,7 @@ export class ServerPools {
    * matter: see {@link topologyChanged}, which comes behind it.
    */
   configure(config: Config, nowMs: number): void {
+    const both = { before: this.#config, after: config };
     this.#config = config;
     for (const name of this.histograms.keys()) if (!config.clusters.has(name)) this.histograms.delete(name);
     for (const [name, destination] of this.#destinations) {
@@ -235,8 +236,8 @@ export class ServerPools {
       const shared = this.#limits.of(config, destination.key, settings);
       destination.configure(settings, nowMs, shared, config.balance);
     }
-    this.statistics.configure(config);
-    this.control.forget((name) => isDatabaseName(config, name));
+    this.statistics.keepOnly((name) => keepsName(both, name));
+    this.control.forget((name) => keepsName(both, name));
     this.applyControl();
   }
 

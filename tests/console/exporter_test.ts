@@ -146,7 +146,7 @@ for (const user of ["postgres", "watcher"]) {
       return counts;
     };
     // Clients of the test before may be on their way out, and a connection be looked at behind its transaction.
-    await waitFor(async () => (await count()).get("postgres@main postgres idle") === 1, {
+    await waitFor(async () => (await count()).get("postgres postgres idle") === 1, {
       what: "one client to be idle",
     });
     const counts = await count();

@@ -133,7 +133,7 @@ Deno.test("A client whose greeting nobody knows yet waits for RESUME before it i
   await waitFor(
     async () =>
       (await shown(console, "SHOW POOLS")).some((p) =>
-        p["database"] === "template1@main" && p["cl_waiting"] === "1"
+        p["database"] === "template1" && p["cl_waiting"] === "1"
       ),
     { what: "the client to wait" },
   );

@@ -22,9 +22,9 @@ Deno.test("Pools of databases that do not exist are gone as soon as those who as
     new Set((await shown(console, command)).map((row) => row[column]!));
   const left = async () => [...await names("SHOW POOLS", "database")].sort();
   await waitFor(async () => (await left()).length === 2, { what: "the pools to go" });
-  assert.deepEqual(await left(), ["pgplex", "postgres@main"]);
+  assert.deepEqual(await left(), ["pgplex", "postgres"]);
   for (const [command, column] of [["DATABASES", "name"], ["STATS", "database"]] as const) {
-    assert.deepEqual([...await names(`SHOW ${command}`, column)].sort(), ["pgplex", "postgres@main"]);
+    assert.deepEqual([...await names(`SHOW ${command}`, column)].sort(), ["pgplex", "postgres"]);
   }
   assert.equal((await names("SHOW USERS", "name")).has("stranger"), false);
   assert.equal((await shown(console, "SHOW MEM")).find(({ name }) => name === "fingerprint")!["used"], "1");
@@ -35,7 +35,7 @@ Deno.test("Pools of databases that do not exist are gone as soon as those who as
   const rows = await shown(console, "SHOW DATABASES");
   const flags = (name: string) =>
     rows.filter((row) => row["name"] === name).map((row) => [row["paused"], row["disabled"]]);
-  assert.deepEqual([flags("later@main"), flags("never@main")], [[["1", "0"]], [["0", "1"]]]);
+  assert.deepEqual([flags("later"), flags("never")], [[["1", "0"]], [["0", "1"]]]);
   await succeed(console, "RESUME later; ENABLE never");
 });
 

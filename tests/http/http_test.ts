@@ -100,10 +100,10 @@ Deno.test("/metrics counts what clients do, in both forms, and promtool takes it
   const { text, headers } = await get("/metrics", WATCHER);
   assert.equal(headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
   assert.equal(sample(text, wanted), 1);
-  const pool = '{database="postgres@main",user="postgres"}';
+  const pool = '{database="postgres",user="postgres"}';
   assert.equal(sample(text, `pgbouncer_pools_client_active_connections${pool}`), 1);
   assert.equal(sample(text, `pgplex_pool_pinned_clients${pool}`), 1);
-  const stats = '{database="postgres@main"}';
+  const stats = '{database="postgres"}';
   assert.ok(sample(text, `pgbouncer_stats_sql_transactions_pooled_total${stats}`) >= 7);
   const main = '{cluster="main"}';
   assert.equal(sample(text, `pgplex_cluster_serving${main}`), 1);

@@ -26,7 +26,7 @@ Deno.test("the console shows clusters and nodes, in the tree too, and the node o
   const clients = await shown(console, "SHOW CLIENTS");
   assert.deepEqual(new Set(clients.map(({ node }) => node)), new Set(["n1", null]));
   const pools = await shown(console, "SHOW POOLS");
-  assert.deepEqual(pools.map(({ database, node }) => [database, node]), [["postgres@main", "n1"], [
+  assert.deepEqual(pools.map(({ database, node }) => [database, node]), [["postgres", "n1"], [
     "pgplex",
     null,
   ]]);

@@ -222,11 +222,11 @@ Deno.test("max_db_connections counts each name that leads to a database by itsel
   await using console = await served.client("pgplex");
   const connections = async () =>
     rowsOf(await console.query("SHOW DATABASES"))
-      .filter(([name]) => name === "db1" || name === "limited@main")
+      .filter(([name]) => name === "db1" || name === "limited")
       .map((row) => `${row[0]} ${row[11]} ${row[12]}`);
   const limited: WireClient[] = [];
   for (let i = 0; i < 3; i++) limited.push(await connect("db1"));
-  const others = await Promise.all([1, 2, 3].map(() => served.client("limited@main")));
+  const others = await Promise.all([1, 2, 3].map(() => served.client("limited")));
   for (const [i, other] of others.entries()) {
     await one(other, "BEGIN");
     if (i < 2) await one(limited[i]!, "BEGIN");
@@ -236,7 +236,7 @@ Deno.test("max_db_connections counts each name that leads to a database by itsel
   const [ofAlias, ofDatabase] = await connections();
   assert.equal(ofAlias, "db1 2 2");
   // One more may have been opened for a login that another connection then served.
-  assert.match(ofDatabase!, /^limited@main 0 [34]$/);
+  assert.match(ofDatabase!, /^limited 0 [34]$/);
   await one(limited[0]!, "COMMIT");
   assert.deepEqual(rowsOf(await limited[2]!.readUntil("Z")), [["third"]]);
   for (const client of [...limited, ...others]) await client.close();

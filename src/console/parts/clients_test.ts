@@ -9,8 +9,8 @@ Deno.test("clientsByDatabase counts sessions and replication under the console's
   fake.addSession(1, app);
   fake.addSession(2, app);
   const third = fake.addSession(3, reports);
-  fake.addReplication(4, { name: "app@main" });
-  deepEqual([...clientsByDatabase(fake.parts)], [["app@main", 3], ["reports", 1]]);
+  fake.addReplication(4, { name: "app" });
+  deepEqual([...clientsByDatabase(fake.parts)], [["app", 3], ["reports", 1]]);
   equal(databaseOf(fake.parts, third), "reports");
 });
 

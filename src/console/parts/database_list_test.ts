@@ -10,9 +10,9 @@ Deno.test("listDatabases has every alias, what pools lead to, and what is held b
   fake.addPool({ database: "app" });
   fake.addPool({ database: "app", user: "bob" });
   fake.addPool({ cluster: "other", database: "sales", alias: "reports" });
-  fake.control.setPaused("held@main", true);
+  fake.control.setPaused("held", true);
   fake.control.setDisabled("gone@nowhere", true); // no database's name any more
-  deepEqual(names(fake), [["app@main", 2], ["held@main", 0], ["reports", 1]]);
+  deepEqual(names(fake), [["app", 2], ["held", 0], ["reports", 1]]);
   const [app, , reports] = listDatabases(fake.parts);
   deepEqual([app!.cluster, app!.database, app!.alias], ["main", "app", null]);
   deepEqual([reports!.cluster, reports!.database, reports!.alias], ["other", "sales", "reports"]);
@@ -23,8 +23,8 @@ Deno.test("listDatabases leaves out pools that a reload removed", () => {
   fake.leaving.add(fake.addPool());
   deepEqual(names(fake), [["reports", 0]]);
   throws(() => findDatabase(fake.parts, "app", "kill"), { code: "unknown_database" });
-  equal(findDatabase(fake.parts, "app@main", "wait in", { leaving: true }), "app@main");
-  throws(() => findDatabase(fake.parts, "app", "wait in", { leaving: true }), { code: "unknown_database" });
+  equal(findDatabase(fake.parts, "app@main", "wait in", { leaving: true }), "app");
+  equal(findDatabase(fake.parts, "app", "wait in", { leaving: true }), "app");
 });
 
 Deno.test("findDatabase takes the names that clients give, and spelled out those that nobody uses", () => {
@@ -32,8 +32,8 @@ Deno.test("findDatabase takes the names that clients give, and spelled out those
   fake.addPool();
   const find = (asked: string) => findDatabase(fake.parts, asked, "pause");
   equal(find("reports"), "reports");
-  equal(find("app"), "app@main"); // by the default cluster, as it is in use
-  equal(find("app@main"), "app@main");
+  equal(find("app"), "app"); // by the default cluster, as it is in use
+  equal(find("app@main"), "app");
   equal(find("other@other"), "other@other");
 });
 
@@ -58,7 +58,6 @@ Deno.test("findDatabase says what there is, and refuses the console's own databa
   fake.addPool({ database: 'a "b' });
   throws(
     find("x"),
-    (thrown: Error & { extra: { detail: string } }) =>
-      thrown.extra.detail === 'Databases: "a ""b@main", reports.',
+    (thrown: Error & { extra: { detail: string } }) => thrown.extra.detail === 'Databases: "a ""b", reports.',
   );
 });

@@ -231,7 +231,7 @@ export class FakeParts {
   }
 
   /** A replication connection. */
-  addReplication(id: number, { name = "app@main", user = "replicator" } = {}): void {
+  addReplication(id: number, { name = "app", user = "replicator" } = {}): void {
     this.replications.add({
       request: {
         id,

@@ -13,7 +13,7 @@ Deno.test("clientSockets has sessions, replication and clients of the console, i
   fake.addSession(1, fake.addPool({ cluster: "other", database: "sales", alias: "reports" }));
   deepEqual(brief(clientSockets(fake.parts), "id", "user", "database", "replication", "addr", "port"), [
     [1, "alice", "reports", "none", "client", 1001],
-    [2, "replicator", "app@main", "physical", "standby", 2000],
+    [2, "replicator", "app", "physical", "standby", 2000],
     [3, "admin", fake.live.config.console.database, "none", "desk", 3000],
   ]);
 });

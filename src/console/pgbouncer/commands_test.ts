@@ -58,9 +58,9 @@ Deno.test("Operations take a database where PgBouncer's do", async () => {
   const { run, fake } = console();
   fake.addPool();
   deepEqual(await run("PAUSE app"), {});
-  deepEqual(await run("RESUME 'app@main'"), {});
+  deepEqual(await run("RESUME 'app'"), {});
   deepEqual(await run("DISABLE $1", "app"), {});
-  deepEqual(fake.control.disabledNames, ["app@main"]);
+  deepEqual(fake.control.disabledNames, ["app"]);
   deepEqual(await run("ENABLE app"), {});
   deepEqual(fake.control.disabledNames, []);
   await rejects(run("DISABLE"), { message: "a database is required" });

@@ -1,5 +1,5 @@
 import { PgplexError } from "../../kernel/mod.ts";
-import { isDatabaseName, type PauseMode } from "../../servers/mod.ts";
+import { keepsName, type PauseMode } from "../../servers/mod.ts";
 import type { CommandContext } from "../command/mod.ts";
 import { type ConsoleParts, findDatabase, findNode, listDatabases, sessionsOf } from "../parts/mod.ts";
 
@@ -17,7 +17,7 @@ type Operation = ConsoleParts & Pick<CommandContext, "signal">;
  *   or a reload that removed the database
  */
 export async function pause(context: Operation, asked: string | null): Promise<void> {
-  const { pools, replications } = context.worker;
+  const { pools, replications, config: before } = context.worker;
   const { control } = pools;
   requireRunning(control.mode);
   const name = asked === null ? null : findDatabase(context, asked, "pause");
@@ -28,7 +28,7 @@ export async function pause(context: Operation, asked: string | null): Promise<v
   const holds = () => control.mode === "paused" || (name !== null && control.isPaused(name));
   await until(context, () => {
     if (!holds()) {
-      const gone = name !== null && !isDatabaseName(context.worker.config, name);
+      const gone = name !== null && !keepsName({ before, after: context.worker.config }, name);
       const reason = gone ? `as database "${name}" was removed` : "due to RESUME";
       throw new PgplexError("query_canceled", `canceling PAUSE ${reason}`);
     }

@@ -25,7 +25,7 @@ Deno.test("pause waits until all pools are quiet, and looks again when a server 
   const pool = fake.addPool({}, { quiet: false });
   const paused = pause(context, null);
   deepEqual([fake.control.mode, await settled(paused)], ["paused", false]);
-  deepEqual(fake.calls, ["applyControl", "closeUnused app@main"]);
+  deepEqual(fake.calls, ["applyControl", "closeUnused app"]);
   Object.assign(pool.pool, { quiet: true });
   equal(await settled(paused), false);
   fake.control.receded();
@@ -38,8 +38,8 @@ Deno.test("pause of one database waits for its pools and replication alone, also
   fake.addPool({ database: "busy" }, { quiet: false });
   fake.addPool();
   await pause(context, "app");
-  deepEqual(fake.control.pausedNames, ["app@main"]);
-  fake.addReplication(1, { name: "busy@main" });
+  deepEqual(fake.control.pausedNames, ["app"]);
+  fake.addReplication(1, { name: "busy" });
   fake.pools.shift();
   const paused = pause(context, "busy@main");
   fake.clock.advance(100);
@@ -53,7 +53,7 @@ Deno.test("pause ends with an error where RESUME, a cancel or another pause come
   const { fake, context, abort } = operator();
   fake.addPool({}, { quiet: false });
   const paused = pause(context, null);
-  throws(() => resume(context, "app"), { message: "database app@main is not paused" });
+  throws(() => resume(context, "app"), { message: "database app is not paused" });
   resume(context, null);
   await rejects(paused, { code: "query_canceled", message: "canceling PAUSE due to RESUME" });
   const again = pause(context, null);
@@ -73,7 +73,7 @@ Deno.test("resume says what is wrong where nothing is paused, and ends a pause b
     extra: {},
   });
   await pause(context, "app");
-  throws(() => resume(context, null), { extra: { hint: "Paused by name: app@main. RESUME each." } });
+  throws(() => resume(context, null), { extra: { hint: "Paused by name: app. RESUME each." } });
   resume(context, "app");
   deepEqual(fake.control.pausedNames, []);
   fake.draining = true;
@@ -89,7 +89,7 @@ Deno.test("suspend waits until everything that was read has been written", async
   fake.clock.advance(100);
   equal(await settled(suspended), true);
   resume(context, null);
-  fake.control.setPaused("app@main", true);
+  fake.control.setPaused("app", true);
   await rejects(suspend(context), { message: "cannot suspend with paused databases" });
 });
 
@@ -98,23 +98,23 @@ Deno.test("reconnect marks the pools of a database, and waitClose waits for what
   const pool = fake.addPool({}, { staleCount: 1 });
   fake.addPool({ database: "other" }, { staleCount: 1 });
   reconnect(context, "app");
-  deepEqual(fake.calls, ["recycle app", "closeUnused app@main"]);
+  deepEqual(fake.calls, ["recycle app", "closeUnused app"]);
   const closed = waitClose(context, "app");
   equal(await settled(closed), false);
   Object.assign(pool.pool, { staleCount: 0 });
   fake.control.receded();
   equal(await settled(closed), true);
   reconnect(context, null);
-  deepEqual(fake.calls.slice(2), ["recycle app", "recycle other", "closeUnused app@main,other@main"]);
+  deepEqual(fake.calls.slice(2), ["recycle app", "recycle other", "closeUnused app,other"]);
 });
 
 Deno.test("kill pauses a database by name and ends its clients, and no other's", () => {
   const { fake, context } = operator();
   fake.addSession(1, fake.addPool());
   fake.addSession(2, fake.addPool({ database: "other" }));
-  fake.addReplication(3, { name: "app@main" });
+  fake.addReplication(3, { name: "app" });
   kill(context, "app");
-  deepEqual(fake.control.pausedNames, ["app@main"]);
+  deepEqual(fake.control.pausedNames, ["app"]);
   deepEqual(fake.calls, [
     "applyControl",
     "end session 1: terminating connection due to administrator command",
@@ -126,7 +126,7 @@ Deno.test("kill of everything pauses each database, the aliases too", () => {
   const { fake, context } = operator();
   fake.addSession(1, fake.addPool());
   kill(context, null);
-  deepEqual(fake.control.pausedNames, ["app@main", "reports"]);
+  deepEqual(fake.control.pausedNames, ["app", "reports"]);
   fake.control.mode = "suspended";
   throws(() => kill(context, null), { code: "wrong_state" });
 });
@@ -152,7 +152,7 @@ Deno.test("setDisabled keeps new clients out of a database, and lets them in aga
   const { fake, context } = operator();
   fake.addPool();
   setDisabled(context, "app", true);
-  deepEqual(fake.control.disabledNames, ["app@main"]);
+  deepEqual(fake.control.disabledNames, ["app"]);
   setDisabled(context, "app", false);
   deepEqual(fake.control.disabledNames, []);
   throws(() => setDisabled(context, "nope", true), { code: "unknown_database" });

@@ -34,7 +34,7 @@ Deno.test("serverSockets tells idle server connections from those that sessions 
     ],
   );
   deepEqual(brief(serverSockets(fake.parts).slice(0, 1), "addr", "port", "remotePid", "database"), [
-    ["ten", 5433, 501, "app@main"],
+    ["ten", 5433, 501, "app"],
   ]);
 });
 

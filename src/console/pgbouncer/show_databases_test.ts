@@ -13,15 +13,15 @@ Deno.test("showDatabases shows where a database is, its limits, and how much of 
   const pool = fake.addPool({}, { total: 3 });
   fake.addPool({ user: "bob" }, { total: 2 });
   fake.addSession(1, pool);
-  fake.addReplication(2, { name: "app@main" });
+  fake.addReplication(2, { name: "app" });
   fake.listeners.push({ destination: pool.destination, connection: fakeServer(1) });
   fake.listeners.push({ destination: pool.destination, connection: null });
   fake.live.set(["pool", "default_pool_size"], 7);
-  fake.control.setDisabled("app@main", true);
+  fake.control.setDisabled("app", true);
   const [app] = shown(fake);
   deepEqual(
     [app!["name"], app!["host"], app!["port"], app!["database"], app!["cluster"]],
-    ["app@main", "ten", 5433, "app", "main"],
+    ["app", "ten", 5433, "app", "main"],
   );
   deepEqual([app!["pool_size"], app!["current_connections"], app!["current_client_connections"]], [7, 6, 2]);
   deepEqual([app!["paused"], app!["disabled"]], [0, 1]);

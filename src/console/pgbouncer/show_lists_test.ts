@@ -14,7 +14,7 @@ Deno.test("showLists counts databases, users, pools, clients and servers", () =>
     (showLists(fake.parts).rows as [string, number][]).filter(([, items]) => items > 0),
   );
   deepEqual(lists, {
-    databases: 3, // app@main, reports and the console
+    databases: 3, // app, reports and the console
     users: 3, // alice, replicator, admin
     pools: 2,
     used_clients: 3,

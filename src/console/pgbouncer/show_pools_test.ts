@@ -19,7 +19,7 @@ Deno.test("showPools has one row for the pools of a database and user at all nod
   fake.addSession(2, pool, { waiting: true });
   fake.addSession(3, pool, { pins: ["temp"] });
   deepEqual(shown(fake)[0], {
-    database: "app@main",
+    database: "app",
     user: "alice",
     cl_active: 2,
     cl_waiting: 1,
@@ -54,8 +54,8 @@ Deno.test("showPools is in the order of databases, then users, and ends with the
   const console = fake.live.config.console.database;
   const rows = shown(fake);
   deepEqual(rows.map(({ database, user }) => [database, user]), [
-    ["app@main", "alice"],
-    ["app@main", "bob"],
+    ["app", "alice"],
+    ["app", "bob"],
     ["reports", "alice"],
     [console, console],
   ]);

@@ -12,7 +12,7 @@ Deno.test("showPins has the sessions that are pinned, why, since when and by whi
   fake.addSession(3, pool);
   fake.addSession(1, pool, { pins: ["LISTEN"], pinned: { sinceMs: 0, statement: null } });
   deepEqual(showPins(fake.parts).rows, [
-    [1, "alice", "app@main", "LISTEN", "2023-11-14 22:13:20 UTC", null],
-    [2, "alice", "app@main", "temp table, cursor", "2023-11-14 22:14:20 UTC", "create temp table é"],
+    [1, "alice", "app", "LISTEN", "2023-11-14 22:13:20 UTC", null],
+    [2, "alice", "app", "temp table, cursor", "2023-11-14 22:14:20 UTC", "create temp table é"],
   ]);
 });

@@ -17,7 +17,7 @@ Deno.test("showSessionState shows what a session believes, and NULL where it hol
   deepEqual(showSessionState(fake.parts, "1").columns, SESSION_STATE_COLUMNS);
   deepEqual(rows(fake, "session").map((row) => row.slice(0, 3)), [
     ["user", "alice", null],
-    ["database", "app@main", null],
+    ["database", "app", null],
     ["pool_mode", "transaction", null],
     ["state", "idle", null],
     ["pins", "", null],
