@@ -2,8 +2,9 @@ import { checkCoordination } from "./check_coordination.ts";
 import { nearest } from "./nearest.ts";
 import { formatPath, type Segments } from "./path.ts";
 import { poolSettings } from "./pool_settings.ts";
-import { type AuthType, type Config, LISTED, type PoolSettings, type UserConfig } from "./schema.ts";
+import type { AuthType, Config, PoolSettings, UserConfig } from "./schema.ts";
 import type { Secret } from "./secret.ts";
+import { LISTED } from "./userlist.ts";
 
 /** A host name or an IPv4 address, or an IPv6 address, which has two colons at least. */
 const LISTEN_ADDRESS = /^(?:[\p{L}\p{N}_][\p{L}\p{N}_.-]*|(?=[^:]*:[^:]*:)[0-9a-f:.]+(?:%[\w.-]+)?)$/iu;

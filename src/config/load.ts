@@ -4,10 +4,10 @@ import { parseHba, parseIdent } from "./hba.ts";
 import { inOrder, parseConfig, type ParsedConfig, type RefusedConfig } from "./parse.ts";
 import { valueAt, withValue } from "./path.ts";
 import type { Problem } from "./problem.ts";
-import { type Config, LISTED, type UserConfig } from "./schema.ts";
+import type { Config, UserConfig } from "./schema.ts";
 import { Secret } from "./secret.ts";
 import type { SettingType } from "./setting.ts";
-import { parseUserlist } from "./userlist.ts";
+import { LISTED, parseUserlist } from "./userlist.ts";
 import { parseValue, PASSWORD_BYTES_MAX } from "./value.ts";
 import { type IncludedText, YamlText } from "./yaml.ts";
 

@@ -1,4 +1,5 @@
 import type { Secret } from "./secret.ts";
+import type { LISTED } from "./userlist.ts";
 
 /**
  * The whole configuration, as `parseConfig` and `loadConfig` make it.
@@ -101,9 +102,6 @@ export interface AuthConfig {
   /** null: no look-up; true: PostgreSQL's own catalogue; else SQL in which `$1` is the user's name. */
   readonly query: string | true | null;
 }
-
-/** The mark of a user that stands in `users_file`: a symbol, as it is no setting. */
-export const LISTED: unique symbol = Symbol("listed");
 
 /** One user that may connect. */
 export interface UserConfig {

@@ -1,6 +1,9 @@
 import { Secret } from "./secret.ts";
 import { PASSWORD_BYTES_MAX, USER_BYTES_MAX } from "./value.ts";
 
+/** The mark of a user that stands in `users_file`: a symbol, as it is no setting. */
+export const LISTED: unique symbol = Symbol("listed");
+
 /** One line that cannot be used. It never says what stands there. */
 export interface UserlistProblem {
   /** From 1. */
