@@ -169,8 +169,9 @@ ${dropTo === null ? "" : `user = ${dropTo.name}`}
     return { ok: code === 0, stdout };
   };
   const cases: [what: string, user: string, database: string, sql: string, env?: Record<string, string>][] = [
-    ["an alias with its own database", "alice", "app", "SELECT current_user, current_database()"],
+    // First, as PgBouncer's server_reset_query takes it back behind the first session.
     ["connect_query", "alice", "app", "SHOW work_mem"],
+    ["an alias with its own database", "alice", "app", "SELECT current_user, current_database()"],
     ["a forced user", "alice", "forced", "SELECT current_user, current_database()"],
     ["the line for all other names", "alice", "other", "SELECT current_database()"],
     ["a database that the server does not have", "alice", "nowhere", "SELECT 1"],
