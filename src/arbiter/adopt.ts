@@ -116,7 +116,7 @@ export function rename(work: Work, record: ClusterRecord): boolean {
     return is ? [{ name, said }] : [];
   });
   const [first] = claims;
-  const had = work.lastLsn?.primary === primary ? work.lastLsn.lsn : 0n;
+  const had = work.lastLsn(record) ?? 0n;
   if (first === undefined || claims.length > 1 || first.said.lsn < had) {
     const text =
       `${primary}, which is the primary, is not in the file any more, so nobody is served: put it back, or ` +

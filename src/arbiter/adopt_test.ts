@@ -45,7 +45,7 @@ Deno.test("rename finds the primary again where the file calls it by another nam
   const nodes = ["m", "n2", "n3"].map((name, at) => ({ ...settings().nodes[at]!, name }));
   const renamed = (says: Parameters<typeof workWith>[0], lsn = 5_000n) => {
     const work = workWith(says, { changed: { nodes } });
-    work.lastLsn = { primary: "n1", timeline: 1, lsn };
+    work.seen = { primary: "n1", timeline: 1, lsn };
     rename(work, record());
     return work.takeActions().map((action) => {
       if (action.kind === "write") return `${action.record.primary} ${action.record.epoch}`;

@@ -5,7 +5,7 @@ import type { ClusterRecord, Move, StoredRecord } from "./record.ts";
 import { beginRejoin, rejoin } from "./rejoin.ts";
 import { RULES, type Rules } from "./rules.ts";
 import type { ArbiterSettings } from "./settings.ts";
-import { beginFailover, failOver, follow, followHeld, notePrimary } from "./steady.ts";
+import { beginFailover, failOver, follow, followHeld, noteSynchronous } from "./steady.ts";
 import { beginSwitchover, demote, hold, prepare } from "./switchover.ts";
 import { showingOf, Shown } from "./showing.ts";
 import type { NodeCondition } from "./standing.ts";
@@ -145,7 +145,7 @@ export class Arbiter {
         work.views = event.views;
         return;
       case "acknowledged":
-        work.acknowledged.set(event.instance, { epoch: event.epoch, isDrained: event.isDrained });
+        work.acknowledged.set(event.instance, event);
         return;
       case "command":
         this.#commands.push({ id: event.id, by: event.by, command: event.command, sinceMs: nowMs });
@@ -163,6 +163,7 @@ export class Arbiter {
   #advance(): void {
     const work = this.#work;
     this.#enter();
+    work.notePosition();
     this.#show();
     if (work.writing !== null || work.now.nowMs < this.#retryMs) return;
     const { record } = work;
@@ -236,7 +237,7 @@ export class Arbiter {
     if (this.#obey(record)) return;
     if (move !== null) return this.#move(record, move);
     if (rename(work, record)) return;
-    if (notePrimary(work, record) || follow(work, record)) return;
+    if (noteSynchronous(work, record) || follow(work, record)) return;
     if (failOver(work, record)) return;
     if (tend(work, record)) return;
     rejoin(work, record);

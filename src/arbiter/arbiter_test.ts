@@ -54,10 +54,10 @@ Deno.test("Arbiter does nothing before each instance holds its clients", () => {
   scene.pass(20_000);
   deepEqual(taken(scene).slice(-2), ["epoch 8 recruit", "hold cut"]);
   scene.input({ kind: "instances", ids: [1, 2] });
-  scene.input({ kind: "acknowledged", instance: 1, epoch: 8, isDrained: true });
+  scene.input({ kind: "acknowledged", instance: 1, epoch: 8, isDrained: true, seen: null });
   scene.pass(1_000);
   deepEqual(taken(scene), []);
-  scene.input({ kind: "acknowledged", instance: 2, epoch: 8, isDrained: true });
+  scene.input({ kind: "acknowledged", instance: 2, epoch: 8, isDrained: true, seen: null });
   scene.pass(1_000);
   ok(taken(scene).includes("promote n2"));
 });

@@ -1,6 +1,6 @@
 import type { Command } from "./events.ts";
 import type { ClusterRecord, StoredRecord } from "./record.ts";
-import type { InstanceView } from "./views.ts";
+import type { InstanceView, SeenPosition } from "./views.ts";
 
 /** An instance holds its clients for an epoch, and for all before it. */
 export interface Acknowledgement {
@@ -8,6 +8,8 @@ export interface Acknowledgement {
   readonly epoch: number;
   /** None of its clients is inside of a transaction on the primary. */
   readonly isDrained: boolean;
+  /** How far the primary was when this instance heard of it last; null where it has not. */
+  readonly seen: SeenPosition | null;
 }
 
 /** What became of a write. `unknown`: it may be in the store, now or later. */
@@ -80,7 +82,7 @@ export interface Coordination {
   /** This instance holds its clients; the one that leads is told. */
   acknowledge(cluster: string, acknowledgement: Omit<Acknowledgement, "instance">): void;
   /** How this instance sees the nodes of a cluster, where that has changed. */
-  publish(cluster: string, healths: ReadonlyMap<string, string>): void;
+  publish(cluster: string, view: Omit<InstanceView, "instance">): void;
   /** An operator's wish, for whoever decides. */
   ask(cluster: string, command: Command, by: string): Promise<CommandAnswer>;
   /** A round of events begins: a permit that has ended is noticed before anything is sent. Cheap. */

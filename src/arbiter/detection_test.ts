@@ -92,7 +92,11 @@ Deno.test("deathOf wants more than half of the instances to find the primary dow
   const why = (healths: readonly string[], ids = [1, 2, 3]) => {
     const work = workWith({ n1: "down", n2: standby(), n3: standby() });
     work.instances = ids;
-    work.views = healths.map((health, at) => ({ instance: at + 2, healths: new Map([["n1", health]]) }));
+    work.views = healths.map((health, at) => ({
+      instance: at + 2,
+      healths: new Map([["n1", health]]),
+      seen: null,
+    }));
     const death = deathOf(work, record());
     return death.kind === "open" ? death.why : death.kind;
   };

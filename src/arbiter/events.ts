@@ -1,6 +1,6 @@
 import type { ClusterRecord, StoredRecord } from "./record.ts";
 import type { Verb, VerbResult } from "./verbs.ts";
-import type { InstanceView, NodeView } from "./views.ts";
+import type { InstanceView, NodeView, SeenPosition } from "./views.ts";
 
 /** Two clocks at one moment, in milliseconds: one that never jumps, and the one that people read. */
 export interface Moment {
@@ -64,6 +64,8 @@ export type ArbiterEvent =
     readonly instance: number;
     readonly epoch: number;
     readonly isDrained: boolean;
+    /** How far it has seen the primary; null where it has not. */
+    readonly seen: SeenPosition | null;
   }
   | { readonly kind: "command"; readonly id: number; readonly by: string; readonly command: Command };
 

@@ -47,6 +47,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   for (const { node } of standbys) if (!recruitOne(work, record, node.name)) waits++;
   if (unheard.length > 0 && rules.awaitsAllStandbys()) return;
   if (waits > 0 && rules.awaitsAllStandbys() && heldMs < FREEZE_MS) return;
+  const lastLsn = lastLsnOf(work, move);
   const choice = choose({
     recruits: recruitsOf(work),
     names: standbyNames(work),
@@ -54,7 +55,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     timeline: move.fromTimeline,
     synchronous: record.synchronous,
     earlier: earlierNames(record, work.said(move.from)),
-    lastLsn: move.lastLsn,
+    lastLsn,
     target: move.target,
     isForced: move.isForced,
     maxLagBytes: settings.maxFailoverLagBytes,
@@ -78,10 +79,17 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   if (!rules.announcesFirst()) work.ask(name, { kind: "promote", timeoutMs: ASK_MS });
   work.step(record, move, "promote", {
     candidate: name,
+    lastLsn,
     lostBytes,
     watermark: isReplayed ? frozen.xidWatermark : null,
     evidence: [...move.evidence, ...evidence],
   });
+}
+
+/** How far the old primary was seen: also by those that have said it since the move began, when they held their clients. */
+function lastLsnOf(work: Work, { from, fromTimeline, lastLsn }: Move): bigint | null {
+  const now = work.lastLsn({ primary: from, timeline: fromTimeline });
+  return now === null || (lastLsn !== null && lastLsn > now) ? lastLsn : now;
 }
 
 /** One standby stops receiving. Whether that has come to an end, good or bad. */

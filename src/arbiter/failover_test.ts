@@ -1,6 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { inspected, primarySays, record, Scene } from "./scene_test.ts";
-import type { Inspected } from "./views.ts";
+import type { Inspected, SeenPosition } from "./views.ts";
 
 const alone: Inspected = inspected({ receiver: null });
 
@@ -80,6 +80,63 @@ Deno.test("recruit waits for the replay of what was received, so that the waterm
   isReplayed = true;
   scene.pass(1_000);
   equal(scene.record?.history[0]?.watermark, "8");
+});
+
+Deno.test("recruit counts what the primary has written while a move was under way", () => {
+  const scene = new Scene();
+  scene.pass(1_000);
+  scene.acknowledges = "held";
+  const command = { kind: "switchover", to: "n2", withinMs: 20_000, isForced: false } as const;
+  scene.input({ kind: "command", id: 1, by: "operator", command });
+  scene.pass(1_000);
+  equal(scene.record?.move?.step, "hold");
+  scene.nodes["n1"] = primarySays({ lsn: 9_000n });
+  scene.pass(500);
+  scene.nodes["n1"] = "down";
+  for (const name of ["n2", "n3"]) scene.nodes[name] = { ...alone };
+  scene.acknowledges = "drained";
+  scene.pass(20_000);
+  equal(scene.record?.move?.step, "recruit");
+  equal(scene.record.move.lastLsn, 9_000n);
+  ok(!scene.done.some((text) => text.startsWith("promote")), "4000 bytes are more than 1000");
+});
+
+Deno.test("recruit counts how far another instance has seen the primary, when that holds its clients", () => {
+  for (const [lsn, lost] of [[9_000n, null], [5_700n, 700n], [4_000n, 0n]] as const) {
+    const scene = new Scene();
+    scene.pass(1_000);
+    scene.input({ kind: "instances", ids: [1, 2] });
+    scene.input({
+      kind: "views",
+      views: [{ instance: 2, healths: new Map([["n1", "down"]]), seen: null }],
+    });
+    scene.nodes["n1"] = "down";
+    for (const name of ["n2", "n3"]) scene.nodes[name] = { ...alone };
+    scene.pass(1_000);
+    equal(scene.record?.move?.step, "recruit");
+    const seen = { primary: "n1", timeline: 1, lsn };
+    scene.input({ kind: "acknowledged", instance: 2, epoch: 8, isDrained: true, seen });
+    scene.pass(5_000);
+    equal(scene.record?.history[0]?.lostBytes ?? null, lost);
+    if (lost !== null) equal(scene.record?.history[0]?.lastLsn, lsn > 5_000n ? lsn : 5_000n);
+  }
+});
+
+Deno.test("a failover begins where only another instance has seen the primary, or this one did before it led", () => {
+  const begins = (said: Inspected | null, seen: SeenPosition | null) => {
+    const scene = new Scene({ nodes: { n1: "down", n2: { ...alone }, n3: { ...alone } } });
+    const view = { node: "n1", health: "down", sinceMs: 0, silentMs: 0, isRefused: true, said } as const;
+    scene.input({ kind: "view", view });
+    scene.input({ kind: "views", views: [{ instance: 2, healths: new Map([["n1", "down"]]), seen }] });
+    scene.pass(2_000);
+    return scene.record?.phase === "moving" || scene.record?.primary === "n2";
+  };
+  equal(begins(null, null), false);
+  equal(begins(primarySays(), null), true);
+  equal(begins(primarySays({ timeline: 7 }), null), false);
+  equal(begins(null, { primary: "n1", timeline: 1, lsn: 5_000n }), true);
+  equal(begins(null, { primary: "n1", timeline: 7, lsn: 5_000n }), false);
+  equal(begins(null, { primary: "n2", timeline: 1, lsn: 5_000n }), false);
 });
 
 Deno.test("recruit follows a node that somebody else has promoted meanwhile", () => {

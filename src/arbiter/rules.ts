@@ -44,6 +44,8 @@ export interface Rules {
   /** Whether a standby whose replay is held back, or that the file excludes, is left out. */
   isEligible(node: { readonly promote: boolean; readonly isDelayed: boolean }): boolean;
   isLagAllowed(lostBytes: bigint | null, maxBytes: number): boolean;
+  /** Whether it counts how far other instances have seen the primary. */
+  heedsOthersSight(): boolean;
   /** Whether a promotion is asked for only when the record names the candidate. */
   announcesFirst(): boolean;
   /** Whether a node is the primary of a new timeline. */
@@ -91,6 +93,7 @@ export const RULES: Rules = Object.freeze({
   isEligible: ({ promote, isDelayed }: { promote: boolean; isDelayed: boolean }) => promote && !isDelayed,
   isLagAllowed: (lostBytes: bigint | null, maxBytes: number) =>
     lostBytes !== null && lostBytes <= BigInt(maxBytes),
+  heedsOthersSight: () => true,
   announcesFirst: () => true,
   isPromoted: ({ recovering, timeline }: Said, fromTimeline: number) =>
     !recovering && timeline !== null && timeline > fromTimeline,

@@ -237,6 +237,7 @@ export class Scene {
           instance: 1,
           epoch: action.epoch,
           isDrained: this.acknowledges === "drained",
+          seen: null,
         });
       case "answer":
         this.answers.push(`${action.ok ? "done" : "refused"}: ${action.text}`);

@@ -5,13 +5,12 @@ import { standbyNames } from "./failover.ts";
 import type { ClusterRecord, Move } from "./record.ts";
 import type { Work } from "./work.ts";
 
-/** What the primary says by itself: its position, and by whose acknowledgement it commits. Whether a record is written. */
-export function notePrimary(work: Work, record: ClusterRecord): boolean {
+/** By whose acknowledgement the primary commits, as it says itself. Whether a record is written. */
+export function noteSynchronous(work: Work, record: ClusterRecord): boolean {
   const said = work.isUp(record.primary) ? work.said(record.primary) : null;
   if (said === null || said.recovering || said.timeline !== record.timeline || !work.isOwn(said)) {
     return false;
   }
-  work.lastLsn = { primary: record.primary, timeline: record.timeline, lsn: said.lsn };
   const noted = noteNames(record, said);
   if (noted === null) return false;
   work.write(noted);
@@ -48,8 +47,7 @@ export function follow(work: Work, record: ClusterRecord): boolean {
     work.say("error", "follow", text);
     return false;
   }
-  const { lastLsn } = work;
-  const lastOwn = lastLsn?.timeline === record.timeline ? lastLsn.lsn : null;
+  const lastOwn = work.lastLsn(record);
   const lostBytes = lastOwn === null || fork === undefined
     ? null
     : lastOwn > fork[1]
@@ -137,10 +135,8 @@ function hopeless(work: Work, record: ClusterRecord): string | null {
   });
   if (!up.some(({ node }) => node.promote)) return "no standby answers that may be promoted";
   if (up.some(({ node }) => node.name === primary)) return null;
-  const { lastLsn } = work;
   if (synchronous === null) {
-    const isKnown = lastLsn?.primary === primary && lastLsn.timeline === record.timeline;
-    return isKnown || work.rules.isLagAllowed(null, work.settings.maxFailoverLagBytes)
+    return work.lastLsn(record) !== null || work.rules.isLagAllowed(null, work.settings.maxFailoverLagBytes)
       ? null
       : `nobody has seen how far ${primary} was: say FAILOVER with FORCE`;
   }
@@ -162,10 +158,8 @@ export function beginFailover(
   record: ClusterRecord,
   parts: Pick<Move, "by" | "reason" | "evidence" | "target" | "isForced">,
 ): void {
-  const { lastLsn } = work;
-  const isKnown = lastLsn?.primary === record.primary && lastLsn.timeline === record.timeline;
   work.begin(record, {
-    ...blank(record, isKnown ? lastLsn.lsn : null),
+    ...blank(record, work.lastLsn(record)),
     ...parts,
     kind: "failover",
     step: "recruit",

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { inspected, primarySays, record, Scene } from "./scene_test.ts";
 
-Deno.test("notePrimary keeps in the record by whose acknowledgement the primary commits", () => {
+Deno.test("noteSynchronous keeps in the record by whose acknowledgement the primary commits", () => {
   const synchronous = { method: "any", k: 1, names: ["n2"] } as const;
   const scene = new Scene({ nodes: { n1: primarySays({ synchronous }) } });
   scene.pass(200);
@@ -41,7 +41,7 @@ Deno.test("follow goes back where the promoted node is gone again", () => {
   scene.pass(500);
   scene.nodes["n2"] = "down";
   scene.pass(100);
-  scene.input({ kind: "acknowledged", instance: 1, epoch: 8, isDrained: true });
+  scene.input({ kind: "acknowledged", instance: 1, epoch: 8, isDrained: true, seen: null });
   scene.pass(8_000);
   equal(scene.record?.primary, "n1");
   equal(scene.record?.phase, "serving");

@@ -1,5 +1,5 @@
 import type { NodeHealth } from "../topology/mod.ts";
-import type { SynchronousNames } from "./record.ts";
+import type { ClusterRecord, SynchronousNames } from "./record.ts";
 
 /** The WAL receiver of a standby. */
 export interface Receiver {
@@ -73,11 +73,42 @@ export interface NodeView {
   readonly said: Said | null;
 }
 
+/** The last position of a primary that an instance has heard of, by that primary itself. */
+export interface SeenPosition {
+  readonly primary: string;
+  readonly timeline: number;
+  readonly lsn: bigint;
+}
+
 /** How an instance sees the nodes of a cluster. */
 export interface InstanceView {
   readonly instance: number;
   /** By node: its health as this instance sees it. */
   readonly healths: ReadonlyMap<string, string>;
+  /** Where the primary does not answer it: how far that was; null where it answers, and where nothing was heard of it. */
+  readonly seen: SeenPosition | null;
+}
+
+/** The position of a record's primary, as that says it; null where it says that it is something else. */
+export function positionOf(
+  { primary, timeline, system }: Pick<ClusterRecord, "primary" | "timeline" | "system">,
+  said: Said | null,
+): SeenPosition | null {
+  const is = said !== null && !said.recovering && said.timeline === timeline && said.system === system;
+  return is ? { primary, timeline, lsn: said.lsn } : null;
+}
+
+/** The furthest of these positions that is one of this primary; null where none is. */
+export function furthest(
+  { primary, timeline }: Pick<SeenPosition, "primary" | "timeline">,
+  positions: readonly (SeenPosition | null)[],
+): SeenPosition | null {
+  let last: SeenPosition | null = null;
+  for (const seen of positions) {
+    const isOf = seen !== null && seen.primary === primary && seen.timeline === timeline;
+    if (isOf && (last === null || seen.lsn > last.lsn)) last = seen;
+  }
+  return last;
 }
 
 /** A primary's timelines: those that it has left, and the one that it is on. */

@@ -1,6 +1,6 @@
-import { equal } from "node:assert/strict";
-import { inspected } from "./scene_test.ts";
-import { type Inspected, mayFollow } from "./views.ts";
+import { deepEqual, equal } from "node:assert/strict";
+import { inspected, primarySays } from "./scene_test.ts";
+import { furthest, type Inspected, mayFollow, positionOf } from "./views.ts";
 
 const HISTORY = { forks: [[1, 100n], [2, 200n]] as const, current: 3 };
 
@@ -39,4 +39,20 @@ Deno.test("mayFollow lets the beginning of a record be whose end never came, wit
   const edge = 1n << 20n;
   equal(may({ lsn: edge + 8n, replayLsn: edge - 8n }, edge - 8n), false);
   equal(may({ lsn: edge - 1n, replayLsn: edge - 8n }, edge - 8n), true);
+});
+
+Deno.test("furthest goes by positions of this primary and timeline only", () => {
+  const of = { primary: "n1", timeline: 2 };
+  const at = (lsn: bigint, other = {}) => ({ ...of, lsn, ...other });
+  equal(furthest(of, []), null);
+  equal(furthest(of, [null, at(9n, { primary: "n2" }), at(9n, { timeline: 1 })]), null);
+  equal(furthest(of, [at(3n), null, at(7n), at(5n), at(9n, { timeline: 3 })])?.lsn, 7n);
+});
+
+Deno.test("positionOf takes only the word of the record's primary", () => {
+  const record = { primary: "n1", timeline: 1, system: "111" };
+  deepEqual(positionOf(record, primarySays()), { primary: "n1", timeline: 1, lsn: 5_000n });
+  for (const said of [null, inspected(), primarySays({ timeline: 2 }), primarySays({ system: "112" })]) {
+    equal(positionOf(record, said), null);
+  }
 });

@@ -1,5 +1,6 @@
 import { assert } from "../kernel/mod.ts";
 import { type Asking, Calls } from "./calls.ts";
+import type { Acknowledgement } from "./coordination.ts";
 import type { ArbiterAction, Moment, ReportLevel } from "./events.ts";
 import {
   type ClusterRecord,
@@ -13,7 +14,15 @@ import type { Rules } from "./rules.ts";
 import type { ArbiterNode, ArbiterSettings } from "./settings.ts";
 import type { Standing } from "./standing.ts";
 import type { Frozen, Upstream, Verb, VerbResult } from "./verbs.ts";
-import type { Inspected, InstanceView, NodeView, Said } from "./views.ts";
+import {
+  furthest,
+  type Inspected,
+  type InstanceView,
+  type NodeView,
+  positionOf,
+  type Said,
+  type SeenPosition,
+} from "./views.ts";
 
 /** A node of the file with all that is known of it. */
 export interface Known {
@@ -49,13 +58,13 @@ export class Work {
   instances: readonly number[];
   /** Of the others among them. */
   views: readonly InstanceView[] = [];
-  readonly acknowledged = new Map<number, { readonly epoch: number; readonly isDrained: boolean }>();
+  readonly acknowledged = new Map<number, Omit<Acknowledgement, "instance">>();
   /** Whose move runs; null: nobody waits for an answer. */
   wish: Wish | null = null;
   /** When the present step began in this life of the machine. */
   stepSinceMs: number;
-  /** The last position of the primary that was seen, and of whom; null where none was. */
-  lastLsn: { readonly primary: string; readonly timeline: number; readonly lsn: bigint } | null = null;
+  /** The last position of the primary that this instance has seen; null where it has seen none. */
+  seen: SeenPosition | null = null;
   /** Since when the primary says that it is a standby; null while it does not. */
   demotedSinceMs: number | null = null;
   /** Since when the candidate is known to be promoted; null before. */
@@ -159,6 +168,20 @@ export class Work {
     const inspected = known?.inspected ?? null;
     if (view === null || inspected === null) return view ?? inspected;
     return inspected.askedMs >= view.askedMs ? inspected : view;
+  }
+
+  /** What the primary says of its position is kept, whatever is being done: what a failover loses is counted from there. */
+  notePosition(): void {
+    const { record, seen } = this;
+    if (record !== null) {
+      this.seen = furthest(record, [seen, positionOf(record, this.said(record.primary))]) ?? seen;
+    }
+  }
+
+  /** The last position of a primary that any instance has seen; null where none has. */
+  lastLsn(of: Pick<SeenPosition, "primary" | "timeline">): bigint | null {
+    const others = this.rules.heedsOthersSight() ? [...this.views, ...this.acknowledged.values()] : [];
+    return furthest(of, [this.seen, ...others.map(({ seen }) => seen)])?.lsn ?? null;
   }
 
   /** The same where it was asked after `sinceMs`, and answers. */

@@ -31,9 +31,9 @@ Deno.test("Work writes one record at a time", () => {
 Deno.test("Work waits for each instance, and for their transactions where it must", () => {
   const work = workWith({});
   work.instances = [1, 2];
-  work.acknowledged.set(1, { epoch: 8, isDrained: true });
+  work.acknowledged.set(1, { epoch: 8, isDrained: true, seen: null });
   equal(work.isHeld(8), false);
-  work.acknowledged.set(2, { epoch: 8, isDrained: false });
+  work.acknowledged.set(2, { epoch: 8, isDrained: false, seen: null });
   equal(work.isHeld(8), true);
   equal(work.isHeld(8, { drained: true }), false);
   equal(work.isHeld(9), false);

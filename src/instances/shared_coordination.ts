@@ -29,7 +29,10 @@ import {
   recordIn,
   recordKey,
   recordValue,
+  seenOf,
+  seenValue,
   viewOf,
+  type ViewValue,
 } from "./values.ts";
 
 /** What it needs of its process. */
@@ -228,20 +231,21 @@ export class SharedCoordination implements Coordination {
     return null;
   }
 
-  acknowledge(cluster: string, { epoch, isDrained }: Omit<Acknowledgement, "instance">): void {
+  acknowledge(cluster: string, { epoch, isDrained, seen }: Omit<Acknowledgement, "instance">): void {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    const value: AckValue = { incarnation, epoch, isDrained };
+    const value: AckValue = { incarnation, epoch, isDrained, seen: seenValue(seen) };
     known.ack = { text: JSON.stringify(value), isThere: false };
     void this.#show(cluster, "acks", known.ack);
   }
 
-  publish(cluster: string, healths: ReadonlyMap<string, string>): void {
+  publish(cluster: string, { healths, seen }: Omit<InstanceView, "instance">): void {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    const text = JSON.stringify({ incarnation, healths: Object.fromEntries(healths) });
+    const value: ViewValue = { incarnation, healths: Object.fromEntries(healths), seen: seenValue(seen) };
+    const text = JSON.stringify(value);
     if (known.view?.text === text) return;
     known.view = { healths, text, isThere: false };
     void this.#show(cluster, "views", known.view);
@@ -346,6 +350,7 @@ export class SharedCoordination implements Coordination {
 
   #heard(listing: Listing): void {
     this.#listing = listing;
+    for (const [cluster, known] of this.#clusters) this.#findOwn(cluster, known, listing);
     this.#tellAll();
   }
 
@@ -360,11 +365,13 @@ export class SharedCoordination implements Coordination {
       if (part === null || known === undefined) continue;
       if (part.folder === "record") this.#tellRecord(known, entry);
       if (part.folder === "acks") this.#tellAck(known, Number(part.name), entry);
-      if (part.folder === "views") this.#seeView(known, Number(part.name), entry, views, part.cluster);
+      if (part.folder === "views") this.#seeView(Number(part.name), entry, views, part.cluster);
     }
     for (const [cluster, known] of this.#clusters) {
       const of = views.get(cluster) ?? [];
-      const text = JSON.stringify(of.map(({ instance, healths }) => [instance, ...healths]));
+      const text = JSON.stringify(
+        of.map(({ instance, healths, seen }) => [instance, seenValue(seen), ...healths]),
+      );
       if (text === known.views) continue;
       known.views = text;
       known.listener.views(of);
@@ -400,23 +407,27 @@ export class SharedCoordination implements Coordination {
     }
   }
 
+  /** What this instance shows may be lost, written over, or removed by hand. */
+  #findOwn(cluster: string, { ack, view }: Cluster, { entries }: Listing): void {
+    const { id } = this.#parts.self;
+    if (ack !== null) ack.isThere = entries.get(clusterKey(cluster, "acks", id))?.value === ack.text;
+    if (view !== null) view.isThere = entries.get(clusterKey(cluster, "views", id))?.value === view.text;
+  }
+
   #tellAck(known: Cluster, instance: number, { value }: Entry): void {
     const ack = ackOf(value);
     if (ack === null) return;
-    if (instance === this.#parts.self.id) {
-      if (known.ack !== null) known.ack.isThere = value === known.ack.text;
-      return;
-    }
+    if (instance === this.#parts.self.id) return;
     const isOfNow = this.#membership.roll.members().some(({ id, incarnation }) =>
       id === instance && incarnation === ack.incarnation
     );
     if (!isOfNow || known.acks.get(instance) === value) return;
     known.acks.set(instance, value);
-    known.listener.acknowledged({ instance, epoch: ack.epoch, isDrained: ack.isDrained });
+    const { epoch, isDrained, seen } = ack;
+    known.listener.acknowledged({ instance, epoch, isDrained, seen: seenOf(seen) });
   }
 
   #seeView(
-    known: Cluster,
     instance: number,
     { value }: Entry,
     views: Map<string, InstanceView[]>,
@@ -424,13 +435,10 @@ export class SharedCoordination implements Coordination {
   ): void {
     const view = viewOf(value);
     if (view === null) return;
-    if (instance === this.#parts.self.id) {
-      if (known.view !== null) known.view.isThere = value === known.view.text;
-      return;
-    }
+    if (instance === this.#parts.self.id) return;
     if (!this.#membership.roll.isHolder(instance, view.incarnation)) return;
     const of = views.get(cluster) ?? [];
-    of.push({ instance, healths: new Map(Object.entries(view.healths)) });
+    of.push({ instance, healths: new Map(Object.entries(view.healths)), seen: seenOf(view.seen) });
     views.set(cluster, of);
   }
 

@@ -124,20 +124,38 @@ Deno.test("acknowledgements and views reach the others, also where a write of th
   const town = new Town();
   const [one, two] = [town.instance(1), town.instance(2)];
   await town.pass(1_500);
+  const seen = { primary: "n1", timeline: 1, lsn: 2n ** 60n };
   two.store.fate = "failed";
-  two.coordination.acknowledge("main", { epoch: 2, isDrained: false });
-  two.coordination.publish("main", new Map([["n1", "down"]]));
+  two.coordination.acknowledge("main", { epoch: 2, isDrained: false, seen: null });
+  two.coordination.publish("main", { healths: new Map([["n1", "down"]]), seen });
   await town.pass(50);
   deepEqual([one.acks, one.views], [[], []]);
   two.store.fate = "done";
   await town.pass(1_500);
-  two.coordination.acknowledge("main", { epoch: 2, isDrained: true });
+  two.coordination.acknowledge("main", { epoch: 2, isDrained: true, seen });
   await town.pass(50);
   deepEqual(one.acks, [
-    { instance: 2, epoch: 2, isDrained: false },
-    { instance: 2, epoch: 2, isDrained: true },
+    { instance: 2, epoch: 2, isDrained: false, seen: null },
+    { instance: 2, epoch: 2, isDrained: true, seen },
   ]);
-  deepEqual(one.views, [{ instance: 2, healths: new Map([["n1", "down"]]) }]);
+  deepEqual(one.views, [{ instance: 2, healths: new Map([["n1", "down"]]), seen }]);
+});
+
+Deno.test("an acknowledgement and a view that somebody has removed are written again", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(1_500);
+  one.store.isWatching = false;
+  two.coordination.acknowledge("main", { epoch: 2, isDrained: true, seen: null });
+  two.coordination.publish("main", { healths: new Map([["n1", "down"]]), seen: null });
+  await town.pass(50);
+  const keys = [clusterKey("main", "acks", 2), clusterKey("main", "views", 2)];
+  two.store.commit([], keys.map((key) => ({ kind: "remove", key }) as const));
+  await town.pass(50);
+  deepEqual(keys.map((key) => town.keys.entries.has(key)), [false, false]);
+  one.store.isWatching = true;
+  await town.pass(1_500);
+  deepEqual([one.acks.length, one.views.length], [1, 1]);
 });
 
 Deno.test("who leads and has lost a node that the others reach does not lead for long, and is told at once", async () => {
@@ -145,10 +163,12 @@ Deno.test("who leads and has lost a node that the others reach does not lead for
   const [one, two] = [town.instance(1), town.instance(2)];
   await town.pass(1_500);
   const healths = (n2: string) => new Map([["n1", "up"], ["n2", n2]]);
-  for (const { coordination } of [one, two]) coordination.publish("main", healths("up"));
+  for (const { coordination } of [one, two]) {
+    coordination.publish("main", { healths: healths("up"), seen: null });
+  }
   await town.pass(10_000);
   deepEqual([one.coordination.isLeading, two.coordination.isLeading], [true, false]);
-  one.coordination.publish("main", healths("down"));
+  one.coordination.publish("main", { healths: healths("down"), seen: null });
   await town.pass(5_000);
   deepEqual([one.coordination.isLeading, two.coordination.isLeading], [false, true]);
   deepEqual([one.standings.at(-1), two.standings.at(-1)], ["follows true", "leads true"]);

@@ -1,3 +1,4 @@
+import type { SeenPosition } from "../arbiter/mod.ts";
 import type { Entry } from "./key_store.ts";
 
 /** The format of records that this pgplex writes; one that is higher it does not understand. */
@@ -74,12 +75,23 @@ export interface AckValue {
   readonly incarnation: string;
   readonly epoch: number;
   readonly isDrained: boolean;
+  /** How far it has seen the primary; earlier versions do not say it. */
+  readonly seen?: SeenValue | null;
+}
+
+/** A position of a primary, in decimal digits. */
+export interface SeenValue {
+  readonly primary: string;
+  readonly timeline: number;
+  readonly lsn: string;
 }
 
 /** How an instance sees the nodes of a cluster: health by name. */
 export interface ViewValue {
   readonly incarnation: string;
   readonly healths: Readonly<Record<string, string>>;
+  /** How far the primary was, where it does not answer any more; earlier versions do not say it. */
+  readonly seen?: SeenValue | null;
 }
 
 /** An operator's wish that came to another instance than the one that leads. */
@@ -132,6 +144,21 @@ export function ackOf(value: string): AckValue | null {
 /** A view; null for anything else. */
 export function viewOf(value: string): ViewValue | null {
   return parsedAs<ViewValue>(value, { incarnation: "string", healths: "object" });
+}
+
+/** A position for others to read. */
+export function seenValue(seen: SeenPosition | null): SeenValue | null {
+  return seen === null ? null : { ...seen, lsn: `${seen.lsn}` };
+}
+
+/** A position that another instance has seen; null where it says none, or what this pgplex does not understand. */
+export function seenOf(value: unknown): SeenPosition | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { primary, timeline, lsn } = value as Record<string, unknown>;
+  const isPosition = typeof lsn === "string" && /^\d{1,20}$/.test(lsn);
+  return typeof primary === "string" && Number.isSafeInteger(timeline) && isPosition
+    ? { primary, timeline: timeline as number, lsn: BigInt(lsn) }
+    : null;
 }
 
 /** A request; null for anything else. */

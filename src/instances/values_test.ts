@@ -10,6 +10,8 @@ import {
   recordKey,
   recordValue,
   requestOf,
+  seenOf,
+  seenValue,
   viewOf,
 } from "./values.ts";
 
@@ -29,6 +31,17 @@ Deno.test("a record of a format that this pgplex does not know is not read", () 
   deepEqual(recordIn(recordValue('{"epoch":1}')), { record: '{"epoch":1}' });
   deepEqual(recordIn('{"format":2,"record":{"epoch":1}}'), { format: 2 });
   deepEqual(recordIn("what"), { format: null });
+});
+
+Deno.test("a position reads as it was written, and one that is none, or of an earlier version, counts as none", () => {
+  const seen = { primary: "n1", timeline: 3, lsn: 2n ** 63n };
+  const ack = { incarnation: "a", epoch: 2, isDrained: true };
+  deepEqual(seenOf(ackOf(JSON.stringify({ ...ack, seen: seenValue(seen) }))?.seen), seen);
+  deepEqual(seenOf(ackOf(JSON.stringify(ack))?.seen), null);
+  deepEqual(seenValue(null), null);
+  for (const lsn of ["0/5", "-1", 5, null, "9".repeat(21)]) deepEqual(seenOf({ ...seen, lsn }), null);
+  deepEqual(seenOf({ ...seen, lsn: "5", timeline: "3" }), null);
+  deepEqual(seenOf("5"), null);
 });
 
 Deno.test("what is damaged counts as nothing", () => {

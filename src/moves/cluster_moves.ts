@@ -14,6 +14,7 @@ import {
   type NodeCondition,
   RULES,
   type Rules,
+  type SeenPosition,
   settingsOf,
   type StoredRecord,
   type SwapResult,
@@ -25,7 +26,7 @@ import type { Timer } from "../kernel/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { type NodeAddress, sameNode } from "../topology/mod.ts";
-import { viewOf } from "./node_view.ts";
+import { seenOf, sightOf, viewOf } from "./node_view.ts";
 import { ClientHold, type Drain } from "./client_hold.ts";
 import { Permit } from "./permit.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
@@ -118,8 +119,9 @@ export class ClusterMoves {
       },
       release: () => parts.release(name),
       acknowledged: (epoch, isDrained) => {
-        this.#store!.acknowledge(name, { epoch, isDrained });
-        this.#tell({ kind: "acknowledged", instance: parts.instance, epoch, isDrained });
+        const acknowledgement = { epoch, isDrained, seen: this.#seen };
+        this.#store!.acknowledge(name, acknowledgement);
+        this.#tell({ kind: "acknowledged", instance: parts.instance, ...acknowledgement });
       },
     });
     this.#permit = new Permit({
@@ -295,17 +297,13 @@ export class ClusterMoves {
   heard(node: WatchedNode): void {
     this.#heard.set(node.name, node);
     this.#tell({ kind: "view", view: viewOf(node, this.#now().nowMs) });
-    this.#publish();
+    this.#store?.publish(this.name, sightOf(this.record, this.#heard, this.#config.nodes));
     this.#permit.lookAtWitness();
   }
 
-  /** How this instance sees the nodes, for the others. */
-  #publish(): void {
-    const healths = this.#config.nodes.flatMap(({ name }) => {
-      const heard = this.#heard.get(name);
-      return heard === undefined ? [] : [[name, heard.state.health] as const];
-    });
-    this.#store?.publish(this.name, new Map(healths));
+  /** The last position of the primary that this instance has heard of. */
+  get #seen(): SeenPosition | null {
+    return seenOf(this.record, this.#heard);
   }
 
   /** An operator asks for something; resolves with the answer of whoever decides. */

@@ -1,5 +1,12 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import type { ClusterRecord, CoordinationListener, Move, StoredRecord } from "../arbiter/mod.ts";
+import type {
+  Acknowledgement,
+  ClusterRecord,
+  CoordinationListener,
+  InstanceView,
+  Move,
+  StoredRecord,
+} from "../arbiter/mod.ts";
 import { record } from "../arbiter/scene_test.ts";
 import type { Runtime } from "../backend/mod.ts";
 import type { MonitorConfig } from "../config/mod.ts";
@@ -44,6 +51,8 @@ class Rig {
   reads = 0;
   drained = true;
   readonly drains: boolean[] = [];
+  /** How far it tells the others to have seen the primary. */
+  readonly told: string[] = [];
   listener!: CoordinationListener;
 
   constructor() {
@@ -77,8 +86,12 @@ class Rig {
         this.stored = { revision: revision + 1, record };
         return Promise.resolve({ kind: "written", revision: revision + 1 } as const);
       },
-      acknowledge: () => {},
-      publish: () => {},
+      acknowledge: (_: string, { epoch, seen }: Omit<Acknowledgement, "instance">) => {
+        this.told.push(`epoch ${epoch}: ${seen?.lsn ?? null}`);
+      },
+      publish: (_: string, { seen }: Omit<InstanceView, "instance">) => {
+        this.told.push(`view: ${seen?.lsn ?? null}`);
+      },
       ask: () => Promise.resolve({ ok: false, text: "" }),
       listen: (_: string, listener: CoordinationListener) => {
         this.listener = listener;
@@ -120,11 +133,11 @@ class Rig {
     this.listener.standing();
   }
 
-  hear(name: string, timeline: number): void {
+  hear(name: string, timeline: number, health: "up" | "suspect" = "up"): void {
     this.moves.heard(
       {
         name,
-        state: { health: "up", reason: "", silentMs: null, refusedMs: null },
+        state: { health, reason: "", silentMs: null, refusedMs: null },
         answer: {
           sentMs: this.clock.nowMs(),
           recovering: false,
@@ -151,12 +164,22 @@ async function begun(stored: Rig["stored"] = { revision: 5, record: SERVING }): 
 
 Deno.test("what the others have acknowledged before this instance leads is not asked for again", async () => {
   const rig = await begun({ revision: 5, record: MOVING });
-  rig.listener.acknowledged({ instance: 2, epoch: 4, isDrained: true });
+  rig.listener.acknowledged({ instance: 2, epoch: 4, isDrained: true, seen: null });
   rig.lead(true);
   await rig.pass(100);
   rig.hear("n2", 2);
   await rig.pass(500);
   deepEqual(rig.written.map(({ record: { phase, primary } }) => [phase, primary])[0], ["serving", "n2"]);
+  rig.moves.stop("over");
+});
+
+Deno.test("the others hear how far an instance has seen the primary when it does so no more, and when it holds", async () => {
+  const rig = await begun();
+  rig.hear("n1", 1);
+  rig.hear("n1", 1, "suspect");
+  rig.listener.record({ revision: 9, record: MOVING });
+  await rig.pass(100);
+  deepEqual(rig.told, ["view: null", "view: 5", "epoch 4: 5"]);
   rig.moves.stop("over");
 });
 

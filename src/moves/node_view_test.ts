@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import type { WatchedNode } from "../monitor/mod.ts";
-import { viewOf } from "./node_view.ts";
+import { record } from "../arbiter/scene_test.ts";
+import { sightOf, viewOf } from "./node_view.ts";
 
 const STATE: WatchedNode["state"] = { health: "up", reason: "it answers", silentMs: null, refusedMs: null };
 
@@ -42,4 +43,20 @@ Deno.test("viewOf has since when a node is silent, and whether its port refuses"
 Deno.test("viewOf takes names that no server would take for none", () => {
   const answer = { ...ANSWER, synchronousNames: "ANY (" };
   deepEqual(viewOf({ name: "n1", state: STATE, answer }, 0).said!.synchronous, null);
+});
+
+Deno.test("sightOf has the health of each node of the file, and how far a primary was that does not answer any more", () => {
+  const of = (health: "up" | "down", changed: Partial<typeof ANSWER> = {}) => {
+    const heard = new Map([
+      ["n1", { name: "n1", state: { ...STATE, health }, answer: { ...ANSWER, ...changed } }],
+      ["n9", { name: "n9", state: STATE, answer: ANSWER }],
+    ]);
+    return sightOf(record({ system: "7", timeline: 2 }), heard, [{ name: "n1" }, { name: "n2" }]);
+  };
+  deepEqual(of("up"), { healths: new Map([["n1", "up"]]), seen: null });
+  deepEqual(of("down"), {
+    healths: new Map([["n1", "down"]]),
+    seen: { primary: "n1", timeline: 2, lsn: 5n },
+  });
+  deepEqual([of("down", { recovering: true }).seen, of("down", { timeline: 3 }).seen], [null, null]);
 });

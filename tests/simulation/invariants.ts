@@ -51,9 +51,11 @@ export class Invariants {
   /** The highest epoch in which something was done that only a held cluster bears. */
   #changedEpoch = 0;
   /** What each instance has seen of the primary. */
-  #sampled: (Sampled | null)[];
-  /** That of who decided, when the candidate was chosen. */
-  #known: Sampled | null = null;
+  readonly #sampled: (Sampled | null)[];
+  /** The same at the moment when it held its clients last: it tells the others then. */
+  readonly #told: (Sampled | null)[];
+  /** Of who decided, when the candidate was chosen, and of those that had told it. */
+  #known: readonly Sampled[] = [];
   #lastFailoverMs = -1e9;
   /** When the last record was stored. */
   #recordMs = 0;
@@ -78,12 +80,13 @@ export class Invariants {
     this.#acknowledged = acknowledged;
     this.#disturbedMs = Array.from({ length: count }, () => -1e9);
     this.#sampled = Array.from({ length: count }, () => null);
+    this.#told = Array.from({ length: count }, () => null);
   }
 
   /** An instance begins, or ends, a life. */
   begins(instance: number): void {
-    this.#sampled[instance] = null;
-    this.#known = null;
+    this.#sampled[instance] = this.#told[instance] = null;
+    this.#known = [];
     this.disturbs(instance);
   }
 
@@ -118,6 +121,11 @@ export class Invariants {
   ): void {
     if (recovering || node.name !== this.#store.record?.primary) return;
     this.#sampled[instance] = { node, timeline: timeline!, lsn: Number(lsn) };
+  }
+
+  /** Clients are held, which is acknowledged. */
+  holds(instance: number): void {
+    this.#told[instance] = this.#sampled[instance]!;
   }
 
   /** Something goes to a node on behalf of a client. */
@@ -273,7 +281,9 @@ export class Invariants {
     }
     if (move?.step === "promote" && before?.move?.step !== "promote") {
       this.#promoteMs = this.#agenda.nowMs;
-      this.#known = this.#sampled[writer]!;
+      const asked = this.#instances[writer]!.coordination?.instances ?? [];
+      const told = this.#told.filter((_, at) => at !== writer && asked.includes(at + 1));
+      this.#known = [this.#sampled[writer]!, ...told].filter((one) => one !== null);
     }
     if (move?.step === "promote" && before?.move?.step === "recruit") this.#chosen(move.candidate!, writer);
   }
@@ -514,19 +524,13 @@ export class Invariants {
       );
     }
     const limit = this.#servers.plan.maxLagBytes;
-    const sampled = this.#known;
     const isAuto = move.kind === "failover" && !move.isForced && this.#servers.plan.synchronous === null;
-    if (
-      !isAuto || sampled === null || sampled.node.name !== move.from ||
-      sampled.timeline !== move.fromTimeline
-    ) return;
-    const old = sampled.node;
-    if (old.isStandby && old.isServing(nowMs)) return;
-    this.#check(
-      sampled.lsn - node.lsn <= limit,
-      "lag",
-      `${name} is ${sampled.lsn - node.lsn} bytes behind what was seen`,
-    );
+    if (!isAuto) return;
+    for (const { node: old, timeline, lsn } of this.#known) {
+      if (old.name !== move.from || timeline !== move.fromTimeline) continue;
+      if (old.isStandby && old.isServing(nowMs)) continue;
+      this.#check(lsn - node.lsn <= limit, "lag", `${name} is ${lsn - node.lsn} bytes behind what was seen`);
+    }
   }
 
   /** Who calls may be the part of pgplex that catches what is thrown: so it is noted. */

@@ -57,6 +57,9 @@ export const INSTANCE_MUTATIONS: readonly Mutation[] = [
   breaks("waits for no acknowledgement", { awaitsAcknowledgements: () => false }, { instances: 3 }),
   breaks("asks no majority", { isMajority: () => true }, { instances: 3, scene: "split" }),
   breaks("leaves earlier deciders' sessions", { takesOver: () => false }, { instances: 3 }),
+  breaks("goes by its own sight of how far the primary was", { heedsOthersSight: () => false }, {
+    instances: 3,
+  }),
   among("has permits without a margin", { marginMs: () => 0 }, { scene: "lonely", way: "no store" }),
   among("counts a permit from the answer, not from the sending", {
     renewedMs: (_, answeredMs) => answeredMs,
