@@ -112,8 +112,8 @@ export class Arbiter {
       case "view": {
         const known = work.nodes.get(event.view.node);
         if (known === undefined) return;
+        if (known.view?.health !== "starting") known.startingSinceMs = nowMs;
         known.view = event.view;
-        if (event.view.health !== "starting" && event.view.health !== "suspect") known.notStartingMs = nowMs;
         return;
       }
       case "result":
@@ -203,6 +203,7 @@ export class Arbiter {
     const work = this.#work;
     const past = record.history.at(-1);
     if (past === undefined || past.epoch !== record.epoch) return;
+    work.ended = { epoch: past.epoch, atMs: work.now.wallMs };
     const steps = past.steps.map(({ step, atMs }, at) =>
       `${step} ${(past.steps[at + 1]?.atMs ?? past.endedAtMs) - atMs} ms`
     ).join(", ");

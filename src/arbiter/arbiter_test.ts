@@ -43,6 +43,22 @@ Deno.test("Arbiter fails over in the order of the design, each act behind the re
   ok(past!.evidence.some((text) => text.includes("looked for it, and found nothing")));
 });
 
+Deno.test("Arbiter counts how long a primary starts from when it was first seen to, not from its last answer", () => {
+  const scene = new Scene();
+  scene.pass(1_000);
+  scene.nodes["n1"] = "suspect";
+  scene.pass(100);
+  // Nothing is heard of it for a while.
+  delete scene.nodes["n1"];
+  scene.pass(900);
+  scene.nodes["n1"] = "starting";
+  for (const name of ["n2", "n3"]) scene.nodes[name] = inspected({ receiver: null });
+  scene.pass(29_800);
+  equal(scene.record?.phase, "serving");
+  scene.pass(400);
+  ok(scene.record?.history[0]?.evidence.includes("n1 has been starting for 30000 ms"));
+});
+
 Deno.test("Arbiter does nothing before each instance holds its clients", () => {
   const scene = new Scene();
   scene.pass(1_000);

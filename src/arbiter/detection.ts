@@ -39,7 +39,7 @@ export function deathOf(work: Work, { primary, timeline }: ClusterRecord): Death
     };
   }
   if (view.health === "starting") {
-    const startingMs = nowMs - known.notStartingMs;
+    const startingMs = nowMs - known.startingSinceMs;
     if (!rules.startsTooLong(startingMs, settings.primaryStartTimeoutMs)) {
       return { kind: "open", why: `${primary} starts` };
     }

@@ -142,6 +142,9 @@ export class Scene {
   readonly results: Partial<Record<VerbKind, (node: string, verb: Verb) => VerbResult | null>> = {};
   /** Whether an instance acknowledges a hold, and whether its clients are at rest. */
   acknowledges: "drained" | "held" | "never" = "drained";
+  /** How long the store takes for a record, in milliseconds. */
+  storesFor: (record: ClusterRecord) => number = () => 0;
+  #storing: { readonly dueMs: number; readonly store: () => void }[] = [];
   readonly #settings: ArbiterSettings;
 
   constructor({ changed = {}, stored = record(), nodes = {} }: {
@@ -173,6 +176,9 @@ export class Scene {
   pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += 100) {
       this.nowMs += 100;
+      const due = this.#storing.filter(({ dueMs }) => dueMs <= this.nowMs);
+      this.#storing = this.#storing.filter(({ dueMs }) => dueMs > this.nowMs);
+      for (const { store } of due) store();
       for (const [node, says] of Object.entries(this.nodes)) this.#view(node, says);
       this.input({ kind: "time" });
     }
@@ -210,12 +216,13 @@ export class Scene {
     switch (action.kind) {
       case "write": {
         const { record: next, revision } = action;
-        if (revision !== (this.stored?.revision ?? 0)) {
-          return this.input({ kind: "record", stored: this.stored });
+        const delayMs = this.storesFor(next);
+        if (delayMs > 0) {
+          const store = () => this.#store(next, revision);
+          this.#storing.push({ dueMs: this.nowMs + delayMs, store });
+          return;
         }
-        this.stored = { revision: revision + 1, record: next };
-        this.done.push(`epoch ${next.epoch} ${next.move?.step ?? `serving ${next.primary}`}`);
-        return this.input({ kind: "written", revision: revision + 1 });
+        return this.#store(next, revision);
       }
       case "read":
         return this.input({ kind: "record", stored: this.stored });
@@ -245,6 +252,15 @@ export class Scene {
       case "report":
         return;
     }
+  }
+
+  #store(next: ClusterRecord, revision: number): void {
+    if (revision !== (this.stored?.revision ?? 0)) {
+      return this.input({ kind: "record", stored: this.stored });
+    }
+    this.stored = { revision: revision + 1, record: next };
+    this.done.push(`epoch ${next.epoch} ${next.move?.step ?? `serving ${next.primary}`}`);
+    return this.input({ kind: "written", revision: revision + 1 });
   }
 
   #resultOf(node: string, verb: Verb): VerbResult | null {

@@ -106,7 +106,9 @@ export function failOver(work: Work, record: ClusterRecord): boolean {
   const last = record.history.findLast(({ kind, outcome, by }) =>
     kind === "failover" && outcome === "done" && by === "pgplex"
   );
-  if (last !== undefined && rules.isFlapping(work.now.wallMs - last.endedAtMs, settings.failoverIntervalMs)) {
+  // The store may have taken a while for it: clients were held until then.
+  const endedMs = last?.epoch === work.ended?.epoch ? work.ended?.atMs : last?.endedAtMs;
+  if (endedMs !== undefined && rules.isFlapping(work.now.wallMs - endedMs, settings.failoverIntervalMs)) {
     work.say("warning", "death", `${record.primary} is gone, so soon behind a failover: the next one waits`);
     return false;
   }

@@ -67,6 +67,28 @@ Deno.test("failOver waits behind the last one for failover_interval", () => {
   equal(scene.record?.primary, "n3");
 });
 
+Deno.test("failOver counts failover_interval from when the store has the end of the last one", () => {
+  const scene = new Scene({ changed: { failoverIntervalMs: 10_000 } });
+  const fail = (name: string) => {
+    scene.nodes[name] = "down";
+    for (const [other, says] of Object.entries(scene.nodes)) {
+      if (other !== name && typeof says === "object") scene.nodes[other] = { ...says, receiver: null };
+    }
+  };
+  scene.pass(1_000);
+  fail("n1");
+  scene.storesFor = ({ history }) => history.length > 0 ? 4_000 : 0;
+  scene.pass(4_000);
+  equal(scene.record?.primary, "n1");
+  scene.pass(200);
+  equal(scene.record?.primary, "n2");
+  const storedMs = scene.nowMs;
+  scene.storesFor = () => 0;
+  fail("n2");
+  while (scene.record?.primary !== "n3") scene.pass(100);
+  ok(scene.nowMs - storedMs >= 9_900, `${scene.nowMs - storedMs} ms`);
+});
+
 Deno.test("failOver begins nothing where nobody may be promoted, or nobody knows how far the primary was", () => {
   const gone = { n1: "down", n2: inspected({ receiver: null }), n3: inspected({ receiver: null }) } as const;
   const unseen = new Scene({ nodes: gone });

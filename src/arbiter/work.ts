@@ -29,8 +29,8 @@ export interface Known {
   readonly node: ArbiterNode;
   view: NodeView | null;
   inspected: Inspected | null;
-  /** When it was last seen in another state than starting. */
-  notStartingMs: number;
+  /** When it was first seen to start, where it is starting now. */
+  startingSinceMs: number;
 }
 
 /** An operator's wish that waits, or whose move runs. */
@@ -67,6 +67,8 @@ export class Work {
   seen: SeenPosition | null = null;
   /** Since when the primary says that it is a standby; null while it does not. */
   demotedSinceMs: number | null = null;
+  /** The last move whose end this life of the machine has seen, and when it was known to be stored, by the wall clock; null before. */
+  ended: { readonly epoch: number; readonly atMs: number } | null = null;
   /** Since when the candidate is known to be promoted; null before. */
   confirmedSinceMs: number | null = null;
   /** Since when each instance holds, its clients' transactions at their end; null before. */
@@ -111,7 +113,7 @@ export class Work {
         node,
         view: isThere ? known.view : null,
         inspected: isThere ? known.inspected : null,
-        notStartingMs: isThere ? known.notStartingMs : this.now.nowMs,
+        startingSinceMs: isThere ? known.startingSinceMs : this.now.nowMs,
       });
     }
   }
