@@ -29,7 +29,7 @@ import {
 import { BufferPool, type Network } from "./transport/mod.ts";
 import { StatsLine } from "./telemetry/mod.ts";
 import { type DrainGoal, shuttingDown, Stopping, type StopSignal } from "./stopping.ts";
-import { touches, Worker, type WorkerWorld } from "./worker.ts";
+import { isLong, touches, Worker, type WorkerWorld } from "./worker.ts";
 
 /** How often the log's period is looked at. */
 const LOOK_EVERY_MS = 100;
@@ -91,7 +91,10 @@ export class Process {
     this.#world = world;
     this.#startedMs = world.clock.wallMs();
     this.#live = live;
-    this.#ticker = new Ticker(world.clock, (error) => log.error("internal error", { error: String(error) }));
+    this.#ticker = new Ticker(world.clock, {
+      failed: (error) => log.error("internal error", { error: String(error) }),
+      isQuiet: () => isLong(live.config.log.stats_period),
+    });
     let connections = 0;
     const runtime: Runtime = {
       ...world,

@@ -40,6 +40,9 @@ const POOL_TICK_MS = 100;
 /** How often sessions are looked at for client_idle_timeout and query_timeout. */
 const SESSION_TICK_MS = 1000;
 
+/** Statistics periods of so many milliseconds and more may be looked at each second; shorter ones would become longer by that. */
+const LONG_PERIOD_MS = 10_000;
+
 /** What a worker needs of its process. */
 export interface WorkerWorld {
   readonly clock: Clock;
@@ -96,7 +99,8 @@ export class Worker implements LoginParts {
   readonly mockKey: Uint8Array;
   readonly onServerTrouble: WorkerWorld["onServerTrouble"];
   readonly cancelRelay: CancelRelay;
-  readonly logins = new LoginDeadlines();
+  /** Whatever a client may want begins with a login. */
+  readonly logins = new LoginDeadlines(() => this.#ticker.wake());
   readonly sessions = new Set<Session>();
   readonly replications = new Set<ReplicationClient>();
   readonly counters = new WorkerCounters();
@@ -141,7 +145,10 @@ export class Worker implements LoginParts {
     this.users = new UserDirectory(secretsOf(config));
     this.secretCache = new SecretCache({ instanceKey: mockKey });
     this.#warming = new SecretWarming(this.users, this.secretCache, this.runtime);
-    this.#ticker = new Ticker(clock, (error) => log.error("internal error", { error: String(error) }));
+    this.#ticker = new Ticker(clock, {
+      failed: (error) => log.error("internal error", { error: String(error) }),
+      isQuiet: () => this.#isQuiet,
+    });
     this.topology.subscribe((now, before) => {
       // What is known of the nodes is looked up at each lease; only where leases go elsewhere somebody has to move.
       if (!routesDiffer(before, now)) return;
@@ -304,6 +311,13 @@ export class Worker implements LoginParts {
     };
   }
 
+  /** No client is there: nobody waits, and what is idle for too long may end a moment later. */
+  get #isQuiet(): boolean {
+    const { sessions, replications, counters } = this;
+    return sessions.size === 0 && replications.size === 0 && counters.loggingIn === 0 &&
+      isLong(this.#config.log.stats_period);
+  }
+
   #checkSessions(nowMs: number): void {
     for (const session of this.sessions) session.checkTimeouts(nowMs);
     this.pools.forgetUnused(new Set([...this.sessions].map(({ destination }) => destination)), nowMs);
@@ -312,6 +326,11 @@ export class Worker implements LoginParts {
   #warm(): void {
     if (["scram-sha-256", "hba"].includes(this.#config.auth.type)) void this.#warming.begin();
   }
+}
+
+/** Whether a statistics period is as long as it should be where its end is looked at each second. 0: there is none. */
+export function isLong(periodMs: number): boolean {
+  return periodMs === 0 || periodMs >= LONG_PERIOD_MS;
 }
 
 /** Whether any of these paths of settings lies in the section. */

@@ -12,10 +12,17 @@ export interface LoginDeadline {
  */
 export class LoginDeadlines {
   readonly #open = new Set<LoginDeadline>();
+  readonly #begins: () => void;
+
+  /** `begins` hears of each login. */
+  constructor(begins: () => void = () => {}) {
+    this.#begins = begins;
+  }
 
   /** The login begins. */
   begin(deadline: LoginDeadline): void {
     this.#open.add(deadline);
+    this.#begins();
   }
 
   /** The login has ended, in whatever way. */
