@@ -46,7 +46,7 @@ export interface Line {
 }
 
 /** How many renewals fit into a lease. */
-const RENEWALS = 10;
+const RENEWALS = 5;
 
 /** Behind a call that failed the next one waits so long, in milliseconds. */
 const RETRY_MS = 200;
@@ -199,7 +199,7 @@ export class Membership {
     this.#stage = "forget";
     const forget = this.#forget(nowMs);
     if (forget !== null) return this.#send(forget, nowMs);
-    this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
+    this.#rest();
     return this.next(nowMs);
   }
 
@@ -250,7 +250,7 @@ export class Membership {
       "member",
       `instance ${id} is there already (${who}): waiting until it is gone`,
     );
-    this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
+    this.#rest();
   }
 
   /**
@@ -275,7 +275,7 @@ export class Membership {
     if (answer.kind !== "done") return this.#failed(answer.reason, nowMs);
     const { isWritten, revision, listed } = answer.value;
     this.#lines.unsay("store");
-    if (stage === "forget") return this.#begin(this.#roundMs + this.ttlMs / RENEWALS);
+    if (stage === "forget") return this.#rest();
     if (stage === "renew") {
       // What the last renewal has shown is not so any more.
       if (!isWritten) return this.#lookAgain(this.#hasLooked ? nowMs : nowMs + RETRY_MS);
@@ -297,6 +297,12 @@ export class Membership {
   #send(call: MembershipCall, nowMs: number, stage: Stage | "leave" = this.#stage): MembershipCall {
     this.#pending = { stage, sentMs: nowMs, clusters: this.clusters };
     return call;
+  }
+
+  /** The round is over. The next one comes earlier than usual where it may show that somebody counts no more. */
+  #rest(): void {
+    const nextMs = this.#roundMs + this.ttlMs / RENEWALS;
+    this.#begin(Math.min(nextMs, this.roll.nextEndMs(this.#roundMs)));
   }
 
   /** Another round, not before this time. */

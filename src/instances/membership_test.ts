@@ -54,9 +54,9 @@ Deno.test("the first instance is there, has a permit for less than a lease, and 
   deepEqual(one.at(0), ["this instance is among the others", "this instance leads"]);
   equal(one.membership.permitUntilMs, TTL_MS - 1_000);
   deepEqual(one.membership.leading(0), { key: LEADER, modRevision: keys.entries.get(LEADER)!.modRevision });
-  equal(one.membership.dueMs, TTL_MS / 10);
-  one.at(1_000);
-  equal(one.membership.permitUntilMs, TTL_MS);
+  equal(one.membership.dueMs, TTL_MS / 5);
+  one.at(2_000);
+  equal(one.membership.permitUntilMs, TTL_MS + 1_000);
 });
 
 Deno.test("of two one leads, and the other one takes the lead a lease behind the last renewal", () => {
@@ -80,12 +80,12 @@ Deno.test("a renewal that fails is worth nothing, one whose answer was lost is f
   const keys = new FakeKeys();
   const one = new One(keys, 1);
   one.at(0);
-  equal(one.at(1_000, { fails: true }).length, 1);
+  equal(one.at(2_000, { fails: true }).length, 1);
   equal(one.membership.permitUntilMs, TTL_MS - 1_000);
-  one.at(1_200, { loses: true });
+  one.at(2_200, { loses: true });
   equal(one.membership.permitUntilMs, TTL_MS - 1_000);
-  one.at(1_400);
-  equal(one.membership.permitUntilMs, 1_400 + TTL_MS - 1_000);
+  one.at(2_400);
+  equal(one.membership.permitUntilMs, 2_400 + TTL_MS - 1_000);
   equal(one.membership.isMember, true);
 });
 
@@ -116,11 +116,11 @@ Deno.test("one that leaves gives up its permit first, and its place and the lead
   one.at(10);
   equal(one.membership.hasLeft, true);
   equal(one.membership.dueMs, Infinity);
-  two.at(1_000);
-  two.at(1_000);
-  equal(two.membership.leading(1_000)?.key, LEADER);
-  const heir = new One(keys, 1, { incarnation: "heir", nowMs: 1_100 });
-  heir.at(1_100);
+  two.at(2_000);
+  two.at(2_000);
+  equal(two.membership.leading(2_000)?.key, LEADER);
+  const heir = new One(keys, 1, { incarnation: "heir", nowMs: 2_100 });
+  heir.at(2_100);
   equal(heir.membership.isMember, true);
 });
 
@@ -158,7 +158,7 @@ Deno.test("an instance whose entry was removed by hand comes back without a perm
   const one = new One(keys, 1);
   one.at(0);
   keys.commit([], [{ kind: "remove", key: instanceKey(1) }]);
-  const lines = one.at(1_000);
+  const lines = one.at(2_000);
   deepEqual(lines, ["the entry of this instance was taken or removed", "this instance is among the others"]);
   equal(one.membership.isMember, true);
 });
@@ -167,13 +167,13 @@ Deno.test("a renewal that is only found in the store gives no permit: what it ha
   const keys = new FakeKeys();
   const one = new One(keys, 1);
   one.at(0);
-  one.at(1_000, { loses: true });
+  one.at(2_000, { loses: true });
   const { membership } = one;
-  const list = membership.next(1_300);
+  const list = membership.next(2_300);
   equal(list?.kind, "list");
-  membership.listed({ kind: "done", value: keys.list("instances/") }, 1_300);
+  membership.listed({ kind: "done", value: keys.list("instances/") }, 2_300);
   equal(membership.permitUntilMs, TTL_MS - 1_000);
-  one.at(1_300);
+  one.at(2_300);
 });
 
 Deno.test("the lead is not taken from one that has renewed since it was seen to stand still", () => {
@@ -224,11 +224,11 @@ Deno.test("the lead whose entry somebody has removed goes to nobody else while w
   one.at(0);
   two.at(100);
   keys.commit([], [{ kind: "remove", key: LEADER }]);
-  two.at(1_100);
+  two.at(2_100);
   equal(keys.entries.get(LEADER), undefined);
-  one.at(1_200);
-  two.at(2_200);
-  deepEqual([one.membership.leading(2_200)?.key, two.membership.leaderId], [LEADER, 1]);
+  one.at(2_200);
+  two.at(4_200);
+  deepEqual([one.membership.leading(4_200)?.key, two.membership.leaderId], [LEADER, 1]);
 });
 
 Deno.test("who begins while the entry of the one that leads is removed waits a lease before it leads", () => {
@@ -251,10 +251,10 @@ Deno.test("who leads and sees less than the others leaves the lead to one of the
   one.membership.sight.compare(some!, [all!], 0);
   deepEqual(one.at(2_000), ["this instance leaves the lead to the others: they see nodes that it does not"]);
   deepEqual([one.membership.leading(2_000), keys.entries.get(LEADER)?.value], [null, NO_LEADER]);
-  one.at(3_000);
-  equal(one.membership.leaderId, null);
-  deepEqual(two.at(3_000), ["this instance leads"]);
   one.at(4_000);
+  equal(one.membership.leaderId, null);
+  deepEqual(two.at(4_000), ["this instance leads"]);
+  one.at(6_000);
   equal(one.membership.leaderId, 2);
 });
 
@@ -281,21 +281,32 @@ Deno.test("who gives the lead up does not lead from that moment on, also where t
   equal(one.membership.leading(2_000), null);
   one.membership.committed({ kind: "unknown", reason: "lost" }, 2_100);
   equal(one.membership.leading(2_100), null);
-  one.at(3_000);
-  deepEqual([one.membership.leading(3_000), keys.entries.get(LEADER)?.value], [null, NO_LEADER]);
+  one.at(4_000);
+  deepEqual([one.membership.leading(4_000), keys.entries.get(LEADER)?.value], [null, NO_LEADER]);
 });
 
 Deno.test("while nothing happens a round is one call, and it shows who else is there", () => {
   const keys = new FakeKeys();
   const [one, two] = [new One(keys, 1), new One(keys, 2)];
   one.at(0);
-  const call = one.membership.next(TTL_MS / 10);
+  const call = one.membership.next(TTL_MS / 5);
   deepEqual([call?.kind, call?.kind === "commit" ? call.prefix : null], ["commit", INSTANCES]);
-  two.at(TTL_MS / 10);
+  two.at(TTL_MS / 5);
   if (call?.kind !== "commit") return;
   const value = keys.commit(call.conditions, call.changes, call.keys, call.prefix);
-  one.membership.committed({ kind: "done", value }, TTL_MS / 10);
+  one.membership.committed({ kind: "done", value }, TTL_MS / 5);
   deepEqual(one.membership.roll.members().map(({ id }) => id), [1, 2]);
-  equal(one.membership.next(TTL_MS / 10), null);
-  equal(one.membership.dueMs, 2 * TTL_MS / 10);
+  equal(one.membership.next(TTL_MS / 5), null);
+  equal(one.membership.dueMs, 2 * TTL_MS / 5);
+});
+
+Deno.test("a round comes when it can show that somebody counts no more, not only when the next renewal is due", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(300);
+  for (const atMs of [2_300, 4_300, 6_300, 8_300]) two.at(atMs);
+  // The first one was seen at 300 ms, and stands still since.
+  equal(two.membership.dueMs, TTL_MS + 300);
+  deepEqual(two.at(TTL_MS + 300), ["this instance leads"]);
 });

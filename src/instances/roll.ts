@@ -72,6 +72,16 @@ export class Roll {
     return !this.#isOver(seen.sinceMs);
   }
 
+  /** When a look that is begun behind `afterMs` may show the first time that somebody counts no more; Infinity where nobody counts. */
+  nextEndMs(afterMs: number): number {
+    let firstMs = Infinity;
+    for (const { member, sinceMs } of this.#seen.values()) {
+      const endMs = sinceMs + this.#ttlMs;
+      if (!member.isGone && endMs > afterMs) firstMs = Math.min(firstMs, endMs);
+    }
+    return firstMs;
+  }
+
   /** Whether a look was begun a whole lease behind this time. */
   hasLooked(sinceMs: number): boolean {
     return this.#isOver(sinceMs);

@@ -56,3 +56,11 @@ Deno.test("a restarted instance is another one", () => {
   roll.forget(1);
   deepEqual(roll.isHolder(1), false);
 });
+
+Deno.test("the next look that may show somebody gone is a lease behind the first sight of his last renewal", () => {
+  const roll = new Roll(1_000);
+  deepEqual(roll.nextEndMs(0), Infinity);
+  looked(roll, 0, entry(1, 1), entry(2, 1), entry(3, 1, { isGone: true }));
+  looked(roll, 400, entry(1, 1), entry(2, 2), entry(3, 1, { isGone: true }));
+  deepEqual([roll.nextEndMs(400), roll.nextEndMs(1_001), roll.nextEndMs(1_401)], [1_001, 1_401, Infinity]);
+});
