@@ -129,6 +129,7 @@ export class EtcdStore implements KeyStore {
     const wrong = (reason: string): Answer<T> => ({ kind: patience.lost, reason });
     const timer = this.#clock.after(CALL_MS, () => resolve(wrong("no answer in time")));
     this.#calls++;
+    for (const watch of this.#watches) watch.beside();
     run(patience, this.#clock.exactMs() + ASK_MS)
       .then(resolve, (error) => resolve(wrong(reasonOf(error))))
       .finally(() => this.#calls--);

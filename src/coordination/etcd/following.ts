@@ -1,12 +1,16 @@
 import type { Entry, Listing } from "../../instances/mod.ts";
 import type { Keys, WatchResponse } from "./messages.ts";
 
-/** So often a stream is looked at; one that was silent since is asked how far it is. */
-export const LOOK_MS = 2_000;
-/** A stream that is silent for so long in spite of that is given up. */
-export const SILENCE_MS = 5_000;
+/** A stream that was silent for so long is asked how far it is, where a call goes out: what is awake anyway does it for little. */
+export const ASK_BESIDE_MS = 3_000;
+/** One that was silent for so long is asked in any case. */
+export const ASK_MS = 4_500;
+/** One that is silent for so long in spite of that is given up. */
+export const SILENCE_MS = 6_500;
 /** So often what is watched is listed again. */
 export const LIST_MS = 30_000;
+/** Behind a listing that failed the next one waits so long. */
+export const LIST_AGAIN_MS = 2_000;
 
 /** What is to be done about a stream at a moment. */
 export type Due = "give up" | "list" | "ask" | "nothing";
@@ -22,6 +26,7 @@ export class Following {
   readonly #keys: Keys;
   #listing: Listing;
   #heardMs: number;
+  #askedMs = -Infinity;
   #listedMs: number;
 
   constructor(keys: Keys, listing: Listing, nowMs: number) {
@@ -77,12 +82,32 @@ export class Following {
     return "changed";
   }
 
-  /** What is to be done now, {@link LOOK_MS} behind the last look or later. */
+  /** It is asked how far it is. */
+  asked(nowMs: number): void {
+    this.#askedMs = nowMs;
+  }
+
+  /** A listing beside the stream has failed. */
+  listFailed(nowMs: number): void {
+    this.#listedMs = nowMs + LIST_AGAIN_MS - LIST_MS;
+  }
+
+  /** What is to be done now. */
   due(nowMs: number): Due {
-    const silentMs = nowMs - this.#heardMs;
-    if (silentMs >= SILENCE_MS) return "give up";
-    if (nowMs - this.#listedMs >= LIST_MS) return "list";
-    return silentMs >= LOOK_MS ? "ask" : "nothing";
+    if (nowMs >= this.#heardMs + SILENCE_MS) return "give up";
+    if (nowMs >= this.#listedMs + LIST_MS) return "list";
+    return nowMs >= this.#heardMs + ASK_MS && this.#askedMs < this.#heardMs ? "ask" : "nothing";
+  }
+
+  /** Whether it is to be asked while something else is sent. */
+  asksBeside(nowMs: number): boolean {
+    return nowMs >= this.#heardMs + ASK_BESIDE_MS && this.#askedMs < this.#heardMs;
+  }
+
+  /** When something is to be done the next time, if the stream is silent until then. */
+  get dueMs(): number {
+    const silentMs = this.#askedMs < this.#heardMs ? ASK_MS : SILENCE_MS;
+    return Math.min(this.#heardMs + silentMs, this.#listedMs + LIST_MS);
   }
 }
 

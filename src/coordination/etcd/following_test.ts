@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Entry, Listing } from "../../instances/mod.ts";
-import { Following, LIST_MS, LOOK_MS, SILENCE_MS } from "./following.ts";
+import { ASK_BESIDE_MS, ASK_MS, Following, LIST_AGAIN_MS, LIST_MS, SILENCE_MS } from "./following.ts";
 import { type Event, Keys, type WatchResponse } from "./messages.ts";
 
 const keys = new Keys("/p/");
@@ -56,7 +56,7 @@ Deno.test("a response without changes is heard and changes nothing", () => {
   const following = new Following(keys, listing(10), 0);
   assert.equal(following.take(response([]), SILENCE_MS), "same");
   assert.equal(following.listing.revision, 10);
-  assert.equal(following.due(SILENCE_MS + LOOK_MS), "ask");
+  assert.equal(following.due(SILENCE_MS + ASK_MS), "ask");
 });
 
 Deno.test("a listing beside the stream counts unless it is older, and its changes are not made twice", () => {
@@ -82,12 +82,21 @@ Deno.test("a stream that is cancelled, or has lost what was compacted, is over",
 
 Deno.test("a silent stream is asked, then given up; one that is heard is listed again now and then", () => {
   const following = new Following(keys, listing(10), 0);
-  assert.equal(following.due(LOOK_MS), "ask");
-  assert.equal(following.due(SILENCE_MS - 1), "ask");
-  assert.equal(following.due(SILENCE_MS), "give up");
-  following.take(response([]), LIST_MS - 1);
+  assert.deepEqual([following.due(ASK_MS - 1), following.due(ASK_MS)], ["nothing", "ask"]);
+  assert.equal(following.dueMs, ASK_MS);
+  assert.deepEqual([ASK_BESIDE_MS - 1, ASK_BESIDE_MS].map((ms) => following.asksBeside(ms)), [false, true]);
+  following.asked(ASK_MS);
+  assert.equal(following.asksBeside(ASK_MS), false);
+  assert.deepEqual([following.due(SILENCE_MS - 1), following.due(SILENCE_MS)], ["nothing", "give up"]);
+  assert.equal(following.dueMs, SILENCE_MS);
+  const heardMs = LIST_MS - 1;
+  following.take(response([]), heardMs);
+  assert.equal(following.dueMs, LIST_MS);
   assert.equal(following.due(LIST_MS), "list");
+  following.listFailed(LIST_MS);
+  assert.equal(following.due(LIST_MS), "nothing");
+  assert.deepEqual([following.dueMs, following.due(following.dueMs)], [LIST_MS + LIST_AGAIN_MS, "list"]);
   following.adopt(listing(10), { askedAt: 10, nowMs: LIST_MS });
   assert.equal(following.due(LIST_MS + 1), "nothing");
-  assert.equal(following.due(LIST_MS - 1 + LOOK_MS), "ask");
+  assert.deepEqual([following.dueMs, following.due(heardMs + ASK_MS)], [heardMs + ASK_MS, "ask"]);
 });

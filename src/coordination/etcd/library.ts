@@ -55,8 +55,8 @@ const GRPC_OPTIONS = {
   "grpc.enable_retries": 0,
   // The environment's proxies are for other things.
   "grpc.enable_http_proxy": 0,
-  // The fastest that etcd does not answer with GOAWAY: its minimum is 5 s, and it wants none without calls.
-  "grpc.keepalive_time_ms": 6_000,
+  // A connection that leads nowhere is found out by calls and watches long before. etcd answers one each 5 s with GOAWAY, and wants none without calls.
+  "grpc.keepalive_time_ms": 30_000,
   "grpc.keepalive_timeout_ms": 2_000,
   // How long a member that refused is left alone by gRPC itself; which one is asked is decided elsewhere.
   "grpc.initial_reconnect_backoff_ms": 200,

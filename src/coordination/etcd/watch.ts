@@ -1,9 +1,8 @@
 import type { Clock } from "../../kernel/mod.ts";
 import type { Answer, Listing } from "../../instances/mod.ts";
-import { Following, LOOK_MS, SILENCE_MS } from "./following.ts";
+import { Following, SILENCE_MS } from "./following.ts";
 import type { Members } from "./members.ts";
 import type { Keys, WatchResponse } from "./messages.ts";
-import type { Stream } from "./member.ts";
 
 /** A member that accepts no connection for so long is passed over. */
 const CONNECT_MS = 500;
@@ -30,6 +29,8 @@ export class Watch {
   #isEnded = false;
   /** Wakes what waits, at the end. */
   #wake: () => void = () => {};
+  /** Asks the stream how far it is, where that is soon due; nothing while there is none. */
+  #askBeside: () => void = () => {};
   /** When nothing of it is left. */
   readonly ended: Promise<void>;
 
@@ -41,6 +42,11 @@ export class Watch {
   end(): void {
     this.#isEnded = true;
     this.#wake();
+  }
+
+  /** A call goes out. */
+  beside(): void {
+    this.#askBeside();
   }
 
   async #run(): Promise<void> {
@@ -83,10 +89,18 @@ export class Watch {
     stream.send({
       create_request: { ...keys.range(prefix), start_revision: String(following.nextRevision) },
     });
+    const ask = () => {
+      following.asked(clock.exactMs());
+      stream.send({ progress_request: {} });
+    };
+    this.#askBeside = () => {
+      if (following.asksBeside(clock.exactMs())) ask();
+    };
     while (!isOver && !this.#isEnded) {
-      await this.#pause(LOOK_MS);
-      if (!isOver && !this.#isEnded && !await this.#tend(following, opened)) break;
+      await this.#pause(Math.max(0, following.dueMs - clock.exactMs()));
+      if (!isOver && !this.#isEnded && !await this.#tend(following, { ask, silent: opened.silent })) break;
     }
+    this.#askBeside = () => {};
     stream.end();
     return responses > 1;
   }
@@ -94,7 +108,7 @@ export class Watch {
   /** Does what is due. @returns false where the stream is to be given up */
   async #tend(
     following: Following,
-    { stream, silent }: { stream: Stream; silent: (ms: number) => void },
+    { ask, silent }: { ask: () => void; silent: (ms: number) => void },
   ): Promise<boolean> {
     const { clock, list } = this.#parts;
     switch (following.due(clock.exactMs())) {
@@ -102,15 +116,19 @@ export class Watch {
         silent(SILENCE_MS);
         return false;
       case "ask":
-        stream.send({ progress_request: {} });
+        ask();
         return true;
       case "nothing":
         return true;
       case "list": {
-        stream.send({ progress_request: {} });
+        ask();
         const askedAt = following.listing.revision;
         const listed = await list();
-        if (listed.kind !== "done" || this.#isEnded) return true;
+        if (this.#isEnded) return true;
+        if (listed.kind !== "done") {
+          following.listFailed(clock.exactMs());
+          return true;
+        }
         const what = following.adopt(listed.value, { askedAt, nowMs: clock.exactMs() });
         if (what === "over") return false;
         // Also where nothing changed: now and then whoever watches is told so.
