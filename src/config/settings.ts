@@ -162,7 +162,7 @@ const ROWS: Record<SettingPath, Row> = {
   "listen": group("Where clients connect."),
   "listen.address": texts(
     ["127.0.0.1"],
-    "One address or a list; 0.0.0.0 and :: mean all; [] is no TCP.",
+    "One address or a list; 0.0.0.0 and :: mean all, :: alone takes IPv4 too; [] is no TCP.",
     "restart",
   ),
   "listen.port": integer(1, 6432, "TCP port; it also names the unix socket.", 65_535, "restart"),

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type LoginParts, serveClient } from "../login/mod.ts";
 import { type Acceptor, type Endpoint, type Network, unixSocketPath } from "../transport/mod.ts";
 import { reached, reachesUs } from "./reach.ts";
@@ -28,9 +29,11 @@ export class Listener {
 
   /** Listens on a TCP address. @throws Error when the address is taken or not this machine's */
   static async tcp(worker: LoginParts, network: Network, address: string): Promise<Listener> {
-    const { port, reuse_port: shared } = worker.config.listen;
+    const { port, reuse_port: shared, address: all } = worker.config.listen;
     try {
-      const socket = await network.listenTcp(address, port, shared);
+      // An IPv4 address has a socket of its own; where there is none, `::` takes IPv4 as well.
+      const ipv6Only = all.some((other) => isIP(other) !== 6);
+      const socket = await network.listenTcp(address, port, { shared, ipv6Only });
       // What one that has ended left behind must not keep the connections from this one.
       if (shared) socket.prefer(null);
       return new Listener(socket, worker, { host: reached(address), port });

@@ -28,11 +28,19 @@ export interface Acceptor {
   close(): void;
 }
 
+/** How a {@link Network} listens by TCP. */
+export interface ListenOptions {
+  /** Beside other processes that do so too. */
+  readonly shared?: boolean;
+  /** `::` leaves IPv4 to another socket; it takes IPv4 as well otherwise. */
+  readonly ipv6Only?: boolean;
+}
+
 /** The sockets of a process, made and served in one way. */
 export interface Network {
   readonly ioMethod: "epoll" | "runtime";
-  /** With `shared`, beside other processes that do so too. @throws Error when the address is taken or not this machine's */
-  listenTcp(host: string, port: number, shared?: boolean): Promise<Acceptor>;
+  /** @throws Error when the address is taken or not this machine's */
+  listenTcp(host: string, port: number, options?: ListenOptions): Promise<Acceptor>;
   /**
    * The socket's file goes when it is closed. With `shared` it takes the place of another one, whose owner goes on with the
    * connections that it has. @throws Error when it cannot be made there

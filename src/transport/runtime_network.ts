@@ -4,6 +4,7 @@ import {
   type Acceptor,
   type Endpoint,
   listenInPlace,
+  type ListenOptions,
   type Network,
   unixSocketPath,
 } from "./network.ts";
@@ -15,7 +16,12 @@ import type { ByteStream, PeerAddress } from "./stream.ts";
 export class RuntimeNetwork implements Network {
   readonly ioMethod = "runtime";
 
-  listenTcp(host: string, port: number, shared = false): Promise<Acceptor> {
+  listenTcp(host: string, port: number, options: ListenOptions = {}): Promise<Acceptor> {
+    const { shared = false, ipv6Only = false } = options;
+    if (ipv6Only && host === "::") {
+      const text = ":: beside an IPv4 address needs io_method epoll; :: alone takes IPv4 as well";
+      return Promise.reject(new Error(text));
+    }
     if (shared) return Promise.reject(new Error("listen.reuse_port needs io_method epoll"));
     return Promise.resolve(new RuntimeAcceptor(Deno.listen({ hostname: host, port })));
   }
@@ -37,6 +43,7 @@ export class RuntimeNetwork implements Network {
 
 class RuntimeAcceptor implements Acceptor {
   readonly #listener: Deno.Listener;
+  #closed = false;
 
   constructor(listener: Deno.Listener) {
     this.#listener = listener;
@@ -53,6 +60,8 @@ class RuntimeAcceptor implements Acceptor {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#listener.close();
   }
 }

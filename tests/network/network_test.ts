@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { freePort } from "../harness/mod.ts";
 import {
+  type Acceptor,
   type ByteStream,
   EpollNetwork,
   type Network,
@@ -176,6 +177,7 @@ for (const [name, open] of KINDS) {
     await assert.rejects(async () => await network.listenTcp("127.0.0.1", taken), /in use/i);
     await assert.rejects(async () => await network.listenTcp("192.0.2.1", taken), /assign|not available/i);
     tcp.close();
+    tcp.close();
     assert.ok(await accepting instanceof Deno.errors.BadResource);
     const refused = network.connect({ host: "127.0.0.1", port: taken }, CLOCK, 5000);
     await assert.rejects(
@@ -229,6 +231,32 @@ Deno.test("EpollNetwork lets timers, immediates and the runtime's sockets have t
   await network.close();
 });
 
+Deno.test("EpollNetwork has :: take IPv4 as well, or leave it to a socket beside it, whichever is first", async () => {
+  const [, open] = KINDS[0]!;
+  await using opened = open();
+  const { network } = opened;
+  const port = freePort();
+  const cameBy = async (host: string, acceptor: { accept: Acceptor["accept"] }) => {
+    const [accepted, connected] = await Promise.all([
+      acceptor.accept(),
+      network.connect({ host, port }, CLOCK, 5000),
+    ]);
+    accepted.stream.close();
+    connected.close();
+    return accepted.peer.localHost;
+  };
+  for (const hosts of [["0.0.0.0", "::"], ["::", "0.0.0.0"], ["127.0.0.1", "::"]]) {
+    const acceptors = new Map<string, Acceptor>();
+    for (const host of hosts) acceptors.set(host, await network.listenTcp(host, port, { ipv6Only: true }));
+    const [ipv4, ipv6] = [acceptors.get(hosts.find((host) => host !== "::")!)!, acceptors.get("::")!];
+    assert.deepEqual([await cameBy("127.0.0.1", ipv4), await cameBy("::1", ipv6)], ["127.0.0.1", "::1"]);
+    for (const acceptor of acceptors.values()) acceptor.close();
+  }
+  const both = await network.listenTcp("::", port);
+  assert.deepEqual([await cameBy("127.0.0.1", both), await cameBy("::1", both)], ["::ffff:127.0.0.1", "::1"]);
+  both.close();
+});
+
 Deno.test("EpollNetwork shares an address, and says which of its sockets gets new connections", async () => {
   const [name, open] = KINDS[0]!;
   assert.equal(name, "EpollNetwork");
@@ -236,8 +264,8 @@ Deno.test("EpollNetwork shares an address, and says which of its sockets gets ne
   const { network } = opened;
   const port = freePort();
   const acceptors = [
-    await network.listenTcp("127.0.0.1", port, true),
-    await network.listenTcp("127.0.0.1", port, true),
+    await network.listenTcp("127.0.0.1", port, { shared: true }),
+    await network.listenTcp("127.0.0.1", port, { shared: true }),
   ] as const;
   const came = [0, 0];
   const accepting = acceptors.map(async (acceptor, which) => {

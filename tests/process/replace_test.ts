@@ -142,3 +142,25 @@ Deno.test("without reuse_port the address is taken, and one with it that is alon
   assert.equal(await alone.stop(), 0);
   assert.doesNotMatch(alone.log, /another pgplex/);
 });
+
+Deno.test("pgplex listens on 0.0.0.0 and :: together, in either order, and with runtime sockets it says what to do", async () => {
+  await using node = await startPostgres({ major: 15, auth: "trust" });
+  const config = (address: string[], more = {}) => ({
+    listen: { address },
+    auth: { type: "trust" },
+    routing: { default_cluster: "main" },
+    clusters: { main: { nodes: [{ name: "main-1", host: "127.0.0.1", port: node.port }] } },
+    ...more,
+  });
+  for (const address of [["0.0.0.0", "::"], ["::", "0.0.0.0"], ["::"]]) {
+    await using pgplex = await startPgplex({ config: config(address) });
+    for (const host of ["127.0.0.1", "::1"]) {
+      const connection = { host, port: pgplex.port, user: "postgres", database: "postgres" };
+      assert.equal((await psql(["-Atc", "SELECT 1"], { connection })).stdout, "1\n", `${host} of ${address}`);
+    }
+  }
+  await assert.rejects(
+    startPgplex({ config: config(["0.0.0.0", "::"], { io_method: "runtime" }) }),
+    /:: beside an IPv4 address needs io_method epoll/,
+  );
+});

@@ -1,7 +1,14 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Clock, Rounds } from "../../kernel/mod.ts";
-import { type Acceptor, type Endpoint, listenInPlace, type Network, unixSocketPath } from "../network.ts";
+import {
+  type Acceptor,
+  type Endpoint,
+  listenInPlace,
+  type ListenOptions,
+  type Network,
+  unixSocketPath,
+} from "../network.ts";
 import { openInTime } from "../open_in_time.ts";
 import type { ByteStream } from "../stream.ts";
 import { Errno, must } from "./errno.ts";
@@ -50,13 +57,14 @@ export class EpollNetwork implements Network {
     return new EpollNetwork(libc, new Poller(libc, loop!, rounds), new NameLookup(resolve));
   }
 
-  async listenTcp(host: string, port: number, shared = false): Promise<Acceptor> {
+  async listenTcp(host: string, port: number, options: ListenOptions = {}): Promise<Acceptor> {
+    const { shared = false, ipv6Only = false } = options;
     const [first] = await this.#addressesOf(host, port);
     return this.#listen(first, (fd) => {
       must("setsockopt", this.#libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1));
       if (shared) must("setsockopt", this.#libc.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1));
-      // As the runtime has it: `::` takes IPv4 as well.
-      if (first.bytes.length === 28) this.#libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+      // Whatever net.ipv6.bindv6only says.
+      if (first.bytes.length === 28) this.#libc.setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, ipv6Only ? 1 : 0);
     });
   }
 
