@@ -175,7 +175,8 @@ export class Process {
       shutdown: world.shutdown,
     });
     const { version, clock } = world;
-    this.#http = new HttpEndpoint({ worker, console: this.#console, version, log, clock });
+    const instances = () => this.#instances();
+    this.#http = new HttpEndpoint({ worker, console: this.#console, instances, version, log, clock });
   }
 
   /** Before {@link start}: removes the socket that a killed pgplex left in the folder, if nobody answers there. */

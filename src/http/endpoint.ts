@@ -6,11 +6,14 @@ import type { Log } from "../telemetry/mod.ts";
 import { Access } from "./access.ts";
 import { CONTENT_TYPES, formOf } from "./exposition.ts";
 import { unreadiness } from "./health.ts";
-import { metricsText } from "./metrics.ts";
+import { type MetricsParts, metricsText } from "./metrics.ts";
 import page from "./status.html" with { type: "text" };
 
 /** How soon an address that another pgplex still has is tried again. */
 const RETRY_MS = 500;
+
+/** What a scrape may be longer than the last one without its buffer growing. */
+const METRICS_SPARE_BYTES = 64 * 1024;
 
 /** Rows of a table that the status page gets at most. */
 const ROWS_MAX = 200;
@@ -38,6 +41,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 export interface EndpointParts {
   readonly worker: LoginParts;
   readonly console: Console;
+  readonly instances: MetricsParts["instances"];
   readonly version: string;
   readonly log: Log;
   readonly clock: Clock;
@@ -49,6 +53,8 @@ export class HttpEndpoint {
   readonly #access: Access;
   #server: Deno.HttpServer | null = null;
   #retry: Timer | null = null;
+  /** How long the next scrape's text may become. */
+  #metricsBytes = METRICS_SPARE_BYTES;
   /** What the server was started with. */
   #served: HttpConfig | null = null;
 
@@ -155,7 +161,7 @@ export class HttpEndpoint {
   }
 
   #show(pathname: string, request: Request): Response {
-    const { worker, console, version, clock } = this.#parts;
+    const { worker, console, instances, version, clock } = this.#parts;
     switch (pathname) {
       case "/health/live":
         return text("live\n", 200);
@@ -165,7 +171,10 @@ export class HttpEndpoint {
       }
       case "/metrics": {
         const form = formOf(request.headers.get("accept"));
-        return text(metricsText({ worker, console, version }, form), 200, {
+        const bytes = metricsText({ worker, console, instances, version }, form, this.#metricsBytes);
+        // Its last part is encoded where three times its length is free.
+        this.#metricsBytes = bytes.length + METRICS_SPARE_BYTES;
+        return text(bytes, 200, {
           "content-type": CONTENT_TYPES[form],
         });
       }

@@ -3,6 +3,16 @@ import type { LoginParts } from "../login/mod.ts";
 import { Exposition, type Form, labelsOf } from "./exposition.ts";
 import { CLUSTERS, DATABASES, NODES, POOLS, STATS, writeTable } from "./tables.ts";
 
+/** An instance of pgplex, as this one knows it. */
+export interface KnownInstance {
+  readonly id: number;
+  readonly name: string;
+  readonly isLeading: boolean;
+  readonly isThere: boolean;
+  /** How long it counts yet where nothing is heard of it any more; null where there is but this one. */
+  readonly leaseMs: number | null;
+}
+
 /** What the metrics are made of. */
 export interface MetricsParts {
   readonly worker: Pick<
@@ -10,13 +20,18 @@ export interface MetricsParts {
     "counters" | "pools" | "config" | "topology" | "sessions" | "replications"
   >;
   readonly console: Pick<Console, "table">;
+  readonly instances: () => readonly KnownInstance[];
   readonly version: string;
 }
 
-/** All metrics at the moment. */
-export function metricsText(parts: MetricsParts, form: Form): Uint8Array<ArrayBuffer> {
+/** All metrics at the moment. `bytesExpected` is about how long the text will be: somewhat longer than the last one. */
+export function metricsText(
+  parts: MetricsParts,
+  form: Form,
+  bytesExpected?: number,
+): Uint8Array<ArrayBuffer> {
   const { worker: { counters, config, pools, replications, sessions, topology }, console, version } = parts;
-  const out = new Exposition(form);
+  const out = new Exposition(form, bytesExpected);
   const one = (name: string, help: string, value: number, labels = "") => {
     out.family(name, "gauge", help);
     out.sample(name, labels, value);
@@ -79,10 +94,30 @@ export function metricsText(parts: MetricsParts, form: Form): Uint8Array<ArrayBu
   histogram("pgplex_query_seconds", "How long the server owed a reply.", "query");
   histogram("pgplex_transaction_seconds", "How long transactions took.", "xact");
 
+  writeInstances(out, parts.instances());
   writePins(out, console.table("pins"));
   writeMoves(out, console.table("failovers"));
   writeProbes(out, parts);
   return out.end();
+}
+
+/** All instances that share the clusters, each as this one knows it. */
+function writeInstances(out: Exposition, instances: readonly KnownInstance[]): void {
+  const labelled = instances.map((of) => [labelsOf([["id", String(of.id)], ["name", of.name]]), of] as const);
+  const write = (name: string, help: string, valueOf: (of: KnownInstance) => number | null) => {
+    out.family(name, "gauge", help);
+    for (const [labels, of] of labelled) {
+      const value = valueOf(of);
+      if (value !== null) out.sample(name, labels, value);
+    }
+  };
+  write("pgplex_instance_there", "Whether it counts among the instances.", (of) => of.isThere ? 1 : 0);
+  write("pgplex_instance_leading", "Whether it decides for the clusters.", (of) => of.isLeading ? 1 : 0);
+  write(
+    "pgplex_instance_lease_seconds",
+    "How long it counts yet where nothing is heard of it any more.",
+    ({ leaseMs }) => leaseMs === null ? null : leaseMs / 1000,
+  );
 }
 
 /** One session may be pinned for several reasons: it counts for each. */

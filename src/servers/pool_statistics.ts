@@ -1,10 +1,12 @@
 import type { Config } from "../config/mod.ts";
 import {
+  addCounters,
   addStats,
   NO_STATS,
   type PoolCounters,
   statsOf,
   StatsPeriods,
+  type StatsSum,
   type StatsTotals,
 } from "../telemetry/mod.ts";
 
@@ -33,9 +35,12 @@ export class PoolStatistics {
 
   /** Totals by name: of those that are there, and of those that are gone. */
   totals(there: Iterable<Counted>): Map<string, StatsTotals> {
-    const totals = new Map(this.#retired);
+    const totals = new Map<string, StatsSum>();
+    for (const [name, retired] of this.#retired) totals.set(name, { ...retired });
     for (const { name, counters } of there) {
-      totals.set(name, addStats(totals.get(name) ?? NO_STATS, statsOf(counters)));
+      let sum = totals.get(name);
+      if (sum === undefined) totals.set(name, sum = { ...NO_STATS });
+      addCounters(sum, counters);
     }
     return totals;
   }

@@ -44,22 +44,29 @@ export const NO_STATS: StatsTotals = Object.freeze(
   Object.fromEntries(STATS_NAMES.map((name) => [name, 0])) as unknown as StatsTotals,
 );
 
+/** {@link StatsTotals} to which counters are added. */
+export type StatsSum = { -readonly [name in keyof StatsTotals]: number };
+
 /** A pool's counters as {@link StatsTotals}. */
 export function statsOf(counters: PoolCounters): StatsTotals {
-  return {
-    server_assignment_count: counters.leases,
-    xact_count: counters.xacts,
-    query_count: counters.queries,
-    bytes_received: counters.bytesFromClients,
-    bytes_sent: counters.bytesToClients,
-    xact_time: Math.round(counters.xactMs * 1000),
-    query_time: Math.round(counters.queryMs * 1000),
-    wait_time: Math.round(counters.waitMs * 1000),
-    client_parse_count: counters.clientParses,
-    server_parse_count: counters.serverParses,
-    bind_count: counters.binds,
-    client_login_count: counters.logins,
-  };
+  return addCounters({ ...NO_STATS }, counters);
+}
+
+/** Adds a pool's counters to `sum`, which is returned: with a thousand pools a scrape adds a thousand times. */
+export function addCounters(sum: StatsSum, counters: PoolCounters): StatsSum {
+  sum.server_assignment_count += counters.leases;
+  sum.xact_count += counters.xacts;
+  sum.query_count += counters.queries;
+  sum.bytes_received += counters.bytesFromClients;
+  sum.bytes_sent += counters.bytesToClients;
+  sum.xact_time += Math.round(counters.xactMs * 1000);
+  sum.query_time += Math.round(counters.queryMs * 1000);
+  sum.wait_time += Math.round(counters.waitMs * 1000);
+  sum.client_parse_count += counters.clientParses;
+  sum.server_parse_count += counters.serverParses;
+  sum.bind_count += counters.binds;
+  sum.client_login_count += counters.logins;
+  return sum;
 }
 
 /** The sum of both. */

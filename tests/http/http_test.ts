@@ -108,6 +108,10 @@ Deno.test("/metrics counts what clients do, in both forms, and promtool takes it
   const main = '{cluster="main"}';
   assert.equal(sample(text, `pgplex_cluster_serving${main}`), 1);
   assert.equal(sample(text, 'pgplex_node_primary{cluster="main",node="main-1"}'), 1);
+  const [, alone] = /^pgplex_instance_there(\{id="1",name="[^"]+"\}) 1$/m.exec(text)!;
+  assert.equal(sample(text, `pgplex_instance_leading${alone}`), 1);
+  // One that shares nothing has no lease.
+  assert.doesNotMatch(text, /^pgplex_instance_lease_seconds\{/m);
   const bucket = (le: string) => sample(text, `pgplex_query_seconds_bucket{cluster="main",le="${le}"}`);
   assert.equal(bucket("+Inf") - bucket("0.256"), 1, "the statement that slept for half a second");
   assert.equal(sample(text, `pgplex_query_seconds_count${main}`), bucket("+Inf"));

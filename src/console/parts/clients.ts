@@ -1,13 +1,18 @@
 import type { SessionView } from "../../session/mod.ts";
-import { type ConsoleParts, sessionsOf } from "./parts.ts";
+import type { Destination } from "../../servers/mod.ts";
+import type { ConsoleParts } from "./parts.ts";
 
 /** Sessions and replication connections by the database that they asked for, under the console's name for it. */
 export function clientsByDatabase(parts: ConsoleParts): Map<string, number> {
   const { worker } = parts;
+  const byDestination = new Map<Destination, number>();
+  for (const { destination } of worker.sessions) {
+    byDestination.set(destination, (byDestination.get(destination) ?? 0) + 1);
+  }
   const counts = new Map<string, number>();
-  const add = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
-  for (const session of sessionsOf(parts)) add(databaseOf(parts, session));
-  for (const { request } of worker.replications) add(request.name);
+  const add = (name: string, count: number) => counts.set(name, (counts.get(name) ?? 0) + count);
+  for (const [destination, count] of byDestination) add(worker.pools.nameOf(destination), count);
+  for (const { request } of worker.replications) add(request.name, 1);
   return counts;
 }
 

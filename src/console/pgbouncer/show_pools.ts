@@ -11,6 +11,8 @@ const COLUMNS = columns(
     "load_balance_hosts text, cl_pinned int4, cluster text, paused int4, node text",
 );
 
+const NOWHERE: readonly string[] = [];
+
 /** One row for all pools of a database and user: there is one pool for each node. */
 interface PoolRow {
   readonly database: string;
@@ -29,7 +31,7 @@ interface PoolRow {
   maxWaitMs: number;
   pinned: number;
   /** Nodes at which it has server connections, or opens some. */
-  readonly nodes: Set<string>;
+  nodes: readonly string[];
 }
 
 /**
@@ -58,7 +60,7 @@ export function showPools(parts: ConsoleParts): Table {
     row.pinned,
     row.cluster,
     row.paused ? 1 : 0,
-    [...row.nodes].sort().join(", ") || null,
+    row.nodes.length > 1 ? row.nodes.toSorted().join(", ") : row.nodes[0] ?? null,
   ]);
   const { database } = parts.worker.config.console;
   const idle = Array<Cell>(12).fill(0);
@@ -69,19 +71,24 @@ export function showPools(parts: ConsoleParts): Table {
 function poolRows(parts: ConsoleParts): PoolRow[] {
   const { pools, runtime: { clock } } = parts.worker;
   const rows = new Map<string, PoolRow>();
+  const known = new Map<Destination, PoolRow>();
   const rowOf = (destination: Destination) => {
+    let row = known.get(destination);
+    if (row !== undefined) return row;
     const { key: { user, cluster }, settings: { pool_mode: mode } } = destination;
     const database = pools.nameOf(destination);
-    const key = JSON.stringify([database, user]);
-    let row = rows.get(key);
+    // Neither can hold a zero byte: it ends both in the startup packet.
+    const key = `${database}\0${user}`;
+    row = rows.get(key);
     if (row === undefined) rows.set(key, row = emptyRow(database, user, cluster, mode));
+    known.set(destination, row);
     return row;
   };
   const nowMs = clock.nowMs();
   for (const destination of pools.destinations()) {
     const row = rowOf(destination);
     for (const { pool, node } of destination.pools()) {
-      if (pool.total > 0) row.nodes.add(node.name);
+      if (pool.total > 0 && !row.nodes.includes(node.name)) row.nodes = [...row.nodes, node.name];
       row.serversLeased += pool.leasedCount;
       row.serversIdle += pool.idleCount;
       row.serversLogin += pool.openingCount;
@@ -90,9 +97,8 @@ function poolRows(parts: ConsoleParts): PoolRow[] {
     row.paused ||= destination.paused;
   }
   for (const session of sessionsOf(parts)) addSession(rowOf(session.destination), session);
-  return [...rows.values()].sort((a, b) =>
-    a.database === b.database ? (a.user < b.user ? -1 : 1) : a.database < b.database ? -1 : 1
-  );
+  // By database, then by user: a zero byte comes before all others.
+  return [...rows.keys()].sort().map((key) => rows.get(key)!);
 }
 
 function addSession(row: PoolRow, session: SessionView): void {
@@ -123,6 +129,6 @@ function emptyRow(database: string, user: string, cluster: string, mode: string)
     serversLogin: 0,
     maxWaitMs: 0,
     pinned: 0,
-    nodes: new Set(),
+    nodes: NOWHERE,
   };
 }

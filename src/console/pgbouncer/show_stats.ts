@@ -20,43 +20,39 @@ const PREFIXED: ReadonlySet<string> = new Set([
   "client_login_count",
 ]);
 
-interface DatabaseStats {
-  readonly database: string;
-  readonly totals: StatsTotals;
-  readonly averages: StatsTotals;
-}
-
 /** SHOW STATS: totals since the start and averages of the last `log.stats_period`, by database. */
 export function showStats(parts: ConsoleParts): Table {
   const names = [
     ...STATS_NAMES.map((name) => `total_${TOTAL_NAMES[name] ?? name}`),
     ...STATS_NAMES.map((name) => `avg_${AVERAGE_NAMES[name] ?? name}`),
   ];
-  const rows = byDatabase(parts).map(({ database, totals, averages }) => [
+  const { periods } = parts.worker.pools.statistics;
+  const rows = byDatabase(parts).map(([database, totals]) => [
     database,
     ...values(totals),
-    ...values(averages),
+    ...values(periods.averages(database)),
   ]);
   return { columns: withDatabase(names), rows };
 }
 
 /** SHOW STATS_TOTALS. */
 export function showStatsTotals(parts: ConsoleParts): Table {
-  const rows = byDatabase(parts).map(({ database, totals }) => [database, ...values(totals)]);
+  const rows = byDatabase(parts).map(([database, totals]) => [database, ...values(totals)]);
   return { columns: withDatabase(STATS_NAMES), rows };
 }
 
 /** SHOW STATS_AVERAGES. */
 export function showStatsAverages(parts: ConsoleParts): Table {
   const names = STATS_NAMES.map((name) => PREFIXED.has(name) ? `avg_${name}` : name);
-  const rows = byDatabase(parts).map(({ database, averages }) => [database, ...values(averages)]);
+  const { periods } = parts.worker.pools.statistics;
+  const rows = byDatabase(parts).map(([database]) => [database, ...values(periods.averages(database))]);
   return { columns: withDatabase(names), rows };
 }
 
 /** SHOW TOTALS: all databases together. */
 export function showTotals(parts: ConsoleParts): Table {
   const all = byDatabase(parts);
-  const totals = all.reduce((sum, { totals }) => addStats(sum, totals), NO_STATS);
+  const totals = all.reduce((sum, [, totals]) => addStats(sum, totals), NO_STATS);
   const averages = parts.worker.pools.statistics.periods.overall();
   const rows = [
     ...STATS_NAMES.map((name) => [`total_${TOTAL_NAMES[name] ?? name}`, totals[name]]),
@@ -65,15 +61,13 @@ export function showTotals(parts: ConsoleParts): Table {
   return { columns: columns("name text, value numeric"), rows };
 }
 
-function byDatabase({ worker: { pools, config } }: ConsoleParts): DatabaseStats[] {
-  const totals = pools.totals();
+function byDatabase(
+  { worker: { pools, config } }: ConsoleParts,
+): (readonly [database: string, totals: StatsTotals])[] {
+  const totals: Map<string, StatsTotals> = pools.totals();
   // The console is a database without traffic, as in PgBouncer.
   totals.set(config.console.database, NO_STATS);
-  return [...totals].sort(([a], [b]) => a < b ? -1 : 1).map(([database, totals]) => ({
-    database,
-    totals,
-    averages: pools.statistics.periods.averages(database),
-  }));
+  return [...totals].sort(([a], [b]) => a < b ? -1 : 1);
 }
 
 function values(stats: StatsTotals): number[] {

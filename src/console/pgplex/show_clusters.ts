@@ -18,19 +18,30 @@ export function showClusters(parts: ConsoleParts): Table {
 
 function clusterRow({ worker }: ConsoleParts, cluster: TopologyCluster): Cell[] {
   const { name, nodes, epoch, phase } = cluster;
-  const pools = [...worker.pools.all()].filter(({ key }) => key.cluster === name);
-  const sessions = [...worker.sessions].filter(({ destination }) => destination.key.cluster === name);
+  const databases = new Set<string>();
+  let [pools, servers, sessions, waiting] = [0, 0, 0, 0];
+  for (const { key, pool } of worker.pools.all()) {
+    if (key.cluster !== name) continue;
+    databases.add(key.database);
+    pools++;
+    servers += pool.total;
+  }
+  for (const session of worker.sessions) {
+    if (session.destination.key.cluster !== name) continue;
+    sessions++;
+    if (session.waiting) waiting++;
+  }
   const primary = primaryOf(cluster);
   return [
     name,
     primary?.name ?? null,
     nodes.length,
     epoch,
-    new Set(pools.map(({ key }) => key.database)).size,
-    pools.length,
-    sessions.length,
-    sessions.filter(({ waiting }) => waiting).length,
-    pools.reduce((sum, { pool }) => sum + pool.total, 0),
+    databases.size,
+    pools,
+    sessions,
+    waiting,
+    servers,
     phase,
     nodes.filter(({ health }) => health === "up").length,
     primary?.facts?.timeline ?? null,

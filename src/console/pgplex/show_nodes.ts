@@ -24,9 +24,13 @@ export function showNodes(parts: ConsoleParts): Table {
 function nodeRow({ worker, moves }: ConsoleParts, cluster: TopologyCluster, node: TopologyNode): Cell[] {
   const { name, host, port, role, health, stale, facts, reads, weight, disabled } = node;
   const { clock } = worker.runtime;
-  const pools = [...worker.pools.all()].filter(({ key, node }) =>
-    key.cluster === cluster.name && node.name === name
-  );
+  let [pools, servers, leases] = [0, 0, 0];
+  for (const { key, node, pool } of worker.pools.all()) {
+    if (key.cluster !== cluster.name || node.name !== name) continue;
+    pools++;
+    servers += pool.total;
+    leases += pool.leasedCount;
+  }
   return [
     cluster.name,
     name,
@@ -41,9 +45,9 @@ function nodeRow({ worker, moves }: ConsoleParts, cluster: TopologyCluster, node
     lagMs(facts?.freshMs, clock.nowMs()),
     facts?.slotsUsed ?? null,
     facts?.slotsMax ?? null,
-    pools.length,
-    pools.reduce((sum, { pool }) => sum + pool.total, 0),
-    pools.reduce((sum, { pool }) => sum + pool.leasedCount, 0),
+    pools,
+    servers,
+    leases,
     facts === null ? null : Math.round(facts.latencyMs),
     node.sinceMs === 0 ? null : timestamp(clock, node.sinceMs),
     reads,
