@@ -94,3 +94,54 @@ Deno.test("a member that accepts connections and says nothing is given up, and t
   assert.deepEqual(await readAll(link.client), []);
   assert.match(link.shim.problemOf(0)!, /accepts connections and does not answer/);
 });
+
+Deno.test("a shim removes what killed processes have left, and nothing else", async () => {
+  const dir = await Deno.makeTempDir();
+  const open = () => Shim.open([{ host: "127.0.0.1", port: 1, tls: null }], clock, dir);
+  const folderOf = (shim: Shim) => shim.addressOf(0).replace(/^unix:/, "").replace(/\/0$/, "");
+  const long = new Date(Date.now() - 3_600_000);
+  const living = await open();
+  const source = `
+    import { Shim } from "${new URL("../../src/coordination/etcd/shim.ts", import.meta.url)}";
+    import { clock } from "${new URL("./store_rig.ts", import.meta.url)}";
+    const shim = await Shim.open([{ host: "127.0.0.1", port: 1, tls: null }], clock, ${JSON.stringify(dir)});
+    console.log(shim.addressOf(0));
+    setInterval(() => {}, 1000);`;
+  await Deno.writeTextFile(`${dir}/killed.ts`, source);
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const killed = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--config", config, `${dir}/killed.ts`],
+    stdout: "piped",
+  }).spawn();
+  const reader = killed.stdout.getReader();
+  const said = new TextDecoder().decode((await reader.read()).value);
+  const left = said.trim().replace(/^unix:/, "").replace(/\/0$/, "");
+  killed.kill("SIGKILL");
+  await reader.cancel();
+  await killed.status;
+  assert.ok((await Deno.lstat(`${left}/0`)).isSocket, "the killed one has left its socket");
+  const young = `${dir}/pgplex-etcd-young`;
+  const lockless = `${dir}/pgplex-etcd-lockless`;
+  // Another user's, where the test may make such a one.
+  const another = Deno.uid() === 0 ? [`${dir}/pgplex-etcd-another`] : [];
+  const precious = `${dir}/precious`;
+  const link = `${dir}/pgplex-etcd-link`;
+  for (const path of [young, lockless, precious, ...another]) await Deno.mkdir(path);
+  for (const path of [young, precious, ...another]) await Deno.writeTextFile(`${path}/in-use`, "");
+  await Deno.symlink(precious, link);
+  for (const path of another) await Deno.chown(path, 65534, 65534);
+  for (const path of [left, lockless, precious, ...another, folderOf(living)]) {
+    await Deno.utime(path, long, long);
+  }
+  const last = await open();
+  // It ends behind its sweep.
+  await last.close();
+  const isThere = (path: string) => Deno.lstat(path).then(() => true, () => false);
+  assert.ok(!await isThere(left), "what was left is removed");
+  for (const path of [`${folderOf(living)}/0`, young, lockless, ...another, link, `${precious}/in-use`]) {
+    assert.ok(await isThere(path), path);
+  }
+  await living.close();
+  assert.ok(!await isThere(folderOf(living)) && !await isThere(folderOf(last)));
+  await Deno.remove(dir, { recursive: true });
+});

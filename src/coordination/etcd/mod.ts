@@ -10,7 +10,7 @@
  * - `watch.ts`: listings, and streams between them (`following.ts` decides).
  * - `member.ts`: one call or stream to one member, sent once (`reply.ts` says what an error means, `token.ts` logs in).
  * - `library.ts`: what is taken of npm:etcd3, loaded when the first store is opened.
- * - `shim.ts`: unix sockets between the library and the members: TLS (`dial.ts`), and no GOAWAY (`goaway_gate.ts`).
+ * - `shim.ts`: unix sockets (`socket_folder.ts`) between the library and the members: TLS (`dial.ts`), and no GOAWAY (`goaway_gate.ts`).
  *
  * `check_etcd.ts` tries a configuration.
  *

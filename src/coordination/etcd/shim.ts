@@ -2,6 +2,7 @@ import type { Clock } from "../../kernel/mod.ts";
 import { type Acceptor, type ByteStream, RuntimeNetwork } from "../../transport/mod.ts";
 import { dial, reasonOf, type Upstream } from "./dial.ts";
 import { GoawayGate } from "./goaway_gate.ts";
+import { SocketFolder } from "./socket_folder.ts";
 
 /** Of each direction of each connection; what the other side does not take is not read. */
 const BUFFER_BYTES = 16 * 1024;
@@ -33,26 +34,31 @@ interface Link {
  */
 export class Shim {
   readonly #clock: Clock;
-  readonly #folder: string;
+  readonly #folder: SocketFolder;
   readonly #posts: Post[] = [];
   readonly #running = new Set<Promise<void>>();
   #isClosed = false;
   #closing: Promise<void> | null = null;
 
-  private constructor(folder: string, clock: Clock) {
+  private constructor(folder: SocketFolder, clock: Clock) {
     this.#folder = folder;
     this.#clock = clock;
   }
 
-  /** @throws Error when no folder or no socket can be made: their path is the reason, where TMPDIR is very long */
-  static async open(upstreams: readonly Upstream[], clock: Clock): Promise<Shim> {
-    const folder = await Deno.makeTempDir({ prefix: "pgplex-etcd-" });
+  /**
+   * Its sockets are in a folder of their own in `dir`, the folder for temporary files unless given, from which it removes what killed
+   * processes have left.
+   *
+   * @throws Error when no folder or no socket can be made: their path is the reason, where TMPDIR is very long
+   */
+  static async open(upstreams: readonly Upstream[], clock: Clock, dir?: string): Promise<Shim> {
+    const folder = await SocketFolder.make(dir);
     const shim = new Shim(folder, clock);
     try {
-      await Deno.chmod(folder, 0o700);
+      shim.#track(folder.sweep(clock.wallMs()));
       const network = new RuntimeNetwork();
       for (const [index, upstream] of upstreams.entries()) {
-        const acceptor = network.listenUnix(`${folder}/${index}`);
+        const acceptor = network.listenUnix(`${folder.path}/${index}`);
         const post: Post = { upstream, acceptor, links: new Set(), problem: null };
         shim.#posts.push(post);
         shim.#track(shim.#accept(post));
@@ -66,7 +72,7 @@ export class Shim {
 
   /** Where the library finds a member: gRPC's name of a unix socket. */
   addressOf(member: number): string {
-    return `unix:${this.#folder}/${member}`;
+    return `unix:${this.#folder.path}/${member}`;
   }
 
   /** What went wrong with the last connection to a member that brought nothing; null where one did. */
@@ -94,7 +100,7 @@ export class Shim {
       for (const link of links) endLink(link);
     }
     await Promise.allSettled(this.#running);
-    await Deno.remove(this.#folder, { recursive: true }).catch(() => {});
+    await this.#folder.remove();
   }
 
   #track(work: Promise<void>): void {
