@@ -53,6 +53,34 @@ export class Exposition {
     this.#put(name + labels + (SMALL_ENDS[value] ?? ` ${value}\n`));
   }
 
+  /**
+   * Samples of many things. Their labels become bytes in the first metric that has them, and are copied from there: strings of ten
+   * thousand lines would be the most of what a scrape leaves for the collector. A value of null is left out.
+   */
+  samples(name: string, things: Labelled, valueOf: (index: number) => number | null): void {
+    this.#encode();
+    const { labels, starts, ends } = things;
+    const named = this.#encoder.encode(name);
+    for (let i = 0; i < labels.length; i++) {
+      const value = valueOf(i);
+      if (value === null) continue;
+      const end = SMALL_ENDS[value] ?? ` ${value}\n`;
+      this.#reserve(named.length + labels[i]!.length * 3 + end.length);
+      const bytes = this.#bytes;
+      bytes.set(named, this.#length);
+      let at = this.#length + named.length;
+      if (ends[i] === 0) {
+        starts[i] = at;
+        at = ends[i] = at + this.#encoder.encodeInto(labels[i]!, bytes.subarray(at)).written;
+      } else {
+        bytes.copyWithin(at, starts[i]!, ends[i]!);
+        at += ends[i]! - starts[i]!;
+      }
+      for (let j = 0; j < end.length; j++) bytes[at++] = end.charCodeAt(j);
+      this.#length = at;
+    }
+  }
+
   /** The samples of a histogram, in seconds. `labels` are not empty. */
   histogram(name: string, labels: string, { buckets, sumMs }: Histogram): void {
     const open = labels.slice(0, -1);
@@ -80,14 +108,31 @@ export class Exposition {
 
   #encode(): void {
     // A character takes three bytes at most, or four where it is two units.
-    const needed = this.#length + this.#chunk.length * 3;
-    if (needed > this.#bytes.length) {
-      const longer = new Uint8Array(2 * needed);
-      longer.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = longer;
-    }
+    this.#reserve(this.#chunk.length * 3);
     this.#length += this.#encoder.encodeInto(this.#chunk, this.#bytes.subarray(this.#length)).written;
     this.#chunk = "";
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#length + bytes;
+    if (needed <= this.#bytes.length) return;
+    const longer = new Uint8Array(2 * needed);
+    longer.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = longer;
+  }
+}
+
+/** Things of which there are many, by their labels as {@link labelsOf} makes them; for one {@link Exposition}. */
+export class Labelled {
+  readonly labels: readonly string[];
+  /** Where the bytes of each are in the text; an end of 0: nowhere yet. */
+  readonly starts: Uint32Array;
+  readonly ends: Uint32Array;
+
+  constructor(labels: readonly string[]) {
+    this.labels = labels;
+    this.starts = new Uint32Array(labels.length);
+    this.ends = new Uint32Array(labels.length);
   }
 }
 

@@ -1,6 +1,6 @@
 import { strictEqual as equal } from "node:assert/strict";
 import { Histogram } from "../telemetry/mod.ts";
-import { Exposition, formOf, labelsOf } from "./exposition.ts";
+import { Exposition, formOf, Labelled, labelsOf } from "./exposition.ts";
 
 const textOf = (out: Exposition) => new TextDecoder().decode(out.end());
 
@@ -61,4 +61,26 @@ Deno.test("Exposition keeps every line of a long text, whatever its characters",
     expected += `metric${labels[i % 4]} ${i}\n`;
   }
   equal(textOf(out), expected);
+});
+
+Deno.test("Exposition.samples writes what sample does, also where a first value is missing and while the text grows", () => {
+  const labels = Array.from(
+    { length: 2000 },
+    (_, i) => labelsOf([["database", "\u20ac".repeat(i % 7)], ["n", `${i}`]]),
+  );
+  const things = new Labelled(labels);
+  const valueOf = (metric: number) => (i: number) =>
+    i % 3 === metric ? null : i % 5 === 0 ? i / 8 : i % 11 === 0 ? -1 : i;
+  const out = new Exposition("openmetrics", 100);
+  let expected = "";
+  for (let metric = 0; metric < 4; metric++) {
+    out.family(`m${metric}`, "gauge", "M.");
+    out.samples(`m${metric}`, things, valueOf(metric));
+    expected += `# HELP m${metric} M.\n# TYPE m${metric} gauge\n`;
+    for (let i = 0; i < labels.length; i++) {
+      const value = valueOf(metric)(i);
+      if (value !== null) expected += `m${metric}${labels[i]} ${value}\n`;
+    }
+  }
+  equal(textOf(out), expected + "# EOF\n");
 });

@@ -1,5 +1,5 @@
 import type { Cell, Table } from "../console/mod.ts";
-import { type Exposition, labelsOf, type MetricKind } from "./exposition.ts";
+import { type Exposition, Labelled, labelsOf, type MetricKind } from "./exposition.ts";
 
 /** A metric that stands in one column of a table of the console. */
 export interface ColumnMetric {
@@ -125,15 +125,17 @@ export function writeTable(
 ): void {
   const at = (name: string) => columns.findIndex((column) => column.name === name);
   const places = labels.map((label) => [rename[label] ?? label, at(label)] as const);
-  const labelled = rows.map((row) => labelsOf(places.map(([name, place]) => [name, textOf(row[place]!)])));
+  const things = new Labelled(
+    rows.map((row) => labelsOf(places.map(([name, place]) => [name, textOf(row[place]!)]))),
+  );
   for (const { column, name, kind, help, unit = 1 } of metrics) {
     const place = at(column);
     out.family(name, kind, help);
     const sample = kind === "counter" ? `${name}_total` : name;
-    for (let i = 0; i < rows.length; i++) {
-      const cell = rows[i]![place]!;
-      if (cell !== null) out.sample(sample, labelled[i]!, unit === 1 ? Number(cell) : Number(cell) * unit);
-    }
+    out.samples(sample, things, (index) => {
+      const cell = rows[index]![place]!;
+      return cell === null ? null : unit === 1 ? Number(cell) : Number(cell) * unit;
+    });
   }
 }
 
