@@ -1,6 +1,7 @@
 import type { ClusterRecord, Rejoin } from "./record.ts";
+import type { Standing } from "./standing.ts";
 import { receivesFrom, standingOf } from "./tend.ts";
-import type { Wish, Work } from "./work.ts";
+import type { Known, Wish, Work } from "./work.ts";
 
 /** Whatever a rejoin does is done within this time, or it has failed. */
 const REJOIN_MS = 10 * 60_000;
@@ -53,18 +54,8 @@ export function beginRejoin(
   const isBack = standing === "follows" && record.rejoins.some(({ node }) => node === name);
   if (standing === "follows" && wish !== null && !isBack) return `${name} follows the primary`;
   if (!isWanted && !(isBack && wish !== null)) return false;
-  const inspected = work.inspected(name, nowMs - 2_000);
-  if (inspected === null) return false;
-  // A primary that ran beside the new one has written: checkpoints at least. Only a rewind takes that back.
-  const mode = standing === "astray" || standing === "follows" ? "standby" : "rewind";
-  const problem = !inspected.canRunPrograms
-    ? `${name} may not run programs: stop it, run pg_rewind, and start it as a standby by hand`
-    : mode === "rewind" && !inspected.canRewind
-    ? `${name} has neither wal_log_hints nor checksums, so it needs a new base backup`
-    : mode === "rewind" && (said?.timeline ?? inspected.timeline) === record.timeline && standing === "stale"
-    // pg_rewind compares the numbers, and would leave the node as it is.
-    ? `${name} has a timeline of its own with the primary's number, so it needs a new base backup`
-    : null;
+  if (work.inspected(name, nowMs - 2_000) === null) return false;
+  const { mode, problem } = wayBack(work, record, known, standing);
   if (problem !== null) {
     work.say("error", `rejoin/${name}`, problem);
     return wish === null ? false : problem;
@@ -82,6 +73,27 @@ export function beginRejoin(
   work.calls.forget(record.primary, "checkpoint");
   work.write({ ...record, rejoins: [...record.rejoins.filter(({ node }) => node !== name), one] });
   return true;
+}
+
+/** How a node that was inspected becomes a standby, and what stands in the way; null: nothing. */
+function wayBack(
+  work: Work,
+  record: ClusterRecord,
+  { node: { name }, inspected }: Known,
+  standing: Standing,
+): { mode: Rejoin["mode"]; problem: string | null } {
+  const { canRunPrograms, canRewind, timeline } = inspected!;
+  // A primary that ran beside the new one has written: checkpoints at least. Only a rewind takes that back.
+  const mode = standing === "astray" || standing === "follows" ? "standby" : "rewind";
+  const problem = !canRunPrograms
+    ? `${name} may not run programs: stop it, run pg_rewind, and start it as a standby by hand`
+    : mode === "rewind" && !canRewind
+    ? `${name} has neither wal_log_hints nor checksums, so it needs a new base backup`
+    : mode === "rewind" && (work.said(name)?.timeline ?? timeline) === record.timeline && standing === "stale"
+    // pg_rewind compares the numbers, and would leave the node as it is.
+    ? `${name} has a timeline of its own with the primary's number, so it needs a new base backup`
+    : null;
+  return { mode, problem };
 }
 
 function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): boolean {
@@ -122,6 +134,19 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
     const state = work.ask(name, { kind: "rejoinState" }, { refreshMs: 1_000, retryMs: 1_000 });
     if (state?.ok && state.state === "running") return false;
     if (!work.isUp(name)) return ageMs > SILENT_MS ? fail("it does not answer") : false;
+    // The primary may be another one than when the rejoin was announced.
+    const known = work.nodes.get(name)!;
+    const primary = work.inspected(record.primary, nowMs - 2_000);
+    if (primary === null || work.inspected(name, nowMs - 2_000) === null) return false;
+    const standing = standingOf(work, record, known, primary);
+    if (standing === "unknown") return false;
+    const way = wayBack(work, record, known, standing);
+    if (way.problem !== null) return fail(way.problem);
+    if (way.mode !== mode) {
+      const rejoins = record.rejoins.map((one) => one.node === name ? { ...one, mode: way.mode } : one);
+      work.write({ ...record, rejoins });
+      return true;
+    }
     if (rules.checkpointsFirst()) {
       if (!work.tookOver(record.primary, record.epoch)) return false;
       if (!work.ask(record.primary, { kind: "checkpoint" }, { timeoutMs: 30_000, retryMs: 2_000 })?.ok) {

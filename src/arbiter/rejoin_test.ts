@@ -98,3 +98,25 @@ Deno.test("rejoin by hand looks at a node itself at which nobody has looked sinc
   deepEqual(one.answers.length, 1);
   equal(one.record?.rejoins[0]?.state, "running");
 });
+
+Deno.test("rejoin that the primary's move has overtaken is judged anew before anything is done", () => {
+  const running = { node: "n2", state: "running", reason: "it was the primary", startedAtMs: 0 } as const;
+  const begin = (n2: Inspected, mode: "rewind" | "standby") => {
+    const one = scene({
+      stored: record({ timeline: 2, rejoins: [{ ...running, mode }] }),
+      changed: { rejoin: "manual" },
+      nodes: { n2 },
+    });
+    one.pass(3_000);
+    return one;
+  };
+  // It was rewound to a primary of timeline 1 when that died, and another node took the same number for its own.
+  const twin = begin(primarySays({ timeline: 2, forks: [[1, 4_000n]] }), "rewind");
+  ok(!twin.done.includes("rejoin n2"));
+  match(twin.record!.rejoins[0]!.reason, /primary's number/);
+  equal(twin.record!.rejoins[0]!.state, "failed");
+  // It only had to follow, and is beyond the fork now.
+  const beyond = begin(inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null }), "standby");
+  ok(beyond.done.includes("rejoin n2"));
+  equal(beyond.record!.rejoins[0]!.mode, "rewind");
+});
