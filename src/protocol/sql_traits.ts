@@ -290,9 +290,18 @@ function shownText(text: BinaryString, backslashes: boolean): string {
   return shown.slice(0, TEXT_MAX).trim();
 }
 
+/** What stands before a PREPARE is kept as blanks up to this length; each PREPARE of a query costs as much. */
+const BLANKS_MAX = 10_000;
+
+/** Blanks for each character of `text`, which is UTF-8. */
+function blanksFor(text: BinaryString): BinaryString {
+  return text.length > BLANKS_MAX ? "" : text.replace(/[\x80-\xbf]/g, "").replace(/[^\n]/g, " ");
+}
+
 /**
- * The PREPARE of a statement in the query that made it: what pg_prepared_statements shows is the whole query, which may hold
- * other statements besides. Null when it is not found.
+ * The PREPARE of a statement in the query that made it, behind blanks in place of what stands before it, so that errors are at the
+ * same position: what pg_prepared_statements shows is the whole query, which may hold other statements besides. Null when it is not
+ * found.
  */
 export function prepareIn(query: BinaryString, name: BinaryString): BinaryString | null {
   let start = 0;
@@ -305,7 +314,9 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
     const [first, second = "", third = ""] = words;
     const names = (word: string) => isName(word) && nameOf(word) === name;
     // Where it is prepared twice the second failed, unless the first was deallocated before. DISCARD ALL fails among others.
-    if (first === "prepare" && names(second)) found ??= query.slice(start, end);
+    if (first === "prepare" && names(second)) {
+      found ??= blanksFor(query.slice(0, start)) + query.slice(start, end);
+    }
     const dropped = second === "prepare" ? third : second;
     // As there is one, the query failed before it came to this; a failure takes no PREPARE back.
     if (first === "deallocate" && (dropped === "all" || names(dropped))) {

@@ -338,8 +338,8 @@ Deno.test("customSettingsInParameters finds anything that may be a name among a 
 Deno.test("prepareIn takes one PREPARE out of a query of several statements", () => {
   const table: readonly (readonly [query: string, name: string, sql: string | null])[] = [
     ["PREPARE a AS SELECT 1", "a", "PREPARE a AS SELECT 1"],
-    ["SELECT 1; PREPARE a AS SELECT ';' ; SELECT 2", "a", " PREPARE a AS SELECT ';' ;"],
-    ["prepare A as select 1; PREPARE b AS SELECT 2;", "b", " PREPARE b AS SELECT 2;"],
+    ["SELECT 1; PREPARE a AS SELECT ';' ; SELECT 2", "a", "          PREPARE a AS SELECT ';' ;"],
+    ["prepare A as select 1; PREPARE b AS SELECT 2;", "b", `${" ".repeat(23)}PREPARE b AS SELECT 2;`],
     ["prepare A as select 1", "a", "prepare A as select 1"],
     ['PREPARE "Odd ""name" AS SELECT 1', 'Odd "name', 'PREPARE "Odd ""name" AS SELECT 1'],
     ["/* x; y */ PREPARE a AS SELECT $$;$$", "a", "/* x; y */ PREPARE a AS SELECT $$;$$"],
@@ -348,7 +348,13 @@ Deno.test("prepareIn takes one PREPARE out of a query of several statements", ()
     ['PREPARE "A" AS SELECT 1', "a", null],
     ["PREPARE a AS SELECT 1;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 1;"],
     ["PREPARE a AS SELECT 1; SELECT 1/0; DEALLOCATE a", "a", "PREPARE a AS SELECT 1;"],
-    ["PREPARE a AS SELECT 1;DEALLOCATE PREPARE a;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 2"],
+    [
+      "PREPARE a AS SELECT 1;DEALLOCATE PREPARE a;PREPARE a AS SELECT 2",
+      "a",
+      `${" ".repeat(43)}PREPARE a AS SELECT 2`,
+    ],
+    ["SELECT '\xe2\x98\x83\n';PREPARE a AS SELECT 2", "a", "         \n  PREPARE a AS SELECT 2"],
+    [`SELECT '${"x".repeat(10_000)}';PREPARE a AS SELECT 2`, "a", "PREPARE a AS SELECT 2"],
     ["PREPARE a AS SELECT 1;DISCARD ALL;PREPARE a AS SELECT 2", "a", "PREPARE a AS SELECT 1;"],
     [
       `PREPARE ${"n".repeat(70)} AS SELECT 1; SELECT 2`,

@@ -303,6 +303,20 @@ const SCRIPTS: StateScript[] = [
     ],
   },
   {
+    name: "An error in a statement that was prepared in a query of several is at the same position",
+    before: "DROP TABLE IF EXISTS moved; CREATE TABLE moved (a int)",
+    steps: [
+      "SELECT '☃'; PREPARE p AS SELECT a FROM moved;\nSELECT 3",
+      "EXECUTE p",
+      "ALTER TABLE moved RENAME a TO b",
+      "EXECUTE p",
+      "SELECT 1;\n\nPREPARE q AS SELECT a FROM moved; PREPARE r (int) AS SELECT 10 / $1, b FROM moved",
+      "PREPARE r (int) AS SELECT 10 / $1, b FROM moved",
+      "ALTER TABLE moved RENAME b TO a",
+      "EXECUTE r(1)",
+    ],
+  },
+  {
     name: "pg_prepared_statements shows the session's own names, and no others",
     steps: [
       LIST,
