@@ -3,7 +3,7 @@ import { routineTraits } from "./routine_traits.ts";
 import { sqlCalls } from "./sql_calls.ts";
 import { sqlReach } from "./sql_reach.ts";
 import { isBlank, lowerCase, sqlTokens, sqlWords } from "./sql_tokens.ts";
-import type { SqlTraits } from "./sql_traits.ts";
+import { setsTempBuffers, type SqlTraits } from "./sql_traits.ts";
 import { outlastsTransaction, stickyIn } from "./sticky.ts";
 
 /**
@@ -33,6 +33,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
     calls: names,
     callsProcedure: words.includes("call"),
     hasBody: false,
+    setsTempBuffers: setsTempBuffers(words) || body.includes("'temp_buffers'"),
     setsPath: stateful || names.length > 0,
     setsByFunction: stateful || names.length > 0,
     sticky,

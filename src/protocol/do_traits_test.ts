@@ -56,6 +56,16 @@ const NOT_READ: readonly string[] = [
   "DO",
 ];
 
+Deno.test("doTraits: a DO sets temp_buffers by SET, or by set_config", () => {
+  for (
+    const [sql, sets] of [
+      ["DO $$ BEGIN SET temp_buffers = 100; END $$", true],
+      ["DO $$ BEGIN PERFORM set_config('temp_buffers', '100', false); END $$", true],
+      ["DO $$ BEGIN RAISE NOTICE 'x'; END $$", false],
+    ] as const
+  ) equal(traits(sql).setsTempBuffers, sets, sql);
+});
+
 Deno.test("doTraits lets pass a body that changes nothing by its words, and calls nothing", () => {
   for (const sql of HARMLESS) {
     const { stateful, anything, calls, setsByFunction, setsPath, sticky, reach: { defines } } = traits(sql);

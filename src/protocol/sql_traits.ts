@@ -31,7 +31,7 @@ export interface SqlTraits {
   readonly sets: readonly string[];
   /** It reads or sets settings by names, which may be in its literals. */
   readonly namesSettings: boolean;
-  /** It begins with SET temp_buffers, which a backend that has made its temporary schema refuses. */
+  /** It holds a SET of temp_buffers, which a backend that has used temporary tables refuses. */
   readonly setsTempBuffers: boolean;
   /** It may set the search_path. */
   readonly setsPath: boolean;
@@ -258,7 +258,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     namesSettings: reads || words.includes("set_config") || shows || stateful,
     callsProcedure,
     sets,
-    setsTempBuffers: words[0] === "set" && words.slice(1, 3).includes("temp_buffers"),
+    setsTempBuffers: setsTempBuffers(words),
     hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
     setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
     setsByFunction,
@@ -335,6 +335,12 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
   endsAt(query.length);
   found ??= ended;
   return statements === 1 && found !== null ? query : found;
+}
+
+/** Whether one of these words is temp_buffers behind SET. */
+export function setsTempBuffers(words: readonly string[]): boolean {
+  const isSet = (before = "") => before === "set" || before === "local" || before === "session";
+  return words.some((word, index) => word === "temp_buffers" && isSet(words[index - 1]));
 }
 
 /** PREPARE TRANSACTION is no prepared statement. */

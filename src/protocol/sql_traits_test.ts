@@ -236,6 +236,20 @@ Deno.test("sqlTraits tells what may set the search_path, be it by its name, with
   for (const [sql, sets] of PATHS) equal(sqlTraits(sql).setsPath, sets, sql);
 });
 
+Deno.test("sqlTraits: a SET of temp_buffers is one wherever it stands in the text", () => {
+  for (
+    const text of [
+      "SET temp_buffers = '2MB'",
+      "set session temp_buffers to 100",
+      "BEGIN; SET LOCAL temp_buffers = 100; COMMIT",
+      "SELECT 1; SET temp_buffers = 100",
+    ]
+  ) equal(sqlTraits(text).setsTempBuffers, true, text);
+  for (const text of ["SHOW temp_buffers", "SET a.b = 'temp_buffers'", "RESET temp_buffers"]) {
+    equal(sqlTraits(text).setsTempBuffers, false, text);
+  }
+});
+
 Deno.test("sqlTraits knows nothing of what is too long, and takes it for everything", () => {
   const { stateful, anything, namesSettings, setsPath, setsByFunction, rollsBack, reach, text } =
     OPAQUE_TRAITS;

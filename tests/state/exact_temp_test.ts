@@ -198,3 +198,33 @@ comparedTests(
     ],
   })),
 );
+
+/** A backend that has used temporary tables lets nobody set temp_buffers any more. */
+const USED = {
+  b: "BEGIN; CREATE TEMP TABLE used (v int) ON COMMIT DROP; INSERT INTO used VALUES (1); COMMIT",
+};
+
+comparedTests(
+  served,
+  ([
+    ["by SET", "SET temp_buffers = '2MB'"],
+    ["by SET in a query of several", "SELECT 1; SET temp_buffers = '2MB'"],
+    ["in a transaction", "BEGIN; SET SESSION temp_buffers = '2MB'; SHOW temp_buffers; COMMIT"],
+    ["for a transaction", "BEGIN; SET LOCAL temp_buffers = '2MB'; SHOW temp_buffers; COMMIT"],
+    ["by SET in a DO block", "DO $$ BEGIN SET temp_buffers = '2MB'; END $$"],
+    ["by set_config in a DO block", "DO $$ BEGIN PERFORM set_config('temp_buffers', '2MB', false); END $$"],
+  ] as const).map(([how, set]): Compared => ({
+    name: `temp_buffers is set ${how}, though others have used temporary tables, and kept`,
+    steps: [
+      USED,
+      set,
+      "SHOW temp_buffers",
+      USED,
+      "SHOW temp_buffers",
+      "SET work_mem = '5MB'",
+      "SHOW temp_buffers",
+      "RESET temp_buffers",
+      "SHOW temp_buffers",
+    ],
+  })),
+);
