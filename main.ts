@@ -237,6 +237,14 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     else log.error("cannot listen", { error: reason });
     return ExitCode.Failure;
   }
+  // Whoever reads that pgplex is ready may send any of them.
+  // Why a file was refused has been said where it was found.
+  Deno.addSignalListener("SIGHUP", () => void running.reload().catch(() => {}));
+  Deno.addSignalListener("SIGUSR1", () => void running.pause());
+  Deno.addSignalListener("SIGUSR2", () => running.resume());
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
+    Deno.addSignalListener(signal, () => stop(() => running.stopBy(signal)));
+  }
   for (const warning of parsed.warnings) {
     log.warning("the configuration may mean something else", { problem: formatProblem(warning) });
   }
@@ -246,13 +254,6 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
     io_method: running.ioMethod,
   });
   tellServiceManager(network, log, stopped.promise);
-  // Why a file was refused has been said where it was found.
-  Deno.addSignalListener("SIGHUP", () => void running.reload().catch(() => {}));
-  Deno.addSignalListener("SIGUSR1", () => void running.pause());
-  Deno.addSignalListener("SIGUSR2", () => running.resume());
-  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
-    Deno.addSignalListener(signal, () => stop(() => running.stopBy(signal)));
-  }
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     log.error("internal error", { error: String(event.reason?.stack ?? event.reason) });

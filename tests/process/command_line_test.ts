@@ -539,7 +539,10 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
       assert.equal(logs.length, 2 * 8 + 3);
       for (const [i, log] of logs.entries()) {
         const format = i === logs.length - 1 ? "text" : "json";
-        const lines = log.trim().split("\n");
+        // Deno opens its debugger at SIGUSR1, too, where pgplex runs from source; the executable has none.
+        const lines = log.trim().split("\n").filter((line) =>
+          !/^(Debugger listening on|Visit chrome:)/.test(line)
+        );
         assert.ok(lines.length >= 3, log);
         for (const line of lines) {
           assert.doesNotMatch(line, /a-secret/);
