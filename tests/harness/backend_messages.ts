@@ -1,3 +1,5 @@
+import { readAgain } from "./second_reading.ts";
+
 /** The names of the messages that a server sends, by their type byte. */
 export const BACKEND_NAMES: Record<string, string> = {
   "1": "ParseComplete",
@@ -58,7 +60,11 @@ export interface WireMessage {
   auth?: { code: number; data: Uint8Array };
 }
 
-/** Takes the fields out of a message's body. */
+/**
+ * Takes the fields out of a message's body, which pg-protocol must read in the same way: see {@link readAgain}.
+ *
+ * @throws {Error} for a broken message, and where both differ
+ */
 export function decodeBackend(type: string, body: Uint8Array): WireMessage {
   const message: WireMessage = {
     type,
@@ -97,7 +103,7 @@ export function decodeBackend(type: string, body: Uint8Array): WireMessage {
       });
       break;
     case "t":
-      message.types = reader.times(reader.int16(), () => reader.int32());
+      message.types = reader.times(reader.int16(), () => reader.uint32());
       break;
     case "A":
       message.notification = { pid: reader.int32(), channel: reader.cstring(), payload: reader.cstring() };
@@ -112,6 +118,7 @@ export function decodeBackend(type: string, body: Uint8Array): WireMessage {
       message.auth = { code: reader.int32(), data: reader.rest() };
       break;
   }
+  readAgain(message);
   return message;
 }
 
@@ -159,6 +166,10 @@ class Reader {
     return this.#view.getInt32(this.#at - 4);
   }
 
+  uint32(): number {
+    return this.int32() >>> 0;
+  }
+
   cstring(): string {
     const end = this.#bytes.indexOf(0, this.#at);
     if (end < 0) throw new Error("A string in a message from the server has no end");
@@ -188,5 +199,6 @@ class Reader {
 }
 
 function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  // A byte order mark is a character as any other.
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 }
