@@ -15,7 +15,7 @@ import { checkEtcd, openCoordination } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
 import { runSchemaCommand, SCHEMA_COMMANDS } from "./src/schema/mod.ts";
 import { type Log, openLog } from "./src/telemetry/mod.ts";
-import { helpText } from "./src/usage/mod.ts";
+import { helpText, ProgressLine } from "./src/usage/mod.ts";
 import { KeyCache } from "./src/auth/mod.ts";
 import { StatementStore } from "./src/backend/mod.ts";
 import {
@@ -291,6 +291,14 @@ function tellServiceManager(network: Network, log: Log, stopped: Promise<unknown
   });
 }
 
+/** Where long work says what it does: standard error, where that is a terminal that can erase a line. */
+function openProgress(): ProgressLine | null {
+  if (!Deno.stderr.isTerminal() || (Deno.env.get("TERM") ?? "dumb") === "dumb") return null;
+  // A terminal that nobody gave a size says 0.
+  const columns = () => Deno.consoleSize().columns || 80;
+  return new ProgressLine({ write: complain, columns, clock: systemClock() });
+}
+
 /** `pgplex schema COMMAND --cluster NAME`. */
 async function schema(args: string[]): Promise<number> {
   const usage = (reason: string) => {
@@ -319,7 +327,9 @@ async function schema(args: string[]): Promise<number> {
     return usage(`no cluster ${name} is in ${path}, which has ${[...config.clusters.keys()].join(", ")}`);
   }
   let connections = 0;
+  const progress = openProgress();
   const result = await runSchemaCommand(known, cluster, {
+    progress: (text) => progress?.step(text),
     connectTimeoutMs: config.monitor.connect_timeout,
     runtime: {
       clock: systemClock(),
@@ -332,6 +342,7 @@ async function schema(args: string[]): Promise<number> {
       nextId: () => ++connections,
     },
   });
+  progress?.end();
   if (result.ok) {
     say(`${result.lines.join("\n")}\n`);
     return ExitCode.Ok;
@@ -348,9 +359,14 @@ async function importFile(args: string[]): Promise<number> {
     complain(`pgplex import: give the file of PgBouncer, and nothing else\n\n${HELP}`);
     return ExitCode.Usage;
   }
+  const progress = openProgress();
+  const read = (file: string) => {
+    progress?.step(`pgplex import: reading ${file}`);
+    return Deno.readTextFile(file);
+  };
   let made;
   try {
-    made = await importPgBouncer(path, { read: Deno.readTextFile, folder: Deno.cwd() });
+    made = await importPgBouncer(path, { read, folder: Deno.cwd() }).finally(() => progress?.end());
   } catch (error) {
     complain(`pgplex import: cannot read ${path}: ${error instanceof Error ? error.message : error}\n`);
     return ExitCode.Usage;

@@ -7,6 +7,8 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import type { Clock } from "../src/kernel/mod.ts";
+import { ProgressLine } from "../src/usage/mod.ts";
 import {
   type PgplexProcess,
   type PostgresNode,
@@ -43,7 +45,10 @@ export async function demo(args: string[]): Promise<number> {
   }
   await using stack = new AsyncDisposableStack();
   const interrupted = interruption(stack);
-  const outcome = await Promise.race([interrupted, start(port, stack).catch((thrown) => thrown as Error)]);
+  const progress = openProgress();
+  const started = start(port, stack, progress).catch((thrown) => thrown as Error);
+  const outcome = await Promise.race([interrupted, started]);
+  progress?.end();
   if (outcome instanceof Error) {
     console.error(`\nCannot start the demo. ${outcome.message}`);
     return 1;
@@ -98,15 +103,22 @@ interface Demo {
   readonly primary: PostgresNode;
 }
 
-async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
+async function start(
+  port: number,
+  stack: AsyncDisposableStack,
+  progress: ProgressLine | null,
+): Promise<Demo> {
   checkPort(port);
-  const onProgress = progressPrinter();
+  const steps = new Steps(progress);
+  const onProgress = ({ major, phase, text }: Progress) =>
+    steps.doing(`download ${major}`, phase === "ready" ? null : text);
   // Both are waited for, even when one fails, so that each can be stopped.
   const started = await Promise.allSettled(
     ([["old", 14], ["main", 18]] as const).map(async ([cluster, major]) => {
+      steps.doing(cluster, `starting PostgreSQL ${major}`);
       const node = stack.use(await startPostgres({ major, onProgress, settings: SETTINGS }));
       await seed(node, cluster);
-      console.log(`PostgreSQL ${major} runs as cluster ${cluster} on port ${node.port}`);
+      steps.done(cluster, `PostgreSQL ${major} runs as cluster ${cluster} on port ${node.port}`);
       return node;
     }),
   );
@@ -114,6 +126,7 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
     if (result.status === "rejected") throw result.reason;
     return result.value;
   });
+  steps.doing("standby", "copying PostgreSQL 18 to a standby");
   const standby = stack.use(
     await startPostgres({
       major: 18,
@@ -129,7 +142,7 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
     `host=${host} port=${at} user=${user} password=${password} application_name=main-2`,
   );
   await standby.start();
-  console.log(`PostgreSQL 18 runs as its standby on port ${standby.port}`);
+  steps.done("standby", `PostgreSQL 18 runs as its standby on port ${standby.port}`);
   const config = {
     listen: { address: "127.0.0.1", port },
     auth: { type: "scram-sha-256", users: { app: "app", postgres: "postgres" } },
@@ -144,6 +157,7 @@ async function start(port: number, stack: AsyncDisposableStack): Promise<Demo> {
     state_file: `${stack.use(await tempDir()).path}/state`,
     console: { admin_users: ["postgres"], stats_users: ["app"] },
   };
+  steps.doing("pgplex", "starting pgplex");
   const pgplex = stack.use(await startPgplex({ config }));
   stack.defer(() => pgplex.stop("SIGQUIT").then(() => {}, (thrown) => console.error(thrown.message)));
   return { pgplex, primary: main! };
@@ -184,15 +198,46 @@ function clusterOf(cluster: string, ...nodes: PostgresNode[]): Record<string, un
   };
 }
 
-/** Prints each step once, and again every five seconds while it lasts. */
-function progressPrinter(): (progress: Progress) => void {
-  const nextMs = new Map<string, number>();
-  return ({ major, phase, text, elapsedMs }) => {
-    const step = `${major} ${phase}`;
-    if (phase === "ready" || elapsedMs < (nextMs.get(step) ?? 0)) return;
-    nextMs.set(step, elapsedMs + 5000);
-    console.log(elapsedMs < 1000 ? `${text} …` : `${text} … ${Math.round(elapsedMs / 1000)} s`);
+/** What is being done, several things at once, for people in front of a terminal. */
+class Steps {
+  readonly #line: ProgressLine | null;
+  readonly #texts = new Map<string, string>();
+
+  constructor(line: ProgressLine | null) {
+    this.#line = line;
+  }
+
+  /** `text` is being done from now on; null: it is done. */
+  doing(step: string, text: string | null): void {
+    if (text === null) this.#texts.delete(step);
+    else this.#texts.set(step, text);
+    if (this.#texts.size === 0) return this.#line?.end();
+    this.#line?.step([...this.#texts.values()].join(", "));
+  }
+
+  /** What was done is said for good, above of what is still being done. */
+  done(step: string, text: string): void {
+    this.#line?.end();
+    console.log(text);
+    this.doing(step, null);
+  }
+}
+
+/** Standard error, where that is a terminal that can erase a line. */
+function openProgress(): ProgressLine | null {
+  if (!Deno.stderr.isTerminal() || (Deno.env.get("TERM") ?? "dumb") === "dumb") return null;
+  const clock: Pick<Clock, "nowMs" | "after"> = {
+    nowMs: () => performance.now(),
+    after: (delayMs, fire) => {
+      const id = setTimeout(fire, delayMs);
+      return { cancel: () => clearTimeout(id) };
+    },
   };
+  return new ProgressLine({
+    write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+    columns: () => Deno.consoleSize().columns || 80,
+    clock,
+  });
 }
 
 function instructions(port: number, { pgplex: { configPath }, primary }: Demo): string {

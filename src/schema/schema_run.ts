@@ -23,7 +23,9 @@ export async function runSchemaCommand(
   { nodes, superuser, tls }: Pick<ClusterConfig, "nodes" | "tls"> & {
     readonly superuser: SuperuserConfig | null;
   },
-  { runtime, connectTimeoutMs, versions = SCHEMA_VERSIONS }: {
+  { runtime, connectTimeoutMs, versions = SCHEMA_VERSIONS, progress = () => {} }: {
+    /** Hears what is being done, in the words of people. */
+    readonly progress?: (text: string) => void;
     readonly runtime: Runtime;
     readonly connectTimeoutMs: number;
     readonly versions?: readonly string[];
@@ -38,7 +40,15 @@ export async function runSchemaCommand(
       new NodeSession(node, { access: () => access, runtime, name: "pgplex schema" })
     );
     try {
-      const looks = await Promise.all(sessions.map(look));
+      const silent = new Set(nodes.map(({ name }) => name));
+      const tell = () => silent.size > 0 && progress(`waiting for ${[...silent].join(", ")}`);
+      tell();
+      const looks = await Promise.all(sessions.map(async (session) => {
+        const found = await look(session);
+        silent.delete(session.node.name);
+        tell();
+        return found;
+      }));
       const lines = looks.map(({ text }, index) => `${nodes[index]!.name}: ${text}`);
       if (command === "show") return { lines };
       const primaries = looks.flatMap(({ present }, index) =>
@@ -50,6 +60,7 @@ export async function runSchemaCommand(
       const plan = planOf(command, primary.present, versions);
       if (plan.kind === "refused") throw new VerbTrouble("refused", plan.reason);
       const until = primary.session.deadline(RUN_MS);
+      progress(`${primary.session.node.name}: ${command}`);
       for (const statement of plan.statements) await primary.session.run(statement, { until, acts: true });
       return { lines: [`${primary.session.node.name}: ${plan.done}`] };
     } finally {

@@ -20,7 +20,7 @@ export interface Layer {
 /** Folder name to its rules. Each folder imports only what stands above it in this table. */
 export const LAYERS: Readonly<Record<string, Layer>> = {
   kernel: { pure: true, imports: [] },
-  usage: { pure: true, imports: [] },
+  usage: { pure: true, imports: ["kernel"] },
   protocol: { pure: true, imports: ["kernel"] },
   auth: { pure: true, imports: ["kernel", "protocol"], packages: ["@mongodb-js/saslprep"] },
   config: { pure: true, imports: ["kernel"], packages: ["yaml"] },
