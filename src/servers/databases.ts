@@ -1,5 +1,6 @@
-import { aliasFor, type Config } from "../config/mod.ts";
+import { aliasFor, type Config, type PoolOwner } from "../config/mod.ts";
 import { routeDatabase } from "../routing/mod.ts";
+import type { DestinationKey } from "./destination_key.ts";
 
 /** Where a pool leads: what its database's name is made of. */
 export interface DatabaseKey {
@@ -58,4 +59,9 @@ function aliasOf(config: Config, name: string): string | null | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Whose settings hold for a destination: pgplex's own look-ups are no user's. */
+export function ownerOf({ cluster, alias, user, purpose }: DestinationKey): PoolOwner {
+  return purpose === "auth" ? { cluster, alias } : { cluster, alias, user };
 }

@@ -322,6 +322,11 @@ export class Destination implements PoolDestination {
     for (const pool of this.#pools) pool.configure(nowMs, shared);
   }
 
+  /** Every server connection that it has is replaced: an idle one now, the others when their leases end. */
+  recycle(nowMs: number): void {
+    for (const { pool } of this.#pools) pool.recycle(nowMs);
+  }
+
   /**
    * What is known of the nodes has changed. Who waits elsewhere than its lease would begin now goes there, in order, with its
    * time; pools of nodes that are `gone` end.

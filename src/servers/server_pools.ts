@@ -1,16 +1,17 @@
 import type { ServerCredentials } from "../auth/mod.ts";
 import type { CommitNote, Runtime } from "../backend/mod.ts";
-import { type Config, type PoolOwner, poolSettings } from "../config/mod.ts";
+import { type Config, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import type { SharedLimit } from "../pool/mod.ts";
 import { type Log, type StatsTotals, WorkHistograms } from "../telemetry/mod.ts";
 import { type NodeAddress, type NodeChange, sameNode, type TopologyPublisher } from "../topology/mod.ts";
 import { CommitInquiry } from "./commit_inquiry.ts";
-import { databaseNameOf, isNamed, keepsName } from "./databases.ts";
+import { databaseNameOf, isNamed, keepsName, ownerOf } from "./databases.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationKey } from "./destination_key.ts";
 import { goneReason, nodeGoneReason } from "./gone_reason.ts";
+import { opensOtherwise } from "./opening_change.ts";
 import { PoolControl } from "./pool_control.ts";
 import { type Counted, PoolStatistics } from "./pool_statistics.ts";
 import { openServer } from "./server_opening.ts";
@@ -221,8 +222,9 @@ export class ServerPools {
   }
 
   /**
-   * A reload: limits change in place; destinations end whose cluster is gone, or whose name leads elsewhere. Nodes are another
-   * matter: see {@link topologyChanged}, which comes behind it.
+   * A reload: limits change in place; destinations end whose cluster is gone, or whose name leads elsewhere; server connections are
+   * replaced, each at its boundary, where they are opened in another way from now on (TLS, `connect_query`). Nodes are another matter:
+   * see {@link topologyChanged}, which comes behind it.
    */
   configure(config: Config, nowMs: number): void {
     const both = { before: this.#config, after: config };
@@ -239,6 +241,7 @@ export class ServerPools {
       const settings = poolSettings(config, ownerOf(destination.key));
       const shared = this.#limits.of(config, destination.key, settings);
       destination.configure(settings, nowMs, shared, config.balance);
+      if (opensOtherwise(both, destination.key)) destination.recycle(nowMs);
     }
     this.statistics.keepOnly((name) => keepsName(both, name));
     this.control.forget((name) => keepsName(both, name));
@@ -333,11 +336,6 @@ export class ServerPools {
     }
     return false;
   }
-}
-
-/** pgplex's own look-ups are no user's. */
-function ownerOf({ cluster, alias, user, purpose }: DestinationKey): PoolOwner {
-  return purpose === "auth" ? { cluster, alias } : { cluster, alias, user };
 }
 
 /** Under what the destinations of one database share something. */

@@ -165,6 +165,26 @@ Deno.test("ServerPools.configure closes what a reload removed, and whoever waits
   await close();
 });
 
+Deno.test("ServerPools.configure replaces server connections where TLS or connect_query says something else, at their boundary", async () => {
+  for (const more of ["tls: { mode: require }", "pool: { connect_query: SET work_mem = 1 }"]) {
+    const { get, lease, release, reload, close } = rig();
+    const app = get(APP);
+    const other = get({ ...APP, cluster: "other" });
+    const [idle, used] = [await lease(app), await lease(app)];
+    release(idle);
+    release(await lease(other));
+    reload([MAIN, OTHER], SHOP);
+    deepEqual([app.pool!.pool.idleCount, app.pool!.pool.leasedCount], [1, 1], "another reload replaces none");
+    reload([MAIN.replace("{ nodes", `{ ${more}, nodes`), OTHER], SHOP);
+    deepEqual([app.pool!.pool.idleCount, app.pool!.pool.leasedCount], [0, 1], more);
+    equal(app.pool!.pool.mustEnd(used), true);
+    equal(other.pool!.pool.idleCount, 1, "those of another cluster stay");
+    release(used);
+    equal(app.pool!.pool.total, 0);
+    await close();
+  }
+});
+
 Deno.test("ServerPools: what a reload removed stays until its last lease ends, and its name is free for another", async () => {
   const { pools, clock, get, lease, release, reload, close } = rig();
   const shop = get(SHOP_KEY);
