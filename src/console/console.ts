@@ -1,5 +1,5 @@
 import { PgplexError } from "../kernel/mod.ts";
-import type { ConsoleDoor, ConsoleVisitor } from "../login/mod.ts";
+import { checkConsoleShare, type ConsoleDoor, type ConsoleVisitor } from "../login/mod.ts";
 import type { Table } from "./answer/mod.ts";
 import { ConsoleClient } from "./client/mod.ts";
 import { Commands, mayEnter, notAllowed } from "./command/mod.ts";
@@ -57,11 +57,22 @@ export class Console implements ConsoleDoor {
     return name === database || aliases.includes(name);
   }
 
+  clientsOf(user: string): number {
+    let count = 0;
+    for (const client of this.#clients) if (client.user === user) count++;
+    return count;
+  }
+
   admit(visitor: ConsoleVisitor): (rest: Uint8Array) => Promise<void> {
     const { worker } = this.#parts;
     const { user, database } = visitor;
     if (!mayEnter(worker.config.console, user)) throw notAllowed(database, user);
-    const reserved = worker.config.console.admin_users.includes(user) ? 0 : ADMIN_CLIENTS_RESERVED;
+    const isAdmin = worker.config.console.admin_users.includes(user);
+    const reserved = isAdmin ? 0 : ADMIN_CLIENTS_RESERVED;
+    if (!isAdmin) {
+      const [inDatabase, asUser] = [this.#clients.size, this.clientsOf(user)];
+      checkConsoleShare(worker, { database, user, inDatabase, asUser });
+    }
     if (this.#clients.size >= CONSOLE_CLIENTS_MAX - reserved) {
       throw new PgplexError("too_many_clients", "sorry, too many clients already", {
         detail:

@@ -23,19 +23,49 @@ export function checkShare(worker: LoginParts, { cluster, database, alias }: Rou
   const ofUser = poolSetting(config, { cluster, alias, user }, "max_user_client_connections");
   if (ofDatabase === 0 && ofUser === 0) return;
   const name = databaseNameOf(config, { cluster, database, alias });
-  let [inDatabase, asUser] = [0, 0];
-  for (const { destination, facts } of sessions) {
-    if (pools.nameOf(destination) === name) inDatabase++;
-    if (facts.user === user) asUser++;
-  }
-  for (const { request } of replications) {
-    if (request.name === name) inDatabase++;
-    if (request.user === user) asUser++;
-  }
-  if (ofDatabase > 0 && inDatabase >= ofDatabase) {
-    throw tooMany(`database "${name}"`, "max_db_client_connections", ofDatabase);
-  }
-  if (ofUser > 0 && asUser >= ofUser) throw tooMany(`role "${user}"`, "max_user_client_connections", ofUser);
+  let inDatabase = 0;
+  for (const { destination } of sessions) if (pools.nameOf(destination) === name) inDatabase++;
+  for (const { request } of replications) if (request.name === name) inDatabase++;
+  refuseOver(`database "${name}"`, "max_db_client_connections", inDatabase, ofDatabase);
+  const inConsole = worker.console?.clientsOf(user) ?? 0;
+  refuseOver(`role "${user}"`, "max_user_client_connections", clientsAs(worker, user) + inConsole, ofUser);
+}
+
+/**
+ * The same for the console, which has `inDatabase` clients, `asUser` of this user's among them. As in PgBouncer the limits are not for
+ * its administrators: whom they hold up would be whoever can raise them.
+ *
+ * @throws PgplexError `too_many_clients`
+ */
+export function checkConsoleShare(
+  worker: Pick<LoginParts, "config" | "sessions" | "replications">,
+  { database, user, inDatabase, asUser }: {
+    database: string;
+    user: string;
+    inDatabase: number;
+    asUser: number;
+  },
+): void {
+  const { pool, users } = worker.config;
+  const ofUser = users.get(user)?.max_user_client_connections ?? pool.max_user_client_connections;
+  const ofDatabase = pool.max_db_client_connections;
+  refuseOver(`database "${database}"`, "max_db_client_connections", inDatabase, ofDatabase);
+  refuseOver(`role "${user}"`, "max_user_client_connections", clientsAs(worker, user) + asUser, ofUser);
+}
+
+/** Clients that logged in as this user, but for those of the console. */
+function clientsAs(
+  { sessions, replications }: Pick<LoginParts, "sessions" | "replications">,
+  user: string,
+): number {
+  let count = 0;
+  for (const { facts } of sessions) if (facts.user === user) count++;
+  for (const { request } of replications) if (request.user === user) count++;
+  return count;
+}
+
+function refuseOver(what: string, setting: string, count: number, max: number): void {
+  if (max > 0 && count >= max) throw tooMany(what, setting, max);
 }
 
 function tooMany(what: string, setting: string, max: number): PgplexError {

@@ -1,7 +1,7 @@
 import { doesNotThrow, throws } from "node:assert/strict";
 import type { Session } from "../session/mod.ts";
-import { checkEnabled, checkRoom, checkShare } from "./admission.ts";
-import { FakeWorker, TRUST } from "./fake_worker_test.ts";
+import { checkConsoleShare, checkEnabled, checkRoom, checkShare } from "./admission.ts";
+import { FakeDoor, FakeWorker, TRUST } from "./fake_worker_test.ts";
 import type { ReplicationClient } from "./replication_client.ts";
 
 Deno.test("checkRoom counts sessions and replication connections against max_client_conn", () => {
@@ -60,4 +60,27 @@ users: { alice: { max_user_client_connections: 1 } }
     message: 'too many connections for database "app" (max_db_client_connections)',
   });
   checkShare(worker, { ...route, database: "other" }, "carol");
+});
+
+Deno.test("checkConsoleShare and checkShare count a user's clients of the console and of databases together", () => {
+  const worker = new FakeWorker(
+    `${TRUST}pool: { max_db_client_connections: 3, max_user_client_connections: 2 }\n`,
+  );
+  const key = { cluster: "main", database: "app", user: "alice", alias: null, purpose: "clients" };
+  worker.sessions.add({ destination: { key }, facts: { user: "alice" } } as unknown as Session);
+  const enter = (inDatabase: number, asUser: number) =>
+    checkConsoleShare(worker, { database: "pgplex", user: "alice", inDatabase, asUser });
+  enter(2, 0);
+  throws(() => enter(3, 0), {
+    message: 'too many connections for database "pgplex" (max_db_client_connections)',
+  });
+  throws(() => enter(2, 1), {
+    message: 'too many connections for role "alice" (max_user_client_connections)',
+  });
+  const door = new FakeDoor();
+  worker.console = door;
+  const route = { cluster: "main", database: "app", alias: null };
+  checkShare(worker, route, "alice");
+  door.clientsOf = () => 1;
+  throws(() => checkShare(worker, route, "alice"), { code: "too_many_clients" });
 });

@@ -18,6 +18,8 @@ export interface ConsoleVisitor {
 export interface ConsoleDoor {
   /** Whether a database name is the management database's. */
   opens(database: string): boolean;
+  /** How many clients a user has there. */
+  clientsOf(user: string): number;
   /**
    * Lets a client in.
    *

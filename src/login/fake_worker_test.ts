@@ -57,6 +57,10 @@ export class FakeDoor implements ConsoleDoor {
     return database === "pgplex";
   }
 
+  clientsOf(): number {
+    return 0;
+  }
+
   admit({ user, database }: Parameters<ConsoleDoor["admit"]>[0]): (rest: Uint8Array) => Promise<void> {
     if (this.refusal !== null) throw this.refusal;
     this.admitted.push(`${user} to ${database}`);

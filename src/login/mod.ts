@@ -8,6 +8,7 @@
  */
 export { AccessRules } from "./access_rules.ts";
 export * from "./cancel_relay.ts";
+export { checkConsoleShare } from "./admission.ts";
 export { serveClient } from "./client_login.ts";
 export * from "./console_door.ts";
 export * from "./login_deadlines.ts";

@@ -114,7 +114,11 @@ pool: ${pool}
   async #open(): Promise<void> {
     this.#listener = await Listener.tcp(this.worker, this.worker.runtime.network, "127.0.0.1");
     void this.#listener.run();
-    this.worker.start({ opens: () => false, admit: () => Promise.reject(new Error("no console")) as never });
+    this.worker.start({
+      opens: () => false,
+      clientsOf: () => 0,
+      admit: () => Promise.reject(new Error("no console")) as never,
+    });
     await this.sample();
   }
 

@@ -55,6 +55,6 @@ function row(parts: ConsoleParts, listed: ListedDatabase, clients: number): Cell
 function consoleRow({ worker: { config }, clients }: ConsoleParts): Cell[] {
   const { database } = config.console;
   const { port } = config.listen;
-  const limits = [2, 0, 0, 0, "statement", null, 0, 0, 0];
+  const limits = [2, 0, 0, 0, "statement", null, 0, 0, config.pool.max_db_client_connections];
   return [database, null, port, database, database, ...limits, clients.size, 0, 0, null];
 }
