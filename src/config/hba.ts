@@ -1,5 +1,5 @@
 /** How a rule lets a client in. */
-export type HbaMethod = "trust" | "reject" | "md5" | "plain" | "scram-sha-256" | "cert";
+export type HbaMethod = "trust" | "reject" | "md5" | "plain" | "scram-sha-256" | "cert" | "peer";
 
 /** One line of the file: which clients it is for, and how they prove who they are. */
 export interface HbaRule {
@@ -10,7 +10,7 @@ export interface HbaRule {
   /** null: every address. */
   readonly address: Network | null;
   readonly method: HbaMethod;
-  /** The map of the ident file that says which users a certificate's name may be; null: the user of that name alone. */
+  /** The map of the ident file: which users a certificate's name or a user of the system may be; null: the user of that name alone. */
   readonly map: string | null;
 }
 
@@ -27,7 +27,7 @@ export interface Network {
   readonly bits: number;
 }
 
-/** One line of the ident file: a certificate's name, and a user that it may be. */
+/** One line of the ident file: a certificate's name or a user of the system, and a user that it may be. */
 export interface IdentLine {
   readonly map: string;
   readonly system: string;
@@ -60,6 +60,7 @@ const METHODS: ReadonlyMap<string, HbaMethod> = new Map([
   ["plain", "plain"],
   ["scram-sha-256", "scram-sha-256"],
   ["cert", "cert"],
+  ["peer", "peer"],
 ]);
 
 /**
@@ -191,6 +192,7 @@ function ruleOf(line: number, words: Words): HbaRule | string {
   const [method, ...options] = rest;
   const known = method === undefined ? undefined : METHODS.get(method[0]?.text ?? "");
   if (known === undefined) return `must have one of the methods ${[...METHODS.keys()].join(", ")}`;
+  if (known === "peer" && connection !== "local") return "must be local: peer is for unix sockets";
   const mapped = options.map((option) => option[0]?.text ?? "").find((option) => option.startsWith("map="));
   const map = mapped?.slice("map=".length) ?? null;
   return { line, connection, databases: databases!, users, address, method: known, map };

@@ -65,7 +65,7 @@ Deno.test("parseHba says of each line why it cannot be used", () => {
     "host all all db.example.com trust",
     "host all +admins all trust",
     "host samerole all all trust",
-    "local all all peer",
+    "host all all 10.0.0.0/8 peer",
     'local "all',
     "local all",
   ];

@@ -101,6 +101,8 @@ export interface AuthConfig {
   readonly ident_text: string | null;
   /** null: no look-up; true: PostgreSQL's own catalogue; else SQL in which `$1` is the user's name. */
   readonly query: string | true | null;
+  /** Whether `trust`, `cert` and `peer` let nobody in who is neither among {@link users} nor found by a query. */
+  readonly listed_users_only: boolean;
 }
 
 /** One user that may connect. */

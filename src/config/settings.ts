@@ -239,6 +239,10 @@ const ROWS: Record<SettingPath, Row> = {
     reload: "live",
     doc: "Look unknown users up on the cluster: null, true, or SQL in which $1 is the user.",
   },
+  "auth.listed_users_only": boolean(
+    false,
+    "Refuse who is neither in a list nor found by the query, also where type or a rule asks for no password.",
+  ),
 
   "users": map("user", 0, "Pool keys of users, which go before those of an alias."),
   "users.*": group("One user."),

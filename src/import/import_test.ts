@@ -28,7 +28,7 @@ Deno.test("an import follows the hba file where it can be used, and says which l
     "/run/ident",
   ]);
   const { yaml, config: without } = await imported(ini, {
-    "/run/hba": "local all all peer\n",
+    "/run/hba": "local all all pam\n",
     "/run/ident": "m a b\n",
   });
   equal(without.auth.type, "scram-sha-256");

@@ -9,10 +9,7 @@ export function writeAuth(to: Translation): void {
   const auth = to.at(["auth"]);
   if (type === null) auth.set("type", "md5", "PgBouncer's default; users may have SCRAM secrets too");
   else if (SAME_TYPES.includes(type)) {
-    const remark = type === "trust"
-      ? "everybody is let in: PgBouncer asks that auth_file names the user"
-      : "";
-    to.write(["auth", "type"], type, remark);
+    to.write(["auth", "type"], type);
   } else if (type === "any") {
     to.write(
       ["auth", "type"],
@@ -25,6 +22,7 @@ export function writeAuth(to: Translation): void {
     to.leave(["auth"], "auth_type", type, REASONS[type] ?? "is no type that pgplex knows");
     auth.set("type", "scram-sha-256");
   }
+  if (type !== "any") auth.set("listed_users_only", true, "as in PgBouncer: trust and cert ask that too");
   if (type !== "hba") {
     for (const key of ["auth_hba_file", "auth_ident_file"]) {
       const file = to.given(key);

@@ -20,3 +20,10 @@ Deno.test("an import leaves out a query that asks for no user, and says so", asy
   equal(config.auth.query, null);
   match(yaml, /auth_query = SELECT 1: it must be null, true, or SQL in which \$1 is the user's name/);
 });
+
+Deno.test("an import lets nobody in whom PgBouncer would not know, but for type any", async () => {
+  for (const type of ["trust", "md5", "any"]) {
+    const { config } = await imported(`[pgbouncer]\nauth_type = ${type}\n`);
+    equal(config.auth.listed_users_only, type !== "any", type);
+  }
+});

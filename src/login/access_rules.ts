@@ -13,9 +13,13 @@ import { PgplexError } from "../kernel/mod.ts";
 
 /** How one client has to prove who it is. */
 export interface Admission {
-  readonly type: ClientAuthType;
-  /** Whether a certificate of this name may be the client's user, where a map says so; null: it must be the user's own name. */
-  readonly mayBe: ((commonName: string) => boolean) | null;
+  /** `peer`: it is on a unix socket, and the system says as whom. */
+  readonly type: ClientAuthType | "peer";
+  /**
+   * Whether a certificate, or a user of the system, of this name may be the client's user, where a map says so; null: it must be the
+   * user's own name.
+   */
+  readonly mayBe: ((name: string) => boolean) | null;
 }
 
 /**

@@ -25,7 +25,7 @@ const CATALOGUE_QUERY =
  * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere. The console's users
  * are looked up on `routing.default_cluster` or, without one, not at all.
  *
- * @returns null for an unknown user, and where `auth.query` is off, or fails as a statement: that is logged
+ * @returns null for an unknown user (one without a secret has an empty one), and where `auth.query` is off, or fails as a statement: that is logged
  * @throws PgplexError `server_unreachable`, for whatever user, where the cluster cannot be asked: that is logged
  */
 export async function lookUpSecret(
@@ -52,8 +52,9 @@ export async function lookUpSecret(
     const { rows, error } = await ask(worker, destination, { user, query });
     if (error !== null) throw error;
     const [row] = rows;
-    const secret = row === undefined ? null : row[row.length > 1 ? 1 : 0];
-    return secret === null || secret === undefined ? null : parseSecret(utf8FromBinary(secret));
+    if (row === undefined) return null;
+    // Who is found without a secret is known, and no password opens anything: as an empty one.
+    return parseSecret(utf8FromBinary(row[row.length > 1 ? 1 : 0] ?? ""));
   } catch (thrown) {
     const error = thrown instanceof Unasked ? thrown.cause : thrown;
     log.error("auth.query failed", {

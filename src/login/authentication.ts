@@ -3,7 +3,6 @@ import {
   authBody,
   type AuthStep,
   ClientAuthenticator,
-  type ClientAuthType,
   commonNameOf,
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
@@ -21,7 +20,14 @@ import {
 } from "../protocol/mod.ts";
 import { clusterOption } from "../options/mod.ts";
 import { clusterMeant, spelledOut } from "../routing/mod.ts";
-import { type FramedReader, FrameLengthError, type PeerAddress, writeAll } from "../transport/mod.ts";
+import {
+  type FramedReader,
+  FrameLengthError,
+  type PeerAddress,
+  systemUserNames,
+  writeAll,
+} from "../transport/mod.ts";
+import type { Admission } from "./access_rules.ts";
 import { checkRoom } from "./admission.ts";
 import { lookUpSecret } from "./auth_query.ts";
 import { replicationMode } from "./replication_mode.ts";
@@ -45,6 +51,7 @@ export async function authenticate(
   worker: LoginParts,
   opened: Opened,
   peer: PeerAddress,
+  namesOf: (uid: number) => readonly string[] = systemUserNames,
 ): Promise<Authenticated | null> {
   const { reader, startup, tls } = opened;
   const { stream } = reader;
@@ -72,11 +79,23 @@ export async function authenticate(
     tls: tls !== null,
     replication: replicationMode(startup.params.get("replication")) === "physical",
   });
+  const isListed = worker.config.auth.users.has(user);
+  const mustBeKnown = !proves(type) && !isListed && worker.config.auth.listed_users_only;
   const secret = worker.users.lookup(user) ??
-    (proves(type) ? await lookUpSecret(worker, user, database) : null);
+    (proves(type) || mustBeKnown ? await lookUpSecret(worker, user, database) : null);
+  if (mustBeKnown && secret === null) {
+    throw notAdmitted(type, user, "auth.listed_users_only: the user is in no list");
+  }
+  if (type === "peer") {
+    const names = peer.uid === undefined ? [] : namesOf(peer.uid);
+    const isUser = names.some((name) => mayBe === null ? name === user : mayBe(name));
+    if (!isUser) {
+      throw notAdmitted(type, user, `the client is ${names.join() || "nobody known"} of the system`);
+    }
+  }
   const commonName = tls?.peerCertificate ? commonNameOf(tls.peerCertificate) ?? "" : null;
   const dialogue = new ClientAuthenticator({
-    type,
+    type: type === "peer" ? "trust" : type, // the system has proved who it is
     user,
     secret,
     random: worker.runtime.random,
@@ -104,8 +123,14 @@ export async function authenticate(
 }
 
 /** Whether the type has the client prove that it knows a secret. */
-function proves(type: ClientAuthType): boolean {
-  return type !== "trust" && type !== "cert";
+function proves(type: Admission["type"]): boolean {
+  return type !== "trust" && type !== "cert" && type !== "peer";
+}
+
+/** What a client hears that asks for no password and is not let in; only the log says why. */
+function notAdmitted(type: Admission["type"], user: string, log: string): PgplexError {
+  const message = `${type === "cert" ? "certificate" : type} authentication failed for user "${user}"`;
+  return new PgplexError("invalid_authorization", message, { log });
 }
 
 /** The code of an Authentication message. */

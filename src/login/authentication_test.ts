@@ -4,9 +4,10 @@ import { md5Password, ScramClient } from "../../tests/harness/wire_auth.ts";
 import type { Session } from "../session/mod.ts";
 import { until } from "../servers/fake_cluster_test.ts";
 import { FramedReader } from "../transport/mod.ts";
+import { AccessRules } from "./access_rules.ts";
 import { authenticate } from "./authentication.ts";
 import { FakeClient } from "../session/fake_sessions_test.ts";
-import { FakeDoor, FakeWorker, PEER, TRUST } from "./fake_worker_test.ts";
+import { FakeDoor, FakeWorker, PEER, TRUST, UNIX } from "./fake_worker_test.ts";
 import type { Opened } from "./opening.ts";
 
 const OK = Uint8Array.of(0x52, 0, 0, 0, 8, 0, 0, 0, 0);
@@ -39,6 +40,43 @@ Deno.test("authenticate trusts, and keeps AuthenticationOk for what follows it",
   deepEqual([result?.user, result?.database, result?.admission], ["alice", "app", OK]);
   equal(result?.reader, opened.reader);
   equal(client.stream.taken().length, 0);
+});
+
+Deno.test("authenticate lets nobody in by trust who is in no list, where listed_users_only says so", async () => {
+  const yaml = `${TRUST}auth: { type: trust, users: { alice: null }, listed_users_only: true }\n`;
+  for (const user of ["alice", "mallory"]) {
+    const { opened } = rig({ params: { user, database: "app" } });
+    const entering = authenticate(new FakeWorker(yaml), opened, PEER);
+    if (user === "alice") equal((await entering)?.user, "alice");
+    else {
+      await rejects(entering, {
+        sqlstate: "28000",
+        message: 'trust authentication failed for user "mallory"',
+      });
+    }
+  }
+});
+
+Deno.test("authenticate takes the system's word for who is on a unix socket, by the rule peer", async () => {
+  const worker = new FakeWorker(`${TRUST}auth: { type: hba, hba_file: rules }\n`);
+  const rules = (map: string) =>
+    new AccessRules({ type: "hba", hba_text: `local all all peer ${map}`, ident_text: "m root alice" });
+  const enter = (user: string, map: string, uid?: number) => {
+    const { opened } = rig({ params: { user, database: "app" } });
+    Object.assign(worker, { accessRules: rules(map) });
+    const names = (of: number) => of === 0 ? ["root"] : [];
+    return authenticate(worker, opened, uid === undefined ? UNIX : { ...UNIX, uid }, names);
+  };
+  equal((await enter("root", "", 0))?.user, "root");
+  equal((await enter("alice", "map=m", 0))?.user, "alice");
+  for (
+    const [user, map, uid] of [["alice", "", 0], ["root", "map=m", 0], ["root", "", 1], ["root", ""]] as const
+  ) {
+    await rejects(enter(user, map, uid), {
+      sqlstate: "28000",
+      message: `peer authentication failed for user "${user}"`,
+    });
+  }
 });
 
 Deno.test("authenticate takes the user's name for the database where none is given", async () => {

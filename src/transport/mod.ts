@@ -15,4 +15,5 @@ export * from "./runtime_network.ts";
 export * from "./socket_error.ts";
 export * from "./socket_stream.ts";
 export * from "./stream.ts";
+export * from "./system_user.ts";
 export * from "./tls.ts";

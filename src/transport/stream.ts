@@ -35,6 +35,8 @@ export interface PeerAddress {
   readonly host: string;
   /** 0 for a unix socket. */
   readonly port: number;
+  /** As which user of the system the other end of a unix socket connected; where it is not known, it is absent. */
+  readonly uid?: number;
   /** This end's address, where it is known. */
   readonly localHost?: string;
   readonly localPort?: number;

@@ -65,7 +65,10 @@ export class FdAcceptor implements Acceptor, Watched {
   /** What accept() has told of the other end, and this end's address. */
   #peerOf(fd: number): PeerAddress {
     const remote = inetOf(this.#address);
-    if (remote === null) return { host: "unix", port: 0 };
+    if (remote === null) {
+      const uid = this.#libc.peerUid(fd);
+      return uid < 0 ? { host: "unix", port: 0 } : { host: "unix", port: 0, uid };
+    }
     const local = this.#libc.getsockname(fd, this.#address, this.#length) < 0 ? null : inetOf(this.#address);
     return local === null ? remote : { ...remote, localHost: local.host, localPort: local.port };
   }

@@ -32,7 +32,7 @@ const SYMBOLS = {
 const [SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC] = [1, 2, 0x800, 0x80000];
 
 // socket(7) and asm-generic/socket.h; linux/filter.h.
-const [SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF] = [1, 51, 68];
+const [SOL_SOCKET, SO_PEERCRED, SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF] = [1, 17, 51, 68];
 const BPF_RET_K = 0x06;
 
 /** Sockets of one address that {@link Libc.preferOfShared} can name. */
@@ -123,6 +123,15 @@ export class Libc {
     const value = new Int32Array(1);
     const result = this.#result(this.#calls.getsockopt(fd, level, option, value, new Uint32Array([4])));
     return result < 0 ? result : value[0]!;
+  }
+
+  /** As which user of the system the other end of a unix socket connected, or the negative errno. */
+  peerUid(fd: number): number {
+    const credentials = new Int32Array(3); // struct ucred: pid, uid, gid
+    const result = this.#result(
+      this.#calls.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, new Uint32Array([12])),
+    );
+    return result < 0 ? result : credentials[1]! >>> 0;
   }
 
   setsockopt(fd: number, level: number, option: number, value: number): number {
