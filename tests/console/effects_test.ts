@@ -442,12 +442,18 @@ Deno.test("each other setting that a reload changes takes effect while clients a
     },
   );
   const clusters = base["clusters"] as Plain;
-  await step("clusters.*.tls.mode", {
-    ...base,
-    clusters: { ...clusters, main: { ...clusters["main"] as Plain, tls: { mode: "require" } } },
-    pool: { query_wait_timeout: "300ms", server_login_retry: "10ms" },
-  }, async () => {
-    assert.notEqual(await login("template1@main"), "none"); // a new connection; the server has no TLS
+  await t.step("clusters.*.tls.mode", async () => {
+    await reload(pgplex, console, {
+      ...base,
+      clusters: { ...clusters, main: { ...clusters["main"] as Plain, tls: { mode: "require" } } },
+      pool: { query_wait_timeout: "300ms", server_login_retry: "10ms" },
+    });
+    // The server has no TLS: neither a new connection nor one from before may serve anybody.
+    assert.notEqual(await login("template1@main"), "none");
+    const refused = errorOf(await resident.query("SELECT 1"));
+    assert.match(refused!["M"]!, /does not support TLS/);
+    await reload(pgplex, console, base);
+    assert.equal(await one(resident, "SELECT 1"), "1");
   });
   await step("console.*_users and console.aliases", {
     ...base,
