@@ -275,6 +275,7 @@ export class Process {
     if (touches(live, "clusters") || touches(live, "monitor")) {
       const { current } = this.#topology;
       this.#monitor.configure(effective, current.clusters);
+      this.#coordination?.serve(effective.clusters.keys());
       this.#moves.configure(effective);
       this.#disabledNodes.configure(effective);
       this.#publishNodes();
@@ -327,7 +328,10 @@ export class Process {
   /** Once: other settings of it need a restart. Where it fails it may be tried again. */
   #openStore(): Promise<Coordination> {
     this.#store ??= this.#world.openStore(this.#live.config).then(
-      (store) => this.#coordination = store,
+      (store) => {
+        store.serve(this.#live.config.clusters.keys());
+        return this.#coordination = store;
+      },
       (thrown) => {
         this.#store = null;
         throw thrown;

@@ -63,12 +63,14 @@ export interface InstanceInfo {
  * within a time that the adapter knows.
  */
 export interface Coordination {
-  /** Until when transactions may begin on a primary, in clock milliseconds; Infinity alone. */
-  readonly permitUntilMs: number;
+  /** Until when transactions may begin on the primary of a cluster, in clock milliseconds; Infinity alone. */
+  permitUntilMs(cluster: string): number;
   /** Whether this instance decides: alone it always does. */
   readonly isLeading: boolean;
-  /** Which instances may hold a permit: this one too. */
-  readonly instances: readonly number[];
+  /** Which instances may hold a permit for a cluster: this one too. */
+  instancesOf(cluster: string): readonly number[];
+  /** All clusters that clients of this instance may use, also those in whose moves it takes no part. */
+  serve(clusters: Iterable<string>): void;
   /** All that are known, by id: this one too. */
   members(): readonly InstanceInfo[];
   /**
@@ -77,7 +79,7 @@ export interface Coordination {
    * @throws Error where that cannot be told, or is not understood
    */
   record(cluster: string): Promise<StoredRecord | null>;
-  /** Puts a record in place of the one with `revision` (0: none). Behind one that is written {@link instances} are of a later look. */
+  /** Puts a record in place of the one with `revision` (0: none). Behind one that is written {@link instancesOf} are of a later look. */
   swap(cluster: string, revision: number, next: ClusterRecord): Promise<SwapResult>;
   /** This instance holds its clients; the one that leads is told. */
   acknowledge(cluster: string, acknowledgement: Omit<Acknowledgement, "instance">): void;
@@ -89,6 +91,6 @@ export interface Coordination {
   look(): void;
   /** This instance stops: lets go of whatever it has, within a few seconds. */
   leave(): Promise<void>;
-  /** Calls back about a cluster; the result ends that. */
+  /** Calls back about a cluster; the result ends that, when no transaction of its clients runs any more: nobody waits for this instance there. */
   listen(cluster: string, listener: CoordinationListener): () => void;
 }

@@ -117,6 +117,11 @@ export interface StoredRecord {
   readonly record: ClusterRecord;
 }
 
+/** The one that came to the store later; the first one of equals. */
+export function newer(a: StoredRecord | null, b: StoredRecord | null): StoredRecord | null {
+  return (b?.revision ?? 0) > (a?.revision ?? 0) ? b : a;
+}
+
 /** Of a record's text: JSON, positions as `lsn:` and decimal digits. */
 export function recordText(record: ClusterRecord): string {
   return JSON.stringify(record, (_, value) => typeof value === "bigint" ? `lsn:${value}` : value);

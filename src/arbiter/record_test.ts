@@ -1,5 +1,5 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { type Move, recordOf, recordText } from "./record.ts";
+import { type Move, newer, recordOf, recordText } from "./record.ts";
 import { record } from "./scene_test.ts";
 
 const MOVE: Move = {
@@ -42,4 +42,13 @@ Deno.test("recordOf refuses what is damaged", () => {
   ) {
     equal(recordOf(bad), null, bad);
   }
+});
+
+Deno.test("newer goes by revisions, and prefers anything to nothing", () => {
+  const [old, next] = [{ revision: 3, record: record() }, { revision: 4, record: record() }];
+  equal(newer(old, next), next);
+  equal(newer(next, old), next);
+  equal(newer(null, old), old);
+  equal(newer(old, null), old);
+  equal(newer(null, null), null);
 });

@@ -38,9 +38,7 @@ const WRITE_TIMEOUT_MS = 5_000;
 export class Standalone implements Coordination {
   /** What was remembered when it was opened. */
   readonly memory: Memory;
-  readonly permitUntilMs = Infinity;
   readonly isLeading = true;
-  readonly instances: readonly number[];
   readonly #self: SelfAlone;
   readonly #file: StateStore;
   readonly #clock: Clock;
@@ -54,7 +52,6 @@ export class Standalone implements Coordination {
     state: State<ClusterRecord>,
     memory: Memory,
   ) {
-    this.instances = [self.id];
     this.#self = self;
     this.#file = file;
     this.#clock = clock;
@@ -83,6 +80,17 @@ export class Standalone implements Coordination {
         });
     }
   }
+
+  permitUntilMs(): number {
+    return Infinity;
+  }
+
+  instancesOf(): readonly number[] {
+    return [this.#self.id];
+  }
+
+  /** As {@link acknowledge}. */
+  serve(): void {}
 
   members(): readonly InstanceInfo[] {
     return [{ ...this.#self, isLeading: true, isThere: true, leaseMs: null }];

@@ -17,7 +17,7 @@ import {
 } from "./values.ts";
 
 /** What an instance says of itself that does not change while it runs. */
-export interface Self extends Omit<InstanceValue, "counter" | "isGone"> {
+export interface Self extends Omit<InstanceValue, "counter" | "isGone" | "clusters"> {
   readonly id: number;
 }
 
@@ -88,8 +88,14 @@ export class Membership {
   readonly ttlMs: number;
   /** Until when transactions may begin on a primary, in clock milliseconds. */
   permitUntilMs = -Infinity;
-  /** Whose records are read with each renewal. */
+  /** Whose records are read with each renewal: those in whose moves this instance takes part. */
   clusters: readonly string[] = [];
+  /** What it says to the others that it serves: {@link clusters}, and those in whose moves it takes no part. */
+  #served: readonly string[] = [];
+  /** Those of {@link clusters} that its entry says it serves, whatever becomes of the renewal that is on its way. */
+  #announced: ReadonlySet<string> = new Set();
+  /** One is to be announced: the next round begins at once. */
+  #isUrgent = false;
   readonly #rules: InstanceRules;
   readonly #lines = new Lines();
   #glance: Glance | null = null;
@@ -140,7 +146,25 @@ export class Membership {
   /** When {@link next} is to be asked again, in clock milliseconds; Infinity while an answer is awaited. */
   get dueMs(): number {
     if (this.#pending !== null || this.hasLeft) return Infinity;
-    return this.#leaves ? -Infinity : this.#dueMs;
+    return this.#leaves || this.#isUrgent ? -Infinity : this.#dueMs;
+  }
+
+  /** Other clusters are served from now on: `clusters` those in whose moves it takes part, `others` all the others. */
+  serve(clusters: readonly string[], others: Iterable<string>): void {
+    this.clusters = clusters;
+    this.#served = [...new Set([...clusters, ...others])].sort();
+    this.#isUrgent = clusters.some((cluster) => !this.#announced.has(cluster));
+  }
+
+  /** Until when transactions may begin in a cluster, in clock milliseconds. */
+  permitFor(cluster: string): number {
+    const isAnnounced = this.#announced.has(cluster) || !this.#rules.announcesFirst();
+    return isAnnounced ? this.permitUntilMs : -Infinity;
+  }
+
+  /** The clusters that a permit is for. */
+  get announced(): ReadonlySet<string> {
+    return this.#announced;
   }
 
   /** Whether it is among the others. */
@@ -187,9 +211,10 @@ export class Membership {
       const call = this.#lastCall();
       return call === null ? null : this.#send(call, nowMs, "leave");
     }
-    if (nowMs < this.#dueMs) return null;
+    if (nowMs < this.dueMs) return null;
     if (this.#stage === "look") {
       this.#roundMs = nowMs;
+      this.#isUrgent = false;
       if (!this.#hasLooked) return this.#send({ kind: "list", prefix: INSTANCES }, nowMs);
       this.#stage = "renew";
     }
@@ -281,6 +306,7 @@ export class Membership {
       if (!isWritten) return this.#lookAgain(this.#hasLooked ? nowMs : nowMs + RETRY_MS);
       if (this.#revision === null) this.#lines.say("info", "member", "this instance is among the others");
       this.#revision = revision;
+      this.#announced = new Set(clusters);
       this.#extend(this.#rules.renewedMs(sentMs, nowMs));
       this.#hasLooked = listed !== undefined;
       if (listed !== undefined) this.roll.observe(listed.values(), { sentMs, nowMs });
@@ -332,18 +358,30 @@ export class Membership {
     const modRevision = this.#revision ?? this.#found?.modRevision ?? null;
     this.#counter++;
     this.#renewedMs = nowMs;
+    // One that is served no more may be served again before the answer to this is there: the others know then that it is not.
+    this.#announced = new Set(this.clusters.filter((cluster) => this.#announced.has(cluster)));
     return {
       kind: "commit",
       conditions: [modRevision === null ? { key, createRevision: 0 } : { key, modRevision }],
-      changes: [this.#own({ isGone: false })],
+      changes: [this.#own({ isGone: false }), ...this.#forgotten],
       keys: this.#keys,
       prefix: INSTANCES,
     };
   }
 
+  /** What it has said of a cluster before it served it. */
+  get #forgotten(): readonly Change[] {
+    const { id } = this.self;
+    return this.clusters.filter((cluster) => !this.#announced.has(cluster)).flatMap((cluster) =>
+      (["acks", "views"] as const).map((folder) =>
+        ({ kind: "remove", key: clusterKey(cluster, folder, id) }) as const
+      )
+    );
+  }
+
   #own({ isGone }: { readonly isGone: boolean }): Change {
     const { id, ...self } = this.self;
-    const value: InstanceValue = { ...self, counter: this.#counter, isGone };
+    const value: InstanceValue = { ...self, clusters: this.#served, counter: this.#counter, isGone };
     return { kind: "put", key: instanceKey(id), value: JSON.stringify(value) };
   }
 

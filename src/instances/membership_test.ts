@@ -2,7 +2,16 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { FakeKeys } from "./fake_store_test.ts";
 import type { Answer } from "./key_store.ts";
 import { Membership, type MembershipCall } from "./membership.ts";
-import { instanceKey, INSTANCES, LEADER, NO_LEADER, recordKey, recordValue } from "./values.ts";
+import {
+  clusterKey,
+  instanceKey,
+  instanceOf,
+  INSTANCES,
+  LEADER,
+  NO_LEADER,
+  recordKey,
+  recordValue,
+} from "./values.ts";
 
 const TTL_MS = 10_000;
 
@@ -17,7 +26,7 @@ class One {
     this.nowMs = nowMs;
     const self = { id, incarnation, name: `h${id}`, address: null, version: "1", sinceMs: 0 };
     this.membership = new Membership(self, { ttlMs: TTL_MS, nowMs });
-    this.membership.clusters = ["main"];
+    this.membership.serve(["main"], []);
   }
 
   /** Whatever is due at a time is called; `answered`: how the calls end. */
@@ -309,4 +318,52 @@ Deno.test("a round comes when it can show that somebody counts no more, not only
   // The first one was seen at 300 ms, and stands still since.
   equal(two.membership.dueMs, TTL_MS + 300);
   deepEqual(two.at(TTL_MS + 300), ["this instance leads"]);
+});
+
+Deno.test("a permit is for a cluster only from the renewal on that has announced it, which comes at once", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  const { membership } = one;
+  one.at(0);
+  for (const folder of ["acks", "views"] as const) {
+    keys.commit([], [{ kind: "put", key: clusterKey("shop", folder, 1), value: "of before" }]);
+  }
+  membership.serve(["main", "shop"], ["followed"]);
+  deepEqual([membership.permitFor("main") > 0, membership.permitFor("shop")], [true, -Infinity]);
+  equal(membership.dueMs < 100, true);
+  one.at(100, { fails: true });
+  equal(membership.permitFor("shop"), -Infinity);
+  one.at(300);
+  equal(membership.permitFor("shop"), 300 + TTL_MS - 1_000);
+  const member = instanceOf(keys.entries.get(instanceKey(1))!);
+  deepEqual(member?.clusters, ["followed", "main", "shop"]);
+  deepEqual(membership.permitFor("followed"), -Infinity);
+  equal(keys.list(clusterKey("shop", "views", "")).entries.size, 0);
+  equal(keys.list(clusterKey("shop", "acks", "")).entries.size, 0);
+});
+
+Deno.test("a cluster that was dropped and is served again has no permit by the renewals before", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  const { membership } = one;
+  one.at(0);
+  // Without a renewal in between the others have never heard that it was dropped.
+  membership.serve([], []);
+  membership.serve(["main"], []);
+  equal(membership.permitFor("main") > 0, true);
+  membership.serve([], []);
+  // It may have come to the store, or come yet.
+  one.at(TTL_MS / 5, { loses: true });
+  membership.serve(["main"], []);
+  equal(membership.permitFor("main"), -Infinity);
+  one.at(TTL_MS / 5 + 300);
+  equal(membership.permitFor("main"), TTL_MS / 5 + 300 + TTL_MS - 1_000);
+});
+
+Deno.test("an id that is taken is not asked for without a pause, although a cluster is to be announced", () => {
+  const keys = new FakeKeys();
+  new One(keys, 1, { incarnation: "first" }).at(0);
+  const second = new One(keys, 1, { incarnation: "second" });
+  second.at(10);
+  equal(second.membership.dueMs, 10 + TTL_MS / 5);
 });

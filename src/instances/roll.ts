@@ -1,6 +1,6 @@
 import type { Entry } from "./key_store.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
-import { instanceOf, type InstanceValue } from "./values.ts";
+import { instanceOf, type InstanceValue, serves } from "./values.ts";
 
 /** An instance as this one has seen it. */
 export interface Member extends InstanceValue {
@@ -59,9 +59,11 @@ export class Roll {
     }
   }
 
-  /** Who may have a permit, or may get one. */
-  holders(): readonly Member[] {
-    return this.members().filter(({ id }) => this.isHolder(id));
+  /** Who may have a permit, or may get one; in `cluster` only. */
+  holders(cluster?: string): readonly Member[] {
+    return this.members().filter((member) =>
+      this.isHolder(member.id) && (cluster === undefined || serves(member, cluster))
+    );
   }
 
   /** Whether an instance, or this incarnation of it, may have a permit. */

@@ -13,6 +13,8 @@ export interface InstanceRules {
   countsUnread(): boolean;
   /** Whether a renewal reads the records. */
   readsRecords(): boolean;
+  /** Whether a permit is for a cluster only from a renewal on that has announced it. */
+  announcesFirst(): boolean;
   /** Whether the lead may be taken, where the one that has it may still have a permit or not. */
   mayLead(isLeaderThere: boolean): boolean;
   /** Whether it is compared, while the lead is taken, that who had it still stands still. */
@@ -33,6 +35,7 @@ export const INSTANCE_RULES: InstanceRules = Object.freeze({
   renewedMs: (sentMs: number) => sentMs,
   countsUnread: () => false,
   readsRecords: () => true,
+  announcesFirst: () => true,
   mayLead: (isLeaderThere: boolean) => !isLeaderThere,
   comparesRenewal: () => true,
   trustsAbsence: () => false,

@@ -67,6 +67,7 @@ interface Cluster {
   /** What was told last of the others. */
   readonly acks: Map<number, string>;
   views: string;
+  instances: string;
 }
 
 /** The coordination of several instances, which agree by a {@link KeyStore}. */
@@ -83,8 +84,11 @@ export class SharedCoordination implements Coordination {
   #timer: Timer | null = null;
   #permitTimer: Timer | null = null;
   #stepping: Promise<void> | null = null;
+  /** In whose moves it takes no part, and others. */
+  #served: readonly string[] = [];
+  #hasStarted = false;
   #toldStanding = "";
-  #toldInstances = "";
+  #toldPermit = false;
   #left: PromiseWithResolvers<void> | null = null;
 
   constructor(parts: SharedParts) {
@@ -104,6 +108,7 @@ export class SharedCoordination implements Coordination {
 
   /** Begins to be one of several. */
   start(): void {
+    this.#hasStarted = true;
     this.#endWatch = this.#parts.store.watch(CLUSTERS, (listing) => this.#heard(listing));
     this.#wake();
   }
@@ -122,17 +127,28 @@ export class SharedCoordination implements Coordination {
     await this.#parts.store.close();
   }
 
-  get permitUntilMs(): number {
-    return this.#membership.permitUntilMs;
+  permitUntilMs(cluster: string): number {
+    return this.#membership.permitFor(cluster);
   }
 
   get isLeading(): boolean {
     return this.#membership.leading(this.#nowMs) !== null;
   }
 
-  get instances(): readonly number[] {
+  instancesOf(cluster: string): readonly number[] {
     const { self, roll } = this.#membership;
-    return [...new Set([self.id, ...roll.holders().map(({ id }) => id)])].sort((a, b) => a - b);
+    return [...new Set([self.id, ...roll.holders(cluster).map(({ id }) => id)])].sort((a, b) => a - b);
+  }
+
+  serve(clusters: Iterable<string>): void {
+    this.#served = [...clusters];
+    this.#announce();
+  }
+
+  /** The others are told at once what is served from now on: the permit for it waits for that. */
+  #announce(): void {
+    this.#membership.serve([...this.#clusters.keys()], this.#served);
+    if (this.#hasStarted) this.#wake();
   }
 
   members(): readonly InstanceInfo[] {
@@ -145,7 +161,7 @@ export class SharedCoordination implements Coordination {
   }
 
   look(): void {
-    if (this.#toldStanding.endsWith("true") && this.#nowMs >= this.permitUntilMs) this.#tellStanding();
+    if (this.#toldPermit && this.#nowMs >= this.#membership.permitUntilMs) this.#tellStanding();
   }
 
   async record(cluster: string): Promise<StoredRecord | null> {
@@ -257,14 +273,22 @@ export class SharedCoordination implements Coordination {
   }
 
   listen(cluster: string, listener: CoordinationListener): () => void {
-    const known: Cluster = { listener, revision: 0, ack: null, view: null, acks: new Map(), views: "" };
+    const known: Cluster = {
+      listener,
+      revision: 0,
+      ack: null,
+      view: null,
+      acks: new Map(),
+      views: "",
+      instances: "",
+    };
     this.#clusters.set(cluster, known);
-    this.#membership.clusters = [...this.#clusters.keys()];
+    this.#announce();
     if (this.#listing !== null) this.#tellAll();
     return () => {
       if (this.#clusters.get(cluster) !== known) return;
       this.#clusters.delete(cluster);
-      this.#membership.clusters = [...this.#clusters.keys()];
+      this.#announce();
     };
   }
 
@@ -328,24 +352,27 @@ export class SharedCoordination implements Coordination {
   }
 
   #tellStanding(): void {
-    const { permitUntilMs } = this;
+    const { permitUntilMs, announced } = this.#membership;
     const nowMs = this.#nowMs;
     const hasPermit = nowMs < permitUntilMs;
     this.#permitTimer?.cancel();
     if (hasPermit) {
       this.#permitTimer = this.#parts.clock.after(permitUntilMs - nowMs, () => this.#tellStanding());
     }
-    const standing = `${this.isLeading}, ${hasPermit}`;
+    this.#toldPermit = hasPermit;
+    const standing = `${this.isLeading}, ${hasPermit} for ${[...announced]}`;
     if (standing === this.#toldStanding) return;
     this.#toldStanding = standing;
     for (const { listener } of [...this.#clusters.values()]) listener.standing();
   }
 
   #tellInstances(): void {
-    const ids = this.instances;
-    if (`${ids}` === this.#toldInstances) return;
-    this.#toldInstances = `${ids}`;
-    for (const { listener } of [...this.#clusters.values()]) listener.instances(ids);
+    for (const [cluster, known] of [...this.#clusters]) {
+      const ids = this.instancesOf(cluster);
+      if (`${ids}` === known.instances) continue;
+      known.instances = `${ids}`;
+      known.listener.instances(ids);
+    }
   }
 
   #heard(listing: Listing): void {
@@ -436,7 +463,10 @@ export class SharedCoordination implements Coordination {
     const view = viewOf(value);
     if (view === null) return;
     if (instance === this.#parts.self.id) return;
-    if (!this.#membership.roll.isHolder(instance, view.incarnation)) return;
+    const isThere = this.#membership.roll.holders(cluster).some(({ id, incarnation }) =>
+      id === instance && incarnation === view.incarnation
+    );
+    if (!isThere) return;
     const of = views.get(cluster) ?? [];
     of.push({ instance, healths: new Map(Object.entries(view.healths)), seen: seenOf(view.seen) });
     views.set(cluster, of);
@@ -444,7 +474,9 @@ export class SharedCoordination implements Coordination {
 
   /** Until it is there, with each renewal again. */
   async #show(cluster: string, folder: "acks" | "views", own: Shown | null): Promise<void> {
+    // What it says before it has announced that it serves the cluster is removed with that.
     if (own === null || own.isThere || !this.#membership.isMember) return;
+    if (!this.#membership.announced.has(cluster)) return;
     const key = clusterKey(cluster, folder, this.#parts.self.id);
     const answer = await this.#parts.store.commit([], [{ kind: "put", key, value: own.text }]);
     if (answer.kind === "done") own.isThere = true;

@@ -4,7 +4,7 @@ import { record as recordWith } from "../arbiter/scene_test.ts";
 import { VirtualClock } from "../kernel/mod.ts";
 import { FakeKeys, FakeStore, pass } from "./fake_store_test.ts";
 import { SharedCoordination } from "./shared_coordination.ts";
-import { clusterKey, recordKey } from "./values.ts";
+import { clusterKey, instanceOf, recordKey } from "./values.ts";
 
 const TTL_MS = 10_000;
 
@@ -21,6 +21,8 @@ interface Heard {
   acks: Acknowledgement[];
   views: readonly InstanceView[];
   commands: string[];
+  /** Takes part in the moves of cluster main; the result ends that. */
+  listen: () => () => void;
 }
 
 class Town {
@@ -29,7 +31,7 @@ class Town {
   readonly #watches = new Set<() => void>();
   #ids = 0;
 
-  instance(id: number): Heard {
+  instance(id: number, { has = true } = {}): Heard {
     const { clock } = this;
     const store = new FakeStore(this.keys, clock, this.#watches);
     const none = () => {};
@@ -51,11 +53,14 @@ class Town {
       acks: [],
       views: [],
       commands: [],
+      listen: () => () => {},
     };
     const listener: CoordinationListener = {
       standing: () =>
         heard.standings.push(
-          `${coordination.isLeading ? "leads" : "follows"} ${clock.nowMs() < coordination.permitUntilMs}`,
+          `${coordination.isLeading ? "leads" : "follows"} ${
+            clock.nowMs() < coordination.permitUntilMs("main")
+          }`,
         ),
       record: (stored) => heard.records.push(stored),
       misunderstood: (why) => heard.misunderstood.push(why),
@@ -67,7 +72,8 @@ class Town {
         return Promise.resolve({ ok: true, text: `done by ${id}` });
       },
     };
-    coordination.listen("main", listener);
+    heard.listen = () => coordination.listen("main", listener);
+    if (has) heard.listen();
     coordination.start();
     return heard;
   }
@@ -112,12 +118,12 @@ Deno.test("whoever was there before a write is known to the leader when the writ
   await town.pass(2_500);
   const two = town.instance(2);
   await town.pass(20);
-  equal(two.coordination.permitUntilMs > 0, true);
+  equal(two.coordination.permitUntilMs("main") > 0, true);
   deepEqual(one.instances, [1]);
   const swapped = one.coordination.swap("main", 0, record(1));
   await town.pass(20);
   equal((await swapped).kind, "written");
-  deepEqual(one.coordination.instances, [1, 2]);
+  deepEqual(one.coordination.instancesOf("main"), [1, 2]);
 });
 
 Deno.test("acknowledgements and views reach the others, also where a write of them is lost", async () => {
@@ -275,12 +281,12 @@ Deno.test("whoever was there before a record is known when the record is read, o
   const read = one.coordination.record("main");
   await town.pass(20);
   await read;
-  deepEqual(one.coordination.instances, [1, 2]);
+  deepEqual(one.coordination.instancesOf("main"), [1, 2]);
   town.instance(3);
   await town.pass(20);
   const swapped = one.coordination.swap("main", 9, record(1));
   await town.pass(20);
-  deepEqual([(await swapped).kind, one.coordination.instances], ["conflict", [1, 2, 3]]);
+  deepEqual([(await swapped).kind, one.coordination.instancesOf("main")], ["conflict", [1, 2, 3]]);
 });
 
 Deno.test("a write of unknown end that comes late finds that the record was read, and changes nothing", async () => {
@@ -303,4 +309,68 @@ Deno.test("a write of unknown end that comes late finds that the record was read
   const again = one.coordination.record("main");
   await town.pass(50);
   deepEqual(await again, stored);
+});
+
+Deno.test("an instance that does not have a cluster is not asked about its moves, until a reload puts it there", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2, { has: false })];
+  await town.pass(3_000);
+  deepEqual([one.coordination.instancesOf("main"), one.coordination.instancesOf("other")], [[1], [1]]);
+  equal(two.coordination.permitUntilMs("main"), -Infinity);
+  const end = two.listen();
+  await town.pass(20);
+  equal(two.coordination.permitUntilMs("main") > town.clock.nowMs(), true);
+  // Whoever has a permit is known to the leader behind the next record.
+  void one.coordination.swap("main", 0, record(1));
+  await town.pass(20);
+  deepEqual([one.instances, two.records.length > 0], [[1, 2], true]);
+  end();
+  await town.pass(5_000);
+  deepEqual(one.instances, [1]);
+  equal(two.coordination.permitUntilMs("main"), -Infinity);
+});
+
+Deno.test("an instance that has a cluster without its moves is waited for, and so is one of an earlier version", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2, { has: false })];
+  two.coordination.serve(["main"]);
+  await town.pass(3_000);
+  deepEqual([one.coordination.instancesOf("main"), two.coordination.permitUntilMs("main")], [
+    [1, 2],
+    -Infinity,
+  ]);
+  two.coordination.serve([]);
+  await town.pass(5_000);
+  deepEqual(one.coordination.instancesOf("main"), [1]);
+  const { clusters: _, ...earlier } = instanceOf(town.keys.entries.get("instances/2")!)!;
+  const value = JSON.stringify({ ...earlier, incarnation: "old", counter: 1 });
+  town.keys.commit([], [{ kind: "put", key: "instances/3", value }]);
+  await town.pass(3_000);
+  deepEqual(one.coordination.instancesOf("main"), [1, 3]);
+});
+
+Deno.test("what an instance has said of a cluster before a reload removed it counts for nothing behind the next one", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(3_000);
+  two.coordination.publish("main", { healths: new Map([["n1", "down"]]), seen: null });
+  await town.pass(50);
+  equal(one.views.length, 1);
+  one.store.isWatching = true;
+  // It stays away from one renewal to the next.
+  const [again] = [town.instance(3, { has: false })];
+  again.listen()();
+  town.keys.commit([], [{
+    kind: "put",
+    key: clusterKey("main", "views", 3),
+    value: JSON.stringify({ incarnation: "i3", healths: { n1: "down" } }),
+  }]);
+  await town.pass(3_000);
+  equal(one.views.some(({ instance }) => instance === 3), false);
+  again.listen();
+  await town.pass(3_000);
+  equal(one.views.some(({ instance }) => instance === 3), false);
+  again.coordination.publish("main", { healths: new Map([["n1", "up"]]), seen: null });
+  await town.pass(3_000);
+  deepEqual(one.views.find(({ instance }) => instance === 3)?.healths, new Map([["n1", "up"]]));
 });

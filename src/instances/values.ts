@@ -58,6 +58,8 @@ export interface InstanceValue {
   readonly version: string;
   /** When it started, in milliseconds of its wall clock. */
   readonly sinceMs: number;
+  /** The clusters that it lets clients to; earlier versions do not say it, and count for all. */
+  readonly clusters?: readonly string[];
   /** Rises with each renewal. */
   readonly counter: number;
   /** It has let go of whatever it had: nobody waits for it. */
@@ -125,6 +127,11 @@ export function instanceOf({ key, value }: Entry): (InstanceValue & { readonly i
   const id = Number(key.slice(INSTANCES.length));
   const parsed = parsedAs<InstanceValue>(value, { incarnation: "string", name: "string", counter: "number" });
   return parsed === null || !Number.isSafeInteger(id) || id < 1 ? null : { ...parsed, id };
+}
+
+/** Whether an instance may let transactions begin in a cluster, or cannot be told not to. */
+export function serves({ clusters }: Pick<InstanceValue, "clusters">, cluster: string): boolean {
+  return !Array.isArray(clusters) || clusters.includes(cluster);
 }
 
 /** Who leads by an entry; null where the entry says nobody. */

@@ -11,6 +11,7 @@ import {
   type InstanceView,
   isWitnessed,
   type Moment,
+  newer,
   type NodeCondition,
   RULES,
   type Rules,
@@ -114,7 +115,7 @@ export class ClusterMoves {
     this.#hold = new ClientHold({
       clock,
       drain: (how) => {
-        const node = this.#heldNode;
+        const node = this.heldNode;
         return node === null || parts.drain(name, node, how);
       },
       release: () => parts.release(name),
@@ -126,7 +127,7 @@ export class ClusterMoves {
     });
     this.#permit = new Permit({
       nowMs: () => clock.nowMs(),
-      untilMs: () => this.#store?.permitUntilMs ?? -Infinity,
+      untilMs: () => this.permitUntilMs,
       isWitnessed: () => parts.failsafe() && this.#isWitnessed(),
       changed: () => {
         parts.changed(name);
@@ -134,6 +135,11 @@ export class ClusterMoves {
       },
       say: (level, text) => parts.log[level](text, { cluster: name }),
     });
+  }
+
+  /** Until when transactions may begin, or go on, in clock milliseconds. */
+  get permitUntilMs(): number {
+    return this.#store?.permitUntilMs(this.name) ?? -Infinity;
   }
 
   /** Where the clients may go. */
@@ -160,34 +166,34 @@ export class ClusterMoves {
 
   /** Reads the record, and begins; where it cannot be read, tries again. */
   async start(): Promise<void> {
-    const { store, log } = this.#parts;
+    const { log } = this.#parts;
     try {
-      this.#store ??= this.#listenTo(await store());
+      const store = this.#store ?? await this.#parts.store();
+      if (this.#stopped) return;
+      if (this.#store === null) this.#listenTo(store);
       // Who begins to lead reads the record behind that.
-      for (let leads = !this.#store.isLeading; leads !== this.#store.isLeading;) {
-        leads = this.#store.isLeading;
-        const stored = await this.#store.record(this.name);
+      for (let leads = !store.isLeading; leads !== store.isLeading;) {
+        leads = store.isLeading;
+        const stored = await store.record(this.name);
         if (this.#stopped) return;
-        if (leads === this.#store.isLeading) this.#takePart(stored);
+        if (leads === store.isLeading) this.#takePart(stored);
       }
       this.#failure = null;
     } catch (thrown) {
       if (this.#stopped) return;
       const failure = thrown instanceof Error ? thrown.message : String(thrown);
       if (failure !== this.#failure) {
-        log.error("the record of a cluster cannot be read", {
-          cluster: this.name,
-          error: failure,
-        });
+        log.error("the record of a cluster cannot be read", { cluster: this.name, error: failure });
       }
       this.#failure = failure;
       return this.#beginLater();
     }
   }
 
-  #listenTo(store: Coordination): Coordination {
+  #listenTo(store: Coordination): void {
+    this.#store = store;
     this.#endListening = store.listen(this.name, {
-      standing: () => this.#standingChanged(),
+      standing: () => this.#stopped || this.#standingChanged(),
       record: (stored) => {
         this.#newest = newer(this.#newest, stored);
         this.#misunderstood = null;
@@ -209,7 +215,6 @@ export class ClusterMoves {
       },
       command: (command, by) => this.#obey(command, by),
     });
-    return store;
   }
 
   /** As the one that decides, or as one that follows, whichever this instance is now. */
@@ -223,7 +228,7 @@ export class ClusterMoves {
       : new Follower({ stored: newer(stored, this.#newest), now });
     this.#permit.look();
     this.#stayOut();
-    this.#tell({ kind: "instances", ids: this.#store!.instances });
+    this.#tell({ kind: "instances", ids: this.#store!.instancesOf(this.name) });
     this.#tell({ kind: "views", views: this.#views });
     for (const one of this.#acknowledgements.values()) this.#tell({ kind: "acknowledged", ...one });
     // Somebody has removed the record: nobody else can write it again as it was.
@@ -271,15 +276,21 @@ export class ClusterMoves {
     else if (!this.#hold.isCutOff) this.#hold.cutOff({ epoch, cut: true, reason: NO_PERMIT });
   }
 
-  /** Decides nothing any more; what is on its way is left. `why`: what those hear who wait for an answer. */
-  stop(why: string): void {
+  /** Decides nothing any more; what is on its way is left. `why`: what those hear who wait for an answer. The result ends that the others count on it. */
+  leave(why: string): () => void {
     this.#stopped = true;
-    this.#endListening();
     this.#timer?.cancel();
     this.#beginTimer?.cancel();
     this.#hold.end();
     this.#runners.close();
     this.#answerAll(why);
+    this.#arbiter = null;
+    return this.#endListening;
+  }
+
+  /** The same, at once. */
+  stop(why: string): void {
+    this.leave(why)();
   }
 
   /** Another file is in force. */
@@ -389,7 +400,7 @@ export class ClusterMoves {
       }
       case "hold": {
         const { epoch, cut, reason } = action;
-        this.#stand({ kind: "hold", epoch, primary: this.#heldNode, reason });
+        this.#stand({ kind: "hold", epoch, primary: this.heldNode, reason });
         this.#hold.hold({ epoch, cut, reason });
         return this.#enforcePermit();
       }
@@ -410,7 +421,7 @@ export class ClusterMoves {
   /** Only who leads sends verbs; of one that has led the end is nobody's concern. */
   async #run({ id, node, verb }: ArbiterAction & { readonly kind: "verb" }): Promise<void> {
     const arbiter = this.#arbiter;
-    const result: VerbResult | undefined = this.#now().nowMs < this.#store!.permitUntilMs
+    const result: VerbResult | undefined = this.#now().nowMs < this.permitUntilMs
       ? await this.#runnerOf(node)?.run(verb)
       : { ok: false, kind: "failed", reason: NO_PERMIT };
     if (result !== undefined && arbiter === this.#arbiter) this.#tell({ kind: "result", id, result });
@@ -473,7 +484,7 @@ export class ClusterMoves {
   }
 
   /** The primary whose clients are held. */
-  get #heldNode(): string | null {
+  get heldNode(): string | null {
     const record = this.record;
     return record?.move?.from ?? record?.primary ?? null;
   }
@@ -485,8 +496,4 @@ export class ClusterMoves {
     const delayMs = Math.max(0, this.#arbiter.dueMs - clock.nowMs());
     this.#timer = clock.after(delayMs, () => this.#tell({ kind: "time" }));
   }
-}
-
-function newer(a: StoredRecord | null, b: StoredRecord | null): StoredRecord | null {
-  return (b?.revision ?? 0) > (a?.revision ?? 0) ? b : a;
 }

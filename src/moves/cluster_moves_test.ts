@@ -70,12 +70,9 @@ class Rig {
       get isLeading() {
         return parts.isLeading;
       },
-      get permitUntilMs() {
-        return parts.permitUntilMs;
-      },
-      get instances() {
-        return parts.instances;
-      },
+      permitUntilMs: () => parts.permitUntilMs,
+      instancesOf: () => parts.instances,
+      serve: () => {},
       members: () => [],
       record: () => {
         this.reads++;
@@ -95,7 +92,10 @@ class Rig {
       ask: () => Promise.resolve({ ok: false, text: "" }),
       listen: (_: string, listener: CoordinationListener) => {
         this.listener = listener;
-        return () => {};
+        // Its permit may have been for other clusters until now.
+        listener.standing();
+        this.isListening = true;
+        return () => this.isListening = false;
       },
       look: () => {},
       leave: () => Promise.resolve(),
@@ -119,6 +119,9 @@ class Rig {
       }),
     });
   }
+
+  /** Whether the store, which takes a while to open, is listened to. */
+  isListening = false;
 
   async pass(ms: number): Promise<void> {
     for (let at = 0; at < ms; at += 100) {
@@ -263,4 +266,12 @@ Deno.test("transactions for which a switchover waits are cut when the permit end
   rig.listener.standing();
   equal(rig.drains.at(-1), true);
   rig.moves.stop("over");
+});
+
+Deno.test("one that was stopped before its store was open does not listen to it", async () => {
+  const rig = new Rig();
+  void rig.moves.start();
+  rig.moves.stop("over");
+  await rig.pass(100);
+  equal(rig.isListening, false);
 });

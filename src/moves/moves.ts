@@ -3,6 +3,7 @@ import { type ClusterConfig, type Config, isArbitrated } from "../config/mod.ts"
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { TopologyCluster, TopologySnapshot } from "../topology/mod.ts";
 import { ClusterMoves, type MovesParts } from "./cluster_moves.ts";
+import { Leaving } from "./leaving.ts";
 import { underStance } from "./stance.ts";
 import type { OwnedCluster } from "./verb_runner.ts";
 
@@ -12,6 +13,8 @@ export type { MovesParts } from "./cluster_moves.ts";
 export class Moves {
   readonly #parts: MovesParts;
   readonly #clusters = new Map<string, ClusterMoves>();
+  /** Clusters that a reload has removed while something of theirs ran. */
+  readonly #leaving = new Set<Leaving>();
   /** Clusters that are only followed. */
   readonly #following = new Set<string>();
   #isRunning = false;
@@ -36,6 +39,7 @@ export class Moves {
   stop(): void {
     this.#isRunning = false;
     for (const cluster of this.#clusters.values()) cluster.stop("pgplex stops");
+    for (const leaving of [...this.#leaving]) leaving.stop();
     this.#clusters.clear();
   }
 
@@ -48,7 +52,7 @@ export class Moves {
       const config = clusters.get(name);
       if (isMoved(config)) continue;
       if (isOwned(config) && isMoving(cluster)) cluster.configure(config, monitor);
-      else this.#drop(name, cluster);
+      else this.#drop(name, cluster, { isInFile: config !== undefined });
     }
     this.#following.clear();
     for (const [name, config] of clusters) {
@@ -68,10 +72,31 @@ export class Moves {
     for (const name of this.#following) this.#leaveToFollow(name);
   }
 
-  #drop(name: string, cluster: ClusterMoves): void {
+  #drop(name: string, cluster: ClusterMoves, { isInFile = true } = {}): void {
     this.#clusters.delete(name);
-    cluster.stop("failover is follow now");
+    if (isInFile) cluster.stop("failover is follow now");
+    else this.#leave(name, cluster);
     this.#parts.changed(name);
+  }
+
+  /** What runs at its primary may go on to its end: the others wait for that. */
+  #leave(name: string, cluster: ClusterMoves): void {
+    const { runtime: { clock }, drain, release } = this.#parts;
+    const { heldNode: node, record } = cluster;
+    const endListening = cluster.leave("the cluster was removed from the configuration");
+    const leaving: Leaving = new Leaving({
+      clock,
+      epoch: record?.epoch ?? 0,
+      permitUntilMs: () => cluster.permitUntilMs,
+      drain: (how) => node === null || drain(name, node, how),
+      ended: () => {
+        endListening();
+        release(name);
+        this.#leaving.delete(leaving);
+      },
+    });
+    this.#leaving.add(leaving);
+    leaving.look();
   }
 
   /** A move has ended, of a cluster that is only followed since it began. */
@@ -83,6 +108,7 @@ export class Moves {
   /** A round of events begins. */
   look(): void {
     for (const cluster of this.#clusters.values()) cluster.look();
+    for (const leaving of [...this.#leaving]) leaving.look();
   }
 
   /** The monitor has found something at a node. */

@@ -1,6 +1,8 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import type {
   ClusterRecord,
+  Command,
+  CommandAnswer,
   Coordination,
   CoordinationListener,
   Move,
@@ -14,11 +16,11 @@ import type { LogFields } from "../telemetry/mod.ts";
 import { Moves } from "./moves.ts";
 
 /** One cluster of one node, n1, whose `failover` is this. */
-function configOf(failover: "auto" | "follow") {
+function configOf(failover: "auto" | "follow", name = "main") {
   const yaml = `auth: { users: { app: { password: x } } }
 state_file: /state
 clusters:
-  main:
+  ${name}:
     failover: ${failover}
     superuser: { user: postgres, password: x }
     nodes: [{ name: n1, host: 10.0.0.1 }]
@@ -64,7 +66,12 @@ class Rig {
   isReadable = true;
   stored: StoredRecord | null = null;
   timeline = 1;
+  /** Whether no transaction runs at the primary. */
+  isDrained = true;
+  /** Clusters for which the others wait. */
+  listening = 0;
   readonly moves: Moves;
+  readonly #listeners = new Map<string, CoordinationListener>();
 
   constructor() {
     const say = (level: string) => (text: string, _fields?: LogFields) => {
@@ -82,10 +89,15 @@ class Rig {
         this.breaks = false;
         throw new Error("broken");
       },
-      drain: () => true,
+      drain: () => this.isDrained,
       release: () => {},
     });
     this.moves.start();
+  }
+
+  /** What comes from another instance. */
+  ask(cluster: string, command: Command): Promise<CommandAnswer> {
+    return this.#listeners.get(cluster)!.command(command, "x");
   }
 
   /** Seconds in which n1 is heard and what is asked for is done. */
@@ -104,20 +116,22 @@ class Rig {
     };
     const record = () =>
       this.isReadable ? Promise.resolve(this.stored) : Promise.reject(new Error("no disk"));
-    let listener: CoordinationListener | null = null;
+    const listeners = this.#listeners;
     return {
-      permitUntilMs: Infinity,
+      permitUntilMs: () => Infinity,
+      instancesOf: () => [1],
+      serve: () => {},
       isLeading: true,
-      instances: [1],
       members: () => [],
       swap,
       record,
       acknowledge: () => {},
       publish: () => {},
-      ask: (_cluster, command, by) => listener!.command(command, by),
-      listen: (_cluster, next) => {
-        listener = next;
-        return () => {};
+      ask: (cluster, command, by) => listeners.get(cluster)!.command(command, by),
+      listen: (cluster, listener) => {
+        listeners.set(cluster, listener);
+        this.listening++;
+        return () => this.listening--;
       },
       look: () => {},
       leave: () => Promise.resolve(),
@@ -215,4 +229,22 @@ Deno.test("Moves ends a move before it leaves the cluster to be followed", async
   equal(rig.stored.record.primary, "n1");
   deepEqual([...rig.moves.names()], []);
   equal(rig.clock.pending, 0);
+});
+
+Deno.test("Moves leaves a cluster that is in the file no more when nothing of its clients runs", async () => {
+  const rig = new Rig();
+  await rig.pass(2);
+  rig.isDrained = false;
+  rig.moves.configure(configOf("auto", "other"));
+  await rig.pass(2);
+  deepEqual([[...rig.moves.names()], rig.listening], [["other"], 2]);
+  const asked = rig.ask("main", { kind: "failover", to: null, isForced: false });
+  equal((await asked).ok, false);
+  rig.isDrained = true;
+  await rig.pass(1);
+  equal(rig.listening, 1);
+  rig.isDrained = false;
+  rig.moves.configure(configOf("auto"));
+  rig.moves.stop();
+  deepEqual([rig.listening, rig.clock.pending], [0, 0]);
 });

@@ -21,7 +21,7 @@ Deno.test("a record outlives its instance, with its revision, and swaps by it al
     using file = await StateFile.open<ClusterRecord>(path);
     const alone = await open(file);
     assert.equal(alone.memory.kind, "fresh");
-    assert.deepEqual([alone.isLeading, alone.permitUntilMs, alone.instances], [true, Infinity, [1]]);
+    assert.deepEqual([alone.isLeading, alone.permitUntilMs(), alone.instancesOf()], [true, Infinity, [1]]);
     assert.deepEqual(await alone.swap("main", 0, of("n1")), { kind: "written", revision: 1 });
     assert.equal((await alone.swap("main", 0, of("n2"))).kind, "conflict");
     assert.deepEqual(await alone.swap("main", 1, of("n2", { lsn: 7n })), {

@@ -264,3 +264,51 @@ Deno.test({
     assert.deepEqual([last?.["kind"], last?.["to"]], ["follow", "n2"]);
   },
 });
+
+Deno.test({
+  name: "an instance whose file lacks the cluster is not waited for, and is once a reload has put it there",
+  ...RESTARTS,
+  fn: async () => {
+    await using party = await Party.start({
+      instances: 2,
+      members: 1,
+      cluster: { failover: "manual", rejoin: "sql" },
+    });
+    const whole = party.configOf(3);
+    const { main } = whole["clusters"] as Record<string, unknown>;
+    const elsewhere = { clusters: { elsewhere: main }, routing: { default_cluster: "elsewhere" } };
+    await using third = await Watched.start({ ...whole, ...elsewhere });
+    const all = async () => (await shown(party.at(1).console, "SHOW INSTANCES")).length === 3;
+    await waitFor(all, { what: "the third instance to be known" });
+    const leads = async () => party.at(await party.leader());
+    await using client = await party.at(1).client();
+    const writer = new NumberedWriter(client, { first: 1, step: 2 });
+    writer.start();
+    await writer.writes(10);
+    const move = async (to: string) => {
+      const messages = await (await leads()).console.query(`SWITCHOVER main TO ${to}`);
+      assert.equal(errorOf(messages), null, JSON.stringify(errorOf(messages)));
+      await writer.writes(10);
+    };
+    await move("n2");
+    await third.pgplex.reload(whole);
+    await party.serves(third);
+    await using late = await third.client();
+    const another = new NumberedWriter(late, { first: 2, step: 2 });
+    another.start();
+    await another.writes(10);
+    await move("n1");
+    await another.writes(10);
+    for (const one of [writer, another]) await one.stop();
+    assert.deepEqual(await missing(party, [writer, another]), []);
+    await third.pgplex.reload({ ...whole, ...elsewhere });
+    await waitFor(() => third.logged("configuration reloaded").length === 2, { what: "the reload" });
+    const again = new NumberedWriter(client, { first: 100_001, step: 1 });
+    again.start();
+    await again.writes(5);
+    const moved = await party.at(2).console.query("SWITCHOVER main TO n3");
+    assert.equal(errorOf(moved), null, JSON.stringify(errorOf(moved)));
+    await again.writes(5);
+    await again.stop();
+  },
+});

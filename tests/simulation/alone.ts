@@ -12,9 +12,7 @@ import type { ModelStore } from "./store.ts";
 
 /** The coordination of an instance that decides alone, over a file that may break. */
 export class Alone implements Coordination {
-  readonly permitUntilMs = Infinity;
   readonly isLeading = true;
-  readonly instances = [1];
   readonly #store: ModelStore;
   readonly #servers: Servers;
   readonly #enter: (run: () => void) => void;
@@ -29,6 +27,16 @@ export class Alone implements Coordination {
     this.#servers = servers;
     this.#enter = enter;
   }
+
+  permitUntilMs(): number {
+    return Infinity;
+  }
+
+  instancesOf(): readonly number[] {
+    return [1];
+  }
+
+  serve(): void {}
 
   members(): readonly [] {
     return [];

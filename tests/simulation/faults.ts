@@ -254,6 +254,12 @@ export class Faults {
         servers.slow(placeOf(number), STORE, fault.byMs);
         return agenda.after(fault.forMs, () => servers.slow(placeOf(number), STORE, 0));
       }
+      case "reload":
+        return this.#atStep(fault.step, () => {
+          const instance = this.#instance(fault.who);
+          instance.drop();
+          agenda.after(fault.forMs, () => instance.add());
+        });
       case "straggle":
         return this.#straggle(this.#instance(fault.who).number, fault);
       case "doze": {

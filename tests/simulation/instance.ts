@@ -4,6 +4,7 @@ import type { MonitorConfig } from "../../src/config/mod.ts";
 import type { InstanceRules } from "../../src/instances/rules.ts";
 import { SharedCoordination } from "../../src/instances/shared_coordination.ts";
 import { ClusterMoves } from "../../src/moves/cluster_moves.ts";
+import { Leaving } from "../../src/moves/leaving.ts";
 import type { OwnedCluster } from "../../src/moves/verb_runner.ts";
 import { Alone } from "./alone.ts";
 import { type Acknowledged, Clients } from "./clients.ts";
@@ -62,6 +63,9 @@ export class ModelInstance {
   readonly #parts: InstanceParts;
   #moves: ClusterMoves | null = null;
   #monitor: ModelMonitor | null = null;
+  #leaving: Leaving | null = null;
+  /** How often its file has come to have the cluster, or to lack it. */
+  #service = 0;
   #isAsleep = false;
   #backlog: Waits[] = [];
   #ids = 0;
@@ -92,6 +96,11 @@ export class ModelInstance {
   }
 
   get isRunning(): boolean {
+    return this.coordination !== null;
+  }
+
+  /** Whether its file has the cluster. */
+  get serves(): boolean {
     return this.#moves !== null;
   }
 
@@ -110,7 +119,7 @@ export class ModelInstance {
 
   /** Whether it may send something to a primary, by its own clock. */
   get hasPermit(): boolean {
-    return this.coordination !== null && this.clock.nowMs() < this.coordination.permitUntilMs;
+    return this.coordination !== null && this.clock.nowMs() < this.coordination.permitUntilMs(CLUSTER);
   }
 
   /** Begins a life, with what the store has. */
@@ -118,7 +127,7 @@ export class ModelInstance {
     if (this.isRunning) return;
     this.life++;
     const { life, number } = this;
-    const { servers, invariants, random, rules } = this.#parts;
+    const { invariants } = this.#parts;
     this.#tell(`pgplex starts: ${this.incarnation}`);
     invariants.begins(number);
     const enter = (run: () => void) => this.#enter({ life, kind: "message", run });
@@ -137,13 +146,23 @@ export class ModelInstance {
         },
       });
     this.coordination = coordination;
+    if (coordination instanceof SharedCoordination) coordination.start();
+    this.#take();
+  }
+
+  /** Its file has the cluster: from its start on, or from a reload. */
+  #take(): void {
+    const { life, number, coordination } = this;
+    const { servers, invariants, random, rules } = this.#parts;
+    const enter = (run: () => void) => this.#enter({ life, kind: "message", run });
+    const service = ++this.#service;
     const [config, monitorConfig] = configOf(this.settings);
     const moves = new ClusterMoves(CLUSTER, config, monitorConfig, {
       runtime: { clock: this.clock } as never,
       log: this.#log(),
-      store: () => Promise.resolve(coordination),
+      store: () => Promise.resolve(coordination!),
       instance: number + 1,
-      changed: () => this.#changed(),
+      changed: () => service === this.#service && this.#changed(),
       drain: (_cluster, _node, { cut, reason }) => {
         if (!cut) return this.clients.running === 0;
         if (!reason.includes("permit")) invariants.cuts(this.clients.running);
@@ -180,10 +199,49 @@ export class ModelInstance {
       },
       tell: (text) => this.#tell(text),
     });
-    if (coordination instanceof SharedCoordination) coordination.start();
     void moves.start();
     this.#monitor.start();
     this.#parts.touched();
+  }
+
+  /** A reload removes the cluster from its file: what its clients have begun goes on to its end. */
+  drop(): void {
+    const moves = this.#moves;
+    if (moves === null || !this.isAwake || this.#leaving !== null) return;
+    this.#tell("the file does not have the cluster any more");
+    const { clients, clock } = this;
+    this.#service++;
+    this.#moves = null;
+    this.#monitor?.end();
+    this.#monitor = null;
+    this.asked.clear();
+    this.#parts.invariants.disturbs(this.number);
+    clients.hold();
+    const endListening = moves.leave("the cluster was removed");
+    this.#leaving = new Leaving({
+      clock,
+      epoch: 0,
+      permitUntilMs: () => moves.permitUntilMs,
+      drain: ({ cut }) => {
+        if (cut) clients.cut();
+        return clients.running === 0;
+      },
+      ended: () => {
+        this.#tell("nothing of the cluster runs any more");
+        this.#leaving = null;
+        endListening();
+      },
+    });
+    this.#leaving.look();
+    this.#parts.touched();
+  }
+
+  /** A reload puts it there again. */
+  add(): void {
+    if (!this.isAwake || this.serves) return;
+    this.#tell("the file has the cluster again");
+    this.#parts.invariants.disturbs(this.number);
+    this.#take();
   }
 
   /** Dies, in whatever it was doing; or leaves, and says so to the others. */
@@ -199,6 +257,8 @@ export class ModelInstance {
     this.life++;
     this.#isAsleep = false;
     this.coordination = null;
+    this.#service++;
+    this.#leaving = null;
     this.#moves = null;
     this.#monitor?.end();
     this.#monitor = null;
@@ -256,7 +316,7 @@ export class ModelInstance {
 
   /** An operator says something here. */
   command(command: Command, by: string): void {
-    if (!this.isAwake) return;
+    if (!this.isAwake || !this.serves) return;
     this.#tell(`${by} says ${JSON.stringify(command)}`);
     this.asked.set(by, this.#parts.servers.agenda.nowMs);
     const { life } = this;
@@ -289,6 +349,7 @@ export class ModelInstance {
     }
     this.coordination?.look();
     this.#moves?.look();
+    this.#leaving?.look();
     run();
     this.#parts.touched();
   }

@@ -1,6 +1,7 @@
 import type { ClusterRecord, Said, Verb } from "../../src/arbiter/mod.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Acknowledged, Permit } from "./clients.ts";
+import { CLUSTER } from "./model_keys.ts";
 import type { ModelNode } from "./model_node.ts";
 import { placeOf, type Servers, STORE, Violation } from "./servers.ts";
 
@@ -23,7 +24,10 @@ export interface Observed {
   /** Whether it may send something to a primary, by its own clock. */
   readonly hasPermit: boolean;
   readonly clients: { readonly permit: Permit | null; readonly running: number };
-  readonly coordination: { readonly instances: readonly number[]; readonly isLeading: boolean } | null;
+  readonly coordination: {
+    readonly isLeading: boolean;
+    instancesOf(cluster: string): readonly number[];
+  } | null;
 }
 
 /** Where the record is. */
@@ -281,7 +285,7 @@ export class Invariants {
     }
     if (move?.step === "promote" && before?.move?.step !== "promote") {
       this.#promoteMs = this.#agenda.nowMs;
-      const asked = this.#instances[writer]!.coordination?.instances ?? [];
+      const asked = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [];
       const told = this.#told.filter((_, at) => at !== writer && asked.includes(at + 1));
       this.#known = [this.#sampled[writer]!, ...told].filter((one) => one !== null);
     }
@@ -361,9 +365,10 @@ export class Invariants {
 
   /** Of the instances that may be there half at least find the primary well. */
   #isOutvoted(node: ModelNode, writer: number): void {
-    const all = this.#instances[writer]!.coordination?.instances.length ?? 1;
+    const asked = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [writer + 1];
+    const all = asked.length;
     const finding = this.#instances.filter(({ number, isAwake }) =>
-      isAwake && this.#isStable(node, number) && this.#isOpen(node, number) &&
+      isAwake && asked.includes(number + 1) && this.#isStable(node, number) && this.#isOpen(node, number) &&
       !this.#servers.isSlow(placeOf(number), node.id) && this.#isAmongOthers(number)
     );
     this.#check(

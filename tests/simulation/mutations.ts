@@ -72,6 +72,7 @@ export const INSTANCE_MUTATIONS: readonly Mutation[] = [
     scene: "lonely",
     way: "doze",
   }),
+  among("serves a cluster that it has not announced", { announcesFirst: () => false }, { scene: "reload" }),
   among("takes the lead of one that has a permit", { mayLead: () => true }),
   among("takes the lead of one that has just renewed", { comparesRenewal: () => false }, { scene: "return" }),
   among("takes one for gone whose entry is", { trustsAbsence: () => true }, {

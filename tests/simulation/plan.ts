@@ -118,6 +118,8 @@ export type InstanceFault =
   | { readonly kind: "split"; readonly beside: number; readonly forMs: number }
   /** The record is removed by hand, and all instances are restarted. */
   | { readonly kind: "amnesia"; readonly backMs: number }
+  /** A reload removes the cluster from the file of an instance, and another one puts it there again. */
+  | { readonly kind: "reload"; readonly who: Who; readonly step: MoveStep | null; readonly forMs: number }
   | { readonly kind: "blind"; readonly who: Who; readonly node: Target; readonly forMs: number };
 
 /** An instance by its number, the one that leads at the moment, or another one. */
@@ -263,13 +265,13 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
     };
     faults.push(...Array.from({ length: between(0, 5) }, oneOfInstances));
     if (scene !== undefined) faults.length = 0;
-    if (chance(0.6) || scene !== undefined) {
+    if (scene !== "reload" && (chance(0.6) || scene !== undefined)) {
       faults.push(...sceneOf({ between, chance, pick, count, ttlMs, forced: scene, forcedWay: way }));
     }
   }
   const slow = 0.95;
   const foreign = nodes > 2 && chance(0.05) ? nodes - 1 : null;
-  return {
+  const plan: Plan = {
     seed,
     nodes,
     mode: chance(0.85) || scene !== undefined ? "auto" : "manual",
@@ -299,8 +301,38 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
       },
     ),
     ttlMs,
-    faults: faults.toSorted((a, b) => a.atMs - b.atMs),
+    faults: [],
   };
+  // What is drawn last leaves what seeds say of all before.
+  if (count > 1 && (scene === "reload" || (scene === undefined && chance(0.25)))) {
+    faults.push(...reloads({ between, chance, pick, count }));
+  }
+  return { ...plan, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+}
+
+/** An instance gets a cluster by a reload while its primary is being moved, or loses it. */
+function reloads(
+  { between, chance, pick, count }: Pick<Drawing, "between" | "chance" | "pick" | "count">,
+): Fault[] {
+  const atMs = between(12_000, 30_000);
+  const who = between(chance(0.3) ? 0 : 1, count - 1);
+  const move: Fault = chance(0.5)
+    ? { kind: "switchover", atMs, to: null, isForced: false }
+    : { kind: "kill", atMs, node: "primary", backMs: 20_000, zombie: false, startMs: 500 };
+  const step = chance(0.2) ? pick(["prepare", "hold", "recruit", "promote"] as const) : null;
+  const fromMs = atMs - between(0, 6_000);
+  const faults: Fault[] = [move, {
+    kind: "reload",
+    atMs: fromMs,
+    who,
+    step,
+    forMs: Math.max(100, atMs - fromMs + between(-1_500, 1_500)),
+  }];
+  if (chance(0.5)) faults.push({ kind: "deaf", atMs: fromMs, who, byMs: between(0, 3_000), forMs: 10_000 });
+  if (chance(0.3)) {
+    faults.push({ kind: "slow store", atMs: fromMs, who, byMs: between(50, 450), forMs: 10_000 });
+  }
+  return faults;
 }
 
 /** See {@link sceneOf}. */
@@ -324,20 +356,23 @@ export interface PlanOptions {
   /** How many instances there are. */
   readonly instances?: number | undefined;
   /** Nothing goes wrong but this. */
-  readonly scene?: (typeof SCENES)[number] | undefined;
+  readonly scene?: (typeof SCENES)[number] | "reload" | undefined;
   readonly way?: (typeof WAYS)[number] | undefined;
 }
 
-/** Faults that are bad together: what comes to nobody by chance. The first instance leads at the beginning. */
-function sceneOf({ between, chance, pick, count, ttlMs, forced, forcedWay }: {
+/** By what a scene is drawn. */
+interface Drawing {
   readonly between: (low: number, high: number) => number;
   readonly chance: (p: number) => boolean;
   readonly pick: <T>(list: readonly T[]) => T;
   readonly count: number;
   readonly ttlMs: number;
-  readonly forced: PlanOptions["scene"];
+  readonly forced: (typeof SCENES)[number] | undefined;
   readonly forcedWay: PlanOptions["way"];
-}): Fault[] {
+}
+
+/** Faults that are bad together: what comes to nobody by chance. The first instance leads at the beginning. */
+function sceneOf({ between, chance, pick, count, ttlMs, forced, forcedWay }: Drawing): Fault[] {
   const atMs = between(12_000, 30_000);
   const loss: Fault = {
     kind: "kill",

@@ -254,6 +254,7 @@ class World {
       instance.wake();
       instance.configure(settingsFor(this.#plan));
       instance.start();
+      instance.add();
     }
   }
 }
