@@ -116,6 +116,8 @@ export class Membership {
   #leader: Entry | null = null;
   /** The last one that was seen: where somebody has removed the entry by hand he leads on until he knows. */
   #lastLeader: Entry | null = null;
+  /** Since when nobody's entry is there; null while one is. */
+  #missingSinceMs: number | null = null;
   /** When that one was seen first. */
   #leaderSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
@@ -200,6 +202,7 @@ export class Membership {
   /** A write of its own has shown who leads. */
   sawLeader(entry: Entry | null, nowMs: number): void {
     if (entry !== null && entry.modRevision !== this.#lastLeader?.modRevision) this.#leaderSinceMs = nowMs;
+    this.#missingSinceMs = entry === null ? this.#missingSinceMs ?? nowMs : null;
     this.#leader = entry;
     this.#lastLeader = entry ?? this.#lastLeader;
   }
@@ -388,7 +391,9 @@ export class Membership {
   /** Nobody leads, or who did has no permit any more; or this instance does, and others see more. */
   #campaign(nowMs: number): MembershipCall | null {
     if (this.#hasLead) return this.#yields || this.sight.yields(nowMs) ? this.#yield(nowMs) : null;
-    const leader = leaderOf(this.#leader ?? this.#lastLeader);
+    // Whoever took himself for the one that leads has renewed since the entry is missing, and knows; or has no permit any more.
+    const isOver = this.#missingSinceMs !== null && this.roll.hasLooked(this.#missingSinceMs);
+    const leader = leaderOf(this.#leader ?? (isOver ? null : this.#lastLeader));
     const isThere = leader !== null && leader.incarnation !== this.self.incarnation && this.#isThere(leader);
     if (!this.#rules.mayLead(isThere) || !this.#understands || this.sight.refrains(nowMs)) return null;
     const { id, incarnation } = this.self;

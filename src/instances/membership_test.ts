@@ -367,3 +367,24 @@ Deno.test("an id that is taken is not asked for without a pause, although a clus
   second.at(10);
   equal(second.membership.dueMs, 10 + TTL_MS / 5);
 });
+
+Deno.test("a lead whose entry is removed is taken again, also where each takes another one for the last that led", () => {
+  const keys = new FakeKeys();
+  const all = [new One(keys, 1), new One(keys, 2)] as const;
+  const [one, two] = all;
+  one.at(0);
+  two.at(0);
+  // The second one has taken the lead, and has not heard of it; then somebody removes the entry.
+  const value = JSON.stringify({ id: 2, incarnation: "i2" });
+  keys.commit([], [{ kind: "put", key: LEADER, value }]);
+  one.at(TTL_MS / 5);
+  keys.commit([], [{ kind: "remove", key: LEADER }]);
+  let led = 0;
+  for (let at = TTL_MS / 5; at <= 2 * TTL_MS; at += 100) {
+    for (const each of all) each.at(at);
+    const leading = all.filter(({ membership }) => membership.leading(at) !== null).length;
+    equal(leading < 2, true);
+    if (leading > 0) led ||= at;
+  }
+  equal(led > TTL_MS && led < 2 * TTL_MS, true, `${led}`);
+});

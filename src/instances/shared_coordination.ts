@@ -13,13 +13,13 @@ import {
   type SwapResult,
 } from "../arbiter/mod.ts";
 import type { Clock, Timer } from "../kernel/mod.ts";
+import { Acknowledged } from "./acknowledged.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import { Membership, type Self } from "./membership.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import type { Healths } from "./sight.ts";
 import {
-  ackOf,
   type AckValue,
   clusterKey,
   clusterPartOf,
@@ -64,8 +64,8 @@ interface Cluster {
   revision: number;
   ack: Shown | null;
   view: Shown & { readonly healths: Healths } | null;
+  readonly acks: Acknowledged;
   /** What was told last of the others. */
-  readonly acks: Map<number, string>;
   views: string;
   instances: string;
 }
@@ -278,7 +278,7 @@ export class SharedCoordination implements Coordination {
       revision: 0,
       ack: null,
       view: null,
-      acks: new Map(),
+      acks: new Acknowledged(),
       views: "",
       instances: "",
     };
@@ -367,7 +367,9 @@ export class SharedCoordination implements Coordination {
   }
 
   #tellInstances(): void {
+    const members = this.#membership.roll.members();
     for (const [cluster, known] of [...this.#clusters]) {
+      for (const ack of known.acks.renounce(members)) known.listener.acknowledged(ack);
       const ids = this.instancesOf(cluster);
       if (`${ids}` === known.instances) continue;
       known.instances = `${ids}`;
@@ -441,17 +443,10 @@ export class SharedCoordination implements Coordination {
     if (view !== null) view.isThere = entries.get(clusterKey(cluster, "views", id))?.value === view.text;
   }
 
-  #tellAck(known: Cluster, instance: number, { value }: Entry): void {
-    const ack = ackOf(value);
-    if (ack === null) return;
+  #tellAck({ acks, listener }: Cluster, instance: number, { value }: Entry): void {
     if (instance === this.#parts.self.id) return;
-    const isOfNow = this.#membership.roll.members().some(({ id, incarnation }) =>
-      id === instance && incarnation === ack.incarnation
-    );
-    if (!isOfNow || known.acks.get(instance) === value) return;
-    known.acks.set(instance, value);
-    const { epoch, isDrained, seen } = ack;
-    known.listener.acknowledged({ instance, epoch, isDrained, seen: seenOf(seen) });
+    const ack = acks.take(instance, value, this.#membership.roll.members());
+    if (ack !== null) listener.acknowledged(ack);
   }
 
   #seeView(

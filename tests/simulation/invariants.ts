@@ -330,6 +330,8 @@ export class Invariants {
     const silentMs = reach.backMs === null ? nowMs - reach.lostMs : 0;
     const isSilent = node.process !== "dead" && nowMs >= node.startingUntilMs &&
       !this.#servers.isSlow(placeOf(writer), node.id) &&
+      // What was asked over a slow link may be without an answer for longer than the node is silent.
+      nowMs - this.#servers.slowedMs(placeOf(writer), node.id) > STABLE_MS &&
       (node.process === "stopped" || !this.#isOpen(node, writer));
     this.#check(
       !isSilent || node.isStandby || silentMs >= 2_600,

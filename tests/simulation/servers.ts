@@ -31,6 +31,7 @@ export class Servers {
   readonly #plan: Plan;
   readonly #cut = new Map<number, number>();
   readonly #slow = new Map<number, number>();
+  readonly #slowed = new Map<number, number>();
   readonly #broken = new Map<number, number>();
   readonly #shipping = new Set<ModelNode>();
   readonly tell: (text: string) => void;
@@ -94,6 +95,11 @@ export class Servers {
     return this.#broken.get(linkOf(a, b)) ?? -1e9;
   }
 
+  /** When a link was last made slow, or quick again. */
+  slowedMs(a: number, b: number): number {
+    return this.#slowed.get(linkOf(a, b)) ?? -1e9;
+  }
+
   isSlow(a: number, b: number): boolean {
     return (this.#slow.get(linkOf(a, b)) ?? 0) > 0;
   }
@@ -116,6 +122,7 @@ export class Servers {
 
   slow(a: number, b: number, byMs: number): void {
     this.#slow.set(linkOf(a, b), byMs);
+    this.#slowed.set(linkOf(a, b), this.agenda.nowMs);
     this.#broken.set(linkOf(a, b), this.agenda.nowMs);
   }
 
