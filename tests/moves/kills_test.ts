@@ -47,7 +47,8 @@ Deno.test({
     });
     for (const node of replicas.nodes) await node.reload({ synchronous_standby_names: "ANY 1 (n1, n2, n3)" });
     await using watched = await Watched.start(watchedConfig(replicas.config, {
-      clusters: { main: { nodes: replicas.config, failover: "auto" } },
+      // Rounds follow each other faster than failovers may by default.
+      clusters: { main: { nodes: replicas.config, failover: "auto", failover_interval: "100ms" } },
       state_file: `${dir.path}/state`,
       monitor: {},
     }));
