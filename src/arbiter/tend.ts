@@ -76,8 +76,9 @@ export function tend(work: Work, record: ClusterRecord): boolean {
   for (const known of work.others(record.primary)) {
     const { name } = known.node;
     if (record.rejoins.some(({ node }) => node === name)) continue;
-    if (!isOurs && !record.moved.includes(name)) continue;
-    if (record.moved.includes(name) && work.isUp(name) && work.fresh(name, work.stepSinceMs) === null) {
+    const isMoved = record.moved.includes(name);
+    if (!isOurs && !isMoved) continue;
+    if (isMoved && work.isUp(name) && work.fresh(name, work.stepSinceMs) === null) {
       // What it said during the move does not tell what the move has left.
       work.inspected(name, work.stepSinceMs);
       continue;
@@ -89,9 +90,9 @@ export function tend(work: Work, record: ClusterRecord): boolean {
     }
     const isDirect = standing === "follows" &&
       receivesFrom(work, record, work.said(name)!) === record.primary;
-    if (standing === "follows" && (isDirect || !record.moved.includes(name))) {
+    if (standing === "follows" && (isDirect || !isMoved)) {
       work.astray.delete(name);
-      if (record.moved.includes(name) || record.disowned.includes(name)) settled.push(name);
+      if (isMoved || record.disowned.includes(name)) settled.push(name);
       continue;
     }
     if (standing === "stale") fenceStale(work, record, name);
@@ -100,7 +101,7 @@ export function tend(work: Work, record: ClusterRecord): boolean {
     if (standing === "unknown") continue;
     const astrayMs = work.astray.get(name) ?? nowMs;
     work.astray.set(name, astrayMs);
-    if (!record.moved.includes(name) && nowMs - astrayMs < ASTRAY_MS) continue;
+    if (!isMoved && nowMs - astrayMs < ASTRAY_MS) continue;
     if (!work.tookOver(name, record.epoch)) continue;
     work.ask(name, { kind: "repoint", upstream: work.upstream(record.primary) }, {
       refreshMs: ASTRAY_MS,

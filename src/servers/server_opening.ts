@@ -136,47 +136,59 @@ async function prepare(opening: Opening): Promise<ServerConnection> {
   }
 }
 
-/** Opens a connection with these settings and runs `connect_query`. One on which it takes too long is closed. */
+/** Opens a connection with these settings and runs `connect_query`. */
 async function logInWith(
   opening: Opening,
   given: StartupSettings,
 ): Promise<{ connection: ServerConnection; settings: StartupSettings }> {
-  const { server, sql, parts: { runtime: { clock }, log } } = opening;
+  const { server, sql, parts } = opening;
   const connection = await logIn(opening, given);
   void connection.start();
-  const timer = clock.after(
-    server.destination.settings.server_connect_timeout,
-    () => connection.close(),
-  );
   try {
-    const { error, settings } = await runConnectQuery(connection, sql!);
-    if (error !== null) log.warning("connect_query failed", { ...fieldsOf(server), error: error.message });
-    if (given.size > 0) await forgetSets(connection, given);
-    return { connection, settings };
+    return await inTime(connection, server, parts, async () => {
+      const { error, settings } = await runConnectQuery(connection, sql!);
+      if (error !== null) {
+        parts.log.warning("connect_query failed", { ...fieldsOf(server), error: error.message });
+      }
+      if (given.size > 0) await forgetSets(connection, given);
+      return { connection, settings };
+    });
   } catch (thrown) {
     connection.close();
     throw thrown;
-  } finally {
-    timer.cancel();
   }
 }
 
 /**
  * The first connection to a database looks at its routines before it serves anybody: what ran before the first look may have done
- * anything, and whoever loses his server then would be told so. A connection on which it takes too long is closed.
+ * anything, and whoever loses his server then would be told so.
  *
  * @throws PgplexError when the connection ended
  */
 async function lookFirst(
   connection: ServerConnection,
-  { key: { database, purpose }, destination: { fingerprints, settings } }: ServerPool,
-  { runtime: { clock }, log }: ServerOpeningParts,
+  server: ServerPool,
+  parts: ServerOpeningParts,
 ): Promise<void> {
+  const { key: { database, purpose }, destination: { fingerprints, settings } } = server;
   const learns = settings.pool_mode === "transaction" && settings.state_check === "learn";
   if (purpose !== "clients" || !learns || !fingerprints.catalogue.claimFirst()) return;
+  const { runtime: { clock }, log } = parts;
+  await inTime(connection, server, parts, () => {
+    return refreshCatalogue(connection, fingerprints, { clock, log, database });
+  });
+}
+
+/** Does this on a connection that serves nobody yet; one on which it takes longer than `server_connect_timeout` is closed. */
+async function inTime<T>(
+  connection: ServerConnection,
+  { destination: { settings } }: ServerPool,
+  { runtime: { clock } }: ServerOpeningParts,
+  work: () => Promise<T>,
+): Promise<T> {
   const timer = clock.after(settings.server_connect_timeout, () => connection.close());
   try {
-    await refreshCatalogue(connection, fingerprints, { clock, log, database });
+    return await work();
   } finally {
     timer.cancel();
   }
