@@ -6,6 +6,8 @@ RUN npx -y deno@2.9.6 --version
 COPY deno.json deno.lock main.ts ./
 COPY src ./src
 COPY tools ./tools
+# `--build-arg OTEL_DENO=true`: the metrics go to an OpenTelemetry collector as well (docs/HTTP.md).
+ARG OTEL_DENO=false
 RUN npx -y deno@2.9.6 task compile
 
 # Debian 12, not a point release: a rebuild brings its security updates. The executable needs glibc and libgcc; certificate authorities are built into it.

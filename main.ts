@@ -10,6 +10,7 @@ import {
   type ParsedConfig,
   type RefusedConfig,
 } from "./src/config/mod.ts";
+import type { Meter } from "./src/http/mod.ts";
 import { importPgBouncer } from "./src/import/mod.ts";
 import { checkEtcd, openCoordination } from "./src/coordination/mod.ts";
 import { type Clock, type Random, RoundClock, type Rounds } from "./src/kernel/mod.ts";
@@ -103,6 +104,15 @@ function load(path: string, readBytes = Deno.readFile): Promise<ParsedConfig | R
     certificatesProblem,
     keyPairProblem,
   });
+}
+
+/** The runtime's own OpenTelemetry, where OTEL_DENO has switched it on; null where it is off. */
+function runtimeMeter(): Meter | null {
+  try {
+    return Deno.telemetry.meterProvider.getMeter("pgplex", denoJson.version);
+  } catch {
+    return null;
+  }
 }
 
 /** As people know this instance. */
@@ -206,6 +216,7 @@ async function run(parsed: ParsedConfig, path: string): Promise<number> {
       load: () => load(path),
       hostName,
       rounds: clock,
+      meter: runtimeMeter(),
       openStore: (config) => {
         return openCoordination(config, {
           clock,

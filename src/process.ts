@@ -14,7 +14,7 @@ import {
 } from "./config/mod.ts";
 import { Console, type ReloadReport, type ShutdownMode } from "./console/mod.ts";
 import { PgplexError, Ticker, toPgplexError } from "./kernel/mod.ts";
-import { HttpEndpoint } from "./http/mod.ts";
+import { HttpEndpoint, type Meter } from "./http/mod.ts";
 import { ListeningSockets, removeStaleSocket } from "./listener/mod.ts";
 import { Monitor } from "./monitor/mod.ts";
 import { Moves, Requests } from "./moves/mod.ts";
@@ -52,6 +52,8 @@ export interface ProcessWorld
   readonly hostName: string;
   /** Says when a round of events begins. */
   readonly rounds: { onRound: (() => void) | null };
+  /** What takes the metrics besides `/metrics`; null where nothing does. */
+  readonly meter: Meter | null;
   /** The configuration file is refused, for these reasons. */
   readonly refused: (problems: readonly Problem[]) => void;
   /** SHUTDOWN was asked for in the console: the process ends in its own way. */
@@ -199,6 +201,7 @@ export class Process {
     if (process.#live.config.coordination !== null) process.#joinOthers();
     process.#moves.start();
     process.#monitor.start();
+    if (world.meter !== null) process.#http.feed(world.meter);
     process.#requests.start();
     process.#worker.start(process.#console);
     process.#reportStats();

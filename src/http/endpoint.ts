@@ -4,8 +4,9 @@ import type { Console, ConsoleTable, Table } from "../console/mod.ts";
 import type { LoginParts } from "../login/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { Access } from "./access.ts";
-import { CONTENT_TYPES, formOf } from "./exposition.ts";
+import { CONTENT_TYPES, type Form, formOf } from "./exposition.ts";
 import { unreadiness } from "./health.ts";
+import { feedMeter, type Meter } from "./meters.ts";
 import { type MetricsParts, metricsText } from "./metrics.ts";
 import page from "./status.html" with { type: "text" };
 
@@ -113,6 +114,19 @@ export class HttpEndpoint {
     this.#server = null;
   }
 
+  /** Gives a meter the metrics, whether or not they are served too. */
+  feed(meter: Meter): void {
+    const decoder = new TextDecoder();
+    feedMeter(meter, () => decoder.decode(this.#metrics("prometheus")));
+  }
+
+  #metrics(form: Form): Uint8Array<ArrayBuffer> {
+    const bytes = metricsText(this.#parts, form, this.#metricsBytes);
+    // Its last part is encoded where three times its length is free.
+    this.#metricsBytes = bytes.length + METRICS_SPARE_BYTES;
+    return bytes;
+  }
+
   #retryLater(http: HttpConfig): void {
     this.#retry = this.#parts.clock.after(RETRY_MS, () => {
       try {
@@ -161,7 +175,7 @@ export class HttpEndpoint {
   }
 
   #show(pathname: string, request: Request): Response {
-    const { worker, console, instances, version, clock } = this.#parts;
+    const { worker, console, version, clock } = this.#parts;
     switch (pathname) {
       case "/health/live":
         return text("live\n", 200);
@@ -171,12 +185,7 @@ export class HttpEndpoint {
       }
       case "/metrics": {
         const form = formOf(request.headers.get("accept"));
-        const bytes = metricsText({ worker, console, instances, version }, form, this.#metricsBytes);
-        // Its last part is encoded where three times its length is free.
-        this.#metricsBytes = bytes.length + METRICS_SPARE_BYTES;
-        return text(bytes, 200, {
-          "content-type": CONTENT_TYPES[form],
-        });
+        return text(this.#metrics(form), 200, { "content-type": CONTENT_TYPES[form] });
       }
       case "/":
         return text(page, 200, { "content-type": "text/html; charset=utf-8" });

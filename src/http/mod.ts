@@ -7,3 +7,4 @@
  * @module
  */
 export * from "./endpoint.ts";
+export type { Meter } from "./meters.ts";
