@@ -58,6 +58,8 @@ export class ModelInstance {
   coordination: Coordination | null = null;
   /** Replies of verbs are lost. */
   losesReplies = false;
+  /** It has written the record, and does not know yet what became of that. */
+  awaitsRecord = false;
   /** Commands that were asked for, and not answered yet: when. */
   readonly asked = new Map<string, number>();
   readonly #parts: InstanceParts;
@@ -145,9 +147,31 @@ export class ModelInstance {
           return listener.command(command, by);
         },
       });
+    this.#watchRecord(coordination);
     this.coordination = coordination;
     if (coordination instanceof SharedCoordination) coordination.start();
     this.#take();
+  }
+
+  #watchRecord(coordination: Coordination): void {
+    const { life } = this;
+    const swap = coordination.swap.bind(coordination);
+    const read = coordination.record.bind(coordination);
+    const knows = (): void => {
+      if (life === this.life) this.awaitsRecord = false;
+    };
+    this.awaitsRecord = false;
+    coordination.swap = async (...told) => {
+      this.awaitsRecord = true;
+      const result = await swap(...told);
+      if (result.kind !== "unknown") knows();
+      return result;
+    };
+    coordination.record = async (cluster) => {
+      const stored = await read(cluster);
+      knows();
+      return stored;
+    };
   }
 
   /** Its file has the cluster: from its start on, or from a reload. */

@@ -23,6 +23,8 @@ export interface Observed {
   readonly incarnation: string;
   /** Whether it may send something to a primary, by its own clock. */
   readonly hasPermit: boolean;
+  /** It has written the record, and does not know yet what became of that. */
+  readonly awaitsRecord: boolean;
   readonly clients: { readonly permit: Permit | null; readonly running: number };
   readonly coordination: {
     readonly isLeading: boolean;
@@ -174,9 +176,10 @@ export class Invariants {
     { epoch, timeline }: { readonly epoch: number; readonly timeline: number },
   ): void {
     const { record } = this.#store;
-    // Whoever does not decide may hear of a move later, and is waited for until then.
+    // Whoever does not decide may hear of a move later, as may the one that decides and waits for the answer of its write: they are
+    // waited for until then.
     const isDecider = this.#instances.length === 1 || this.#isLeader(instance);
-    if (isDecider) {
+    if (isDecider && !this.#instances[instance]!.awaitsRecord) {
       this.#check(
         record?.phase === "serving" && record.primary === node.name && record.epoch === epoch,
         "release",
