@@ -122,6 +122,21 @@ Deno.test("recruit counts how far another instance has seen the primary, when th
   }
 });
 
+Deno.test("recruit counts how far another instance has seen the primary that is gone meanwhile", () => {
+  const scene = new Scene();
+  scene.pass(1_000);
+  scene.input({ kind: "instances", ids: [1, 2] });
+  const seen = { primary: "n1", timeline: 1, lsn: 9_000n };
+  scene.input({ kind: "views", views: [{ instance: 2, healths: new Map([["n1", "down"]]), seen }] });
+  scene.input({ kind: "views", views: [] });
+  scene.input({ kind: "instances", ids: [1] });
+  scene.nodes["n1"] = "down";
+  for (const name of ["n2", "n3"]) scene.nodes[name] = { ...alone };
+  scene.pass(10_000);
+  equal(scene.record?.move?.step, "recruit");
+  equal(scene.record.move.lastLsn, 9_000n);
+});
+
 Deno.test("a failover begins where only another instance has seen the primary, or this one did before it led", () => {
   const begins = (said: Inspected | null, seen: SeenPosition | null) => {
     const scene = new Scene({ nodes: { n1: "down", n2: { ...alone }, n3: { ...alone } } });

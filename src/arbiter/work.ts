@@ -63,7 +63,7 @@ export class Work {
   wish: Wish | null = null;
   /** When the present step began in this life of the machine. */
   stepSinceMs: number;
-  /** The last position of the primary that this instance has seen; null where it has seen none. */
+  /** The last position of the primary that any instance has seen; null where none has. */
   seen: SeenPosition | null = null;
   /** Since when the primary says that it is a standby; null while it does not. */
   demotedSinceMs: number | null = null;
@@ -172,18 +172,21 @@ export class Work {
     return inspected.askedMs >= view.askedMs ? inspected : view;
   }
 
-  /** What the primary says of its position is kept, whatever is being done: what a failover loses is counted from there. */
+  /**
+   * What the primary says of its position, to whichever instance, is kept, whatever is being done: what a failover loses is counted from
+   * there, also where who has heard it is gone by then.
+   */
   notePosition(): void {
     const { record, seen } = this;
-    if (record !== null) {
-      this.seen = furthest(record, [seen, positionOf(record, this.said(record.primary))]) ?? seen;
-    }
+    if (record === null) return;
+    const others = this.rules.heedsOthersSight() ? [...this.views, ...this.acknowledged.values()] : [];
+    const heard = others.map(({ seen }) => seen);
+    this.seen = furthest(record, [seen, positionOf(record, this.said(record.primary)), ...heard]) ?? seen;
   }
 
   /** The last position of a primary that any instance has seen; null where none has. */
   lastLsn(of: Pick<SeenPosition, "primary" | "timeline">): bigint | null {
-    const others = this.rules.heedsOthersSight() ? [...this.views, ...this.acknowledged.values()] : [];
-    return furthest(of, [this.seen, ...others.map(({ seen }) => seen)])?.lsn ?? null;
+    return furthest(of, [this.seen])?.lsn ?? null;
   }
 
   /** The same where it was asked after `sinceMs`, and answers. */
