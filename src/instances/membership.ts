@@ -1,4 +1,5 @@
 import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
+import { type Line, Lines } from "./lines.ts";
 import { Roll } from "./roll.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import { Sight } from "./sight.ts";
@@ -37,12 +38,6 @@ export interface Glance {
   readonly revision: number;
   /** By cluster; null: there is none. */
   readonly records: ReadonlyMap<string, Entry | null>;
-}
-
-/** A line for the log. */
-export interface Line {
-  readonly level: "info" | "warning" | "error";
-  readonly text: string;
 }
 
 /** How many renewals fit into a lease. */
@@ -474,27 +469,5 @@ export class Membership {
     this.#understands = records.every((entry) => entry === null || "record" in recordIn(entry.value));
     const byCluster = clusters.map((name, at) => [name, records[at] ?? null] as const);
     this.#glance = { revision, records: new Map(byCluster) };
-  }
-}
-
-/** What was said is said again only behind something else under the same key. */
-class Lines {
-  #lines: Line[] = [];
-  readonly #said = new Map<string, string>();
-
-  say(level: Line["level"], key: string, text: string): void {
-    if (this.#said.get(key) === text) return;
-    this.#said.set(key, text);
-    this.#lines.push({ level, text });
-  }
-
-  unsay(key: string): void {
-    this.#said.delete(key);
-  }
-
-  take(): readonly Line[] {
-    const lines = this.#lines;
-    this.#lines = [];
-    return lines;
   }
 }

@@ -18,7 +18,6 @@ import {
   type SeenPosition,
   settingsOf,
   type StoredRecord,
-  type SwapResult,
   type VerbResult,
 } from "../arbiter/mod.ts";
 import type { Runtime } from "../backend/mod.ts";
@@ -30,11 +29,9 @@ import { type NodeAddress, sameNode } from "../topology/mod.ts";
 import { seenOf, sightOf, viewOf } from "./node_view.ts";
 import { ClientHold, type Drain } from "./client_hold.ts";
 import { Permit } from "./permit.ts";
+import { RecordCalls } from "./record_calls.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
 import { type NodeRunner, NodeRunners, type OwnedCluster, VerbRunner } from "./verb_runner.ts";
-
-/** So long behind a read of the record that has failed it is read again, in milliseconds. */
-const READ_AGAIN_MS = 200;
 
 /** So long behind a failure it begins anew, in milliseconds. */
 const BEGIN_ANEW_MS = 1_000;
@@ -87,9 +84,8 @@ export class ClusterMoves {
   readonly #hold: ClientHold;
   #timer: Timer | null = null;
   #beginTimer: Timer | null = null;
-  /** Whose write, or read, of the record is on its way. */
-  #writing: Arbiter | Follower | null = null;
-  #reading: Arbiter | Follower | null = null;
+  /** Of the present {@link #arbiter}. */
+  #recordCalls: RecordCalls | null = null;
   #nextCommand = 1;
   /** The first one is being handled. */
   readonly #events: ArbiterEvent[] = [];
@@ -198,7 +194,7 @@ export class ClusterMoves {
         this.#newest = newer(this.#newest, stored);
         this.#misunderstood = null;
         if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
-        else this.#catchUp();
+        else this.#recordCalls?.catchUp();
       },
       misunderstood: (why) => {
         this.#misunderstood = why;
@@ -226,6 +222,8 @@ export class ClusterMoves {
       ? new Arbiter({ settings, stored: stored ?? this.#newest, instance, now, rules })
       // What it has heard meanwhile is not told again.
       : new Follower({ stored: newer(stored, this.#newest), now });
+    this.#recordCalls?.end();
+    this.#recordCalls = this.#callsOf(this.#arbiter);
     this.#permit.look();
     this.#stayOut();
     this.#tell({ kind: "instances", ids: this.#store!.instancesOf(this.name) });
@@ -234,6 +232,16 @@ export class ClusterMoves {
     // Somebody has removed the record: nobody else can write it again as it was.
     if (stored === null && this.#newest !== null) this.#tell({ kind: "record", stored: null });
     for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
+  }
+
+  #callsOf(arbiter: Arbiter | Follower): RecordCalls {
+    return new RecordCalls({
+      cluster: this.name,
+      store: this.#store!,
+      clock: this.#parts.runtime.clock,
+      tell: (event) => this.#tell(event),
+      isBehind: () => arbiter instanceof Arbiter && newer(arbiter.stored, this.#newest) !== arbiter.stored,
+    });
   }
 
   #stayOut(): void {
@@ -284,7 +292,7 @@ export class ClusterMoves {
     this.#hold.end();
     this.#runners.close();
     this.#answerAll(why);
-    this.#arbiter = null;
+    this.#endArbiter();
     return this.#endListening;
   }
 
@@ -364,9 +372,15 @@ export class ClusterMoves {
       cluster: this.name,
       error: thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown),
     });
-    this.#arbiter = null;
+    this.#endArbiter();
     this.#answerAll("a defect has ended this attempt: see the log, and SHOW FAILOVERS");
     this.#beginLater();
+  }
+
+  #endArbiter(): void {
+    this.#arbiter = null;
+    this.#recordCalls?.end();
+    this.#recordCalls = null;
   }
 
   #beginLater(): void {
@@ -387,9 +401,9 @@ export class ClusterMoves {
   #begin(action: ArbiterAction): void {
     switch (action.kind) {
       case "write":
-        return void this.#write(action.record, action.revision);
+        return void this.#recordCalls!.write(action.record, action.revision);
       case "read":
-        return void this.#read();
+        return void this.#recordCalls!.read();
       case "verb":
         return void this.#run(action);
       case "serve": {
@@ -425,52 +439,6 @@ export class ClusterMoves {
       ? await this.#runnerOf(node)?.run(verb)
       : { ok: false, kind: "failed", reason: NO_PERMIT };
     if (result !== undefined && arbiter === this.#arbiter) this.#tell({ kind: "result", id, result });
-  }
-
-  async #write(record: ClusterRecord, revision: number): Promise<void> {
-    const arbiter = this.#arbiter;
-    this.#writing = arbiter;
-    const result = await this.#store!.swap(this.name, revision, record);
-    if (arbiter !== this.#arbiter) return;
-    this.#writing = null;
-    this.#written(result);
-    this.#catchUp();
-  }
-
-  #written(result: SwapResult): void {
-    switch (result.kind) {
-      case "written":
-        return this.#tell({ kind: "written", revision: result.revision });
-      case "conflict":
-        return this.#tell({ kind: "record", stored: result.stored });
-      case "failed":
-        return this.#tell({ kind: "write failed", reason: result.reason });
-      case "unknown":
-        return this.#tell({ kind: "write unknown", reason: result.reason });
-    }
-  }
-
-  /** A write whose end was unknown has come to the store after all, when nobody looked for it any more. */
-  #catchUp(): void {
-    const arbiter = this.#arbiter;
-    if (!(arbiter instanceof Arbiter) || this.#writing === arbiter || this.#reading === arbiter) return;
-    if (newer(arbiter.stored, this.#newest) !== arbiter.stored) void this.#read();
-  }
-
-  async #read(): Promise<void> {
-    const arbiter = this.#arbiter;
-    this.#reading = arbiter;
-    try {
-      const stored = await this.#store!.record(this.name);
-      if (arbiter !== this.#arbiter) return;
-      this.#reading = null;
-      this.#tell({ kind: "record", stored });
-    } catch {
-      if (arbiter !== this.#arbiter || this.#stopped) return;
-      this.#parts.runtime.clock.after(READ_AGAIN_MS, () => {
-        if (arbiter === this.#arbiter && !this.#stopped) void this.#read();
-      });
-    }
   }
 
   #runnerOf(name: string): NodeRunner | null {
