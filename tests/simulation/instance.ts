@@ -194,7 +194,7 @@ export class ModelInstance {
         return true;
       },
       release: () => {},
-      failsafe: () => false,
+      failsafe: () => servers.plan.isFailsafe,
       rules,
       runnerOf: ({ name }) =>
         new ModelRunner(servers.nodes.find((node) => node.name === name)!, {

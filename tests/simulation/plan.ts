@@ -29,6 +29,8 @@ export interface Plan {
   readonly rates: readonly number[];
   /** How long an instance counts behind its last renewal. */
   readonly ttlMs: number;
+  /** Who loses the store goes on while the primary shows that all standbys stream from it. */
+  readonly isFailsafe: boolean;
   readonly faults: readonly Fault[];
 }
 
@@ -301,13 +303,15 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
       },
     ),
     ttlMs,
+    isFailsafe: false,
     faults: [],
   };
   // What is drawn last leaves what seeds say of all before.
   if (count > 1 && (scene === "reload" || (scene === undefined && chance(0.25)))) {
     faults.push(...reloads({ between, chance, pick, count }));
   }
-  return { ...plan, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+  const isFailsafe = count > 1 && scene === undefined && chance(0.04);
+  return { ...plan, isFailsafe, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
 }
 
 /** An instance gets a cluster by a reload while its primary is being moved, or loses it. */
