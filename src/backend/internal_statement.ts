@@ -48,12 +48,17 @@ export function executeInternal({ out, owed }: ServerConnection, effect: Effect 
 }
 
 /** As {@link runInternal}, by a statement named `name` that is closed behind it: the server's unnamed one stays. */
-export function runInternalAs(server: ServerConnection, name: BinaryString, sql: BinaryString): void {
+export function runInternalAs(
+  server: ServerConnection,
+  name: BinaryString,
+  sql: BinaryString,
+  values: readonly (BinaryString | null)[] = [],
+): void {
   const { out, owed } = server;
   // A cancel may have left the statement behind.
   out.put(encodeCloseStatement(name));
   out.put(encodeParse(name, sql));
-  out.put(encodeBind(name, []));
+  out.put(encodeBind(name, values));
   out.put(encodeExecute());
   out.put(encodeCloseStatement(name));
   for (const kind of [Owed.Close, Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close]) {

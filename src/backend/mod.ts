@@ -20,6 +20,7 @@ export type { Abandoned, Loss, PutOff } from "./owed_abandon.ts";
 export { Mark, Owed } from "./owed_entries.ts";
 export * from "./prepared_set.ts";
 export * from "./own_transaction.ts";
+export * from "./reading.ts";
 export * from "./runtime.ts";
 export * from "./server_state.ts";
 export * from "./settings.ts";

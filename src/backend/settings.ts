@@ -1,6 +1,5 @@
 import type { BinaryString } from "../protocol/mod.ts";
-
-const READING = ["client_encoding", "standard_conforming_strings", "DateStyle", "TimeZone", "IntervalStyle"];
+import { type Reading, readingOf } from "./reading.ts";
 
 /** Reported like a setting, but a fact of the node: whether it is in recovery. It makes no two sessions different. */
 export const NODE_FACT = "in_hot_standby";
@@ -21,12 +20,11 @@ export class Settings {
   readonly idleSessionTimeout: BinaryString | undefined;
   /** {@link NODE_FACT}; undefined before PostgreSQL 14. */
   readonly hotStandby: BinaryString | undefined;
-  /** The settings by which servers read the literals of a text, as one. */
-  readonly reading: BinaryString;
   /** search_path begins with pg_temp: a backend makes its temporary schema as soon as somebody asks for the first in the path. */
   readonly createsInTemp: boolean;
   /** The same for settings that say the same, and rarely for others. */
   readonly hash: number;
+  #reading: Reading | null = null;
   /** The last change asked for, or the one that leads back, since the same one tends to come again. Weak, or each would keep the next. */
   #changedName: string | null = null;
   #changedValue: BinaryString = "";
@@ -38,9 +36,13 @@ export class Settings {
     this.applicationName = values.get("application_name");
     this.idleSessionTimeout = values.get("idle_session_timeout");
     this.hotStandby = values.get(NODE_FACT);
-    this.reading = READING.map((name) => values.get(name) ?? "").join("|");
     this.createsInTemp = this.searchPath.startsWith("pg_temp") || this.searchPath.startsWith('"pg_temp"');
     this.hash = hash;
+  }
+
+  /** By what of it servers read texts. */
+  get reading(): Reading {
+    return this.#reading ??= readingOf(this.values);
   }
 
   /** The settings of these pairs. */

@@ -19,8 +19,8 @@ Deno.test("Settings.without leaves one name out", () => {
 
 Deno.test("Settings.reading tells apart who reads literals otherwise, and createsInTemp who makes tables in pg_temp", () => {
   const settings = Settings.from([["TimeZone", "UTC"], ["search_path", "pg_temp, public"]]);
-  equal(settings.reading === settings.with("TimeZone", "CET").reading, false);
-  equal(settings.reading, settings.with("work_mem", "1MB").reading);
+  equal(settings.reading.literals === settings.with("TimeZone", "CET").reading.literals, false);
+  deepEqual(settings.reading, settings.with("work_mem", "1MB").reading);
   deepEqual(
     ["pg_temp, public", '"pg_temp"', "public, pg_temp"].map((path) =>
       settings.with("search_path", path).createsInTemp

@@ -1,4 +1,5 @@
 import type { Described } from "./description.ts";
+import type { Reading } from "./reading.ts";
 import { type BinaryString, encodeCloseStatement, Front, putBinary, putInt32 } from "../protocol/mod.ts";
 
 /** So many descriptions of one statement are kept to be shared: others are kept by each that knows them. */
@@ -7,8 +8,7 @@ const KNOWN_MAX = 16;
 /**
  * A prepared statement's definition, shared by all sessions and server connections that use it.
  *
- * Identity is (text, parameter types), and the settings by which its literals are read where it has any; its name on servers
- * is `pgplex:N`.
+ * Identity is (text, parameter types), and the settings by which servers read it; its name on servers is `pgplex:N`.
  */
 export class Statement implements Described {
   readonly name: BinaryString;
@@ -18,15 +18,26 @@ export class Statement implements Described {
   readonly definition: BinaryString;
   /** Its identity. */
   readonly key: BinaryString;
+  /** How it is to be read; null where nothing of that is known: then one session alone has it. */
+  readonly reading: Reading | null;
+  /** Servers make values of literals when they parse it. */
+  readonly hasLiterals: boolean;
   /** Fingerprint of its text; 0 when it is too long to be looked at. */
   hash = 0;
   /** Sessions that know it by some name, and server connections that hold it. */
   users = 0;
   readonly #known: BinaryString[] = [];
 
-  constructor(name: BinaryString, definition: BinaryString, key: BinaryString) {
+  constructor(
+    name: BinaryString,
+    definition: BinaryString,
+    key: BinaryString,
+    reading: Reading | null = null,
+  ) {
     this.name = name;
     this.key = key;
+    this.reading = reading;
+    this.hasLiterals = NOT_PLAIN.test(definition);
     this.nameBytes = new Uint8Array(name.length);
     putBinary(this.nameBytes, 0, name);
     this.definition = definition;
@@ -71,6 +82,9 @@ export class Statement implements Described {
 /** Letters beyond ASCII, backslashes, and literals of any kind but numbers. */
 const NOT_PLAIN = /['\\\x80-\xff]|\$(?!\d)/;
 
+/** Nobody has set anything of it. */
+const PLAIN: Reading = { literals: "", constants: "" };
+
 /** The statements that anybody uses, one for each definition. Invariant: each has at least one user. */
 export class StatementStore {
   readonly #byKey = new Map<BinaryString, Statement>();
@@ -81,26 +95,40 @@ export class StatementStore {
   }
 
   /**
-   * The statement of this definition, with one more user. `reading` tells apart by what settings its literals are read: servers
-   * make values of them when they parse.
+   * The statement of this definition, with one more user. `reading` tells apart by what settings servers read it; null: nobody
+   * else uses it, as that is not known.
    */
-  use(definition: BinaryString, reading: BinaryString = ""): Statement {
-    return this.#use(definition, NOT_PLAIN.test(definition) ? `${reading}\0${definition}` : definition);
+  use(definition: BinaryString, reading: Reading | null = PLAIN): Statement {
+    return this.#use(definition, this.#prefix(definition, reading) + definition, reading);
+  }
+
+  #prefix(definition: BinaryString, reading: Reading | null): BinaryString {
+    if (reading === null) return `own ${this.#serial}\0`;
+    const literals = NOT_PLAIN.test(definition) ? reading.literals : "";
+    const { constants } = reading;
+    return literals === "" && constants === "" ? "" : `${literals}\0${constants}\0`;
   }
 
   /** The statement of the same text with these types of parameters, with one more user. */
   useTyped(statement: Statement, parameters: BinaryString): Statement {
-    const { definition, key } = statement;
+    const { definition, key, reading } = statement;
     const typed = statement.definitionWith(parameters);
-    const made = this.#use(typed, key.slice(0, key.length - definition.length) + typed);
+    const made = this.#use(typed, key.slice(0, key.length - definition.length) + typed, reading);
     made.hash ||= statement.hash;
     return made;
   }
 
-  #use(definition: BinaryString, key: BinaryString): Statement {
+  /** The statement of the same text as it is read by `reading`, with one more user. */
+  useRead(statement: Statement, reading: Reading | null): Statement {
+    const made = this.use(statement.definition, reading);
+    made.hash ||= statement.hash;
+    return made;
+  }
+
+  #use(definition: BinaryString, key: BinaryString, reading: Reading | null): Statement {
     let statement = this.#byKey.get(key);
     if (statement === undefined) {
-      statement = new Statement(`pgplex:${++this.#serial}`, definition, key);
+      statement = new Statement(`pgplex:${++this.#serial}`, definition, key, reading);
       this.#byKey.set(key, statement);
     }
     statement.users++;

@@ -4,6 +4,9 @@ import { StatementStore } from "./statement.ts";
 
 const SELECT = "SELECT $1\0\0\x01\0\0\0\x17"; // text, NUL, one parameter type: int4
 
+const ANY = { literals: "any", constants: "" };
+const OTHER = { literals: "other", constants: "" };
+
 Deno.test("Statement writes the Parse and the Close that a server gets under pgplex's own name", () => {
   const statement = new StatementStore().use(SELECT);
   equal(statement.name, "pgplex:1");
@@ -22,11 +25,36 @@ Deno.test("StatementStore has one statement for a text with its parameter types,
 
 Deno.test("StatementStore tells statements with literals apart by the settings that read them", () => {
   const store = new StatementStore();
-  equal(store.use(SELECT, "any"), store.use(SELECT, "other"));
+  equal(store.use(SELECT, ANY), store.use(SELECT, OTHER));
   for (const text of ["SELECT 'a'", "SELECT $$a$$", "SELECT \xe9", 'SELECT U&"\\0061"']) {
-    equal(store.use(text, "any") === store.use(text, "other"), false, text);
-    equal(store.use(text, "any"), store.use(text, "any"), text);
+    equal(store.use(text, ANY) === store.use(text, OTHER), false, text);
+    equal(store.use(text, ANY), store.use(text, ANY), text);
   }
+});
+
+Deno.test("StatementStore tells all statements apart by what makes constants of them, and shares none that is read nobody knows how", () => {
+  const store = new StatementStore();
+  const escaped = store.use(SELECT, { ...ANY, constants: "escape" });
+  equal(escaped === store.use(SELECT, ANY), false);
+  equal(escaped, store.use(SELECT, { ...OTHER, constants: "escape" }));
+  const own = store.use(SELECT, null);
+  equal(own === store.use(SELECT, null), false);
+  const typed = store.useTyped(escaped, "\0\0");
+  equal(typed, store.useTyped(escaped, "\0\0"));
+  equal(typed === store.useTyped(store.use(SELECT, ANY), "\0\0"), false);
+});
+
+Deno.test("StatementStore.useRead has the same text and what is known of it", () => {
+  const store = new StatementStore();
+  const first = store.use("SELECT 'a'", ANY);
+  first.hash = 7;
+  const second = store.useRead(first, OTHER);
+  deepEqual([second.definition, second.hash, second.reading, second === first], [
+    "SELECT 'a'",
+    7,
+    OTHER,
+    false,
+  ]);
 });
 
 Deno.test("StatementStore forgets a statement with its last user, and never uses a name twice", () => {

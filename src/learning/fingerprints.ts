@@ -6,6 +6,7 @@ import {
   doTraits,
   literalsLikeSettings,
   OPAQUE_TRAITS,
+  SetsReading,
   type SqlTraits,
   sqlTraits,
 } from "../protocol/mod.ts";
@@ -62,8 +63,7 @@ export class Fingerprint {
     // SELECT … INTO makes a table.
     this.writes = traits.reach.writes || traits.sequences === "advance" || /\binto\b/i.test(traits.text);
     this.plain = !this.unseen && !traits.neutral && traits.control === 0 && !traits.stateful &&
-      !traits.setsByFunction &&
-      !traits.namesSettings &&
+      !traits.setsByFunction && !traits.namesSettings && traits.setsReading === SetsReading.No &&
       !traits.resetsName && !traits.listsStatements && !traits.reach.defines &&
       traits.statements.length === 0;
   }

@@ -7,9 +7,12 @@ import {
   customSettingsInParameters,
   LongText,
   lowerCase,
+  namesReading,
   namesWhatItSets,
   OPAQUE_TRAITS,
   putBinary,
+  SetsReading,
+  setsReading,
   SettingNames,
   sqlFingerprint,
   sqlTraits,
@@ -46,6 +49,8 @@ export class StateWatch {
   #strange = false;
   /** Something was set since {@link begin} of which no text tells the value. */
   #untold = false;
+  /** What since {@link begin} may have set by what servers read texts. */
+  #reading: SetsReading = SetsReading.No;
   /** The value in the text that was looked at last. */
   #value: BinaryString | null = null;
   #optionsMentioned = false;
@@ -122,6 +127,7 @@ export class StateWatch {
     this.#mentioned = null;
     this.#settings = this.#assigned = null;
     this.#untold = this.#strange = false;
+    this.#reading = SetsReading.No;
     this.#judged = this.#control = 0;
     this.#suspicion = Suspicion.None;
     this.#optionsMentioned =
@@ -313,10 +319,20 @@ export class StateWatch {
     return this.ran.some(({ traits }) => traits.setsPath);
   }
 
+  /** Whether servers may read a text by other settings than those that are known. `settled`: they have answered everything. */
+  readsOtherwise(settled: boolean): boolean {
+    return this.#reading === SetsReading.Unreported || (this.#reading === SetsReading.Reported && !settled);
+  }
+
   #note(text: string): void {
+    this.#noteReading(setsReading(text));
     const names = customSettingsIn(text);
     if (names.length > 0) this.noteSettings(names);
     if (names.some((name) => name.startsWith("pgplex."))) this.#optionsMentioned = true;
+  }
+
+  #noteReading(sets: SetsReading): void {
+    if (sets > this.#reading) this.#reading = sets;
   }
 
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
@@ -329,6 +345,7 @@ export class StateWatch {
       if (ran.length === 0 || ran[ran.length - 1] !== fingerprint) this.#add(fingerprint);
       return;
     }
+    this.#noteReading(fingerprint.traits.setsReading);
     if (fingerprint.unseen) {
       this.#unseen ??= new Set();
       this.#unseen.delete(fingerprint);
@@ -389,7 +406,9 @@ export class StateWatch {
 
   /** Parameters of a statement that calls set_config(), or what may call it: they may name custom settings. */
   lookAtParameters(bytes: Uint8Array, start: number, end: number): void {
-    this.fingerprints.guessSettings(customSettingsInParameters(binaryString(bytes, start, end)));
+    const text = binaryString(bytes, start, end);
+    this.#noteReading(namesReading(text));
+    this.fingerprints.guessSettings(customSettingsInParameters(text));
   }
 
   /** Statements that ran since {@link begin} and did what no probe can see, each once, in the order of their last runs. */

@@ -406,3 +406,17 @@ Deno.test("StateWatch.wrote holds once a statement does more than read, ranAny o
   watch.runsOpaque();
   deepEqual(said(), [true, true]);
 });
+
+Deno.test("StateWatch.readsOtherwise until somebody has looked, and of what servers report until they have answered", () => {
+  const readings = (sql: string) => {
+    const { watch, run } = watching();
+    for (let i = 0; i < 2; i++) run(sql);
+    const seen = [watch.readsOtherwise(false), watch.readsOtherwise(true)];
+    watch.begin();
+    equal(watch.readsOtherwise(false), false);
+    return seen;
+  };
+  deepEqual(readings("SET LOCAL DateStyle = 'German'"), [true, false]);
+  deepEqual(readings("SELECT set_config('array_nulls', 'off', true)"), [true, true]);
+  deepEqual(readings("SET work_mem = '5MB'"), [false, false]);
+});

@@ -1,4 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
+import { namesReading } from "./reading_words.ts";
 import { routineTraits } from "./routine_traits.ts";
 import { sqlCalls } from "./sql_calls.ts";
 import { sqlReach } from "./sql_reach.ts";
@@ -35,6 +36,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
     hasBody: false,
     setsTempBuffers: setsTempBuffers(words) || body.includes("'temp_buffers'"),
     setsPath: stateful || names.length > 0,
+    setsReading: namesReading(body),
     setsByFunction: stateful || names.length > 0,
     sticky,
     outlasts: outlastsTransaction(effects, sticky),

@@ -16,6 +16,7 @@ export * from "./error_fields.ts";
 export * from "./frontend_writer.ts";
 export * from "./long_text.ts";
 export * from "./notification.ts";
+export * from "./reading_words.ts";
 export * from "./routine_traits.ts";
 export { HARMLESS_VOLATILE, SESSION_FUNCTIONS } from "./server_functions.ts";
 export { isTakenForHarmless } from "./sql_calls.ts";

@@ -1,4 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
+import { SetsReading, setsReading } from "./reading_words.ts";
 import { setsLocally, sqlCalls } from "./sql_calls.ts";
 import { type SqlReach, sqlReach } from "./sql_reach.ts";
 import { isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
@@ -35,6 +36,8 @@ export interface SqlTraits {
   readonly setsTempBuffers: boolean;
   /** It may set the search_path. */
   readonly setsPath: boolean;
+  /** It may set by what servers read texts. */
+  readonly setsReading: SetsReading;
   /** It calls set_config, or a function that is not known to be harmless: names of settings may be in its parameters. */
   readonly setsByFunction: boolean;
   /** Session state that no probe can see and nothing takes back. */
@@ -87,6 +90,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   setsTempBuffers: false,
   resetsName: false,
   setsPath: true,
+  setsReading: SetsReading.No, // or each that calls one would have statements of its own
   setsByFunction: true,
   sticky: [],
   outlasts: true,
@@ -260,6 +264,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     sets,
     setsTempBuffers: setsTempBuffers(words),
     hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
+    setsReading: setsReading(text),
     setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
     setsByFunction,
     sticky,

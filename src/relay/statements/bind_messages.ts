@@ -84,6 +84,7 @@ export class BindMessages {
     if (nameEnd === nameStart) return this.#takeUnnamed(nameStart);
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     const named = relay.names.named(bytes, nameStart, keyEnd);
+    if (named !== null) messages.adapt(named);
     const statement = named === null ? null : named.statement;
     if (messages.doubtful(statement, nameStart, keyEnd)) return -1;
     if (statement === null || server.foreignNames.size > 0) {

@@ -5,6 +5,7 @@ import type { Progress } from "../progress.ts";
 import type { TransactionControl } from "../transaction_control.ts";
 import type { NameChanges } from "./name_changes.ts";
 import type { PreparedNames } from "./prepared_names.ts";
+import { readAs } from "./server_statements.ts";
 import type { SqlStatements } from "./sql_statements.ts";
 
 /** What statements under the client's names depend on. */
@@ -51,9 +52,11 @@ export class ClientNamed {
     const { foreignNames, owed, out } = server;
     if (statement === null || foreignNames.has(name)) return;
     if (control.refuses(server) || changes.drops.frees(owed, name)) return;
-    out.put(statement.encodeParse(name, names.toldOf(name)?.parameters));
-    const also = new ForeignNameChange(foreignNames, name, true);
-    owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
+    readAs(server, statement, () => {
+      out.put(statement.encodeParse(name, names.toldOf(name)?.parameters));
+      const also = new ForeignNameChange(foreignNames, name, true);
+      owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
+    });
     progress.syncAhead(server, simple);
   }
 

@@ -170,7 +170,8 @@ export class ParseMessages {
     const clientNamed = relay.clientNamed.has(server, name);
     const replaces = clientNamed || relay.changes.drops.frees(owed, name);
     const existing = replaces ? null : relay.names.find(bytes, nameStart, nameStart + name.length);
-    const statement = existing ?? this.#store.use(definition, server.settings.reading);
+    const reading = messages.readsOtherwise ? null : server.settings.reading;
+    const statement = existing ?? this.#store.use(definition, reading);
     // A DEALLOCATE ALL may be on its way.
     const mayBeGone = existing !== null || clientNamed;
     if (

@@ -1,4 +1,10 @@
-import { Description, type InFlight, type Statement, type StatementStore } from "../../backend/mod.ts";
+import {
+  Description,
+  type InFlight,
+  type Reading,
+  type Statement,
+  type StatementStore,
+} from "../../backend/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
 import { type BinaryString, binaryString, putBinary } from "../../protocol/mod.ts";
 import { UnnamedMemory } from "./unnamed_memory.ts";
@@ -80,6 +86,13 @@ export class PreparedNames {
   type(named: NamedStatement, parameters: BinaryString): void {
     const before = named.statement;
     named.statement = this.#store.useTyped(before, parameters);
+    this.#store.release(before);
+  }
+
+  /** The same text, as it is read by `reading`, takes the place of its statement; null: nobody else has that. */
+  read(named: NamedStatement, reading: Reading | null): void {
+    const before = named.statement;
+    named.statement = this.#store.useRead(before, reading);
     this.#store.release(before);
   }
 

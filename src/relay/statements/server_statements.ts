@@ -3,6 +3,8 @@ import {
   Mark,
   Owed,
   type PreparedSet,
+  rereading,
+  runInternalAs,
   type ServerConnection,
   type Statement,
 } from "../../backend/mod.ts";
@@ -47,12 +49,14 @@ export class ServerStatements {
   /** Makes `statement` on the server, again where it has it. */
   make(server: ServerConnection, statement: Statement, parameters: BinaryString | null): void {
     this.closeIfHeld(server, statement);
-    server.out.put(statement.encodeParse(statement.name, parameters));
-    this.#counts.internalParseSent();
-    server.owed.sent(
-      Owed.Parse | Mark.Swallow | Mark.Effect,
-      this.#made(server, statement, parameters),
-    );
+    readAs(server, statement, () => {
+      server.out.put(statement.encodeParse(statement.name, parameters));
+      this.#counts.internalParseSent();
+      server.owed.sent(
+        Owed.Parse | Mark.Swallow | Mark.Effect,
+        this.#made(server, statement, parameters),
+      );
+    });
     this.evict(server);
   }
 
@@ -132,6 +136,20 @@ export class ServerStatements {
   unnamedSent({ unnamed, owed }: ServerConnection): void {
     unnamed.parseSent(this.#names, this.#names.unnamed.serial, owed.batch);
   }
+}
+
+/** The name of pgplex's own under which the settings are set by which a text is read. */
+const READING: BinaryString = "pgplex:reading";
+
+/** Has `put` send the Parse of `statement`, which the server is to read by the settings that held when the client prepared it. */
+export function readAs(server: ServerConnection, { hasLiterals, reading }: Statement, put: () => void): void {
+  const now = server.settings.reading.literals;
+  const then = reading?.literals ?? "";
+  if (!hasLiterals || then === "" || then === now) return put();
+  const [begins, ends] = [rereading(now, then), rereading(then, now)];
+  runInternalAs(server, READING, begins.sql, begins.values);
+  put();
+  runInternalAs(server, READING, ends.sql, ends.values);
 }
 
 /** A statement is made or ended on a server under pgplex's name; skipped, the server has it no more, or has it still. */

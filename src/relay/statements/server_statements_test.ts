@@ -34,6 +34,23 @@ Deno.test("ServerStatements.ensure makes a statement where the server has none, 
   deepEqual(await sent(), frontend.concat([frontend.close("S", "pgplex:1"), parse("a", "pgplex:1")]));
 });
 
+Deno.test("ServerStatements makes a statement with literals under the settings that it was prepared under", async () => {
+  const { onServer, server, sent } = made();
+  const store = new StatementStore();
+  server.state.reports("DateStyle", "German");
+  const { reading } = server.settings;
+  server.state.reports("DateStyle", "ISO, MDY");
+  onServer.make(server, store.use("SELECT $1\0\0\0", reading), null);
+  deepEqual(await sent(), parse("SELECT $1", "pgplex:1"));
+  onServer.make(server, store.use("SELECT 'a'\0\0\0", reading), null);
+  const bytes = new TextDecoder().decode(await sent());
+  const order = ["German", "SELECT 'a'", "ISO, MDY"].map((text) => bytes.indexOf(text));
+  deepEqual(order, [...order].sort((a, b) => a - b));
+  equal(order.includes(-1), false);
+  onServer.make(server, store.use("SELECT 'b'\0\0\0", null), null);
+  deepEqual(await sent(), parse("SELECT 'b'", "pgplex:3"));
+});
+
 Deno.test("ServerStatements: what the server failed to make it has not, what it skipped to close it has still", () => {
   const { onServer, server, use, parsed } = made();
   const [a, b] = [use("a"), use("b")];

@@ -1,9 +1,10 @@
-import type { Statement } from "../../backend/mod.ts";
+import type { Reading, Statement } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import { type BinaryString, binaryString, putInt32, utf8FromBinary } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
 import { poison } from "../poison.ts";
+import type { NamedStatement } from "./prepared_names.ts";
 import { UNNAMED_BYTES_MAX } from "./unnamed_memory.ts";
 import type { Relay } from "../relay.ts";
 import type { Steered, Steering } from "../steering.ts";
@@ -35,6 +36,30 @@ export class StatementMessages {
     const { server, bytes } = this.#cursor;
     return (this.#relay.changes.pending || this.#relay.changes.drops.doubtful(server.owed)) &&
       this.nameDoubtful(binaryString(bytes, nameStart, nameEnd));
+  }
+
+  /**
+   * Before `named` is used: what servers keep of its text besides literals is made by the settings that hold now, and nobody else gets
+   * what is made by settings that nobody has looked at.
+   */
+  adapt(named: NamedStatement): void {
+    const { reading } = named.statement;
+    if (reading === null) return;
+    const sure = !this.readsOtherwise;
+    const { constants } = this.#cursor.server.settings.reading;
+    if (!sure || reading.constants !== constants) this.#adapt(named, sure ? { ...reading, constants } : null);
+  }
+
+  #adapt(named: NamedStatement, reading: Reading | null): void {
+    const { changes, names } = this.#relay;
+    if (changes.pending && changes.changes(binaryString(named.name, 0, named.name.length))) return;
+    names.read(named, reading);
+  }
+
+  /** Whether the server may read a text by other settings than those that are known. */
+  get readsOtherwise(): boolean {
+    const { watch } = this.#relay;
+    return watch.readsOtherwise(this.#cursor.server.owed.settled);
   }
 
   /** {@link doubtful} of the statement alone. */

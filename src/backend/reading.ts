@@ -1,0 +1,47 @@
+import type { BinaryString } from "../protocol/mod.ts";
+
+/** By these servers make values of the literals of a text, when they parse it. */
+const LITERALS = [
+  ...["client_encoding", "standard_conforming_strings", "DateStyle", "TimeZone", "IntervalStyle"],
+  ...["array_nulls", "lc_monetary", "timezone_abbreviations", "xmloption"],
+];
+
+/** By these they make what is kept of any text: its operators, and results of functions that are marked IMMUTABLE all the same. */
+const CONSTANTS = ["bytea_output", "extra_float_digits", "quote_all_identifiers", "transform_null_equals"];
+
+const SEPARATOR = "\x01";
+
+/** What settings say of how a text is read: two that are equal read all texts alike. */
+export interface Reading {
+  /** Of texts with literals. */
+  readonly literals: BinaryString;
+  /** Of all texts; empty where nobody has set any of it. */
+  readonly constants: BinaryString;
+}
+
+/** What these settings say. */
+export function readingOf(values: ReadonlyMap<string, BinaryString>): Reading {
+  const all = (names: readonly string[]) => names.map((name) => values.get(name) ?? "").join(SEPARATOR);
+  const constants = CONSTANTS.some((name) => values.has(name)) ? all(CONSTANTS) : "";
+  return { literals: all(LITERALS), constants };
+}
+
+/** A query that makes one reading of literals another, until the transaction ends, with its parameters. */
+export interface Rereading {
+  readonly sql: BinaryString;
+  readonly values: readonly (BinaryString | null)[];
+}
+
+/** How to come from one reading of literals to another. What nobody has set is reset. */
+export function rereading(from: BinaryString, to: BinaryString): Rereading {
+  const [before, after] = [from.split(SEPARATOR), to.split(SEPARATOR)];
+  const calls: string[] = [];
+  const values: (BinaryString | null)[] = [];
+  for (const [i, name] of LITERALS.entries()) {
+    if (before[i] === after[i]) continue;
+    values.push(after[i] === "" ? null : after[i]!);
+    calls.push(`pg_catalog.set_config('${name}', $${values.length}, true)`);
+  }
+  // It returns no row: a concat is never null.
+  return { sql: `SELECT WHERE pg_catalog.concat(${calls.join(", ")}) IS NULL`, values };
+}
