@@ -1,5 +1,13 @@
 import { PgplexError } from "../kernel/mod.ts";
-import { type BinaryString, encodeQuery, QUERY_CANCELED, TxStatus } from "../protocol/mod.ts";
+import {
+  type BinaryString,
+  encodeQuery,
+  isAscii,
+  isWrittenIn,
+  QUERY_CANCELED,
+  transcode,
+  TxStatus,
+} from "../protocol/mod.ts";
 import type { ServerConnection } from "./connection.ts";
 import { runTask, type TaskResult } from "./task.ts";
 
@@ -48,6 +56,9 @@ export async function runOwn(
   server: ServerConnection,
   groups: readonly (readonly Uint8Array[])[],
 ): Promise<OwnResult> {
+  if (isUnspeakable(server)) {
+    throw new PgplexError("server_protocol", "the session's user cannot be reported in its client_encoding");
+  }
   const names = asideNames(server);
   const messages = [encodeQuery(beginning(server, names)), ...groups.flat(), COMMIT];
   for (let tries = 1;; tries++) {
@@ -63,6 +74,18 @@ export async function runOwn(
     // A timeout of the session's own, before it was put aside; a busy machine takes long for anything.
     if (error.sqlstate !== QUERY_CANCELED || tries === TRIES_MAX) throw error;
   }
+}
+
+/**
+ * Whether the session's user, which has another name than the login's, has characters that the client_encoding has not. A server that
+ * is to report it again fails, and again, for ever (ReportGUCOption converts before it notes what it has reported).
+ */
+function isUnspeakable({ reported, identity }: ServerConnection): boolean {
+  const { values } = reported;
+  const user = values.get("session_authorization") ?? "";
+  if (isAscii(user) || user === identity.parameters.values.get("session_authorization")) return false;
+  const [client, server] = ["client_encoding", "server_encoding"].map((name) => values.get(name) ?? "");
+  return isWrittenIn(user, server!) && transcode(user, server!, client!) === null;
 }
 
 const COMMIT = encodeQuery("COMMIT");

@@ -26,6 +26,16 @@ export function readingOf(values: ReadonlyMap<string, BinaryString>): Reading {
   return { literals: all(LITERALS), constants };
 }
 
+/** The client_encoding of a reading of literals. */
+export function encodingIn(literals: BinaryString): BinaryString {
+  return literals.slice(0, literals.indexOf(SEPARATOR));
+}
+
+/** A reading of literals in another client_encoding. */
+export function readIn(literals: BinaryString, encoding: BinaryString): BinaryString {
+  return `${encoding}${literals.slice(literals.indexOf(SEPARATOR))}`;
+}
+
 /** A query that makes one reading of literals another, until the transaction ends, with its parameters. */
 export interface Rereading {
   readonly sql: BinaryString;

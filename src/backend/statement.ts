@@ -37,7 +37,7 @@ export class Statement implements Described {
     this.name = name;
     this.key = key;
     this.reading = reading;
-    this.hasLiterals = NOT_PLAIN.test(definition);
+    this.hasLiterals = hasLiterals(definition);
     this.nameBytes = new Uint8Array(name.length);
     putBinary(this.nameBytes, 0, name);
     this.definition = definition;
@@ -82,6 +82,11 @@ export class Statement implements Described {
 /** Letters beyond ASCII, backslashes, and literals of any kind but numbers. */
 const NOT_PLAIN = /['\\\x80-\xff]|\$(?!\d)/;
 
+/** Whether servers may make values of what stands in a text when they parse it. */
+export function hasLiterals(text: BinaryString): boolean {
+  return NOT_PLAIN.test(text);
+}
+
 /** Nobody has set anything of it. */
 const PLAIN: Reading = { literals: "", constants: "" };
 
@@ -104,7 +109,7 @@ export class StatementStore {
 
   #prefix(definition: BinaryString, reading: Reading | null): BinaryString {
     if (reading === null) return `own ${this.#serial}\0`;
-    const literals = NOT_PLAIN.test(definition) ? reading.literals : "";
+    const literals = hasLiterals(definition) ? reading.literals : "";
     const { constants } = reading;
     return literals === "" && constants === "" ? "" : `${literals}\0${constants}\0`;
   }

@@ -2,6 +2,7 @@ import {
   assignedIn,
   type BinaryString,
   binaryString,
+  ClientEncoding,
   controlBehind,
   customSettingsIn,
   customSettingsInParameters,
@@ -9,18 +10,17 @@ import {
   lowerCase,
   namesReading,
   namesWhatItSets,
-  OPAQUE_TRAITS,
   putBinary,
   SetsReading,
   setsReading,
   SettingNames,
   sqlFingerprint,
-  sqlTraits,
   textHash,
 } from "../protocol/mod.ts";
 import { OPTION_NAMES } from "../config/mod.ts";
 import { Suspicion } from "./suspicion.ts";
-import { Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
+import { headOf } from "./long_head.ts";
+import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 
 /** Different statements of one lease that are told apart; behind them everything is suspect. */
 const RAN_MAX = 64;
@@ -31,6 +31,7 @@ const NOTED_MAX = 10_000;
 /** What ran in a lease, and whether it may have changed the session's state out of sight. Pure. */
 export class StateWatch {
   readonly fingerprints: Fingerprints;
+  readonly #encoding: ClientEncoding;
   /** Statements that ran since {@link begin}, each once in a row; behind {@link judge} those that are suspicious, each once. */
   readonly ran: Fingerprint[] = [];
   /** So many at the beginning of {@link ran} were judged. */
@@ -64,8 +65,10 @@ export class StateWatch {
   #wrote = false;
   #ranAny = false;
 
-  constructor(fingerprints: Fingerprints) {
+  /** @param encoding in which texts name things; names are kept as the server keeps them */
+  constructor(fingerprints: Fingerprints, encoding: ClientEncoding = new ClientEncoding()) {
     this.fingerprints = fingerprints;
+    this.#encoding = encoding;
   }
 
   /** Whether an option of pgplex was SET or RESET since {@link begin}: what became of it must be looked at. */
@@ -215,25 +218,7 @@ export class StateWatch {
 
   /** What the beginning of a text says that does not lie in the buffer: it may do anything, and this besides. */
   lookAtHead(bytes: Uint8Array, start: number, end: number): Fingerprint {
-    const head = new LongText(this.#backslashes);
-    head.read(bytes, start, end);
-    const traits = sqlTraits(head.reduced ?? "", this.#backslashes);
-    const { statements, sequences, sticky, listens, notifies, listsStatements, listsChannels } = traits;
-    const { resetsName, altersDefaults, text } = traits;
-    return new Fingerprint({
-      ...OPAQUE_TRAITS,
-      control: controlBehind(traits.control, OPAQUE_TRAITS.control),
-      statements,
-      sequences,
-      sticky,
-      listens,
-      notifies,
-      listsStatements,
-      listsChannels,
-      resetsName,
-      altersDefaults,
-      text,
-    });
+    return headOf(bytes, start, end, this.#backslashes);
   }
 
   /** Reads a text that does not lie in the buffer, as it passes: `done` hears what it turned out to be. */
@@ -284,11 +269,19 @@ export class StateWatch {
     if (after.writes) this.#wrote = true;
     if (after.unseen) (this.#unseen ??= new Set()).add(after);
     if (after.traits.assigns !== null) this.#untold = true;
-    for (const name of after.traits.statements) (this.#mentioned ??= new Set()).add(name);
+    this.#mention(after);
+  }
+
+  /** Its names must be found by what comes later in the same transaction. */
+  #mention({ traits }: Fingerprint): void {
+    for (const name of this.#encoding.allToServer(traits.statements)) {
+      (this.#mentioned ??= new Set()).add(name);
+    }
   }
 
   /** Custom settings that the session may set. */
-  noteSettings(names: Iterable<string>): void {
+  noteSettings(written: Iterable<string>): void {
+    const names = this.#encoding.allToServer([...written]);
     for (const name of names) {
       this.#settings ??= new Set();
       if (this.#settings.size < NOTED_MAX) this.#settings.add(name);
@@ -359,8 +352,7 @@ export class StateWatch {
     else this.#controlBefore = this.#control;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;
     this.#add(fingerprint);
-    // Told apart or not, its names must be found by what comes later in the same transaction.
-    for (const name of fingerprint.traits.statements) (this.#mentioned ??= new Set()).add(name);
+    this.#mention(fingerprint);
   }
 
   #add(fingerprint: Fingerprint): void {

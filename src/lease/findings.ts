@@ -1,7 +1,16 @@
 import { runTask, type ServerConnection } from "../backend/mod.ts";
 import { OPTION_NAMES, type OptionName } from "../config/mod.ts";
 import type { PgplexError } from "../kernel/mod.ts";
-import { type BinaryString, encodeCloseStatement, encodeNotice, encodeSync } from "../protocol/mod.ts";
+import {
+  type BinaryString,
+  encodeBind,
+  encodeCloseStatement,
+  encodeExecute,
+  encodeNotice,
+  encodeParse,
+  encodeSync,
+  isAscii,
+} from "../protocol/mod.ts";
 import type { Listening } from "../listen/mod.ts";
 import type { Pins } from "./pins.ts";
 import type { PinReason } from "./pin_kinds.ts";
@@ -39,7 +48,8 @@ export async function takeFindings(
   if (found.tempSchema) server.state.tempSchemaMade();
   optionsCommitted(host, found.settings.values);
   const reasons = pins.after([...found.pins, ...tempPins]);
-  if (!await listening.found(server, found.channels, reasons.length === 0)) reasons.push("listen");
+  const mayMove = reasons.length === 0 && found.channelsAreWritten;
+  if (!await listening.found(server, found.channels, mayMove)) reasons.push("listen");
   const pinsChanged = reasons.join() !== pins.reasons.join();
   pins.set(reasons);
   const statementsChanged = relay.sql.found(server, found.sqlStatements);
@@ -72,8 +82,17 @@ async function takeForeignStatements(
   for (const name of server.foreignNames) if (!found.includes(name)) changes.deallocated(name);
   server.foreignNames.clear();
   if (found.length === 0) return;
-  await runTask(server, [...found.map((name) => encodeCloseStatement(name)), encodeSync()], 1);
+  server.unnamed.clear();
+  const asKept = found.every(isAscii) ? [] : AS_KEPT;
+  await runTask(server, [...asKept, ...found.map((name) => encodeCloseStatement(name)), encodeSync()], 1);
 }
+
+/** Until the Sync, names are as the server keeps them. */
+const AS_KEPT = [
+  encodeParse("", "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true)"),
+  encodeBind("", []),
+  encodeExecute(),
+];
 
 /** Under a search_path that begins with pg_temp it can be told whether the session has made its temporary schema. */
 function tempSchemaPins(

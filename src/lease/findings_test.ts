@@ -71,6 +71,7 @@ function rig({ allowed = OPTION_NAMES as readonly string[], shared = true } = {}
       pins: [],
       tempSchema: false,
       channels: [],
+      channelsAreWritten: true,
       foreignStatements: [],
       ...found,
     });
@@ -137,6 +138,9 @@ Deno.test("takeFindings pins for channels that no shared listener takes, which k
   const shared = rig();
   await shared.find({ channels: ["news"], pins: ["advisory lock"] });
   deepEqual([shared.pins.reasons, shared.heard.channels], [["advisory lock"], [[["news"], false]]]);
+  const unwritten = rig({ shared: false });
+  await unwritten.find({ channels: ["\xe2\x98\x83"], channelsAreWritten: false });
+  deepEqual([unwritten.pins.reasons, unwritten.heard.channels], [["listen"], [[["\xe2\x98\x83"], false]]]);
 });
 
 Deno.test("takeFindings tells the pools when defaults of later sessions changed", async () => {

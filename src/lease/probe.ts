@@ -11,14 +11,13 @@ import {
 import { PgplexError } from "../kernel/mod.ts";
 import { PIN_KINDS, PIN_REASONS, type PinReason } from "./pin_kinds.ts";
 import {
-  binaryFromUtf8,
   type BinaryString,
   encodeBind,
   encodeExecute,
   encodeQuery,
   encodeSync,
+  isWrittenIn,
   prepareIn,
-  utf8FromBinary,
 } from "../protocol/mod.ts";
 
 /** What a probe found: the connection's whole state. */
@@ -27,14 +26,16 @@ export interface ProbeResult {
   readonly settings: Settings;
   /** application_name was SET, rather than RESET or left alone. */
   readonly nameIsSet: boolean;
-  /** Prepared statements that SQL made: by name, the PREPARE. */
+  /** Prepared statements that SQL made: by name, the PREPARE, both as the server keeps them. */
   readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
   readonly pins: readonly PinReason[];
   /** The backend has made its temporary schema, which it keeps for life. */
   readonly tempSchema: boolean;
   /** Channels that the connection listens to. */
   readonly channels: readonly BinaryString[];
-  /** Statements prepared by protocol under a name that is not pgplex's. */
+  /** The client's encoding has characters for the names of all of them. */
+  readonly channelsAreWritten: boolean;
+  /** Statements prepared by protocol under a name that is not pgplex's: names as the server keeps them. */
   readonly foreignStatements: readonly BinaryString[];
 }
 
@@ -69,16 +70,15 @@ ${PINS}
 UNION ALL
 SELECT 'm', '', '' WHERE pg_my_temp_schema() <> 0
 UNION ALL
+SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_prepared_statement() p
+ WHERE p.from_sql OR NOT starts_with(p.name, 'pgplex:')
+UNION ALL
 SELECT 'u', u.u, current_setting(u.u, true) FROM unnest($1::text[]) u(u)
  WHERE current_setting(u.u, true) <> '' AND u.u <> ALL (ARRAY(SELECT lower(s.name) FROM s WHERE strpos(s.name, '.') > 0))
 \0\0\0`;
 
-/** What has names that the client's texts must meet: in the client's encoding. */
-const NAMES: BinaryString = `
-SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_prepared_statement() p
- WHERE p.from_sql OR NOT starts_with(p.name, 'pgplex:')
-UNION ALL
-SELECT 'l', n.n, '' FROM pg_listening_channels() n(n)\0\0\0`;
+/** Channels, whose names the client's texts must meet: in the client's encoding. */
+const CHANNELS: BinaryString = "SELECT 'l', n.n, '' FROM pg_listening_channels() n(n)\0\0\0";
 
 /** Whether there is anything in the temporary schema: whatever has a schema depends on it. */
 const TEMPORARY: BinaryString = `SELECT 'k', 'temporary object', '' FROM pg_catalog.pg_depend d
@@ -104,40 +104,53 @@ export async function probe(
   store: StatementStore,
 ): Promise<ProbeResult> {
   const encodings = encodingsOf(server);
-  const readable = customSettings.filter((name) => isReadable(name, encodings.server));
+  // A name may have been noted in another encoding.
+  const readable = customSettings.filter((name) => isWrittenIn(name, encodings.server));
   const all = [`{${readable.map(quoteElement).join(",")}}`];
   const known = server.state.hasTempSchema;
-  const { aside, rows } = await askAgain(server, store, { all, encoding: encodings.names, temporary: known });
+  const { aside, rows, written } = await askAgain(server, store, {
+    all,
+    encoding: encodings.channels,
+    temporary: known,
+  });
   const found = [...rows];
   // Something deallocated pgplex's own statements out of sight.
   if (Number(rows.find(([kind]) => kind === "n")?.[1]) !== server.prepared.size) server.prepared.expire();
   if (!known && rows.some(([kind]) => kind === "m")) {
     found.push(...(await askAgain(server, store, { all: null, encoding: null, temporary: true })).rows);
   }
-  return read(server, aside, found);
+  return { ...read(server, aside, found), channelsAreWritten: written };
 }
 
 /** What {@link ask} is asked for. */
 interface Asked {
-  /** {@link PROBE} with these parameters, and {@link NAMES}. */
+  /** {@link PROBE} with these parameters, and {@link CHANNELS}. */
   readonly all: readonly BinaryString[] | null;
-  /** That of names; null for the server's own. */
+  /** That of channels; null for the server's own. */
   readonly encoding: BinaryString | null;
   /** {@link TEMPORARY}. */
   readonly temporary: boolean;
 }
 
+/** What came of it. */
+interface Answered extends OwnResult {
+  /** Channels are in the client's encoding. */
+  readonly written: boolean;
+}
+
 /**
- * Where the server has lost what was prepared for it, it is prepared again. Names that the client's encoding has no characters for
+ * Where the server has lost what was prepared for it, it is prepared again. Channels that the client's encoding has no characters for
  * are read as the server has them: the client cannot name them.
  */
-async function askAgain(server: ServerConnection, store: StatementStore, asked: Asked): Promise<OwnResult> {
+async function askAgain(server: ServerConnection, store: StatementStore, asked: Asked): Promise<Answered> {
   try {
-    return await ask(server, store, asked);
+    return { ...await ask(server, store, asked), written: true };
   } catch (thrown) {
     const sqlstate = thrown instanceof PgplexError && !server.closed ? thrown.sqlstate : null;
-    if (sqlstate === UNDEFINED_STATEMENT) return await ask(server, store, asked);
-    if (sqlstate === UNTRANSLATABLE) return await ask(server, store, { ...asked, encoding: null });
+    if (sqlstate === UNDEFINED_STATEMENT) return { ...await ask(server, store, asked), written: true };
+    if (sqlstate === UNTRANSLATABLE) {
+      return { ...await ask(server, store, { ...asked, encoding: null }), written: false };
+    }
     throw thrown;
   }
 }
@@ -161,7 +174,7 @@ async function ask(
   const groups: Uint8Array[][] = [];
   if (all !== null) groups.push(asked(PROBE, all));
   if (encoding !== null) groups.push([encodeQuery(`SET LOCAL client_encoding TO '${encoding}'`)]);
-  if (all !== null) groups.push(asked(NAMES, []));
+  if (all !== null) groups.push(asked(CHANNELS, []));
   if (temporary) groups.push([BY_INDEX], asked(TEMPORARY, []));
   try {
     return await runOwn(server, groups);
@@ -186,25 +199,20 @@ export async function readSettings(
   return new Map(names.flatMap((name, i) => row[i] == null ? [] : [[name, row[i]] as const]));
 }
 
-/** The server's encoding, and the one in which names are read: null for the former. */
-function encodingsOf({ reported }: ServerConnection): { server: BinaryString; names: BinaryString | null } {
+/** The server's encoding, and the one in which channels are read: null for the former. */
+function encodingsOf(
+  { reported }: ServerConnection,
+): { server: BinaryString; channels: BinaryString | null } {
   const server = reported.values.get("server_encoding") ?? "";
   const client = reported.values.get("client_encoding") ?? "";
-  return { server, names: client === server || client === "" ? null : client };
-}
-
-/** Whether the server can read a name that may have been noted in another encoding. */
-function isReadable(name: string, encoding: BinaryString): boolean {
-  // deno-lint-ignore no-control-regex
-  return /^[\x00-\x7f]*$/.test(name) ||
-    (encoding === "UTF8" && binaryFromUtf8(utf8FromBinary(name)) === name);
+  return { server, channels: client === server || client === "" ? null : client };
 }
 
 function read(
   { reported }: ServerConnection,
   aside: OwnResult["aside"],
   rows: readonly (readonly (BinaryString | null)[])[],
-): ProbeResult {
+): Omit<ProbeResult, "channelsAreWritten"> {
   const values = new Map(reported.values);
   const sqlStatements = new Map<BinaryString, BinaryString>();
   const pins: PinReason[] = [];

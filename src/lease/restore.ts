@@ -7,6 +7,7 @@ import {
   encodeQuery,
   encodeSync,
   Front,
+  isAscii,
   QUERY_CANCELED,
   TxStatus,
   utf8FromBinary,
@@ -196,19 +197,19 @@ function plan(
   }
   const special = new Set(["role", "session_authorization", "client_encoding"]);
   const rest = names.filter((name) => !special.has(name) && wanted.has(name));
-  for (const name of names) {
-    if (special.has(name) || wanted.has(name)) continue;
-    simple(`RESET ${settingName(name)}`);
-  }
-  for (const [name, sql] of server.sqlStatements) {
-    if (wish.sqlStatements.get(name) !== sql) simple(`DEALLOCATE ${quoteIdentifier(name)}`);
-  }
   // What is not reported was read as the server has it, whatever the client's encoding is.
-  const exact = rest.filter((name) => !server.reported.values.has(name) && !isAscii(wanted.get(name)!));
+  const exact = rest.filter((name) =>
+    !server.reported.values.has(name) && !(isAscii(name) && isAscii(wanted.get(name)!))
+  );
+  const resets = names.filter((name) => !special.has(name) && !wanted.has(name));
+  const drops = [...server.sqlStatements].filter(([name, sql]) => wish.sqlStatements.get(name) !== sql);
   const encoding: Pair = ["client_encoding", wanted.get("client_encoding") ?? null];
-  if (exact.length > 0) simple(SERVER_ENCODING);
+  const asKept = exact.length > 0 || ![...resets, ...drops.map(([name]) => name)].every(isAscii);
+  if (asKept) simple(SERVER_ENCODING);
+  for (const name of resets) simple(`RESET ${settingName(name)}`);
+  for (const [name] of drops) simple(`DEALLOCATE ${quoteIdentifier(name)}`);
   for (const name of exact) want(name);
-  if (exact.length > 0 || names.includes("client_encoding")) put("client_encoding", encoding);
+  if (asKept || names.includes("client_encoding")) put("client_encoding", encoding);
   for (const name of rest) if (!exact.includes(name)) want(name);
   const wantedUser = wanted.get("session_authorization");
   if (names.length > 0 && wantedUser !== undefined && wantedUser !== user) {
@@ -256,11 +257,6 @@ const RESET: BinaryString = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL"
 
 /** No text is converted. */
 const SERVER_ENCODING: BinaryString = "SET client_encoding TO 'SQL_ASCII'";
-
-function isAscii(text: BinaryString): boolean {
-  // deno-lint-ignore no-control-regex
-  return /^[\x00-\x7f]*$/.test(text);
-}
 
 /** Makes all settings what they were when the connection was opened. @throws PgplexError when that fails */
 export async function resetSettings(server: ServerConnection): Promise<void> {

@@ -57,17 +57,22 @@ export async function listenForeign(
   await run(server, `UNLISTEN ${channel}; SET client_encoding = ${quoteChannel(ownEncoding)}`);
 }
 
-/** What the server connection listens to. @throws PgplexError when the connection is lost */
-export async function listeningChannels(server: ServerConnection): Promise<BinaryString[]> {
-  const rows = await run(server, "SELECT n.n FROM pg_catalog.pg_listening_channels() n(n)");
-  return rows.map(([channel]) => channel!);
+/** SQLSTATE untranslatable_character. */
+const UNTRANSLATABLE = "22P05";
+
+/**
+ * What the server connection listens to; null where the session's client_encoding has no characters for it.
+ *
+ * @throws PgplexError when the connection is lost
+ */
+export async function listeningChannels(server: ServerConnection): Promise<BinaryString[] | null> {
+  const { rows, error } = await runQuery(server, "SELECT n.n FROM pg_catalog.pg_listening_channels() n(n)");
+  if (error === null) return rows.map(([channel]) => channel!);
+  if (error.sqlstate === UNTRANSLATABLE) return null;
+  throw error;
 }
 
-async function run(
-  server: ServerConnection,
-  sql: BinaryString,
-): Promise<readonly (readonly (BinaryString | null)[])[]> {
-  const { rows, error } = await runQuery(server, sql);
+async function run(server: ServerConnection, sql: BinaryString): Promise<void> {
+  const { error } = await runQuery(server, sql);
   if (error !== null) throw error;
-  return rows;
 }

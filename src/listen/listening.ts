@@ -37,6 +37,11 @@ export class Listening {
     return this.#own !== null && this.#own.suspicious;
   }
 
+  /** Whether the session listens in another client_encoding than it has now: what comes would be in that. */
+  isForeign(server: ServerConnection): boolean {
+    return this.#own !== null && this.#own.isForeign(server);
+  }
+
   /** Whether what the server says waits for the shared listener. */
   get holding(): boolean {
     return this.#own !== null && this.#own.holding;

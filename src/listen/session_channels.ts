@@ -55,6 +55,11 @@ export class SessionChannels implements ChannelLender {
     return this.#loan.made || (this.#kept && (listener.up || listener.state === "closed"));
   }
 
+  /** Whether its channels are listened to in another client_encoding than the session has now. */
+  isForeign(server: ServerConnection): boolean {
+    return this.channels.size > 0 && this.#notifications.listener.encoding !== encodingOf(server);
+  }
+
   /** Whether what the server says waits for the shared listener. */
   get holding(): boolean {
     return this.#notifications.holding;
@@ -155,7 +160,12 @@ export class SessionChannels implements ChannelLender {
     let natives = found.filter((channel) => channel !== marker);
     const marked = natives.length < found.length;
     if (subscription.channels.size > 0 && ownEncoding !== encoding) {
-      natives = await this.#takeBack(server, ownEncoding);
+      const taken = await this.#takeBack(server, ownEncoding);
+      if (taken === null) {
+        this.#release();
+        return false;
+      }
+      natives = taken;
     }
     if (subscription.channels.size === 0 && natives.length > 0) {
       notifications.moveTo(this.#listeners.get(this.#destination, ownEncoding));
@@ -239,8 +249,8 @@ export class SessionChannels implements ChannelLender {
     if (subscription.channels.size === 0) notifications.putAll();
   }
 
-  /** The session's client_encoding has changed: its channels are listened to on its own connection again. */
-  async #takeBack(server: ServerConnection, ownEncoding: BinaryString): Promise<BinaryString[]> {
+  /** The session's client_encoding has changed: its channels are listened to on its own connection again. Null: it cannot name them. */
+  async #takeBack(server: ServerConnection, ownEncoding: BinaryString): Promise<BinaryString[] | null> {
     const notifications = this.#notifications;
     const { subscription, listener: { marker, encoding } } = notifications;
     const { channels } = subscription;

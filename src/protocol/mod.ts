@@ -9,9 +9,11 @@
  */
 export * from "./backend_writer.ts";
 export * from "./bytes.ts";
+export * from "./client_encoding.ts";
 export * from "./client_peek.ts";
 export * from "./dispatch.ts";
 export * from "./do_traits.ts";
+export * from "./encodings.ts";
 export * from "./error_fields.ts";
 export * from "./frontend_writer.ts";
 export * from "./long_text.ts";

@@ -13,7 +13,6 @@ import {
   findNul,
   Front,
   peekBindStatement,
-  statementName,
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
@@ -158,7 +157,7 @@ export class Aftermath {
     const { bytes, bodyStart, messageEnd } = cursor;
     const nameEnd = findNul(bytes, bodyStart, messageEnd);
     if (nameEnd < 0) return this.#fail(cursor, this.#refusal());
-    const name = statementName(bytes, bodyStart, nameEnd);
+    const name = this.#relay.encoding.statementName(bytes, bodyStart, nameEnd);
     const prepared = preparedOf(textAt(bytes, nameEnd + 1, messageEnd));
     if (!isAllowed(prepared)) return this.#fail(cursor, this.#refusal());
     if (name === "") this.#relay.names.unnamed.drop();
@@ -179,7 +178,7 @@ export class Aftermath {
     const nameStart = peekBindStatement(bytes, bodyStart, messageEnd);
     const nameEnd = nameStart < 0 ? -1 : findNul(bytes, nameStart, messageEnd);
     if (nameEnd < 0) return this.#fail(cursor, this.#refusal());
-    const name = statementName(bytes, nameStart, nameEnd);
+    const name = this.#relay.encoding.statementName(bytes, nameStart, nameEnd);
     const prepared = this.#find(name);
     if (prepared === null || !isAllowed(prepared)) return this.#failOf(cursor, name, prepared);
     this.#portals.set(binaryString(bytes, bodyStart, nameStart - 1), prepared);

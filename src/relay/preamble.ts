@@ -1,6 +1,13 @@
 import { runInternal, type ServerConnection } from "../backend/mod.ts";
 import type { Fingerprint, StateWatch } from "../learning/mod.ts";
-import { type BinaryString, Control, type SqlTraits, sqlTraits, TxStatus } from "../protocol/mod.ts";
+import {
+  type BinaryString,
+  type ClientEncoding,
+  Control,
+  type SqlTraits,
+  sqlTraits,
+  TxStatus,
+} from "../protocol/mod.ts";
 import type { ChannelLender } from "./channel_lender.ts";
 import type { CommitGuard } from "./commit_guard.ts";
 import type { LoginName } from "./login_name.ts";
@@ -14,6 +21,7 @@ import type { TransactionControl } from "./transaction_control.ts";
 
 /** What of a session decides what goes before its statements. */
 export interface PreambleParts {
+  readonly encoding: ClientEncoding;
   readonly names: PreparedNames;
   readonly watch: StateWatch;
   readonly progress: Progress;
@@ -87,7 +95,7 @@ export class Preamble {
 
   /** A statement goes to the server with the next message. */
   runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
-    const { loginName, watch, control, changes, clientNamed } = this.#parts;
+    const { loginName, watch, control, changes, clientNamed, encoding } = this.#parts;
     const { traits } = fingerprint;
     const { statements, sequences, resetsName } = traits;
     if (loginName.mayBeReset) this.#restoreName(server, simple);
@@ -100,7 +108,7 @@ export class Preamble {
     if (statements.includes("all") || (sequences === "discard" && resetsName)) {
       changes.drops.begin(server.owed, simple);
     }
-    clientNamed.ensure(server, statements, simple);
+    clientNamed.ensure(server, encoding.allToServer(statements), simple);
     if (traits.listsStatements) this.#showStatements(server, simple);
     if ((traits.control & Control.Commits) !== 0) this.#guardCommit(server, traits.control, simple);
   }
@@ -113,7 +121,8 @@ export class Preamble {
 
   /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */
   parses(server: ServerConnection, { traits }: Fingerprint): void {
-    this.#parts.clientNamed.ensure(server, traits.statements, false);
+    const { clientNamed, encoding } = this.#parts;
+    clientNamed.ensure(server, encoding.allToServer(traits.statements), false);
   }
 
   /** Whether anything goes to the server before a statement. */
@@ -133,7 +142,7 @@ export class Preamble {
 
   /** Whether what is on its way decides which names there are, or whether anything may be sent for a statement at all. */
   #namesUnsettled(server: ServerConnection, { statements, listsStatements }: SqlTraits): boolean {
-    const { loginName, changes, progress } = this.#parts;
+    const { loginName, changes, progress, encoding } = this.#parts;
     if (statements.length === 0 && !listsStatements && !loginName.mayBeReset) return false;
     if (changes.drops.doubtful(server.owed)) return true;
     if (
@@ -142,7 +151,7 @@ export class Preamble {
     ) {
       return true;
     }
-    return statements.some((name) => changes.doubtful(name, server.owed.batch));
+    return encoding.allToServer(statements).some((name) => changes.doubtful(name, server.owed.batch));
   }
 
   #guardCommit(server: ServerConnection, control: number, simple: boolean): void {

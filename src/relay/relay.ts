@@ -1,5 +1,6 @@
 import type { Effect, ServerConnection, StatementStore } from "../backend/mod.ts";
 import { type Fingerprints, StateWatch } from "../learning/mod.ts";
+import { ClientEncoding } from "../protocol/mod.ts";
 import type { ByteSink } from "../transport/mod.ts";
 import { Attention } from "./attention.ts";
 import { ClientSink } from "./client_sink.ts";
@@ -19,6 +20,8 @@ import { TransactionControl } from "./transaction_control.ts";
 
 /** What both directions of one session share, a class for each part of it. Pure: it puts bytes into sinks, and never waits. */
 export class Relay {
+  /** In which the client names things, as it was last told. */
+  readonly encoding = new ClientEncoding();
   /** The session's prepared statements that came by Parse. */
   readonly names: PreparedNames;
   /** Those that SQL made. */
@@ -60,8 +63,8 @@ export class Relay {
     store: StatementStore,
     options: { renames: boolean; preparedMax: number; fingerprints: Fingerprints },
   ) {
-    this.names = new PreparedNames(store);
-    this.watch = new StateWatch(options.fingerprints);
+    this.names = new PreparedNames(store, this.encoding);
+    this.watch = new StateWatch(options.fingerprints, this.encoding);
     this.changes = new NameChanges(this.names, store, this.attention);
     // Each of them takes what it needs of this: an object of parts for each would cost every session its memory.
     this.sql = new SqlStatements(this);

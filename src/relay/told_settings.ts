@@ -22,8 +22,7 @@ export interface FoundSettings {
  * own, the client's is meant.
  */
 export class ToldSettings {
-  /** Null until the client is greeted. */
-  current: Settings | null = null;
+  #current: Settings | null = null;
   readonly #relay: Relay;
   readonly #out: Outbox;
   /** The application_name of the client's startup packet as it stood there, in transaction pooling. */
@@ -41,6 +40,17 @@ export class ToldSettings {
     this.#relay = relay;
     this.#out = out;
     this.#givenName = givenName;
+  }
+
+  /** Null until the client is greeted. */
+  get current(): Settings | null {
+    return this.#current;
+  }
+
+  set current(settings: Settings | null) {
+    if (settings === this.#current) return;
+    this.#current = settings;
+    if (settings !== null) this.#relay.encoding.follow(settings.values);
   }
 
   /** The application_name with which the client logged in, as servers take it; null where it gave none, or is not greeted yet. */

@@ -333,7 +333,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   /** Whether what is unread must be read at once. */
   #mustLook(server: ServerConnection): boolean {
     const { watch } = this.#relay;
-    return watch.urgent || this.#listening.suspicious || this.lease.wanted ||
+    return watch.urgent || this.#listening.suspicious || this.#listening.isForeign(server) ||
+      this.lease.wanted ||
       this.#told.nameDoubtful(server) ||
       (server.state.hasTempSchema && watch.setsPath);
   }

@@ -14,7 +14,6 @@ import {
   int32At,
   putBinary,
   sqlFingerprint,
-  statementName,
   uint16At,
 } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
@@ -175,7 +174,7 @@ class Plan {
     }
     const { names } = this.#relay;
     const { steering } = this.#parts;
-    const name = statementName(bytes, at + 5, nameEnd);
+    const name = this.#relay.encoding.statementName(bytes, at + 5, nameEnd);
     const taken = this.#statements.get(name);
     const free = taken === undefined ? names.findName(name) === null : taken === null;
     if (name !== "" && (!free || this.#relay.sql.mayBe(name))) return Look.Server;
@@ -222,7 +221,7 @@ class Plan {
     const nameEnd = portalEnd < 0 ? -1 : findNul(bytes, portalEnd + 1, end);
     if (nameEnd < 0) return Look.Server;
     const portal = binaryString(bytes, at + 5, portalEnd);
-    const show = this.#showOf(statementName(bytes, portalEnd + 1, nameEnd));
+    const show = this.#showOf(this.#relay.encoding.statementName(bytes, portalEnd + 1, nameEnd));
     if (show === null || (portal !== "" && this.#portals.has(portal))) return Look.Server;
     // Behind the names: no formats, no values, at most one format of the result.
     const formats = end === nameEnd + 1 + 6 ? 0 : end === nameEnd + 1 + 8 ? 1 : -1;
@@ -270,7 +269,7 @@ class Plan {
       this.#portals.delete(name);
       return this.#put(CLOSE_COMPLETE);
     }
-    const key = statementName(this.#bytes, this.#at + 6, this.#end - 1);
+    const key = this.#relay.encoding.statementName(this.#bytes, this.#at + 6, this.#end - 1);
     if (kind !== "S" || this.#relay.sql.mayBe(key)) return Look.Server;
     this.#statements.set(key, null);
     this.actions.push(() => this.#parts.closeStatement(key));

@@ -7,7 +7,6 @@ import {
   Front,
   int32At,
   peekBindStatement,
-  statementName,
 } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Relay } from "../relay.ts";
@@ -64,7 +63,7 @@ export class ShowPortals {
       return seenEnd < messageEnd && seenEnd - at < NAMES_BYTES_MAX ? this.#cursor.wantMore() : 0;
     }
     const portal = binaryString(bytes, bodyStart, nameStart - 1);
-    const order = this.#relay.names.orderOf(statementName(bytes, nameStart, nameEnd));
+    const order = this.#relay.names.orderOf(this.#relay.encoding.statementName(bytes, nameStart, nameEnd));
     this.#portals?.delete(portal);
     if (order !== null && order.show !== null) {
       const portals = this.#portals ??= new Map();

@@ -2,11 +2,9 @@ import { Owed, type ServerConnection, type Statement } from "../../backend/mod.t
 import { PgplexError } from "../../kernel/mod.ts";
 import {
   type BinaryString,
-  binaryString,
   findNul,
   peekBindStatement,
   STATEMENT_NAME_BYTES_MAX,
-  statementName,
   TxStatus,
 } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
@@ -88,7 +86,7 @@ export class BindMessages {
     const statement = named === null ? null : named.statement;
     if (messages.doubtful(statement, nameStart, keyEnd)) return -1;
     if (statement === null || server.foreignNames.size > 0) {
-      const name = binaryString(bytes, nameStart, keyEnd);
+      const name = relay.encoding.statementName(bytes, nameStart, keyEnd);
       if (relay.clientNamed.has(server, name)) {
         return this.#takeClientNamed(statement, name, nameStart, nameEnd);
       }
@@ -134,7 +132,7 @@ export class BindMessages {
 
   /** Whether the server has the statement under this name of the client's: what lists them shows no other for it. */
   #stands({ foreignNames }: ServerConnection, bytes: Uint8Array, start: number, end: number): boolean {
-    return foreignNames.has(binaryString(bytes, start, end));
+    return foreignNames.has(this.#relay.encoding.statementName(bytes, start, end));
   }
 
   /** The statement with this name as it is to run now, where it shows what pgplex knows. */
@@ -146,7 +144,7 @@ export class BindMessages {
     end: number,
   ): Statement {
     const relay = this.#relay;
-    const name = binaryString(bytes, start, end);
+    const name = relay.encoding.statementName(bytes, start, end);
     // While its Parse is on its way, the text is as new as that, and may still have to be taken back.
     if (relay.changes.changes(name)) return statement;
     const made = relay.names.remade(name, statement);
@@ -189,11 +187,11 @@ export class BindMessages {
 
   /** What a directive asks for each time that the statement runs whose name lies there. */
   #optionsOf(nameStart: number, nameEnd: number): readonly OptionChange[] | null {
-    const { names } = this.#relay;
+    const { names, encoding } = this.#relay;
     const order = nameEnd === nameStart
       ? names.unnamed.order
       : names.hasOrders
-      ? names.orderOf(statementName(this.#cursor.bytes, nameStart, nameEnd))
+      ? names.orderOf(encoding.statementName(this.#cursor.bytes, nameStart, nameEnd))
       : null;
     return order === null || order.changes.length === 0 ? null : order.changes;
   }

@@ -1,15 +1,23 @@
-import { type Effect, Mark, Owed, type ServerConnection, type Statement } from "../../backend/mod.ts";
+import {
+  type Effect,
+  encodingIn,
+  Mark,
+  Owed,
+  type ServerConnection,
+  type Statement,
+} from "../../backend/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
-import type { BinaryString } from "../../protocol/mod.ts";
+import type { BinaryString, ClientEncoding } from "../../protocol/mod.ts";
 import type { Progress } from "../progress.ts";
 import type { TransactionControl } from "../transaction_control.ts";
 import type { NameChanges } from "./name_changes.ts";
 import type { PreparedNames } from "./prepared_names.ts";
-import { readAs } from "./server_statements.ts";
+import { readAs, readingAt } from "./read_as.ts";
 import type { SqlStatements } from "./sql_statements.ts";
 
 /** What statements under the client's names depend on. */
 export interface ClientNamedParts {
+  readonly encoding: ClientEncoding;
   readonly names: PreparedNames;
   readonly changes: NameChanges;
   readonly sql: SqlStatements;
@@ -47,13 +55,16 @@ export class ClientNamed {
 
   /** The server is made to have one that came by Parse. */
   #lend(server: ServerConnection, name: BinaryString, simple: boolean): void {
-    const { names, changes, control, progress } = this.#parts;
+    const { names, changes, control, progress, encoding } = this.#parts;
     const statement = names.findName(name);
     const { foreignNames, owed, out } = server;
     if (statement === null || foreignNames.has(name)) return;
     if (control.refuses(server) || changes.drops.frees(owed, name)) return;
-    readAs(server, statement, () => {
-      out.put(statement.encodeParse(name, names.toldOf(name)?.parameters));
+    const reading = readingAt(server, statement);
+    const written = encoding.toClient(name, encodingIn(reading));
+    if (written === null) return;
+    readAs(server, reading, () => {
+      out.put(statement.encodeParse(written, names.toldOf(name)?.parameters));
       const also = new ForeignNameChange(foreignNames, name, true);
       owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
     });

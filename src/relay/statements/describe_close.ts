@@ -1,5 +1,5 @@
 import { Mark, Owed } from "../../backend/mod.ts";
-import { type BinaryString, findNul, Front, statementName } from "../../protocol/mod.ts";
+import { type BinaryString, findNul, Front, STATEMENT_NAME_BYTES_MAX } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Relay } from "../relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
@@ -60,7 +60,7 @@ export class DescribeClose {
       }
       return cursor.passWhole();
     }
-    if (type === Front.Describe) return name === "" ? this.#describeUnnamed() : this.#describe(name);
+    if (type === Front.Describe) return name === "" ? this.#describeUnnamed() : this.#describe();
     if (messages.nameDoubtful(name)) return -1;
     cursor.flush();
     this.close(name);
@@ -83,14 +83,14 @@ export class DescribeClose {
   }
 
   /** The complete Describe at hand of a named statement that SQL did not make. */
-  #describe(name: BinaryString): number {
+  #describe(): number {
     const relay = this.#relay;
     const messages = this.#messages;
     const cursor = this.#cursor;
     const { server, messageEnd } = cursor;
     const nameStart = cursor.bodyStart + 1;
     const nameEnd = messageEnd - 1;
-    const keyEnd = nameStart + name.length;
+    const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     const named = relay.names.named(cursor.bytes, nameStart, keyEnd);
     if (named !== null) messages.adapt(named);
     if (messages.doubtful(named?.statement ?? null, nameStart, keyEnd)) return -1;
@@ -113,7 +113,7 @@ export class DescribeClose {
     const { bytes, at, bodyStart, messageEnd } = this.#cursor;
     if (bytes[bodyStart] !== 0x53 || messageEnd - at < 7 || bytes[messageEnd - 1] !== 0) return null;
     const nul = findNul(bytes, bodyStart + 1, messageEnd);
-    return nul === messageEnd - 1 ? statementName(bytes, bodyStart + 1, nul) : null;
+    return nul === messageEnd - 1 ? this.#relay.encoding.statementName(bytes, bodyStart + 1, nul) : null;
   }
 
   /** Takes the name away, and answers the client. Closing what does not exist is no error. */

@@ -165,11 +165,11 @@ export class ParseMessages {
       owed.sent(Owed.Parse);
       return cursor.passWhole();
     }
-    const name = statementName(bytes, nameStart, nameEnd);
+    const name = relay.encoding.statementName(bytes, nameStart, nameEnd);
     const definition = binaryString(bytes, nameEnd + 1, messageEnd);
     const clientNamed = relay.clientNamed.has(server, name);
     const replaces = clientNamed || relay.changes.drops.frees(owed, name);
-    const existing = replaces ? null : relay.names.find(bytes, nameStart, nameStart + name.length);
+    const existing = replaces ? null : relay.names.findName(name);
     const reading = messages.readsOtherwise ? null : server.settings.reading;
     const statement = existing ?? this.#store.use(definition, reading);
     // A DEALLOCATE ALL may be on its way.

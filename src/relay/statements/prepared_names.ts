@@ -6,7 +6,7 @@ import {
   type StatementStore,
 } from "../../backend/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
-import { type BinaryString, binaryString, putBinary } from "../../protocol/mod.ts";
+import { type BinaryString, binaryString, ClientEncoding, putBinary } from "../../protocol/mod.ts";
 import { UnnamedMemory } from "./unnamed_memory.ts";
 
 /** In session pooling, statements that ask something of pgplex: of more the oldest are forgotten. */
@@ -31,6 +31,7 @@ export class PreparedNames {
   /** The unnamed one. */
   readonly unnamed = new UnnamedMemory();
   readonly #store: StatementStore;
+  readonly #encoding: ClientEncoding;
   /** By the hash of the name; made when it is needed. */
   #buckets: Map<number, NamedStatement[]> | null = null;
   #size = 0;
@@ -38,8 +39,11 @@ export class PreparedNames {
   #orders: Map<BinaryString, StandingOrder> | null = null;
   /** How many of them are SHOW of an option. */
   #shows = 0;
-  constructor(store: StatementStore) {
+
+  /** @param encoding in which the client writes what {@link named} reads; all names are kept as the server keeps them */
+  constructor(store: StatementStore, encoding: ClientEncoding = new ClientEncoding()) {
     this.#store = store;
+    this.#encoding = encoding;
   }
 
   /** Number of named statements. */
@@ -47,8 +51,14 @@ export class PreparedNames {
     return this.#size;
   }
 
-  /** What has the name that lies in `bytes` from `start` to `end`. */
+  /** What has the name that lies in `bytes` from `start` to `end`, as the client writes it. */
   named(bytes: Uint8Array, start: number, end: number): NamedStatement | null {
+    return this.#encoding.differs
+      ? this.#namedText(this.#encoding.statementName(bytes, start, end))
+      : this.#kept(bytes, start, end);
+  }
+
+  #kept(bytes: Uint8Array, start: number, end: number): NamedStatement | null {
     const bucket = this.#buckets?.get(hashOf(bytes, start, end));
     if (bucket === undefined) return null;
     for (const entry of bucket) if (sameBytes(entry.name, bytes, start, end)) return entry;
@@ -79,7 +89,7 @@ export class PreparedNames {
   #namedText(name: BinaryString): NamedStatement | null {
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
-    return this.named(bytes, 0, bytes.length);
+    return this.#kept(bytes, 0, bytes.length);
   }
 
   /** The same text with the types of parameters that the client was told takes the place of its statement. */

@@ -3,14 +3,13 @@ import {
   Mark,
   Owed,
   type PreparedSet,
-  rereading,
-  runInternalAs,
   type ServerConnection,
   type Statement,
 } from "../../backend/mod.ts";
 import { type BinaryString, encodeFront, Front } from "../../protocol/mod.ts";
 import type { RelayCounts } from "../counts.ts";
 import type { PreparedNames } from "./prepared_names.ts";
+import { readAs, readingAt } from "./read_as.ts";
 
 /**
  * The session's statements as a server connection must have them: under pgplex's names, made there when they are used, and ended
@@ -49,7 +48,7 @@ export class ServerStatements {
   /** Makes `statement` on the server, again where it has it. */
   make(server: ServerConnection, statement: Statement, parameters: BinaryString | null): void {
     this.closeIfHeld(server, statement);
-    readAs(server, statement, () => {
+    readAs(server, readingAt(server, statement), () => {
       server.out.put(statement.encodeParse(statement.name, parameters));
       this.#counts.internalParseSent();
       server.owed.sent(
@@ -122,12 +121,14 @@ export class ServerStatements {
     const body = this.#names.unnamed.typedBody;
     if (body === null) return false;
     const { out, owed, unnamed } = server;
-    out.put(encodeFront(Front.Parse, body));
-    this.#counts.internalParseSent();
-    this.unnamedSent(server);
-    owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
-      done: () => unnamed.parsed(),
-      undo: () => unnamed.parseFailed(),
+    readAs(server, this.#names.unnamed.reading || server.settings.reading.literals, () => {
+      out.put(encodeFront(Front.Parse, body));
+      this.#counts.internalParseSent();
+      this.unnamedSent(server);
+      owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, {
+        done: () => unnamed.parsed(),
+        undo: () => unnamed.parseFailed(),
+      });
     });
     return true;
   }
@@ -136,20 +137,6 @@ export class ServerStatements {
   unnamedSent({ unnamed, owed }: ServerConnection): void {
     unnamed.parseSent(this.#names, this.#names.unnamed.serial, owed.batch);
   }
-}
-
-/** The name of pgplex's own under which the settings are set by which a text is read. */
-const READING: BinaryString = "pgplex:reading";
-
-/** Has `put` send the Parse of `statement`, which the server is to read by the settings that held when the client prepared it. */
-export function readAs(server: ServerConnection, { hasLiterals, reading }: Statement, put: () => void): void {
-  const now = server.settings.reading.literals;
-  const then = reading?.literals ?? "";
-  if (!hasLiterals || then === "" || then === now) return put();
-  const [begins, ends] = [rereading(now, then), rereading(then, now)];
-  runInternalAs(server, READING, begins.sql, begins.values);
-  put();
-  runInternalAs(server, READING, ends.sql, ends.values);
 }
 
 /** A statement is made or ended on a server under pgplex's name; skipped, the server has it no more, or has it still. */

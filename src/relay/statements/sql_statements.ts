@@ -1,12 +1,22 @@
-import { type Effect, runInternal, type ServerConnection, SqlTexts } from "../../backend/mod.ts";
+import {
+  type Effect,
+  encodingIn,
+  hasLiterals,
+  readIn,
+  runInternal,
+  type ServerConnection,
+  SqlTexts,
+} from "../../backend/mod.ts";
 import type { StateWatch } from "../../learning/mod.ts";
-import { type BinaryString, TxStatus } from "../../protocol/mod.ts";
+import { type BinaryString, type ClientEncoding, isAscii, TxStatus } from "../../protocol/mod.ts";
 import type { Progress } from "../progress.ts";
 import type { TransactionControl } from "../transaction_control.ts";
 import type { NameDrops } from "./name_drops.ts";
+import { readAs } from "./read_as.ts";
 
 /** What the statements that SQL made depend on. */
 export interface SqlStatementsParts {
+  readonly encoding: ClientEncoding;
   readonly watch: StateWatch;
   readonly changes: { readonly drops: NameDrops };
   readonly control: TransactionControl;
@@ -17,12 +27,14 @@ export interface SqlStatementsParts {
 export class SqlStatements {
   readonly #parts: SqlStatementsParts;
   readonly #texts = new SqlTexts();
+  /** By what settings their literals were read, as far as that is known. */
+  #readings: Map<BinaryString, BinaryString> | null = null;
 
   constructor(parts: SqlStatementsParts) {
     this.#parts = parts;
   }
 
-  /** All of them: by name, the PREPARE. */
+  /** All of them: by name, the PREPARE, both as the server keeps them. */
   get texts(): ReadonlyMap<BinaryString, BinaryString> {
     return this.#texts.map;
   }
@@ -45,8 +57,19 @@ export class SqlStatements {
     if (control.refuses(server) || drops.standsBefore(server.owed)) return;
     server.sqlStatements.add(name, sql);
     const undo = () => server.sqlStatements.delete(name);
-    runInternal(server, sql, { effect: { done() {}, undo } });
+    readAs(server, this.#readingOf(server, name, sql), () => {
+      runInternal(server, sql, { effect: { done() {}, undo } });
+    });
     progress.syncAhead(server, simple);
+  }
+
+  /** How the server is to read its text, which is as the server keeps it. */
+  #readingOf({ settings }: ServerConnection, name: BinaryString, sql: BinaryString): BinaryString {
+    const now = settings.reading.literals;
+    if (!hasLiterals(sql)) return now;
+    const then = this.#readings?.get(name) ?? now;
+    const kept = this.#parts.encoding.differs && !isAscii(sql);
+    return readIn(then, kept ? "SQL_ASCII" : encodingIn(now));
   }
 
   /** A Close ends it, on whichever connection it was made. @returns what is to be undone where the server skips that */
@@ -70,13 +93,24 @@ export class SqlStatements {
     for (const [name, sql] of found) after.set(name, sql);
     server.sqlStatements.replace(found);
     const changed = after.size !== before.size || [...after].some(([name, sql]) => before.get(name) !== sql);
-    if (changed) this.#texts.replace(after);
+    if (changed) this.#replace(after, server.settings.reading.literals);
     return changed;
+  }
+
+  #replace(texts: ReadonlyMap<BinaryString, BinaryString>, reading: BinaryString): void {
+    const before = this.#readings;
+    this.#readings = texts.size === 0 ? null : new Map();
+    for (const [name, sql] of texts) {
+      const known = this.#texts.get(name) === sql ? before?.get(name) : undefined;
+      this.#readings!.set(name, known ?? reading);
+    }
+    this.#texts.replace(texts);
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through on `server`. */
   allDropped(server: ServerConnection): void {
     server.sqlStatements.clear();
     this.#texts.clear();
+    this.#readings = null;
   }
 }

@@ -35,7 +35,7 @@ export class StatementMessages {
     if (statement !== null && this.statementDoubtful(statement)) return true;
     const { server, bytes } = this.#cursor;
     return (this.#relay.changes.pending || this.#relay.changes.drops.doubtful(server.owed)) &&
-      this.nameDoubtful(binaryString(bytes, nameStart, nameEnd));
+      this.nameDoubtful(this.#relay.encoding.statementName(bytes, nameStart, nameEnd));
   }
 
   /**
@@ -86,7 +86,8 @@ export class StatementMessages {
   dropped(nameStart: number, nameEnd: number): boolean {
     const { drops } = this.#relay.changes;
     const { server, bytes } = this.#cursor;
-    return drops.pending && drops.frees(server.owed, binaryString(bytes, nameStart, nameEnd));
+    return drops.pending &&
+      drops.frees(server.owed, this.#relay.encoding.statementName(bytes, nameStart, nameEnd));
   }
 
   /** Does what the text of the Parse at hand asks of pgplex. */

@@ -1,6 +1,7 @@
 import type { Description, Effect, ServerConnection } from "../../backend/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
+import type { BinaryString } from "../../protocol/mod.ts";
 import type { Relay } from "../relay.ts";
 import { CLOSE_COMPLETE } from "../replies.ts";
 
@@ -63,6 +64,7 @@ export class UnnamedChange implements Effect {
   #fingerprint: Fingerprint = OPAQUE_FINGERPRINT;
   #order: StandingOrder | null = null;
   #told: Description | null = null;
+  #reading: BinaryString = "";
   /** The statement's serial before this change, and as long as this is the last one. */
   #serialBefore = 0;
   #serial = 0;
@@ -93,6 +95,7 @@ export class UnnamedChange implements Effect {
     this.#fingerprint = unnamed.fingerprint;
     this.#order = unnamed.order;
     this.#told = unnamed.told;
+    this.#reading = unnamed.reading;
   }
 
   /** The session's statement is changed. */
@@ -132,6 +135,7 @@ export class UnnamedChange implements Effect {
     this.#fingerprint = older.#fingerprint;
     this.#order = older.#order;
     this.#told = older.#told;
+    this.#reading = older.#reading;
   }
 
   #restore(): void {
@@ -145,6 +149,7 @@ export class UnnamedChange implements Effect {
         fingerprint: this.#fingerprint,
         order: this.#order,
         told: this.#told,
+        reading: this.#reading,
       });
       if (this.#order !== null && this.#order.show !== null) attention.begin();
     }

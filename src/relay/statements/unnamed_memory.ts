@@ -1,7 +1,7 @@
 import { Description } from "../../backend/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
-import { findNul, putBinary } from "../../protocol/mod.ts";
+import { type BinaryString, findNul, putBinary } from "../../protocol/mod.ts";
 
 /** Parses longer than this are not kept for a later lease when they are unnamed. */
 export const UNNAMED_BYTES_MAX = 1 << 20;
@@ -23,6 +23,8 @@ export class UnnamedMemory {
   #fingerprint: Fingerprint = OPAQUE_FINGERPRINT;
   #order: StandingOrder | null = null;
   #told: Description | null = null;
+  /** By what settings servers read the literals of the text; empty: by those that hold. */
+  reading: BinaryString = "";
   #serial = 0;
 
   /** Changes whenever the statement does. */
@@ -92,6 +94,7 @@ export class UnnamedMemory {
     this.#order = order;
     this.#serial++;
     this.#told = null;
+    this.reading = "";
     this.#bytes = 0;
     this.#left = bodyBytes;
     this.#kept = bodyBytes <= UNNAMED_BYTES_MAX;
@@ -133,12 +136,14 @@ export class UnnamedMemory {
       readonly fingerprint: Fingerprint;
       readonly order: StandingOrder | null;
       readonly told: Description | null;
+      readonly reading: BinaryString;
     },
   ): void {
-    const { body, fingerprint, order, told } = before;
+    const { body, fingerprint, order, told, reading } = before;
     this.begin(body.length, fingerprint, order);
     this.record(body, 0, body.length);
     this.#told = told;
+    this.reading = reading;
   }
 
   /** It is bound: should it be too long to keep, it is not waited for any more. */

@@ -69,6 +69,7 @@ export class UnnamedStatement {
     const { names } = this.#relay;
     const change = this.#changes.begin(server);
     names.unnamed.begin(bodyBytes, fingerprint, order);
+    names.unnamed.reading = server.settings.reading.literals;
     change.begun();
     this.#relay.onServer.unnamedSent(server);
     return change;

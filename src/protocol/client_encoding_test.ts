@@ -1,0 +1,33 @@
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { ClientEncoding } from "./client_encoding.ts";
+
+function following(client: string, server = "UTF8"): ClientEncoding {
+  const encoding = new ClientEncoding();
+  encoding.follow(new Map([["client_encoding", client], ["server_encoding", server]]));
+  return encoding;
+}
+
+Deno.test("ClientEncoding has names as the server keeps them, and back", () => {
+  const encoding = following("LATIN1");
+  equal(encoding.toServer("p\xe9"), "p\xc3\xa9");
+  equal(encoding.toClient("p\xc3\xa9"), "p\xe9");
+  equal(encoding.toClient("p\xc3\xa9", "UTF8"), "p\xc3\xa9");
+  equal(encoding.toClient("\xe2\x98\x83"), null);
+  deepEqual(encoding.allToServer(["a", "\xe9"]), ["a", "\xc3\xa9"]);
+});
+
+Deno.test("ClientEncoding leaves names as they are where both are the same, unknown, or not to be converted", () => {
+  for (const encoding of [new ClientEncoding(), following("UTF8"), following("JOHAB")]) {
+    equal(encoding.toServer("p\xe9"), "p\xe9");
+  }
+  equal(following("UTF8").differs, false);
+  equal(following("LATIN1").differs, true);
+});
+
+Deno.test("ClientEncoding cuts names as the server does: in SQL between two characters", () => {
+  const bytes = new Uint8Array(100).fill(0xe9);
+  equal(following("LATIN1").statementName(bytes, 10, 12), "\xc3\xa9\xc3\xa9");
+  equal(following("LATIN1").statementName(bytes, 0, 100).length, 63);
+  equal(following("UTF8").statementName(bytes, 0, 100).length, 63);
+  equal(following("LATIN1").toServer("\xe9".repeat(40)).length, 62);
+});
