@@ -58,6 +58,11 @@ export class HiddenCallers {
     return calls.some((name) => this.#called.get(name)?.harmless !== true);
   }
 
+  /** Whether somebody has looked at all these. */
+  knows(calls: readonly BinaryString[]): boolean {
+    return calls.every((name) => this.#called.has(name));
+  }
+
   /** What a statement that calls all these may do that no probe sees. */
   stickyOf(calls: readonly BinaryString[]): readonly Sticky[] {
     return calls.flatMap((name) => this.#called.get(name)?.sticky ?? []);

@@ -222,6 +222,7 @@ Deno.test("HiddenCallerSearch takes a long chain of calls by name from its end t
 
 Deno.test("HiddenCallers.UNKNOWN: anything may be reached, and any name may change anything", () => {
   const { UNKNOWN } = HiddenCallers;
+  deepEqual([UNKNOWN.knows(["f"]), UNKNOWN.knows([])], [false, true]);
   deepEqual([UNKNOWN.reach, UNKNOWN.mayChange(["f"]), UNKNOWN.mayChange([]), UNKNOWN.stickyOf(["f"])], [
     "any",
     true,

@@ -8,16 +8,14 @@ import {
   customSettingsInParameters,
   LongText,
   lowerCase,
-  namesReading,
   namesWhatItSets,
   putBinary,
-  SetsReading,
-  setsReading,
   SettingNames,
   sqlFingerprint,
   textHash,
 } from "../protocol/mod.ts";
 import { OPTION_NAMES } from "../config/mod.ts";
+import { NamedSettings } from "./named_settings.ts";
 import { Suspicion } from "./suspicion.ts";
 import { headOf } from "./long_head.ts";
 import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
@@ -50,8 +48,7 @@ export class StateWatch {
   #strange = false;
   /** Something was set since {@link begin} of which no text tells the value. */
   #untold = false;
-  /** What since {@link begin} may have set by what servers read texts. */
-  #reading: SetsReading = SetsReading.No;
+  readonly #named = new NamedSettings();
   /** The value in the text that was looked at last. */
   #value: BinaryString | null = null;
   #optionsMentioned = false;
@@ -130,7 +127,7 @@ export class StateWatch {
     this.#mentioned = null;
     this.#settings = this.#assigned = null;
     this.#untold = this.#strange = false;
-    this.#reading = SetsReading.No;
+    this.#named.begin();
     this.#judged = this.#control = 0;
     this.#suspicion = Suspicion.None;
     this.#optionsMentioned =
@@ -192,6 +189,7 @@ export class StateWatch {
 
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
+    this.#named.tempBuffers = false;
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
     const found = this.fingerprints.find(hash);
     if (found !== null && found.plain) return found;
@@ -314,18 +312,14 @@ export class StateWatch {
 
   /** Whether servers may read a text by other settings than those that are known. `settled`: they have answered everything. */
   readsOtherwise(settled: boolean): boolean {
-    return this.#reading === SetsReading.Unreported || (this.#reading === SetsReading.Reported && !settled);
+    return this.#named.readsOtherwise(settled);
   }
 
   #note(text: string): void {
-    this.#noteReading(setsReading(text));
+    this.#named.text(text);
     const names = customSettingsIn(text);
     if (names.length > 0) this.noteSettings(names);
     if (names.some((name) => name.startsWith("pgplex."))) this.#optionsMentioned = true;
-  }
-
-  #noteReading(sets: SetsReading): void {
-    if (sets > this.#reading) this.#reading = sets;
   }
 
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
@@ -338,7 +332,7 @@ export class StateWatch {
       if (ran.length === 0 || ran[ran.length - 1] !== fingerprint) this.#add(fingerprint);
       return;
     }
-    this.#noteReading(fingerprint.traits.setsReading);
+    this.#named.sets(fingerprint.traits.setsReading);
     if (fingerprint.unseen) {
       this.#unseen ??= new Set();
       this.#unseen.delete(fingerprint);
@@ -391,6 +385,13 @@ export class StateWatch {
     this.#backslashes = escape;
   }
 
+  /** Whether the statement that was looked at last may set temp_buffers. */
+  setsTempBuffers({ traits: { setsTempBuffers, calls }, seen }: Fingerprint): boolean {
+    const { hidden } = this.fingerprints.catalogue;
+    return setsTempBuffers || this.#named.tempBuffers || (seen === 0 && !hidden.knows(calls)) ||
+      hidden.stickyOf(calls).includes("temp buffers");
+  }
+
   /** Something goes to the server of which nothing is known. */
   runsOpaque(): void {
     this.runs(OPAQUE_FINGERPRINT);
@@ -399,7 +400,7 @@ export class StateWatch {
   /** Parameters of a statement that calls set_config(), or what may call it: they may name custom settings. */
   lookAtParameters(bytes: Uint8Array, start: number, end: number): void {
     const text = binaryString(bytes, start, end);
-    this.#noteReading(namesReading(text));
+    this.#named.parameters(text);
     this.fingerprints.guessSettings(customSettingsInParameters(text));
   }
 

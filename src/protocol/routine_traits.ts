@@ -34,7 +34,7 @@ const OF_PLPGSQL: ReadonlySet<string> = new Set(["call", "close", "declare"]);
 export function routineTraits(source: BinaryString, language: RoutineLanguage): RoutineTraits {
   // What the escapes stand for depends on the server's encoding.
   if (/u&"/i.test(source)) return OPAQUE_ROUTINE;
-  const traits = traitsOf(sqlWords(source), language);
+  const traits = withTempBuffers(traitsOf(sqlWords(source), language), source);
   if (!source.includes("\\")) return traits;
   // It is read by the standard_conforming_strings of whoever runs it.
   const other = traitsOf(sqlWords(source, true), language);
@@ -44,6 +44,11 @@ export function routineTraits(source: BinaryString, language: RoutineLanguage): 
     calls: new Set([...traits.calls, ...other.calls]),
     sticky: [...new Set([...traits.sticky, ...other.sticky])],
   };
+}
+
+/** The name may be a literal. */
+function withTempBuffers(traits: RoutineTraits, source: BinaryString): RoutineTraits {
+  return /temp_buffers/i.test(source) ? { ...traits, sticky: [...traits.sticky, "temp buffers"] } : traits;
 }
 
 function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineTraits {

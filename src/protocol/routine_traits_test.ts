@@ -53,3 +53,12 @@ Deno.test("routineTraits tells who writes from who reads", () => {
   equal(writes("BEGIN SELECT 1 FROM t FOR NO KEY UPDATE; PERFORM 1; END"), false);
   equal(writes("BEGIN WITH q AS (UPDATE t SET a = 1 RETURNING a) SELECT a INTO b FROM q; END"), true);
 });
+
+Deno.test("routineTraits says that a source names temp_buffers, in words or in a literal", () => {
+  for (
+    const source of ["BEGIN SET temp_buffers = '2MB'; END", "SELECT set_config('temp_buffers', '2MB', false)"]
+  ) {
+    equal(routineTraits(source, "plpgsql").sticky.includes("temp buffers"), true, source);
+  }
+  equal(routineTraits("SELECT set_config('work_mem', '2MB', false)", "sql").sticky.length, 0);
+});

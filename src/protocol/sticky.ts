@@ -10,7 +10,9 @@ export type Sticky =
   | "origin over"
   | "backup"
   | "backup over"
-  | "extension";
+  | "extension"
+  /** Of a routine alone: it names temp_buffers. */
+  | "temp buffers";
 
 /** State that no probe can see, by the words of statements, or of a routine's source. */
 export function stickyIn(words: readonly string[]): Sticky[] {

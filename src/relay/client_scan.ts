@@ -413,7 +413,7 @@ export class ClientScan {
     const { preamble } = relay;
     const fingerprint = relay.watch.look(cursor.bytes, cursor.bodyStart, cursor.messageEnd - 1);
     if (cursor.awaitWhile(() => preamble.mustSettle(server, fingerprint))) return false;
-    if (!fingerprint.plain && preamble.renews(server, fingerprint)) return cursor.needLease() > 0;
+    if (preamble.renews(server, fingerprint)) return cursor.needLease() > 0;
     if (preamble.interferes(fingerprint)) cursor.flush();
     preamble.runs(server, fingerprint, true);
     return true;

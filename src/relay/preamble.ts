@@ -84,8 +84,15 @@ export class Preamble {
   }
 
   /** Whether a statement has to have another connection, and the lease has ended for it. */
-  renews(server: ServerConnection, { traits }: Fingerprint): boolean {
-    return traits.setsTempBuffers && server.state.hasTempSchema && (this.#host?.renew() ?? false);
+  renews(server: ServerConnection, fingerprint: Fingerprint): boolean {
+    const { progress, watch } = this.#parts;
+    if (fingerprint.plain || !server.state.hasTempSchema || progress.batchSent) return false;
+    if (!watch.setsTempBuffers(fingerprint)) return false;
+    const { openBatch } = progress;
+    if (openBatch) progress.batchWaits(); // nothing of it went to the server
+    if (this.#host?.renew() ?? false) return true;
+    if (openBatch) progress.batchBegins();
+    return false;
   }
 
   /** A lease begins of a server connection which may remember what other sessions did with sequences. */

@@ -1,12 +1,19 @@
 import { type Compared, comparedTests } from "../harness/compared.ts";
 import { CROWD_SETUP } from "../harness/crowd.ts";
+import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
+
+const { bind, execute, parse } = frontend;
 
 /** Objects of the temporary schema that are neither relations nor routines nor types. */
 const served = new Served({
   major: 18,
   setup: `${CROWD_SETUP} CREATE TABLE plain (a int, b int);
-    CREATE FUNCTION make_it(what text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE what; END $$`,
+    CREATE FUNCTION make_it(what text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE what; END $$;
+    CREATE FUNCTION set_it(name text, value text) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN RETURN set_config(name, value, false); END $$;
+    CREATE FUNCTION set_buffers() RETURNS void LANGUAGE plpgsql AS $$ BEGIN SET temp_buffers = '2MB'; END $$;
+    CREATE FUNCTION set_buffers_too() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM set_buffers(); END $$;`,
   pools: { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } },
 });
 
@@ -212,8 +219,19 @@ comparedTests(
     ["in a transaction", "BEGIN; SET SESSION temp_buffers = '2MB'; SHOW temp_buffers; COMMIT"],
     ["for a transaction", "BEGIN; SET LOCAL temp_buffers = '2MB'; SHOW temp_buffers; COMMIT"],
     ["by SET in a DO block", "DO $$ BEGIN SET temp_buffers = '2MB'; END $$"],
+    ["by set_config", "SELECT set_config('temp_buffers', '2MB', false)"],
+    ["by set_config for a transaction", "SELECT set_config('temp_buffers', '2MB', true)"],
+    ["by a function that is given its name", "SELECT set_it('temp_buffers', '2MB')"],
+    ["by a function", "SELECT set_buffers()"],
+    ["by a function that is called by a function", "SELECT set_buffers_too()"],
+    ["by SET in a batch", [parse("SET temp_buffers = '2MB'"), bind(), execute()]],
+    ["by a named statement", [
+      parse("SET temp_buffers = '2MB'", { name: "s" }),
+      bind({ statement: "s" }),
+      execute(),
+    ]],
     ["by set_config in a DO block", "DO $$ BEGIN PERFORM set_config('temp_buffers', '2MB', false); END $$"],
-  ] as const).map(([how, set]): Compared => ({
+  ] as [string, string | Uint8Array[]][]).map(([how, set]): Compared => ({
     name: `temp_buffers is set ${how}, though others have used temporary tables, and kept`,
     steps: [
       USED,

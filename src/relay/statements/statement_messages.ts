@@ -99,10 +99,15 @@ export class StatementMessages {
   /** What must come before a statement that runs goes in front of the message at hand; false when replies must come first. */
   runs(fingerprint: Fingerprint): boolean {
     const { preamble } = this.#relay;
-    if (this.#unsettled(fingerprint)) return false;
+    if (this.#unsettled(fingerprint) || this.#renews(fingerprint)) return false;
     if (preamble.interferes(fingerprint)) this.#cursor.flush();
     preamble.runs(this.#cursor.server, fingerprint, false);
     return true;
+  }
+
+  /** Whether the batch, of which this would be the first message, has to wait for another connection. */
+  #renews(fingerprint: Fingerprint): boolean {
+    return this.#relay.preamble.renews(this.#cursor.server, fingerprint) && this.#cursor.needLease() < 0;
   }
 
   #unsettled(fingerprint: Fingerprint): boolean {
@@ -122,6 +127,7 @@ export class StatementMessages {
    */
   parses(fingerprint: Fingerprint): boolean {
     const { preamble } = this.#relay;
+    if (this.#renews(fingerprint)) return false;
     if (!preamble.interferes(fingerprint)) return true;
     if (this.#unsettled(fingerprint)) return false;
     this.#cursor.flush();
