@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import { fakeServer } from "../../backend/fake_server_test.ts";
 import { Owed } from "../../backend/mod.ts";
 import { Fingerprints, StateWatch } from "../../learning/mod.ts";
-import { TxStatus } from "../../protocol/mod.ts";
+import { ClientEncoding, TxStatus } from "../../protocol/mod.ts";
 import { Progress } from "../progress.ts";
 import { TransactionControl } from "../transaction_control.ts";
 import { NameDrops } from "./name_drops.ts";
@@ -14,9 +14,10 @@ function made() {
   const watch = new StateWatch(new Fingerprints());
   const drops = new NameDrops();
   const control = new TransactionControl();
-  const sql = new SqlStatements({ watch, changes: { drops }, control, progress: new Progress() });
+  const encoding = new ClientEncoding();
+  const sql = new SqlStatements({ watch, changes: { drops }, control, progress: new Progress(), encoding });
   sql.found(fakeServer().server, new Map([["a", A]]));
-  return { watch, drops, sql };
+  return { watch, drops, sql, encoding };
 }
 
 Deno.test("SqlStatements makes a server have what was made elsewhere, once, and not where it refuses", async () => {
@@ -31,6 +32,32 @@ Deno.test("SqlStatements makes a server have what was made elsewhere, once, and 
   deepEqual([server.owed.length, server.sqlStatements.get("a"), sql.outOfReach(server, "a")], [4, A, false]);
   await server.out.flush();
   equal(new TextDecoder().decode(stream.taken()).split(A).length, 2);
+});
+
+Deno.test("SqlStatements makes a text with literals by the settings that held when it was found, as the server keeps it", async () => {
+  const { sql, encoding } = made();
+  const { server, stream } = fakeServer();
+  const settings = [["client_encoding", "LATIN1"], ["server_encoding", "UTF8"], [
+    "DateStyle",
+    "German",
+  ]] as const;
+  for (const [name, value] of settings) server.state.reports(name, value);
+  encoding.follow(server.settings.values);
+  sql.found(
+    server,
+    new Map([["d", "PREPARE d AS SELECT '1.2.2024'::date"], ["e", "PREPARE e AS SELECT '\xc3\xa9'"]]),
+  );
+  server.sqlStatements.clear();
+  server.state.reports("DateStyle", "ISO");
+  const makes = async (name: string) => {
+    sql.ensure(server, name, false);
+    await server.out.flush();
+    return new TextDecoder("latin1").decode(stream.taken());
+  };
+  const dated = await makes("d");
+  deepEqual([dated.includes("German"), dated.includes("SQL_ASCII")], [true, false]);
+  const encoded = await makes("e");
+  equal(encoded.includes("SQL_ASCII") && encoded.indexOf("SQL_ASCII") < encoded.indexOf("\xc3\xa9"), true);
 });
 
 Deno.test("SqlStatements: the server has it not where its PREPARE failed", () => {

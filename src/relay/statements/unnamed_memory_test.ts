@@ -63,12 +63,14 @@ Deno.test("UnnamedMemory sends on the types of parameters that the client was to
   unnamed.record(body, 0, body.length);
   unnamed.describe().parameters = "\0\x01abcd";
   deepEqual(unnamed.typedBody, new TextEncoder().encode("\0Q\0\0\x01abcd"));
-  const { told } = unnamed;
+  unnamed.reading = "German";
+  const { told, reading } = unnamed;
   unnamed.drop();
   deepEqual([unnamed.told, unnamed.typedBody], [null, null]);
   const order = { changes: [], remake: null, show: null };
-  unnamed.restore({ body, fingerprint: OPAQUE_FINGERPRINT, order, told });
+  unnamed.restore({ body, fingerprint: OPAQUE_FINGERPRINT, order, told, reading });
   deepEqual([unnamed.body, unnamed.told, unnamed.order, unnamed.comes], [body, told, order, false]);
+  equal(unnamed.reading, "German");
   equal(unnamed.is(body, 0, body.length), true);
 });
 
