@@ -38,6 +38,7 @@ export const RANDOM_SETUP = `
     RETURN n;
   END $$;
   GRANT TEMPORARY ON DATABASE :database TO PUBLIC;
+  SELECT pg_replication_origin_create('of ' || current_database());
 `;
 
 /** Settings that every look shows; a custom one that nobody has set reads as one that was reset. */
@@ -46,7 +47,7 @@ const SHOWN = [
   ...["default_transaction_isolation", "session_replication_role", "row_security", "DateStyle"],
   ...["standard_conforming_strings", "idle_session_timeout", "transaction_isolation"],
 ];
-const CUSTOM = ["a.b", "a.c", "by.trigger", "by.procedure", "by.procedure2"];
+const CUSTOM = ["a.b", "a.c", "a.é", "by.trigger", "by.procedure", "by.procedure2", "by.computed"];
 
 const LOOK = `SELECT current_user, session_user, (SELECT string_agg(v, ',') FROM here), ${
   [
@@ -60,6 +61,7 @@ const NAMES = "SELECT name, from_sql FROM pg_prepared_statements ORDER BY name";
 const VALUES: readonly (readonly [name: string, values: readonly string[]])[] = [
   ["work_mem", ["5MB", "6MB"]],
   ["a.b", ["x", "y"]],
+  ["a.é", ["é", "☃"]],
   ["a.c", ["1", "2"]],
   ["lock_timeout", ["3s", "4s"]],
   ["application_name", ["first", "second", ""]],
@@ -67,7 +69,7 @@ const VALUES: readonly (readonly [name: string, values: readonly string[]])[] = 
   ["TimeZone", ["UTC", "Asia/Tokyo"]],
   ["role", ["r1", "r2", "none"]],
   ["default_transaction_isolation", ["serializable", "read committed"]],
-  ["client_encoding", ["UTF8", "LATIN1"]],
+  ["client_encoding", ["UTF8", "LATIN1", "LATIN9", "SQL_ASCII"]],
   ["row_security", ["on", "off"]],
   ["DateStyle", ["German", "ISO, DMY"]],
   ["idle_session_timeout", ["1h", "2h", "0"]],
@@ -82,7 +84,54 @@ const PINNING = [
   ...["SELECT pg_advisory_unlock_all()", "CREATE TEMP TABLE held (v int)", "DROP TABLE held"],
   ...["SELECT count(*) FROM held", "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE c", "FETCH c"],
   ...["DISCARD TEMP", "CLOSE ALL"],
+  ...[
+    "SELECT pg_advisory_lock_shared(2)",
+    "SELECT pg_try_advisory_lock(3, 4)",
+    "SELECT pg_advisory_unlock_shared(2)",
+  ],
+  ...[
+    "SELECT pg_advisory_xact_lock(5)",
+    'DECLARE "cé" CURSOR WITH HOLD FOR SELECT 2',
+    'FETCH "cé"',
+    'CLOSE "cé"',
+  ],
+  ...[
+    'CREATE COLLATION pg_temp.co FROM "C"',
+    "DROP COLLATION pg_temp.co",
+    "SELECT 'a' < 'b' COLLATE pg_temp.co",
+  ],
+  ...[
+    "CREATE TEXT SEARCH CONFIGURATION pg_temp.ts (COPY = simple)",
+    "SELECT to_tsvector('pg_temp.ts', 'a')",
+    "DROP TEXT SEARCH CONFIGURATION pg_temp.ts",
+    "CREATE CONVERSION pg_temp.cv FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+    "DROP CONVERSION pg_temp.cv",
+    "CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 5'",
+    "SELECT pg_temp.f()",
+    "DROP FUNCTION pg_temp.f()",
+  ],
+  ...[
+    "DO $$ BEGIN PERFORM setseed(0.5); END $$; SELECT random()",
+    "SELECT pg_replication_origin_session_setup('of ' || current_database())",
+    "SELECT pg_replication_origin_session_is_setup()",
+    "SELECT pg_replication_origin_session_reset()",
+  ],
 ];
+
+/** Not among other statements of a text: what a session notifies to itself is exact where it stands alone. */
+const ALONE = [
+  ...[
+    "LISTEN :own",
+    "UNLISTEN :own",
+    "NOTIFY :own, 'é'",
+    "NOTIFY :own",
+    "SELECT pg_notify(':own', 'by function')",
+  ],
+  ...['LISTEN ":own é"', 'UNLISTEN ":own é"', 'NOTIFY ":own é"'],
+];
+
+/** So many bytes are more than the relay holds of a Parse, and of a query. */
+const LONG = [20_000, 70_000];
 
 /** Everything else that a client may say. More likely what stands there more often. */
 const PLAIN = [
@@ -112,18 +161,20 @@ export class RandomSteps {
     this.#random = random;
   }
 
-  /** `pins`: whether it may keep the session on its connection. */
-  next(pins: boolean): RandomStep {
+  /** `pins`: whether it may keep the session on its connection. `own`: a channel that nobody else speaks of. */
+  next(pins: boolean, own: string): RandomStep {
     const random = this.#random;
-    const kind = random.below(10);
+    const kind = random.below(12);
     if (kind < 5) return simple([this.#statement(pins)]);
+    if (kind === 10) return simple([this.#pick(ALONE).replaceAll(":own", own)]);
+    if (kind === 11) return this.#long();
     if (kind === 6) return simple(this.#several(pins));
     if (kind > 6) return this.#batches(pins);
     const sql = this.#several(pins).join("; ");
     // In one text pgplex sees neither what RESET has reset nor, behind a ROLLBACK, which statements are named.
     const unseen = /RESET ALL|application_name/.test(sql) ||
       (/COMMIT|ROLLBACK/.test(sql) && /PREPARE|EXECUTE|DEALLOCATE|pg_prepared/.test(sql));
-    return unseen ? this.next(pins) : simple([sql]);
+    return unseen ? this.next(pins, own) : simple([sql]);
   }
 
   #pick<T>(of: readonly T[]): T {
@@ -166,13 +217,27 @@ export class RandomSteps {
       `SET LOCAL ${name} = ${literal}`,
       `SELECT set_config('${name}', '${value}', true)`,
       `SET ${name} TO DEFAULT`,
+      `SELECT set_config('${name.slice(0, 2)}' || '${name.slice(2)}', '${value}', false)`,
+      `SELECT set_config('by' || '.' || 'computed', '${value}', false)`,
       `SET ${name} = ${literal}`,
       `SET SESSION ${name} = ${literal}`,
     ]);
   }
 
+  /** A SET in a text that is not looked at as a whole, in front of what is long or behind it. */
+  #long(): RandomStep {
+    const random = this.#random;
+    const sql = this.#set();
+    const comment = `/* ${"x".repeat(this.#pick(LONG))} */`;
+    const text = random.below(2) === 0 ? `${comment} ${sql}` : `${sql} ${comment}`;
+    const shown = `(long) ${sql}`;
+    if (random.below(2) === 0 || sql.includes("application_name")) return { ...simple([text]), shown };
+    return { shown: `Parse ${shown}`, bytes: concat([parse(text), bind(), execute(), sync()]), readies: 1 };
+  }
+
+  /** In double quotes where SQL needs them. */
   #name(): string {
-    return `s${this.#random.below(3)}`;
+    return this.#pick(["s0", "s1", "s2", '"sé"', '"s☃"']);
   }
 
   #batches(pins: boolean): RandomStep {
@@ -185,7 +250,7 @@ export class RandomSteps {
       messages.push(...parts);
     };
     for (let left = 1 + random.below(4); left > 0; left--) {
-      const name = this.#name();
+      const name = this.#name().replaceAll('"', "");
       const sql = random.below(2) === 0 ? `SELECT ${random.below(100)}` : this.#set();
       switch (random.below(8)) {
         case 0:

@@ -24,11 +24,14 @@ class Twin {
   readonly #direct: WireClient;
   readonly #log: string[] = [];
   readonly pins: boolean;
+  /** The name of a channel that nobody else speaks of. */
+  readonly own: string;
 
-  private constructor(pooled: WireClient, direct: WireClient, pins: boolean) {
+  private constructor(pooled: WireClient, direct: WireClient, index: number) {
     this.#pooled = pooled;
     this.#direct = direct;
-    this.pins = pins;
+    this.pins = index === 0;
+    this.own = `own${index}`;
   }
 
   static async start(index: number, alias: string): Promise<Twin> {
@@ -38,7 +41,7 @@ class Twin {
     };
     const user = index % 2 === 0 ? "postgres" : "app";
     const direct = await WireClient.connect(served.node, { user, database: "beside", params });
-    return new Twin(await served.client(alias, params, user), direct, index === 0);
+    return new Twin(await served.client(alias, params, user), direct, index);
   }
 
   get inTransaction(): boolean {
@@ -78,7 +81,7 @@ async function play(seed: number, alias: string): Promise<void> {
     const turn = holding.length < 2 ? twins : twins.filter(({ inTransaction }) => inTransaction);
     const twin = turn[random.below(turn.length)]!;
     try {
-      await twin.play(steps.next(twin.pins));
+      await twin.play(steps.next(twin.pins, twin.own));
     } catch (thrown) {
       const message = `PGPLEX_TEST_SEED=${seed}, step ${step}: ${(thrown as Error).message}`;
       throw new Error(message, { cause: thrown });
