@@ -40,6 +40,8 @@ export const ASIDE_NAMES: readonly string[] = [...Object.keys(ASIDE), TRANSACTIO
 export interface OwnResult {
   /** Of what was put aside, as SHOW shows it: {@link ASIDE_NAMES} that the server knows, `role` and `session_authorization`. */
   readonly aside: ReadonlyMap<string, BinaryString>;
+  /** The role that RESET ROLE goes back to: of the startup packet, or of ALTER ROLE … SET. */
+  readonly roleDefault: BinaryString;
   /** Rows of all that was asked. */
   readonly rows: TaskResult["rows"];
 }
@@ -69,7 +71,8 @@ export async function runOwn(
     }
     if (error === null) {
       const aside = new Map(names.map((name, i) => [name, rows[i]?.[0] ?? ""]));
-      return { aside, rows: rows.slice(names.length) };
+      const roleDefault = rows[names.length]?.[0] ?? "none";
+      return { aside, roleDefault, rows: rows.slice(names.length + 1) };
     }
     // A timeout of the session's own, before it was put aside; a busy machine takes long for anything.
     if (error.sqlstate !== QUERY_CANCELED || tries === TRIES_MAX) throw error;
@@ -106,6 +109,8 @@ function beginning(server: ServerConnection, names: readonly string[]): BinarySt
     // First: what is shown may have characters that the client's has not.
     `SET LOCAL client_encoding TO ${ASIDE["client_encoding"]}`,
     ...names.map((name) => `SHOW ${name}`),
+    "SET LOCAL ROLE TO DEFAULT",
+    "SHOW role",
     isAnother ? "SET LOCAL SESSION AUTHORIZATION DEFAULT" : "SET LOCAL ROLE NONE",
   ];
   for (const name of names) {

@@ -90,7 +90,7 @@ const beginning = ({ asked }: Script): string[] =>
 
 Deno.test("runOwn shows what it puts aside before it does, asks in order, and commits", async () => {
   await using script = new Script({ server_version: "17.2" });
-  const { aside, rows } = await runOwn(script.server, [
+  const { aside, roleDefault, rows } = await runOwn(script.server, [
     [encodeQuery("SELECT 1")],
     [encodeBind("s", []), encodeExecute(), encodeSync()],
     [encodeQuery("SELECT 2")],
@@ -102,10 +102,13 @@ Deno.test("runOwn shows what it puts aside before it does, asks in order, and co
   equal(statements[1], "SET LOCAL client_encoding TO 'SQL_ASCII'", "what is shown may have any character");
   deepEqual(statements.slice(2, shown.length + 2), shown.map((name) => `SHOW ${name}`));
   deepEqual(statements.slice(shown.length + 2).map((sql) => sql.replace(/ TO .*/, "")), [
+    "SET LOCAL ROLE",
+    "SHOW role",
     "SET LOCAL ROLE NONE",
     ...ASIDE_NAMES.filter((name) => name !== "client_encoding").map((name) => `SET LOCAL ${name}`),
   ]);
   deepEqual([...aside], shown.map((name) => [name, name.toUpperCase()]));
+  equal(roleDefault, "ROLE");
   deepEqual(rows, [["SELECT 1"], ["SELECT 2"]], "without what SHOW showed");
 });
 
@@ -139,13 +142,13 @@ Deno.test("runOwn is whoever logged in: a session user of another name goes asid
   const login = { server_version: "16.1", session_authorization: "app" };
   await using own = new Script(login);
   await runOwn(own.server, []);
-  deepEqual(beginning(own).filter((sql) => /ROLE|AUTHORIZATION/.test(sql)), ["SET LOCAL ROLE NONE"]);
+  const users = (script: Script) =>
+    beginning(script).filter((sql) => /SET.*(?:ROLE|AUTHORIZATION)/.test(sql));
+  deepEqual(users(own), ["SET LOCAL ROLE TO DEFAULT", "SET LOCAL ROLE NONE"]);
   await using other = new Script(login);
   other.server.noteParameter("session_authorization", "alice");
   await runOwn(other.server, []);
-  deepEqual(beginning(other).filter((sql) => /ROLE|AUTHORIZATION/.test(sql)), [
-    "SET LOCAL SESSION AUTHORIZATION DEFAULT",
-  ]);
+  deepEqual(users(other), ["SET LOCAL ROLE TO DEFAULT", "SET LOCAL SESSION AUTHORIZATION DEFAULT"]);
 });
 
 Deno.test("runOwn tries again where a timeout of the session's own ended it, twenty times at most", async () => {

@@ -9,6 +9,7 @@ export class ServerState {
   #nameIsSet = false;
   #hasTempSchema = false;
   #mixed = false;
+  #noDefault: Set<string> | null = null;
 
   /** @param reported what the server reported while logging in */
   constructor(reported: Settings) {
@@ -46,6 +47,16 @@ export class ServerState {
   /** Whether there may be more on it than {@link settings} says: settings whose names nobody knows. */
   get mixed(): boolean {
     return this.#mixed;
+  }
+
+  /** Whether it is known that RESET of this custom setting leaves nothing. */
+  hasNoDefault(name: string): boolean {
+    return this.#noDefault !== null && this.#noDefault.has(name);
+  }
+
+  /** RESET of these custom settings leaves nothing, as no startup packet, role, database or file says anything of them. */
+  noDefaultOf(names: Iterable<string>): void {
+    for (const name of names) (this.#noDefault ??= new Set()).add(name);
   }
 
   /** Something ran that may have set anything: no other session may have the connection as it is. */

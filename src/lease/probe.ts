@@ -9,6 +9,7 @@ import {
   type StatementStore,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
+import { settingName } from "./setting_name.ts";
 import { PIN_KINDS, PIN_REASONS, type PinReason } from "./pin_kinds.ts";
 import {
   type BinaryString,
@@ -74,7 +75,7 @@ SELECT CASE WHEN p.from_sql THEN 'p' ELSE 'q' END, p.name, p.statement FROM pg_p
  WHERE p.from_sql OR NOT starts_with(p.name, 'pgplex:')
 UNION ALL
 SELECT 'u', u.u, current_setting(u.u, true) FROM unnest($1::text[]) u(u)
- WHERE current_setting(u.u, true) <> '' AND u.u <> ALL (ARRAY(SELECT lower(s.name) FROM s WHERE strpos(s.name, '.') > 0))
+ WHERE current_setting(u.u, true) IS NOT NULL AND u.u <> ALL (ARRAY(SELECT lower(s.name) FROM s WHERE strpos(s.name, '.') > 0))
 \0\0\0`;
 
 /** Channels, whose names the client's texts must meet: in the client's encoding. */
@@ -108,18 +109,39 @@ export async function probe(
   const readable = customSettings.filter((name) => isWrittenIn(name, encodings.server));
   const all = [`{${readable.map(quoteElement).join(",")}}`];
   const known = server.state.hasTempSchema;
-  const { aside, rows, written } = await askAgain(server, store, {
+  const { rows, written, ...own } = await askAgain(server, store, {
     all,
     encoding: encodings.channels,
     temporary: known,
   });
-  const found = [...rows];
+  const nothing = await emptyByDefault(server, rows);
+  const found = rows.filter(([kind, name]) => kind !== "u" || !nothing.has(name!));
   // Something deallocated pgplex's own statements out of sight.
   if (Number(rows.find(([kind]) => kind === "n")?.[1]) !== server.prepared.size) server.prepared.expire();
   if (!known && rows.some(([kind]) => kind === "m")) {
     found.push(...(await askAgain(server, store, { all: null, encoding: null, temporary: true })).rows);
   }
-  return { ...read(server, aside, found), channelsAreWritten: written };
+  return { ...read(server, own, found), channelsAreWritten: written };
+}
+
+/**
+ * Custom settings that are empty, as they are by default: a server that has ever had one keeps its name. Where the startup packet, the role, the
+ * database or the server's file says something of it the session has set it to nothing, and that is a value.
+ */
+async function emptyByDefault(
+  server: ServerConnection,
+  rows: OwnResult["rows"],
+): Promise<ReadonlySet<string>> {
+  const { state } = server;
+  const empty = rows.flatMap(([kind, name, value]) => kind === "u" && value === "" ? [name!] : []);
+  const unknown = empty.filter((name) => !state.hasNoDefault(name));
+  if (unknown.length > 0) {
+    const resets = unknown.map((name) => `SET LOCAL ${settingName(name)} TO DEFAULT`);
+    const shows = unknown.map((name) => `SHOW ${settingName(name)}`);
+    const defaults = (await runOwn(server, [[encodeQuery([...resets, ...shows].join(";"))]])).rows;
+    state.noDefaultOf(unknown.filter((_, i) => defaults[i]?.[0] === ""));
+  }
+  return new Set(empty.filter((name) => state.hasNoDefault(name)));
 }
 
 /** What {@link ask} is asked for. */
@@ -210,7 +232,7 @@ function encodingsOf(
 
 function read(
   { reported }: ServerConnection,
-  aside: OwnResult["aside"],
+  { aside, roleDefault }: Omit<OwnResult, "rows">,
   rows: readonly (readonly (BinaryString | null)[])[],
 ): Omit<ProbeResult, "channelsAreWritten"> {
   const values = new Map(reported.values);
@@ -252,7 +274,7 @@ function read(
     }
   }
   const role = aside.get("role")!;
-  if (role !== "none") values.set("role", role);
+  if (role !== roleDefault) values.set("role", role);
   const settings = Settings.from(values);
   return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, foreignStatements };
 }

@@ -196,3 +196,33 @@ Deno.test("probe() fails by any other error, and takes it that nothing is prepar
   equal(server.prepared.size, 0);
   await end();
 });
+
+Deno.test("probe() takes nothing for a custom setting's value where its default is another, and asks for that once", async () => {
+  const { server, stream, statements } = fakeServer({
+    settings: Settings.from([["server_version", "16.1"]]),
+  });
+  const requests: string[] = [];
+  stream.onWrite = (bytes) => {
+    const text = new TextDecoder().decode(bytes);
+    requests.push(text);
+    const shown = [...text.matchAll(/SHOW (\w+)/g)].map(([, name]) => row(SHOWN[name!] ?? ""));
+    if (text.includes('SHOW "my"')) stream.say(...shown, READY, row("given"), row(""), READY, READY);
+    else {
+      const found = [row("u", "my.given", ""), row("u", "my.other", ""), row("n", "2", "")];
+      stream.say(...shown, READY, ...found, READY, READY, READY);
+    }
+  };
+  const reader = server.start();
+  const values = async () => {
+    const found = await probe(server, { customSettings: ["my.given", "my.other"] }, statements);
+    return ["my.given", "my.other"].map((name) => found.settings.values.get(name));
+  };
+  deepEqual(await values(), ["", undefined]);
+  equal(requests.length, 2);
+  deepEqual([server.state.hasNoDefault("my.given"), server.state.hasNoDefault("my.other")], [false, true]);
+  deepEqual(await values(), ["", undefined]);
+  equal(requests.at(-1)!.includes('"other"'), false, "that is known");
+  stream.onWrite = null;
+  server.close();
+  await reader;
+});

@@ -12,6 +12,7 @@ import {
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
+import { quoteIdentifier, settingName } from "./setting_name.ts";
 import { lacksName, type ServerWish } from "../servers/mod.ts";
 
 /** Takes a setting's text as it is, lists too; a SET statement would need it quoted by the rules of each setting. */
@@ -33,6 +34,8 @@ type Pair = readonly [name: string, value: BinaryString | null];
 interface Change {
   /** Of the setting that is lost where it fails; null where nothing can go on without it. */
   readonly name: string | null;
+  /** The setting that it sets; null where it sets none by set_config. */
+  readonly sets: string | null;
   readonly messages: readonly Uint8Array[];
   /** The same as a statement, where one says it: it needs neither a plan nor a snapshot. */
   readonly sql: BinaryString | null;
@@ -77,6 +80,7 @@ export async function restoreState(
     if (!server.prepared.touch(setConfig) || server.prepared.isStale(setConfig, "")) {
       changes.unshift({
         name: null,
+        sets: null,
         messages: [setConfig.encodeClose(), setConfig.encodeParse()],
         sql: null,
       });
@@ -180,8 +184,14 @@ function plan(
   const defaults = server.identity.parameters.values;
   const changes: Change[] = [];
   const put = (name: string | null, pair: Pair) =>
-    changes.push({ name, messages: [encodeBind(setConfig, pair), encodeExecute()], sql: statementOf(pair) });
-  const simple = (sql: BinaryString) => changes.push({ name: null, messages: [encodeQuery(sql)], sql });
+    changes.push({
+      name,
+      sets: pair[0],
+      messages: [encodeBind(setConfig, pair), encodeExecute()],
+      sql: statementOf(pair),
+    });
+  const simple = (sql: BinaryString) =>
+    changes.push({ name: null, sets: null, messages: [encodeQuery(sql)], sql });
   const want = (name: string) => {
     const value = wanted.get(name)!;
     // Whether it was RESET to that or SET must be seen by the next probe.
@@ -219,6 +229,10 @@ function plan(
   const role = names.length > 0 ? wanted.get("role") : undefined;
   if (role !== undefined && !isAscii(role)) simple(SERVER_ENCODING);
   if (role !== undefined) put("role", ["role", role]);
+  // It is not none where the startup packet or ALTER ROLE says so; a session user that was set has none.
+  else if (changes.some(({ sets }) => sets === "role" || sets === "session_authorization")) {
+    put(null, ["role", null]);
+  }
   if (role !== undefined && !isAscii(role)) put("client_encoding", encoding);
   return { changes, names };
 }
@@ -238,10 +252,6 @@ function statementOf([name, value]: Pair): BinaryString | null {
   // A backslash is read by standard_conforming_strings.
   if (QUOTED_LISTS.has(name) || value.includes("\\") || !isAscii(value)) return null;
   return `SET ${settingName(name)} TO '${value.replaceAll("'", "''")}'`;
-}
-
-function settingName(name: BinaryString): BinaryString {
-  return name.includes(".") ? name.split(".").map(quoteIdentifier).join(".") : quoteIdentifier(name);
 }
 
 /** SQLSTATE invalid_sql_statement_name. */
@@ -276,8 +286,4 @@ function failed(names: readonly string[], error: PgplexError | null): PgplexErro
       cause: error,
     },
   );
-}
-
-function quoteIdentifier(name: BinaryString): BinaryString {
-  return `"${name.replaceAll('"', '""')}"`;
 }

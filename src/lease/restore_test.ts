@@ -40,16 +40,18 @@ Deno.test("restoreState sets what differs in one transaction and one write, the 
 
 Deno.test("restoreState sets the session's user last, and everything else as the login's own, also where it stays the same", async () => {
   await using script = new Script({ session_authorization: "app", TimeZone: "UTC" });
+  script.silent.add("role");
   await script.restore({ session_authorization: "other", TimeZone: "CET" });
-  deepEqual(script.done(), ["set TimeZone CET", "set session_authorization other"]);
+  deepEqual(script.done(), ["set TimeZone CET", "set session_authorization other", "set role"]);
   await script.restore({ session_authorization: "other", TimeZone: "EST" });
   deepEqual(script.done(), [
     "set session_authorization app",
     "set TimeZone EST",
     "set session_authorization other",
+    "set role",
   ]);
   await script.restore({ session_authorization: "app", TimeZone: "EST" });
-  deepEqual(script.done(), ["set session_authorization app"]);
+  deepEqual(script.done(), ["set session_authorization app", "set role"], "what RESET ROLE goes back to");
 });
 
 Deno.test("restoreState prepares its statement once for each connection, and releases it", async () => {

@@ -221,6 +221,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     if (server.foreignNames.size > 0 || this.#listening.suspicious || this.#told.current === null) {
       return false;
     }
+    // Nothing may be a value, where the default is another.
+    for (const [name, value] of assigned) if (value === "" && !server.state.hasNoDefault(name)) return false;
     this.#told.assigned(server, assigned);
     return true;
   }

@@ -1,0 +1,7 @@
+import { strictEqual as equal } from "node:assert/strict";
+import { settingName } from "./setting_name.ts";
+
+Deno.test("settingName quotes each part of a setting's name", () => {
+  equal(settingName("work_mem"), '"work_mem"');
+  equal(settingName('my.na"me.x'), '"my"."na""me"."x"');
+});
