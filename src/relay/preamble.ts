@@ -4,6 +4,7 @@ import {
   type BinaryString,
   type ClientEncoding,
   Control,
+  isAscii,
   type SqlTraits,
   sqlTraits,
   TxStatus,
@@ -152,6 +153,8 @@ export class Preamble {
     const { loginName, changes, progress, encoding } = this.#parts;
     if (statements.length === 0 && !listsStatements && !loginName.mayBeReset) return false;
     if (changes.drops.doubtful(server.owed)) return true;
+    // What is on its way may change the encoding that they are written in.
+    if (!progress.batchSent && !statements.every(isAscii)) return true;
     if (
       !progress.batchSent &&
       (server.txStatus === TxStatus.Failed || (listsStatements && changes.pending))

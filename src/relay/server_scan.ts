@@ -162,6 +162,10 @@ export class ServerScan implements RowTaker {
         const [name, value] = parameterAt(bytes, at + 5, at + 1 + length);
         server.noteParameter(name, value);
         this.#flushRun(bytes, at);
+        // Before PostgreSQL 14 it comes at once: what a text is read by is set, and behind it set back.
+        if (owed.peek() === (Owed.Execute | Mark.Swallow) && name !== "application_name") {
+          return this.#skip(bytes, at, length);
+        }
         if (!this.#port.parameter(name, value)) return this.#skip(bytes, at, length);
         break;
       }

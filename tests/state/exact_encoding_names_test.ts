@@ -1,7 +1,9 @@
+import assert from "node:assert/strict";
 import { type Compared, comparedTests } from "../harness/compared.ts";
 import { CROWD_SETUP } from "../harness/crowd.ts";
-import { frontend } from "../harness/mod.ts";
+import { frontend, type WireClient } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
+import { stateLine } from "../harness/state_play.ts";
 
 const { int16, int32, int8, message } = frontend;
 
@@ -148,8 +150,12 @@ const SCRIPTS: readonly Compared[] = [
       `EXECUTE "p☃"`,
       `PREPARE "p☃" AS SELECT 2`,
       `EXECUTE "p☃"`,
+      [parse("q\xe2\x98\x83", "SELECT 1")],
+      LATIN,
+      NAMES,
+      "SELECT count(*) FROM pg_prepared_statements",
     ],
-    errors: ["26000"],
+    errors: ["26000", "22P05"],
   },
   {
     name: "Names are the same in KOI8R, which others can be converted to",
@@ -402,3 +408,29 @@ for (const database of [undefined, "latin", "ascii"]) {
     (pool) => database === undefined ? pool : `${pool}_${database}`,
   );
 }
+
+/** What a client hears that does not wait between a change of its client_encoding and what is written in it. */
+async function pipelined(client: WireClient): Promise<string[]> {
+  await client.query(`PREPARE "sé" AS SELECT 2`);
+  await client.send(parse("p\xc3\xa9", "SELECT 3"), frontend.sync());
+  await client.readUntil("Z");
+  await client.query(LATIN);
+  const lines: string[] = [];
+  const hear = async (...messages: Uint8Array[]) => {
+    await client.send(frontend.concat(messages));
+    for (let readies = 0; readies < 2; readies++) lines.push(...(await client.readUntil("Z")).map(stateLine));
+  };
+  await hear(query("RESET ALL"), frontend.query(`EXECUTE "sé"`));
+  await hear(query(LATIN), ...run("p\xe9"), frontend.sync());
+  await hear(query(UTF8), frontend.query(`PREPARE "pé" AS SELECT 4`));
+  return lines;
+}
+
+Deno.test("Names are in the encoding that holds when they come to the server, though the client does not wait for it", async () => {
+  await using direct = await served.direct();
+  const expected = await pipelined(direct);
+  for (const pool of ["one", "two"]) {
+    await using client = await served.client(pool);
+    assert.deepEqual(await pipelined(client), expected, pool);
+  }
+});

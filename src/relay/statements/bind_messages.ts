@@ -81,6 +81,7 @@ export class BindMessages {
     }
     if (nameEnd === nameStart) return this.#takeUnnamed(nameStart);
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
+    if (messages.unreadable(nameStart, keyEnd)) return -1;
     const named = relay.names.named(bytes, nameStart, keyEnd);
     if (named !== null) messages.adapt(named);
     const statement = named === null ? null : named.statement;

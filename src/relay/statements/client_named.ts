@@ -3,11 +3,12 @@ import {
   encodingIn,
   Mark,
   Owed,
+  readIn,
   type ServerConnection,
   type Statement,
 } from "../../backend/mod.ts";
 import type { StandingOrder } from "../../options/mod.ts";
-import type { BinaryString, ClientEncoding } from "../../protocol/mod.ts";
+import { type BinaryString, type ClientEncoding, isAscii } from "../../protocol/mod.ts";
 import type { Progress } from "../progress.ts";
 import type { TransactionControl } from "../transaction_control.ts";
 import type { NameChanges } from "./name_changes.ts";
@@ -55,20 +56,36 @@ export class ClientNamed {
 
   /** The server is made to have one that came by Parse. */
   #lend(server: ServerConnection, name: BinaryString, simple: boolean): void {
-    const { names, changes, control, progress, encoding } = this.#parts;
+    const { names, changes, control, progress } = this.#parts;
     const statement = names.findName(name);
     const { foreignNames, owed, out } = server;
     if (statement === null || foreignNames.has(name)) return;
     if (control.refuses(server) || changes.drops.frees(owed, name)) return;
-    const reading = readingAt(server, statement);
-    const written = encoding.toClient(name, encodingIn(reading));
-    if (written === null) return;
+    const how = this.#writing(server, statement, name);
+    if (how === null) return;
+    const { reading, written } = how;
     readAs(server, reading, () => {
       out.put(statement.encodeParse(written, names.toldOf(name)?.parameters));
       const also = new ForeignNameChange(foreignNames, name, true);
       owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
     });
     progress.syncAhead(server, simple);
+  }
+
+  /** How a Parse is written whose name and text may be in different encodings; null where that cannot be done. */
+  #writing(
+    server: ServerConnection,
+    statement: Statement,
+    name: BinaryString,
+  ): { reading: BinaryString; written: BinaryString } | null {
+    const reading = readingAt(server, statement);
+    const textIn = encodingIn(reading);
+    const written = this.#parts.encoding.toClient(name, textIn);
+    if (written !== null) return { reading, written };
+    const { definition } = statement;
+    const isKept = textIn === server.reported.values.get("server_encoding") ||
+      isAscii(definition.slice(0, definition.indexOf("\0")));
+    return isKept ? { reading: readIn(reading, "SQL_ASCII"), written: name } : null;
   }
 
   /**

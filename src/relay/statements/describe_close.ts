@@ -38,6 +38,7 @@ export class DescribeClose {
       return cursor.pass();
     }
     if (!cursor.whole) return cursor.wantWhole();
+    if (!server.owed.skipping && messages.unreadable(cursor.bodyStart + 1, cursor.messageEnd - 1)) return -1;
     const name = this.statementOf();
     if (server.owed.skipping) return cursor.passWhole();
     if (name === null) { // a portal, or malformed

@@ -165,6 +165,7 @@ export class ParseMessages {
       owed.sent(Owed.Parse);
       return cursor.passWhole();
     }
+    if (messages.unreadable(nameStart, nameEnd)) return -1;
     const name = relay.encoding.statementName(bytes, nameStart, nameEnd);
     const definition = binaryString(bytes, nameEnd + 1, messageEnd);
     const clientNamed = relay.clientNamed.has(server, name);

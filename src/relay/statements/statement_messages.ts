@@ -62,6 +62,19 @@ export class StatementMessages {
     return watch.readsOtherwise(this.#cursor.server.owed.settled);
   }
 
+  /**
+   * Whether the message at hand, which begins a batch, has to wait as what is on its way may change the encoding in which its statement's name
+   * is written. It lies from `nameStart` to `nameEnd`.
+   */
+  unreadable(nameStart: number, nameEnd: number): boolean {
+    const { server: { owed }, bytes } = this.#cursor;
+    if (owed.readies === 0 || this.#relay.progress.batchSent) return false;
+    for (let i = nameStart; i < nameEnd; i++) {
+      if (bytes[i]! > 0x7f) return this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn);
+    }
+    return false;
+  }
+
   /** {@link doubtful} of the statement alone. */
   statementDoubtful(statement: Statement): boolean {
     const { prepared } = this.#cursor.server;
