@@ -279,7 +279,7 @@ export class StateWatch {
 
   /** Custom settings that the session may set. */
   noteSettings(written: Iterable<string>): void {
-    const names = this.#encoding.allToServer([...written]);
+    const names = this.#encoding.differs ? this.#encoding.allToServer([...written]) : written;
     for (const name of names) {
       this.#settings ??= new Set();
       if (this.#settings.size < NOTED_MAX) this.#settings.add(name);

@@ -20,6 +20,9 @@ import type { ServerStatements } from "./statements/server_statements.ts";
 import type { SqlStatements } from "./statements/sql_statements.ts";
 import type { TransactionControl } from "./transaction_control.ts";
 
+/** With this begin the names that servers know pgplex's statements by. */
+const OWN_PREFIX = "pgplex:";
+
 /** What of a session decides what goes before its statements. */
 export interface PreambleParts {
   readonly encoding: ClientEncoding;
@@ -116,6 +119,7 @@ export class Preamble {
     if (statements.includes("all") || (sequences === "discard" && resetsName)) {
       changes.drops.begin(server.owed, simple);
     }
+    if (statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
     clientNamed.ensure(server, encoding.allToServer(statements), simple);
     if (traits.listsStatements) this.#showStatements(server, simple);
     if ((traits.control & Control.Commits) !== 0) this.#guardCommit(server, traits.control, simple);
@@ -130,6 +134,7 @@ export class Preamble {
   /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */
   parses(server: ServerConnection, { traits }: Fingerprint): void {
     const { clientNamed, encoding } = this.#parts;
+    if (traits.statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
     clientNamed.ensure(server, encoding.allToServer(traits.statements), false);
   }
 
@@ -190,11 +195,16 @@ export class Preamble {
     this.#parts.progress.syncAhead(server, simple);
   }
 
+  /** SQL names what may be pgplex's own, and somebody else's text: the session is to find none of that. They are made again when needed. */
+  #closeOwn(server: ServerConnection): void {
+    if (!server.owed.skipping) this.#parts.onServer.closeAll(server);
+  }
+
   /** The view is to show the session's statements under its names: pgplex's are closed, and made again when needed. */
   #showStatements(server: ServerConnection, simple: boolean): void {
-    const { onServer, control, clientNamed, names, sql } = this.#parts;
+    const { control, clientNamed, names, sql } = this.#parts;
     if (server.owed.skipping) return;
-    onServer.closeAll(server);
+    this.#closeOwn(server);
     // An aborted transaction keeps Close from nothing, but Parse.
     if (control.refuses(server)) return;
     clientNamed.ensure(server, [...names.names()], simple);

@@ -113,6 +113,26 @@ async function directBoth({ setting, a, b, sql }: Case): Promise<{ ofA: string; 
   return { ofA, ofB };
 }
 
+Deno.test("Nobody reaches another session's statement by the name that pgplex gives it", async () => {
+  await using a = await served.client("one");
+  await using b = await served.client("one");
+  await say(b, parse("SELECT 'of b alone'", { name: "s" }));
+  const texts = ["EXECUTE", "DEALLOCATE"];
+  // It stands first in this file: the numbers are small.
+  const names = Array.from({ length: 20 }, (_, i) => `"pgplex:${i + 1}"`);
+  for (const name of names) {
+    assert.equal(await run(b), "of b alone");
+    for (const text of texts) {
+      const [error] = (await a.query(`${text} ${name}`)).filter(({ type }) => type === "E");
+      assert.equal(error?.fields?.["C"], "26000", `${text} ${name}`);
+    }
+    await assert.rejects(say(a, parse(`EXECUTE ${name}`), bind(), execute()), /26000/);
+  }
+  await a.query(`PREPARE ${names[0]} AS SELECT 'of a'`);
+  assert.equal(rowsOf(await a.query(`EXECUTE ${names[0]}`))[0]![0], "of a");
+  assert.equal(await run(b), "of b alone");
+});
+
 for (const each of CASES) {
   const { setting, a: valueA, b: valueB, sql } = each;
 
