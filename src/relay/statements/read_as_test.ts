@@ -9,7 +9,9 @@ Deno.test("readingAt is that of the settings which held when the client prepared
   const then = { literals: "then", constants: "" };
   const now = server.settings.reading.literals;
   equal(readingAt(server, store.use("SELECT 'a'", then)), "then");
+  equal(readingAt(server, store.use("/* a */ (WITH a AS (SELECT 'a') TABLE a)", then)), "then");
   equal(readingAt(server, store.use("SELECT 1", then)), now);
+  equal(readingAt(server, store.use("CREATE INDEX CONCURRENTLY i ON t (a) WHERE b = 'c'", then)), now);
   equal(readingAt(server, store.use("SELECT 'a'", null)), now);
   equal(readingAt(server, store.use("SELECT 'a'")), now);
 });
