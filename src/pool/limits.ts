@@ -30,3 +30,41 @@ export class SharedLimit {
     assert(this.#used >= 0, "a shared limit is given back once for each time it was taken");
   }
 }
+
+/** The part of one pool in the limits that it shares with others. */
+export class Share {
+  #limits: readonly SharedLimit[];
+  readonly #makeRoom: (limit: SharedLimit) => boolean;
+  #taken = 0;
+
+  /** `makeRoom` is asked to free a place in a limit that is exhausted; whether it did. */
+  constructor(limits: readonly SharedLimit[], makeRoom: (limit: SharedLimit) => boolean) {
+    this.#limits = limits;
+    this.#makeRoom = makeRoom;
+  }
+
+  includes(limit: SharedLimit): boolean {
+    return this.#limits.includes(limit);
+  }
+
+  /** Counts one more in each limit. Whether there may be one more. */
+  take(): boolean {
+    for (const limit of this.#limits) if (limit.exhausted && !this.#makeRoom(limit)) return false;
+    for (const limit of this.#limits) limit.take();
+    this.#taken++;
+    return true;
+  }
+
+  /** Counts one off that was taken. */
+  give(): void {
+    for (const limit of this.#limits) limit.give();
+    this.#taken--;
+  }
+
+  /** What was taken counts in other limits from here on. */
+  moveTo(limits: readonly SharedLimit[]): void {
+    for (const limit of limits) for (let i = 0; i < this.#taken; i++) limit.take();
+    for (const limit of this.#limits) for (let i = 0; i < this.#taken; i++) limit.give();
+    this.#limits = limits;
+  }
+}

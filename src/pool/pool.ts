@@ -1,34 +1,32 @@
-import { assert, type PgplexError, Queue } from "../kernel/mod.ts";
+import { assert, type PgplexError } from "../kernel/mod.ts";
 import { Attempts } from "./attempts.ts";
-import type { SharedLimit } from "./limits.ts";
-import type { LeaseEnd, Place, Poolable, PoolLimits, PoolPort, Recallable, Waiter } from "./pool_port.ts";
+import { Share, type SharedLimit } from "./limits.ts";
+import type { AnyWaiter, LeaseEnd, Place, Poolable, PoolLimits, PoolPort, Recallable } from "./pool_port.ts";
 import { Recalls } from "./recalls.ts";
-import type { Slot } from "./slot.ts";
-
-interface Waiting<Wish, R> extends Place<Wish, R> {
-  /** One is being opened for this wish. */
-  opening: boolean;
-}
+import { bestFit, type Slot } from "./slot.ts";
+import { type Waiting, WaitingQueue, wantsSeat } from "./waiting_queue.ts";
 
 /**
  * One pool.
  *
- * Invariants: leased + idle + opening <= size + reserveSize, unless a limit was lowered; of the waiters whom a resource
- * fits the first gets it; nobody waits while an idle resource fits; a paused pool has nothing idle, and what it still has
- * goes as it is released.
+ * Invariants: leased + idle + opening + seats <= size + reserveSize, unless a limit was lowered; of the waiters whom a
+ * resource fits the first gets it; nobody waits while an idle resource fits; a paused pool has nothing idle, and what it
+ * still has goes as it is released.
  */
 export class Pool<Wish, R extends Poolable<Wish>> {
   #limits: PoolLimits;
   readonly #port: PoolPort<Wish, R>;
-  #shared: readonly SharedLimit[];
+  readonly #share: Share;
   readonly #jitter: () => number;
   /** The most recently used is last. */
   readonly #idle: Slot<R>[] = [];
   /** Everything that exists. */
   readonly #slots = new Map<R, Slot<R>>();
-  readonly #waiting = new Queue<Waiting<Wish, R>>();
+  readonly #waiting = new WaitingQueue<Wish, R>();
   readonly #recalls = new Recalls<R>();
   #opening = 0;
+  /** Those that are taken, of {@link SeatWaiter}s. */
+  #seats = 0;
   readonly #attempts = new Attempts();
   #paused = false;
   /** Rises with each {@link recycle}; what is older ends as it is released. */
@@ -49,7 +47,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   ) {
     this.#limits = limits;
     this.#port = port;
-    this.#shared = shared;
+    this.#share = new Share(shared, (limit) => port.makeRoom?.(limit) ?? false);
     this.#jitter = jitter;
   }
 
@@ -68,6 +66,14 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Resources that exist or are being made. */
   get total(): number {
     return this.#slots.size + this.#opening;
+  }
+  /** Seats that are taken. */
+  get seatCount(): number {
+    return this.#seats;
+  }
+  /** What counts in the limits. */
+  get #counted(): number {
+    return this.total + this.#seats;
   }
   /** Why the last attempt to open failed, until one succeeds; one whose resource was {@link spoilt} failed too. */
   get failure(): PgplexError | null {
@@ -104,7 +110,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Whether `limit` is one of those that this pool shares with others. */
   shares(limit: SharedLimit): boolean {
-    return this.#shared.includes(limit);
+    return this.#share.includes(limit);
   }
 
   /** How long the first in the queue has waited, in milliseconds. */
@@ -122,7 +128,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   get hasRoom(): boolean {
     if (this.#paused || this.#closed !== null || this.failure !== null) return false;
     // Those who wait are served first, by what is idle or being opened.
-    return this.leasedCount + this.#waiting.length < this.#limits.size;
+    return this.leasedCount + this.#seats + this.#waiting.length < this.#limits.size;
   }
 
   /** An idle resource for `wish`, at once, or null: nobody overtakes those who wait. */
@@ -132,22 +138,20 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   }
 
   /** Queues `waiter`, who may have waited elsewhere before. It may be granted or refused from inside this call. */
-  wait(waiter: Waiter<Wish, R>, nowMs: number, untilMs: number, sinceMs = nowMs): void {
+  wait(waiter: AnyWaiter<Wish, R>, nowMs: number, untilMs: number, sinceMs = nowMs): void {
     if (this.#closed !== null) return waiter.refused(this.#closed);
-    this.#waiting.push({ waiter, sinceMs, untilMs, opening: false });
+    this.#waiting.add({ waiter, sinceMs, untilMs });
     this.#serve(nowMs);
   }
 
   /** Takes a waiter out of the queue; it hears nothing. Whether it was still there. */
-  forget(waiter: Waiter<Wish, R>): boolean {
-    const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter);
-    if (index >= 0) this.#waiting.removeAt(index);
-    return index >= 0;
+  forget(waiter: AnyWaiter<Wish, R>): boolean {
+    return this.#waiting.forget(waiter);
   }
 
   /** Takes those out of the queue who are to wait elsewhere, the first one first; they hear nothing. */
   takeWaiting(goes: (wish: Wish) => boolean = () => true): readonly Place<Wish, R>[] {
-    return this.#takeOut(({ waiter }) => goes(waiter.wish));
+    return this.#waiting.takeOut(({ waiter }) => goes(waiter.wish));
   }
 
   /** A leased resource may be had back from now on, until {@link kept} or {@link release}. */
@@ -244,7 +248,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   ): void {
     assert(this.#opening > 0, "only what is being opened can fail to open");
     const stale = this.#opensNoMore(generation);
-    for (const limit of this.#shared) limit.give();
+    this.#share.give();
     const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
     if (index >= 0) this.#waiting.at(index).opening = false;
     if (final) {
@@ -261,7 +265,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
    * not `wanted`.
    */
   tick(nowMs: number, refusal: () => PgplexError, { wanted = true } = {}): void {
-    for (const { waiter } of this.#takeOut(({ untilMs }) => untilMs <= nowMs)) {
+    for (const { waiter } of this.#waiting.takeOut(({ untilMs }) => untilMs <= nowMs)) {
       waiter.refused(this.failure ?? refusal());
     }
     const { idleTimeoutMs } = this.#limits;
@@ -276,16 +280,14 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     }
     this.#serve(nowMs);
     const canOpen = !this.#paused && this.#closed === null && this.#attempts.mayRefill(nowMs);
-    if (canOpen && this.total < sizeMin) this.#open(null, nowMs);
+    if (canOpen && this.total < sizeMin && this.#counted < this.#limits.size) this.#open(null, nowMs);
   }
 
   /** Puts other limits in force; what is too much ends as it becomes idle. What exists counts in `shared` from here on. */
-  configure(limits: PoolLimits, nowMs: number, shared: readonly SharedLimit[] = this.#shared): void {
+  configure(limits: PoolLimits, nowMs: number, shared?: readonly SharedLimit[]): void {
     this.#limits = limits;
     this.#attempts.forget();
-    for (const limit of shared) for (let i = 0; i < this.total; i++) limit.take();
-    for (const limit of this.#shared) for (let i = 0; i < this.total; i++) limit.give();
-    this.#shared = shared;
+    if (shared !== undefined) this.#share.moveTo(shared);
     this.#serve(nowMs);
   }
 
@@ -346,7 +348,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
   /** Checks the invariants; for tests. */
   invariants(): void {
     const { size, reserveSize } = this.#limits;
-    assert(this.total <= size + reserveSize, "leased + idle + opening stays within the pool's size");
+    assert(this.#counted <= size + reserveSize, "what there is stays within the pool's size");
     assert(!this.#paused || this.#idle.length === 0, "a paused pool has nothing idle");
     assert(
       this.#staleOpening >= 0 && this.#staleOpening <= this.#opening,
@@ -357,24 +359,14 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     for (const slot of this.#slots.values()) if (slot.leased && slot.stale) stale++;
     assert(stale === this.#stale, "stale leases are counted");
     if (this.#waiting.length > 0 && !this.#paused) {
-      const { wish } = this.#waiting.at(0).waiter;
-      assert(
-        !this.#idle.some(({ resource }) => resource.fitness(wish) > 0),
-        "nobody waits in vain",
-      );
+      const { waiter } = this.#waiting.at(0);
+      const fits = ({ resource }: Slot<R>) => wantsSeat(waiter) || resource.fitness(waiter.wish) > 0;
+      assert(!this.#idle.some(fits), "nobody waits in vain");
     }
   }
 
   #takeIdle(wish: Wish, nowMs = Infinity): R | null {
-    let best = -1;
-    for (let i = this.#idle.length - 1; i >= 0; i--) {
-      const fitness = this.#idle[i]!.resource.fitness(wish);
-      if (fitness === 2) {
-        best = i;
-        break;
-      }
-      if (fitness === 1 && best < 0) best = i;
-    }
+    const best = bestFit(this.#idle, wish);
     if (best < 0) return null;
     const slot = best === this.#idle.length - 1 ? this.#idle.pop()! : this.#idle.splice(best, 1)[0]!;
     slot.leased = true;
@@ -382,25 +374,25 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return slot.resource;
   }
 
-  #takeOut(goes: (waiting: Waiting<Wish, R>) => boolean): readonly Waiting<Wish, R>[] {
-    const [out, left]: [Waiting<Wish, R>[], Waiting<Wish, R>[]] = [[], []];
-    for (const waiting of this.#waiting) (goes(waiting) ? out : left).push(waiting);
-    if (out.length === 0) return out;
-    this.#waiting.clear();
-    for (const waiting of left) this.#waiting.push(waiting);
-    return out;
-  }
-
   /** Gives what is idle to those who wait, and opens what is missing, in the order of the queue. */
   #serve(nowMs: number): void {
     if (this.#paused || this.#closed !== null) return;
     let canOpen = this.#attempts.mayOpen(nowMs);
-    for (let i = 0; i < this.#waiting.length && (canOpen || this.#idle.length > 0); i++) {
+    let canSeat = this.#waiting.seatWaiters > 0;
+    for (let i = 0; i < this.#waiting.length && (canOpen || canSeat || this.#idle.length > 0); i++) {
       const waiting = this.#waiting.at(i);
-      const resource = this.#takeIdle(waiting.waiter.wish, nowMs);
+      const { waiter } = waiting;
+      if (wantsSeat(waiter)) {
+        canSeat &&= this.#takeSeat(waiting, nowMs);
+        if (!canSeat) continue;
+        this.#waiting.removeAt(i--);
+        waiter.seated((nowMs) => this.#leaveSeat(nowMs));
+        continue;
+      }
+      const resource = this.#takeIdle(waiter.wish, nowMs);
       if (resource !== null) {
         this.#waiting.removeAt(i--);
-        waiting.waiter.granted(resource);
+        waiter.granted(resource);
       } else if (!waiting.opening && canOpen) {
         canOpen = this.#openFor(waiting, nowMs) && this.#attempts.mayOpen(nowMs);
       }
@@ -410,17 +402,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Has back as many as are waited for and not being opened. */
   #recall(): void {
-    if (this.#recalls.size > 0) {
-      this.#recalls.recall([...this.#waiting].filter(({ opening }) => !opening).length);
-    }
+    if (this.#recalls.size > 0) this.#recalls.recall(this.#waiting.neglected);
   }
 
   /** Whether one more could be opened. An idle resource that does not fit whoever is next makes room. */
   #openFor(waiting: Waiting<Wish, R>, nowMs: number): boolean {
-    const { size, reserveSize, reserveTimeoutMs, openingMax } = this.#limits;
-    if (this.#opening >= openingMax) return false;
-    const urgent = reserveSize > 0 && nowMs - waiting.sinceMs >= reserveTimeoutMs;
-    if (this.total >= (urgent ? size + reserveSize : size) && !this.evictIdle()) return false;
+    if (this.#opening >= this.#limits.openingMax || !this.#hasPlaceFor(waiting, nowMs)) return false;
     waiting.opening = true; // before the call, which may fail at once
     const { wish } = waiting.waiter;
     if (this.#open(wish, nowMs) || (this.evictIdle() && this.#open(wish, nowMs))) return true;
@@ -428,28 +415,38 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     return false;
   }
 
+  /** Whether there may be one more for whoever waits since then; an idle resource goes where that makes it so. */
+  #hasPlaceFor({ sinceMs }: Waiting<Wish, R>, nowMs: number): boolean {
+    const { size, reserveSize, reserveTimeoutMs } = this.#limits;
+    const urgent = reserveSize > 0 && nowMs - sinceMs >= reserveTimeoutMs;
+    return this.#counted < (urgent ? size + reserveSize : size) || this.evictIdle();
+  }
+
+  /** Whether a seat was free, which is taken then. */
+  #takeSeat(waiting: Waiting<Wish, R>, nowMs: number): boolean {
+    if (!this.#hasPlaceFor(waiting, nowMs)) return false;
+    if (!this.#share.take() && !(this.evictIdle() && this.#share.take())) return false;
+    this.#seats++;
+    return true;
+  }
+
+  #leaveSeat(nowMs: number): void {
+    this.#seats--;
+    assert(this.#seats >= 0, "a seat is left once");
+    this.#share.give();
+    this.#serve(nowMs);
+  }
+
   /**
    * What was opened for one waiter may have gone to another, or have ended before anybody had it: those for whom nothing
    * is being opened any more ask again, the last ones first, as the first ones get what is on its way.
    */
   #askAgain(nowMs: number): void {
-    let flagged = 0;
-    for (const { opening } of this.#waiting) if (opening) flagged++;
-    if (flagged <= this.#opening) return;
-    for (let i = this.#waiting.length - 1; flagged > this.#opening; i--) {
-      const waiting = this.#waiting.at(i);
-      if (!waiting.opening) continue;
-      waiting.opening = false;
-      flagged--;
-    }
-    this.#serve(nowMs);
+    if (this.#waiting.keepOpening(this.#opening)) this.#serve(nowMs);
   }
 
   #open(wish: Wish | null, nowMs: number): boolean {
-    for (const limit of this.#shared) {
-      if (limit.exhausted && !(this.#port.makeRoom?.(limit) ?? false)) return false;
-    }
-    for (const limit of this.#shared) limit.take();
+    if (!this.#share.take()) return false;
     this.#opening++;
     this.#attempts.begins(nowMs, this.#limits.retryMs);
     this.#port.open(wish, this.#generation);
@@ -485,7 +482,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   #drop(resource: R): void {
     this.#slots.delete(resource);
-    for (const limit of this.#shared) limit.give();
+    this.#share.give();
   }
 
   #isOver({ resource, earlier }: Slot<R>, nowMs: number): boolean {
@@ -495,6 +492,6 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** How many more there may be; below 0 when a limit was lowered. */
   #room(): number {
-    return this.#limits.size + this.#limits.reserveSize - this.total;
+    return this.#limits.size + this.#limits.reserveSize - this.#counted;
   }
 }

@@ -1,7 +1,7 @@
-import { PgplexError, SeededRandom, VirtualClock } from "../kernel/mod.ts";
+import { assert, PgplexError, SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import type { SharedLimit } from "./limits.ts";
 import { Pool } from "./pool.ts";
-import type { Poolable, PoolLimits } from "./pool_port.ts";
+import type { Poolable, PoolLimits, SeatWaiter } from "./pool_port.ts";
 
 /** A wish: `base` decides whether a resource can serve at all, `state` whether it can as it is. */
 export interface Wish {
@@ -57,6 +57,34 @@ export interface Outcome {
 
 export const unreachable = new PgplexError("server_unreachable", "no route");
 export const tooLate = new PgplexError("query_wait_timeout", "too late");
+
+/** Somebody who waits for a seat, and what became of that. */
+export class Guest implements SeatWaiter<Wish> {
+  readonly wish: Wish = { name: "guest", base: "a", state: "x" };
+  /** Null while it has none. */
+  leave: (() => void) | null = null;
+  error: PgplexError | null = null;
+  readonly #clock: VirtualClock;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  /** Whether it was neither seated nor refused. */
+  get waits(): boolean {
+    return this.leave === null && this.error === null;
+  }
+
+  seated(leave: (nowMs: number) => void): void {
+    assert(this.waits, "a guest is answered once");
+    this.leave = () => leave(this.#clock.nowMs());
+  }
+
+  refused(error: PgplexError): void {
+    assert(this.waits, "a guest is answered once");
+    this.error = error;
+  }
+}
 
 /** A pool on a virtual clock, with opens that end when the test says so. */
 export class FakeWorld {
@@ -121,6 +149,13 @@ export class FakeWorld {
     };
     this.pool.wait(waiter, this.nowMs, this.nowMs + forMs);
     return Object.assign(outcome, { forget: () => this.pool.forget(waiter) });
+  }
+
+  /** Somebody waits for a seat. */
+  sit(forMs = Infinity): Guest {
+    const guest = new Guest(this.clock);
+    this.pool.wait(guest, this.nowMs, this.nowMs + forMs);
+    return guest;
   }
 
   /** The open at `index` of those not answered succeeds. */

@@ -19,6 +19,20 @@ export interface Waiter<Wish, R> {
   refused(error: PgplexError): void;
 }
 
+/**
+ * Someone who waits for a seat: it counts as a resource does, and whoever has it makes what it is for itself. The pool calls exactly one of
+ * `seated` and `refused`, once.
+ */
+export interface SeatWaiter<Wish> {
+  readonly wish: Wish;
+  /** `leave` is called once, when the seat is free again. */
+  seated(leave: (nowMs: number) => void): void;
+  refused(error: PgplexError): void;
+}
+
+/** Whoever may stand in a pool's queue. */
+export type AnyWaiter<Wish, R> = Waiter<Wish, R> | SeatWaiter<Wish>;
+
 /** What a recall came to: the resource was given back, or is about to be; null: it is needed. */
 export type Recall = "given" | "looking" | null;
 
@@ -58,7 +72,7 @@ export interface PoolLimits {
 
 /** A place in a queue; times in clock milliseconds. */
 export interface Place<Wish, R> {
-  readonly waiter: Waiter<Wish, R>;
+  readonly waiter: AnyWaiter<Wish, R>;
   readonly sinceMs: number;
   readonly untilMs: number;
 }

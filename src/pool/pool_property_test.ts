@@ -2,7 +2,14 @@ import { ok, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import { PgplexError } from "../kernel/mod.ts";
 import { SharedLimit } from "./limits.ts";
-import { FakeWorld, limitsOf, type Outcome, type Resource, unreachable } from "./pool_fake_test.ts";
+import {
+  FakeWorld,
+  type Guest,
+  limitsOf,
+  type Outcome,
+  type Resource,
+  unreachable,
+} from "./pool_fake_test.ts";
 
 /** Both sides of a run: the pool's world, and who is still to be served in it. */
 interface Model {
@@ -19,6 +26,8 @@ interface Waiting {
 interface Real {
   readonly world: FakeWorld;
   readonly leased: Set<Resource>;
+  /** Those who wait for seats, or have them. */
+  readonly guests: Set<Guest>;
   readonly shared: SharedLimit;
   /** What the other pool took of the shared limit. */
   others: number;
@@ -54,7 +63,7 @@ class Step implements fc.Command<Model, Real> {
 
 /** Takes note of what the pool did, and checks what must always hold. */
 function settle(model: Model, real: Real): void {
-  const { world, leased, shared } = real;
+  const { world, leased, shared, guests } = real;
   const { pool } = world;
   const before = model.waiting;
   for (const { outcome } of before) {
@@ -64,11 +73,15 @@ function settle(model: Model, real: Real): void {
     leased.add(outcome.granted);
   }
   model.waiting = before.filter(({ outcome }) => outcome.calls === 0);
-  equal(pool.waitingCount, model.waiting.length);
+  for (const guest of guests) if (guest.error !== null) guests.delete(guest);
+  const standing = [...guests].filter(({ waits }) => waits).length;
+  equal(pool.waitingCount, model.waiting.length + standing);
+  equal(pool.seatCount, guests.size - standing);
   equal(pool.leasedCount, leased.size);
   equal(pool.openingCount, world.opens.length);
-  equal(shared.used - real.others, pool.total, "each resource counts once in the shared limit");
-  if (pool.total <= real.size) model.lowered = false;
+  const counted = pool.total + pool.seatCount;
+  equal(shared.used - real.others, counted, "each resource and seat counts once in the shared limit");
+  if (counted <= real.size) model.lowered = false;
   if (!model.lowered) pool.invariants();
   equal(pool.quiet, leased.size + world.opens.length + pool.idleCount === 0);
   if (pool.paused) return;
@@ -115,7 +128,7 @@ const steps = [
       const wish = { name: "", base: kind[0]!, state: kind[1]! };
       const resource = real.world.pool.tryAcquire(wish);
       if (resource === null) return;
-      equal(model.waiting.length, 0, "nobody is overtaken");
+      equal(model.waiting.length + real.world.pool.waitingCount, 0, "nobody is overtaken");
       ok(!real.leased.has(resource));
       real.leased.add(resource);
     })
@@ -126,6 +139,18 @@ const steps = [
       if (waiting === undefined) return;
       ok(waiting.outcome.forget());
       model.waiting = model.waiting.filter((other) => other !== waiting);
+    })
+  ),
+  fc.constantFrom(50, 5000, Infinity).map((forMs) =>
+    new Step(`sit ${forMs}`, (_model, { world, guests }) => void guests.add(world.sit(forMs)))
+  ),
+  fc.nat(20).map((index) =>
+    new Step(`leave ${index}`, (_model, { world, guests }) => {
+      const guest = pick(guests, index);
+      if (guest === undefined) return;
+      guests.delete(guest);
+      if (guest.waits) ok(world.pool.forget(guest));
+      else guest.leave!();
     })
   ),
   fc.tuple(fc.nat(20), fc.constantFrom("clean" as const, "clean" as const, "broken" as const)).map((
@@ -210,7 +235,13 @@ function endWell(model: Model, real: Real): void {
   while (real.others > 0) real.others--, real.shared.give();
   world.pool.setPaused(false, world.nowMs);
   settle(model, real);
-  for (let round = 0; round < 200 && model.waiting.length > 0; round++) {
+  for (let round = 0; round < 200 && model.waiting.length + real.guests.size > 0; round++) {
+    for (const guest of real.guests) {
+      if (guest.waits) continue;
+      real.guests.delete(guest);
+      guest.leave!();
+      settle(model, real);
+    }
     if (world.opens.length > 0) world.open();
     settle(model, real);
     for (const resource of [...real.leased]) {
@@ -221,7 +252,7 @@ function endWell(model: Model, real: Real): void {
     world.tick(100);
     settle(model, real);
   }
-  equal(model.waiting.length, 0, "nobody waits forever");
+  equal(model.waiting.length + real.guests.size, 0, "nobody waits forever");
 }
 
 Deno.test("Pool keeps its invariants, its order and its limits, and serves everybody, whatever happens", () => {
@@ -237,7 +268,15 @@ Deno.test("Pool keeps its invariants, its order and its limits, and serves every
       ) => {
         const shared = new SharedLimit(max);
         const world = new FakeWorld(LIMITS, [shared], seed);
-        const real: Real = { world, leased: new Set(), shared, others: 0, size: 4, serial: 0 };
+        const real: Real = {
+          world,
+          leased: new Set(),
+          guests: new Set(),
+          shared,
+          others: 0,
+          size: 4,
+          serial: 0,
+        };
         const model: Model = { waiting: [], lowered: false };
         fc.modelRun(() => ({ model, real }), commands);
         endWell(model, real);
