@@ -212,9 +212,9 @@ export class Worker implements LoginParts {
   applied(): void {
     for (const session of this.sessions) session.configurationChanged();
     for (const replication of this.replications) {
-      const { request } = replication;
+      const { request, link } = replication;
       const gone = goneReason(this.#config, request) ??
-        nodeGoneReason(this.#config, request.cluster, request.node);
+        (link === null ? null : nodeGoneReason(this.#config, request.cluster, link.node));
       if (gone !== null) replication.end();
     }
     this.#warm();
@@ -249,8 +249,8 @@ export class Worker implements LoginParts {
   #nodeLost(change: NodeChange): void {
     this.pools.nodeLost(change, new PgplexError("node_lost", change.reason));
     for (const replication of this.replications) {
-      const { cluster, node } = replication.request;
-      if (cluster === change.cluster && sameNode(node, change.node)) replication.end();
+      const { request: { cluster }, link } = replication;
+      if (cluster === change.cluster && link !== null && sameNode(link.node, change.node)) replication.end();
     }
   }
 

@@ -49,7 +49,8 @@ export function metricsText(
   counted("pgplex_cancel_requests", "Cancel requests of clients.", counters.cancels);
   counted("pgplex_protocol_violations", "Clients that broke the protocol.", counters.protocolViolations);
   const [poolTable, databaseTable] = [console.table("pools"), console.table("databases")];
-  let servers = replications.size;
+  let servers = 0;
+  for (const { link } of replications) if (link !== null) servers++;
   for (const { pool } of pools.all()) servers += pool.total;
   one("pgbouncer_databases", "Count of databases.", databaseTable.rows.length);
   one("pgbouncer_pools", "Count of pools.", poolTable.rows.length);

@@ -7,8 +7,10 @@ import type { PeerAddress } from "../transport/mod.ts";
 /** What a replication client asked for. */
 export interface ReplicationRequest {
   readonly cluster: string;
-  readonly node: TopologyNode;
+  /** As whom it is at the server. */
   readonly user: string;
+  /** As whom it logged in. */
+  readonly clientUser: string;
   readonly database: string;
   readonly alias: string | null;
   readonly credentials: ServerCredentials;
@@ -22,11 +24,18 @@ export interface ReplicationRequest {
   readonly tls: string | null;
 }
 
-/** A replication connection that is being served, as the console sees it. */
+/** A replication client that has logged in, as the console sees it. */
 export interface ReplicationClient {
   readonly request: ReplicationRequest;
-  readonly server: ServerIdentity;
   readonly connectedMs: number;
-  /** Closes both sides. */
+  /** Its server connection; null while it waits for one. */
+  readonly link: ReplicationLink | null;
+  /** Closes both sides; whoever still waits leaves the queue. */
   end(): void;
+}
+
+/** The server connection of a replication client. */
+export interface ReplicationLink {
+  readonly server: ServerIdentity;
+  readonly node: TopologyNode;
 }

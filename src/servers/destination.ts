@@ -3,7 +3,7 @@ import { NODE_FACT, type Settings, SettingsTable } from "../backend/mod.ts";
 import type { BalanceConfig, PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import type { Fingerprints } from "../learning/mod.ts";
-import type { Place, SharedLimit, Waiter } from "../pool/mod.ts";
+import type { AnyWaiter, Place, SharedLimit } from "../pool/mod.ts";
 import { nodeFor, type Routed } from "../routing/mod.ts";
 import { PoolCounters, type WorkHistograms } from "../telemetry/mod.ts";
 import {
@@ -124,6 +124,13 @@ export class Destination implements PoolDestination {
   get quiet(): boolean {
     for (const { pool } of this.#pools) if (!pool.quiet) return false;
     return true;
+  }
+
+  /** Seats that are taken at any node: see {@link "../pool/pool_port.ts" SeatWaiter}. */
+  get seatCount(): number {
+    let count = 0;
+    for (const { pool } of this.#pools) count += pool.seatCount;
+    return count;
   }
 
   /** Sessions that wait, at a pool or for a node. */
@@ -254,7 +261,7 @@ export class Destination implements PoolDestination {
 
   /** Queues `waiter`, at a pool, or until there is one. It may be granted or refused from inside this call. */
   wait(
-    waiter: Waiter<ServerWish, PooledServer>,
+    waiter: AnyWaiter<ServerWish, PooledServer>,
     nowMs: number,
     untilMs: number,
     sinceMs = nowMs,
@@ -268,7 +275,7 @@ export class Destination implements PoolDestination {
   }
 
   /** Takes a waiter out of wherever it waits; it hears nothing. Whether it was still there. */
-  forget(waiter: Waiter<ServerWish, PooledServer>): boolean {
+  forget(waiter: AnyWaiter<ServerWish, PooledServer>): boolean {
     if (this.#room.forget(waiter)) return true;
     for (const { pool } of this.#pools) if (pool.forget(waiter)) return true;
     return false;
@@ -374,7 +381,7 @@ export class Destination implements PoolDestination {
     const isTarget = (server: ServerPool) => server === target || this.#readers.includes(server);
     for (const server of this.#pools) {
       const { pool } = server;
-      if (pool.closed !== null && pool.quiet) this.#pools.delete(server);
+      if (pool.closed !== null && pool.quiet && pool.seatCount === 0) this.#pools.delete(server);
       else pool.tick(nowMs, refusal, { wanted: this.#hasClients && isTarget(server) });
     }
     this.#room.tick(nowMs, refusal);

@@ -3,7 +3,7 @@ import type { CommitNote, Runtime } from "../backend/mod.ts";
 import { type Config, poolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
-import type { SharedLimit } from "../pool/mod.ts";
+import { Share, type SharedLimit } from "../pool/mod.ts";
 import { type Log, type StatsTotals, WorkHistograms } from "../telemetry/mod.ts";
 import { type NodeAddress, type NodeChange, sameNode, type TopologyPublisher } from "../topology/mod.ts";
 import { CommitInquiry } from "./commit_inquiry.ts";
@@ -197,7 +197,8 @@ export class ServerPools {
   forgetUnused(used: ReadonlySet<Destination>, nowMs: number): void {
     const looked = [...this.#destinations].map(([name, destination]) => {
       destination.noteClients(used.has(destination));
-      const busy = destination.hasClients || !destination.quiet || destination.waitingCount > 0;
+      const busy = destination.hasClients || !destination.quiet || destination.waitingCount > 0 ||
+        destination.seatCount > 0;
       return [name, { used: busy, opened: destination.counters.opened > 0 }] as const;
     });
     const gone = this.#unused.look(looked, nowMs);
@@ -301,12 +302,8 @@ export class ServerPools {
    * @returns what counts it off again
    */
   reserve(destination: Destination): (() => void) | null {
-    const limits = this.#sharedLimits(destination);
-    for (const limit of limits) if (limit.exhausted && !this.#makeRoom(null, limit)) return null;
-    for (const limit of limits) limit.take();
-    return () => {
-      for (const limit of limits) limit.give();
-    };
+    const share = new Share(this.#sharedLimits(destination), (limit) => this.#makeRoom(null, limit));
+    return share.take() ? () => share.give() : null;
   }
 
   /**

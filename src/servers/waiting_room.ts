@@ -1,5 +1,5 @@
 import { type PgplexError, Queue } from "../kernel/mod.ts";
-import type { Place, Waiter } from "../pool/mod.ts";
+import type { AnyWaiter, Place } from "../pool/mod.ts";
 
 /**
  * Those who wait until there is a node at which they may wait for a connection: their cluster has no primary, or its primary is
@@ -24,7 +24,7 @@ export class WaitingRoom<Wish, R> {
   }
 
   /** Takes a waiter out; it hears nothing. Whether it was there. */
-  forget(waiter: Waiter<Wish, R>): boolean {
+  forget(waiter: AnyWaiter<Wish, R>): boolean {
     const index = this.#places.findIndex((place) => place.waiter === waiter);
     if (index >= 0) this.#places.removeAt(index);
     return index >= 0;

@@ -22,7 +22,11 @@ const served = new Served({
   settings: { wal_level: "logical", max_wal_senders: "8", max_replication_slots: "8" },
   setup:
     "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE PUBLICATION p FOR TABLE t; CREATE TABLE other (id int)",
-  pools: { session: { pool_mode: "session" }, transaction: { default_pool_size: 1 } },
+  pools: {
+    session: { pool_mode: "session" },
+    transaction: { default_pool_size: 3 },
+    single: { default_pool_size: 1, query_wait_timeout: "1s" },
+  },
 });
 
 function replication(
@@ -167,13 +171,27 @@ Deno.test("A replication connection has a cancel key of pgplex's, which cancels 
   assert.equal(typesOf(await client.query("IDENTIFY_SYSTEM")), "TDCZ");
 });
 
-Deno.test("Replication connections do not wait for a full pool, nor fill it", async () => {
-  await using holder = await served.client("transaction");
+Deno.test("Replication connections have their places in the pool: they wait for one, and others wait for them", async () => {
+  await using holder = await served.client("single");
   await one(holder, "BEGIN");
-  const clients = await Promise.all([1, 2, 3].map(() => replication("true")));
-  for (const client of clients) assert.equal(typesOf(await client.query("IDENTIFY_SYSTEM")), "TDCZ");
+  await assert.rejects(
+    replication("true", "single"),
+    /53300: query_wait_timeout: no server connection became free/,
+  );
+  const waiting = replication("true", "single");
+  await using console = await served.client("pgplex");
+  await waitFor(async () => {
+    const rows = rowsOf(await console.query("SHOW POOLS"));
+    return rows.some((row) => row[0] === "single" && row[3] === "1");
+  }, { what: "the replication client to wait" });
   await one(holder, "COMMIT");
-  for (const client of clients) await client.close();
+  await using client = await waiting;
+  assert.equal(typesOf(await client.query("IDENTIFY_SYSTEM")), "TDCZ");
+  assert.equal(errorOf(await holder.query("SELECT 1"))!["C"], "53300");
+  await client.close();
+  await waitFor(async () => errorOf(await holder.query("SELECT 1")) === null, {
+    what: "the place to be free",
+  });
 });
 
 Deno.test("Replication connections count for max_client_conn", async () => {

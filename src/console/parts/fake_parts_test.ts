@@ -231,22 +231,25 @@ export class FakeParts {
   }
 
   /** A replication connection. */
-  addReplication(id: number, { name = "app", user = "replicator" } = {}): void {
+  addReplication(id: number, { name = "app", user = "replicator", waits = false } = {}): void {
     this.replications.add({
       request: {
         id,
         name,
         user,
-        node: { name: "main-1" },
+        clientUser: user,
         mode: "physical",
         peer: { host: "standby", port: 2000 },
         tls: null,
       },
-      server: {
-        endpoint: { host: "ten", port: 5433 },
-        key: { pid: 700 },
-        tls: "TLSv1.3",
-        parameters: { values: new Map([["application_name", "walreceiver"]]) },
+      link: waits ? null : {
+        node: { name: "main-1" },
+        server: {
+          endpoint: { host: "ten", port: 5433 },
+          key: { pid: 700 },
+          tls: "TLSv1.3",
+          parameters: { values: new Map([["application_name", "walreceiver"]]) },
+        },
       },
       connectedMs: 5,
       end: () => this.calls.push(`end replication ${id}`),

@@ -15,7 +15,7 @@ import { pointer, type ShownSocket } from "./socket_row.ts";
 export function clientSockets(parts: ConsoleParts): ShownSocket[] {
   return [
     ...sessionsOf(parts).map((session) => client(parts, session)),
-    ...[...parts.worker.replications].map((replication) => replicationClient(replication)),
+    ...[...parts.worker.replications].map((replication) => replicationClient(parts, replication)),
     ...[...parts.clients].map((consoleClient) => visitor(parts, consoleClient)),
   ].sort((a, b) => a.id - b.id);
 }
@@ -53,32 +53,37 @@ function client(parts: ConsoleParts, session: SessionView): ShownSocket {
 }
 
 /** The client of a replication connection. */
-export function replicationClient({ request, server, connectedMs }: ReplicationClient): ShownSocket {
+export function replicationClient(
+  parts: ConsoleParts,
+  { request, link, connectedMs }: ReplicationClient,
+): ShownSocket {
+  const state = link === null ? "waiting" : "active";
+  const { values } = link?.server.parameters ?? {};
   return {
     type: "C",
-    user: request.user,
+    user: request.clientUser,
     database: request.name,
     replication: request.mode,
-    state: "active",
-    socketState: "cl_active",
+    state,
+    socketState: `cl_${state}`,
     addr: request.peer.host,
     port: request.peer.port,
     localAddr: request.peer.localHost ?? null,
     localPort: request.peer.localPort ?? 0,
     connectMs: connectedMs,
     requestMs: connectedMs,
-    waitMs: 0,
+    waitMs: link === null ? parts.worker.runtime.clock.nowMs() - connectedMs : 0,
     closeNeeded: false,
     ptr: pointer("C", request.id),
-    link: pointer("S", request.id),
+    link: link === null ? "" : pointer("S", request.id),
     remotePid: 0,
     tls: request.tls ?? "",
-    applicationName: utf8FromBinary(server.parameters.values.get("application_name") ?? ""),
+    applicationName: utf8FromBinary(values?.get("application_name") ?? ""),
     preparedStatements: 0,
     id: request.id,
     busy: true,
     tag: "",
-    node: request.node.name,
+    node: link?.node.name ?? null,
   };
 }
 

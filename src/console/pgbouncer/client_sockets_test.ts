@@ -46,3 +46,11 @@ Deno.test("clientSockets shows a command of the console that waits", () => {
     ["idle", 0, false, "", null, 0],
   ]);
 });
+
+Deno.test("clientSockets shows a replication client that waits for its place", () => {
+  const fake = new FakeParts();
+  fake.clock.advance(700);
+  fake.addReplication(1, { waits: true });
+  const keys = ["state", "socketState", "waitMs", "link", "applicationName", "node"] as const;
+  deepEqual(brief(clientSockets(fake.parts), ...keys), [["waiting", "cl_waiting", 695, "", "", null]]);
+});

@@ -33,7 +33,9 @@ export async function pause(context: Operation, asked: string | null): Promise<v
       throw new PgplexError("query_canceled", `canceling PAUSE ${reason}`);
     }
     for (const { pool } of pools.of(name)) if (!pool.quiet) return false;
-    for (const { request } of replications) if (name === null || request.name === name) return false;
+    for (const { request, link } of replications) {
+      if (link !== null && (name === null || request.name === name)) return false;
+    }
     return true;
   });
 }

@@ -1,5 +1,5 @@
 import type { ServerConnection } from "../../backend/mod.ts";
-import type { ReplicationClient } from "../../login/mod.ts";
+import type { ReplicationClient, ReplicationLink } from "../../login/mod.ts";
 import { utf8FromBinary } from "../../protocol/mod.ts";
 import type { DestinationKey, ServerPool } from "../../servers/mod.ts";
 import type { SessionView } from "../../session/mod.ts";
@@ -34,8 +34,8 @@ export function serverSockets(parts: ConsoleParts): ShownSocket[] {
     const state = channels.length > 0 ? "active" : "idle";
     shown.push({ ...pooled(parts, destination, connection, null), state, socketState: `sv_${state}` });
   }
-  for (const { request, server, connectedMs } of parts.worker.replications) {
-    shown.push(replicationServer(request, server, connectedMs));
+  for (const replication of parts.worker.replications) {
+    if (replication.link !== null) shown.push(replicationServer(parts, replication, replication.link));
   }
   return shown.sort((a, b) => a.id - b.id);
 }
@@ -114,14 +114,15 @@ function loggingIn(
 }
 
 function replicationServer(
-  request: ReplicationClient["request"],
-  server: ReplicationClient["server"],
-  connectedMs: number,
+  parts: ConsoleParts,
+  replication: ReplicationClient,
+  { server }: ReplicationLink,
 ): ShownSocket {
-  const shown = replicationClient({ request, server, connectedMs, end() {} });
+  const { request } = replication;
   return {
-    ...shown,
+    ...replicationClient(parts, replication),
     type: "S",
+    user: request.user,
     socketState: "sv_active",
     addr: server.endpoint.host,
     port: server.endpoint.port,

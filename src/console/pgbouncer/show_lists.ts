@@ -9,6 +9,7 @@ export function showLists(parts: ConsoleParts): Table {
   let servers = 0;
   for (const { pool } of worker.pools.all()) servers += pool.total;
   for (const { connection } of worker.listeners.all()) if (connection !== null) servers++;
+  for (const { link } of worker.replications) if (link !== null) servers++;
   const rows: Cell[][] = [
     ["databases", listDatabases(parts).length + 1],
     ["users", userNames(parts).length],
@@ -19,7 +20,7 @@ export function showLists(parts: ConsoleParts): Table {
     ["used_clients", worker.sessions.size + worker.replications.size + clients.size],
     ["login_clients", worker.counters.loggingIn],
     ["free_servers", 0],
-    ["used_servers", servers + worker.replications.size],
+    ["used_servers", servers],
     ["dns_names", 0],
     ["dns_zones", 0],
     ["dns_queries", 0],

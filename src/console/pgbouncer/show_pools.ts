@@ -77,8 +77,7 @@ function poolRows(parts: ConsoleParts): PoolRow[] {
     if (row !== undefined) return row;
     const { key: { user, cluster }, settings: { pool_mode: mode } } = destination;
     const database = pools.nameOf(destination);
-    // Neither can hold a zero byte: it ends both in the startup packet.
-    const key = `${database}\0${user}`;
+    const key = rowKey(database, user);
     row = rows.get(key);
     if (row === undefined) rows.set(key, row = emptyRow(database, user, cluster, mode));
     known.set(destination, row);
@@ -97,8 +96,27 @@ function poolRows(parts: ConsoleParts): PoolRow[] {
     row.paused ||= destination.paused;
   }
   for (const session of sessionsOf(parts)) addSession(rowOf(session.destination), session);
+  for (const { request, link } of parts.worker.replications) {
+    const row = rows.get(rowKey(request.name, request.user));
+    if (row !== undefined) addReplication(row, link !== null);
+  }
   // By database, then by user: a zero byte comes before all others.
   return [...rows.keys()].sort().map((key) => rows.get(key)!);
+}
+
+/** Neither can hold a zero byte: it ends both in the startup packet. */
+function rowKey(database: string, user: string): string {
+  return `${database}\0${user}`;
+}
+
+function addReplication(row: PoolRow, isServed: boolean): void {
+  if (!isServed) {
+    row.waiting++;
+    return;
+  }
+  row.active++;
+  row.serversLeased++;
+  row.serversActive++;
 }
 
 function addSession(row: PoolRow, session: SessionView): void {

@@ -61,3 +61,17 @@ Deno.test("showPools is in the order of databases, then users, and ends with the
   ]);
   deepEqual(rows.at(-1)!["cl_active"], 1);
 });
+
+Deno.test("showPools counts replication connections, and those that wait for their place", () => {
+  const fake = new FakeParts();
+  fake.addPool({ user: "replicator" });
+  fake.addReplication(1);
+  fake.addReplication(2, { waits: true });
+  const [row] = shown(fake);
+  deepEqual([row!["cl_active"], row!["cl_waiting"], row!["sv_active"], row!["sv_tested"]], [
+    1,
+    1,
+    1,
+    undefined,
+  ]);
+});

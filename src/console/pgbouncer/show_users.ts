@@ -11,9 +11,9 @@ export function showUsers(parts: ConsoleParts): Table {
   for (const { key, pool } of pools.all()) add(servers, key.user, pool.total);
   for (const { facts } of sessions) add(clients, facts.user, 1);
   for (const { user } of parts.clients) add(clients, user, 1);
-  for (const { request: { user } } of replications) {
-    add(clients, user, 1);
-    add(servers, user, 1);
+  for (const { request: { user, clientUser }, link } of replications) {
+    add(clients, clientUser, 1);
+    if (link !== null) add(servers, user, 1);
   }
   const rows = userNames(parts).map((user): Cell[] => {
     const own = config.users.get(user);
@@ -45,7 +45,7 @@ export function userNames(
   const names = new Set([...config.auth.users.keys(), ...config.users.keys()]);
   for (const { key } of pools.all()) names.add(key.user);
   for (const { facts } of sessions) names.add(facts.user);
-  for (const { request } of replications) names.add(request.user);
+  for (const { request } of replications) names.add(request.user).add(request.clientUser);
   for (const { user } of clients) names.add(user);
   return [...names].sort();
 }
