@@ -4,9 +4,33 @@ import type { Route } from "../routing/mod.ts";
 import { databaseNameOf } from "../servers/mod.ts";
 import type { LoginParts } from "./login_parts.ts";
 
+/** Turns of the event loop in which the end of a client is read that left before another one came. */
+const TURNS_MAX = 4;
+
+/**
+ * Does what may find that there are too many clients. It is done again in the next turns then: whoever closed its connection
+ * before this client came has left, though that has not been read yet.
+ *
+ * @throws what `admit` throws
+ */
+export async function inTurn<T>({ runtime }: Pick<LoginParts, "runtime">, admit: () => T): Promise<T> {
+  for (let turns = 0;; turns++) {
+    try {
+      return admit();
+    } catch (thrown) {
+      const isFull = thrown instanceof PgplexError && thrown.code === "too_many_clients";
+      if (!isFull || turns === TURNS_MAX) throw thrown;
+      await runtime.turn();
+    }
+  }
+}
+
 /** Whether one more client may come in. @throws PgplexError `too_many_clients` */
 export function checkRoom({ sessions, replications, config: { listen } }: LoginParts): void {
   if (sessions.size + replications.size < listen.max_client_conn) return;
+  let count = replications.size;
+  for (const { ending } of sessions) if (!ending) count++; // whoever has left gives its server connection back yet
+  if (count < listen.max_client_conn) return;
   throw new PgplexError("too_many_clients", "sorry, too many clients already", {
     detail: `max_client_conn is ${listen.max_client_conn}.`,
   });
@@ -24,7 +48,9 @@ export function checkShare(worker: LoginParts, { cluster, database, alias }: Rou
   if (ofDatabase === 0 && ofUser === 0) return;
   const name = databaseNameOf(config, { cluster, database, alias });
   let inDatabase = 0;
-  for (const { destination } of sessions) if (pools.nameOf(destination) === name) inDatabase++;
+  for (const { destination, ending } of sessions) {
+    if (!ending && pools.nameOf(destination) === name) inDatabase++;
+  }
   for (const { request } of replications) if (request.name === name) inDatabase++;
   refuseOver(`database "${name}"`, "max_db_client_connections", inDatabase, ofDatabase);
   const inConsole = worker.console?.clientsOf(user) ?? 0;
@@ -59,8 +85,8 @@ function clientsAs(
   user: string,
 ): number {
   let count = 0;
-  for (const { facts } of sessions) if (facts.user === user) count++;
-  for (const { request } of replications) if (request.user === user) count++;
+  for (const { facts, ending } of sessions) if (!ending && facts.user === user) count++;
+  for (const { request } of replications) if (request.clientUser === user) count++;
   return count;
 }
 

@@ -1,6 +1,8 @@
-import { doesNotThrow, throws } from "node:assert/strict";
+import { doesNotThrow, rejects, strictEqual as equal, throws } from "node:assert/strict";
+import { NO_CREDENTIALS } from "../auth/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
 import type { Session } from "../session/mod.ts";
-import { checkConsoleShare, checkEnabled, checkRoom, checkShare } from "./admission.ts";
+import { checkConsoleShare, checkEnabled, checkRoom, checkShare, inTurn } from "./admission.ts";
 import { FakeDoor, FakeWorker, TRUST } from "./fake_worker_test.ts";
 import type { ReplicationClient } from "./replication_client.ts";
 
@@ -83,4 +85,42 @@ Deno.test("checkConsoleShare and checkShare count a user's clients of the consol
   checkShare(worker, route, "alice");
   door.clientsOf = () => 1;
   throws(() => checkShare(worker, route, "alice"), { code: "too_many_clients" });
+});
+
+Deno.test("checkRoom and checkShare count nobody whose client has left, though it gives its server connection back yet", () => {
+  const worker = new FakeWorker(
+    `${TRUST}listen: { max_client_conn: 1 }\npool: { max_db_client_connections: 1, max_user_client_connections: 1 }\n`,
+  );
+  const destination = worker.pools.get(
+    { cluster: "main", database: "app", alias: null, user: "alice", purpose: "clients" },
+    NO_CREDENTIALS,
+  );
+  const session = { destination, facts: { user: "alice" }, ending: false };
+  worker.sessions.add(session as unknown as Session);
+  const check = [
+    () => checkRoom(worker),
+    () => checkShare(worker, { cluster: "main", database: "app", alias: null }, "bob"),
+    () => checkShare(worker, { cluster: "main", database: "other", alias: null }, "alice"),
+  ];
+  for (const each of check) throws(each, { code: "too_many_clients" });
+  session.ending = true;
+  for (const each of check) doesNotThrow(each);
+});
+
+Deno.test("inTurn looks again in the next turns where there is no room, and a few times only", async () => {
+  const worker = new FakeWorker();
+  const full = new PgplexError("too_many_clients", "full");
+  let asked = 0;
+  const admit = (freeAt: number, error = full) => () => {
+    if (++asked < freeAt) throw error;
+    return asked;
+  };
+  equal(await inTurn(worker, admit(3)), 3);
+  asked = 0;
+  await rejects(inTurn(worker, admit(Infinity)), { message: "full" });
+  equal(asked, 5);
+  asked = 0;
+  const other = new PgplexError("database_disabled", "no");
+  await rejects(inTurn(worker, admit(2, other)), { message: "no" });
+  equal(asked, 1);
 });

@@ -28,7 +28,7 @@ import {
   writeAll,
 } from "../transport/mod.ts";
 import type { Admission } from "./access_rules.ts";
-import { checkRoom } from "./admission.ts";
+import { checkRoom, inTurn } from "./admission.ts";
 import { lookUpSecret } from "./auth_query.ts";
 import { replicationMode } from "./replication_mode.ts";
 import type { LoginParts } from "./login_parts.ts";
@@ -70,7 +70,7 @@ export async function authenticate(
   // The console has room of its own, and opens until the end: it is needed most when there is no room left.
   if (!worker.console?.opens(database)) {
     if (worker.draining) throw new PgplexError("shutting_down", "the database system is shutting down");
-    checkRoom(worker);
+    await inTurn(worker, () => checkRoom(worker));
   }
   const { type, mayBe } = worker.accessRules.admissionOf({
     database,

@@ -2,7 +2,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { encodeError, negotiatedMinor } from "../protocol/mod.ts";
 import { routeDatabase } from "../routing/mod.ts";
 import { type ByteStream, type PeerAddress, type TlsStream, writeAll } from "../transport/mod.ts";
-import { checkEnabled, checkRoom, checkShare } from "./admission.ts";
+import { checkEnabled, checkRoom, checkShare, inTurn } from "./admission.ts";
 import { authenticate, type Authenticated } from "./authentication.ts";
 import type { ConsoleDoor } from "./console_door.ts";
 import type { LoginParts } from "./login_parts.ts";
@@ -83,7 +83,7 @@ async function logIn(
     return null;
   }
   try {
-    return begin(worker, client, peer);
+    return await inTurn(worker, () => begin(worker, client, peer));
   } catch (thrown) {
     await writeAll(client.reader.stream, client.admission);
     throw thrown;

@@ -25,8 +25,8 @@ const heard = (client: FakeClient) =>
 Deno.test("serveClient takes a client from its first byte to a session, and that to its end", async () => {
   const worker = new FakeWorker();
   const { client, served } = enter(worker, {}, frontend.query("SELECT 1"));
-  await until(() => worker.sessions.size === 1);
-  deepEqual([worker.counters.accepted, worker.counters.loggingIn], [1, 0]);
+  await until(() => worker.sessions.size === 1 && worker.counters.loggingIn === 0);
+  equal(worker.counters.accepted, 1);
   await until(() =>
     client.stream.written.at(-6) === 0x5a && worker.cluster.servers[0]?.asked.at(-1) === "SELECT 1"
   );
@@ -97,7 +97,7 @@ Deno.test("serveClient ends a login that takes longer than client_login_timeout"
 Deno.test("serveClient sets no limit to a client that has logged in", async () => {
   const worker = new FakeWorker(`${TRUST}auth: { type: trust }\nlisten: { client_login_timeout: 5s }\n`);
   const { client, served } = enter(worker);
-  await until(() => worker.sessions.size === 1);
+  await until(() => worker.sessions.size === 1 && worker.counters.loggingIn === 0);
   worker.logins.tick(1_000_000);
   await atRest();
   equal(client.stream.closed, false);
@@ -159,7 +159,7 @@ Deno.test("serveClient tells whom the management database does not take, and tak
 Deno.test("serveClient gives a replication client a server of its own, and no session", async () => {
   const worker = new FakeWorker();
   const { client, served } = enter(worker, { replication: "true" });
-  await until(() => worker.replications.size === 1);
+  await until(() => [...worker.replications].some(({ link }) => link !== null));
   const { request } = [...worker.replications][0]!;
   deepEqual([request.mode, worker.sessions.size, [...worker.pools.all()].map(({ pool }) => pool.total)], [
     "physical",
