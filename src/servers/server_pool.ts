@@ -54,6 +54,8 @@ export interface LoginRefusal {
 export interface ServerPoolPort {
   /** Opens a connection, and tells {@link ServerPool.pool} how that went. */
   open(pool: ServerPool, wish: ServerWish | null, generation: number): void;
+  /** Ends a connection that nobody has any more. */
+  close(pool: ServerPool, server: PooledServer, reason: string): void;
   /** As {@link PoolPort.receded}. */
   receded(): void;
   /** As {@link PoolPort.makeRoom}, but in no pool that it would be of no use to. */
@@ -83,7 +85,7 @@ export class ServerPool {
       {
         open: (wish, generation) => port.open(this, wish, generation),
         receded: () => port.receded(),
-        close: (server) => server.connection.close(),
+        close: (server, reason) => port.close(this, server, reason),
         makeRoom: (limit) => port.makeRoom(this, limit),
       },
       shared,

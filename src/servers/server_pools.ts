@@ -15,7 +15,7 @@ import { opensOtherwise } from "./opening_change.ts";
 import { PoolControl } from "./pool_control.ts";
 import { type Counted, PoolStatistics } from "./pool_statistics.ts";
 import { openServer } from "./server_opening.ts";
-import { ServerPool, type ServerPoolPort } from "./server_pool.ts";
+import { fieldsOf, ServerPool, type ServerPoolPort } from "./server_pool.ts";
 import { SharedLimits } from "./shared_limits.ts";
 import { UnusedPools } from "./unused_pools.ts";
 
@@ -59,6 +59,10 @@ export class ServerPools {
     };
     this.#port = {
       open: (pool, wish, generation) => void openServer(pool, wish, generation, opening),
+      close: (pool, { connection }, reason) => {
+        parts.log.debug("server connection closed", { ...fieldsOf(pool), reason });
+        connection.close();
+      },
       receded: () => this.control.receded(),
       makeRoom: (pool, limit) => this.#makeRoom(pool, limit),
     };

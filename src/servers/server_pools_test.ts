@@ -30,9 +30,10 @@ function rig({ clusters = [MAIN, OTHER], rest = SHOP, pool = "" } = {}) {
   const cluster = new FakeCluster();
   const { clock } = cluster.runtime;
   const topology = topologyOf(config);
+  const log = new FakeLog();
   const pools = new ServerPools(config, {
     runtime: cluster.runtime,
-    log: new FakeLog(),
+    log,
     topology,
     onServerTrouble() {},
   });
@@ -75,6 +76,7 @@ function rig({ clusters = [MAIN, OTHER], rest = SHOP, pool = "" } = {}) {
   return {
     cluster,
     clock,
+    log,
     pools,
     topology,
     get,
@@ -410,5 +412,19 @@ Deno.test("ServerPools.close refuses everybody, at what a reload removed too", a
   wait(app);
   deepEqual(refused, ["over", "over"]);
   equal([...pools.all()].every(({ pool }) => pool.closed !== null), true);
+  await close();
+});
+
+Deno.test("ServerPools says in the log why it closes a connection", async () => {
+  const { get, lease, release, log, close } = rig({ pool: "max_db_connections: 1" });
+  release(await lease(get(APP)));
+  await lease(get({ ...APP, user: "bob" }));
+  const closed = log.lines.find(({ message }) => message === "server connection closed");
+  const where = { cluster: "main", node: "n1", database: "app", user: "alice" };
+  deepEqual(closed, {
+    level: "debug",
+    message: "server connection closed",
+    fields: { ...where, reason: "evicted" },
+  });
   await close();
 });
