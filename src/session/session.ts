@@ -87,7 +87,7 @@ export class Session
     const steering = new Steering(this.#relay, this);
     this.#clientScan = new ClientScan(this.#relay, statements, steering);
     this.#pins = new Pins(this);
-    this.#times = new TimeLimits(clock, this);
+    this.#times = new TimeLimits(clock, this, parts.clientLog);
     this.#work = new WorkTime(clock, destination.counters);
     this.#listening = new Listening(parts.listeners, this);
     this.#key = parts.cancelKeys.issue(this, facts.minor);

@@ -2,6 +2,7 @@ import { rawSetting, type ServerConnection, type Settings } from "../backend/mod
 import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError, type Timer } from "../kernel/mod.ts";
 import { encodeError } from "../protocol/mod.ts";
+import type { ClientLog, LoggedClient } from "./client_log.ts";
 import type { WorkTime } from "./work_time.ts";
 import type { PinReason } from "../lease/mod.ts";
 
@@ -16,6 +17,7 @@ export interface Waits {
 
 /** What time limits ask of a session, and do to it. */
 export interface TimeLimitsHost {
+  readonly facts: LoggedClient;
   /** The pool's settings with what the client set over them. */
   readonly limits: PoolSettings;
   /** What the client was last told of its settings. */
@@ -46,6 +48,7 @@ export interface TimeLimitsHost {
 export class TimeLimits {
   readonly #clock: Clock;
   readonly #host: TimeLimitsHost;
+  readonly #log: Pick<ClientLog, "poolerError">;
   /** Ends a statement that has a time of its own. */
   #timer: Timer | null = null;
   /** Ends a session that is idle for as long as its own idle_session_timeout says. */
@@ -58,9 +61,10 @@ export class TimeLimits {
   /** When the wait began of which the client was told last; clock milliseconds. */
   #toldOfWaitMs = -1;
 
-  constructor(clock: Clock, host: TimeLimitsHost) {
+  constructor(clock: Clock, host: TimeLimitsHost, log: Pick<ClientLog, "poolerError">) {
     this.#clock = clock;
     this.#host = host;
+    this.#log = log;
   }
 
   /** A cancel for time that is on its way, or null: nothing may go to the server that it could meet. */
@@ -118,7 +122,10 @@ export class TimeLimits {
 
   /** The server says that it cancelled a statement: the client's answer if that was for its time; null: the server's own. */
   canceledReply(): Uint8Array | null {
-    return this.#timedOutMs === null || this.#clientCanceled ? null : encodeError("ERROR", queryTimeout());
+    if (this.#timedOutMs === null || this.#clientCanceled) return null;
+    const error = queryTimeout();
+    this.#log.poolerError(this.#host.facts, error);
+    return encodeError("ERROR", error);
   }
 
   /** No timer fires from here on. */

@@ -2,13 +2,17 @@ import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { type PgplexError, VirtualClock } from "../kernel/mod.ts";
+import { factsOf } from "./fake_sessions_test.ts";
 import { TimeLimits, type TimeLimitsHost } from "./time_limits.ts";
 
 /** A session without a server connection, and when it was ended. */
 function session(clock: VirtualClock, settings: Settings) {
   const endedMs: number[] = [];
   const notices: string[] = [];
+  const said: string[] = [];
+  const log = { poolerError: (_: unknown, { message }: PgplexError) => void said.push(message) };
   const host = {
+    facts: factsOf(),
     limits: {
       client_idle_timeout: 0,
       pin_timeout: 0,
@@ -33,7 +37,7 @@ function session(clock: VirtualClock, settings: Settings) {
       endedMs.push(clock.nowMs());
     },
   } satisfies TimeLimitsHost;
-  return { host, endedMs, notices, times: new TimeLimits(clock, host) };
+  return { host, endedMs, notices, said, times: new TimeLimits(clock, host, log) };
 }
 
 const LIMITED = Settings.from([["idle_session_timeout", "200"]]);
@@ -120,4 +124,20 @@ Deno.test("TimeLimits ends a session whose transaction takes too long, or waits 
     times.check(clock.nowMs());
     deepEqual(endedMs, [2100], limit);
   }
+});
+
+Deno.test("TimeLimits says in the log that a statement ended for its time, and nothing of one that the client cancelled", () => {
+  const clock = new VirtualClock();
+  const { host, said, times } = session(clock, Settings.from([]));
+  host.idle = false;
+  host.limits = { ...host.limits, query_timeout: 1000 };
+  host.work.querySinceMs = clock.nowMs();
+  host.server = { owed: { settled: false } } as unknown as TimeLimitsHost["server"];
+  clock.advance(1000);
+  times.check(clock.nowMs());
+  deepEqual([times.canceledReply() !== null, said], [true, ["canceling statement due to query_timeout"]]);
+  times.statementEnds();
+  times.clientCancels();
+  times.check(clock.nowMs());
+  deepEqual([times.canceledReply(), said.length], [null, 1]);
 });
