@@ -402,11 +402,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Has back as many as are waited for and not being opened. */
   #recall(): void {
-    if (this.#recalls.size > 0) this.#recalls.recall(this.#waiting.neglected);
+    if (this.#recalls.size > 0) this.#recalls.recall(this.#waiting.length - this.#waiting.expecting);
   }
 
-  /** Whether one more could be opened. An idle resource that does not fit whoever is next makes room. */
+  /** Whether one is on its way that nobody waits for, or one more could be opened; an idle one that does not fit makes room. */
   #openFor(waiting: Waiting<Wish, R>, nowMs: number): boolean {
+    if (this.#opening > 0 && this.#opening > this.#waiting.expecting) return waiting.opening = true;
     if (this.#opening >= this.#limits.openingMax || !this.#hasPlaceFor(waiting, nowMs)) return false;
     waiting.opening = true; // before the call, which may fail at once
     const { wish } = waiting.waiter;

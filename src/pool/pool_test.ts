@@ -162,6 +162,33 @@ Deno.test("Pool refuses a waiter at once whose own open failed for good, and goe
   equal(world.pool.failure, null);
 });
 
+Deno.test("Pool opens nothing more for a new waiter while what an earlier one waited for is on its way to nobody", () => {
+  const world = new FakeWorld({ size: 5 });
+  const first = world.wait("first");
+  const second = world.wait("second");
+  world.open();
+  world.release(first.granted); // the second one has it now
+  ok(second.granted !== null);
+  const third = world.wait("third");
+  equal(world.opens.length, 1);
+  world.open();
+  deepEqual([third.granted !== null, world.pool.total], [true, 2]);
+});
+
+Deno.test("Pool opens another one where what is on its way to nobody does not fit, or fails", () => {
+  for (const fails of [true, false]) {
+    const world = new FakeWorld({ size: 5 });
+    world.wait("gone", "ax").forget();
+    const waiter = world.wait("waiter", "bx");
+    equal(world.opens.length, 1);
+    if (fails) world.fail({ final: true });
+    else world.open();
+    equal(world.opens.length, 1);
+    world.open();
+    ok(waiter.granted !== null, String(fails));
+  }
+});
+
 Deno.test("Pool opens again for a waiter whose own resource went to an earlier one, when the earlier one's fails", () => {
   const world = new FakeWorld({ size: 2 });
   const [first, second] = [world.wait("first"), world.wait("second")];

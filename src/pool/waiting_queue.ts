@@ -68,9 +68,11 @@ export class WaitingQueue<Wish, R> {
     return out;
   }
 
-  /** How many have nothing on its way to them. */
-  get neglected(): number {
-    return this.#queue.length - this.#beingOpened();
+  /** How many a resource is being opened for. */
+  get expecting(): number {
+    let count = 0;
+    for (const { opening } of this.#queue) if (opening) count++;
+    return count;
   }
 
   /**
@@ -78,7 +80,7 @@ export class WaitingQueue<Wish, R> {
    * first, as the first ones get what is on its way. Whether there were such.
    */
   keepOpening(opening: number): boolean {
-    let flagged = this.#beingOpened();
+    let flagged = this.expecting;
     if (flagged <= opening) return false;
     for (let i = this.#queue.length - 1; flagged > opening; i--) {
       const waiting = this.#queue.at(i);
@@ -87,11 +89,5 @@ export class WaitingQueue<Wish, R> {
       flagged--;
     }
     return true;
-  }
-
-  #beingOpened(): number {
-    let count = 0;
-    for (const { opening } of this.#queue) if (opening) count++;
-    return count;
   }
 }

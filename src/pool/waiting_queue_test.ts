@@ -30,8 +30,8 @@ Deno.test("WaitingQueue counts those who wait for seats, however they leave", ()
 Deno.test("WaitingQueue.keepOpening takes what is not on its way any more from the last ones", () => {
   const { queue } = rig();
   queue.at(0).opening = queue.at(2).opening = true;
-  equal(queue.neglected, 2);
+  equal(queue.expecting, 2);
   equal(queue.keepOpening(2), false);
   equal(queue.keepOpening(1), true);
-  deepEqual([queue.at(0).opening, queue.at(2).opening, queue.neglected], [true, false, 3]);
+  deepEqual([queue.at(0).opening, queue.at(2).opening, queue.expecting], [true, false, 1]);
 });

@@ -71,6 +71,7 @@ function rig(roles: Record<string, NodeRole>, balance: Partial<BalanceConfig> = 
   const port = {
     open: (pool: ServerPool, _: ServerWish | null, generation: number) =>
       void opening.push({ pool, generation }),
+    close: (_pool: unknown, { connection }: PooledServer) => connection.close(),
     receded() {},
     makeRoom: () => false,
   };

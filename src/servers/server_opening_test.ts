@@ -34,6 +34,7 @@ function rig({ isGone = false } = {}) {
     open(pool: ServerPool, wish: ServerWish | null, generation: number) {
       void openServer(pool, wish, generation, opening);
     },
+    close: (_pool: unknown, { connection }: PooledServer) => connection.close(),
     receded() {},
     makeRoom: () => false,
   };

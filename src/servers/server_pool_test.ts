@@ -1,7 +1,7 @@
 import { strictEqual as equal } from "node:assert/strict";
 import { NO_CREDENTIALS, type ServerCredentials } from "../auth/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { type LoginRefusal, ServerPool } from "./server_pool.ts";
+import { type LoginRefusal, type PooledServer, ServerPool } from "./server_pool.ts";
 import { type Base, NO_PARAMS } from "./server_wish.ts";
 
 const error = new PgplexError("server_login_failed", "password authentication failed");
@@ -21,7 +21,12 @@ const OTHER_BASE: Base = { key: "other", params: new Map() };
 /** A pool of a destination whose credentials may change. */
 function poolOf(credentials: ServerCredentials) {
   const destination = { key: {}, settings: {}, credentials };
-  const port = { open() {}, receded() {}, makeRoom: () => false };
+  const port = {
+    open() {},
+    close: (_pool: unknown, { connection }: PooledServer) => connection.close(),
+    receded() {},
+    makeRoom: () => false,
+  };
   const node = { name: "n1", host: "h", port: 5432 };
   const pool = new ServerPool(destination as never, node, port, { shared: [], jitter: () => 0 });
   return { pool, destination };
