@@ -61,6 +61,7 @@ export class Stopping {
     const { clock, log, worker, config } = this.#parts;
     const begins = waitFor === "clients" ? this.#drained === null : this.#untilMs === Infinity;
     if (begins) log.info("draining", { clients: worker.sessions.size, wait_for: waitFor });
+    worker.willStop();
     if (waitFor === "servers") this.#endsWaiting = true;
     if (begins && waitFor !== "clients") this.#untilMs = clock.nowMs() + config().shutdown_timeout;
     return this.#drained ??= this.#drain();

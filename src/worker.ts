@@ -111,6 +111,7 @@ export class Worker implements LoginParts {
   #accessRules: AccessRules;
   #channelBinding: Uint8Array | null;
   #console: ConsoleDoor | null = null;
+  #stopping = false;
   #draining = false;
   /** Of clusters whose clients are, or were, held. */
   readonly #drains = new Map<string, { readonly epoch: number; readonly of: NodeDrain }>();
@@ -176,6 +177,10 @@ export class Worker implements LoginParts {
     return this.#console;
   }
 
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
   get draining(): boolean {
     return this.#draining;
   }
@@ -218,6 +223,11 @@ export class Worker implements LoginParts {
       if (gone !== null) replication.end();
     }
     this.#warm();
+  }
+
+  /** The process is about to end; whoever is on the way may still come in. */
+  willStop(): void {
+    this.#stopping = true;
   }
 
   /** No new transactions: whoever logs in from here on is told that pgplex stops, but for the console. */

@@ -32,6 +32,7 @@ export class FakeWorker extends FakeSessionParts implements LoginParts {
   readonly replications = new Set<ReplicationClient>();
   cancelRelay: LoginParts["cancelRelay"] = null;
   console: ConsoleDoor | null = null;
+  stopping = false;
   draining = false;
 
   constructor(yaml = `${TRUST}auth: { type: trust }\n`, users: Record<string, string> = {}) {

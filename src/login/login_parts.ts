@@ -28,6 +28,8 @@ export interface LoginParts extends SessionParts {
   readonly cancelRelay: Pick<CancelRelay, "pass"> | null;
   /** The management database; null where there is none. */
   readonly console: ConsoleDoor | null;
+  /** The process comes to its end: nothing is resumed any more. */
+  readonly stopping: boolean;
   /** No new clients: the process stops as soon as what runs has ended. */
   readonly draining: boolean;
 }

@@ -41,7 +41,7 @@ export class FakeParts {
   readonly fingerprints: Record<string, unknown>[] = [];
   /** What was called, in words. */
   readonly calls: string[] = [];
-  draining = false;
+  stopping = false;
   readonly parts: ConsoleParts;
   /** What is settled of clusters. */
   readonly records = new Map<string, ClusterRecord>();
@@ -70,7 +70,7 @@ export class FakeParts {
     const { calls, clock, control, listeners, live } = this;
     const nameOf = ({ key }: Pick<ServerPool, "key">) => databaseNameOf(live.config, key);
     const all = () => this.pools;
-    const isDraining = () => this.draining;
+    const isStopping = () => this.stopping;
     const log = {
       info: (message: string, fields: Record<string, unknown>) =>
         calls.push(`info ${message} ${JSON.stringify(fields)}`),
@@ -81,8 +81,8 @@ export class FakeParts {
       get config() {
         return live.config;
       },
-      get draining() {
-        return isDraining();
+      get stopping() {
+        return isStopping();
       },
       runtime: { clock, buffers: { lent: 3, free: 2 }, statements: { size: 4 } },
       log,

@@ -42,10 +42,10 @@ export async function pause(context: Operation, asked: string | null): Promise<v
 
 /** RESUME: ends a pause or a suspension. @throws PgplexError `wrong_state` where there is none, as PgBouncer */
 export function resume(context: ConsoleParts, asked: string | null): void {
-  const { pools, draining } = context.worker;
+  const { pools, stopping } = context.worker;
   const { control } = pools;
   if (asked === null) {
-    if (draining) throw new PgplexError("wrong_state", "pooler is shutting down");
+    if (stopping) throw new PgplexError("wrong_state", "pooler is shutting down");
     if (control.mode === "none") {
       const { pausedNames } = control;
       throw new PgplexError(

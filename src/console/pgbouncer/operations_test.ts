@@ -76,7 +76,7 @@ Deno.test("resume says what is wrong where nothing is paused, and ends a pause b
   throws(() => resume(context, null), { extra: { hint: "Paused by name: app. RESUME each." } });
   resume(context, "app");
   deepEqual(fake.control.pausedNames, []);
-  fake.draining = true;
+  fake.stopping = true;
   throws(() => resume(context, null), { message: "pooler is shutting down" });
 });
 

@@ -5,7 +5,7 @@ import type { ConsoleParts } from "../parts/mod.ts";
 export const STATE_COLUMNS = columns("key text, value text");
 
 /** SHOW STATE: PgBouncer's three keys, then the databases paused or disabled by name, and whether pgplex is shutting down. */
-export function showState({ worker: { pools: { control }, draining } }: ConsoleParts): Table {
+export function showState({ worker: { pools: { control }, stopping } }: ConsoleParts): Table {
   const yes = (is: boolean) => is ? "yes" : "no";
   const rows: Cell[][] = [
     ["active", yes(control.mode === "none")],
@@ -13,7 +13,7 @@ export function showState({ worker: { pools: { control }, draining } }: ConsoleP
     ["suspended", yes(control.mode === "suspended")],
     ["paused_databases", control.pausedNames.join(", ")],
     ["disabled_databases", control.disabledNames.join(", ")],
-    ["shutting_down", yes(draining)],
+    ["shutting_down", yes(stopping)],
   ];
   return { columns: STATE_COLUMNS, rows };
 }

@@ -19,7 +19,7 @@ Deno.test("showState says whether everything, or what by name, is held back", ()
   fake.control.setPaused("a@main", true);
   fake.control.setPaused("b@main", true);
   fake.control.setDisabled("c@main", true);
-  fake.draining = true;
+  fake.stopping = true;
   deepEqual(rows(fake), {
     active: "no",
     paused: "no",
