@@ -49,4 +49,6 @@ export class WorkerCounters {
   protocolViolations = 0;
   /** Clients that were sent away as their server was lost in the middle of a message to them. */
   repliesCut = 0;
+  /** Commands that clients of the console began. */
+  consoleCommands = 0;
 }

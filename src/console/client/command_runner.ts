@@ -62,6 +62,7 @@ export class CommandRunner {
     const words = command.words.join(" ");
     this.#running = words;
     this.#requestMs = worker.runtime.clock.nowMs();
+    worker.counters.consoleCommands++;
     const fields = { client: client.id, user: client.user, peer: client.peer.host };
     let changes = command.access === "admin";
     try {

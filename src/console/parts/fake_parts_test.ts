@@ -86,7 +86,7 @@ export class FakeParts {
       },
       runtime: { clock, buffers: { lent: 3, free: 2 }, statements: { size: 4 } },
       log,
-      counters: { loggingIn: 0 },
+      counters: { loggingIn: 0, consoleCommands: 3 },
       sessions: this.sessions,
       replications: this.replications,
       topology: new TopologyPublisher(mergeTopology(NO_TOPOLOGY, live.config)),

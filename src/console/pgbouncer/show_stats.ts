@@ -62,11 +62,12 @@ export function showTotals(parts: ConsoleParts): Table {
 }
 
 function byDatabase(
-  { worker: { pools, config } }: ConsoleParts,
+  { worker: { pools, config, counters } }: ConsoleParts,
 ): (readonly [database: string, totals: StatsTotals])[] {
   const totals: Map<string, StatsTotals> = pools.totals();
-  // The console is a database without traffic, as in PgBouncer.
-  totals.set(config.console.database, NO_STATS);
+  // The console is a database too, of which commands are counted, as in PgBouncer.
+  const commands = counters.consoleCommands;
+  totals.set(config.console.database, { ...NO_STATS, xact_count: commands, query_count: commands });
   return [...totals].sort(([a], [b]) => a < b ? -1 : 1);
 }
 
