@@ -26,11 +26,10 @@ export async function inTurn<T>({ runtime }: Pick<LoginParts, "runtime">, admit:
 }
 
 /** Whether one more client may come in. @throws PgplexError `too_many_clients` */
-export function checkRoom({ sessions, replications, config: { listen } }: LoginParts): void {
-  if (sessions.size + replications.size < listen.max_client_conn) return;
-  let count = replications.size;
-  for (const { ending } of sessions) if (!ending) count++; // whoever has left gives its server connection back yet
-  if (count < listen.max_client_conn) return;
+export function checkRoom({ sessions, replications, counters, config: { listen } }: LoginParts): void {
+  // Those who have left may still give their server connections back.
+  const leaving = counters.sessionsLeft - counters.sessionsClosed;
+  if (sessions.size + replications.size - leaving < listen.max_client_conn) return;
   throw new PgplexError("too_many_clients", "sorry, too many clients already", {
     detail: `max_client_conn is ${listen.max_client_conn}.`,
   });

@@ -263,8 +263,6 @@ export class Session
     return describeOptions(this);
   }
 
-  // What its parts tell it.
-
   statementBegins(timeoutMs: number | null): void {
     this.#times.statementBegins(timeoutMs);
   }
@@ -475,10 +473,12 @@ export class Session
   }
 
   async #finish(): Promise<void> {
+    const { counters, cancelKeys } = this.#parts;
+    counters.sessionsLeft++;
     this.#ending = true;
     this.#times.close();
     this.#loop.close();
-    this.#parts.cancelKeys.revoke(this, this.#key);
+    cancelKeys.revoke(this, this.#key);
     void this.#out.flush(); // what was put off until the round ends
     this.#stream.close();
     // What was not written has no taker; a write in progress ends with the stream, and gives its buffer back.
@@ -495,6 +495,6 @@ export class Session
     const midWork = server !== null &&
       (!server.owed.settled || server.owed.skipping || midMessage || openBatch || this.#cancels > 0);
     if (lease.held) await lease.abandon(midWork).then(() => this.#serverSide.rests());
-    this.#parts.counters.sessionsClosed++;
+    counters.sessionsClosed++;
   }
 }

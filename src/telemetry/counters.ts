@@ -44,6 +44,8 @@ export class WorkerCounters {
   /** Connections that ended before they logged in. */
   loginFailures = 0;
   sessionsOpened = 0;
+  /** Sessions whose client has left, or was sent away: they may still give their server connections back. */
+  sessionsLeft = 0;
   sessionsClosed = 0;
   cancels = 0;
   protocolViolations = 0;
