@@ -250,7 +250,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
     const stale = this.#opensNoMore(generation);
     this.#share.give();
     const index = wish === null ? -1 : this.#waiting.findIndex((waiting) => waiting.waiter.wish === wish);
-    if (index >= 0) this.#waiting.at(index).opening = false;
+    if (index >= 0) this.#waiting.expect(this.#waiting.at(index), false);
     if (final) {
       if (wish === null) this.#attempts.refillFailed(nowMs, this.#limits.retryMs);
       else if (index >= 0) this.#waiting.removeAt(index).waiter.refused(error);
@@ -354,6 +354,7 @@ export class Pool<Wish, R extends Poolable<Wish>> {
       this.#staleOpening >= 0 && this.#staleOpening <= this.#opening,
       "what is opened late was asked for",
     );
+    assert(this.#waiting.expecting <= this.#opening, "whoever expects one has one on its way");
     for (const { leased } of this.#idle) assert(!leased, "what is idle is not leased");
     let stale = 0;
     for (const slot of this.#slots.values()) if (slot.leased && slot.stale) stale++;
@@ -407,13 +408,12 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Whether one is on its way that nobody waits for, or one more could be opened; an idle one that does not fit makes room. */
   #openFor(waiting: Waiting<Wish, R>, nowMs: number): boolean {
-    if (this.#opening > 0 && this.#opening > this.#waiting.expecting) return waiting.opening = true;
+    if (this.#opening > this.#waiting.expecting) return this.#waiting.expect(waiting, true);
     if (this.#opening >= this.#limits.openingMax || !this.#hasPlaceFor(waiting, nowMs)) return false;
-    waiting.opening = true; // before the call, which may fail at once
+    this.#waiting.expect(waiting, true); // before the call, which may fail at once
     const { wish } = waiting.waiter;
     if (this.#open(wish, nowMs) || (this.evictIdle() && this.#open(wish, nowMs))) return true;
-    waiting.opening = false;
-    return false;
+    return this.#waiting.expect(waiting, false);
   }
 
   /** Whether there may be one more for whoever waits since then; an idle resource goes where that makes it so. */

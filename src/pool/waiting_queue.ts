@@ -3,7 +3,7 @@ import type { AnyWaiter, Place, SeatWaiter } from "./pool_port.ts";
 
 /** Someone who waits at a pool. */
 export interface Waiting<Wish, R> extends Place<Wish, R> {
-  /** A resource is being opened for this wish. */
+  /** A resource is being opened for this wish; {@link WaitingQueue.expect} says so. */
   opening: boolean;
 }
 
@@ -16,6 +16,7 @@ export function wantsSeat<Wish, R>(waiter: AnyWaiter<Wish, R>): waiter is SeatWa
 export class WaitingQueue<Wish, R> {
   readonly #queue = new Queue<Waiting<Wish, R>>();
   #seatWaiters = 0;
+  #expecting = 0;
 
   get length(): number {
     return this.#queue.length;
@@ -38,7 +39,7 @@ export class WaitingQueue<Wish, R> {
 
   removeAt(index: number): Waiting<Wish, R> {
     const waiting = this.#queue.removeAt(index);
-    if (wantsSeat(waiting.waiter)) this.#seatWaiters--;
+    this.#leaves(waiting);
     return waiting;
   }
 
@@ -60,19 +61,20 @@ export class WaitingQueue<Wish, R> {
     for (const waiting of this.#queue) (goes(waiting) ? out : left).push(waiting);
     if (out.length === 0) return out;
     this.#queue.clear();
-    this.#seatWaiters = 0;
-    for (const waiting of left) {
-      if (wantsSeat(waiting.waiter)) this.#seatWaiters++;
-      this.#queue.push(waiting);
-    }
+    for (const waiting of left) this.#queue.push(waiting);
+    for (const waiting of out) this.#leaves(waiting);
     return out;
   }
 
   /** How many a resource is being opened for. */
   get expecting(): number {
-    let count = 0;
-    for (const { opening } of this.#queue) if (opening) count++;
-    return count;
+    return this.#expecting;
+  }
+
+  /** One of them has a resource on its way, or not any more. @returns which of the two */
+  expect(waiting: Waiting<Wish, R>, opening: boolean): boolean {
+    if (waiting.opening !== opening) this.#expecting += opening ? 1 : -1;
+    return waiting.opening = opening;
   }
 
   /**
@@ -80,14 +82,15 @@ export class WaitingQueue<Wish, R> {
    * first, as the first ones get what is on its way. Whether there were such.
    */
   keepOpening(opening: number): boolean {
-    let flagged = this.expecting;
-    if (flagged <= opening) return false;
-    for (let i = this.#queue.length - 1; flagged > opening; i--) {
-      const waiting = this.#queue.at(i);
-      if (!waiting.opening) continue;
-      waiting.opening = false;
-      flagged--;
+    if (this.#expecting <= opening) return false;
+    for (let i = this.#queue.length - 1; this.#expecting > opening; i--) {
+      this.expect(this.#queue.at(i), false);
     }
     return true;
+  }
+
+  #leaves(waiting: Waiting<Wish, R>): void {
+    if (wantsSeat(waiting.waiter)) this.#seatWaiters--;
+    this.expect(waiting, false);
   }
 }

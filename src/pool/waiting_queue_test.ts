@@ -29,9 +29,14 @@ Deno.test("WaitingQueue counts those who wait for seats, however they leave", ()
 
 Deno.test("WaitingQueue.keepOpening takes what is not on its way any more from the last ones", () => {
   const { queue } = rig();
-  queue.at(0).opening = queue.at(2).opening = true;
+  for (const index of [0, 2, 2]) queue.expect(queue.at(index), true);
   equal(queue.expecting, 2);
   equal(queue.keepOpening(2), false);
   equal(queue.keepOpening(1), true);
   deepEqual([queue.at(0).opening, queue.at(2).opening, queue.expecting], [true, false, 1]);
+  queue.expect(queue.at(3), true);
+  queue.removeAt(0);
+  equal(queue.expecting, 1);
+  queue.takeOut(() => true);
+  deepEqual([queue.expecting, queue.length], [0, 0]);
 });
