@@ -4,17 +4,14 @@ import type { Console, ConsoleTable, Table } from "../console/mod.ts";
 import type { LoginParts } from "../login/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { Access } from "./access.ts";
-import { CONTENT_TYPES, type Form, formOf } from "./exposition.ts";
+import { CONTENT_TYPES, formOf } from "./exposition.ts";
 import { unreadiness } from "./health.ts";
 import { feedMeter, type Meter } from "./meters.ts";
-import { type MetricsParts, metricsText } from "./metrics.ts";
+import { Metrics, type MetricsParts } from "./metrics.ts";
 import page from "./status.html" with { type: "text" };
 
 /** How soon an address that another pgplex still has is tried again. */
 const RETRY_MS = 500;
-
-/** What a scrape may be longer than the last one without its buffer growing. */
-const METRICS_SPARE_BYTES = 64 * 1024;
 
 /** Rows of a table that the status page gets at most. */
 const ROWS_MAX = 200;
@@ -52,16 +49,16 @@ export interface EndpointParts {
 export class HttpEndpoint {
   readonly #parts: EndpointParts;
   readonly #access: Access;
+  readonly #metrics: Metrics;
   #server: Deno.HttpServer | null = null;
   #retry: Timer | null = null;
-  /** How long the next scrape's text may become. */
-  #metricsBytes = METRICS_SPARE_BYTES;
   /** What the server was started with. */
   #served: HttpConfig | null = null;
 
   constructor(parts: EndpointParts) {
     const { worker, console, clock } = parts;
     this.#parts = parts;
+    this.#metrics = new Metrics(parts);
     this.#access = new Access({
       authType: () => worker.config.auth.type,
       mayLook: (user) => console.mayLook(user),
@@ -117,14 +114,7 @@ export class HttpEndpoint {
   /** Gives a meter the metrics, whether or not they are served too. */
   feed(meter: Meter): void {
     const decoder = new TextDecoder();
-    feedMeter(meter, () => decoder.decode(this.#metrics("prometheus")));
-  }
-
-  #metrics(form: Form): Uint8Array<ArrayBuffer> {
-    const bytes = metricsText(this.#parts, form, this.#metricsBytes);
-    // Its last part is encoded where three times its length is free.
-    this.#metricsBytes = bytes.length + METRICS_SPARE_BYTES;
-    return bytes;
+    feedMeter(meter, () => decoder.decode(this.#metrics.text("prometheus")));
   }
 
   #retryLater(http: HttpConfig): void {
@@ -185,7 +175,8 @@ export class HttpEndpoint {
       }
       case "/metrics": {
         const form = formOf(request.headers.get("accept"));
-        return text(this.#metrics(form), 200, { "content-type": CONTENT_TYPES[form] });
+        // A Response takes a copy of its bytes.
+        return text(this.#metrics.text(form), 200, { "content-type": CONTENT_TYPES[form] });
       }
       case "/":
         return text(page, 200, { "content-type": "text/html; charset=utf-8" });

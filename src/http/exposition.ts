@@ -1,4 +1,5 @@
 import { type Histogram, HISTOGRAM_BOUNDS } from "../telemetry/mod.ts";
+import { valueText } from "./kept_samples.ts";
 
 /** The two forms in which Prometheus takes metrics: its own, and OpenMetrics 1.0. */
 export type Form = "prometheus" | "openmetrics";
@@ -20,26 +21,22 @@ export function formOf(accept: string | null): Form {
 /** Characters that are collected before they become bytes: long enough to be worth a call, short enough to die young. */
 const CHUNK_CHARS = 8192;
 
-/** Ends of lines for the values that most samples have. */
-const SMALL_ENDS: readonly string[] = Array.from({ length: 256 }, (_, value) => ` ${value}\n`);
+/** Enough for a few pools. */
+const BYTES_AT_FIRST = 64 * 1024;
 
-/**
- * Writes metrics as text in UTF-8.
- *
- * Labels are made once for all metrics of a thing (by {@link labelsOf}), and so are most ends of lines: a line costs three concatenations,
- * and with a thousand pools there are some ten thousand.
- */
+/** Writes metrics as text in UTF-8, one text after the other into the same memory. */
 export class Exposition {
-  readonly #form: Form;
   readonly #encoder = new TextEncoder();
-  #bytes: Uint8Array<ArrayBuffer>;
+  #form: Form = "prometheus";
+  #bytes = new Uint8Array(BYTES_AT_FIRST);
   #length = 0;
   #chunk = "";
 
-  /** `bytesExpected`: how long it may become, so that it need not grow. */
-  constructor(form: Form, bytesExpected = 64 * 1024) {
+  /** A new text. The last one is no more. */
+  begin(form: Form): void {
     this.#form = form;
-    this.#bytes = new Uint8Array(bytesExpected);
+    this.#length = 0;
+    this.#chunk = "";
   }
 
   /** Begins a metric, whose samples follow. A counter's name has no `_total` here; its samples get it. */
@@ -50,35 +47,15 @@ export class Exposition {
 
   /** One sample; `labels` as {@link labelsOf} makes them. */
   sample(name: string, labels: string, value: number): void {
-    this.#put(name + labels + (SMALL_ENDS[value] ?? ` ${value}\n`));
+    this.#put(`${name}${labels} ${valueText(value)}\n`);
   }
 
-  /**
-   * Samples of many things. Their labels become bytes in the first metric that has them, and are copied from there: strings of ten
-   * thousand lines would be the most of what a scrape leaves for the collector. A value of null is left out.
-   */
-  samples(name: string, things: Labelled, valueOf: (index: number) => number | null): void {
+  /** Lines of samples that are bytes already. */
+  lines(bytes: Uint8Array): void {
     this.#encode();
-    const { labels, starts, ends } = things;
-    const named = this.#encoder.encode(name);
-    for (let i = 0; i < labels.length; i++) {
-      const value = valueOf(i);
-      if (value === null) continue;
-      const end = SMALL_ENDS[value] ?? ` ${value}\n`;
-      this.#reserve(named.length + labels[i]!.length * 3 + end.length);
-      const bytes = this.#bytes;
-      bytes.set(named, this.#length);
-      let at = this.#length + named.length;
-      if (ends[i] === 0) {
-        starts[i] = at;
-        at = ends[i] = at + this.#encoder.encodeInto(labels[i]!, bytes.subarray(at)).written;
-      } else {
-        bytes.copyWithin(at, starts[i]!, ends[i]!);
-        at += ends[i]! - starts[i]!;
-      }
-      for (let j = 0; j < end.length; j++) bytes[at++] = end.charCodeAt(j);
-      this.#length = at;
-    }
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 
   /** The samples of a histogram, in seconds. `labels` are not empty. */
@@ -94,7 +71,7 @@ export class Exposition {
     this.sample(`${name}_count`, labels, count);
   }
 
-  /** The whole text. */
+  /** The whole text, which stands until another one begins. */
   end(): Uint8Array<ArrayBuffer> {
     if (this.#form === "openmetrics") this.#put("# EOF\n");
     this.#encode();
@@ -119,20 +96,6 @@ export class Exposition {
     const longer = new Uint8Array(2 * needed);
     longer.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = longer;
-  }
-}
-
-/** Things of which there are many, by their labels as {@link labelsOf} makes them; for one {@link Exposition}. */
-export class Labelled {
-  readonly labels: readonly string[];
-  /** Where the bytes of each are in the text; an end of 0: nowhere yet. */
-  readonly starts: Uint32Array;
-  readonly ends: Uint32Array;
-
-  constructor(labels: readonly string[]) {
-    this.labels = labels;
-    this.starts = new Uint32Array(labels.length);
-    this.ends = new Uint32Array(labels.length);
   }
 }
 

@@ -38,7 +38,8 @@ Deno.test("a meter gets each gauge and each counter with its labels, as they are
   let clients = 3;
   const meter = new FakeMeter();
   feedMeter(meter, () => {
-    const out = new Exposition("prometheus");
+    const out = new Exposition();
+    out.begin("prometheus");
     out.family("clients", "gauge", "Clients there are.");
     out.sample("clients", labelsOf([["database", 'a"b\\c\nd,e="f"'], ["user", ""]]), clients);
     out.family("accepted", "counter", "Clients there were.");
@@ -60,7 +61,8 @@ Deno.test("a meter gets a histogram as counters: its buckets, its sum and its co
   waits.record(0.1);
   waits.record(1e9);
   feedMeter(meter, () => {
-    const out = new Exposition("prometheus");
+    const out = new Exposition();
+    out.begin("prometheus");
     out.family("wait_seconds", "histogram", "Waits.");
     out.histogram("wait_seconds", labelsOf([["cluster", "main"]]), waits);
     return new TextDecoder().decode(out.end());

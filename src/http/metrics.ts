@@ -1,7 +1,7 @@
 import type { Console, Table } from "../console/mod.ts";
 import type { LoginParts } from "../login/mod.ts";
 import { Exposition, type Form, labelsOf } from "./exposition.ts";
-import { CLUSTERS, DATABASES, NODES, POOLS, STATS, writeTable } from "./tables.ts";
+import { CLUSTERS, DATABASES, MetricsTable, NODES, POOLS, STATS } from "./tables.ts";
 
 /** An instance of pgplex, as this one knows it. */
 export interface KnownInstance {
@@ -24,14 +24,38 @@ export interface MetricsParts {
   readonly version: string;
 }
 
-/** All metrics at the moment. `bytesExpected` is about how long the text will be: somewhat longer than the last one. */
-export function metricsText(
-  parts: MetricsParts,
-  form: Form,
-  bytesExpected?: number,
-): Uint8Array<ArrayBuffer> {
+type MetricsTables = ReturnType<typeof metricsTables>;
+
+function metricsTables() {
+  return {
+    pools: new MetricsTable(POOLS),
+    databases: new MetricsTable(DATABASES),
+    stats: new MetricsTable(STATS),
+    clusters: new MetricsTable(CLUSTERS, { name: "cluster" }),
+    nodes: new MetricsTable(NODES),
+  };
+}
+
+/** The metrics of a process. What most of their text says is kept from one scrape to the next. */
+export class Metrics {
+  readonly #parts: MetricsParts;
+  readonly #out = new Exposition();
+  readonly #tables = metricsTables();
+
+  constructor(parts: MetricsParts) {
+    this.#parts = parts;
+  }
+
+  /** All metrics at the moment: bytes that stand until the next call. */
+  text(form: Form): Uint8Array<ArrayBuffer> {
+    this.#out.begin(form);
+    writeAll(this.#out, this.#parts, this.#tables);
+    return this.#out.end();
+  }
+}
+
+function writeAll(out: Exposition, parts: MetricsParts, tables: MetricsTables): void {
   const { worker: { counters, config, pools, replications, sessions, topology }, console, version } = parts;
-  const out = new Exposition(form, bytesExpected);
   const one = (name: string, help: string, value: number, labels = "") => {
     out.family(name, "gauge", help);
     out.sample(name, labels, value);
@@ -57,11 +81,11 @@ export function metricsText(
   one("pgbouncer_used_clients", "Count of clients.", sessions.size + replications.size);
   one("pgbouncer_login_clients", "Count of clients that are logging in.", counters.loggingIn);
   one("pgbouncer_used_servers", "Count of server connections.", servers);
-  writeTable(out, poolTable, POOLS);
-  writeTable(out, databaseTable, DATABASES);
-  writeTable(out, console.table("stats_totals"), STATS);
-  writeTable(out, console.table("clusters"), CLUSTERS, { name: "cluster" });
-  writeTable(out, console.table("nodes"), NODES);
+  tables.pools.write(out, poolTable);
+  tables.databases.write(out, databaseTable);
+  tables.stats.write(out, console.table("stats_totals"));
+  tables.clusters.write(out, console.table("clusters"));
+  tables.nodes.write(out, console.table("nodes"));
 
   out.family(
     "pgplex_cluster_serving",
@@ -99,7 +123,6 @@ export function metricsText(
   writePins(out, console.table("pins"));
   writeMoves(out, console.table("failovers"));
   writeProbes(out, parts);
-  return out.end();
 }
 
 /** All instances that share the clusters, each as this one knows it. */

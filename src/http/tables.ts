@@ -1,5 +1,6 @@
 import type { Cell, Table } from "../console/mod.ts";
-import { type Exposition, Labelled, labelsOf, type MetricKind } from "./exposition.ts";
+import { type Exposition, labelsOf, type MetricKind } from "./exposition.ts";
+import { KeptSamples, Labelled } from "./kept_samples.ts";
 
 /** A metric that stands in one column of a table of the console. */
 export interface ColumnMetric {
@@ -116,26 +117,49 @@ export const CLUSTERS: TableMetrics = {
   ],
 };
 
-/** Writes a table's metrics. Cells without a value are left out. `rename` gives labels other names than their columns. */
-export function writeTable(
-  out: Exposition,
-  { columns, rows }: Table,
-  { labels, metrics }: TableMetrics,
-  rename: Readonly<Record<string, string>> = {},
-): void {
-  const at = (name: string) => columns.findIndex((column) => column.name === name);
-  const places = labels.map((label) => [rename[label] ?? label, at(label)] as const);
-  const things = new Labelled(
-    rows.map((row) => labelsOf(places.map(([name, place]) => [name, textOf(row[place]!)]))),
-  );
-  for (const { column, name, kind, help, unit = 1 } of metrics) {
-    const place = at(column);
-    out.family(name, kind, help);
-    const sample = kind === "counter" ? `${name}_total` : name;
-    out.samples(sample, things, (index) => {
-      const cell = rows[index]![place]!;
-      return cell === null ? null : unit === 1 ? Number(cell) : Number(cell) * unit;
+/** The metrics of a table, whose text is kept for the next scrape. */
+export class MetricsTable {
+  readonly #spec: TableMetrics;
+  readonly #labels: readonly string[];
+  /** What stood in the columns of the labels, row by row, and for each metric its samples of these rows. */
+  #named: Cell[] = [];
+  #samples: readonly KeptSamples[] = [];
+
+  /** `rename` gives labels other names than their columns. */
+  constructor(spec: TableMetrics, rename: Readonly<Record<string, string>> = {}) {
+    this.#spec = spec;
+    this.#labels = spec.labels.map((label) => rename[label] ?? label);
+  }
+
+  /** Writes the metrics of what the table says now. Cells without a value are left out. */
+  write(out: Exposition, { columns, rows }: Table): void {
+    const at = (name: string) => columns.findIndex((column) => column.name === name);
+    this.#name(rows, this.#spec.labels.map(at));
+    this.#spec.metrics.forEach(({ column, name, kind, help, unit = 1 }, index) => {
+      const place = at(column);
+      out.family(name, kind, help);
+      out.lines(this.#samples[index]!.text((row) => {
+        const cell = rows[row]![place]!;
+        return cell === null ? null : unit === 1 ? Number(cell) : Number(cell) * unit;
+      }));
     });
+  }
+
+  /** Begins anew where the rows are not those of the last time. */
+  #name(rows: Table["rows"], places: readonly number[]): void {
+    const named = this.#named;
+    const isNamed = (row: Table["rows"][number], index: number) =>
+      places.every((place, label) => row[place] === named[index * places.length + label]);
+    if (this.#samples.length > 0 && rows.length * places.length === named.length && rows.every(isNamed)) {
+      return;
+    }
+    this.#named = rows.flatMap((row) => places.map((place) => row[place]!));
+    const things = new Labelled(
+      rows.map((row) => labelsOf(places.map((place, label) => [this.#labels[label]!, textOf(row[place]!)]))),
+    );
+    this.#samples = this.#spec.metrics.map(({ name, kind }) =>
+      new KeptSamples(kind === "counter" ? `${name}_total` : name, things)
+    );
   }
 }
 
