@@ -1,8 +1,8 @@
 import { TxStatus } from "../../protocol/mod.ts";
 import type { Destination } from "../../servers/mod.ts";
-import type { SessionView } from "../../session/mod.ts";
+import type { Session } from "../../session/mod.ts";
 import { type Cell, columns, type Table } from "../answer/mod.ts";
-import { type ConsoleParts, sessionsOf } from "../parts/mod.ts";
+import type { ConsoleParts } from "../parts/mod.ts";
 
 const COLUMNS = columns(
   "database text, user text, cl_active int4, cl_waiting int4, cl_active_cancel_req int4, " +
@@ -69,17 +69,19 @@ export function showPools(parts: ConsoleParts): Table {
 }
 
 function poolRows(parts: ConsoleParts): PoolRow[] {
-  const { pools, runtime: { clock } } = parts.worker;
-  const rows = new Map<string, PoolRow>();
+  const { pools, runtime: { clock }, sessions } = parts.worker;
+  // By database, then by user: names that are hashed already, where one made of both would be new each time.
+  const databases = new Map<string, Map<string, PoolRow>>();
   const known = new Map<Destination, PoolRow>();
   const rowOf = (destination: Destination) => {
     let row = known.get(destination);
     if (row !== undefined) return row;
     const { key: { user, cluster }, settings: { pool_mode: mode } } = destination;
     const database = pools.nameOf(destination);
-    const key = rowKey(database, user);
-    row = rows.get(key);
-    if (row === undefined) rows.set(key, row = emptyRow(database, user, cluster, mode));
+    let users = databases.get(database);
+    if (users === undefined) databases.set(database, users = new Map());
+    row = users.get(user);
+    if (row === undefined) users.set(user, row = emptyRow(database, user, cluster, mode));
     known.set(destination, row);
     return row;
   };
@@ -95,18 +97,17 @@ function poolRows(parts: ConsoleParts): PoolRow[] {
     row.maxWaitMs = Math.max(row.maxWaitMs, destination.waitedMs(nowMs));
     row.paused ||= destination.paused;
   }
-  for (const session of sessionsOf(parts)) addSession(rowOf(session.destination), session);
+  for (const session of sessions) addSession(rowOf(session.destination), session);
   for (const { request, link } of parts.worker.replications) {
-    const row = rows.get(rowKey(request.name, request.user));
+    const row = databases.get(request.name)?.get(request.user);
     if (row !== undefined) addReplication(row, link !== null);
   }
-  // By database, then by user: a zero byte comes before all others.
-  return [...rows.keys()].sort().map((key) => rows.get(key)!);
+  return byName(databases).flatMap(byName);
 }
 
-/** Neither can hold a zero byte: it ends both in the startup packet. */
-function rowKey(database: string, user: string): string {
-  return `${database}\0${user}`;
+/** The values in the order of their names. */
+function byName<T>(named: ReadonlyMap<string, T>): T[] {
+  return [...named.keys()].sort().map((name) => named.get(name)!);
 }
 
 function addReplication(row: PoolRow, isServed: boolean): void {
@@ -119,11 +120,13 @@ function addReplication(row: PoolRow, isServed: boolean): void {
   row.serversActive++;
 }
 
-function addSession(row: PoolRow, session: SessionView): void {
+function addSession(row: PoolRow, session: Session): void {
   if (session.waiting) row.waiting++;
   else row.active++;
   if (session.pins.length > 0) row.pinned++;
-  const { server, cancelCount } = session;
+  // Most sessions are idle, and their view need not be made.
+  if (session.server === null) return;
+  const { server, cancelCount } = session.view;
   if (server === null) return;
   row.serversActive++;
   row.cancels += cancelCount;
