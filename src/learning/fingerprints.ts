@@ -1,10 +1,10 @@
 import { OPTION_NAMES } from "../config/mod.ts";
 import { Suspicion } from "./suspicion.ts";
 import { CatalogueWatch } from "./catalogue_watch.ts";
+import type { SaidSettings } from "./said_settings.ts";
 import {
   customSettingsIn,
   doTraits,
-  literalsLikeSettings,
   OPAQUE_TRAITS,
   SetsReading,
   type SqlTraits,
@@ -37,6 +37,8 @@ const GUESSED_SETTINGS_MAX = 100;
 /** What is known of all statements that look alike. */
 export class Fingerprint {
   readonly traits: SqlTraits;
+  /** What the text that was read last says of settings; null where none was read, or it need not be read. */
+  said: SaidSettings | null = null;
   /** Probes in a row that found no change after it ran. */
   clean = 0;
   /** A probe found a change after it ran: it is probed each time. */
@@ -191,11 +193,6 @@ export class Fingerprints {
   /** {@link noteSettings} of a text that sets something. */
   noteText(text: string): void {
     this.noteSettings(customSettingsIn(text));
-  }
-
-  /** {@link guessSettings} of a text that calls what may set something. */
-  guessIn(text: string): void {
-    this.guessSettings(literalsLikeSettings(text));
   }
 
   /** Names of custom settings to ask for. */

@@ -73,12 +73,12 @@ Deno.test("Fingerprints.noteText keeps each custom setting once, the latest five
   deepEqual([all.customSettings.length, all.customSettings[0]], [500, "pgplex.tag"]);
 });
 
-Deno.test("Fingerprints.guessIn keeps the latest hundred names, and for good those that a probe found set", () => {
+Deno.test("Fingerprints.guessSettings keeps the latest hundred names, and for good those that a probe found set", () => {
   const all = new Fingerprints();
-  all.guessIn("SELECT f('My.Name', 'no name', 'a.b c')");
+  all.guessSettings(["my.name"]);
   deepEqual(all.customSettings, ["my.name"]);
   all.foundSettings(["my.name", "work_mem"]);
-  for (let i = 0; i < 150; i++) all.guessIn(`SELECT f('guess.n${i}')`);
+  for (let i = 0; i < 150; i++) all.guessSettings([`guess.n${i}`]);
   deepEqual([all.customSettings.length, all.customSettings[0], all.customSettings[1]], [
     101,
     "my.name",

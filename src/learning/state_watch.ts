@@ -1,14 +1,11 @@
 import {
-  assignedIn,
   type BinaryString,
   binaryString,
   ClientEncoding,
   controlBehind,
-  customSettingsIn,
   customSettingsInParameters,
   LongText,
   lowerCase,
-  namesWhatItSets,
   putBinary,
   SettingNames,
   sqlFingerprint,
@@ -18,6 +15,7 @@ import { OPTION_NAMES } from "../config/mod.ts";
 import { NamedSettings } from "./named_settings.ts";
 import { Suspicion } from "./suspicion.ts";
 import { headOf } from "./long_head.ts";
+import { SaidSettings } from "./said_settings.ts";
 import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 
 /** Different statements of one lease that are told apart; behind them everything is suspect. */
@@ -196,22 +194,30 @@ export class StateWatch {
     const known = this.#exact(found, bytes, start, end);
     if (known !== null && !this.#mayName(known)) return known;
     if (known !== null && namesNone(known) && !hasPoint(bytes, start, end)) return known;
-    const text = binaryString(bytes, start, end);
-    const fingerprint = known ?? this.#learn(hash, text, bytes, start, end);
-    // Names of custom settings may be in the literals, which differ from run to run.
-    // One that is new may read such a setting, which somebody out of sight may set.
-    if (fingerprint.traits.assigns !== null) {
-      this.#value = assignedIn(text);
-      if (known !== null && this.#value !== null) {
-        this.noteSettings(fingerprint.traits.sets);
-        return fingerprint;
-      }
+    const before = known?.said ?? null;
+    if (before !== null && before.holdsFor(bytes, start, end)) {
+      this.#hears(before, bytes, start, end);
+      return known!;
     }
-    this.noteSettings(fingerprint.traits.sets);
-    if (fingerprint.traits.namesSettings && !namesWhatItSets(text)) this.#strange = true;
-    this.#note(text);
-    if (this.#mayName(fingerprint)) this.fingerprints.guessIn(text);
+    const fingerprint = known ?? this.#learn(hash, binaryString(bytes, start, end), bytes, start, end);
+    const reading = { isKnown: known !== null, mayName: this.#mayName(fingerprint) };
+    const said = new SaidSettings(bytes, start, end, fingerprint.traits, reading);
+    if (known !== null) known.said = said;
+    this.#hears(said, bytes, start, end);
     return fingerprint;
+  }
+
+  /** The text from `start` to `end` says this. */
+  #hears(said: SaidSettings, bytes: Uint8Array, start: number, end: number): void {
+    this.#value = said.valueIn(bytes, start, end);
+    // Names of the server's own settings may be what texts of one shape differ in.
+    if (this.#value === null) this.#named.text(binaryString(bytes, start, end));
+    if (said.strange) this.#strange = true;
+    if (said.settings.length > 0) {
+      this.noteSettings(said.settings);
+      if (said.settings.some((name) => name.startsWith("pgplex."))) this.#optionsMentioned = true;
+    }
+    if (said.guessed.length > 0) this.fingerprints.guessSettings(said.guessed);
   }
 
   /** What the beginning of a text says that does not lie in the buffer: it may do anything, and this besides. */
@@ -313,13 +319,6 @@ export class StateWatch {
   /** Whether servers may read a text by other settings than those that are known. `settled`: they have answered everything. */
   readsOtherwise(settled: boolean): boolean {
     return this.#named.readsOtherwise(settled);
-  }
-
-  #note(text: string): void {
-    this.#named.text(text);
-    const names = customSettingsIn(text);
-    if (names.length > 0) this.noteSettings(names);
-    if (names.some((name) => name.startsWith("pgplex."))) this.#optionsMentioned = true;
   }
 
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */

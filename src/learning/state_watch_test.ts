@@ -346,6 +346,29 @@ Deno.test("StateWatch.settings has the custom settings that texts named since th
   deepEqual([...watch.settings], []);
 });
 
+Deno.test("StateWatch.look finds in a text what stands in it, also where it has read one of its shape before", () => {
+  const { watch, run } = watching();
+  const set = (value: string) => {
+    watch.begin();
+    const bytes = new TextEncoder().encode(`SET app.tenant = '${value}'`);
+    watch.runs(watch.look(bytes, 0, bytes.length), true);
+    watch.judge("learn", 0);
+    return watch.assigned;
+  };
+  for (const value of ["first", "second", "third", "1", "2-a", "it''s", "it''s", "fourth"]) {
+    deepEqual(set(value), new Map([["app.tenant", value.replace("''", "'")]]), value);
+  }
+  // A value that is not read does not leave the one before.
+  equal(set("a\\b"), null);
+  equal(set("a\\b"), null);
+  deepEqual(set("fifth"), new Map([["app.tenant", "fifth"]]));
+  for (const name of ["a.x", "a.x", "b.x", "a.x", "pgplex.tag"]) {
+    watch.begin();
+    run(`SELECT set_config('${name}', '7', false)`);
+    deepEqual([[...watch.settings], watch.optionsMentioned], [[name], name === "pgplex.tag"]);
+  }
+});
+
 Deno.test("StateWatch guesses names of settings among what a routine is given, until that is known to be harmless", () => {
   const { watch, run } = watching();
   run("SELECT app.put('my.first')");
@@ -419,4 +442,10 @@ Deno.test("StateWatch.readsOtherwise until somebody has looked, and of what serv
   deepEqual(readings("SET LOCAL DateStyle = 'German'"), [true, false]);
   deepEqual(readings("SELECT set_config('array_nulls', 'off', true)"), [true, true]);
   deepEqual(readings("SET work_mem = '5MB'"), [false, false]);
+  const { watch, run } = watching();
+  for (let i = 0; i < 3; i++) run("SELECT set_config('jit', 'off', false)");
+  equal(watch.readsOtherwise(false), false);
+  // It has the same shape.
+  run("SELECT set_config('DateStyle', 'German', false)");
+  equal(watch.readsOtherwise(false), true);
 });

@@ -32,5 +32,6 @@ export { lowerCase, nameNumber } from "./sql_tokens.ts";
 export * from "./sql_traits.ts";
 export * from "./startup.ts";
 export * from "./sticky.ts";
+export * from "./text_shape.ts";
 export * from "./transaction_words.ts";
 export * from "./types.ts";
