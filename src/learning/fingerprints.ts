@@ -66,7 +66,7 @@ export class Fingerprint {
     this.writes = traits.reach.writes || traits.sequences === "advance" || /\binto\b/i.test(traits.text);
     this.plain = !this.unseen && !traits.neutral && traits.control === 0 && !traits.stateful &&
       !traits.setsByFunction && !traits.namesSettings && traits.setsReading === SetsReading.No &&
-      !traits.resetsName && !traits.listsStatements && !traits.reach.defines &&
+      !traits.makesTempSchema && !traits.resetsName && !traits.listsStatements && !traits.reach.defines &&
       traits.statements.length === 0;
   }
 

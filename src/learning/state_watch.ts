@@ -59,6 +59,7 @@ export class StateWatch {
   #controlBefore = 0;
   #wrote = false;
   #ranAny = false;
+  #madeTempSchema = false;
 
   /** @param encoding in which texts name things; names are kept as the server keeps them */
   constructor(fingerprints: Fingerprints, encoding: ClientEncoding = new ClientEncoding()) {
@@ -79,6 +80,11 @@ export class StateWatch {
   /** Whether something ran since {@link begin} that does more than read, by its words. */
   get wrote(): boolean {
     return this.#wrote;
+  }
+
+  /** Whether the backend may have made its temporary schema since {@link begin}, for a table that went with its transaction. */
+  get madeTempSchema(): boolean {
+    return this.#madeTempSchema;
   }
 
   /** Whether RESET or DISCARD ALL was done since {@link begin}. */
@@ -134,6 +140,7 @@ export class StateWatch {
       this.#rolledBack =
       this.#wrote =
       this.#ranAny =
+      this.#madeTempSchema =
         false;
   }
 
@@ -273,6 +280,7 @@ export class StateWatch {
     if (after.writes) this.#wrote = true;
     if (after.unseen) (this.#unseen ??= new Set()).add(after);
     if (after.traits.assigns !== null) this.#untold = true;
+    if (after.traits.makesTempSchema) this.#madeTempSchema = true;
     this.#mention(after);
   }
 
@@ -341,6 +349,7 @@ export class StateWatch {
     if (fingerprint.traits.assigns !== null) this.#assign(fingerprint.traits.assigns, simple);
     if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
     if (fingerprint.traits.rollsBack) this.#rolledBack = true;
+    if (fingerprint.traits.makesTempSchema) this.#madeTempSchema = true;
     if (fingerprint.traits.control !== 0) this.controls(fingerprint.traits.control);
     else this.#controlBefore = this.#control;
     if (ran.length > 0 && ran[ran.length - 1] === fingerprint) return;

@@ -55,9 +55,10 @@ export function sqlCalls(tokens: readonly string[]): SqlCalls {
     const name = nameOf(word);
     let start = i - 1;
     while (tokens[start - 1] === "." && start >= 2) start -= 2;
-    // INSERT INTO t (…), COPY t (…), WITH q (…) AS, CREATE INDEX ON t (…): a list of columns.
+    // INSERT INTO t (…), COPY t (…), WITH q (…) AS, CREATE TABLE IF NOT EXISTS t (…), CREATE INDEX ON t (…): a list of columns.
     const before = tokens[start - 1] ?? "";
-    if (/^(into|copy|with|recursive|references)$/.test(before)) continue;
+    if (/^(into|copy|with|recursive|references|table)$/.test(before)) continue;
+    if (before === "exists" && tokens[start - 2] === "not" && tokens[start - 3] === "if") continue;
     if (before === "on" && tokens[0] === "create") continue; // elsewhere it is a condition
     const inCatalog = start === i - 1 || tokens[start] === "pg_catalog";
     const effect = inCatalog ? SESSION_FUNCTIONS.get(name) : undefined;

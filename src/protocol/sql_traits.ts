@@ -38,6 +38,11 @@ export interface SqlTraits {
   readonly setsPath: boolean;
   /** It may set by what servers read texts. */
   readonly setsReading: SetsReading;
+  /**
+   * It makes a temporary table that goes with its transaction (ON COMMIT DROP). What stays is the temporary schema of the backend, where
+   * there was none.
+   */
+  readonly makesTempSchema: boolean;
   /** It calls set_config, or a function that is not known to be harmless: names of settings may be in its parameters. */
   readonly setsByFunction: boolean;
   /** Session state that no probe can see and nothing takes back. */
@@ -91,6 +96,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   resetsName: false,
   setsPath: true,
   setsReading: SetsReading.No, // or each that calls one would have statements of its own
+  makesTempSchema: false, // it is looked at
   setsByFunction: true,
   sticky: [],
   outlasts: true,
@@ -177,7 +183,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
   let listens: SqlTraits["listens"] = null;
   const statements: BinaryString[] = [];
   const sets: string[] = [];
-  let [callsProcedure, shows] = [false, false];
+  let [callsProcedure, shows, makesTempSchema] = [false, false, false];
   let setsByFunction = false;
   const namesOnlyLiterals = !/set_config"?\s*\(\s*(?:--|\/\*|\$)/i.test(text);
   let sequences: SqlTraits["sequences"] = null;
@@ -195,6 +201,11 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
       firstWord = word;
       const next = words[i + 1] ?? "";
       if (!NEUTRAL.has(word)) neutral = false;
+      if (makesTableForTransaction(words, i)) {
+        makesTempSchema = true;
+        i++;
+        continue;
+      }
       if (word === "call") callsProcedure = true;
       if (word === "show") shows = true;
       if (word === "set") sets.push(...customNameAt(words, i + 1));
@@ -266,6 +277,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
     setsReading: setsReading(text),
     setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
+    makesTempSchema,
     setsByFunction,
     sticky,
     outlasts: outlasts || outlastsTransaction(effects, sticky),
@@ -340,6 +352,16 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
   endsAt(query.length);
   found ??= ended;
   return statements === 1 && found !== null ? query : found;
+}
+
+/** Whether a CREATE TEMP TABLE … ON COMMIT DROP begins at `index`. */
+function makesTableForTransaction(words: readonly string[], index: number): boolean {
+  const [create, temp, table] = words.slice(index, index + 3);
+  if (create !== "create" || !/^temp(orary)?$/.test(temp ?? "") || table !== "table") return false;
+  for (let i = index; i < words.length && words[i] !== ";"; i++) {
+    if (words[i] === "on" && words[i + 1] === "commit" && words[i + 2] === "drop") return true;
+  }
+  return false;
 }
 
 /** Whether one of these words is temp_buffers behind SET. */

@@ -329,7 +329,12 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     const suspicion = this.#relay.watch.judge(check, this.#sinceMs);
     if (suspicion === Suspicion.Anything) state.mayHaveMore();
     return !owed.doubtful && (suspicion !== Suspicion.None || this.lease.unread || foreignNames.size > 0 ||
-      this.#listening.suspicious || this.#relay.watch.optionsMentioned);
+      this.#listening.suspicious || this.#relay.watch.optionsMentioned || this.#mayOwnTempSchema);
+  }
+
+  /** Whether the temporary schema of the backend is the session's own, which makes its tables there: a look tells. */
+  get #mayOwnTempSchema(): boolean {
+    return this.#relay.watch.madeTempSchema && this.#told.current?.createsInTemp === true;
   }
 
   /** Whether what is unread must be read at once. */
@@ -350,6 +355,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   endLease(how: "clean" | "broken"): void {
     const relay = this.#relay;
     this.#vacating.ends();
+    if (relay.watch.madeTempSchema) relay.server?.state.tempSchemaMade();
     relay.leaseEnds();
     const wrote = this.#reading.mayHaveWritten;
     this.#sinceMs = this.lease.end(how);

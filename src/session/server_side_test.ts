@@ -256,6 +256,22 @@ Deno.test("ServerSide is looked at behind each transaction while somebody waits,
   await end();
 });
 
+Deno.test("ServerSide ends a lease behind a table that goes with its transaction, and knows of the temporary schema", async () => {
+  const { destination, relay, side, told, lease, ask, end } = rig("state_check: learn");
+  const CREATE = "CREATE TEMP TABLE t (x int) ON COMMIT DROP";
+  knowsCatalogue(destination);
+  relay.watch.look(new TextEncoder().encode(CREATE), 0, CREATE.length).clean = 3;
+  const server = await lease();
+  await ask(CREATE);
+  deepEqual([side.lease.held, server.state.hasTempSchema], [false, true]);
+  // Whoever makes tables there by the search_path may keep a schema of its own.
+  await lease();
+  told.current = told.current!.with("search_path", "pg_temp");
+  await ask(CREATE);
+  equal(side.lease.unread, true);
+  await end();
+});
+
 Deno.test("ServerSide gives a connection to whoever waits without a look, where words tell all that was set", async () => {
   const { parts, destination, relay, side, told, ask, end } = rig(
     "state_check: learn, default_pool_size: 1",
