@@ -45,6 +45,11 @@ export class Settings {
     return this.#reading ??= readingOf(this.values);
   }
 
+  /** Whether {@link createsInTemp} holds of what a server reports, or may: before PostgreSQL 18 it does not report the search_path. */
+  get mayCreateInTemp(): boolean {
+    return this.createsInTemp || this.searchPath === "";
+  }
+
   /** The settings of these pairs. */
   static from(pairs: Iterable<readonly [string, BinaryString]>): Settings {
     const values = new Map(pairs);

@@ -27,6 +27,12 @@ Deno.test("Settings.reading tells apart who reads literals otherwise, and create
     ),
     [true, true, false],
   );
+  deepEqual(
+    [settings, settings.with("search_path", "public"), settings.without("search_path")].map((of) =>
+      of.mayCreateInTemp
+    ),
+    [true, false, true],
+  );
 });
 
 Deno.test("Settings.with leaves the old set as it is", () => {

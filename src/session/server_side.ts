@@ -343,7 +343,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     return watch.urgent || this.#listening.suspicious || this.#listening.isForeign(server) ||
       this.lease.wanted ||
       this.#told.nameDoubtful(server) ||
-      (server.state.hasTempSchema && watch.setsPath);
+      (server.state.hasTempSchema && watch.setsPath && server.reported.mayCreateInTemp);
   }
 
   /** The client's last statement is answered: nothing of its own holds any more. */

@@ -5,7 +5,7 @@ import { PgplexError } from "../kernel/mod.ts";
 import { Pins, type PinsHost, UNREAD_MS } from "../lease/mod.ts";
 import { Listening } from "../listen/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
-import { encodeCommandComplete, encodeError, encodeQuery } from "../protocol/mod.ts";
+import { encodeCommandComplete, encodeError, encodeParameterStatus, encodeQuery } from "../protocol/mod.ts";
 import { Need, Relay, type Steering, ToldSettings } from "../relay/mod.ts";
 import { HiddenCallers } from "../learning/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
@@ -270,6 +270,23 @@ Deno.test("ServerSide ends a lease behind a table that goes with its transaction
   await ask(CREATE);
   equal(side.lease.unread, true);
   await end();
+});
+
+Deno.test("ServerSide looks at once behind a search_path that may begin with a temporary schema that is there, by what the server says", async () => {
+  for (const [reports, looks] of [["pg_temp", true], ["public", false], [null, true]] as const) {
+    const { parts, destination, lease, ask, end } = rig("state_check: learn");
+    const path = reports === null ? new Uint8Array(0) : encodeParameterStatus("search_path", reports);
+    let looked = false;
+    parts.cluster.answer = (sql) => {
+      if (sql.includes("pg_show_all_settings()")) looked = true;
+      return sql === "SET search_path = x" ? Buffer.concat([path, encodeCommandComplete("SET")]) : null;
+    };
+    knowsCatalogue(destination);
+    (await lease()).state.tempSchemaMade();
+    await ask("SET search_path = x");
+    equal(looked, looks, String(reports));
+    await end();
+  }
 });
 
 Deno.test("ServerSide gives a connection to whoever waits without a look, where words tell all that was set", async () => {
