@@ -224,6 +224,32 @@ export class Fingerprints {
     return state === "trusted" && hidden.reachedBy(traits.reach) ? "exposed" : state;
   }
 
+  /** Whether it may change what the database's routines are, or who calls them. */
+  mayDefine({ traits }: Fingerprint): boolean {
+    return traits.reach.defines ||
+      (traits.callsProcedure && this.catalogue.hidden.mayChange(traits.calls));
+  }
+
+  /** What a session may have changed by running it. `sinceMs`: when its transaction began. */
+  suspicionOf(fingerprint: Fingerprint, check: "learn" | "always" | "off", sinceMs: number): Suspicion {
+    const { traits } = fingerprint;
+    // Nobody else may get what a session listens to.
+    if (check === "off") return traits.listens === null ? Suspicion.None : Suspicion.State;
+    if (traits.neutral) return Suspicion.None;
+    if (check === "always") return Suspicion.Anything;
+    const { catalogue, readsSequences } = this;
+    const suspicion = fingerprint.suspicion(sinceMs);
+    if (
+      suspicion === Suspicion.Anything || catalogue.mayChange(traits.calls, sinceMs) ||
+      catalogue.reachedBy(traits.reach, sinceMs)
+    ) {
+      return Suspicion.Anything;
+    }
+    return traits.sequences === "advance" && readsSequences && suspicion < Suspicion.State
+      ? Suspicion.State
+      : suspicion;
+  }
+
   /** How many statements are known. */
   get size(): number {
     return this.#known.size;

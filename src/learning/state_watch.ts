@@ -347,7 +347,7 @@ export class StateWatch {
     }
     if (fingerprint !== OPAQUE_FINGERPRINT) fingerprint.seen++;
     if (fingerprint.traits.assigns !== null) this.#assign(fingerprint.traits.assigns, simple);
-    if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
+    if (this.fingerprints.mayDefine(fingerprint)) this.fingerprints.catalogue.changes();
     if (fingerprint.traits.rollsBack) this.#rolledBack = true;
     if (fingerprint.traits.makesTempSchema) this.#madeTempSchema = true;
     if (fingerprint.traits.control !== 0) this.controls(fingerprint.traits.control);
@@ -445,9 +445,9 @@ export class StateWatch {
     for (let i = this.#judged; i < ran.length; i++) {
       const fingerprint = ran[i]!;
       // What another transaction found meanwhile was not there yet.
-      if (this.#defines(fingerprint)) this.fingerprints.catalogue.changes();
+      if (this.fingerprints.mayDefine(fingerprint)) this.fingerprints.catalogue.changes();
       // Each is asked, as it counts its runs.
-      const suspicion = this.#suspicionOf(fingerprint, check, sinceMs);
+      const suspicion = this.fingerprints.suspicionOf(fingerprint, check, sinceMs);
       if (suspicion === Suspicion.None) continue;
       if (suspicion > this.#suspicion) this.#suspicion = suspicion;
       if (ran.indexOf(fingerprint) >= kept) ran[kept++] = fingerprint;
@@ -456,31 +456,6 @@ export class StateWatch {
     this.#judged = kept;
     if (this.#strange && kept > 0) this.#suspicion = Suspicion.Anything;
     return this.#suspicion;
-  }
-
-  /** Whether it may change what the database's routines are, or who calls them. */
-  #defines({ traits }: Fingerprint): boolean {
-    return traits.reach.defines ||
-      (traits.callsProcedure && this.fingerprints.catalogue.hidden.mayChange(traits.calls));
-  }
-
-  #suspicionOf(fingerprint: Fingerprint, check: "learn" | "always" | "off", sinceMs: number): Suspicion {
-    const { traits } = fingerprint;
-    // Nobody else may get what a session listens to.
-    if (check === "off") return traits.listens === null ? Suspicion.None : Suspicion.State;
-    if (traits.neutral) return Suspicion.None;
-    if (check === "always") return Suspicion.Anything;
-    const { catalogue, readsSequences } = this.fingerprints;
-    const suspicion = fingerprint.suspicion(sinceMs);
-    if (
-      suspicion === Suspicion.Anything || catalogue.mayChange(traits.calls, sinceMs) ||
-      catalogue.reachedBy(traits.reach, sinceMs)
-    ) {
-      return Suspicion.Anything;
-    }
-    return traits.sequences === "advance" && readsSequences && suspicion < Suspicion.State
-      ? Suspicion.State
-      : suspicion;
   }
 }
 

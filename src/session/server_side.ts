@@ -341,8 +341,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   #mustLook(server: ServerConnection): boolean {
     const { watch } = this.#relay;
     return watch.urgent || this.#listening.suspicious || this.#listening.isForeign(server) ||
-      this.lease.wanted ||
-      this.#told.nameDoubtful(server) ||
+      this.lease.wanted || this.#told.nameDoubtful(server) ||
       (server.state.hasTempSchema && watch.setsPath && server.reported.mayCreateInTemp);
   }
 
