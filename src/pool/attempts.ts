@@ -1,8 +1,13 @@
 import type { PgplexError } from "../kernel/mod.ts";
 
+/** What takes longer to come may be on its way to a server that does not answer, in milliseconds. */
+const RECENT_MS = 250;
+
 /** How attempts to make a resource went, and when the next one may be made; times in clock milliseconds. Pure. */
 export class Attempts {
   #retryAtMs = 0;
+  /** When the last one began. */
+  #begunMs = -Infinity;
   /** When the minimum is filled up again, at the earliest, since an attempt failed for good. */
   #refillAtMs = 0;
   #failure: PgplexError | null = null;
@@ -26,7 +31,13 @@ export class Attempts {
 
   /** One begins. As long as it is not known whether it goes well again, one at a time is made. */
   begins(nowMs: number, retryMs: number): void {
+    this.#begunMs = nowMs;
     if (this.#failure !== null) this.#retryAtMs = nowMs + retryMs;
+  }
+
+  /** Whether the last one began so lately that it is likely to go well. */
+  isRecent(nowMs: number): boolean {
+    return nowMs - this.#begunMs < RECENT_MS;
   }
 
   /** One went well: that is known again of all, unless what was opened has been lost unused. */

@@ -17,6 +17,13 @@ Deno.test("Attempts: behind a failure the next one waits, and one at a time is m
   deepEqual([attempts.mayOpen(150), attempts.failure], [true, null]);
 });
 
+Deno.test("Attempts.isRecent for a quarter of a second behind the last one's beginning", () => {
+  const attempts = new Attempts();
+  equal(attempts.isRecent(0), false);
+  attempts.begins(1_000, RETRY_MS);
+  deepEqual([attempts.isRecent(1_249), attempts.isRecent(1_250)], [true, false]);
+});
+
 Deno.test("Attempts: what was lost unused counts as a failure until a resource serves, whatever opens meanwhile", () => {
   const attempts = new Attempts();
   attempts.spoil(ERROR, 0, RETRY_MS);

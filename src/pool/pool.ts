@@ -408,7 +408,8 @@ export class Pool<Wish, R extends Poolable<Wish>> {
 
   /** Whether one is on its way that nobody waits for, or one more could be opened; an idle one that does not fit makes room. */
   #openFor(waiting: Waiting<Wish, R>, nowMs: number): boolean {
-    if (this.#opening > this.#waiting.expecting) return this.#waiting.expect(waiting, true);
+    const isOneFree = this.#opening > this.#waiting.expecting && this.#attempts.isRecent(nowMs);
+    if (isOneFree) return this.#waiting.expect(waiting, true);
     if (this.#opening >= this.#limits.openingMax || !this.#hasPlaceFor(waiting, nowMs)) return false;
     this.#waiting.expect(waiting, true); // before the call, which may fail at once
     const { wish } = waiting.waiter;

@@ -175,6 +175,14 @@ Deno.test("Pool opens nothing more for a new waiter while what an earlier one wa
   deepEqual([third.granted !== null, world.pool.total], [true, 2]);
 });
 
+Deno.test("Pool opens another one where what is on its way to nobody has been so for long", () => {
+  const world = new FakeWorld({ size: 5 });
+  world.wait("gone").forget();
+  world.tick(300);
+  world.wait("waiter");
+  equal(world.opens.length, 2);
+});
+
 Deno.test("Pool opens another one where what is on its way to nobody does not fit, or fails", () => {
   for (const fails of [true, false]) {
     const world = new FakeWorld({ size: 5 });
