@@ -10,7 +10,7 @@ import { beginSwitchover, demote, hold, prepare } from "./switchover.ts";
 import { showingOf, Shown } from "./showing.ts";
 import type { NodeCondition } from "./standing.ts";
 import { conditionOf, tend } from "./tend.ts";
-import { type Wish, Work } from "./work.ts";
+import { type KnownEnd, type Wish, Work } from "./work.ts";
 
 /** A write of which nobody tells is unknown behind this time. */
 const WRITE_MS = 5_000;
@@ -32,6 +32,8 @@ export interface ArbiterOptions {
   /** The id of this instance. */
   readonly instance: number;
   readonly now: Moment;
+  /** The last move whose end this instance has heard of; null: none. */
+  readonly ended?: KnownEnd | null;
   /** For tests: what is left out. */
   readonly rules?: Rules;
 }
@@ -53,8 +55,9 @@ export class Arbiter {
   #retryMs = 0;
   #withinMs = 0;
 
-  constructor({ settings, stored, instance, now, rules = RULES }: ArbiterOptions) {
+  constructor({ settings, stored, instance, now, ended = null, rules = RULES }: ArbiterOptions) {
     this.#work = new Work({ settings, rules, stored, instance, now });
+    this.#work.ended = ended;
   }
 
   /** The record that is confirmed; null where there is none. */

@@ -28,3 +28,4 @@ export type { NodeCondition } from "./standing.ts";
 export * from "./verbs.ts";
 export * from "./views.ts";
 export * from "./witness.ts";
+export type { KnownEnd } from "./work.ts";

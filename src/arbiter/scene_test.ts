@@ -13,7 +13,7 @@ import {
   type VerbKind,
   type VerbResult,
 } from "./mod.ts";
-import { Work } from "./work.ts";
+import { type KnownEnd, Work } from "./work.ts";
 
 /** Settings of a cluster of n1, n2 and n3. */
 export function settings(changed: Partial<ArbiterSettings> = {}): ArbiterSettings {
@@ -162,10 +162,10 @@ export class Scene {
     return this.stored?.record ?? null;
   }
 
-  /** pgplex dies and begins again. */
-  restart(): void {
+  /** pgplex dies and begins again; or it leads again, and has heard of the end of a move meanwhile. */
+  restart(ended: KnownEnd | null = null): void {
     this.done.push("restart");
-    this.arbiter = this.#begin();
+    this.arbiter = this.#begin(ended);
   }
 
   input(event: ArbiterEvent): void {
@@ -184,8 +184,8 @@ export class Scene {
     }
   }
 
-  #begin(): Arbiter {
-    return new Arbiter({ settings: this.#settings, stored: this.stored, instance: 1, now: this.#now });
+  #begin(ended: KnownEnd | null = null): Arbiter {
+    return new Arbiter({ settings: this.#settings, stored: this.stored, instance: 1, now: this.#now, ended });
   }
 
   get #now() {

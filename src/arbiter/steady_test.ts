@@ -67,26 +67,31 @@ Deno.test("failOver waits behind the last one for failover_interval", () => {
   equal(scene.record?.primary, "n3");
 });
 
-Deno.test("failOver counts failover_interval from when the store has the end of the last one", () => {
-  const scene = new Scene({ changed: { failoverIntervalMs: 10_000 } });
-  const fail = (name: string) => {
-    scene.nodes[name] = "down";
-    for (const [other, says] of Object.entries(scene.nodes)) {
-      if (other !== name && typeof says === "object") scene.nodes[other] = { ...says, receiver: null };
-    }
-  };
-  scene.pass(1_000);
-  fail("n1");
-  scene.storesFor = ({ history }) => history.length > 0 ? 4_000 : 0;
-  scene.pass(4_000);
-  equal(scene.record?.primary, "n1");
-  scene.pass(200);
-  equal(scene.record?.primary, "n2");
-  const storedMs = scene.nowMs;
-  scene.storesFor = () => 0;
-  fail("n2");
-  while (scene.record?.primary !== "n3") scene.pass(100);
-  ok(scene.nowMs - storedMs >= 9_900, `${scene.nowMs - storedMs} ms`);
+Deno.test("failOver counts failover_interval from when the store has the end of the last one, also where it leads again since", () => {
+  for (const leadsAgain of [false, true]) {
+    const scene = new Scene({ changed: { failoverIntervalMs: 10_000 } });
+    const fail = (name: string) => {
+      scene.nodes[name] = "down";
+      for (const [other, says] of Object.entries(scene.nodes)) {
+        if (other !== name && typeof says === "object") scene.nodes[other] = { ...says, receiver: null };
+      }
+    };
+    scene.pass(1_000);
+    fail("n1");
+    scene.storesFor = ({ history }) => history.length > 0 ? 4_000 : 0;
+    scene.pass(4_000);
+    equal(scene.record?.primary, "n1");
+    scene.pass(200);
+    equal(scene.record?.primary, "n2");
+    const storedMs = scene.nowMs;
+    if (leadsAgain) scene.restart({ epoch: scene.record.epoch, atMs: storedMs });
+    scene.storesFor = () => 0;
+    scene.pass(500);
+    fail("n2");
+    for (let at = 0; at < 200 && scene.record?.primary !== "n3"; at++) scene.pass(100);
+    equal(scene.record?.primary, "n3");
+    ok(scene.nowMs - storedMs >= 9_900, `${scene.nowMs - storedMs} ms`);
+  }
 });
 
 Deno.test("failOver begins nothing where nobody may be promoted, or nobody knows how far the primary was", () => {

@@ -39,6 +39,13 @@ export interface Wish {
   readonly by: string;
 }
 
+/** The end of a move, and when it was known to be stored: later than it was decided where the store has not answered for a while. */
+export interface KnownEnd {
+  readonly epoch: number;
+  /** By the wall clock, in milliseconds. */
+  readonly atMs: number;
+}
+
 /** What the steps of a machine share: what is known, what is asked, what is to be done. The steps are functions over it. */
 export class Work {
   settings: ArbiterSettings;
@@ -67,8 +74,8 @@ export class Work {
   seen: SeenPosition | null = null;
   /** Since when the primary says that it is a standby; null while it does not. */
   demotedSinceMs: number | null = null;
-  /** The last move whose end this life of the machine has seen, and when it was known to be stored, by the wall clock; null before. */
-  ended: { readonly epoch: number; readonly atMs: number } | null = null;
+  /** The last move whose end this instance has heard of; null before. */
+  ended: KnownEnd | null = null;
   /** Since when the candidate is known to be promoted; null before. */
   confirmedSinceMs: number | null = null;
   /** Since when each instance holds, its clients' transactions at their end; null before. */

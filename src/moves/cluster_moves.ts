@@ -10,6 +10,7 @@ import {
   Follower,
   type InstanceView,
   isWitnessed,
+  type KnownEnd,
   type Moment,
   newer,
   type NodeCondition,
@@ -86,6 +87,9 @@ export class ClusterMoves {
   #beginTimer: Timer | null = null;
   /** Of the present {@link #arbiter}. */
   #recordCalls: RecordCalls | null = null;
+  /** The last move whose end is known; null: none is. */
+  #ended: KnownEnd | null = null;
+  #hasKnownRecord = false;
   #nextCommand = 1;
   /** The first one is being handled. */
   readonly #events: ArbiterEvent[] = [];
@@ -219,7 +223,7 @@ export class ClusterMoves {
     const now = this.#now();
     const settings = settingsOf(this.#config, this.#monitor);
     this.#arbiter = this.#store!.isLeading
-      ? new Arbiter({ settings, stored: stored ?? this.#newest, instance, now, rules })
+      ? new Arbiter({ settings, stored: stored ?? this.#newest, instance, now, ended: this.#ended, rules })
       // What it has heard meanwhile is not told again.
       : new Follower({ stored: newer(stored, this.#newest), now });
     this.#recordCalls?.end();
@@ -361,9 +365,21 @@ export class ClusterMoves {
     if (this.#arbiter === null || this.#stopped) return;
     try {
       this.#perform(ask(this.#arbiter));
+      this.#noteEnd();
     } catch (thrown) {
       this.#beginAnew(thrown);
     }
+  }
+
+  /** Whichever instance leads next: a failover is not to follow another one too soon. */
+  #noteEnd(): void {
+    const { record } = this;
+    if (record === null) return;
+    const isFirst = !this.#hasKnownRecord;
+    this.#hasKnownRecord = true;
+    const past = record.history.at(-1);
+    if (past === undefined || past.epoch === this.#ended?.epoch) return;
+    this.#ended = { epoch: past.epoch, atMs: isFirst ? past.endedAtMs : this.#now().wallMs };
   }
 
   /** A defect ends this life of the arbiter. The next one begins with the record, as behind a crash of pgplex. */

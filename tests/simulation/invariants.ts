@@ -462,7 +462,9 @@ export class Invariants {
       case "repoint": {
         if (isOld) return;
         const upstream = this.#servers.nodes.find((one) => one.name === verb.upstream.name)!;
-        const isBeyond = node.isStandby && this.#isStable(node, instance) &&
+        // One that receives from another node may have got more since it was asked.
+        const mayHaveMore = node.receiver !== null && node.receiver.from !== upstream;
+        const isBeyond = node.isStandby && !mayHaveMore && this.#isStable(node, instance) &&
           this.#isStable(upstream, instance) &&
           !upstream.isStandby &&
           node.timeline !== upstream.timeline && !node.fits(upstream);

@@ -19,6 +19,12 @@ Deno.test("one instance and several break no invariant in any seed", async () =>
   deepEqual(broken, []);
 });
 
+Deno.test("what has broken an invariant with three instances once holds", async () => {
+  for (const seed of [52_006_247, 64_002_637, 64_005_548]) {
+    equal((await run(seed, { instances: 3 })).broken?.text, undefined, `${seed}`);
+  }
+});
+
 Deno.test("a run is the same each time, and its faults are what its plan says", async () => {
   for (const seed of [3, 17, 4711]) {
     for (const instances of [1, 3]) {
