@@ -17,7 +17,6 @@ import {
   warnOfSpoilt,
 } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
-import { RestTime } from "./rest_time.ts";
 import { UNREAD_MAX_MS, UNREAD_MS, type UnreadLease } from "./unread_leases.ts";
 
 /** A reset or a restore that takes longer ends the server connection instead. */
@@ -72,8 +71,6 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   /** No look is made before, as the last ones failed; clock milliseconds. */
   #lookAgainAtMs = 0;
   #lookAgainMs = LOOK_AGAIN_MS;
-  /** Of a session that was read as it was at rest. */
-  #rest: RestTime | null = null;
   #resolve: (() => void) | null = null;
 
   constructor(parts: LeaseParts, destination: Destination, holder: LeaseHolder, pins: LeasePins) {
@@ -104,6 +101,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   get probing(): boolean {
     return this.#probing !== null;
   }
+
   /** Whether the session is at a boundary, or was, and what it left on the connection has not been looked at since. */
   get unread(): boolean {
     return this.#unread;
@@ -116,6 +114,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const stays = this.#destination.serves(home, this.wish) && !home.pool.mustEnd(this.#held!);
     return !stays || home.pool.waitingCount > 0 || this.#destination.settings.server_reset === "always";
   }
+
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs;
@@ -140,7 +139,6 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     this.#failure = null;
     if (this.error !== null) return null;
     this.#canceledRestores = 0;
-    if (this.#rest !== null) this.#rest.back(this.#clock.nowMs());
     if (this.#probing !== null) {
       this.#untilMs = this.#deadlineMs();
       return new Promise<void>((resolve) => this.#resolve = resolve);
@@ -199,14 +197,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   }
 
   recall(): Recall {
-    this.#rest?.wanted();
     return this.#unread && this.#clock.nowMs() >= this.#lookAgainAtMs ? this.wish.look() : null;
   }
 
   readIfAtRest(nowMs: number): void {
-    const { restsSinceMs } = this.wish;
-    if (nowMs - restsSinceMs < (this.#rest?.ms ?? UNREAD_MS) || nowMs < this.#lookAgainAtMs) return;
-    if (this.wish.look() !== null) (this.#rest ??= new RestTime()).read(restsSinceMs);
+    if (nowMs - this.wish.restsSinceMs >= UNREAD_MS && nowMs >= this.#lookAgainAtMs) this.wish.look();
   }
   #setRead(): void {
     if (!this.#unread) return;

@@ -206,29 +206,6 @@ Deno.test("Lease that is unread is looked at once its session has been at rest f
   await end();
 });
 
-Deno.test("Lease of a session that came back soon behind a look is left unread for longer, until somebody wants it", async () => {
-  const { clock, heard, holder, lease, end } = rig();
-  const looks = () => heard.filter((what) => what === "look").length;
-  const rest = () => {
-    lease.leaveUnread();
-    holder.restsSinceMs = clock.nowMs();
-    const before = looks();
-    clock.advance(2 * UNREAD_MS - 1);
-    const found = looks() - before;
-    lease.end("clean");
-    return found;
-  };
-  await lease.obtain();
-  equal(rest(), 1);
-  await lease.obtain();
-  equal(rest(), 0);
-  await lease.obtain();
-  lease.leaveUnread();
-  lease.recall();
-  equal(rest(), 1);
-  await end();
-});
-
 Deno.test("Lease is wanted where somebody waits, or where the connection goes elsewhere or ends", async () => {
   const { pool, settings, destination, lease, end } = rig();
   await lease.obtain();
