@@ -35,15 +35,15 @@ export class SaidSettings {
   readonly #assigns: boolean;
   readonly #shape: TextShape | null;
 
-  /** What the text from `start` to `end` says. */
+  /** What `text` says, which lies from `start` to `end`. */
   constructor(
+    text: BinaryString,
     bytes: Uint8Array,
     start: number,
     end: number,
     traits: SqlTraits,
     { isKnown, mayName }: ReadingOfNames,
   ) {
-    const text = binaryString(bytes, start, end);
     this.#assigns = traits.assigns !== null && assignedIn(text) !== null;
     const isTold = isKnown && this.#assigns;
     // One that is new may read such a setting, which somebody out of sight may set.

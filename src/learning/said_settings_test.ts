@@ -9,7 +9,7 @@ const at = (text: string) => {
 };
 const reading = { isKnown: true, mayName: true };
 const said = (text: string, over = {}) =>
-  new SaidSettings(...at(text), sqlTraits(text), { ...reading, ...over });
+  new SaidSettings(text, ...at(text), sqlTraits(text), { ...reading, ...over });
 
 Deno.test("SaidSettings has what a text says of settings", () => {
   const { settings, guessed, strange } = said(

@@ -206,19 +206,20 @@ export class StateWatch {
       this.#hears(before, bytes, start, end);
       return known!;
     }
-    const fingerprint = known ?? this.#learn(hash, binaryString(bytes, start, end), bytes, start, end);
+    const text = binaryString(bytes, start, end);
+    const fingerprint = known ?? this.#learn(hash, text, bytes, start, end);
     const reading = { isKnown: known !== null, mayName: this.#mayName(fingerprint) };
-    const said = new SaidSettings(bytes, start, end, fingerprint.traits, reading);
+    const said = new SaidSettings(text, bytes, start, end, fingerprint.traits, reading);
     if (known !== null) known.said = said;
-    this.#hears(said, bytes, start, end);
+    this.#hears(said, bytes, start, end, text);
     return fingerprint;
   }
 
   /** The text from `start` to `end` says this. */
-  #hears(said: SaidSettings, bytes: Uint8Array, start: number, end: number): void {
+  #hears(said: SaidSettings, bytes: Uint8Array, start: number, end: number, text?: BinaryString): void {
     this.#value = said.valueIn(bytes, start, end);
     // Names of the server's own settings may be what texts of one shape differ in.
-    if (this.#value === null) this.#named.text(binaryString(bytes, start, end));
+    if (this.#value === null) this.#named.text(text ?? binaryString(bytes, start, end));
     if (said.strange) this.#strange = true;
     if (said.settings.length > 0) {
       this.noteSettings(said.settings);
