@@ -47,7 +47,7 @@ export class ClientBuffer {
   read(wanted: number): Promise<number> {
     if (this.#reading !== null) return this.#reading;
     this.#makeRoom(wanted);
-    return this.#read();
+    return this.#reading = this.#read();
   }
 
   /** What {@link read} promised has come. */

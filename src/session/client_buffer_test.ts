@@ -121,3 +121,19 @@ Deno.test("ClientBuffer.release gives back what was borrowed, once", async () =>
   input.release();
   deepEqual([pool.lent, pool.free], [0, 1]);
 });
+
+Deno.test("ClientBuffer reads nothing ahead while a read waits, nor before what that brought is taken", async () => {
+  const { stream, input, waiting } = rig();
+  const reading = input.read(0);
+  equal(input.readAhead(), null);
+  stream.say(bytesOf(3));
+  equal(await reading, 3);
+  equal(input.readAhead(), null);
+  input.took(3);
+  deepEqual(waiting(), bytesOf(3));
+  const ahead = input.readAhead();
+  equal(input.read(0), ahead);
+  stream.say(Uint8Array.of(9));
+  input.took((await ahead)!);
+  deepEqual([...waiting()], [0, 1, 2, 9]);
+});
