@@ -8,7 +8,7 @@ import {
   type ConnectTlsOptions,
   type TlsStream,
 } from "../../src/transport/tls.ts";
-import type { CertPair, Certs } from "./mod.ts";
+import { type CertPair, type Certs, freePort } from "./mod.ts";
 
 /** The system's time. */
 export const realClock: Clock = {
@@ -143,9 +143,7 @@ export class OpensslPeer implements ByteStream, AsyncDisposable {
 
   /** `openssl s_server` with `pair`, and a connection to it as soon as it listens. */
   static async server(pair: CertPair, ...args: string[]): Promise<[OpensslPeer, Deno.TcpConn]> {
-    const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = probe.addr;
-    probe.close();
+    const port = freePort();
     const keys = ["-cert", pair.certFile, "-key", pair.keyFile];
     const peer = new OpensslPeer([
       "s_server",

@@ -39,10 +39,10 @@ for (const alias of ["transaction", "session"]) {
     const simple = (sql: string) => query(sql);
     const extended = (sql: string) => extendedQuery(sql);
     for (const [slow, quick] of [[simple, extended], [extended, simple]] as const) {
-      const long = slow("SELECT pg_sleep(0.5)");
-      await client.send(long, quick("--!pgplex timeout=250ms\nSELECT pg_sleep(0.05)"), long);
+      const long = slow("SELECT pg_sleep(0.9)");
+      await client.send(long, quick("--!pgplex timeout=800ms\nSELECT 1"), long);
       for (let i = 0; i < 3; i++) assert.equal(codeOf(await client.readUntil("Z")), null);
-      await client.send(quick("--!pgplex timeout=250ms\nSELECT pg_sleep(30)"), long);
+      await client.send(quick("--!pgplex timeout=800ms\nSELECT pg_sleep(30)"), long);
       assert.equal(codeOf(await client.readUntil("Z")), "57014");
       assert.equal(codeOf(await client.readUntil("Z")), null);
     }

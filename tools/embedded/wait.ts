@@ -47,10 +47,26 @@ export class GiveUp extends Error {
   }
 }
 
-/** A TCP port of 127.0.0.1 that nothing listened on a moment ago. */
+/** Below what Linux and macOS give to outgoing connections, so that none of these takes the port while its server is down. */
+const [FIRST_PORT, LAST_PORT] = [12_000, 32_000];
+
+const given = new Set<number>();
+
+/** A TCP port of 127.0.0.1 that nothing listens on, and that was not given before. */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return (listener.addr as Deno.NetAddr).port;
+  for (let tries = 0; tries < 1000; tries++) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    if (given.has(port)) continue;
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+    } catch (thrown) {
+      if (thrown instanceof Deno.errors.AddrInUse) continue;
+      throw thrown;
+    }
+    given.add(port);
+    return port;
+  }
+  throw new Error("no free port found");
 }
 
 /** A folder that is removed at the end of its `await using` block. */
