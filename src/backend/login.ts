@@ -107,7 +107,7 @@ async function logInBy<T>(
   try {
     return await withDeadline(stream, parts.clock, deadlineMs, () => work(stream));
   } catch (thrown) {
-    if (request.tls.mode !== "prefer" || !isTls(stream) || !isTurnedAway(thrown)) throw thrown;
+    if (!isOptional(request.tls) || !isTls(stream) || !isTurnedAway(thrown)) throw thrown;
     try {
       const plain = await parts.network.connect(
         request.endpoint,
@@ -125,6 +125,11 @@ async function logInBy<T>(
 /** Whether the server takes no login of this kind, before any proof: pg_hba.conf. */
 function isTurnedAway(thrown: unknown): boolean {
   return thrown instanceof ServerRefusal && !thrown.authenticated && thrown.sqlstate === "28000";
+}
+
+/** Whether TLS may be done without. */
+function isOptional({ mode }: LoginRequest["tls"]): boolean {
+  return mode === "prefer" || mode === "allow";
 }
 
 function isTls(stream: ByteStream): stream is TlsStream {
@@ -172,21 +177,24 @@ async function openStream(request: LoginRequest, parts: Runtime, deadlineMs: num
   const stream = await parts.network.connect(endpoint, parts.clock, remainingMs());
   // As libpq: a unix socket is not encrypted, whatever the mode.
   if (tls.mode === "disable" || endpoint.host.startsWith("/")) return stream;
+  const protocols = tls.protocols.filter((name) => name === "TLSv1.2" || name === "TLSv1.3");
+  const optional = isOptional(tls);
+  if (optional && protocols.length === 0) return stream; // nothing that both sides may speak
   const answer = await withDeadline(stream, parts.clock, deadlineMs, async () => {
     await writeAll(stream, encodeSslRequest());
     // One byte only: more before the handshake would be an attacker's (CVE-2021-23222).
     const byte = new Uint8Array(1);
     if (await stream.read(byte) === 0) throw new Error("end of stream");
-    if (byte[0] === Back.ErrorResponse) throw await earlyError(stream, tls.mode === "prefer");
+    if (byte[0] === Back.ErrorResponse) throw await earlyError(stream, optional);
     return byte[0]!;
   });
   if (answer === 0x53) {
     try {
       return await connectTls(stream, {
-        mode: tls.mode === "prefer" ? "require" : tls.mode,
+        mode: tls.mode === "verify-ca" || tls.mode === "verify-full" ? tls.mode : "require",
         host: endpoint.host,
-        caPem: tls.mode === "prefer" ? null : tls.ca_pem,
-        protocols: tls.protocols,
+        caPem: optional ? null : tls.ca_pem,
+        protocols,
         certPem: tls.cert_pem,
         keyPem: tls.key_pem?.reveal() ?? null,
         handshakeTimeoutMs: remainingMs(),
@@ -194,11 +202,11 @@ async function openStream(request: LoginRequest, parts: Runtime, deadlineMs: num
       });
     } catch (error) {
       stream.close();
-      if (tls.mode !== "prefer") throw error;
+      if (!optional) throw error;
       return await parts.network.connect(endpoint, parts.clock, remainingMs());
     }
   }
-  if (answer === 0x4e && tls.mode === "prefer") return stream;
+  if (answer === 0x4e && optional) return stream;
   stream.close();
   throw new PgplexError(
     "server_login_failed",

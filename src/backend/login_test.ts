@@ -180,6 +180,19 @@ Deno.test("login asks for TLS first, and goes on in clear where the server has n
   equal(required.streams[0]!.written.length, 8, "no name was told");
 });
 
+Deno.test("login does without TLS where no version that is spoken may be", async () => {
+  const { log, streams } = rig(GREETING as Uint8Array);
+  await log({ tls: { ...tls("allow"), protocols: ["TLSv1", "TLSv1.1"] } });
+  const sent = streams[0]!.taken();
+  equal(decodeStartup(sent, 0, sent.length).kind, "startup");
+});
+
+Deno.test("login takes allow for prefer", async () => {
+  const { log, streams } = rig(Uint8Array.of(0x4e), GREETING as Uint8Array);
+  await log({ tls: tls("allow") });
+  deepEqual(streams[0]!.taken().subarray(0, 8), encodeSslRequest());
+});
+
 Deno.test("login does not ask for TLS over a unix socket, whatever the mode", async () => {
   const { log, streams } = rig(GREETING as Uint8Array);
   await log({ tls: tls("verify-full"), endpoint: { host: "/run/postgresql", port: 5432 } });

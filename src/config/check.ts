@@ -2,7 +2,7 @@ import { checkCoordination } from "./check_coordination.ts";
 import { nearest } from "./nearest.ts";
 import { formatPath, type Segments } from "./path.ts";
 import { poolSettings } from "./pool_settings.ts";
-import type { AuthType, Config, PoolSettings, UserConfig } from "./schema.ts";
+import type { AuthType, ClusterTls, Config, PoolSettings, UserConfig } from "./schema.ts";
 import type { Secret } from "./secret.ts";
 import { LISTED } from "./userlist.ts";
 
@@ -33,7 +33,7 @@ export function checkConfig(config: Config, report: ReportClash): void {
     checkNodes(config, name, report);
     checkFailover(config, name, report);
     if (cluster.superuser !== null) checkSources(cluster.superuser, [...path, "superuser"], report);
-    checkProtocols(cluster.tls.protocols, [...path, "tls"], report);
+    checkClusterProtocols(cluster.tls, [...path, "tls"], report);
     const { cert_file, key_file } = cluster.tls;
     if ((cert_file === null) !== (key_file === null)) {
       const [given, missing] = cert_file === null ? ["key_file", "cert_file"] : ["cert_file", "key_file"];
@@ -77,6 +77,13 @@ function checkListen({ listen }: Config, report: ReportClash): void {
 /** An empty list would let nobody speak TLS, whatever else is said of it. */
 function checkProtocols(protocols: readonly string[], path: Segments, report: ReportClash): void {
   if (protocols.length === 0) clash([...path, "protocols"], "hold TLSv1.2 or TLSv1.3", "none", report);
+}
+
+/** Where TLS may be done without, a list of older versions alone does without it. */
+function checkClusterProtocols({ mode, protocols }: ClusterTls, path: Segments, report: ReportClash): void {
+  const isOptional = ["disable", "allow", "prefer"].includes(mode);
+  const spoken = protocols.filter((name) => name === "TLSv1.2" || name === "TLSv1.3");
+  checkProtocols(isOptional ? protocols : spoken, path, report);
 }
 
 function checkAuth(config: Config, report: ReportClash): void {

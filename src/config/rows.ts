@@ -63,9 +63,15 @@ export function texts(value: readonly string[], doc: string, reload: Reload = "l
 }
 
 /** A list of some of `values`, all of them by default. */
-export function choices(values: readonly string[], doc: string): Row {
+/** Several of `values`, by default all of them; those of `silent` are taken too. */
+export function choices(
+  values: readonly string[],
+  doc: string,
+  { silent = [] }: { readonly silent?: readonly string[] } = {},
+): Row {
+  const all = [...silent, ...values];
   return {
-    type: { kind: "texts", entriesMax: values.length, values },
+    type: { kind: "texts", entriesMax: all.length, values: all },
     default: { kind: "value", value: values },
     reload: "live",
     doc,

@@ -82,6 +82,9 @@ export interface ListenTls {
 /** Versions of TLS that are spoken. */
 export type TlsProtocol = "TLSv1.2" | "TLSv1.3";
 
+/** Versions that a file may name for servers: the older ones are spoken by nobody. */
+export type ClusterTlsProtocol = TlsProtocol | "TLSv1" | "TLSv1.1";
+
 /** How a client proves who it is. */
 export type AuthType = "trust" | "md5" | "scram-sha-256" | "cert" | "plain" | "hba";
 
@@ -215,14 +218,14 @@ export interface SuperuserConfig extends UserConfig {
   readonly database: string;
 }
 
-/** As libpq's sslmode, without `allow`. */
-export type ClusterTlsMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-full";
+/** As libpq's sslmode; `allow` is `prefer`, as in PgBouncer. */
+export type ClusterTlsMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
 
 /** TLS towards a cluster's nodes. */
 export interface ClusterTls {
   readonly mode: ClusterTlsMode;
-  /** At least one. */
-  readonly protocols: readonly TlsProtocol[];
+  /** At least one, of which one is spoken where `mode` needs TLS. */
+  readonly protocols: readonly ClusterTlsProtocol[];
   readonly ca_file: string | null;
   readonly cert_file: string | null;
   readonly key_file: string | null;

@@ -378,11 +378,13 @@ const ROWS: Record<SettingPath, Row> = {
   ),
   "clusters.*.tls": group("TLS towards the cluster's nodes."),
   "clusters.*.tls.mode": choice(
-    ["disable", "prefer", "require", "verify-ca", "verify-full"],
+    ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     "prefer",
-    "As sslmode of libpq.",
+    "As sslmode of libpq; allow is prefer, as in PgBouncer.",
   ),
-  "clusters.*.tls.protocols": choices(TLS_PROTOCOLS, "Versions of TLS that nodes may speak."),
+  "clusters.*.tls.protocols": choices(TLS_PROTOCOLS, "Versions of TLS that nodes may speak.", {
+    silent: ["TLSv1", "TLSv1.1"], // taken for PgBouncer's files, and spoken by nobody
+  }),
   "clusters.*.tls.ca_file": file(
     "certificate",
     "ca_pem",

@@ -220,8 +220,7 @@ function writeSuperuser(
 function writeServerTls(to: Translation, path: readonly string[]): void {
   const tls = [...path, "tls"];
   const mode = to.given("server_tls_sslmode");
-  if (mode === "allow") to.write([...tls, "mode"], "prefer", "allow");
-  else if (mode !== null) to.carry([...tls, "mode"], "server_tls_sslmode", mode);
+  if (mode !== null) to.carry([...tls, "mode"], "server_tls_sslmode", mode);
   const files: readonly [string, string][] = [
     ["server_tls_ca_file", "ca_file"],
     ["server_tls_cert_file", "cert_file"],

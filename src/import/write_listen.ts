@@ -97,7 +97,19 @@ function writeProtocols(
   const names = commaList(protocols.replaceAll(":", ",")).map((name) => name.toLowerCase());
   const all = names.some((name) => ["all", "secure", "legacy", "default"].includes(name));
   const kept = ["TLSv1.2", "TLSv1.3"].filter((name) => all || names.includes(name.toLowerCase()));
-  if (kept.length === 0) return to.leave(path, key, protocols, "TLS 1.2 and 1.3 are spoken, no older one");
   const older = names.some((name) => /^(?:tlsv1(?:\.[01])?|all|legacy)$/.test(name));
-  to.write([...path, "protocols"], kept, older ? `${key} = ${protocols}: no older one is spoken` : "");
+  if (kept.length > 0) {
+    to.write([...path, "protocols"], kept, older ? `${key} = ${protocols}: no older one is spoken` : "");
+    return;
+  }
+  const mode = to.given("server_tls_sslmode") ?? "prefer";
+  if (key === "client_tls_protocols" || !older || !["disable", "allow", "prefer"].includes(mode)) {
+    return to.leave(path, key, protocols, "TLS 1.2 and 1.3 are spoken, no older one");
+  }
+  const named = [["TLSv1", /^tlsv1(?:\.0)?$/], ["TLSv1.1", /^tlsv1\.1$/]] as const;
+  to.write(
+    [...path, "protocols"],
+    named.filter(([, is]) => names.some((name) => is.test(name))).map(([name]) => name),
+    "none of them is spoken here: connections go without TLS",
+  );
 }

@@ -24,18 +24,25 @@ Deno.test("an import takes * for all addresses, and leaves TLS out where PgBounc
 
 Deno.test("an import has the versions of TLS that both know", async () => {
   for (
-    const [given, expected] of [["secure", ["TLSv1.2", "TLSv1.3"]], ["tlsv1.1,tlsv1.3", ["TLSv1.3"]], [
-      "all",
-      ["TLSv1.2", "TLSv1.3"],
-    ]] as const
+    const [given, expected] of [
+      ["secure", ["TLSv1.2", "TLSv1.3"]],
+      ["tlsv1.1,tlsv1.3", ["TLSv1.3"]],
+      [
+        "all",
+        ["TLSv1.2", "TLSv1.3"],
+      ],
+      ["tlsv1.0", ["TLSv1"]],
+      ["tlsv1.0:tlsv1.1", ["TLSv1", "TLSv1.1"]],
+    ] as const
   ) {
     const { config } = await imported(
       `[databases]\na = host=h\n[pgbouncer]\nserver_tls_protocols = ${given}\n`,
     );
     deepEqual(config.clusters.get("main")!.tls.protocols, expected);
   }
+  const needed = "server_tls_protocols = tlsv1.0\nserver_tls_sslmode = require";
   match(
-    (await imported("[databases]\na = host=h\n[pgbouncer]\nserver_tls_protocols = tlsv1.0\n")).yaml,
+    (await imported(`[databases]\na = host=h\n[pgbouncer]\n${needed}\n`)).yaml,
     /# server_tls_protocols = tlsv1.0: TLS 1.2/,
   );
 });

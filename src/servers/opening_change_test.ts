@@ -14,6 +14,8 @@ Deno.test("opensOtherwise is about TLS and connect_query of the destination's ow
   equal(changed("", ""), false);
   equal(changed("", "tls: { mode: require },"), true);
   equal(changed("tls: { protocols: [TLSv1.2, TLSv1.3] },", "tls: { protocols: TLSv1.3 },"), true);
+  equal(changed("tls: { mode: prefer },", "tls: { mode: allow },"), true);
+  equal(changed("tls: { protocols: TLSv1 },", "tls: { protocols: [TLSv1.2, TLSv1.3] },"), true);
   equal(changed("", "pool: { connect_query: SET work_mem = 1 },"), true);
   equal(changed("", "pool: { default_pool_size: 3 },"), false);
   equal(opensOtherwise({ before: of(""), after: of("", "tls: { mode: require },") }, key), false);

@@ -52,14 +52,21 @@ export async function conninfoOf(session: ArbiterSession, until: Deadline): Prom
   return parameters === null || parameters.size === 0 ? null : parameters;
 }
 
+/** What a mode of TLS is to a standby, where that is another word. */
+const SSLMODES: Readonly<Record<string, string>> = {
+  "allow": "prefer", // libpq's would ask for TLS last
+  // verify-ca and verify-full need a file on the standby's host, of which nothing is known here.
+  "verify-ca": "require",
+  "verify-full": "require",
+};
+
 /** How pgplex itself logs in to a cluster's nodes, in libpq's words. */
 export function ownConninfo(session: ArbiterSession): Conninfo {
   const { superuser: { user, password }, tls } = session.access;
   return new Map([
     ["user", user],
     ["password", password?.reveal() ?? ""],
-    // verify-ca and verify-full need a file on the standby's host, of which nothing is known here.
-    ["sslmode", tls.mode === "verify-ca" || tls.mode === "verify-full" ? "require" : tls.mode],
+    ["sslmode", SSLMODES[tls.mode] ?? tls.mode],
   ]);
 }
 

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import {
+  type PgplexProcess,
+  type PostgresNode,
+  startPgplex,
+  startPostgres,
+  waitFor,
+  WireClient,
+} from "../harness/mod.ts";
+import { one } from "../harness/served.ts";
+
+/** What PgBouncer's users know of their pooler, and its own tests ask for. */
+
+const PID = "SELECT pg_backend_pid()";
+
+let node: PostgresNode;
+Deno.test.beforeAll(async () => {
+  node = await startPostgres({ major: 18, auth: "trust" });
+});
+Deno.test.afterAll(async () => {
+  await node?.[Symbol.asyncDispose]();
+});
+
+/** A configuration with one cluster of one node, `app` its database, and the console for user postgres. */
+function configOf(
+  { cluster = {}, app = {}, ...more }: {
+    readonly cluster?: Record<string, unknown>;
+    readonly app?: Record<string, unknown>;
+    readonly [key: string]: unknown;
+  } = {},
+): Record<string, unknown> {
+  return {
+    auth: { type: "trust" },
+    routing: { databases: { app: { cluster: "main", database: "postgres", ...app } } },
+    clusters: { main: { nodes: [{ name: "main-1", host: node.host, port: node.port }], ...cluster } },
+    console: { admin_users: ["postgres"] },
+    ...more,
+  };
+}
+
+const connect = (pgplex: PgplexProcess, database = "app", user = "postgres") =>
+  WireClient.connect(pgplex, { user, database });
+
+/** Puts a configuration in force. */
+async function reload(pgplex: PgplexProcess, config: Record<string, unknown>): Promise<void> {
+  const reloads = () => pgplex.log.split("configuration reloaded").length;
+  await waitFor(() => pgplex.log.includes("pgplex is ready"), { what: "the first reading" }); // who listens takes no signals yet
+  const before = reloads();
+  await pgplex.reload(config);
+  await waitFor(() => reloads() > before, { what: "the reload" });
+}
+
+Deno.test("A reload that changes anything about TLS to servers replaces their connections", async () => {
+  const tls = (tls: Record<string, unknown>) => configOf({ cluster: { tls } });
+  await using pgplex = await startPgplex({ config: tls({ mode: "prefer" }) });
+  await using client = await connect(pgplex);
+  let pid = await one(client, PID);
+  for (
+    const other of [{ mode: "allow" }, { mode: "allow", protocols: ["TLSv1"] }, {
+      mode: "allow",
+      protocols: ["TLSv1.2", "TLSv1.3"],
+    }, { mode: "disable" }]
+  ) {
+    await reload(pgplex, tls(other));
+    const now = await one(client, PID);
+    assert.notEqual(now, pid, JSON.stringify(other));
+    pid = now;
+  }
+});
