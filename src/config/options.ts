@@ -50,7 +50,12 @@ export const OPTIONS: readonly OptionSpec[] = [
     short: null,
     doc: "What the client is about to do; `read` may be served by a standby where one is known.",
   },
-  ofPool("query_timeout", ALL, "A statement that runs for longer is cancelled; 0s: never.", "timeout"),
+  ofPool(
+    "query_timeout",
+    ALL,
+    "A statement that takes longer is cancelled, its wait for a server included; 0s: never.",
+    "timeout",
+  ),
   ofPool("query_wait_timeout", ALL, "How long to wait for a server connection; 0s: for ever."),
   ofPool("client_idle_timeout", SESSION, "A client that is silent for longer is disconnected; 0s: never."),
   ofPool("pin_timeout", SESSION, "A pinned session that is idle for longer is ended; 0s: never."),

@@ -79,7 +79,10 @@ const POOL_ROWS: PoolRows = {
     0,
     "A client whose transaction takes longer is disconnected; 0s: never.",
   ),
-  query_timeout: duration(0, "A statement that runs for longer is cancelled; 0s: never."),
+  query_timeout: duration(
+    0,
+    "A statement that takes longer is cancelled, its wait for a server included; 0s: never.",
+  ),
   connect_query: text(
     "any",
     NULL,

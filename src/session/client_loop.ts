@@ -22,7 +22,7 @@ export interface ClientLoopParts {
   readonly scan: ClientScan;
   readonly lease: Pick<Lease, "obtain" | "error" | "failure" | "held">;
   readonly times: Pick<TimeLimits, "cancelling">;
-  readonly work: Pick<WorkTime, "sent" | "leased">;
+  readonly work: Pick<WorkTime, "sent" | "asks" | "leased">;
 }
 
 /** What the loop asks of its session, and tells it. */
@@ -134,7 +134,10 @@ export class ClientLoop {
               continue;
             }
             const obtained = lease.obtain();
-            if (obtained !== null) await obtained;
+            if (obtained !== null) {
+              work.asks();
+              await obtained;
+            }
             work.leased(host.sinceMs);
             // Without the BEGIN that waited in vain, what stands behind it would be committed.
             if (this.#gone && !lease.held) return;

@@ -78,7 +78,17 @@ function rig({ greeted = true } = {}) {
     turn: () => Promise.resolve(void host.turns++),
     inDoubt: null,
   } satisfies ClientLoopHost & Record<string, unknown>;
-  const parts = { clock, control, input, out, relay, scan, lease, times, work: { sent() {}, leased() {} } };
+  const parts = {
+    clock,
+    control,
+    input,
+    out,
+    relay,
+    scan,
+    lease,
+    times,
+    work: { sent() {}, asks() {}, leased() {} },
+  };
   const loop = new ClientLoop(parts as unknown as ClientLoopParts, host);
   const say = (text: string) => stream.say(new TextEncoder().encode(text));
   let over = false;

@@ -19,7 +19,7 @@ export interface ReadAgainParts {
   readonly relay: Relay;
   readonly scan: Pick<ClientScan, "scan" | "need" | "blocked">;
   readonly out: Pick<Outbox, "flush">;
-  readonly work: Pick<WorkTime, "leased" | "sent">;
+  readonly work: Pick<WorkTime, "asks" | "leased" | "sent">;
   /** The lease, and since when it is held, in clock milliseconds. */
   readonly side: { readonly lease: Pick<Lease, "obtain" | "error">; readonly sinceMs: number };
   readonly host: Pick<ServerSideHost, "ending" | "failPending">;
@@ -68,6 +68,7 @@ export class ReadAgain {
   async #lease(type: number): Promise<void> {
     const { work, side, host } = this.#parts;
     const { lease } = side;
+    work.asks();
     await lease.obtain();
     work.leased(side.sinceMs);
     if (lease.error !== null && !host.ending) host.failPending(type, lease.error);

@@ -4,8 +4,8 @@ import { type Clock, PgplexError } from "../kernel/mod.ts";
 import type { StateWatch } from "../learning/mod.ts";
 import { type PinReason, Pins, type PinsHost, stateLost } from "../lease/mod.ts";
 import { type ChannelsHost, Listening, type ListeningHost } from "../listen/mod.ts";
-import { noticeOfName, SessionOptions } from "../options/mod.ts";
-import { encodeBackendKeyData, encodeNotice, encodeReadyForQuery, TxStatus } from "../protocol/mod.ts";
+import { SessionOptions } from "../options/mod.ts";
+import { encodeNotice, TxStatus } from "../protocol/mod.ts";
 import { ClientScan, Need, Relay, Steering, type SteeringHost, ToldSettings } from "../relay/mod.ts";
 import type { Destination } from "../servers/mod.ts";
 import { type ByteStream, Outbox } from "../transport/mod.ts";
@@ -14,6 +14,7 @@ import { channelsHostOf } from "./channels_host.ts";
 import { ClientBuffer } from "./client_buffer.ts";
 import { ClientLoop, type ClientLoopHost } from "./client_loop.ts";
 import { Farewell } from "./farewell.ts";
+import { greet, type GreetedSession, type GreetingParts } from "./greeting.ts";
 import { Leaving, type LeavingHost } from "./leaving.ts";
 import { type OptionChange, refusalOf } from "./option_refusal.ts";
 import { warnOfPins } from "./pin_warning.ts";
@@ -40,7 +41,8 @@ export class Session
     TimeLimitsHost,
     PinsHost,
     ListeningHost,
-    LeavingHost {
+    LeavingHost,
+    GreetedSession {
   readonly facts: SessionFacts;
   readonly destination: Destination;
   /** What the client set for itself. */
@@ -288,6 +290,7 @@ export class Session
     if (error.code === "internal" || error.code === "config_changed") throw error;
     this.#parts.clientLog.poolerError(this.facts, error);
     this.options.transactionEnds();
+    this.#work.failed();
     this.#serverSide.statementEnds();
     this.#clientScan.failPending(type, error);
   }
@@ -298,7 +301,11 @@ export class Session
 
   left(): void {
     this.#serverSide.stopAsking();
-    this.#serverSide.lease.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
+    this.stopWaiting(new PgplexError("shutting_down", "the client is gone"));
+  }
+
+  stopWaiting(error: PgplexError): void {
+    this.#serverSide.lease.stopWaiting(error);
   }
 
   serverSaid(): void {
@@ -326,6 +333,11 @@ export class Session
     void this.#out.flush();
   }
 
+  #greetingParts(): GreetingParts {
+    const [told, out, work, loop, side] = [this.#told, this.#out, this.#work, this.#loop, this.#serverSide];
+    return { told, out, work, loop, side };
+  }
+
   channelsHost(): ChannelsHost {
     return channelsHostOf(this, { relay: this.#relay, out: this.#out, pid: this.#key.pid });
   }
@@ -348,7 +360,7 @@ export class Session
     this.#parts.counters.sessionsOpened++;
     try {
       await this.#loop.passSuspension();
-      await this.#greet();
+      if (!this.#ending) await greet(this, this.#greetingParts());
       await this.#loop.serve();
     } catch (thrown) {
       if (!this.#ending) await this.#farewell.fail(thrown, this.facts.id);
@@ -357,49 +369,16 @@ export class Session
     }
   }
 
-  async #greet(): Promise<void> {
-    if (this.#ending) return;
-    const { facts, destination } = this;
-    const { greetings } = destination;
-    let settings = destination.greetingFor(facts.base, this.#serverSide);
-    if (facts.mode === "session" && (settings === null || destination.hasRoom(this.#serverSide))) {
-      // A session of its own begins now, as on a server; only where the pool is full it begins with the first message.
-      await this.#login();
-      settings = this.server!.settings;
-      this.#takeBackendsPid(this.server!);
-    } else if (settings === null) {
-      await this.#login();
-      settings = this.server!.identity.parameters;
-      this.#serverSide.endLease("clean");
-    }
-    const greeting = this.#told.greet(settings);
-    this.#out.put(greetings.noticesOf(facts.base));
-    if (facts.applicationName !== null) this.#out.put(noticeOfName(facts.applicationName, greeting));
-    this.#out.put(greetings.encoded(greeting));
-    this.#out.put(encodeBackendKeyData(this.#key.pid, this.#key.secret));
-    this.#out.put(encodeReadyForQuery(TxStatus.Idle));
-    destination.counters.logins++;
-    await this.#out.flush();
+  get key(): CancelKey {
+    return this.#key;
   }
 
   /** In session pooling the server process is the session's own: so is its process id, which pg_backend_pid() and others see. */
-  #takeBackendsPid({ identity }: ServerConnection): void {
+  takeBackendsPid({ identity }: ServerConnection): void {
     if (identity.key === null) return;
     const { cancelKeys } = this.#parts;
     cancelKeys.revoke(this, this.#key);
     this.#key = cancelKeys.issue(this, this.facts.minor, identity.key.pid);
-  }
-
-  /** The lease that a greeting needs. @throws PgplexError when there is none to be had */
-  async #login(): Promise<void> {
-    const { lease } = this.#serverSide;
-    const obtained = lease.obtain();
-    if (obtained !== null) {
-      this.#loop.watch();
-      await obtained;
-    }
-    if (lease.error !== null) throw lease.error;
-    if (!lease.held) throw new PgplexError("shutting_down", "the session is over");
   }
 
   /** A reload changed the pool's settings, or took the destination away: a session in a transaction goes on to its end. */

@@ -24,6 +24,8 @@ export interface TimeLimitsHost {
   readonly settings: Settings | null;
   /** Of a session that waits for a server connection; null: it does not. */
   readonly waits: Waits | null;
+  /** Whether the session waits for a server connection, also for its greeting. */
+  readonly waiting: boolean;
   /** Whether no other session ever gets the server connection before this one ends. */
   readonly keepsServer: boolean;
   readonly idle: boolean;
@@ -32,11 +34,13 @@ export interface TimeLimitsHost {
   readonly pins: readonly PinReason[];
   readonly server: ServerConnection | null;
   readonly ending: boolean;
-  readonly work: Pick<WorkTime, "querySinceMs" | "xactSinceMs" | "idleInXactSinceMs">;
+  readonly work: Pick<WorkTime, "statementSinceMs" | "xactSinceMs" | "idleInXactSinceMs">;
   /** The client hears this beside its answers. */
   notice(error: PgplexError): void;
   /** Cancels what runs on `server`; resolves when no other statement can be met by it any more. */
   cancelOn(server: ServerConnection): Promise<void>;
+  /** The wait for a server connection ends with this error. */
+  stopWaiting(error: PgplexError): void;
   end(error: PgplexError): void;
 }
 
@@ -75,7 +79,11 @@ export class TimeLimits {
   /** Does what time demands. Called about once a second. */
   check(nowMs: number): void {
     const host = this.#host;
-    if (host.waits !== null) this.#tellOfWait(nowMs, host.waits);
+    if (host.waiting) {
+      if (host.waits !== null) this.#tellOfWait(nowMs, host.waits);
+      if (this.#isOver(nowMs)) host.stopWaiting(queryTimeout());
+      return;
+    }
     if (host.idle) {
       const error = this.#idleTooLong(nowMs - host.idleSinceMs);
       if (error !== null) host.end(error);
@@ -101,12 +109,14 @@ export class TimeLimits {
     });
   }
 
-  /** A statement begins that may take `timeoutMs`; null or 0: no limit of its own. */
+  /** A statement begins that may take `timeoutMs`, the wait behind it included; null or 0: no limit of its own. */
   statementBegins(timeoutMs: number | null): void {
     this.#timer?.cancel();
-    this.#timer = timeoutMs === null || timeoutMs === 0
-      ? null
-      : this.#clock.after(timeoutMs, () => this.#statementTimedOut());
+    this.#timer = null;
+    if (timeoutMs === null || timeoutMs === 0) return;
+    const sinceMs = this.#host.work.statementSinceMs;
+    const waitedMs = sinceMs < 0 ? 0 : this.#clock.nowMs() - sinceMs;
+    this.#timer = this.#clock.after(Math.max(0, timeoutMs - waitedMs), () => this.#statementTimedOut());
   }
 
   /** The client's last statement is answered. */
@@ -184,9 +194,13 @@ export class TimeLimits {
       if (nowMs - this.#timedOutMs >= CANCEL_GRACE_MS) host.end(queryTimeout());
       return;
     }
-    const limitMs = host.limits.query_timeout;
-    const sinceMs = host.work.querySinceMs;
-    if (limitMs > 0 && sinceMs >= 0 && nowMs - sinceMs >= limitMs) this.#statementTimedOut();
+    if (this.#isOver(nowMs)) this.#statementTimedOut();
+  }
+
+  /** Whether the client has waited for its statement for as long as query_timeout lets it. */
+  #isOver(nowMs: number): boolean {
+    const { limits, work: { statementSinceMs: sinceMs } } = this.#host;
+    return limits.query_timeout > 0 && sinceMs >= 0 && nowMs - sinceMs >= limits.query_timeout;
   }
 
   #statementTimedOut(): void {

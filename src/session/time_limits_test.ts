@@ -22,6 +22,11 @@ function session(clock: VirtualClock, settings: Settings) {
       idle_transaction_timeout: 0,
     } as PoolSettings,
     waits: null as TimeLimitsHost["waits"],
+    waiting: false as boolean,
+    stopWaiting: ({ message }: PgplexError) => {
+      host.waiting = false;
+      said.push(message);
+    },
     notice: (error: PgplexError) => void notices.push(error.extra.detail!),
     settings,
     keepsServer: false as boolean,
@@ -30,7 +35,7 @@ function session(clock: VirtualClock, settings: Settings) {
     pins: [],
     server: null as TimeLimitsHost["server"],
     ending: false as boolean,
-    work: { querySinceMs: -1, xactSinceMs: -1, idleInXactSinceMs: -1 },
+    work: { statementSinceMs: -1, xactSinceMs: -1, idleInXactSinceMs: -1 },
     cancelOn: () => Promise.resolve(),
     end() {
       host.ending = true;
@@ -86,6 +91,7 @@ Deno.test("TimeLimits tells a client once that it waits, and again when it waits
   const clock = new VirtualClock();
   const { host, notices, times } = session(clock, Settings.none);
   host.idle = false;
+  host.waiting = true;
   const wait = { sinceMs: clock.nowMs(), reason: "no primary" };
   host.waits = wait;
   times.check(wait.sinceMs + 4999);
@@ -131,7 +137,7 @@ Deno.test("TimeLimits says in the log that a statement ended for its time, and n
   const { host, said, times } = session(clock, Settings.from([]));
   host.idle = false;
   host.limits = { ...host.limits, query_timeout: 1000 };
-  host.work.querySinceMs = clock.nowMs();
+  host.work.statementSinceMs = clock.nowMs();
   host.server = { owed: { settled: false } } as unknown as TimeLimitsHost["server"];
   clock.advance(1000);
   times.check(clock.nowMs());
@@ -140,4 +146,41 @@ Deno.test("TimeLimits says in the log that a statement ended for its time, and n
   times.clientCancels();
   times.check(clock.nowMs());
   deepEqual([times.canceledReply(), said.length], [null, 1]);
+});
+
+Deno.test("TimeLimits ends a wait for a server connection at query_timeout, and no wait without one", () => {
+  const clock = new VirtualClock();
+  const { host, said, times } = session(clock, Settings.none);
+  host.idle = false;
+  host.waiting = true;
+  host.work.statementSinceMs = clock.nowMs();
+  clock.advance(10_000);
+  times.check(clock.nowMs());
+  deepEqual(said, []);
+  host.limits = { ...host.limits, query_timeout: 10_001 };
+  times.check(clock.nowMs());
+  deepEqual(said, []);
+  clock.advance(1);
+  times.check(clock.nowMs());
+  deepEqual([said, host.ending], [["canceling statement due to query_timeout"], false]);
+});
+
+Deno.test("TimeLimits counts the wait for a server connection into the time that a statement has of its own", () => {
+  const clock = new VirtualClock();
+  const { host, times } = session(clock, Settings.none);
+  const cancelledMs: number[] = [];
+  host.cancelOn = () => {
+    cancelledMs.push(clock.nowMs());
+    return Promise.resolve();
+  };
+  host.idle = false;
+  host.work.statementSinceMs = clock.nowMs();
+  host.server = { owed: { settled: false } } as unknown as TimeLimitsHost["server"];
+  const sinceMs = clock.nowMs();
+  clock.advance(700);
+  times.statementBegins(1000);
+  clock.advance(1000);
+  times.statementEnds();
+  times.statementBegins(null);
+  deepEqual(cancelledMs, [sinceMs + 1000]);
 });

@@ -17,6 +17,8 @@ export class WorkTime {
   #querySinceMs = -1;
   /** When a lease began whose first message has not been sent on yet; -1 when there is none. */
   #leasedMs = -1;
+  /** When the statement began to wait for a server connection; -1: it did not. */
+  #askedMs = -1;
   #answeredMs = -1;
   /** When the client last sent something that went to a server, in clock milliseconds. */
   requestMs: number;
@@ -34,6 +36,11 @@ export class WorkTime {
     return this.#querySinceMs;
   }
 
+  /** Since when the client waits for its statement, in clock milliseconds: also for a server connection. -1: for none. */
+  get statementSinceMs(): number {
+    return this.#askedMs >= 0 ? this.#askedMs : this.#querySinceMs;
+  }
+
   /** Since when the transaction runs, in clock milliseconds; -1 outside of one. */
   get xactSinceMs(): number {
     return this.#xactSinceMs;
@@ -42,6 +49,11 @@ export class WorkTime {
   /** Since when the client could go on with its transaction, in clock milliseconds; -1 while the server works, and outside of one. */
   get idleInXactSinceMs(): number {
     return this.#querySinceMs < 0 && this.#xactSinceMs >= 0 ? this.#answeredMs : -1;
+  }
+
+  /** A statement begins to wait for a server connection, or goes on to. */
+  asks(): void {
+    if (this.#askedMs < 0) this.#askedMs = this.#clock.nowMs();
   }
 
   /** A lease begins for a message that is sent on at once. */
@@ -63,13 +75,18 @@ export class WorkTime {
     if (this.#querySinceMs < 0) return;
     this.#answeredMs = this.#clock.nowMs();
     this.#queried(this.#answeredMs - this.#querySinceMs);
-    this.#querySinceMs = -1;
+    this.#querySinceMs = this.#askedMs = -1;
   }
 
   /** The boundary was reached, and the lease goes on. */
   rests(): void {
     if (this.#xactSinceMs >= 0) this.ended(this.#clock.nowMs());
-    this.#leasedMs = -1;
+    this.#leasedMs = this.#askedMs = -1;
+  }
+
+  /** No server connection could be had for a statement, which was answered so. */
+  failed(): void {
+    this.#askedMs = -1;
   }
 
   /** The lease has ended. */
@@ -80,7 +97,11 @@ export class WorkTime {
       this.#counters.xactMs += xactMs;
       this.#counters.histograms.xact.record(xactMs);
     }
-    this.#querySinceMs = this.#xactSinceMs = this.#leasedMs = -1;
+    this.#querySinceMs =
+      this.#xactSinceMs =
+      this.#leasedMs =
+      this.#askedMs =
+        -1;
     this.endedMs = nowMs;
   }
 

@@ -64,3 +64,23 @@ Deno.test("WorkTime tells since when a transaction runs, and since when it waits
   work.ended(clock.nowMs());
   deepEqual([work.xactSinceMs, work.idleInXactSinceMs], [-1, -1]);
 });
+
+Deno.test("WorkTime knows since when a client waits for its statement, its wait for a server connection included", () => {
+  const { clock, work } = setUp();
+  clock.advance(10);
+  equal(work.statementSinceMs, -1);
+  work.asks();
+  clock.advance(10);
+  work.asks();
+  work.leased(clock.nowMs());
+  work.sent();
+  deepEqual([work.statementSinceMs, work.querySinceMs], [10, 20]);
+  work.answered();
+  clock.advance(10);
+  work.sent();
+  equal(work.statementSinceMs, 30, "the next one has not waited");
+  work.ended(clock.nowMs());
+  work.asks();
+  work.failed();
+  equal(work.statementSinceMs, -1);
+});

@@ -254,7 +254,7 @@ export class Rig implements ClientLoopHost {
       scan: this.clientScan,
       lease: { error: null, failure: null, held: true, obtain: () => this.#obtain() },
       times: { cancelling: null },
-      work: { sent() {}, leased() {} },
+      work: { sent() {}, asks() {}, leased() {} },
     }, this);
     this.#loop.serve().catch((error: unknown) => this.#failure = error).finally(() => this.#ended = true);
   }

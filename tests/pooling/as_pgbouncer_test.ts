@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import {
+  errorOf,
+  frontend,
   type PgplexProcess,
   type PostgresNode,
   startPgplex,
@@ -66,4 +68,40 @@ Deno.test("A reload that changes anything about TLS to servers replaces their co
     assert.notEqual(now, pid, JSON.stringify(other));
     pid = now;
   }
+});
+
+Deno.test("query_timeout ends a statement that waits for a server connection, and one that has waited earlier", async () => {
+  const pool = { default_pool_size: 1, query_timeout: "2s" };
+  await using pgplex = await startPgplex({ config: configOf({ pool }) });
+  await using holder = await connect(pgplex);
+  await using client = await connect(pgplex);
+  await one(holder, "BEGIN");
+  const refused = errorOf(await client.query("SELECT 1"))!;
+  assert.deepEqual([refused["S"], refused["C"], refused["M"]], [
+    "ERROR",
+    "57014",
+    "canceling statement due to query_timeout",
+  ]);
+  const sinceMs = performance.now();
+  await client.send(frontend.query("SELECT pg_sleep(60)"));
+  await client.quiet(1000);
+  await one(holder, "COMMIT");
+  assert.equal(errorOf(await client.readUntil("Z"))!["C"], "57014");
+  const tookMs = performance.now() - sinceMs;
+  assert.ok(tookMs >= 2000, `${tookMs} ms`);
+  assert.equal(await one(client, "SELECT 1"), "1");
+  assert.match(pgplex.log, /pooler error .*canceling statement due to query_timeout/);
+});
+
+Deno.test("query_timeout ends a login that waits for its first server connection", async () => {
+  const pool = { query_timeout: "1s" };
+  await using pgplex = await startPgplex({ config: configOf({ pool }) });
+  await node.kill("SIGSTOP");
+  try {
+    await assert.rejects(connect(pgplex), /57014.*query_timeout/s);
+  } finally {
+    await node.kill("SIGCONT");
+  }
+  await using client = await connect(pgplex);
+  assert.equal(await one(client, "SELECT 1"), "1");
 });
