@@ -6,7 +6,8 @@ import type { Worker } from "./worker.ts";
 
 /**
  * Whom a drain waits for: clients, until they have left by themselves; transactions, those that run and those that wait for a server
- * connection; or servers, so that whoever waits for one is ended, as by PgBouncer.
+ * connection; or servers, so that whoever waits for one is ended, and in session pooling sessions that have one go on, as by
+ * PgBouncer.
  */
 export type DrainGoal = "clients" | "transactions" | "servers";
 
@@ -42,8 +43,8 @@ export class Stopping {
   #drained: Promise<void> | null = null;
   /** When a drain stops to wait for running transactions, in clock milliseconds; Infinity while it waits for clients. */
   #untilMs = Infinity;
-  /** Whoever waits for a server connection is ended by the drain. */
-  #endsWaiting = false;
+  /** Servers are waited for. */
+  #forServers = false;
   /** The last signal to stop, and when it came. */
   #signal: StopSignal | null = null;
   #signalledMs = -Infinity;
@@ -62,7 +63,7 @@ export class Stopping {
     const begins = waitFor === "clients" ? this.#drained === null : this.#untilMs === Infinity;
     if (begins) log.info("draining", { clients: worker.sessions.size, wait_for: waitFor });
     worker.willStop();
-    if (waitFor === "servers") this.#endsWaiting = true;
+    if (waitFor === "servers") this.#forServers = true;
     if (begins && waitFor !== "clients") this.#untilMs = clock.nowMs() + config().shutdown_timeout;
     return this.#drained ??= this.#drain();
   }
@@ -87,7 +88,11 @@ export class Stopping {
       return stop();
     }
     const drained = this.drain(signal === "SIGTERM" ? waitFor : "servers");
-    if (signal === "SIGINT") log.info("SIGINT waits for transactions to end, another one stops at once");
+    if (signal === "SIGINT") {
+      log.info(
+        "SIGINT waits for transactions to end, and for sessions in session pooling; another one stops at once",
+      );
+    }
     return drained;
   }
 
@@ -104,7 +109,7 @@ export class Stopping {
     if (gaveWay) sockets.close();
     else sockets.closeTcp();
     while (!stopped()) {
-      if (this.#untilMs < Infinity) worker.endAtRest(shuttingDown(), { waiting: this.#endsWaiting });
+      if (this.#untilMs < Infinity) worker.endAtRest(shuttingDown(), { servers: this.#forServers });
       if (worker.sessions.size === 0 || clock.nowMs() >= this.#untilMs) break;
       await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
     }

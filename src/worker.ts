@@ -236,13 +236,13 @@ export class Worker implements LoginParts {
   }
 
   /**
-   * Ends sessions at the end of what they run, and those that wait for what an operator holds back; all that wait for a server
-   * connection where `waiting` says so.
+   * Ends sessions at the end of what they run, and those that wait for what an operator holds back. Where `servers` are waited
+   * for: all that wait for a server connection, and none that has one for its life.
    */
-  endAtRest(error: PgplexError, { waiting }: { waiting: boolean }): void {
+  endAtRest(error: PgplexError, { servers }: { servers: boolean }): void {
     for (const session of this.sessions) {
-      if (session.waiting && (waiting || session.destination.paused)) session.end(error);
-      else session.endAtRest(error);
+      if (session.waiting && (servers || session.destination.paused)) session.end(error);
+      else if (!servers || !session.ownsServer) session.endAtRest(error);
     }
   }
 

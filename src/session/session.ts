@@ -152,6 +152,11 @@ export class Session
     return this.#serverSide.lease.waiting;
   }
 
+  /** Whether the session has a server connection that is its own until it ends. */
+  get ownsServer(): boolean {
+    return this.keepsServer && this.#serverSide.lease.held;
+  }
+
   /** Whether the server owes this client something. */
   get busy(): boolean {
     const { server } = this;

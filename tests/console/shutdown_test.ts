@@ -131,6 +131,32 @@ Deno.test("SHUTDOWN stops pgplex in PgBouncer's three ways", async (t) => {
     });
   }
 
+  for (const how of ["SHUTDOWN WAIT_FOR_SERVERS", "SIGINT", "SIGTERM"] as const) {
+    const ends = how === "SIGTERM";
+    await t.step(
+      `${how} ${ends ? "ends" : "waits for"} a session that has a server connection for its life`,
+      async () => {
+        await using pgplex = await start({ pool: { pool_mode: "session", default_pool_size: 1 } });
+        await using console = await WireClient.connect(pgplex, consoleLogin);
+        const owner = await WireClient.connect(pgplex, login);
+        await one(owner, "SELECT 1");
+        await using without = await WireClient.connect(pgplex, login);
+        if (how === "SHUTDOWN WAIT_FOR_SERVERS") await succeed(console, how);
+        else pgplex.signal(how);
+        assert.equal(errorOf(await without.closed())!["C"], "57P01", "it has none, and would wait for one");
+        if (ends) assert.equal(errorOf(await owner.closed())!["C"], "57P01");
+        else {
+          await refuses(pgplex);
+          for (let i = 0; i < 3; i++) assert.equal(await one(owner, `SELECT ${i}`), String(i));
+          await succeed(owner, "BEGIN; COMMIT");
+          assert.ok(pgplex.running);
+          await owner.close();
+        }
+        assert.equal(await exitCode(pgplex), 0);
+      },
+    );
+  }
+
   for (const how of ["SHUTDOWN WAIT_FOR_SERVERS", "SHUTDOWN WAIT_FOR_CLIENTS"]) {
     await t.step(`${how} lets people into the console over the unix socket, and nobody else in`, async () => {
       await using dir = await tempDir();

@@ -426,9 +426,13 @@ Deno.test("signals reload, drain and stop, and no log holds a password", async (
         await using busy = await WireClient.connect(pgplex, login);
         await busy.query("BEGIN");
         pgplex.signal("SIGINT");
-        await says(pgplex, /SIGINT waits for transactions to end, another one stops at once/);
+        await says(
+          pgplex,
+          /SIGINT waits for transactions to end, and for sessions in session pooling; another one stops at once/,
+        );
         await busy.query("INSERT INTO written VALUES (4)");
         assert.deepEqual(rowsOf(await busy.query("COMMIT; SELECT 'done'")), [["done"]]);
+        if (pool_mode === "session") await busy.close();
         await waitFor(() => !pgplex.running, { what: "pgplex to stop" });
         assert.equal(await pgplex.stop(), 0);
         logs.push(pgplex.log);
