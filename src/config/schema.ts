@@ -254,6 +254,8 @@ export interface PoolSettings {
   readonly server_login_retry: number;
   readonly server_idle_timeout: number;
   readonly server_lifetime: number;
+  /** Session pooling: whether a session ends behind its transaction when its server connection is to be replaced. */
+  readonly server_fast_close: boolean;
   readonly client_idle_timeout: number;
   readonly idle_transaction_timeout: number;
   readonly transaction_timeout: number;

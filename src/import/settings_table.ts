@@ -102,7 +102,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
     ),
   ],
   ["server_check_delay", left("pool", "not needed, as server_check_query")],
-  ["server_fast_close", left("pool", "RECONNECT and reloads replace a connection when its lease ends")],
+  ["server_fast_close", same("pool.server_fast_close")],
   ["cancel_wait_timeout", left("pool", "a cancel request needs no place in the pool, so it does not wait")],
   ["track_extra_parameters", left("pool", "not needed: every setting that a session changes follows it")],
   [

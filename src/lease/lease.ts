@@ -115,6 +115,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     return !stays || home.pool.waitingCount > 0 || this.#destination.settings.server_reset === "always";
   }
 
+  /** Whether another connection is to take the place of the one that is held, as soon as it is given back. */
+  get replaced(): boolean {
+    const pool = this.#held?.home.pool;
+    return pool !== undefined && !pool.paused && pool.closed === null && pool.mustEnd(this.#held!);
+  }
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs;

@@ -1,4 +1,7 @@
-import type { PgplexError } from "../kernel/mod.ts";
+import type { PoolSettings } from "../config/mod.ts";
+import { PgplexError } from "../kernel/mod.ts";
+import type { Lease } from "../lease/mod.ts";
+import type { Destination } from "../servers/mod.ts";
 
 /** What {@link Leaving} asks of its session. */
 export interface LeavingHost {
@@ -53,4 +56,26 @@ export class Leaving {
     if (this.#because !== null) this.begin(this.#because);
     else this.lookIfGone();
   }
+}
+
+/** What {@link whyGone} asks of a session. */
+export interface LeavingSession {
+  readonly destination: Pick<Destination, "closed">;
+  /** Whether no other session ever gets its server connection before it ends. */
+  readonly keepsServer: boolean;
+  readonly poolSettings: Pick<PoolSettings, "server_fast_close">;
+}
+
+/**
+ * Why a session has nowhere to go any more: a reload took its destination away, or the node of the server connection that it keeps; or,
+ * in session pooling with `server_fast_close`, another connection is to take the place of its own. Null: it goes on.
+ */
+export function whyGone(
+  { destination, keepsServer, poolSettings }: LeavingSession,
+  lease: Pick<Lease, "probing" | "unread" | "home" | "replaced">,
+): PgplexError | null {
+  const keeps = lease.probing || lease.unread ? null : lease.home; // those may be given back in a moment
+  const gone = destination.closed ?? keeps?.pool.closed ?? null;
+  if (gone !== null || !keepsServer || !poolSettings.server_fast_close || !lease.replaced) return gone;
+  return new PgplexError("config_changed", "terminating connection: its server connection is replaced");
 }

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, equal } from "node:assert/strict";
 import { PgplexError } from "../kernel/mod.ts";
-import { Leaving } from "./leaving.ts";
+import { Leaving, whyGone } from "./leaving.ts";
 
 const OVER = new PgplexError("shutting_down", "over");
 const GONE = new PgplexError("config_changed", "gone");
@@ -72,4 +72,24 @@ Deno.test("Leaving lets a session be that nobody sends away", async () => {
   new Leaving(host).rested();
   await Promise.resolve();
   deepEqual(host.ends, []);
+});
+
+Deno.test("whyGone is about the destination, the node of a connection that is kept, and one that is replaced where that ends sessions", () => {
+  const home = (closed: PgplexError | null) => ({ pool: { closed } }) as never;
+  const session = {
+    destination: { closed: null },
+    keepsServer: true,
+    poolSettings: { server_fast_close: true },
+  };
+  const lease = { probing: false, unread: false, home: home(null), replaced: false };
+  const why = (of: Partial<typeof session>, at: Partial<typeof lease>) =>
+    whyGone({ ...session, ...of }, { ...lease, ...at })?.message ?? null;
+  equal(why({}, {}), null);
+  equal(whyGone({ ...session, destination: { closed: GONE } }, { ...lease, home: null }), GONE);
+  equal(why({}, { home: home(GONE) }), "gone");
+  equal(why({}, { home: home(GONE), unread: true }), null);
+  equal(why({}, { home: home(GONE), probing: true }), null);
+  equal(why({}, { replaced: true }), "terminating connection: its server connection is replaced");
+  equal(why({ keepsServer: false }, { replaced: true }), null);
+  equal(why({ poolSettings: { server_fast_close: false } }, { replaced: true }), null);
 });

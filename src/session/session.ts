@@ -15,7 +15,7 @@ import { ClientBuffer } from "./client_buffer.ts";
 import { ClientLoop, type ClientLoopHost } from "./client_loop.ts";
 import { Farewell } from "./farewell.ts";
 import { greet, type GreetedSession, type GreetingParts } from "./greeting.ts";
-import { Leaving, type LeavingHost } from "./leaving.ts";
+import { Leaving, type LeavingHost, whyGone } from "./leaving.ts";
 import { type OptionChange, refusalOf } from "./option_refusal.ts";
 import { warnOfPins } from "./pin_warning.ts";
 import { ServerSide } from "./server_side.ts";
@@ -389,13 +389,16 @@ export class Session
   /** A reload changed the pool's settings, or took the destination away: a session in a transaction goes on to its end. */
   configurationChanged(): void {
     this.#relay.onServer.limitTo(this.destination.settings.max_prepared_statements);
-    this.#leaving.lookIfGone();
+    this.lookIfGone();
   }
 
   get gone(): PgplexError | null {
-    const { lease } = this.#serverSide;
-    const keeps = lease.probing || lease.unread ? null : lease.home; // those may be given back in a moment
-    return this.destination.closed ?? keeps?.pool.closed ?? null;
+    return whyGone(this, this.#serverSide.lease);
+  }
+
+  /** What is to be done with server connections may have changed: see {@link Leaving.lookIfGone}. */
+  lookIfGone(): void {
+    this.#leaving.lookIfGone();
   }
 
   /** {@link Leaving.begin} */

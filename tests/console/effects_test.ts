@@ -14,6 +14,7 @@ import {
   WireError,
 } from "../harness/mod.ts";
 import { BOSS, enter } from "../harness/console_served.ts";
+import { succeed } from "../harness/console_shown.ts";
 import { one } from "../harness/served.ts";
 
 /** A configuration as plain objects. */
@@ -32,6 +33,7 @@ const ALIASES: Record<string, Plain> = {
   server_connect_timeout: { cluster: "silent", query_wait_timeout: "500ms", server_login_retry: "10ms" },
   server_idle_timeout: {},
   server_lifetime: {},
+  server_fast_close: { pool_mode: "session" },
   client_idle_timeout: {},
   idle_transaction_timeout: {},
   transaction_timeout: {},
@@ -178,6 +180,13 @@ Deno.test("each pool key that is SET takes effect while clients are connected", 
       await one(client, "SELECT 1");
       await set("server_lifetime", "50ms");
       await waitFor(async () => (await servers("server_lifetime")).length === 0, { what: "no server" });
+    },
+    server_fast_close: async () => {
+      await using client = await login("server_fast_close");
+      await one(client, "SELECT 1");
+      await set("server_fast_close", "on");
+      await succeed(console, "RECONNECT server_fast_close");
+      assert.equal(errorOf(await client.closed())!["C"], "57P01");
     },
     client_idle_timeout: async () => {
       await using client = await login("client_idle_timeout");

@@ -6,6 +6,7 @@ import {
   type PostgresNode,
   startPgplex,
   startPostgres,
+  tagsOf,
   waitFor,
   WireClient,
 } from "../harness/mod.ts";
@@ -104,4 +105,32 @@ Deno.test("query_timeout ends a login that waits for its first server connection
   }
   await using client = await connect(pgplex);
   assert.equal(await one(client, "SELECT 1"), "1");
+});
+
+Deno.test("server_fast_close ends sessions in session pooling when their server connection is replaced, behind a transaction", async () => {
+  const config = (app: Record<string, unknown>) =>
+    configOf({ app: { pool_mode: "session", server_fast_close: true, ...app } });
+  await using pgplex = await startPgplex({ config: config({}) });
+  await using console = await connect(pgplex, "pgplex");
+  const ends: [why: string, replaces: () => Promise<unknown>][] = [
+    ["RECONNECT", () => console.query("RECONNECT app")],
+    ["a reload", () => reload(pgplex, config({ connect_query: "SET work_mem = '7MB'" }))],
+  ];
+  for (const [why, replaces] of ends) {
+    await using idle = await connect(pgplex);
+    await using busy = await connect(pgplex);
+    await one(idle, "SELECT 1");
+    await one(busy, "BEGIN");
+    await replaces();
+    const said = errorOf(await idle.closed())!;
+    assert.deepEqual([said["S"], said["C"]], ["FATAL", "57P01"], why);
+    assert.equal(await one(busy, "SELECT 1"), "1");
+    assert.deepEqual(tagsOf(await busy.query("COMMIT")), ["COMMIT"]);
+    assert.equal(errorOf(await busy.closed())!["C"], "57P01", why);
+  }
+  await reload(pgplex, config({ server_fast_close: false }));
+  await using stays = await connect(pgplex);
+  const pid = await one(stays, PID);
+  await console.query("RECONNECT app");
+  assert.equal(await one(stays, PID), pid);
 });

@@ -2,6 +2,7 @@
 export const UNTESTED: Readonly<Record<string, string>> = {
   "src/console/client/client.ts": "drives a socket: tests/console/ talks to it over the wire",
   "src/config/option_names.ts": "a list of names: options_test.ts holds it against the table of options",
+  "src/config/pool_rows.ts": "rows of the table of settings: settings_test.ts goes over all of them",
   "src/protocol/types.ts": "constants: dispatch_test.ts holds them against the protocol's chapter",
   "src/schema/schema_run.ts": "drives servers: tests/schema/",
   "src/telemetry/counters.ts": "fields to which others add: nothing in it can fail",

@@ -87,9 +87,10 @@ export async function suspend(context: CommandContext): Promise<void> {
 
 /** RECONNECT: every server connection ends when it is released, idle ones now; new ones take their place at once. */
 export function reconnect(context: CommandContext, asked: string | null): void {
-  const { pools, runtime: { clock } } = context.worker;
+  const { pools, sessions, runtime: { clock } } = context.worker;
   const name = asked === null ? null : findDatabase(context, asked, "reconnect", { leaving: true });
   for (const { pool } of pools.of(name)) pool.recycle(clock.nowMs());
+  for (const session of sessions) session.lookIfGone();
   closeUnusedListeners(context, name);
 }
 

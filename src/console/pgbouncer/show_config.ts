@@ -35,6 +35,7 @@ const KEYS: readonly (readonly [key: string, path: string])[] = [
   ["reserve_pool_size", "pool.reserve_pool_size"],
   ["reserve_pool_timeout", "pool.reserve_pool_timeout"],
   ["server_connect_timeout", "pool.server_connect_timeout"],
+  ["server_fast_close", "pool.server_fast_close"],
   ["server_idle_timeout", "pool.server_idle_timeout"],
   ["server_lifetime", "pool.server_lifetime"],
   ["server_login_retry", "pool.server_login_retry"],
