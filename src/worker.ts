@@ -16,6 +16,7 @@ import {
   type CancelPeer,
   CancelRelay,
   type ConsoleDoor,
+  keptPools,
   LoginDeadlines,
   type LoginParts,
   type ReplicationClient,
@@ -193,6 +194,7 @@ export class Worker implements LoginParts {
     this.#ticker.every(POOL_TICK_MS, () => this.logins.tick(clock.nowMs()));
     this.#ticker.every(POOL_TICK_MS, () => this.listeners.tick(clock.nowMs()));
     this.#ticker.every(SESSION_TICK_MS, () => this.#checkSessions(clock.nowMs()));
+    this.pools.keep(keptPools(this));
     this.#warm();
   }
 
@@ -222,6 +224,8 @@ export class Worker implements LoginParts {
         (link === null ? null : nodeGoneReason(this.#config, request.cluster, link.node));
       if (gone !== null) replication.end();
     }
+    this.pools.keep(keptPools(this));
+    this.#ticker.wake();
     this.#warm();
   }
 
@@ -325,6 +329,7 @@ export class Worker implements LoginParts {
   get #isQuiet(): boolean {
     const { sessions, replications, counters } = this;
     return sessions.size === 0 && replications.size === 0 && counters.loggingIn === 0 &&
+      !this.pools.filling &&
       isLong(this.#config.log.stats_period);
   }
 

@@ -17,7 +17,11 @@ export const POOL_ROWS: PoolRows = {
     "When a server connection goes back to the pool.",
   ),
   default_pool_size: integer(1, 20, "Server connections of one pool: one cluster, node, database and user."),
-  min_pool_size: integer(0, 0, "Server connections that a pool keeps open while it has clients."),
+  min_pool_size: integer(
+    0,
+    0,
+    "Server connections that a pool keeps open while it has clients; always, where its alias has a user for all.",
+  ),
   reserve_pool_size: integer(
     0,
     0,

@@ -11,6 +11,7 @@ export * from "./cancel_relay.ts";
 export { checkConsoleShare } from "./admission.ts";
 export { serveClient } from "./client_login.ts";
 export * from "./console_door.ts";
+export { keptPools } from "./kept_pools.ts";
 export * from "./login_deadlines.ts";
 export * from "./login_parts.ts";
 export * from "./replication_client.ts";

@@ -105,7 +105,7 @@ export class Destination implements PoolDestination {
     return this.#credentials;
   }
 
-  /** Whether it had clients when that was last looked at: `min_pool_size` is for them. */
+  /** Whether it had clients when that was last looked at, or is kept as if it had: `min_pool_size` is for them. */
   get hasClients(): boolean {
     return this.#hasClients;
   }

@@ -39,6 +39,8 @@ export class ServerPools {
   /** Those that a reload removed while leases of theirs ran: they end with the last of these. */
   readonly #leaving = new Set<Destination>();
   readonly #unused = new UnusedPools<string>();
+  /** Those that are kept at their minimum, whoever is there. */
+  #kept: ReadonlySet<Destination> = new Set();
   readonly #limits = new SharedLimits();
   readonly #fingerprints = new Map<string, Fingerprints>();
   /** By cluster: rises when ALTER ROLE or ALTER DATABASE changed what later sessions begin with. */
@@ -99,6 +101,20 @@ export class ServerPools {
     this.#destinations.set(name, destination);
     if (this.control.holds(this.nameOf(destination))) destination.setPaused(true, this.#nowMs());
     return destination;
+  }
+
+  /** These destinations, and no others, are kept at `min_pool_size` also while they have no client. */
+  keep(kept: readonly { readonly key: DestinationKey; readonly credentials: ServerCredentials }[]): void {
+    this.#kept = new Set(kept.map(({ key, credentials }) => this.get(key, credentials)));
+  }
+
+  /** Whether one that is kept is below its minimum, though connections can be opened. */
+  get filling(): boolean {
+    for (const { pool: server, paused, failure, settings } of this.#kept) {
+      const min = Math.min(settings.min_pool_size, settings.default_pool_size);
+      if (!paused && server !== null && failure === null && server.pool.total < min) return true;
+    }
+    return false;
   }
 
   #histogramsOf(cluster: string): WorkHistograms {
@@ -200,7 +216,7 @@ export class ServerPools {
   /** Lets destinations go that nobody uses, `used` being those that have clients. Called once a second. */
   forgetUnused(used: ReadonlySet<Destination>, nowMs: number): void {
     const looked = [...this.#destinations].map(([name, destination]) => {
-      destination.noteClients(used.has(destination));
+      destination.noteClients(used.has(destination) || this.#kept.has(destination));
       const busy = destination.hasClients || !destination.quiet || destination.waitingCount > 0 ||
         destination.seatCount > 0;
       return [name, { used: busy, opened: destination.counters.opened > 0 }] as const;

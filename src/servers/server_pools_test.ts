@@ -393,6 +393,36 @@ Deno.test("ServerPools.forgetUnused keeps one for which somebody waits", () => {
   deepEqual([[...pools.destinations()], app.hasClients], [[app], false]);
 });
 
+Deno.test("ServerPools.keep fills pools to their minimum without a client, for as long as they are kept", async () => {
+  const { pools, clock, reload, close } = rig({
+    pool: "min_pool_size: 2, default_pool_size: 3, server_idle_timeout: 5s",
+  });
+  const look = async () => {
+    for (let tick = 0; tick < 4; tick++) {
+      pools.tick(clock.nowMs());
+      await atRest();
+    }
+    pools.forgetUnused(new Set(), clock.nowMs());
+  };
+  const total = () => [...pools.all()].map(({ pool }) => pool.total);
+  pools.keep([{ key: SHOP_KEY, credentials: NO_CREDENTIALS }]);
+  equal(pools.filling, true);
+  await look();
+  deepEqual([total(), pools.filling], [[2], false]);
+  clock.advance(60_000);
+  await look();
+  deepEqual(total(), [2], "idle is not too many");
+  reload([MAIN, OTHER], SHOP);
+  await look();
+  deepEqual(total(), [2]);
+  pools.keep([]);
+  await look();
+  clock.advance(5_000);
+  await look();
+  deepEqual([total(), pools.filling], [[0], false]);
+  await close();
+});
+
 Deno.test("ServerPools.generation rises with each change of defaults, in one cluster alone", () => {
   const { pools } = rig();
   pools.defaultsChanged("main");

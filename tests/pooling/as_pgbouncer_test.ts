@@ -134,3 +134,31 @@ Deno.test("server_fast_close ends sessions in session pooling when their server 
   await console.query("RECONNECT app");
   assert.equal(await one(stays, PID), pid);
 });
+
+Deno.test("min_pool_size is kept for an alias with one user for all, from the start on and without a client", async () => {
+  await node.sql("CREATE ROLE kept LOGIN; CREATE ROLE other LOGIN");
+  const pids = async (user: string) => {
+    const rows = await node.sql(`SELECT pid FROM pg_stat_activity WHERE usename = '${user}'`);
+    return rows.map(({ pid }) => Number(pid));
+  };
+  const config = (kept: Record<string, unknown>) => ({
+    ...configOf({ app: kept }),
+    pool: { min_pool_size: 3, server_idle_timeout: "100ms" },
+  });
+  await using pgplex = await startPgplex({ config: config({}) });
+  await reload(pgplex, config({ user: "kept" }));
+  const filled = () => waitFor(async () => (await pids("kept")).length === 3, { what: "three connections" });
+  await filled();
+  const [first] = await pids("kept");
+  await node.sql(`SELECT pg_terminate_backend(${first})`);
+  await waitFor(async () => !(await pids("kept")).includes(first!), { what: "its end" });
+  await filled();
+  await reload(pgplex, config({ user: "other" }));
+  await waitFor(async () => (await pids("other")).length === 3, { what: "connections of the other user" });
+  await waitFor(async () => (await pids("kept")).length === 0, { what: "the end of those before" });
+  await pgplex.stop();
+  await using again = await startPgplex({ config: config({ user: "kept" }) });
+  await filled();
+  await using client = await connect(again);
+  assert.ok((await pids("kept")).includes(Number(await one(client, PID))));
+});
