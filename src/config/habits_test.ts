@@ -30,3 +30,29 @@ Deno.test("parseConfig warns of passwords in clear where TLS is not required", (
   deepEqual(warnings(""), ["auth.type"]);
   deepEqual(warnings("listen: { tls: { mode: require, cert_file: c, key_file: k } }\n"), []);
 });
+
+Deno.test("parseConfig warns of a lookup_database in which nobody can be looked up", () => {
+  const warned = (rest: string) => {
+    const parsed = parseConfig(`clusters: { main: { nodes: [{ name: a, host: db1 }] } }\n${rest}\n`, {
+      file: "f",
+    });
+    ok("config" in parsed);
+    return parsed.warnings.map(({ message }) => message);
+  };
+  const routing = (more: string) =>
+    `routing: { ${more}databases: { app: { cluster: main, lookup_database: pgplex } } }`;
+  deepEqual(warned(routing("")), ['"pgplex" is the console: whoever is in no list is refused']);
+  for (const name of ["users@main", "users@main@main"]) {
+    deepEqual(warned(`auth: { lookup_database: ${name} }`), []);
+  }
+  for (const name of ["users", "users@other"]) {
+    deepEqual(warned(`auth: { lookup_database: ${name} }`), [
+      `"${name}" leads nowhere: whoever is in no list is refused`,
+    ]);
+  }
+  deepEqual(warned("auth: { lookup_database: users }\nrouting: { default_cluster: main }"), []);
+  deepEqual(
+    warned('auth: { lookup_database: users }\nrouting: { databases: { "*": { cluster: main } } }'),
+    [],
+  );
+});

@@ -104,6 +104,8 @@ export interface AuthConfig {
   readonly ident_text: string | null;
   /** null: no look-up; true: PostgreSQL's own catalogue; else SQL in which `$1` is the user's name. */
   readonly query: string | true | null;
+  /** A database name as a client gives it, where users are looked up, those of the console too; null: on the cluster they go to. */
+  readonly lookup_database: string | null;
   /** Whether `trust`, `cert` and `peer` let nobody in who is neither among {@link users} nor found by a query. */
   readonly listed_users_only: boolean;
 }
@@ -142,6 +144,8 @@ export interface AliasConfig extends Partial<PoolSettings> {
   readonly auth_query?: string | true | null;
   /** Where that is asked; absent: the database of the cluster's superuser. */
   readonly auth_database?: string;
+  /** The same by the name that a client would give, be it on another cluster; goes before `auth_database`. */
+  readonly lookup_database?: string;
 }
 
 /** One PostgreSQL primary and its standbys. */

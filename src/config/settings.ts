@@ -129,6 +129,11 @@ const ROWS: Record<SettingPath, Row> = {
     reload: "live",
     doc: "Look unknown users up on the cluster: null, true, or SQL in which $1 is the user.",
   },
+  "auth.lookup_database": text(
+    "any",
+    NULL,
+    "The database, as a client names it, in which the query is asked; null: each on the cluster it goes to.",
+  ),
   "auth.listed_users_only": boolean(
     false,
     "Refuse who is neither in a list nor found by the query, also where type or a rule asks for no password.",
@@ -177,6 +182,10 @@ const ROWS: Record<SettingPath, Row> = {
   },
   "routing.databases.*.auth_database": {
     ...text("database", NULL, "Where that is asked; the database of the cluster's superuser if not given."),
+    default: INHERITED,
+  },
+  "routing.databases.*.lookup_database": {
+    ...text("any", NULL, "The same as a client names it, in the place of auth.lookup_database."),
     default: INHERITED,
   },
   ...prefixed("routing.databases.*.", INHERITED_POOL_ROWS),

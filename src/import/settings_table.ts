@@ -55,7 +55,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ["auth_ident_file", OWN],
   ["auth_user", OWN],
   ["auth_query", OWN],
-  ["auth_dbname", OWN],
+  ["auth_dbname", same("auth.lookup_database")],
   ["auth_ldap_options", left("auth", "LDAP is not supported: give users passwords, or auth.query")],
   [
     "scram_iterations",

@@ -77,8 +77,4 @@ function writeQuery(to: Translation): void {
   } else if (query !== null) {
     to.leave(["auth"], "auth_query", query, "PgBouncer asks nobody while auth_user is not set");
   }
-  const database = to.given("auth_dbname");
-  if (database !== null) {
-    to.at(["auth"]).comment(`auth_dbname = ${database}: is superuser.database of the clusters below.`);
-  }
 }

@@ -18,6 +18,9 @@ const ALIAS_KEYS: ReadonlyMap<string, string> = new Map([
   ["auth_query", "auth_query"],
 ]);
 
+/** What the console is called in a file that is made here. */
+const CONSOLE_NAMES: readonly string[] = ["pgbouncer", "pgplex"];
+
 /** Said by the cluster that the line leads to, or by {@link writeLookUpPlace}. */
 const OF_CLUSTER = ["host", "port", "auth_user", "dbname", "auth_dbname"];
 
@@ -30,9 +33,10 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** Where database names lead, and the servers there. */
-export function writeDatabases(to: Translation, { clusters, databases, problems }: Databases): void {
+export function writeDatabases(to: Translation, found: Databases): void {
+  const { clusters, databases, problems } = found;
   for (const problem of problems) to.at(["routing"]).comment(problem);
-  const authPlaces = new AuthPlaces(databases);
+  const authPlaces = new AuthPlaces(found);
   for (const database of databases) writeDatabase(to, database, authPlaces);
   if (clusters.length === 0) {
     to.at(["clusters"]).comment("No line of [databases] leads to a server: this is a place to begin.");
@@ -44,7 +48,7 @@ export function writeDatabases(to: Translation, { clusters, databases, problems 
 
 function writeDatabase(to: Translation, entry: DatabaseEntry, authPlaces: AuthPlaces): void {
   const { name, pairs, cluster } = entry;
-  if (["pgbouncer", "pgplex"].includes(name)) {
+  if (CONSOLE_NAMES.includes(name)) {
     return to.leave(
       ["routing"],
       name,
@@ -68,24 +72,31 @@ function writeDatabase(to: Translation, entry: DatabaseEntry, authPlaces: AuthPl
 /** Where `auth_dbname` leads, which names a line of `[databases]`. */
 class AuthPlaces {
   readonly #databases: readonly DatabaseEntry[];
+  readonly #clusters: ReadonlyMap<string, ClusterEntry>;
 
-  constructor(databases: readonly DatabaseEntry[]) {
+  constructor({ clusters, databases }: Databases) {
     this.#databases = databases;
+    this.#clusters = new Map(clusters.map((cluster) => [cluster.name, cluster]));
   }
 
-  /** The database on `cluster` that PgBouncer asks where `auth_dbname` is `name`, or why there is none. */
-  on(cluster: string, name: string): { readonly database: string } | { readonly why: string } {
+  /** The database on `cluster` that PgBouncer asks where `auth_dbname` is `name`; null where it leads to other servers, or nowhere. */
+  on(cluster: string, name: string): string | null {
+    if (CONSOLE_NAMES.includes(name)) return null;
     const line = this.#databases.find((entry) => entry.name === name) ??
       this.#databases.find((entry) => entry.name === "*");
-    if (line === undefined) {
-      return { why: "[databases] has no line of that name: PgBouncer refuses whom it would look up there" };
-    }
-    if (line.cluster !== cluster) {
-      return {
-        why: `it leads to cluster ${line.cluster}: users are looked up on the cluster that they go to`,
-      };
-    }
-    return { database: new Map(line.pairs).get("dbname") || name };
+    if (line === undefined || this.#serversOf(line.cluster) !== this.#serversOf(cluster)) return null;
+    return new Map(line.pairs).get("dbname") || name;
+  }
+
+  /** Whether PgBouncer asks as another `auth_user` than that of the line of `name`, which is another cluster on the same servers. */
+  asksAsAnother(cluster: string, name: string): boolean {
+    const line = this.#databases.find((entry) => entry.name === name);
+    return line !== undefined && line.cluster !== cluster && this.on(cluster, name) !== null;
+  }
+
+  #serversOf(cluster: string): string {
+    const { hosts, port } = this.#clusters.get(cluster)!;
+    return JSON.stringify([hosts, port]);
   }
 }
 
@@ -100,16 +111,19 @@ function writeLookUpPlace(
   },
 ): void {
   const own = given.get("auth_dbname");
-  if (own !== undefined) {
-    const place = authPlaces.on(cluster, own);
-    if ("why" in place) to.leave(path, "auth_dbname", own, place.why);
-    else to.write([...path, "auth_database"], place.database, place.database === own ? "" : `line ${own}`);
+  const named = own ?? to.given("auth_dbname");
+  const asksAs = given.get("auth_user") ?? to.given("auth_user");
+  if (named !== null && asksAs !== null && authPlaces.asksAsAnother(cluster, named)) {
+    to.write(
+      [...path, "auth_database"],
+      authPlaces.on(cluster, named),
+      `auth_dbname = ${named}, by ${asksAs}`,
+    );
     return;
   }
+  if (own !== undefined) return to.write([...path, "lookup_database"], own, "auth_dbname");
   const asks = given.has("auth_query") || to.given("auth_query") !== null;
-  if (
-    !asks || to.given("auth_dbname") !== null || (given.get("auth_user") ?? to.given("auth_user")) === null
-  ) return;
+  if (!asks || named !== null || asksAs === null) return;
   const database = given.get("dbname") || name;
   if (database !== "*") to.at(path).set("auth_database", database, "PgBouncer asks auth_query there");
   else {
@@ -212,9 +226,8 @@ function writeSuperuser(
   }
   const name = to.given("auth_dbname");
   if (name === null) return;
-  const place = authPlaces.on(cluster, name);
-  if ("why" in place) to.leave(superuser, "auth_dbname", name, place.why);
-  else to.at(superuser).set("database", place.database, place.database === name ? "" : `line ${name}`);
+  const database = authPlaces.on(cluster, name);
+  if (database !== null) to.at(superuser).set("database", database, `auth_dbname = ${name}`);
 }
 
 function writeServerTls(to: Translation, path: readonly string[]): void {

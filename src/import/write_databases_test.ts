@@ -32,8 +32,8 @@ Deno.test("an import carries over how the users of one database are looked up", 
   const { config } = await imported(
     "[databases]\na = host=h auth_query='SELECT u, p FROM f($1)' auth_dbname=x auth_user=asks connect_query='SET work_mem = ''1MB'''\nx = host=h auth_user=asks\n",
   );
-  const { auth_query, auth_database, connect_query } = config.routing.databases.get("a")!;
-  deepEqual([auth_query, auth_database, connect_query], [
+  const { auth_query, lookup_database, connect_query } = config.routing.databases.get("a")!;
+  deepEqual([auth_query, lookup_database, connect_query], [
     "SELECT u, p FROM f($1)",
     "x",
     "SET work_mem = '1MB'",
@@ -49,9 +49,10 @@ Deno.test("an import has a query of one's own asked where PgBouncer asks it: in 
   deepEqual(["a", "b", "c", "*"].map((name) => databases.get(name)!.auth_database), [
     "x",
     "b",
-    "z",
+    undefined,
     undefined,
   ]);
+  equal(databases.get("c")!.lookup_database, "y");
   match(yaml, /PgBouncer asks auth_query in the client's own database/);
   equal(
     (await imported("[databases]\nb = host=h\n[pgbouncer]\nauth_user = asks\n")).config.routing.databases.get(
@@ -74,19 +75,37 @@ Deno.test("an import keeps a minimum within the limits of its line, as PgBouncer
 });
 
 Deno.test("an import looks users up where the line leads that auth_dbname names", async () => {
-  const { config, yaml } = await imported(
+  const { config } = await imported(
     "[databases]\na = host=h\nb = host=other\nusers = host=h dbname=accounts\nc = host=h auth_dbname=nowhere\n" +
       "d = host=other auth_dbname=users\n[pgbouncer]\nauth_user = asks\nauth_dbname = users\n",
   );
   const { clusters, routing: { databases } } = config;
-  equal(clusters.get("h")!.superuser!.database, "accounts");
-  match(yaml, /auth_dbname = users: it leads to cluster h: users are looked up on the cluster/);
-  match(yaml, /auth_dbname = nowhere: \[databases\] has no line of that name/);
-  deepEqual(["a", "c", "d"].map((name) => databases.get(name)!.auth_database), [
-    undefined,
-    undefined,
-    undefined,
+  const { superuser } = clusters.get("h")!;
+  deepEqual([superuser!.database, clusters.get("other")!.superuser!.database], ["accounts", "postgres"]);
+  equal(config.auth.lookup_database, "users");
+  const own = ["a", "c", "d"].map((name) => databases.get(name)!.lookup_database);
+  deepEqual(own, [undefined, "nowhere", "users"]);
+});
+
+Deno.test("an import has users looked up as the client's own line says, where that is another auth_user on the same servers", async () => {
+  const { config } = await imported(
+    "[databases]\na = host=h auth_user=asks auth_dbname=users\nb = host=h auth_dbname=users\nusers = host=h dbname=accounts\n",
+  );
+  const { databases } = config.routing;
+  const [a, b] = [databases.get("a")!, databases.get("b")!];
+  deepEqual([a.auth_database, a.lookup_database], ["accounts", undefined]);
+  deepEqual([b.auth_database, b.lookup_database], [undefined, "users"]);
+});
+
+Deno.test("an import leaves it to the configuration to say that auth_dbname is the console", async () => {
+  const { config, yaml } = await imported(
+    "[databases]\n* = host=h\n[pgbouncer]\nauth_user = asks\nauth_dbname = pgbouncer\n",
+  );
+  deepEqual([config.auth.lookup_database, config.clusters.get("main")!.superuser!.database], [
+    "pgbouncer",
+    "postgres",
   ]);
+  match(yaml, /lookup_database: pgbouncer/);
 });
 
 Deno.test("an import looks users up for a line that has an auth_user of its own", async () => {

@@ -1,6 +1,6 @@
 import { credentialsOf, parseSecret, type Secret } from "../auth/mod.ts";
 import { runTask, type TaskResult } from "../backend/mod.ts";
-import { aliasFor, type Config } from "../config/mod.ts";
+import { aliasFor } from "../config/mod.ts";
 import { PgplexError, toPgplexError } from "../kernel/mod.ts";
 import {
   binaryFromUtf8,
@@ -12,7 +12,14 @@ import {
 } from "../protocol/mod.ts";
 import { resetSettings } from "../lease/mod.ts";
 import { type Route, routeDatabase } from "../routing/mod.ts";
-import { acquire, type Destination, NO_PARAMS, type PooledServer, warnOfSpoilt } from "../servers/mod.ts";
+import {
+  acquire,
+  databaseNameOf,
+  type Destination,
+  NO_PARAMS,
+  type PooledServer,
+  warnOfSpoilt,
+} from "../servers/mod.ts";
 import type { LoginParts } from "./login_parts.ts";
 
 /** What `auth.query: true` asks: PostgreSQL's own catalogue, which only a superuser may read. */
@@ -21,9 +28,9 @@ const CATALOGUE_QUERY =
   "AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())";
 
 /**
- * The secret of a user that the file does not name, from the cluster that the database name leads to. A name that leads
- * nowhere is looked up on the first cluster: the answer takes as long as for one that leads somewhere. The console's users
- * are looked up on `routing.default_cluster` or, without one, not at all.
+ * The secret of a user that the file does not name, from the cluster that the database name leads to, or from the database that
+ * `lookup_database` names. A name that leads nowhere is looked up on the first cluster: the answer takes as long as for one that
+ * leads somewhere. The console's users are looked up in `auth.lookup_database`, or on `routing.default_cluster`.
  *
  * @returns null for an unknown user (one without a secret has an empty one), and where `auth.query` is off, or fails as a statement: that is logged
  * @throws PgplexError `server_unreachable`, for whatever user, where the cluster cannot be asked: that is logged
@@ -34,10 +41,11 @@ export async function lookUpSecret(
   database: string,
 ): Promise<Secret | null> {
   const { config, log } = worker;
-  const { cluster, query, at } = lookUpOf(config, database);
+  const { query, name, ...way } = wayOf(worker, database);
   if (query === null) return null;
+  const { cluster, at } = name === null ? way : placeOf(worker, name);
   // Who administers pgplex must not be decided by whichever cluster happens to come first.
-  if (worker.console?.opens(database) && config.routing.default_cluster === null) return null;
+  if (cluster === null) throw noPlace(worker, { reason: "the console's users have no auth.lookup_database" });
   const superuser = config.clusters.get(cluster)?.superuser;
   if (superuser === null || superuser === undefined) {
     log.warning("auth.query needs clusters.*.superuser", { cluster });
@@ -117,11 +125,25 @@ function cannotAsk(): PgplexError {
   return new PgplexError("server_unreachable", "the server cannot be asked who may log in");
 }
 
-/** Where a database's users are looked up, and how; `at` null: in the database of the cluster's superuser. */
-function lookUpOf(
-  config: Config,
-  asked: string,
-): { cluster: string; query: string | true | null; at: string | null } {
+/** Where users are looked up; `at` null: in the database of the cluster's superuser. */
+interface Place {
+  readonly cluster: string;
+  readonly at: string | null;
+}
+
+/** How a database's users are looked up: in the database of this `name`, or where it leads itself, which the console may not. */
+interface Way {
+  readonly query: string | true | null;
+  readonly name: string | null;
+  readonly cluster: string | null;
+  readonly at: string | null;
+}
+
+function wayOf({ config, console }: Pick<LoginParts, "config" | "console">, asked: string): Way {
+  const { auth, routing } = config;
+  if (console?.opens(asked)) {
+    return { query: auth.query, name: auth.lookup_database, cluster: routing.default_cluster, at: null };
+  }
   let route: Pick<Route, "cluster" | "alias">;
   try {
     route = routeDatabase(config, asked);
@@ -129,6 +151,32 @@ function lookUpOf(
     route = { cluster: [...config.clusters.keys()][0]!, alias: null };
   }
   const alias = route.alias === null ? null : aliasFor(config, route.alias);
-  const query = alias?.auth_query === undefined ? config.auth.query : alias.auth_query;
-  return { cluster: route.cluster, query, at: alias?.auth_database ?? null };
+  const query = alias?.auth_query === undefined ? auth.query : alias.auth_query;
+  const at = alias?.auth_database ?? null;
+  return {
+    query,
+    name: alias?.lookup_database ?? (at === null ? auth.lookup_database : null),
+    cluster: route.cluster,
+    at,
+  };
+}
+
+/** Where a `lookup_database` leads. @throws PgplexError where that is nowhere, or an operator keeps clients out */
+function placeOf(worker: LoginParts, name: string): Place {
+  const { config, console, pools } = worker;
+  const refuse = (reason: string) => noPlace(worker, { lookup_database: name, reason });
+  if (console?.opens(name)) throw refuse("it is the console");
+  let route: Route;
+  try {
+    route = routeDatabase(config, name);
+  } catch {
+    throw refuse("it leads nowhere");
+  }
+  if (pools.control.isDisabled(databaseNameOf(config, route))) throw refuse("it is disabled");
+  return { cluster: route.cluster, at: route.database };
+}
+
+function noPlace({ log }: LoginParts, fields: Record<string, string>): PgplexError {
+  log.error("auth.query cannot be asked", fields);
+  return cannotAsk();
 }

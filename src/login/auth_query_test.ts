@@ -96,9 +96,55 @@ Deno.test("lookUpSecret asks for the console's users on the default cluster, and
     `${TRUST.replace("routing: { default_cluster: main }", "")}auth: { type: scram-sha-256, query: true }\n`,
   );
   none.console = new FakeDoor();
-  equal(await lookUpSecret(none, "alice", "pgplex"), null);
+  await rejects(lookUpSecret(none, "alice", "pgplex"), { code: "server_unreachable" });
   deepEqual([cluster.logins.length, none.cluster.logins.length], [1, 0]);
   await worker.end();
+});
+
+Deno.test("lookUpSecret asks in the database that lookup_database names, for the console's users too", async () => {
+  const databases =
+    "routing: { databases: { app: { cluster: main, lookup_database: users@other }, own: { cluster: main, auth_database: here }";
+  const worker = new FakeWorker(
+    `${
+      TRUST.replace("routing: { default_cluster: main }", `${databases}, plain: { cluster: main } } }`)
+    }auth: { type: scram-sha-256, query: true, lookup_database: all@main }\n`,
+  );
+  worker.cluster.answer = () => row("alice", MD5);
+  worker.console = new FakeDoor();
+  for (const name of ["app", "own", "plain", "x@other", "pgplex"]) {
+    deepEqual(await lookUpSecret(worker, "alice", name), parseSecret(MD5), name);
+  }
+  const asked = worker.cluster.servers.map(({ host, params }) => [host, params.get("database")]);
+  deepEqual(asked, [["h2", "users"], ["h1", "here"], ["h1", "all"]]);
+  await worker.end();
+});
+
+Deno.test("lookUpSecret refuses everybody whose lookup_database leads nowhere, is the console, or is disabled", async () => {
+  for (
+    const [name, reason] of [["nowhere", "it leads nowhere"], ["pgplex", "it is the console"], [
+      "users@main",
+      "it is disabled",
+    ]] as const
+  ) {
+    const routing = "routing: { databases: { app: { cluster: main } } }";
+    const worker = new FakeWorker(
+      `${
+        TRUST.replace("routing: { default_cluster: main }", routing)
+      }auth: { type: scram-sha-256, query: true, lookup_database: ${name} }\n`,
+    );
+    worker.console = new FakeDoor();
+    worker.pools.control.setDisabled("users@main", true);
+    for (const database of ["app", "pgplex"]) {
+      await rejects(lookUpSecret(worker, "alice", database), { code: "server_unreachable" });
+    }
+    deepEqual(worker.log.lines.at(-1), {
+      level: "error",
+      message: "auth.query cannot be asked",
+      fields: { lookup_database: name, reason },
+    });
+    deepEqual(worker.cluster.logins, []);
+    await worker.end();
+  }
 });
 
 Deno.test("lookUpSecret takes a query that fails for an unknown user, and tells the log alone", async () => {

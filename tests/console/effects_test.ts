@@ -435,7 +435,19 @@ Deno.test("each other setting that a reload changes takes effect while clients a
     assert.equal(await login("postgres@main", "a-secret-of-asked", "asked"), "none");
     assert.equal(await login("postgres@main", "wrong", "asked"), "28P01");
     // Without a default cluster no cluster says who may enter the console.
-    assert.equal(await login("pgplex", "a-secret-of-asked", "asked"), "28P01");
+    assert.equal(await login("pgplex", "a-secret-of-asked", "asked"), "08001");
+  });
+  const looked = passwords("x", { query: true, lookup_database: "template1@main" });
+  await step("auth.lookup_database", looked, async () => {
+    assert.equal(await login("postgres@main", "a-secret-of-asked", "asked"), "none");
+    assert.equal(await login("pgplex", "a-secret-of-asked", "asked"), "42501", "known, and no administrator");
+    await succeed(console, 'DISABLE "template1@main"');
+    for (const name of ["postgres@main", "pgplex"]) {
+      assert.equal(await login(name, "a-secret-of-asked", "asked"), "08001");
+    }
+    assert.equal(await login("postgres@main", "x"), "none");
+    await succeed(console, 'ENABLE "template1@main"');
+    assert.equal(await login("postgres@main", "a-secret-of-asked", "asked"), "none");
   });
   const databases = { more: { cluster: "main", database: "template1" } };
   await step(

@@ -158,6 +158,8 @@ Deno.test("every setting is changed by SIGHUP, and by SET, or reported as one th
     "routing.databases.*.password": { value: "a-secret-of-somebody" },
     "routing.databases.*.auth_query": { value: "SELECT $1, 'y'" },
     "routing.databases.*.auth_database": { value: "template1" },
+    "routing.databases.*.lookup_database": { value: "template1@main" },
+    "auth.lookup_database": { value: "template1@main" },
     ...Object.fromEntries(
       ["pool", "users.*", "routing.databases.*", "clusters.*.pool"].map((group) => [
         `${group}.connect_query`,

@@ -6,6 +6,7 @@ import type { ConsoleParts } from "../parts/mod.ts";
 const KEYS: readonly (readonly [key: string, path: string])[] = [
   ["admin_users", "console.admin_users"],
   ["auth_file", "auth.users_file"],
+  ["auth_dbname", "auth.lookup_database"],
   ["auth_query", "auth.query"],
   ["auth_type", "auth.type"],
   ["client_idle_timeout", "pool.client_idle_timeout"],
