@@ -36,11 +36,15 @@ const SESSION: readonly OptionScope[] = ["session"];
 
 /** Every option, in the order of the documentation, which a test compares with this table. */
 export const OPTIONS: readonly OptionSpec[] = [
-  ofPool(
-    "pool_mode",
-    SESSION,
-    "`session` keeps the server connection until the option is reset or the client leaves.",
-  ),
+  {
+    name: "pool_mode",
+    type: { kind: "choice", values: ["session", "transaction"] }, // that a client may ask for
+    poolKey: "pool_mode",
+    initial: null,
+    scopes: SESSION,
+    short: null,
+    doc: "`session` keeps the server connection until the option is reset or the client leaves.",
+  },
   {
     name: "intent",
     type: { kind: "choice", values: ["read", "write"] },

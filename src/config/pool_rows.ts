@@ -12,9 +12,9 @@ export type PoolRows = Readonly<Record<keyof PoolSettings, Row>>;
 /** The keys of a pool. */
 export const POOL_ROWS: PoolRows = {
   pool_mode: choice(
-    ["session", "transaction"],
+    ["session", "transaction", "statement"],
     "transaction",
-    "When a server connection goes back to the pool.",
+    "When a server connection goes back to the pool; statement ends who leaves a transaction open.",
   ),
   default_pool_size: integer(1, 20, "Server connections of one pool: one cluster, node, database and user."),
   min_pool_size: integer(

@@ -16,7 +16,7 @@ Deno.test("parseConfig reports all problems at once, in the order of the file", 
   deepEqual(problems.map(formatProblem), [
     "f.yaml:2:3: Cannot use prt in listen as no such key is known: did you mean port?",
     "f.yaml:3:20: Cannot use listen.max_client_conn as it must be a whole number from 1 to 1000000: received 0",
-    'f.yaml:5:14: Cannot use pool.pool_mode as it must be one of session, transaction: received "sesion"; ' +
+    'f.yaml:5:14: Cannot use pool.pool_mode as it must be one of session, transaction, statement: received "sesion"; ' +
     "did you mean session?",
     "f.yaml:6:18: Cannot use pool.query_timeout as it must be a duration with its unit, such as 250ms, 5s, 2m, 1h, " +
     'at most 24d: received "60sec"',

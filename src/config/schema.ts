@@ -243,7 +243,7 @@ export interface ClusterTls {
 
 /** What holds for one pool. All durations are milliseconds, and 0 switches a limit off where the table says so. */
 export interface PoolSettings {
-  readonly pool_mode: "session" | "transaction";
+  readonly pool_mode: "session" | "transaction" | "statement";
   readonly default_pool_size: number;
   readonly min_pool_size: number;
   readonly reserve_pool_size: number;

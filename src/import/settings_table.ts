@@ -62,7 +62,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
     left("auth", "a password in clear becomes a secret of 4096 iterations; store SCRAM secrets for more"),
   ],
 
-  ["pool_mode", OWN],
+  ["pool_mode", same("pool.pool_mode")],
   ["default_pool_size", same("pool.default_pool_size")],
   ["min_pool_size", same("pool.min_pool_size")],
   ["reserve_pool_size", same("pool.reserve_pool_size")],

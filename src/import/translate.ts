@@ -5,7 +5,7 @@ import { FATES } from "./settings_table.ts";
 import { type Surroundings, Translation } from "./translation.ts";
 import { durationOf } from "./values.ts";
 import { writeAuth } from "./write_auth.ts";
-import { writeDatabases, writePoolMode, writeServerLifetime } from "./write_databases.ts";
+import { writeDatabases, writeServerLifetime } from "./write_databases.ts";
 import { writeListen } from "./write_listen.ts";
 
 /** pgplex.yaml made of PgBouncer's file. */
@@ -72,7 +72,7 @@ function writePool(to: Translation): void {
       "PgBouncer's default. transaction, the default here, serves more clients, and keeps their sessions' state.",
     );
     pool.set("pool_mode", "session");
-  } else writePoolMode(to, ["pool"], mode);
+  }
   to.capMinimum(["pool"], to.given("min_pool_size"), {
     default_pool_size: to.given("default_pool_size") ?? "20",
     max_db_connections: to.given("max_db_connections"),
@@ -121,7 +121,6 @@ function writeUserKey(
   path: readonly string[],
   { key, text }: { readonly key: string; readonly text: string },
 ): void {
-  if (key === "pool_mode") return writePoolMode(to, path, text);
   // PgBouncer's manual: -1 means that the value is not set.
   if (text === "-1") return to.leave(path, key, text, "the database's holds");
   to.carry([...path, USER_KEYS.get(key) ?? key], key, text);

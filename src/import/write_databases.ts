@@ -12,6 +12,7 @@ const ALIAS_KEYS: ReadonlyMap<string, string> = new Map([
   ["max_db_connections", "max_db_connections"],
   ["max_db_client_connections", "max_db_client_connections"],
   ["query_wait_timeout", "query_wait_timeout"],
+  ["pool_mode", "pool_mode"],
   ["connect_query", "connect_query"],
   ["user", "user"],
   ["password", "password"],
@@ -155,20 +156,11 @@ function writePair(
   const name = ALIAS_KEYS.get(key);
   if (name !== undefined) return to.carry([...path, name], key, value);
   switch (key) {
-    case "pool_mode":
-      return writePoolMode(to, path, value);
     case "server_lifetime":
       return writeServerLifetime(to, path, value);
     default:
       return to.leave(path, key, value, REASONS[key] ?? "is no key that PgBouncer's manual has");
   }
-}
-
-/** The mode of `statement` lets each statement be a transaction of its own; one of several statements is as good here. */
-export function writePoolMode(to: Translation, path: readonly string[], mode: string): void {
-  const remark = mode === "statement" ? "statement: transactions of several statements are served too" : "";
-  if (mode === "statement") to.write([...path, "pool_mode"], "transaction", remark);
-  else to.carry([...path, "pool_mode"], "pool_mode", mode);
 }
 
 /** 0 there closes a server connection after its first use. */

@@ -12,7 +12,7 @@ Deno.test("an import makes nodes of a list of hosts, and says what that means", 
 Deno.test("an import writes modes and lifetimes that PgBouncer understands otherwise", async () => {
   const { config } = await imported("[databases]\na = host=h pool_mode=statement server_lifetime=0\n");
   const { pool_mode, server_reset, server_lifetime } = config.routing.databases.get("a")!;
-  deepEqual([pool_mode, server_reset, server_lifetime], ["transaction", "always", undefined]);
+  deepEqual([pool_mode, server_reset, server_lifetime], ["statement", "always", undefined]);
 });
 
 Deno.test("an import has an alias * where PgBouncer has a line for all other names", async () => {

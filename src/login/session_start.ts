@@ -23,7 +23,8 @@ export function startSession(
   const destination = worker.pools.get(key, account.credentials);
   const { pool_mode: poolMode, options_allowed: allowed } = destination.settings;
   const { params, options } = startupOptions(startup.params, allowed);
-  const mode = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? poolMode;
+  const asked = (options.get("pool_mode") as PoolSettings["pool_mode"] | undefined) ?? poolMode;
+  const mode = asked === "session" ? "session" : "transaction";
   const settings = startupSettings(params);
   const [, applicationName] = settings.get("application_name") ?? [null, null];
   const base = baseOf(settings, mode === "transaction", worker.pools.generation(cluster));
@@ -35,6 +36,7 @@ export function startSession(
     minor: negotiatedMinor(startup.minor),
     tls: tlsName(client),
     mode,
+    statementsOnly: poolMode === "statement",
     base: destination.greetings.intern(base),
     applicationName: mode === "transaction" ? applicationName : null,
     options,

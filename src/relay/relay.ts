@@ -18,6 +18,17 @@ import { ServerStatements } from "./statements/server_statements.ts";
 import { SqlStatements } from "./statements/sql_statements.ts";
 import { TransactionControl } from "./transaction_control.ts";
 
+/** How a session's {@link Relay} is made. */
+export interface RelayOptions {
+  /** As {@link Relay.renames}. */
+  readonly renames: boolean;
+  /** As {@link Relay.refusesBlocks}; false unless given. */
+  readonly refusesBlocks?: boolean;
+  /** Prepared statements that a server connection keeps at most. */
+  readonly preparedMax: number;
+  readonly fingerprints: Fingerprints;
+}
+
 /** What both directions of one session share, a class for each part of it. Pure: it puts bytes into sinks, and never waits. */
 export class Relay {
   /** In which the client names things, as it was last told. */
@@ -57,11 +68,13 @@ export class Relay {
    * Session pooling leaves names as they are.
    */
   readonly renames: boolean;
+  /** Statement pooling: no transaction may be left open. */
+  readonly refusesBlocks: boolean;
 
   constructor(
     client: ByteSink,
     store: StatementStore,
-    options: { renames: boolean; preparedMax: number; fingerprints: Fingerprints },
+    options: RelayOptions,
   ) {
     this.names = new PreparedNames(store, this.encoding);
     this.watch = new StateWatch(options.fingerprints, this.encoding);
@@ -73,6 +86,7 @@ export class Relay {
     this.preamble = new Preamble(this);
     this.client = new ClientSink(client);
     this.renames = options.renames;
+    this.refusesBlocks = options.refusesBlocks ?? false;
     this.words = options.renames ? null : new PassingWords();
   }
 

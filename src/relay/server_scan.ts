@@ -34,6 +34,8 @@ export interface ServerScanPort {
   fatal(error: PgplexError): boolean;
   /** The server says that it cancelled the statement: what the client is told in place of that, or null. */
   canceled(): Uint8Array | null;
+  /** A transaction is open behind what the client sent, where none may be: the client hears no more of the server. */
+  blockBegun(): void;
 }
 
 /** SQLSTATE invalid_sql_statement_name. */
@@ -233,6 +235,11 @@ export class ServerScan implements RowTaker {
     this.#answeredOne = true;
     if ((entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
     this.#heldError = null;
+    if (this.#relay.refusesBlocks && server.txStatus !== TxStatus.Idle) {
+      this.#flushRun(bytes, at);
+      this.#port.blockBegun();
+      return this.#skip(bytes, at, length);
+    }
     this.#relay.counts.queryAnswered(server.txStatus === TxStatus.Idle);
     this.#left = 0;
     this.#relay.progress.checkBoundary();

@@ -23,10 +23,11 @@ const error = (sqlstate: string, severity = "ERROR") =>
     text("\0"),
   );
 
-function made(port: Partial<ServerScanPort> = {}) {
+function made(port: Partial<ServerScanPort> = {}, { refusesBlocks = false } = {}) {
   const out = new RecordingSink();
   const relay = new Relay(out, new StatementStore(), {
     renames: true,
+    refusesBlocks,
     preparedMax: 10,
     fingerprints: new Fingerprints(),
   });
@@ -37,6 +38,7 @@ function made(port: Partial<ServerScanPort> = {}) {
     notification: () => true,
     fatal: () => true,
     canceled: () => null,
+    blockBegun() {},
     ...port,
   });
   /** The server says this in one piece; the types of what the client hears. */
@@ -65,6 +67,23 @@ Deno.test("ServerScan takes out what pgplex asked for itself, with its notices",
   server.owed.sent(Owed.Query);
   const notice = message("N", cstring("SNOTICE"), text("\0"));
   equal(says(notice, message("1"), ready(), notice, complete("SELECT 0"), ready()), "NCZ");
+});
+
+Deno.test("ServerScan tells of a transaction that is open behind a reply where none may be, and keeps that from the client", () => {
+  const told: string[] = [];
+  for (
+    const [refusesBlocks, status, heard] of [[true, "T", "C"], [true, "E", "C"], [true, "I", "CZ"], [
+      false,
+      "T",
+      "CZ",
+    ]] as const
+  ) {
+    const { server, says } = made({ blockBegun: () => told.push(status) }, { refusesBlocks });
+    server.owed.sent(Owed.Query);
+    equal(says(complete("BEGIN"), ready(status)), heard);
+    equal(server.txStatus, status.charCodeAt(0));
+  }
+  deepEqual(told, ["T", "E"]);
 });
 
 Deno.test("ServerScan throws what a server breaks, after what came before it has passed", () => {

@@ -171,7 +171,7 @@ async function lookFirst(
   parts: ServerOpeningParts,
 ): Promise<void> {
   const { key: { database, purpose }, destination: { fingerprints, settings } } = server;
-  const learns = settings.pool_mode === "transaction" && settings.state_check === "learn";
+  const learns = settings.pool_mode !== "session" && settings.state_check === "learn";
   if (purpose !== "clients" || !learns || !fingerprints.catalogue.claimFirst()) return;
   const { runtime: { clock }, log } = parts;
   await inTime(connection, server, parts, () => {

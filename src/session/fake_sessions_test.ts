@@ -107,6 +107,7 @@ export function factsOf(facts: Partial<SessionFacts> = {}): SessionFacts {
     minor: 0,
     tls: null,
     mode: "transaction",
+    statementsOnly: false,
     base: NO_PARAMS,
     applicationName: null,
     options: new Map(),

@@ -218,9 +218,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   #tells(server: ServerConnection): boolean {
     const { assigned } = this.#relay.watch;
     if (assigned === null || this.#pins.reasons.length > 0) return false;
-    if (server.foreignNames.size > 0 || this.#listening.suspicious || this.#told.current === null) {
-      return false;
-    }
+    const mayHideMore = server.foreignNames.size > 0 || this.#listening.suspicious;
+    if (mayHideMore || this.#told.current === null) return false;
     // Nothing may be a value, where the default is another.
     for (const [name, value] of assigned) if (value === "" && !server.state.hasNoDefault(name)) return false;
     this.#told.assigned(server, assigned);
@@ -326,15 +325,13 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     { owed, foreignNames, state }: ServerConnection,
     check: PoolSettings["state_check"],
   ): boolean {
-    const suspicion = this.#relay.watch.judge(check, this.#sinceMs);
+    const { watch } = this.#relay;
+    const suspicion = watch.judge(check, this.#sinceMs);
     if (suspicion === Suspicion.Anything) state.mayHaveMore();
     return !owed.doubtful && (suspicion !== Suspicion.None || this.lease.unread || foreignNames.size > 0 ||
-      this.#listening.suspicious || this.#relay.watch.optionsMentioned || this.#mayOwnTempSchema);
-  }
-
-  /** Whether the temporary schema of the backend is the session's own, which makes its tables there: a look tells. */
-  get #mayOwnTempSchema(): boolean {
-    return this.#relay.watch.madeTempSchema && this.#told.current?.createsInTemp === true;
+      this.#listening.suspicious || watch.optionsMentioned ||
+      // The temporary schema of the backend may be the session's own, which makes its tables there: a look tells.
+      (watch.madeTempSchema && this.#told.current?.createsInTemp === true));
   }
 
   /** Whether what is unread must be read at once. */
@@ -447,9 +444,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   }
 
   #readAgain(bytes: Uint8Array, avoids: ReadAgain["avoids"]): void {
-    const { clock } = this.#worker.runtime;
     const [relay, scan, out, work, host] = [this.#relay, this.#clientScan, this.#out, this.#work, this.#host];
-    const parts = { clock, relay, scan, out, work, side: this, host, avoids };
+    const parts = { clock: this.#worker.runtime.clock, relay, scan, out, work, side: this, host, avoids };
     this.#afterLoss = new ReadAgain(parts, bytes, () => this.#goesOn());
   }
 
@@ -484,6 +480,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   canceled(): Uint8Array | null {
     return this.#times.canceledReply();
+  }
+
+  blockBegun(): void {
+    this.#host.blockBegun();
   }
 
   notified(server: ServerConnection, message: Uint8Array): void {

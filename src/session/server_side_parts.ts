@@ -45,6 +45,8 @@ export interface ServerSideHost {
   rested(): void;
   /** The server has said for itself that it ends the connection. */
   serverSaid(): void;
+  /** A transaction is left open, which this session may not do. */
+  blockBegun(): void;
   /** The server connection is over while it was leased, and the session with it. */
   lost(error: PgplexError): void;
   /** The server connection was lost before anybody knew what the session did to it. */

@@ -61,6 +61,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
     answered() {},
     rested: () => undefined,
     serverSaid: () => void heard.push("the server said it"),
+    blockBegun: () => void heard.push("a block"),
     lost: ({ code }: PgplexError) => void heard.push(`lost: ${code}`),
     stateLost: () => void heard.push("state lost"),
   } satisfies ServerSideHost;

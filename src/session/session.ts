@@ -81,6 +81,7 @@ export class Session
     this.#in = new ClientBuffer(buffers, stream);
     this.#relay = new Relay(this.#out, statements, {
       renames: facts.mode === "transaction",
+      refusesBlocks: facts.statementsOnly,
       preparedMax: destination.settings.max_prepared_statements,
       fingerprints: destination.fingerprints,
     });
@@ -315,6 +316,12 @@ export class Session
 
   serverSaid(): void {
     this.#farewell.serverSaid();
+  }
+
+  blockBegun(): void {
+    this.end(
+      new PgplexError("transaction_block", "transaction blocks not allowed in statement pooling mode"),
+    );
   }
 
   lost(error: PgplexError): void {

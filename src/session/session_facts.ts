@@ -13,6 +13,8 @@ export interface SessionFacts {
   readonly minor: number;
   readonly tls: string | null;
   readonly mode: "session" | "transaction";
+  /** Statement pooling: the session ends when a transaction is open behind what the client sent. */
+  readonly statementsOnly: boolean;
   readonly base: Base;
   /** As given; in transaction mode kept apart from the base, as it differs from client to client; null when not given. */
   readonly applicationName: BinaryString | null;

@@ -303,6 +303,21 @@ Deno.test("Session waits where the pool is full; a cancel, or its time, fails th
   await parts.end();
 });
 
+Deno.test("Session ends behind a transaction that it leaves open in statement pooling, and its server connection is reset", async () => {
+  const parts = sessionParts();
+  const it = await greeted(parts, { statementsOnly: true });
+  equal(await it.ask(frontend.query("SELECT 1")), "TDCZ");
+  equal(
+    await it.ask(frontend.query("begin"), frontend.query("SELECT 2")),
+    "C(FATAL 08P01 transaction blocks not allowed in statement pooling mode)",
+  );
+  await it.over;
+  equal(it.client.stream.closed, true);
+  await atRest();
+  deepEqual(poolOf(it.session).leased, 0);
+  await parts.end();
+});
+
 Deno.test("Session leaves the queue when its client leaves", async () => {
   const parts = sessionParts("state_check: off, default_pool_size: 1");
   const holder = await greeted(parts);

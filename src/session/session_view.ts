@@ -69,7 +69,8 @@ export class SessionView {
   /** What holds of this session: as it began, or as an option says since. */
   get poolMode(): PoolSettings["pool_mode"] {
     const { facts, options } = this.#session;
-    return facts.mode === "session" ? "session" : options.poolMode ?? "transaction";
+    if (facts.mode === "session") return "session";
+    return options.poolMode ?? (facts.statementsOnly ? "statement" : "transaction");
   }
 
   /** The server connection that is leased, or null. */

@@ -242,6 +242,7 @@ export class Rig implements ClientLoopHost {
         return true;
       },
       canceled: () => null,
+      blockBegun() {},
     });
     const large = options.large ?? 16_384;
     const buffers = { borrow: () => new Uint8Array(large), giveBack() {} };

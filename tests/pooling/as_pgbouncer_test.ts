@@ -162,3 +162,39 @@ Deno.test("min_pool_size is kept for an alias with one user for all, from the st
   await using client = await connect(again);
   assert.ok((await pids("kept")).includes(Number(await one(client, PID))));
 });
+
+Deno.test("Statement pooling ends a session behind a transaction that it leaves open, and lends its connection clean", async () => {
+  const config = configOf({ app: { pool_mode: "statement", default_pool_size: 1 } });
+  await using pgplex = await startPgplex({ config });
+  await using client = await connect(pgplex);
+  await client.query("CREATE TABLE blocks (n int)");
+  assert.deepEqual(tagsOf(await client.query("BEGIN; INSERT INTO blocks VALUES (1); COMMIT")), [
+    "BEGIN",
+    "INSERT 0 1",
+    "COMMIT",
+  ]);
+  const { parse, bind, execute, sync } = frontend;
+  const prepared = (sql: string) => frontend.concat([parse(sql), bind(), execute(), sync()]);
+  for (
+    const sent of [
+      frontend.query("BEGIN"),
+      frontend.query("BEGIN; INSERT INTO blocks VALUES (2)"),
+      prepared("BEGIN"),
+    ]
+  ) {
+    await using ends = await connect(pgplex);
+    await ends.send(sent);
+    await ends.send(frontend.query("INSERT INTO blocks VALUES (3)"));
+    const messages = await ends.closed();
+    const said = errorOf(messages)!;
+    assert.deepEqual([said["S"], said["C"], said["M"]], [
+      "FATAL",
+      "08P01",
+      "transaction blocks not allowed in statement pooling mode",
+    ]);
+    assert.ok(!messages.some(({ type }) => type === "Z"), "it is not told that it may go on");
+    assert.equal(await one(client, "SELECT pg_current_xact_id_if_assigned()"), null);
+  }
+  assert.equal(await one(client, "SELECT string_agg(n::text, ',') FROM blocks"), "1");
+  await client.query("DROP TABLE blocks");
+});

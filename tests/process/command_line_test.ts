@@ -90,7 +90,7 @@ Deno.test("--check says which line of a file is wrong, and a start with that fil
     ]],
     [
       "several problems at once",
-      "listen:\n  port: many\npool:\n  pool_mode: statement\nclusters:\n  main:\n    nodes: [{ name: a, host: h }]\n",
+      "listen:\n  port: many\npool:\n  pool_mode: sentence\nclusters:\n  main:\n    nodes: [{ name: a, host: h }]\n",
       [/bad\.yaml:2:9: .*listen\.port/, /bad\.yaml:4:14: .*pool_mode/],
     ],
     ["broken YAML", "clusters: {\n", [/bad\.yaml:\d+:\d+: /]],
