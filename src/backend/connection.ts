@@ -91,6 +91,8 @@ export class ServerConnection {
   readonly foreignNames = new Set<BinaryString>();
   /** The leases of the connection. */
   readonly tenancy: Tenancy;
+  /** What was put in front of the client's first message and is not answered yet; "./restore_ahead.ts". */
+  ahead: { readonly next: string | null } | null = null;
 
   readonly #stream: ByteStream;
   readonly #turn: () => Promise<void>;

@@ -21,6 +21,7 @@ export { Mark, Owed } from "./owed_entries.ts";
 export * from "./prepared_set.ts";
 export * from "./own_transaction.ts";
 export * from "./reading.ts";
+export * from "./restore_ahead.ts";
 export * from "./runtime.ts";
 export * from "./server_state.ts";
 export * from "./settings.ts";

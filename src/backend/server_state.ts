@@ -95,6 +95,11 @@ export class ServerState {
     this.#nameIsSet = nameIsSet;
   }
 
+  /** What differs from `target`, and is not reported, is being set: the connection is given up where that fails. */
+  restoredAhead(target: Settings): void {
+    this.#settings = target;
+  }
+
   /** RESET of one setting, which nothing reports. */
   settingReset(name: string): void {
     this.#settings = this.#settings.without(name);

@@ -9,6 +9,7 @@ import { resetConnection, resetIdleTimeout } from "./reset.ts";
 import { lostBy, sessionOver, settingsLost } from "./lease_errors.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
 import { restoreState } from "./restore.ts";
+import { tryRestoreAhead } from "./restore_ahead.ts";
 import {
   type Destination,
   type PooledServer,
@@ -411,7 +412,10 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   }
 
   #beginIfFit(server: PooledServer): boolean {
-    if (server.fitness(this.wish) < 2 || server.connection.closed || this.#ended) return false;
+    if (server.connection.closed || this.#ended) return false;
+    const fitness = server.fitness(this.wish);
+    if (fitness === 0 || (fitness === 1 && !tryRestoreAhead(server.connection, this.wish))) return false;
+    if (fitness === 1) this.#destination.counters.restores++;
     this.#begin(server);
     return true;
   }

@@ -7,6 +7,8 @@ import type { LostSetting } from "./restore.ts";
 
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
 export interface LeaseHolder extends ServerWish, ServerSink {
+  /** Whether settings can be restored in front of the message for which it wants a lease: nothing else goes before that. */
+  readonly takesAhead: boolean;
   /** How long it waits for a connection, in milliseconds; 0: for ever. */
   readonly queryWaitTimeoutMs: number;
   /** The lease has begun, or goes on after a probe: the connection's state is the session's. */

@@ -8,7 +8,7 @@
  */
 export * from "./findings.ts";
 export * from "./lease.ts";
-export { stateLost } from "./lease_errors.ts";
+export { settingsLost, stateLost } from "./lease_errors.ts";
 export * from "./lease_holder.ts";
 export * from "./lease_parts.ts";
 export type { PinReason } from "./pin_kinds.ts";

@@ -28,7 +28,7 @@ const READ_ONLY: ReadonlySet<string> = new Set([
 ]);
 
 /** A null value resets: so the setting follows the server's configuration again. */
-type Pair = readonly [name: string, value: BinaryString | null];
+export type Pair = readonly [name: string, value: BinaryString | null];
 
 /** One change of a connection's state, in the order in which they are made. */
 interface Change {
@@ -246,7 +246,7 @@ const QUOTED_LISTS: ReadonlySet<string> = new Set([
 ]);
 
 /** A SET or RESET that does the same; null where it might not. */
-function statementOf([name, value]: Pair): BinaryString | null {
+export function statementOf([name, value]: Pair): BinaryString | null {
   if (name === "role" || name === "session_authorization" || name === "client_encoding") return null;
   if (value === null) return `RESET ${settingName(name)}`;
   // A backslash is read by standard_conforming_strings.

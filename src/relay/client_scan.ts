@@ -45,6 +45,8 @@ export class ClientScan {
   /** Of a server that was lost; null for most sessions, and most of the time. */
   #aftermath: Aftermath | null = null;
 
+  /** Of the message at hand without a lease. */
+  #ahead = false;
   readonly #steering: Steering;
   readonly #showQuery: ShowQuery;
   readonly #shows: ShowPortals;
@@ -109,6 +111,15 @@ export class ClientScan {
   serverLost(left: LeftOver | null): void {
     this.#cursor.dropRest();
     this.#aftermath = left === null ? null : new Aftermath(this.#relay, this.#store, left);
+  }
+
+  /**
+   * Whether settings may be restored in front of the message for which a lease is needed: it is whole, says nothing to pgplex, and would
+   * be skipped with what stands behind it.
+   */
+  get takesAhead(): boolean {
+    const { renames, attention, preamble } = this.#relay;
+    return this.#ahead && renames && !attention.on && preamble.lender === null && !this.#steering.active;
   }
 
   /** Whether the client has yet to end a transaction, or a batch, that was lost with its server. */
@@ -210,6 +221,8 @@ export class ClientScan {
         return cursor.dropWhole();
       }
     }
+    this.#ahead = cursor.whole && length < WHOLE_BYTES_MAX &&
+      (type === Front.Query || type === Front.Parse || type === Front.Bind);
     const foreseen = type === Front.Query ? this.#foreseeQuery() : this.#extended.foresee();
     return foreseen !== 0 ? foreseen : cursor.needLease();
   }
@@ -221,10 +234,14 @@ export class ClientScan {
   #foreseeQuery(): number {
     const cursor = this.#cursor;
     const { bytes, bodyStart, messageEnd, end } = cursor;
-    if (!this.#steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
+    const steering = this.#steering;
+    if (!steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
+    const sees = steering.sees(messageEnd - bodyStart, end - bodyStart);
+    if (sees && steering.peek(bytes, bodyStart, messageEnd, end) === null) return 0;
+    this.#ahead = false;
     const answered = this.#showQuery.answer();
     if (answered !== 0) return answered;
-    return this.#steering.foresee(cursor, bodyStart, messageEnd) ? 0 : cursor.wantHead();
+    return steering.foresee(cursor, bodyStart, messageEnd) ? 0 : cursor.wantHead();
   }
 
   #toServer(server: ServerConnection): number {
@@ -378,6 +395,8 @@ export class ClientScan {
     // What is asked is done once: so all that is to be looked at must be there before.
     const looked = steered !== null && this.#relay.renames ? lookedAt(length) : 0;
     if (end - cursor.at < looked) return cursor.want(looked);
+    // A Sync may go before it, or behind its error.
+    if (steered !== null && server.ahead !== null && cursor.awaitAll()) return -1;
     if (!steering.begin(cursor, steered?.statement ?? [])) return -1;
     if (steered === null) return 0;
     cursor.flush();
@@ -414,7 +433,11 @@ export class ClientScan {
     const fingerprint = relay.watch.look(cursor.bytes, cursor.bodyStart, cursor.messageEnd - 1);
     if (cursor.awaitWhile(() => preamble.mustSettle(server, fingerprint))) return false;
     if (preamble.renews(server, fingerprint)) return cursor.needLease() > 0;
-    if (preamble.interferes(fingerprint)) cursor.flush();
+    if (preamble.interferes(fingerprint)) {
+      // A Sync stands behind what goes before it.
+      if (server.ahead !== null && cursor.awaitAll()) return false;
+      cursor.flush();
+    }
     preamble.runs(server, fingerprint, true);
     return true;
   }

@@ -154,7 +154,7 @@ export class ServerScan implements RowTaker {
       case Back.ReadyForQuery:
         return this.#ready(server, length, bytes, at);
       case Back.CommandComplete:
-        this.#commandComplete(server, bytes, at, length);
+        if (server.ahead === null) this.#commandComplete(server, bytes, at, length);
         owed.commandEnds();
         if (owed.peekKind() === Owed.Execute) return this.#answered(server, Owed.Execute, bytes, at, length);
         break;
@@ -294,6 +294,8 @@ export class ServerScan implements RowTaker {
       return told ? this.#begin(at, length) : this.#skip(bytes, at, length);
     }
     this.#flushRun(bytes, at);
+    // The server skips what stands behind, and its transaction has failed.
+    if (server.ahead !== null) throw notRestored(serverError(bytes, at + 5, bodyEnd));
     this.#actions = SERVER_ACTIONS;
     this.#relay.watch.fails();
     // "cached plan must not change result type": prepared again, it will work.
@@ -351,6 +353,12 @@ export class ServerScan implements RowTaker {
 function tagIs(bytes: Uint8Array, at: number, tag: string): boolean {
   for (let i = 0; i < tag.length; i++) if (bytes[at + i] !== tag.charCodeAt(i)) return false;
   return true;
+}
+
+/** What went in front of the client's message failed. */
+function notRestored(error: PgplexError): PgplexError {
+  const { message, sqlstate, extra } = error;
+  return new PgplexError("restore_failed", message, { ...extra, sqlstate, cause: error });
 }
 
 function broken(what: string): PgplexError {

@@ -3,7 +3,7 @@ import * as frontend from "../../tests/harness/frontend.ts";
 import { RecordingSink } from "../../tests/harness/rig.ts";
 import { typesOf } from "../../tests/harness/relay_play.ts";
 import { fakeServer } from "../backend/fake_server_test.ts";
-import { Mark, Owed, StatementStore } from "../backend/mod.ts";
+import { Mark, Owed, restoreAhead, StatementStore } from "../backend/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import { encodeError, TxStatus } from "../protocol/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
@@ -167,4 +167,26 @@ Deno.test("ServerScan notes the status that ReadyForQuery tells", () => {
   server.owed.sent(Owed.Query);
   says(complete("BEGIN"), ready("T"));
   deepEqual([server.txStatus, relay.progress.boundary], [TxStatus.InTransaction, false]);
+});
+
+Deno.test("ServerScan gives a connection up whose restore in front of a message fails, and tells the client nothing of it", () => {
+  const { out, server, says } = made();
+  restoreAhead(server, [{ name: "app.a", sql: `SET "app"."a" TO '1'` }]);
+  server.owed.sent(Owed.Query);
+  equal(says(message("1"), message("2"), complete("BEGIN"), message("1"), message("2")), "");
+  throws(() => says(error("42602")), { code: "restore_failed", sqlstate: "42602", message: "no" });
+  equal(server.ahead?.next, "app.a");
+  out.flush();
+  equal(typesOf(out.taken()), "");
+  // The client still waits for its answer.
+  equal(server.owed.readies, 1);
+});
+
+Deno.test("ServerScan passes the error of a message behind a restore that went well", () => {
+  const { server, says } = made();
+  restoreAhead(server, [{ name: "app.a", sql: `SET "app"."a" TO '1'` }]);
+  server.owed.sent(Owed.Query);
+  for (const tag of ["BEGIN", "SET", "COMMIT"]) equal(says(message("1"), message("2"), complete(tag)), "");
+  equal(server.ahead, null);
+  equal(says(error("42601"), ready()), "E42601 Z");
 });

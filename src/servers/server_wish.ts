@@ -70,8 +70,8 @@ const TEMP_BUFFERS = "temp_buffers";
  * rolled back or reset.
  */
 export function lacksName(
-  connection: ServerConnection,
-  { loginName, settings }: ServerWish,
+  connection: Pick<ServerConnection, "state" | "identity">,
+  { loginName, settings }: Pick<ServerWish, "loginName" | "settings">,
   nameIsSet = connection.state.nameIsSet,
 ): boolean {
   if (nameIsSet || loginName == null || settings === null) return false;

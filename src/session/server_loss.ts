@@ -34,6 +34,8 @@ export function lossOf(standing: Standing, cause: PgplexError, rolledBack = fals
     (standing.lastControl & Control.Begins) !== 0;
   const inTransaction = !beginsInVain && ((control & Control.Opens) !== 0 ||
     ((control & Control.Closes) === 0 && txStatus !== TxStatus.Idle));
+  // It says of itself that nothing was run.
+  if (NOT_RUN.has(cause.code)) return { error: cause, inTransaction };
   const rollsBack = (standing.lastControl & Control.RollsBack) !== 0 && awaits && !torn &&
     (control & Control.Commits) === 0;
   const commits = awaits && (control & Control.Commits) !== 0 && txStatus !== TxStatus.Failed;
@@ -59,6 +61,9 @@ export function lossOf(standing: Standing, cause: PgplexError, rolledBack = fals
   const hint = "Find out whether it was done before you run it again.";
   return { error: new PgplexError("completion_unknown", text, { ...extra, hint }), inTransaction };
 }
+
+/** What went in front of what the client sent has failed. */
+const NOT_RUN: ReadonlySet<string> = new Set(["restore_failed", "settings_lost"]);
 
 function saidBy({ message, sqlstate, code }: PgplexError): string {
   if (code === "node_lost") return `${message}.`;

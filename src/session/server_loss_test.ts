@@ -94,3 +94,14 @@ Deno.test("endsSession leaves a session its own limits of time", () => {
   deepEqual(["25P03", "25P04", "57P05", "08P01"].map(endsSession), [true, true, true, true]);
   deepEqual(["57P01", "57P02", "57P03", "40001", "XX000"].map(endsSession), Array(5).fill(false));
 });
+
+Deno.test("lossOf tells the failure of what went in front of a message as it is: nothing was run", () => {
+  const cause = new PgplexError("restore_failed", "canceling statement due to user request", {
+    sqlstate: "57014",
+  });
+  const begin = { control: Opens, lastControl: Opens | Begins };
+  for (const standing of [{}, { control: Closes | Commits }, begin]) {
+    deepEqual(lossOf({ ...AT_REST, ...standing }, cause), { error: cause, inTransaction: false });
+  }
+  equal(lossOf({ ...AT_REST, ...begin, running: 2 }, cause).inTransaction, true);
+});

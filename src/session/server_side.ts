@@ -26,6 +26,7 @@ import {
 import type { Base, Destination } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
 import { FindingOut, markerBy } from "./finding_out.ts";
+import { notRestored } from "./not_restored.ts";
 import { nameOwnPid } from "./own_pid.ts";
 import { endsSession } from "./server_loss.ts";
 import { ReadAgain } from "./read_again.ts";
@@ -36,6 +37,7 @@ import { type Doubt, survive } from "./survival.ts";
 import { Reading } from "./reading.ts";
 import type { TimeLimits, Waits } from "./time_limits.ts";
 import { Vacating } from "./vacating.ts";
+import { takeToldByWords } from "./told_by_words.ts";
 import type { WorkTime } from "./work_time.ts";
 
 /**
@@ -50,6 +52,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly lease: Lease;
   readonly scan: ServerScan;
   readonly #worker: SessionParts;
+  readonly #parts: ServerSideParts;
   readonly #facts: SessionFacts;
   readonly #destination: Destination;
   readonly #options: SessionOptions;
@@ -72,6 +75,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   constructor(worker: SessionParts, parts: ServerSideParts, host: ServerSideHost) {
     this.#worker = worker;
+    this.#parts = parts;
     // Fields of this object: what each message needs lies side by side.
     this.#facts = parts.facts;
     this.#destination = parts.destination;
@@ -166,6 +170,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     return waiting ? { sinceMs, reason: this.#destination.waitReason(this) } : null;
   }
 
+  get takesAhead(): boolean {
+    return !this.reads && this.#clientScan.takesAhead;
+  }
+
   get queryWaitTimeoutMs(): number {
     return this.#host.limits.query_wait_timeout;
   }
@@ -214,16 +222,9 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     return "looking";
   }
 
-  /** Whether all that may have changed in the session is known by the words of what ran. It is the session's state from now on. */
+  /** As {@link takeToldByWords}. */
   #tells(server: ServerConnection): boolean {
-    const { assigned } = this.#relay.watch;
-    if (assigned === null || this.#pins.reasons.length > 0) return false;
-    const mayHideMore = server.foreignNames.size > 0 || this.#listening.suspicious;
-    if (mayHideMore || this.#told.current === null) return false;
-    // Nothing may be a value, where the default is another.
-    for (const [name, value] of assigned) if (value === "" && !server.state.hasNoDefault(name)) return false;
-    this.#told.assigned(server, assigned);
-    return true;
+    return takeToldByWords(this.#parts, server);
   }
 
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
@@ -412,7 +413,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       listening: this.#listening,
       scan: this.scan,
       lease: this.lease,
-    }, error);
+    }, notRestored(this.#relay.server, this.#told, error));
     const node = this.lease.home?.node ?? null;
     this.#options.transactionEnds();
     this.statementEnds();

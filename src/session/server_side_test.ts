@@ -77,6 +77,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
       scan: (_bytes, _start, end) => end,
       need: Need.Bytes,
       blocked: false,
+      takesAhead: false,
     },
     steering: { statementEnds() {} } as Steering,
     pins,
