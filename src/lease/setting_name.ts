@@ -2,6 +2,7 @@ import type { BinaryString } from "../protocol/mod.ts";
 
 /** A setting's name as SET, RESET and SHOW take it, part by part. */
 export function settingName(name: BinaryString): BinaryString {
+  if (!name.includes('"')) return `"${name.replaceAll(".", '"."')}"`;
   return name.includes(".") ? name.split(".").map(quoteIdentifier).join(".") : quoteIdentifier(name);
 }
 
