@@ -93,6 +93,11 @@ export class ServerConnection {
   readonly tenancy: Tenancy;
   /** What was put in front of the client's first message and is not answered yet; "./restore_ahead.ts". */
   ahead: { readonly next: string | null } | null = null;
+  /**
+   * The setting that was not restored, as the message that goes first sets it: until that is known to be done nothing else goes there, and
+   * nobody else may have the connection.
+   */
+  overwrites: string | null = null;
 
   readonly #stream: ByteStream;
   readonly #turn: () => Promise<void>;

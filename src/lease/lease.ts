@@ -347,7 +347,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     this.#setRead();
     this.#held = null;
     const always = this.#destination.settings.server_reset === "always";
-    if (how === "clean" && (always || held.connection.owed.doubtful)) {
+    if (how === "clean" && (always || held.connection.owed.doubtful || held.connection.overwrites !== null)) {
       held.connection.setSink(null);
       held.connection.close();
       how = "broken";
@@ -415,7 +415,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     if (server.connection.closed || this.#ended) return false;
     const fitness = server.fitness(this.wish);
     if (fitness === 0 || (fitness === 1 && !tryRestoreAhead(server.connection, this.wish))) return false;
-    if (fitness === 1) this.#destination.counters.restores++;
+    if (server.connection.ahead !== null) this.#destination.counters.restores++;
     this.#begin(server);
     return true;
   }

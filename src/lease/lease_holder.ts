@@ -7,8 +7,11 @@ import type { LostSetting } from "./restore.ts";
 
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
 export interface LeaseHolder extends ServerWish, ServerSink {
-  /** Whether settings can be restored in front of the message for which it wants a lease: nothing else goes before that. */
-  readonly takesAhead: boolean;
+  /**
+   * Null where settings cannot be restored in front of the message for which it wants a lease. Else the custom setting that this message
+   * sets, and does nothing else; empty for none.
+   */
+  readonly takesAhead: string | null;
   /** How long it waits for a connection, in milliseconds; 0: for ever. */
   readonly queryWaitTimeoutMs: number;
   /** The lease has begun, or goes on after a probe: the connection's state is the session's. */

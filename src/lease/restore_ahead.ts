@@ -48,10 +48,12 @@ const ENDS_STATEMENTS = ["statement_timeout", "transaction_timeout"];
 
 /** Restores the session's state in front of what it sends next, where that can be done. Whether it is. */
 export function tryRestoreAhead(server: ServerConnection, holder: LeaseHolder): boolean {
-  if (!holder.takesAhead) return false;
-  const changes = changesAhead(server, holder);
+  const sets = holder.takesAhead;
+  const changes = sets === null ? null : changesAhead(server, holder);
   if (changes === null) return false;
-  restoreAhead(server, changes);
+  // Nobody sees what it is before.
+  if (changes.length === 1 && changes[0]!.name === sets) server.overwrites = sets;
+  else restoreAhead(server, changes);
   server.state.restoredAhead(holder.settings!);
   return true;
 }

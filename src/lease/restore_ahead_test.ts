@@ -84,10 +84,22 @@ Deno.test("changesAhead asks what else there is on the connection, and in the se
 
 Deno.test("tryRestoreAhead takes the connection's state for the session's from then on", () => {
   const server = connection({ "app.a": "1" });
-  const holder = { ...wish({ "app.a": "2" }), takesAhead: false } as LeaseHolder;
+  const holder = { ...wish({ "app.a": "2" }), takesAhead: null } as LeaseHolder;
   equal(tryRestoreAhead(server, holder), false);
   equal(server.ahead, null);
-  equal(tryRestoreAhead(server, { ...holder, takesAhead: true }), true);
+  equal(tryRestoreAhead(server, { ...holder, takesAhead: "" }), true);
   equal(server.ahead !== null, true);
   equal(server.settings, holder.settings);
+});
+
+Deno.test("tryRestoreAhead leaves out the one setting that the message itself sets", () => {
+  const holder = { ...wish({ "app.a": "2" }), takesAhead: "app.a" } as LeaseHolder;
+  const server = connection({ "app.a": "1" });
+  equal(tryRestoreAhead(server, holder), true);
+  deepEqual([server.ahead, server.overwrites, server.settings === holder.settings], [null, "app.a", true]);
+  for (const has of [{ "app.a": "1", "app.b": "2" }, { "app.a": "2", "app.b": "2" }]) {
+    const other = connection(has);
+    equal(tryRestoreAhead(other, holder), true);
+    deepEqual([other.ahead !== null, other.overwrites], [true, null]);
+  }
 });

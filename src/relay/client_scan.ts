@@ -20,6 +20,7 @@ import { ShowPortals } from "./show/show_portals.ts";
 import { ShowQuery } from "./show/show_query.ts";
 import type { Steering } from "./steering.ts";
 import { READY_IDLE } from "./replies.ts";
+import { settingIn } from "./setting_in.ts";
 
 /**
  * What is left out after no server could be had: nothing, the next message, everything up to Sync; then whatever was on its way
@@ -47,6 +48,7 @@ export class ClientScan {
 
   /** Of the message at hand without a lease. */
   #ahead = false;
+  #sets = "";
   readonly #steering: Steering;
   readonly #showQuery: ShowQuery;
   readonly #shows: ShowPortals;
@@ -114,12 +116,13 @@ export class ClientScan {
   }
 
   /**
-   * Whether settings may be restored in front of the message for which a lease is needed: it is whole, says nothing to pgplex, and would
-   * be skipped with what stands behind it.
+   * Null where settings may not be restored in front of the message for which a lease is needed: it is whole, says nothing to pgplex, and
+   * would be skipped with what stands behind it. Else the custom setting that it sets, and does nothing else; empty for none.
    */
-  get takesAhead(): boolean {
+  get takesAhead(): string | null {
     const { renames, attention, preamble } = this.#relay;
-    return this.#ahead && renames && !attention.on && preamble.lender === null && !this.#steering.active;
+    const can = this.#ahead && renames && !attention.on && preamble.lender === null && !this.#steering.active;
+    return can ? this.#sets : null;
   }
 
   /** Whether the client has yet to end a transaction, or a batch, that was lost with its server. */
@@ -221,6 +224,7 @@ export class ClientScan {
         return cursor.dropWhole();
       }
     }
+    this.#sets = "";
     this.#ahead = cursor.whole && length < WHOLE_BYTES_MAX &&
       (type === Front.Query || type === Front.Parse || type === Front.Bind);
     const foreseen = type === Front.Query ? this.#foreseeQuery() : this.#extended.foresee();
@@ -237,7 +241,12 @@ export class ClientScan {
     const steering = this.#steering;
     if (!steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
     const sees = steering.sees(messageEnd - bodyStart, end - bodyStart);
-    if (sees && steering.peek(bytes, bodyStart, messageEnd, end) === null) return 0;
+    if (sees && steering.peek(bytes, bodyStart, messageEnd, end) === null) {
+      // What stands behind it would find the old value, where it fails.
+      const alone = this.#ahead && messageEnd === end;
+      if (alone) this.#sets = settingIn(this.#relay.watch.known(bytes, bodyStart, messageEnd - 1));
+      return 0;
+    }
     this.#ahead = false;
     const answered = this.#showQuery.answer();
     if (answered !== 0) return answered;
@@ -246,6 +255,7 @@ export class ClientScan {
 
   #toServer(server: ServerConnection): number {
     const { attention, reads } = this.#relay;
+    if (server.overwrites !== null && this.#mustBeSet(server)) return -1;
     if (attention.on) {
       const next = this.#attend();
       if (next !== 0) return next;
@@ -257,6 +267,14 @@ export class ClientScan {
       }
     }
     return this.#send(server);
+  }
+
+  /** Whether the message at hand stands behind the one that sets what was not restored, of which nobody knows yet that it did. */
+  #mustBeSet(server: ServerConnection): boolean {
+    const cursor = this.#cursor;
+    const isFirst = server.owed.settled && !this.#relay.watch.undone;
+    if (isFirst || cursor.type === Front.Terminate) return false;
+    return cursor.awaitWhile(() => server.overwrites !== null);
   }
 
   #send(server: ServerConnection): number {

@@ -232,6 +232,7 @@ export class ServerScan implements RowTaker {
     const entry = server.owed.ready();
     if (entry === NOT_OWED) throw broken("ReadyForQuery that was not owed");
     server.noteStatus(bytes[at + 5]!);
+    if (server.overwrites !== null && !this.#relay.watch.undone) server.overwrites = null;
     this.#answeredOne = true;
     if ((entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
     this.#heldError = null;

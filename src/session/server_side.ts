@@ -170,8 +170,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     return waiting ? { sinceMs, reason: this.#destination.waitReason(this) } : null;
   }
 
-  get takesAhead(): boolean {
-    return !this.reads && this.#clientScan.takesAhead;
+  get takesAhead(): string | null {
+    return this.reads ? null : this.#clientScan.takesAhead;
   }
 
   get queryWaitTimeoutMs(): number {
@@ -213,18 +213,13 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     ) {
       return null;
     }
-    if (this.#tells(relay.server!)) {
+    if (takeToldByWords(this.#parts, relay.server!)) {
       this.endLease("clean");
       return "given";
     }
     relay.leaseEnds();
     this.lease.probe(this.#destination.fingerprints);
     return "looking";
-  }
-
-  /** As {@link takeToldByWords}. */
-  #tells(server: ServerConnection): boolean {
-    return takeToldByWords(this.#parts, server);
   }
 
   async stateFound(server: ServerConnection, found: ProbeResult): Promise<void> {
@@ -281,6 +276,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     }
     this.#options.transactionEnds();
     this.#told.transactionEnds();
+    // The SET that was to do it has failed: what is on the connection is nothing of this session's.
+    if (server!.overwrites !== null) return this.endLease("clean");
     if (watch.wasReset && this.#options.wasSet) watch.mentionsOptions();
     if (this.#facts.mode !== "transaction") {
       relay.words?.transactionEnds();
@@ -299,7 +296,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     if (isUnread || claims) {
       this.rests();
       if (claims || this.#mustLook(server!)) {
-        if (!claims && this.#tells(server!)) return this.endLease("clean");
+        if (!claims && takeToldByWords(this.#parts, server!)) return this.endLease("clean");
         relay.leaseEnds();
         this.lease.probe(this.#destination.fingerprints);
       } else {

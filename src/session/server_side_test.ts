@@ -77,7 +77,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
       scan: (_bytes, _start, end) => end,
       need: Need.Bytes,
       blocked: false,
-      takesAhead: false,
+      takesAhead: null,
     },
     steering: { statementEnds() {} } as Steering,
     pins,

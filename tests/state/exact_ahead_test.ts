@@ -137,6 +137,54 @@ const scripts: Compared[] = [
 comparedTests(served, scripts);
 comparedTests(older, scripts.filter((_, index) => index % 3 === 0));
 
+const TRIGRAM = "SELECT similarity('a', 'a'), current_setting('pg_trgm.similarity_threshold')";
+comparedTests(served, [
+  {
+    name: "A SET that fails leaves a session with its own, and nobody with what it stood on",
+    alone: true,
+    steps: [
+      ...[TRIGRAM, { b: TRIGRAM }],
+      "SET pg_trgm.similarity_threshold = '0.4'",
+      { b: "SET pg_trgm.similarity_threshold = '0.5'" },
+      "SET pg_trgm.similarity_threshold = 'x'",
+      ...[TRIGRAM, { b: TRIGRAM }],
+      [parse("SET pg_trgm.similarity_threshold = '7'"), bind(), execute()],
+      ...["SELECT 1", TRIGRAM, { b: TRIGRAM }],
+      { b: "SET pg_trgm.similarity_threshold = '0.50'" },
+      ...[{ b: TRIGRAM }, TRIGRAM],
+    ],
+    errors: ["22023", "22023"],
+  },
+]);
+
+Deno.test("What stands behind a SET of a setting that another one left waits until it is done, or has failed", async () => {
+  await using a = await served.client("one");
+  await using b = await served.client("one");
+  const show = query("SELECT current_setting('pg_trgm.similarity_threshold', true)");
+  await one(a, "SELECT similarity('a', 'a')");
+  await one(a, "SET pg_trgm.similarity_threshold = '0.4'");
+  for (let i = 0; i < 20; i++) {
+    // A failure ends the connection: on another one nothing is refused before pg_trgm is loaded.
+    await one(b, "SELECT similarity('a', 'a')");
+    await one(b, `SET pg_trgm.similarity_threshold = '0.${500 + i}'`);
+    const fails = i % 2 === 0;
+    const value = fails ? "x" : `0.${700 + i}`;
+    const set = query(`SET pg_trgm.similarity_threshold = '${value}'`);
+    // In one write, or in two, which may be read as one.
+    if (i % 4 < 2) await a.send(set, show);
+    else {
+      await a.send(set);
+      await a.send(show);
+    }
+    const [first] = await a.readUntil("Z");
+    assert.equal(first!.name, fails ? "ErrorResponse" : "CommandComplete");
+    const own = i === 0 ? 0.4 : (700 + i - (fails ? 1 : 0)) / 1000;
+    assert.equal(Number(rowsOf(await a.readUntil("Z"))[0]![0]), own);
+    const others = await one(b, "SELECT current_setting('pg_trgm.similarity_threshold')");
+    assert.equal(Number(others), (500 + i) / 1000);
+  }
+});
+
 Deno.test("Custom settings are restored in the same write as the statement", async () => {
   await using a = await served.client("one");
   await using b = await served.client("one");
