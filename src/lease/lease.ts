@@ -5,6 +5,7 @@ import { QUERY_CANCELED } from "../protocol/mod.ts";
 import { type Fingerprints, refreshCatalogue } from "../learning/mod.ts";
 import type { Pins } from "./pins.ts";
 import { probe, type ProbeResult } from "./probe.ts";
+import { PREPARE_TIMEOUT_MS, withinTimeout } from "./prepare_time.ts";
 import { resetConnection, resetIdleTimeout } from "./reset.ts";
 import { lostBy, sessionOver, settingsLost } from "./lease_errors.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
@@ -19,9 +20,6 @@ import {
 } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
 import { UNREAD_MAX_MS, UNREAD_MS, type UnreadLease } from "./unread_leases.ts";
-
-/** A reset or a restore that takes longer ends the server connection instead. */
-const PREPARE_TIMEOUT_MS = 10_000;
 
 /**
  * Server connections that one session may lose in a row to a restore that was cancelled: the statement_timeout that holds on one,
@@ -121,6 +119,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const pool = this.#held?.home.pool;
     return pool !== undefined && !pool.paused && pool.closed === null && pool.mustEnd(this.#held!);
   }
+
   /** Since when the session stands in the queue, in clock milliseconds, if it is {@link waiting}. */
   get waitingSinceMs(): number {
     return this.#waitingSinceMs;
@@ -236,7 +235,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   async #lookAndGoOn(connection: ServerConnection, work: Work): Promise<void> {
     this.#listen(connection);
     try {
-      await this.#withinTimeout(connection, work(connection));
+      await withinTimeout(this.#clock, connection, work(connection));
     } catch (thrown) {
       this.#parts.warnings.say("look", "cannot look at a session's options", {
         error: toPgplexError(thrown).message,
@@ -257,7 +256,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     let known = false;
     this.#listen(connection);
     try {
-      await this.#withinTimeout(connection, this.#look(connection, fingerprints));
+      await withinTimeout(this.#clock, connection, this.#look(connection, fingerprints));
       known = true;
     } catch (thrown) {
       this.#parts.warnings.say("look", "cannot look at a session's state", {
@@ -365,7 +364,9 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   /** A session's own idle_session_timeout would end the connection while it serves nobody. */
   async #releaseWithoutTimeout(server: PooledServer): Promise<void> {
     const { connection } = server;
-    const known = await this.#withinTimeout(connection, resetIdleTimeout(connection)).catch(() => false);
+    const known = await withinTimeout(this.#clock, connection, resetIdleTimeout(connection)).catch(() =>
+      false
+    );
     if (!known) connection.close();
     server.home.pool.release(server, connection.closed ? "broken" : "clean", this.#clock.nowMs());
   }
@@ -403,7 +404,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     connection.setSink(null);
     let clean = false;
     try {
-      clean = await this.#withinTimeout(connection, resetConnection(connection));
+      clean = await withinTimeout(this.#clock, connection, resetConnection(connection));
     } catch {
       // The connection ended while it was reset.
     }
@@ -437,7 +438,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
       if (server.fitness(this.wish) < 2 && !connection.closed) {
         this.#destination.counters.restores++;
         const restored = restoreState(connection, this.wish, this.#parts.runtime.statements);
-        const lost = await this.#withinTimeout(connection, restored);
+        const lost = await withinTimeout(this.#clock, connection, restored);
         if (lost.length > 0) {
           this.wish.settingsLost(connection, lost);
           pool.release(server, "clean", clock.nowMs());
@@ -491,14 +492,5 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const resolve = this.#resolve;
     this.#resolve = null;
     resolve?.();
-  }
-
-  async #withinTimeout<T>(connection: ServerConnection, work: Promise<T>): Promise<T> {
-    const timer = this.#clock.after(PREPARE_TIMEOUT_MS, () => connection.close());
-    try {
-      return await work;
-    } finally {
-      timer.cancel();
-    }
   }
 }
