@@ -92,11 +92,13 @@ Deno.test("lookUpSecret asks for the console's users on the default cluster, and
   const { worker, cluster, look } = rig();
   worker.console = new FakeDoor();
   deepEqual(await look("alice", "pgplex"), parseSecret(MD5));
+  const without = TRUST.replace("routing: { default_cluster: main }", "");
   const none = new FakeWorker(
-    `${TRUST.replace("routing: { default_cluster: main }", "")}auth: { type: scram-sha-256, query: true }\n`,
+    `${without}auth: { type: scram-sha-256, query: true }\nconsole: { admin_users: [boss] }\n`,
   );
   none.console = new FakeDoor();
-  await rejects(lookUpSecret(none, "alice", "pgplex"), { code: "server_unreachable" });
+  equal(await lookUpSecret(none, "alice", "pgplex"), null);
+  await rejects(lookUpSecret(none, "boss", "pgplex"), { code: "server_unreachable" });
   deepEqual([cluster.logins.length, none.cluster.logins.length], [1, 0]);
   await worker.end();
 });
