@@ -1,5 +1,5 @@
 import { channelBindingHash, type ServerCredentials, ServerLogin } from "../auth/mod.ts";
-import type { ClusterTls } from "../config/mod.ts";
+import { type ClusterTls, mayDoWithoutTls, spokenProtocols } from "../config/mod.ts";
 import { type Clock, concat, PgplexError } from "../kernel/mod.ts";
 import {
   Back,
@@ -107,7 +107,7 @@ async function logInBy<T>(
   try {
     return await withDeadline(stream, parts.clock, deadlineMs, () => work(stream));
   } catch (thrown) {
-    if (!isOptional(request.tls) || !isTls(stream) || !isTurnedAway(thrown)) throw thrown;
+    if (!mayDoWithoutTls(request.tls.mode) || !isTls(stream) || !isTurnedAway(thrown)) throw thrown;
     try {
       const plain = await parts.network.connect(
         request.endpoint,
@@ -125,11 +125,6 @@ async function logInBy<T>(
 /** Whether the server takes no login of this kind, before any proof: pg_hba.conf. */
 function isTurnedAway(thrown: unknown): boolean {
   return thrown instanceof ServerRefusal && !thrown.authenticated && thrown.sqlstate === "28000";
-}
-
-/** Whether TLS may be done without. */
-function isOptional({ mode }: LoginRequest["tls"]): boolean {
-  return mode === "prefer" || mode === "allow";
 }
 
 function isTls(stream: ByteStream): stream is TlsStream {
@@ -177,8 +172,8 @@ async function openStream(request: LoginRequest, parts: Runtime, deadlineMs: num
   const stream = await parts.network.connect(endpoint, parts.clock, remainingMs());
   // As libpq: a unix socket is not encrypted, whatever the mode.
   if (tls.mode === "disable" || endpoint.host.startsWith("/")) return stream;
-  const protocols = tls.protocols.filter((name) => name === "TLSv1.2" || name === "TLSv1.3");
-  const optional = isOptional(tls);
+  const protocols = spokenProtocols(tls);
+  const optional = mayDoWithoutTls(tls.mode);
   if (optional && protocols.length === 0) return stream; // nothing that both sides may speak
   const answer = await withDeadline(stream, parts.clock, deadlineMs, async () => {
     await writeAll(stream, encodeSslRequest());

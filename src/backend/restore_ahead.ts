@@ -1,3 +1,4 @@
+import { concat } from "../kernel/mod.ts";
 import { type BinaryString, encodeBind, encodeExecute, encodeParse } from "../protocol/mod.ts";
 import type { ServerConnection } from "./connection.ts";
 import type { Effect } from "./owed.ts";
@@ -63,17 +64,7 @@ function owesStatement({ owed }: ServerConnection, ahead: RestoreAhead): void {
   owed.sent(Owed.Execute | Mark.Swallow | Mark.Effect, ahead);
 }
 
-function inOne(...messages: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const message of messages) {
-    bytes.set(message, at);
-    at += message.length;
-  }
-  return bytes;
-}
-
-const BIND_EXECUTE = inOne(encodeBind("", []), encodeExecute());
+const BIND_EXECUTE = concat(encodeBind("", []), encodeExecute());
 /** SET takes no snapshot, so no default of the session's makes it wait. */
-const BEGIN = inOne(encodeParse("", "BEGIN"), BIND_EXECUTE);
-const COMMIT = inOne(encodeParse("", "COMMIT"), BIND_EXECUTE);
+const BEGIN = concat(encodeParse("", "BEGIN"), BIND_EXECUTE);
+const COMMIT = concat(encodeParse("", "COMMIT"), BIND_EXECUTE);

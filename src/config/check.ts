@@ -1,4 +1,5 @@
 import { checkCoordination } from "./check_coordination.ts";
+import { mayDoWithoutTls, spokenProtocols } from "./cluster_tls.ts";
 import { nearest } from "./nearest.ts";
 import { formatPath, type Segments } from "./path.ts";
 import { poolSettings } from "./pool_settings.ts";
@@ -80,10 +81,8 @@ function checkProtocols(protocols: readonly string[], path: Segments, report: Re
 }
 
 /** Where TLS may be done without, a list of older versions alone does without it. */
-function checkClusterProtocols({ mode, protocols }: ClusterTls, path: Segments, report: ReportClash): void {
-  const isOptional = ["disable", "allow", "prefer"].includes(mode);
-  const spoken = protocols.filter((name) => name === "TLSv1.2" || name === "TLSv1.3");
-  checkProtocols(isOptional ? protocols : spoken, path, report);
+function checkClusterProtocols(tls: ClusterTls, path: Segments, report: ReportClash): void {
+  checkProtocols(mayDoWithoutTls(tls.mode) ? tls.protocols : spokenProtocols(tls), path, report);
 }
 
 function checkAuth(config: Config, report: ReportClash): void {

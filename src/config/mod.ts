@@ -16,6 +16,7 @@
  * @module
  */
 export * from "./arbitrated.ts";
+export * from "./cluster_tls.ts";
 export * from "./diff.ts";
 export * from "./duration.ts";
 export { type EtcdEndpoint, parseEndpoint, parseHostPort } from "./endpoint.ts";

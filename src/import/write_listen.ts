@@ -1,3 +1,4 @@
+import { mayDoWithoutTls } from "../config/mod.ts";
 import type { Translation } from "./translation.ts";
 import { commaList } from "./values.ts";
 
@@ -103,7 +104,7 @@ function writeProtocols(
     return;
   }
   const mode = to.given("server_tls_sslmode") ?? "prefer";
-  if (key === "client_tls_protocols" || !older || !["disable", "allow", "prefer"].includes(mode)) {
+  if (key === "client_tls_protocols" || !older || !mayDoWithoutTls(mode)) {
     return to.leave(path, key, protocols, "TLS 1.2 and 1.3 are spoken, no older one");
   }
   const named = [["TLSv1", /^tlsv1(?:\.0)?$/], ["TLSv1.1", /^tlsv1\.1$/]] as const;

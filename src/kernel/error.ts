@@ -55,7 +55,7 @@ export const ERROR_KINDS = {
     "More notifications wait for a client than pgplex keeps.",
   ),
   transaction_block: row("client", "08P01", false, "A transaction was left open in statement pooling."),
-  query_timeout: row("pgplex", "57014", false, "A statement ran for longer than query_timeout."),
+  query_timeout: row("pgplex", "57014", false, "A statement took longer than query_timeout."),
   query_canceled: row(
     "client",
     "57014",
