@@ -435,6 +435,9 @@ Deno.test("each other setting that a reload changes takes effect while clients a
     assert.equal(await login("postgres@main", "a-secret-of-asked", "asked"), "none");
     assert.equal(await login("postgres@main", "wrong", "asked"), "28P01");
     // Without a default cluster no cluster says who may enter the console.
+    assert.equal(await login("pgplex", "a-secret-of-asked", "asked"), "28P01");
+    const admins = { console: { admin_users: [BOSS, "asked"] } };
+    await reload(pgplex, console, { ...passwords("x", { query: true }), ...admins });
     assert.equal(await login("pgplex", "a-secret-of-asked", "asked"), "08001");
   });
   const looked = passwords("x", { query: true, lookup_database: "template1@main" });
