@@ -28,7 +28,9 @@ export function standingOf(
   // What was found at either while it was another node says nothing: the primary's forks from before its promotion lack the last one.
   if (primary.recovering || primary.timeline !== record.timeline || !inspected.recovering) return "unknown";
   if (said.timeline === null && inspected.timeline === null) return "unknown";
-  const isPart = mayFollow(said, inspected, { forks: primary.forks, current: record.timeline });
+  const repointed = work.calls.peek(name, "repoint");
+  const isPart = mayFollow(said, inspected, { forks: primary.forks, current: record.timeline }) &&
+    !(repointed?.ok === false && repointed.kind === "not possible");
   return work.rules.needsRewind(isPart) ? "diverged" : "astray";
 }
 

@@ -123,7 +123,7 @@ const SEGMENT_BYTES = 1n << 20n;
 /**
  * Whether a standby can follow a primary with this history: what it has is a part of that. A primary that dies in the middle of a record
  * leaves the beginning of it on standbys. The new timeline begins in front of that, and it is written over; but where it reaches into
- * another segment of WAL the standby dies of it.
+ * another segment of WAL the standby dies of it, unless it is given the segment with the fork: `repoint` does, where it may run programs.
  */
 export function mayFollow(said: Said, inspected: Inspected, { forks, current }: History): boolean {
   const timeline = said.timeline ?? inspected.timeline;
@@ -131,7 +131,7 @@ export function mayFollow(said: Said, inspected: Inspected, { forks, current }: 
   const fork = forks.find(([left]) => left === timeline)?.[1];
   if (fork === undefined) return false;
   if (said.lsn <= fork) return true;
-  const { isReplayIdle, isPaused, applyDelayMs, lsn, replayLsn } = inspected;
+  const { isReplayIdle, isPaused, applyDelayMs, lsn, replayLsn, canRunPrograms } = inspected;
   return isReplayIdle && !isPaused && applyDelayMs === 0 && lsn === said.lsn && replayLsn <= fork &&
-    lsn / SEGMENT_BYTES === fork / SEGMENT_BYTES;
+    (lsn / SEGMENT_BYTES === fork / SEGMENT_BYTES || canRunPrograms);
 }

@@ -20,7 +20,7 @@ Deno.test("mayFollow knows a history by the timelines that it has left", () => {
   }
 });
 
-Deno.test("mayFollow lets the beginning of a record be whose end never came, within a segment of WAL", () => {
+Deno.test("mayFollow lets the beginning of a record be whose end never came, beyond a segment of WAL where it can be given one", () => {
   const cut: Partial<Inspected> = { timeline: 1, lsn: 168n, replayLsn: 100n };
   const may = (changed: Partial<Inspected> = {}, fork = 100n) => {
     const said = inspected({ ...cut, ...changed });
@@ -37,7 +37,10 @@ Deno.test("mayFollow lets the beginning of a record be whose end never came, wit
   // It has received more since it was looked at.
   equal(mayFollow(inspected({ ...cut, lsn: 200n }), inspected(cut), HISTORY), false);
   const edge = 1n << 20n;
-  equal(may({ lsn: edge + 8n, replayLsn: edge - 8n }, edge - 8n), false);
+  for (const canRunPrograms of [true, false]) {
+    // With programs it is given the segment that it lacks.
+    equal(may({ lsn: edge + 8n, replayLsn: edge - 8n, canRunPrograms }, edge - 8n), canRunPrograms);
+  }
   equal(may({ lsn: edge - 1n, replayLsn: edge - 8n }, edge - 8n), true);
 });
 

@@ -21,7 +21,11 @@ export function programStatement(command: string): string {
  * COPY would double backslashes. `text` is in no command line, so `ps` does not show it.
  */
 export function feedStatement(text: string, command: string): string {
-  const encoded = Buffer.from(text, "utf8").toString("base64");
+  return encodedFeedStatement(Buffer.from(text, "utf8").toString("base64"), command);
+}
+
+/** {@link feedStatement} of what is in base64 already, in one line. */
+export function encodedFeedStatement(encoded: string, command: string): string {
   return `COPY (SELECT '${encoded}') TO PROGRAM ${literal(command)}`;
 }
 

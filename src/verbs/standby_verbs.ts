@@ -5,6 +5,7 @@ import type { Inspection } from "./inspection.ts";
 import { conninfoFor, conninfoOf, lookAt, placeOf } from "./node_facts.ts";
 import { exitCodeOf, literal, programStatement, shellWord } from "./programs.ts";
 import { orByHand, VerbTrouble } from "./result.ts";
+import { bringSegment } from "./wal_segment.ts";
 
 /** How often a verb looks whether what it asked for has come. */
 const LOOK_MS = 15;
@@ -82,6 +83,7 @@ export async function repoint(
   until: Deadline,
 ): Promise<{ isStreaming: boolean }> {
   const conninfo = await conninfoFor(session, { upstream, before }, until);
+  await bringSegment(session, upstream, until);
   await pointAt(session, conninfo, { slot, until });
   for (;;) {
     const { recovering, receiver } = await lookAt(session, until);

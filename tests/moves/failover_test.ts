@@ -105,10 +105,10 @@ for (const major of [14, 18] as const) {
   }
 }
 
-/** Writes much, so that the primary's end falls into the middle of a record. Ends with an error or with the test. */
-async function writeMuch(client: WireClient): Promise<void> {
+/** Writes much, so that the primary's end falls into the middle of a record. Ends with an error, or when it is over: who was between two statements hears none. */
+async function writeMuch(client: WireClient, over: AbortSignal): Promise<void> {
   const text = "INSERT INTO big SELECT repeat(md5(i::text), 200) FROM generate_series(1, 500) i";
-  for (;;) if (errorOf(await client.query(text)) !== null) return;
+  while (!over.aborted) if (errorOf(await client.query(text)) !== null) return;
 }
 
 for (const major of [14, 18] as const) {
@@ -133,13 +133,15 @@ for (const major of [14, 18] as const) {
       writer.start();
       await using one = await watched.client();
       await using other = await watched.client();
-      const much = Promise.all([writeMuch(one), writeMuch(other)]);
+      const over = new AbortController();
+      const much = Promise.all([writeMuch(one, over.signal), writeMuch(other, over.signal)]);
       await writer.writes(50);
       await replicas.nodes[0]!.kill("SIGKILL");
       await waitFor(() => watched.logged("failover: ").length > 0, {
         what: "the failover to end",
         deadlineMs: 30_000,
       });
+      over.abort();
       await much;
       await writer.writes(20);
       await writer.stop();
