@@ -53,7 +53,8 @@ export async function bringSegment(
   const { timeline, canRunPrograms } = found;
   if (!found.recovering || timeline === null || (found.replayLsn >= found.lsn && !isUnknown)) return;
   const isBeyond = (lsn: bigint) => found.lsn / segmentBytes > lsn / segmentBytes;
-  if (!isUnknown && !isBeyond(found.replayLsn)) return;
+  const isLikely = isBeyond(found.replayLsn);
+  if (!isLikely && !(isUnknown && canRunPrograms)) return;
   const { runtime, access } = session;
   const source = new ArbiterSession(upstream, { runtime, access: () => access, name: "pgplex monitor" });
   try {
@@ -61,9 +62,12 @@ export async function bringSegment(
     const lsn = forks.find(([left]) => left === timeline)?.[1];
     if (recovering || now === null || now === timeline || lsn === undefined || found.replayLsn > lsn) return;
     const isNeeded = isBeyond(lsn);
-    if (!isNeeded && !(isUnknown && canRunPrograms)) return;
+    if (!isNeeded && !isUnknown) return;
     const follower = { session, found: { ...found, timeline }, segmentBytes };
     await copy(source, follower, { timeline: now, lsn }, { isNeeded, until });
+  } catch (thrown) {
+    // A precaution that cannot be had keeps nobody from following.
+    if (isLikely || !(thrown instanceof VerbTrouble)) throw thrown;
   } finally {
     source.close();
   }
