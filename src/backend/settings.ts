@@ -4,6 +4,25 @@ import { type Reading, readingOf } from "./reading.ts";
 /** Reported like a setting, but a fact of the node: whether it is in recovery. It makes no two sessions different. */
 export const NODE_FACT = "in_hot_standby";
 
+/** Milliseconds, or kilobytes, of the units in which SHOW shows them (convert_int_from_base_unit in guc.c). */
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  kB: 1,
+  MB: 1024,
+  GB: 1024 ** 2,
+  TB: 1024 ** 3,
+};
+
+/** What SHOW shows as pg_settings has it: "5s" of statement_timeout is 5000 there. */
+export function rawSetting(shown: BinaryString): BinaryString {
+  const match = /^(\d+)(ms|s|min|h|d|kB|MB|GB|TB)$/.exec(shown);
+  return match === null ? shown : String(Number(match[1]) * UNITS[match[2]!]!);
+}
+
 /**
  * A set of settings by name, never changed: every change makes another. A session and a server connection each hold one,
  * and to ask whether a connection fits is, nearly always, to compare two references.
@@ -15,9 +34,10 @@ export class Settings {
   readonly values: ReadonlyMap<string, BinaryString>;
   /** The session's search_path where it was set, else empty. */
   readonly searchPath: BinaryString;
-  /** application_name and idle_session_timeout, which each lease asks for; undefined where they are not known. */
+  /** application_name, which each lease asks for; undefined where it is not known. */
   readonly applicationName: BinaryString | undefined;
-  readonly idleSessionTimeout: BinaryString | undefined;
+  /** idle_session_timeout, which each lease asks for, in milliseconds; 0 where it is not known, as without one. */
+  readonly idleSessionTimeoutMs: number;
   /** {@link NODE_FACT}; undefined before PostgreSQL 14. */
   readonly hotStandby: BinaryString | undefined;
   /** search_path begins with pg_temp: a backend makes its temporary schema as soon as somebody asks for the first in the path. */
@@ -34,7 +54,7 @@ export class Settings {
     this.values = values;
     this.searchPath = values.get("search_path") ?? "";
     this.applicationName = values.get("application_name");
-    this.idleSessionTimeout = values.get("idle_session_timeout");
+    this.idleSessionTimeoutMs = Number(rawSetting(values.get("idle_session_timeout") ?? "0"));
     this.hotStandby = values.get(NODE_FACT);
     this.createsInTemp = this.searchPath.startsWith("pg_temp") || this.searchPath.startsWith('"pg_temp"');
     this.hash = hash;
@@ -133,25 +153,6 @@ export class SettingsTable {
     this.#known.set(settings.hash, settings);
     return settings;
   }
-}
-
-/** Milliseconds, or kilobytes, of the units in which SHOW shows them (convert_int_from_base_unit in guc.c). */
-const UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  kB: 1,
-  MB: 1024,
-  GB: 1024 ** 2,
-  TB: 1024 ** 3,
-};
-
-/** What SHOW shows as pg_settings has it: "5s" of statement_timeout is 5000 there. */
-export function rawSetting(shown: BinaryString): BinaryString {
-  const match = /^(\d+)(ms|s|min|h|d|kB|MB|GB|TB)$/.exec(shown);
-  return match === null ? shown : String(Number(match[1]) * UNITS[match[2]!]!);
 }
 
 /** FNV-1a over both texts; addition makes the sum independent of order. */

@@ -355,8 +355,8 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     held.connection.tenancy.ends(nowMs);
     this.#destination.counters.leaseMs += nowMs - this.#sinceMs;
     if (how === "clean") held.connection.setSink(null);
-    const idleTimeout = how === "clean" ? held.connection.settings.idleSessionTimeout ?? "0" : "0";
-    if (idleTimeout === "0") held.home.pool.release(held, how, nowMs);
+    const idleTimeoutMs = how === "clean" ? held.connection.settings.idleSessionTimeoutMs : 0;
+    if (idleTimeoutMs === 0) held.home.pool.release(held, how, nowMs);
     else void this.#releaseWithoutTimeout(held);
     return nowMs;
   }

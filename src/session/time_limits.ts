@@ -1,4 +1,4 @@
-import { rawSetting, type ServerConnection, type Settings } from "../backend/mod.ts";
+import type { ServerConnection, Settings } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { type Clock, PgplexError, type Timer } from "../kernel/mod.ts";
 import { encodeError } from "../protocol/mod.ts";
@@ -213,7 +213,7 @@ export class TimeLimits {
 
 /** The session's own, 0 where it has none: the server cannot keep it, as its connections serve others meanwhile. */
 function idleSessionTimeoutMs({ settings, keepsServer }: TimeLimitsHost): number {
-  return keepsServer ? 0 : Number(rawSetting(settings?.idleSessionTimeout ?? "0"));
+  return keepsServer ? 0 : settings?.idleSessionTimeoutMs ?? 0;
 }
 
 function queryTimeout(): PgplexError {
