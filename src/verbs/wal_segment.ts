@@ -21,10 +21,25 @@ interface Follower {
   readonly segmentBytes: bigint;
 }
 
-/** Where the new timeline begins. */
+/** Where the standby's timeline was left. */
 interface Fork {
-  readonly timeline: number;
   readonly lsn: bigint;
+  /** The last of the timelines that begin in that segment: its file has all of it. */
+  readonly timeline: number;
+  /** Whether the timeline that begins at {@link lsn} goes on in the next segment. */
+  readonly goesOn: boolean;
+}
+
+/** @param begins where each timeline but the first begins, in order; one of them at `lsn` */
+export function forkOf(
+  lsn: bigint,
+  begins: readonly { readonly lsn: bigint; readonly timeline: number }[],
+  segmentBytes: bigint,
+): Fork {
+  const segment = lsn / segmentBytes;
+  const behind = begins.filter((one) => one.lsn >= lsn && one.lsn <= (segment + 1n) * segmentBytes);
+  const { timeline } = behind.findLast((one) => one.lsn / segmentBytes === segment)!;
+  return { lsn, timeline, goesOn: behind.length === 1 };
 }
 
 /**
@@ -34,6 +49,9 @@ interface Fork {
  * as it does when much is written at once, a standby goes on reading the record in the next segment, so it asks for that one of the new timeline; it finds that
  * the record does not go on there, begins again where the record began, and ends in a PANIC, as the segment with the fork was never
  * sent ("could not open file": WaitForWALToBecomeAvailable in xlogrecovery.c). With that file it reads on.
+ *
+ * Where still another timeline begins before that next segment, nobody sends that, and the standby asks for ever. It reads the file when it is
+ * started again.
  *
  * What it has received is not known of a server that has received nothing since its start: then the file is brought as well.
  *
@@ -64,7 +82,15 @@ export async function bringSegment(
     const isNeeded = isBeyond(lsn);
     if (!isNeeded && !isUnknown) return;
     const follower = { session, found: { ...found, timeline }, segmentBytes };
-    await copy(source, follower, { timeline: now, lsn }, { isNeeded, until });
+    const begins = forks.map(([, at], index) => ({ lsn: at, timeline: forks[index + 1]?.[0] ?? now }));
+    const fork = forkOf(lsn, begins, segmentBytes);
+    if (isNeeded && !fork.goesOn) {
+      throw new VerbTrouble(
+        "not possible",
+        "another timeline begins before the segment for which it would ask",
+      );
+    }
+    await copy(source, follower, fork, { isNeeded, until });
   } catch (thrown) {
     // A precaution that cannot be had keeps nobody from following.
     if (isLikely || !(thrown instanceof VerbTrouble)) throw thrown;

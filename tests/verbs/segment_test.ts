@@ -75,6 +75,58 @@ for (const major of [12, 14, 15, 18] as const) {
   }
 }
 
+/** The second node of {@link forked} is restarted as a standby and promoted once more, so many segments later. */
+async function promotedAgain(rig: VerbsRig, { segments }: { segments: number }): Promise<void> {
+  const primary = rig.node(1);
+  for (let segment = 0; segment < segments; segment++) {
+    await primary.sql("INSERT INTO t VALUES (2)");
+    await primary.sql("SELECT pg_switch_wal()");
+  }
+  await primary.stop();
+  await primary.makeStandby("");
+  await primary.start();
+  good(await rig.verbs(1).promote({ timeoutMs: 10_000 }));
+  await primary.sql("INSERT INTO t SELECT generate_series(3, 10000)");
+}
+
+for (const major of [14, 18] as const) {
+  for (const restarted of [false, true]) {
+    const when = restarted ? ", received before its last start" : "";
+    Deno.test(`PostgreSQL ${major}: a standby with the beginning of a record up to the end of a segment${when} follows the second timeline behind its own`, async () => {
+      await using rig = await forked(major, { restarted });
+      await promotedAgain(rig, { segments: 2 });
+      const verbs = rig.verbs(2);
+      good(await verbs.repoint({ upstream: rig.upstream(1), slot: null }));
+      await rig.sees(
+        verbs,
+        ({ receiver, timeline }) => receiver?.status === "streaming" && timeline === 3,
+        "it to follow",
+      );
+      await rig.replicas.caughtUp(2, 1);
+    });
+  }
+}
+
+Deno.test("a standby with the beginning of a record is not pointed at the second of two timelines that begin in that segment, where it is known to need the next", async () => {
+  await using rig = await forked(18, { restarted: false });
+  await promotedAgain(rig, { segments: 0 });
+  const result = await rig.verbs(2).repoint({ upstream: rig.upstream(1), slot: null });
+  assert.deepEqual([result.ok, !result.ok && result.kind], [false, "not possible"]);
+});
+
+Deno.test("a standby with the beginning of a record follows the second of two timelines that begin in that segment when it is restarted", async () => {
+  await using rig = await forked(18, { restarted: true });
+  await promotedAgain(rig, { segments: 0 });
+  good(await rig.verbs(2).repoint({ upstream: rig.upstream(1), slot: null }));
+  await rig.node(2).restart();
+  await rig.sees(
+    rig.verbs(2),
+    ({ receiver, timeline }) => receiver?.status === "streaming" && timeline === 3,
+    "it to follow",
+  );
+  await rig.replicas.caughtUp(2, 1);
+});
+
 Deno.test("a standby that cannot be given the segment with the fork is not pointed at another timeline", async () => {
   await using rig = await forked(18, { restarted: false });
   const [history] = await rig.node(1).sql("SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS name");
