@@ -11,7 +11,7 @@ const CHUNK_BYTES = 1 << 20;
 /** More than this is not copied: pg_rewind does it better. */
 const COPIED_BYTES_MAX = 32n << 20n;
 
-/** A file of this name in pg_wal is removed when the server starts (RemoveTempXlogFiles in xlog.c). */
+/** Files with a name that begins so in pg_wal are removed when the server starts (RemoveTempXlogFiles in xlog.c). */
 const TEMPORARY = "xlogtemp.pgplex";
 
 /** A standby that is to follow another timeline. */
@@ -109,9 +109,11 @@ async function copy(
   const [had, wanted] = [found.timeline, fork.timeline].map((timeline) =>
     walFileName(timeline, segment, segmentBytes)
   );
-  const look = `SELECT (pg_stat_file(${literal(`pg_wal/${wanted}`)}, true)).size`;
-  const there = (await session.run(look, { until, acts: false }))[0]?.[0];
-  if (Number(there ?? 0) === Number(segmentBytes)) return;
+  const sizeOf = async (name: string) => {
+    const look = `SELECT (pg_stat_file(${literal(`pg_wal/${name}`)}, true)).size`;
+    return Number((await session.run(look, { until, acts: false }))[0]?.[0] ?? 0);
+  };
+  if (await sizeOf(wanted!) === Number(segmentBytes)) return;
   const endLsn = (segment + 1n) * segmentBytes;
   const [row] = await source.run(
     `SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, pg_size_bytes(current_setting('wal_segment_size'))`,
@@ -129,17 +131,24 @@ async function copy(
   const acts = { until, acts: true };
   // Before the fork both timelines have the same bytes.
   const first = Number(fork.lsn % segmentBytes) - Number(fork.lsn % BigInt(CHUNK_BYTES));
-  const begin = inPgWal(`head -c ${first} ${had} >${TEMPORARY} && [ $(wc -c <${TEMPORARY}) -eq ${first} ]`);
-  await session.run(programStatement(begin), acts);
-  for (let at = first; at < Number(segmentBytes); at += CHUNK_BYTES) {
+  // What was copied before time ran out is not copied again.
+  const temporary = `${TEMPORARY}.${wanted}.${fork.lsn}`;
+  const copiedBefore = await sizeOf(temporary);
+  const begin = inPgWal(`head -c ${first} ${had} >${temporary} && [ $(wc -c <${temporary}) -eq ${first} ]`);
+  if (copiedBefore < first || copiedBefore === 0) await session.run(programStatement(begin), acts);
+  for (
+    let at = Math.max(first, copiedBefore - copiedBefore % CHUNK_BYTES);
+    at < Number(segmentBytes);
+    at += CHUNK_BYTES
+  ) {
     const [chunk] = await source.run(chunkSql(wanted!, at), { until, acts: false });
     const encoded = chunk?.[0] ?? null;
     if (encoded === null) throw new VerbTrouble("not possible", "the WAL behind the fork is gone");
     if (encoded === "") continue;
-    const append = inPgWal(`truncate -s ${at} ${TEMPORARY} && base64 -d >>${TEMPORARY}`);
+    const append = inPgWal(`truncate -s ${at} ${temporary} && base64 -d >>${temporary}`);
     await session.run(encodedFeedStatement(encoded, append), acts);
   }
-  const end = inPgWal(`truncate -s ${segmentBytes} ${TEMPORARY} && mv -f ${TEMPORARY} ${wanted}`);
+  const end = inPgWal(`truncate -s ${segmentBytes} ${temporary} && mv -f ${temporary} ${wanted}`);
   await session.run(programStatement(end), acts);
 }
 

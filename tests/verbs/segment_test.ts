@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { waitFor } from "../harness/mod.ts";
-import { good, VerbsRig } from "../harness/verbs_rig.ts";
+import { Cut, good, VerbsRig } from "../harness/verbs_rig.ts";
 
 const SEGMENT_BYTES = 1n << 20n;
 
@@ -125,6 +125,25 @@ Deno.test("a standby with the beginning of a record follows the second of two ti
     "it to follow",
   );
   await rig.replicas.caughtUp(2, 1);
+});
+
+Deno.test("a segment whose copy is broken off is not copied from its beginning again", async () => {
+  await using rig = await forked(18, { restarted: false });
+  await using cut = new Cut(rig.node(2));
+  const verbs = rig.verbs(2, { port: cut.port });
+  good(await verbs.inspect());
+  cut.arm("mv -f", "before");
+  const broken = await verbs.repoint({ upstream: rig.upstream(1), slot: null });
+  assert.deepEqual([broken.ok, cut.count], [false, 1]);
+  // The statement with which a copy begins.
+  cut.arm("head -c", "before");
+  good(await verbs.repoint({ upstream: rig.upstream(1), slot: null }));
+  await rig.sees(
+    verbs,
+    ({ receiver, timeline }) => receiver?.status === "streaming" && timeline === 2,
+    "it to follow",
+  );
+  assert.equal(cut.count, 1);
 });
 
 Deno.test("a standby that cannot be given the segment with the fork is not pointed at another timeline", async () => {
