@@ -75,8 +75,10 @@ export async function bringSegment(
   if (!isLikely && !(isUnknown && canRunPrograms)) return;
   const { runtime, access } = session;
   const source = new ArbiterSession(upstream, { runtime, access: () => access, name: "pgplex monitor" });
+  let isReached = false;
   try {
     const { recovering, timeline: now, forks } = await lookAt(source, until);
+    isReached = true;
     const lsn = forks.find(([left]) => left === timeline)?.[1];
     if (recovering || now === null || now === timeline || lsn === undefined || found.replayLsn > lsn) return;
     const isNeeded = isBeyond(lsn);
@@ -92,8 +94,9 @@ export async function bringSegment(
     }
     await copy(source, follower, fork, { isNeeded, until });
   } catch (thrown) {
-    // A precaution that cannot be had keeps nobody from following.
-    if (isLikely || !(thrown instanceof VerbTrouble)) throw thrown;
+    // A precaution that cannot be had keeps nobody from following; one that was broken off is asked for again.
+    const isRefused = thrown instanceof VerbTrouble && (!isReached || thrown.failure.kind === "not possible");
+    if (isLikely || !isRefused) throw thrown;
   } finally {
     source.close();
   }
