@@ -9,7 +9,7 @@ import {
   type StatementStore,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
-import { settingName } from "./setting_name.ts";
+import { isCut, settingName } from "./setting_name.ts";
 import { PIN_KINDS, PIN_REASONS, type PinReason } from "./pin_kinds.ts";
 import {
   type BinaryString,
@@ -134,7 +134,8 @@ async function emptyByDefault(
 ): Promise<ReadonlySet<string>> {
   const { state } = server;
   const empty = rows.flatMap(([kind, name, value]) => kind === "u" && value === "" ? [name!] : []);
-  const unknown = empty.filter((name) => !state.hasNoDefault(name));
+  // No SET says a name that is cut: it is kept as it is.
+  const unknown = empty.filter((name) => !state.hasNoDefault(name) && !isCut(name));
   if (unknown.length > 0) {
     const resets = unknown.map((name) => `SET LOCAL ${settingName(name)} TO DEFAULT`);
     const shows = unknown.map((name) => `SHOW ${settingName(name)}`);

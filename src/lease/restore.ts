@@ -12,7 +12,7 @@ import {
   TxStatus,
   utf8FromBinary,
 } from "../protocol/mod.ts";
-import { quoteIdentifier, settingName } from "./setting_name.ts";
+import { isCut, quoteIdentifier, settingName } from "./setting_name.ts";
 import { lacksName, type ServerWish } from "../servers/mod.ts";
 
 /** Takes a setting's text as it is, lists too; a SET statement would need it quoted by the rules of each setting. */
@@ -216,7 +216,10 @@ function plan(
   const encoding: Pair = ["client_encoding", wanted.get("client_encoding") ?? null];
   const asKept = exact.length > 0 || ![...resets, ...drops.map(([name]) => name)].every(isAscii);
   if (asKept) simple(SERVER_ENCODING);
-  for (const name of resets) simple(`RESET ${settingName(name)}`);
+  for (const name of resets) {
+    if (isCut(name)) put(null, [name, null]);
+    else simple(`RESET ${settingName(name)}`);
+  }
   for (const [name] of drops) simple(`DEALLOCATE ${quoteIdentifier(name)}`);
   for (const name of exact) want(name);
   if (asKept || names.includes("client_encoding")) put("client_encoding", encoding);
@@ -248,6 +251,7 @@ const QUOTED_LISTS: ReadonlySet<string> = new Set([
 /** A SET or RESET that does the same; null where it might not. */
 export function statementOf([name, value]: Pair): BinaryString | null {
   if (name === "role" || name === "session_authorization" || name === "client_encoding") return null;
+  if (isCut(name)) return null;
   if (value === null) return `RESET ${settingName(name)}`;
   // A backslash is read by standard_conforming_strings.
   if (QUOTED_LISTS.has(name) || value.includes("\\") || !isAscii(value)) return null;
