@@ -102,6 +102,8 @@ export class Fingerprints {
   readonly #recent: (Fingerprint | null)[] = new Array(RECENT_MAX).fill(null);
   readonly #recentHashes = new Float64Array(RECENT_MAX);
   readonly #customSettings = new Set<string>();
+  /** Those that the database's routines name. No statement says so again: those of statements do not push them out. */
+  readonly #ofRoutines = new Set<string>();
   readonly #guessed = new Set<string>();
   /** The custom settings as one array, made again when it is asked for behind a change. */
   #customList: readonly string[] | null = null;
@@ -151,28 +153,23 @@ export class Fingerprints {
 
   /** Takes note of the custom settings that a text may set. */
   noteSettings(names: Iterable<string>): void {
-    for (const name of names) {
-      if (this.#customSettings.has(name)) continue;
-      if (this.#customSettings.size >= CUSTOM_SETTINGS_MAX) this.#forgetSetting();
-      this.#customSettings.add(name);
-      this.#guessed.delete(name);
-      this.#customList = null;
-    }
+    this.#note(names, this.#customSettings);
   }
 
-  /** The oldest goes; whoever has set it has it asked for besides. */
-  #forgetSetting(): void {
-    for (const name of this.#customSettings) {
-      if (OPTION_SETTINGS.has(name)) continue;
-      this.#customSettings.delete(name);
-      return;
+  #note(names: Iterable<string>, to: Set<string>): void {
+    for (const name of names) {
+      if (this.#customSettings.has(name) || this.#ofRoutines.has(name)) continue;
+      if (to.size >= CUSTOM_SETTINGS_MAX) forgetOldest(to);
+      to.add(name);
+      this.#guessed.delete(name);
+      this.#customList = null;
     }
   }
 
   /** Takes note of what may be names of custom settings. Those that are must be {@link foundSettings} before others come. */
   guessSettings(names: Iterable<string>): void {
     for (const name of names) {
-      if (this.#customSettings.has(name) || this.#guessed.has(name)) continue;
+      if (this.#customSettings.has(name) || this.#ofRoutines.has(name) || this.#guessed.has(name)) continue;
       this.#guessed.add(name);
       if (this.#guessed.size > GUESSED_SETTINGS_MAX) {
         for (const oldest of this.#guessed) {
@@ -184,20 +181,19 @@ export class Fingerprints {
     }
   }
 
-  /** A probe found these set: what was a guess among them is known. */
+  /** A probe found these set: they are no guess, whether or not it is still kept. */
   foundSettings(names: Iterable<string>): void {
-    if (this.#guessed.size === 0) return;
-    for (const name of names) if (this.#guessed.has(name)) this.noteSettings([name]);
+    for (const name of names) if (name.includes(".")) this.noteSettings([name]);
   }
 
-  /** {@link noteSettings} of a text that sets something. */
+  /** {@link noteSettings} of a routine's text. */
   noteText(text: string): void {
-    this.noteSettings(customSettingsIn(text));
+    this.#note(customSettingsIn(text), this.#ofRoutines);
   }
 
   /** Names of custom settings to ask for. */
   get customSettings(): readonly string[] {
-    return this.#customList ??= [...this.#customSettings, ...this.#guessed];
+    return this.#customList ??= [...this.#customSettings, ...this.#ofRoutines, ...this.#guessed];
   }
 
   /** A probe looked at what these statements left; `undone`: some of them may have failed, or been rolled back. */
@@ -258,5 +254,14 @@ export class Fingerprints {
   /** All that is known, with the hash of each text, for the console. */
   all(): Iterable<[number, Fingerprint]> {
     return this.#known;
+  }
+}
+
+/** Whoever has set it has it asked for besides. */
+function forgetOldest(settings: Set<string>): void {
+  for (const name of settings) {
+    if (OPTION_SETTINGS.has(name)) continue;
+    settings.delete(name);
+    return;
   }
 }

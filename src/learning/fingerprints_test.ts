@@ -73,6 +73,14 @@ Deno.test("Fingerprints.noteText keeps each custom setting once, the latest five
   deepEqual([all.customSettings.length, all.customSettings[0]], [500, "pgplex.tag"]);
 });
 
+Deno.test("Fingerprints.noteText: what routines name is not pushed out by what statements name", () => {
+  const all = new Fingerprints();
+  all.noteText("SELECT set_config('of.routine', v, false)");
+  for (let i = 0; i < 1000; i++) all.noteSettings([`of.statement${i}`]);
+  for (let i = 0; i < 1000; i++) all.guessSettings([`guess.n${i}`, "of.routine"]);
+  deepEqual(all.customSettings.filter((name) => name === "of.routine"), ["of.routine"]);
+});
+
 Deno.test("Fingerprints.guessSettings keeps the latest hundred names, and for good those that a probe found set", () => {
   const all = new Fingerprints();
   all.guessSettings(["my.name"]);

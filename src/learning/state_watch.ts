@@ -245,7 +245,7 @@ export class StateWatch {
         names.read(bytes, start, end);
       },
       ends: () => {
-        this.noteSettings(names.names);
+        this.#guessSettings(names.names);
         this.#read(text, done);
       },
     };
@@ -256,7 +256,7 @@ export class StateWatch {
     const names = new SettingNames("parameters");
     return {
       read: (bytes, start, end) => names.read(bytes, start, end),
-      ends: () => this.noteSettings(names.names),
+      ends: () => this.#guessSettings(names.names),
     };
   }
 
@@ -294,12 +294,22 @@ export class StateWatch {
 
   /** Custom settings that the session may set. */
   noteSettings(written: Iterable<string>): void {
+    this.fingerprints.noteSettings(this.#noted(written));
+  }
+
+  /** What may be some: thousands of words of a long text or parameter, which push out nothing that is known. */
+  #guessSettings(written: Iterable<string>): void {
+    this.fingerprints.guessSettings(this.#noted(written));
+  }
+
+  /** They are asked for behind what runs now. Returns them as the server has them. */
+  #noted(written: Iterable<string>): Iterable<string> {
     const names = this.#encoding.differs ? this.#encoding.allToServer([...written]) : written;
     for (const name of names) {
       this.#settings ??= new Set();
       if (this.#settings.size < NOTED_MAX) this.#settings.add(name);
     }
-    this.fingerprints.noteSettings(names);
+    return names;
   }
 
   /** Whether names of settings may be in the literals of a text, which differ from run to run. */

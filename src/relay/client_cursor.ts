@@ -22,6 +22,8 @@ const Rest = { Pass: 0, Record: 1, Drop: 2 } as const;
 /** Texts longer than this are not looked at: what they do to session state is found by a probe each time. */
 export const LOOK_BYTES_MAX = LARGE_BUFFER_BYTES;
 
+const SHORT_BYTES_MAX = 1000;
+
 /** Reads a message's body as it passes, or whatever of it. */
 export interface BodyReader {
   /** More of it lies from `start` to `end`. */
@@ -328,6 +330,11 @@ export class ClientCursor {
   /** Stops the scan until all of the message lies in the buffer. */
   wantWhole(): number {
     return this.want(1 + this.#length);
+  }
+
+  /** Whether the FunctionCall at hand may be set_config: what is longer writes a large object. */
+  get isShort(): boolean {
+    return this.#length <= SHORT_BYTES_MAX;
   }
 
   /** Stops the scan until more of the message lies in the buffer. */

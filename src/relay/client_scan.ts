@@ -33,7 +33,6 @@ const FAILABLE = "QFPBDEC";
 
 /**
  * The client's messages on their way to the server: a header picks the action, bodies are counted down. Pure.
- *
  * Messages without a lease stop the scan with {@link Need.Lease}, except those that pgplex answers itself.
  */
 export class ClientScan {
@@ -45,7 +44,6 @@ export class ClientScan {
   #failure: Uint8Array | null = null;
   /** Of a server that was lost; null for most sessions, and most of the time. */
   #aftermath: Aftermath | null = null;
-
   /** Of the message at hand without a lease. */
   #ahead = false;
   #sets = "";
@@ -295,7 +293,9 @@ export class ClientScan {
         owed.sent(Owed.Sync);
         return cursor.pass();
       case Front.FunctionCall:
+        if (cursor.isShort && !cursor.whole) return cursor.wantWhole();
         if (this.#steering.active && !this.#steering.begin(cursor, [])) return -1;
+        if (cursor.isShort) relay.watch.lookAtParameters(cursor.bytes, cursor.bodyStart, cursor.messageEnd);
         relay.watch.runsOpaque();
         relay.progress.batchEnds();
         owed.sent(Owed.FunctionCall);
