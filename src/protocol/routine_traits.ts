@@ -57,7 +57,7 @@ function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineT
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     const [before, next] = [words[i - 1] ?? (language === "body" ? "" : ";"), words[i + 1] ?? ""];
-    if (BEFORE_STATEMENT.has(before) && mayChangeState(word, next, language)) stateful = true;
+    if (BEFORE_STATEMENT.has(before) && mayChangeState(words, i, language)) stateful = true;
     if (writesAt(words, i)) writes = true;
     // Dynamic SQL; and what exists for this session alone.
     if (word === "execute" || /^"?pg_temp/.test(word) || word === "temp" || word === "temporary") {
@@ -69,8 +69,9 @@ function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineT
   return { stateful, writes, calls, sticky: stickyIn(words) };
 }
 
-/** Whether a statement that begins with these words may change session state. */
-function mayChangeState(word: string, next: string, language: RoutineLanguage): boolean {
-  if (!STATEFUL_FIRST.has(word) || isLocalSet(word, next)) return false;
+/** Whether a statement that begins at `index` may change session state. */
+function mayChangeState(words: readonly string[], index: number, language: RoutineLanguage): boolean {
+  const word = words[index]!;
+  if (!STATEFUL_FIRST.has(word) || isLocalSet(words, index)) return false;
   return word !== "call" && (language !== "plpgsql" || !OF_PLPGSQL.has(word));
 }

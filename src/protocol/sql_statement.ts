@@ -28,7 +28,18 @@ export const BEFORE_STATEMENT: ReadonlySet<string> = new Set([
   "then",
 ]);
 
-/** SET LOCAL, SET TRANSACTION and SET CONSTRAINTS end with the transaction. */
-export function isLocalSet(word: string, next: string): boolean {
-  return word === "set" && (next === "local" || next === "transaction" || next === "constraints");
+const LOCAL_SETS: ReadonlySet<string> = new Set(["local", "transaction", "constraints"]);
+
+/**
+ * SET LOCAL, SET TRANSACTION and SET CONSTRAINTS, which begin at `index`, end with the transaction. `SET local.a` sets a custom setting of
+ * that name.
+ */
+export function isLocalSet(words: readonly string[], index: number): boolean {
+  return words[index] === "set" && LOCAL_SETS.has(words[index + 1] ?? "") && words[index + 2] !== ".";
+}
+
+/** PREPARE TRANSACTION, which begins at `index`, is no prepared statement; `PREPARE transaction AS …` is one of that name. */
+export function isTwoPhase(words: readonly string[], index: number): boolean {
+  const [word, next, behind] = words.slice(index, index + 3);
+  return word === "prepare" && next === "transaction" && behind !== "as" && behind !== "(";
 }

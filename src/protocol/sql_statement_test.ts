@@ -1,12 +1,22 @@
 import { strictEqual as equal } from "node:assert/strict";
-import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
+import { BEFORE_STATEMENT, isLocalSet, isTwoPhase, STATEFUL_FIRST } from "./sql_statement.ts";
 
 Deno.test("isLocalSet is true for a SET that ends with the transaction, and for nothing else", () => {
   for (const next of ["local", "transaction", "constraints"]) {
-    equal(isLocalSet("set", next), true, next);
-    equal(isLocalSet("reset", next), false, next);
+    equal(isLocalSet(["set", next, "a"], 0), true, next);
+    equal(isLocalSet([";", "set", next], 1), true, next);
+    equal(isLocalSet(["reset", next], 0), false, next);
+    equal(isLocalSet(["set", next, ".", "a"], 0), false, `a custom setting of ${next}`);
   }
-  for (const next of ["session", "role", "work_mem", ""]) equal(isLocalSet("set", next), false, next);
+  for (const next of ["session", "role", "work_mem", ""]) equal(isLocalSet(["set", next], 0), false, next);
+});
+
+Deno.test("isTwoPhase is true for PREPARE TRANSACTION, and for no prepared statement", () => {
+  equal(isTwoPhase(["prepare", "transaction", "?"], 0), true);
+  equal(isTwoPhase([";", "prepare", "transaction", "u", "&", "?"], 1), true);
+  equal(isTwoPhase(["prepare", "transaction", "as", "select", "?"], 0), false);
+  equal(isTwoPhase(["prepare", "transaction", "(", "int", ")", "as"], 0), false);
+  equal(isTwoPhase(["execute", "transaction"], 0), false);
 });
 
 Deno.test("STATEFUL_FIRST has the words of what outlasts a transaction in its session, and none of what reads or writes data", () => {

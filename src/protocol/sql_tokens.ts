@@ -3,10 +3,10 @@ import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
 
 /**
  * A token, or how one begins that {@link tokenEnd} ends: a comment, a string, a dollar quote. `U&"…"` is one token, as in
- * scan.l; what stands behind its UESCAPE is another.
+ * scan.l; what stands behind its UESCAPE is another. White space is that of scan.l too: 0xa0 is a letter.
  */
 const TOKEN =
-  /--[^\r\n]*|\/\*|[eE]?'|\$(?:[A-Za-z_\u0080-\u00ff][\w\u0080-\u00ff]*)?\$|(?:[uU]&)?"(?:[^"]|"")*"?|\$\d+|[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*|\d[\w.]*|\s+|[\s\S]/y;
+  /--[^\r\n]*|\/\*|[eE]?'|\$(?:[A-Za-z_\u0080-\u00ff][\w\u0080-\u00ff]*)?\$|(?:[uU]&)?"(?:[^"]|"")*"?|\$\d+|[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*|\d[\w.]*|[ \t-\r]+|[\s\S]/y;
 
 /**
  * The tokens of a text, white space and comments among them. Each place is looked at once, so that no text takes long.
@@ -61,7 +61,7 @@ function stringEnd(text: string, behind: number, escapes: boolean): number {
 
 /** Whether a token is white space or a comment. */
 export function isBlank(token: string): boolean {
-  return /^\s/.test(token) || token.startsWith("--") || token.startsWith("/*");
+  return /^[ \t-\r]/.test(token) || token.startsWith("--") || token.startsWith("/*");
 }
 
 /** Whether a token is a string, a number or a parameter. */

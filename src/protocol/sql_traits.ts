@@ -2,7 +2,7 @@ import type { BinaryString } from "./bytes.ts";
 import { SetsReading, setsReading } from "./reading_words.ts";
 import { setsLocally, sqlCalls } from "./sql_calls.ts";
 import { type SqlReach, sqlReach } from "./sql_reach.ts";
-import { isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
+import { isLocalSet, isTwoPhase, STATEFUL_FIRST } from "./sql_statement.ts";
 import { outlastsTransaction, type Sticky, stickyIn } from "./sticky.ts";
 import { Control, controlOf } from "./transaction_words.ts";
 import { isBlank, isLiteral, isName, lowerCase, nameOf, sqlTokens, sqlWords, wordOf } from "./sql_tokens.ts";
@@ -144,7 +144,8 @@ function vacatedBy(words: readonly string[]): BinaryString | null {
 /** The custom setting whose name, of two parts or more, stands behind SET; none where no such does. */
 function customNameAt(words: readonly string[], index: number): string[] {
   const parts: string[] = [];
-  let at = /^(?:session|local)$/.test(words[index] ?? "") ? index + 1 : index;
+  const isScope = /^(?:session|local)$/.test(words[index] ?? "") && words[index + 1] !== ".";
+  let at = isScope ? index + 1 : index;
   for (; isName(words[at] ?? ""); at += 2) {
     parts.push(lowerCase(nameOf(words[at]!)));
     if (words[at + 1] !== ".") break;
@@ -209,7 +210,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
       if (word === "call") callsProcedure = true;
       if (word === "show") shows = true;
       if (word === "set") sets.push(...customNameAt(words, i + 1));
-      if (STATEFUL_FIRST.has(word) && !isLocalSet(word, next) && !isTwoPhase(word, next)) stateful = true;
+      if (STATEFUL_FIRST.has(word) && !isLocalSet(words, i) && !isTwoPhase(words, i)) stateful = true;
       if (word === "reset" || word === "discard") {
         if (next === "all" || next === "application_name") resetsName = true;
       }
@@ -334,7 +335,7 @@ export function prepareIn(query: BinaryString, name: BinaryString): BinaryString
     if (first === "prepare" && names(second)) {
       found ??= blanksFor(query.slice(0, start)) + query.slice(start, end);
     }
-    const dropped = second === "prepare" ? third : second;
+    const dropped = second === "prepare" && isName(third) ? third : second;
     // As there is one, the query failed before it came to this; a failure takes no PREPARE back.
     if (first === "deallocate" && (dropped === "all" || names(dropped))) {
       [ended, found] = [found ?? ended, null];
@@ -370,21 +371,22 @@ export function setsTempBuffers(words: readonly string[]): boolean {
   return words.some((word, index) => word === "temp_buffers" && isSet(words[index - 1]));
 }
 
-/** PREPARE TRANSACTION is no prepared statement. */
-function isTwoPhase(word: string, next: string): boolean {
-  return word === "prepare" && next === "transaction";
-}
-
 function nameAfter(words: readonly string[], index: number): BinaryString | null {
   let next = words[index + 1];
-  if (next === "prepare" && words[index] === "deallocate") next = words[index + 2];
-  if (next === undefined || next === "transaction" || next === "on" || next === "?") return null;
+  // Behind DEALLOCATE it is a name where none stands behind it.
+  if (next === "prepare" && words[index] === "deallocate" && isName(words[index + 2] ?? "")) {
+    next = words[index + 2];
+  }
+  if (next === undefined || next === "on" || next === "?" || isTwoPhase(words, index)) return null;
   return isName(next) ? nameOf(next) : null;
 }
 
-/** SET of a custom setting to a string, alone: what it leaves is known without asking a server. */
+/**
+ * SET of a custom setting to a string, alone: what it leaves is known without asking a server. White space is the servers': 0xa0 is a
+ * letter to them. A longer name they would cut. Each part can end in one place alone, so that no text takes long.
+ */
 const ASSIGNMENT =
-  /^\s*set\s+(?:session\s+)?([a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)\s*(?:=|to\s)\s*'((?:[\x20-\x26\x28-\x5b\x5d-\x7e]|'')*)'\s*;?\s*$/i;
+  /^[ \t-\r]*set[ \t-\r]+(?:session[ \t-\r]+)?([a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62})[ \t-\r]*(?:=|to[ \t-\r])[ \t-\r]*'((?:[\x20-\x26\x28-\x5b\x5d-\x7e]|'')*)'[ \t-\r]*(?:;[ \t-\r]*)?$/i;
 
 /** The value to which a text sets {@link SqlTraits.assigns}; null where it cannot be told. */
 export function assignedIn(text: BinaryString): BinaryString | null {
@@ -402,7 +404,9 @@ const SET_SETTING = new RegExp(
 );
 const SHOW_SETTING = new RegExp(String.raw`\bshow\s+(${PART}(?:\s*\.\s*${PART})+)`, "gi");
 const PLAIN_CALL = /\bset_config"?\s*\(\s*'[a-z_][\w$]*(?:\.[a-z_][\w$]*)*'\s*,/gi;
-const WHOLE_SETTING = new RegExp(SETTING, "g");
+const SETTING_AT_START = new RegExp(`^${SETTING}`);
+/** A name with or without a point: the next one is looked for behind it, so that long parameters take no longer than others. */
+const WHOLE_NAME = new RegExp(SETTING.replace(/\+$/, "*"), "g");
 
 /** Custom settings (`myapp.user`) that a text sets, may set or reads, in lower case: those are in no catalogue, and must be asked for by name. */
 export function customSettingsIn(text: BinaryString): string[] {
@@ -428,5 +432,15 @@ export function literalsLikeSettings(text: BinaryString): string[] {
 
 /** Anything in the parameters of a Bind that may be the name of a custom setting. */
 export function customSettingsInParameters(bytes: BinaryString): string[] {
-  return [...bytes.matchAll(WHOLE_SETTING)].map(([name]) => lowerCase(name));
+  const names: string[] = [];
+  for (const { 0: name, index } of bytes.matchAll(WHOLE_NAME)) {
+    if (!name.includes(".")) continue;
+    names.push(lowerCase(name));
+    // A parameter's length stands before it, whose last byte may look like a letter.
+    const behind = bytes.startsWith("\0\0\0", index - 3)
+      ? SETTING_AT_START.exec(name.slice(1))?.[0]
+      : undefined;
+    if (behind !== undefined) names.push(lowerCase(behind));
+  }
+  return names;
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import fc from "fast-check";
 import {
+  assignedIn,
   customSettingsIn,
   customSettingsInParameters,
   literalsLikeSettings,
@@ -266,6 +267,62 @@ Deno.test("sqlTraits: a SET of temp_buffers is one wherever it stands in the tex
   }
 });
 
+Deno.test("sqlTraits: a custom setting may be one of local, session, transaction or constraints", () => {
+  for (
+    const [sql, name] of [
+      ["SET local.a = 'x'", "local.a"],
+      ["SET transaction.a TO 5", "transaction.a"],
+      ["SET /**/ constraints . a = 'x'", "constraints.a"],
+      ["SET session.a = 'x'", "session.a"],
+      ["SET SESSION local.a = 'x'", "local.a"],
+    ] as const
+  ) {
+    const { stateful, sets } = sqlTraits(sql);
+    deepEqual([stateful, sets], [true, [name]], sql);
+  }
+  const { stateful, sets } = sqlTraits("SET LOCAL local.a = 'x'");
+  deepEqual([stateful, sets], [false, ["local.a"]]);
+});
+
+Deno.test("sqlTraits tells what a SET assigns by white space that servers know, and where no server cuts its name", () => {
+  const assigns = (sql: string) => sqlTraits(sql).assigns;
+  for (const sql of ["SET a.b = 'x'", "\tset\nSESSION\fa.b TO\r'it''s' ; ", `SET a.b='${" ".repeat(200)}'`]) {
+    equal(assigns(sql), "a.b", sql);
+    equal(assignedIn(sql) === null, false, sql);
+  }
+  for (
+    const sql of [
+      "SET a.b\xa0= 'x'",
+      "SET\xa0a.b = 'x'",
+      "SET a.b = 'x'\xa0",
+      "SET a.b = 'x';;",
+      "SET a.b = 'x\\'",
+    ]
+  ) {
+    deepEqual([assigns(sql), assignedIn(sql)], [null, null], sql);
+  }
+  const longest = "n".repeat(63);
+  equal(assigns(`SET ${longest}.${longest} = 'x'`), `${longest}.${longest}`);
+  equal(assigns(`SET a.${longest}n = 'x'`), null);
+});
+
+Deno.test("sqlTraits: transaction and prepare may be names of prepared statements", () => {
+  for (const sql of ["PREPARE transaction AS SELECT 1", "PREPARE transaction (int) AS SELECT $1"]) {
+    const { stateful, statements, control } = sqlTraits(sql);
+    deepEqual([stateful, statements, control], [true, ["transaction"], 0], sql);
+  }
+  deepEqual(sqlTraits("EXECUTE transaction").statements, ["transaction"]);
+  deepEqual(sqlTraits("DEALLOCATE transaction").statements, ["transaction"]);
+  deepEqual(sqlTraits("DEALLOCATE prepare; SELECT 1").statements, ["prepare"]);
+  deepEqual(sqlTraits("DEALLOCATE PREPARE prepare").statements, ["prepare"]);
+  deepEqual(sqlTraits("PREPARE TRANSACTION 'x'").statements, []);
+  equal(
+    prepareIn("PREPARE prepare AS SELECT 1; DEALLOCATE prepare; PREPARE prepare AS SELECT 2", "prepare")
+      ?.trim(),
+    "PREPARE prepare AS SELECT 2",
+  );
+});
+
 Deno.test("sqlTraits knows nothing of what is too long, and takes it for everything", () => {
   const { stateful, anything, namesSettings, setsPath, setsByFunction, rollsBack, reach, text } =
     OPAQUE_TRAITS;
@@ -325,11 +382,20 @@ Deno.test("sqlTraits takes time in proportion to a text's length, whatever is op
     '"a'.repeat(32_001),
     "set a.".repeat(10_000),
     "set_config(".repeat(6000),
+    `SET a.b = 'x'${" ".repeat(60_000)}x`,
+    `SET a.b${" ".repeat(60_000)}x`,
+    `SET a.b = '${"''".repeat(30_000)}`,
+    `SET a.${"b".repeat(60_000)}`,
+    "a".repeat(60_000),
+    "\xc3\xa9".repeat(30_000),
+    "1a".repeat(30_000),
   ];
   for (const text of worst) {
     const startMs = performance.now();
     sqlTraits(text);
+    assignedIn(text);
     customSettingsIn(text);
+    customSettingsInParameters(text);
     equal(performance.now() - startMs < 1000, true, text.slice(0, 20));
   }
 });
@@ -363,6 +429,10 @@ Deno.test("literalsLikeSettings finds whole literals that may be names, whatever
 Deno.test("customSettingsInParameters finds anything that may be a name among a Bind's bytes", () => {
   deepEqual(customSettingsInParameters("\0\0\0\0\x08MyApp.id\0\0\0\x01x"), ["myapp.id"]);
   deepEqual(customSettingsInParameters("\0\0no name\0"), []);
+  deepEqual(customSettingsInParameters("x a.1b.c, 2d.e f..g"), ["b.c", "d.e"]);
+  const long = `app.${"n".repeat(70)}`;
+  const lengthAndName = `\0\0\0${String.fromCharCode(long.length)}${long}\0\0\0\x01x`;
+  equal(customSettingsInParameters(lengthAndName).includes(long), true, "its length looks like a letter");
 });
 
 Deno.test("prepareIn takes one PREPARE out of a query of several statements", () => {

@@ -1,4 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
+import { isTwoPhase } from "./sql_statement.ts";
 import { sqlWords } from "./sql_tokens.ts";
 
 /** What a text does to the transaction it runs in. Numbers that are added up: see {@link controlBehind}. */
@@ -75,7 +76,7 @@ function controlOfOne(statement: readonly string[]): number {
     case "start":
       return second === "transaction" ? Control.Opens : 0;
     case "prepare":
-      return second === "transaction" ? Control.Closes | Control.Commits : 0;
+      return isTwoPhase(statement, 0) ? Control.Closes | Control.Commits : 0;
     case "commit":
     case "end":
       return Control.Commits | (second === "prepared" ? 0 : closesOrChains(statement));
@@ -96,7 +97,7 @@ function endingOf(statement: readonly string[]): Ending {
   const [first, second] = statement;
   switch (first) {
     case "prepare":
-      return second === "transaction" ? "commit" : "other";
+      return isTwoPhase(statement, 0) ? "commit" : "other";
     case "commit":
     case "end":
       return second === "prepared" ? "other" : isChain(statement) ? "chain" : "commit";
