@@ -63,8 +63,8 @@ export class ClientCursor {
   #left = 0;
   #rest: number = Rest.Pass;
   #reader: BodyReader | null = null;
-  /** A Flush was sent for the answers that are waited for. */
-  #flushed = false;
+  /** A Flush was sent there for the answers that are waited for. */
+  #flushed: ServerConnection | null = null;
   // Where the client's message lies while another one stands for it; see {@link replace}.
   #replaced: {
     readonly bytes: Uint8Array;
@@ -388,16 +388,24 @@ export class ClientCursor {
     return this.#awaitReplies(() => !owed.copyIn && !owed.settled);
   }
 
+  /** The same where a restore of settings goes in front of the message. To be asked again behind it: the next one is flushed again. */
+  awaitAhead(): boolean {
+    const { server } = this;
+    const { owed } = server;
+    return this.#awaitReplies(() => server.ahead !== null && !owed.copyIn && !owed.settled);
+  }
+
   #awaitReplies(doubt: () => boolean): boolean {
     if (!this.awaitWhile(doubt)) {
-      this.#flushed = false;
+      this.#flushed = null;
       return false;
     }
-    const { owed, out } = this.server;
-    if (owed.readies === 0 && !this.#flushed) {
+    const { server } = this;
+    const { owed, out } = server;
+    if (owed.readies === 0 && this.#flushed !== server) {
       this.flush();
       out.put(FLUSH as Uint8Array);
-      this.#flushed = true;
+      this.#flushed = server;
     }
     return true;
   }

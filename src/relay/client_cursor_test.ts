@@ -2,7 +2,7 @@ import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/
 import * as frontend from "../../tests/harness/frontend.ts";
 import { RecordingSink } from "../../tests/harness/rig.ts";
 import { fakeServer } from "../backend/fake_server_test.ts";
-import { Owed, StatementStore } from "../backend/mod.ts";
+import { Owed, restoreAhead, StatementStore } from "../backend/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
 import { ClientCursor, Need } from "./client_cursor.ts";
 import { Relay } from "./relay.ts";
@@ -118,6 +118,26 @@ Deno.test("ClientCursor says what the scan needs when it stops", () => {
   deepEqual([cursor.needNothing(), cursor.need], [-1, Need.End]);
   at(bytes);
   deepEqual([cursor.need, cursor.wanted], [Need.Bytes, 0]);
+});
+
+Deno.test("ClientCursor.awaitAhead flushes each restore that goes in front of a message, once", async () => {
+  const { server, cursor, at, sent } = leased();
+  const bytes = query("x");
+  for (let i = 0; i < 2; i++) {
+    restoreAhead(server, [{ name: "a.b", sql: "SET a.b TO 'x'" }]);
+    for (let again = 0; again < 2; again++) {
+      at(bytes);
+      equal(cursor.awaitAhead(), true);
+    }
+    const all = await sent();
+    deepEqual([...all.slice(-5)], [...frontend.flush()]);
+    equal(all.slice(0, -5).at(-5) === frontend.flush()[0], false);
+    for (let statement = 0; statement < 3; statement++) {
+      for (const kind of [Owed.Parse, Owed.Bind, Owed.Execute]) server.owed.reply(kind);
+    }
+    at(bytes);
+    equal(cursor.awaitAhead(), false);
+  }
 });
 
 Deno.test("ClientCursor.awaitRuns flushes an open batch once, and waits until it is answered, but not for a COPY", async () => {

@@ -414,7 +414,7 @@ export class ClientScan {
     const looked = steered !== null && this.#relay.renames ? lookedAt(length) : 0;
     if (end - cursor.at < looked) return cursor.want(looked);
     // A Sync may go before it, or behind its error.
-    if (steered !== null && server.ahead !== null && cursor.awaitAll()) return -1;
+    if (steered !== null && cursor.awaitAhead()) return -1;
     if (!steering.begin(cursor, steered?.statement ?? [])) return -1;
     if (steered === null) return 0;
     cursor.flush();
@@ -453,7 +453,7 @@ export class ClientScan {
     if (preamble.renews(server, fingerprint)) return cursor.needLease() > 0;
     if (preamble.interferes(fingerprint)) {
       // A Sync stands behind what goes before it.
-      if (server.ahead !== null && cursor.awaitAll()) return false;
+      if (cursor.awaitAhead()) return false;
       cursor.flush();
     }
     preamble.runs(server, fingerprint, true);

@@ -201,6 +201,20 @@ Deno.test("Custom settings are restored in the same write as the statement", asy
   }
 });
 
+Deno.test("What has to wait for a restore in front of it waits no longer than that, each time", async () => {
+  await using a = await served.client("one");
+  await using b = await served.client("one");
+  for (let i = 0; i < 4; i++) {
+    for (const text of ["EXECUTE nosuch", "DEALLOCATE nosuch", "PREPARE p AS SELECT 1", "DEALLOCATE p"]) {
+      await one(a, `SET app.a = 'of a ${i}'`);
+      await one(b, `SET app.a = 'of b ${i}'`);
+      await a.query(text);
+      assert.equal(await one(a, "SELECT current_setting('app.a')"), `of a ${i}`, text);
+      assert.equal(await one(b, "SELECT current_setting('app.a')"), `of b ${i}`, text);
+    }
+  }
+});
+
 Deno.test("A custom setting that the server does not take any more is lost, once, and the statement behind it is not run", async () => {
   await using a = await served.client("fresh");
   await using b = await served.client("fresh");
