@@ -11,7 +11,8 @@
  * stop a server that would not start again.
  *
  * `conninfo.ts`, `sync_names.ts`, `hba.ts`, `claim.ts`, `inspection.ts`, `programs.ts` and `host_scripts.ts` are texts and parsing;
- * `arbiter_session.ts` is the connection; `standby_verbs.ts`, `primary_verbs.ts`, `record_verbs.ts` and `rejoin.ts` are the verbs.
+ * `arbiter_session.ts` is the connection; `standby_verbs.ts`, `primary_verbs.ts`, `record_verbs.ts` and `rejoin.ts` are the verbs; `wal_segment.ts` is
+ * what a standby is given before it follows another timeline.
  * `NodeSession` is such a connection for others who act on a node as its superuser. docs/FENCING.md says what they need, and what a person types where they may not.
  *
  * @module
