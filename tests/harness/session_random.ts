@@ -161,6 +161,11 @@ export class RandomSteps {
     this.#random = random;
   }
 
+  /** A look at everything. Each custom setting is named in it: one whose name nobody has written is not kept (docs/SESSION_STATE.md). */
+  look(): RandomStep {
+    return simple([LOOK]);
+  }
+
   /** `pins`: whether it may keep the session on its connection. `own`: a channel that nobody else speaks of. */
   next(pins: boolean, own: string): RandomStep {
     const random = this.#random;

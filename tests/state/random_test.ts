@@ -86,6 +86,7 @@ async function play(seed: number, alias: string): Promise<void> {
   const twins: Twin[] = [];
   for (let index = 0; index < SESSIONS; index++) twins.push(await Twin.start(index, alias));
   try {
+    await twins[0]!.play(steps.look());
     for (let step = 0; step < STEPS; step++) {
       // Who is pinned, or in a transaction, holds one of three connections.
       const holding = twins.filter(({ inTransaction, pins }) => inTransaction && !pins);
