@@ -53,6 +53,7 @@ export class ClientCursor {
   #need: Need = Need.Bytes;
   #wanted = 0;
   #doubt: (() => boolean) | null = null;
+  #waitsAhead = false;
   /** Place of the first byte that is to be forwarded and was not handed over yet. */
   #run = 0;
   // Of the message at hand.
@@ -90,6 +91,11 @@ export class ClientCursor {
   /** With {@link Need.Replies}: whether to wait on. */
   get doubtful(): boolean {
     return this.#doubt !== null && this.#doubt();
+  }
+
+  /** Whether the scan stopped in {@link awaitRestored}. */
+  get waitsAhead(): boolean {
+    return this.#waitsAhead;
   }
 
   /** Whether the client is between two messages. */
@@ -160,6 +166,7 @@ export class ClientCursor {
     this.#need = Need.Bytes;
     this.#wanted = 0;
     this.#doubt = null;
+    this.#waitsAhead = false;
     this.#run = start;
   }
 
@@ -393,6 +400,24 @@ export class ClientCursor {
     const { server } = this;
     const { owed } = server;
     return this.#awaitReplies(() => server.ahead !== null && !owed.copyIn && !owed.settled);
+  }
+
+  /**
+   * Stops the scan at a message behind a Sync behind a restore of settings, until that is done: were it to fail, the server would skip no more,
+   * a COMMIT would end the restore's transaction, and what comes then would run with the settings of others.
+   */
+  awaitRestored(): boolean {
+    const { server } = this;
+    if (this.#type === Front.Terminate || !server.owed.owes(Owed.Sync)) return false;
+    return this.#waitsAhead = this.awaitWhile(() => server.ahead !== null);
+  }
+
+  /** Stops the scan at a message behind the one that sets what was not restored, until it is known that it did. */
+  awaitSet(): boolean {
+    const { server } = this;
+    const isFirst = server.owed.settled && !this.#relay.watch.undone;
+    if (isFirst || this.#type === Front.Terminate) return false;
+    return this.awaitWhile(() => server.overwrites !== null);
   }
 
   #awaitReplies(doubt: () => boolean): boolean {

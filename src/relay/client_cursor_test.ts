@@ -140,6 +140,26 @@ Deno.test("ClientCursor.awaitAhead flushes each restore that goes in front of a 
   }
 });
 
+Deno.test("ClientCursor.awaitRestored stops behind a Sync behind a restore, until that is done", () => {
+  const { server, cursor, at } = leased();
+  const bytes = query("x");
+  restoreAhead(server, [{ name: "a.b", sql: "SET a.b TO 'x'" }]);
+  at(bytes);
+  equal(cursor.awaitRestored(), false);
+  // Where the restore fails, the server skips a Query.
+  server.owed.sent(Owed.Query);
+  equal(cursor.awaitRestored(), false);
+  server.owed.sent(Owed.Sync);
+  deepEqual([cursor.awaitRestored(), cursor.need, cursor.doubtful], [true, Need.Replies, true]);
+  at(frontend.terminate());
+  equal(cursor.awaitRestored(), false);
+  at(bytes);
+  for (let statement = 0; statement < 3; statement++) {
+    for (const kind of [Owed.Parse, Owed.Bind, Owed.Execute]) server.owed.reply(kind);
+  }
+  equal(cursor.awaitRestored(), false);
+});
+
 Deno.test("ClientCursor.awaitRuns flushes an open batch once, and waits until it is answered, but not for a COPY", async () => {
   const { server, cursor, at, sent } = leased();
   const bytes = query("x");

@@ -107,9 +107,14 @@ export class ClientScan {
     return cursor.drop();
   }
 
-  /** The server is lost: what is left of a message that has begun goes nowhere, and `left` is answered in the server's place. */
-  serverLost(left: LeftOver | null): void {
+  /**
+   * The server is lost: what is left of a message that has begun goes nowhere, and `left` is answered in the server's place. So is, with
+   * `error`, what waited for a restore: it was sent in the belief that what stood before would run.
+   */
+  serverLost(left: LeftOver | null, error: PgplexError | null = null): void {
     this.#cursor.dropRest();
+    const waited = this.#cursor.waitsAhead && error !== null;
+    if (waited) [this.#failure, this.#failing] = [encodeError("ERROR", error), Failing.Next];
     this.#aftermath = left === null ? null : new Aftermath(this.#relay, this.#store, left);
   }
 
@@ -253,7 +258,8 @@ export class ClientScan {
 
   #toServer(server: ServerConnection): number {
     const { attention, reads } = this.#relay;
-    if (server.overwrites !== null && this.#mustBeSet(server)) return -1;
+    if (server.overwrites !== null && this.#cursor.awaitSet()) return -1;
+    if (server.ahead !== null && this.#cursor.awaitRestored()) return -1;
     if (attention.on) {
       const next = this.#attend();
       if (next !== 0) return next;
@@ -265,14 +271,6 @@ export class ClientScan {
       }
     }
     return this.#send(server);
-  }
-
-  /** Whether the message at hand stands behind the one that sets what was not restored, of which nobody knows yet that it did. */
-  #mustBeSet(server: ServerConnection): boolean {
-    const cursor = this.#cursor;
-    const isFirst = server.owed.settled && !this.#relay.watch.undone;
-    if (isFirst || cursor.type === Front.Terminate) return false;
-    return cursor.awaitWhile(() => server.overwrites !== null);
   }
 
   #send(server: ServerConnection): number {
@@ -468,7 +466,9 @@ export class ClientScan {
     if (end - at < LONG_HEAD_BYTES) return cursor.want(LONG_HEAD_BYTES) > 0;
     const fingerprint = watch.lookAtHead(bytes, bodyStart, at + LONG_HEAD_BYTES);
     if (cursor.awaitWhile(() => preamble.mustSettle(server, fingerprint))) return false;
-    if (preamble.interferes(fingerprint)) cursor.flush();
+    const interferes = preamble.interferes(fingerprint);
+    if (interferes && cursor.awaitAhead()) return false;
+    if (interferes) cursor.flush();
     preamble.runs(server, fingerprint, true);
     cursor.readBy(watch.readLong((read) => watch.turnsOut(fingerprint, read)));
     return true;

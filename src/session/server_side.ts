@@ -403,6 +403,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   /** The server is lost, and the client stays. */
   #goesOnWithout(error: PgplexError): void {
+    const cause = notRestored(this.#relay.server, this.#told, error);
     const { left, deaf, doubt, again } = survive({
       relay: this.#relay,
       told: this.#told,
@@ -410,13 +411,13 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       listening: this.#listening,
       scan: this.scan,
       lease: this.lease,
-    }, notRestored(this.#relay.server, this.#told, error));
+    }, cause);
     const node = this.lease.home?.node ?? null;
     this.#options.transactionEnds();
     this.statementEnds();
     this.endLease("broken");
     if (deaf) return this.#host.lost(error);
-    this.#clientScan.serverLost(left);
+    this.#clientScan.serverLost(left, cause);
     if (again !== null) this.#readAgain(again, node);
     else if (doubt !== null) this.#findOut(doubt);
     else this.#goesOn();

@@ -12,6 +12,7 @@ const POOLS = {
   one: { default_pool_size: 1 },
   two: { default_pool_size: 2 },
   fresh: { default_pool_size: 1 },
+  pipelined: { default_pool_size: 1 },
 };
 
 /**
@@ -234,4 +235,38 @@ Deno.test("A custom setting that the server does not take any more is lost, once
   assert.equal(await one(a, "SELECT current_setting('app.a')"), "of a");
   assert.equal(await one(b, "SELECT current_setting('app.a')"), "of b");
   assert.equal(await one(a, "INSERT INTO t VALUES ('was run') RETURNING v"), "was run");
+});
+
+Deno.test("Nothing that was sent behind a Sync is run where the restore in front of that fails", async () => {
+  await using direct = await served.direct();
+  await using a = await served.client("pipelined");
+  await using b = await served.client("pipelined");
+  await using c = await served.client("pipelined");
+  const insert = "INSERT INTO t VALUES (current_setting('app.a')) RETURNING v";
+  const batch = (sql: string) => [parse(sql), bind(), execute(), sync()];
+  // A COMMIT would end the transaction in which the restore has failed; what stands behind a BEGIN is not to be run without it.
+  const pipelines = [
+    [batch("SELECT 1"), [query("COMMIT")], [query(insert)]],
+    [batch("BEGIN"), batch(insert), batch("COMMIT"), batch(insert)],
+    [[query("SELECT 1")], batch("ROLLBACK"), batch(insert)],
+  ];
+  for (const pipeline of pipelines) {
+    await direct.query("TRUNCATE t");
+    await one(a, "SET app.a = 'of a'");
+    await one(a, "SET pg_trgm.nonsense = 'x'");
+    await one(b, "SELECT similarity('a', 'b')");
+    await one(c, "SET app.a = 'of c'");
+    // With nothing on the connection but that.
+    await one(c, "SELECT 1");
+    await a.send(...pipeline.flat());
+    for (const _ of pipeline) {
+      const answers = await a.readUntil("Z");
+      assert.deepEqual(answers.map(({ name }) => name), ["ErrorResponse", "ReadyForQuery"]);
+      assert.match(answers[0]!.fields!.M!, /pg_trgm\.nonsense cannot be restored/);
+      assert.equal(a.status, "I");
+    }
+    assert.equal(await one(direct, "SELECT count(*) FROM t"), "0");
+    assert.equal(await one(a, insert), "of a");
+    assert.equal(await one(c, "SELECT current_setting('app.a')"), "of c");
+  }
 });
