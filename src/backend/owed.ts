@@ -194,6 +194,18 @@ export class OwedReplies {
     return false;
   }
 
+  /** Whether a Query or FunctionCall is owed which the server skips where what was sent before it, without a Sync, fails. */
+  get mayBeSkipped(): boolean {
+    let inBatch = false;
+    for (let i = 0; i < this.#ring.length; i++) {
+      const kind = this.#ring.at(i) & KIND;
+      const isCall = kind === Owed.Query || kind === Owed.FunctionCall;
+      if (isCall && inBatch) return true;
+      inBatch = !isCall && kind !== Owed.Sync;
+    }
+    return false;
+  }
+
   /** The kind at the head, or -1. */
   peekKind(): number {
     const entry = this.#ring.peek();

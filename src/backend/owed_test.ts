@@ -587,3 +587,12 @@ Deno.test("OwedReplies says whether a reply of a kind is owed, whatever its mark
   for (const kind of [Parse, Bind, Execute]) owed.reply(kind);
   equal(owed.owes(Execute), false);
 });
+
+Deno.test("OwedReplies.mayBeSkipped says whether a Query stands in a batch", () => {
+  equal(owing(Query, Query).mayBeSkipped, false);
+  equal(owing(Parse, Execute).mayBeSkipped, false);
+  equal(owing(Parse, Sync, Query).mayBeSkipped, false);
+  equal(owing(Query, Parse).mayBeSkipped, false);
+  equal(owing(Parse, Query).mayBeSkipped, true);
+  equal(owing(Query, Parse, FunctionCall).mayBeSkipped, true);
+});

@@ -395,11 +395,16 @@ export class ClientCursor {
     return this.#awaitReplies(() => !owed.copyIn && !owed.settled);
   }
 
-  /** The same where a restore of settings goes in front of the message. To be asked again behind it: the next one is flushed again. */
+  /**
+   * The same where a Sync of pgplex's own may not go yet, as the server would go on behind it where it is to skip: a restore of settings goes in
+   * front of the message, or a Query that stands in a batch. To be asked again behind it: the next one is flushed again.
+   */
   awaitAhead(): boolean {
     const { server } = this;
     const { owed } = server;
-    return this.#awaitReplies(() => server.ahead !== null && !owed.copyIn && !owed.settled);
+    return this.#awaitReplies(() =>
+      (server.ahead !== null || owed.mayBeSkipped) && !owed.copyIn && !owed.settled
+    );
   }
 
   /**

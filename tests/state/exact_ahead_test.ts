@@ -216,6 +216,19 @@ Deno.test("What has to wait for a restore in front of it waits no longer than th
   }
 });
 
+Deno.test("A query behind a query in a batch that has failed is skipped, whatever goes in front of it", async () => {
+  const text = "SELECT count(*) FROM pg_prepared_statements";
+  for (const client of [await served.direct(), await served.client("one")]) {
+    await client.send(parse("SELECT 2", { name: "n" }), sync());
+    await client.readUntil("Z");
+    await client.send(parse("SELECT 1 / 0"), bind(), execute(), query("SELECT 1"), query(text), sync());
+    const names = (await client.readUntil("Z")).map(({ name }) => name);
+    assert.deepEqual(names, ["ParseComplete", "ErrorResponse", "ReadyForQuery"]);
+    assert.equal(await one(client, "SELECT 'in step'"), "in step");
+    await client.close();
+  }
+});
+
 Deno.test("A custom setting that the server does not take any more is lost, once, and the statement behind it is not run", async () => {
   await using a = await served.client("fresh");
   await using b = await served.client("fresh");
