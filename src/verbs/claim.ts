@@ -11,6 +11,9 @@ export interface Claim {
 /** The name of the arbiter's sessions on the servers. */
 export const ARBITER_NAME = "pgplex arbiter";
 
+/** The name of sessions that only look: the monitor's, and the arbiter's where it is not to be taken for another arbiter. */
+export const MONITOR_NAME = "pgplex monitor";
+
 /** The first of the two numbers of the advisory locks by which a claim is seen, less the instance: "pg" in its upper half. */
 const LOCK_CLASS = 0x7067_0000;
 

@@ -1,5 +1,5 @@
 import { lsnOf } from "../topology/mod.ts";
-import { ARBITER_NAME } from "./claim.ts";
+import { ARBITER_NAME, MONITOR_NAME } from "./claim.ts";
 import { HBA_MARK } from "./hba.ts";
 import { literal, shellWord } from "./programs.ts";
 import type { Rights } from "./arbiter_session.ts";
@@ -91,7 +91,7 @@ export interface HostState {
 /** A condition on pg_stat_activity: clients that are not pgplex's own monitor and arbiter. */
 export const OTHERS =
   `backend_type = 'client backend' AND pid <> pg_backend_pid() AND NOT (usename = session_user
- AND application_name IN (${literal(ARBITER_NAME)}, 'pgplex monitor'))`;
+ AND application_name IN (${literal(ARBITER_NAME)}, ${literal(MONITOR_NAME)}))`;
 
 /**
  * The statement of an inspection: one row with one JSON, on primary and standby, from PostgreSQL 12 to 18. Functions that only a

@@ -1,4 +1,5 @@
 import { ArbiterSession, type Deadline } from "./arbiter_session.ts";
+import { MONITOR_NAME } from "./claim.ts";
 import type { Upstream } from "./conninfo.ts";
 import type { Inspection } from "./inspection.ts";
 import { lookAt } from "./node_facts.ts";
@@ -74,7 +75,7 @@ export async function bringSegment(
   const isLikely = isBeyond(found.replayLsn);
   if (!isLikely && !(isUnknown && canRunPrograms)) return;
   const { runtime, access } = session;
-  const source = new ArbiterSession(upstream, { runtime, access: () => access, name: "pgplex monitor" });
+  const source = new ArbiterSession(upstream, { runtime, access: () => access, name: MONITOR_NAME });
   let isReached = false;
   try {
     const { recovering, timeline: now, forks } = await lookAt(source, until);
@@ -109,14 +110,13 @@ async function copy(
   { isNeeded, until }: { readonly isNeeded: boolean; readonly until: Deadline },
 ): Promise<void> {
   const segment = fork.lsn / segmentBytes;
-  const [had, wanted] = [found.timeline, fork.timeline].map((timeline) =>
-    walFileName(timeline, segment, segmentBytes)
-  );
+  const had = walFileName(found.timeline, segment, segmentBytes);
+  const wanted = walFileName(fork.timeline, segment, segmentBytes);
   const sizeOf = async (name: string) => {
     const look = `SELECT (pg_stat_file(${literal(`pg_wal/${name}`)}, true)).size`;
     return Number((await session.run(look, { until, acts: false }))[0]?.[0] ?? 0);
   };
-  if (await sizeOf(wanted!) === Number(segmentBytes)) return;
+  if (await sizeOf(wanted) === Number(segmentBytes)) return;
   const endLsn = (segment + 1n) * segmentBytes;
   const [row] = await source.run(
     `SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn, pg_size_bytes(current_setting('wal_segment_size'))`,
@@ -144,7 +144,7 @@ async function copy(
     at < Number(segmentBytes);
     at += CHUNK_BYTES
   ) {
-    const [chunk] = await source.run(chunkSql(wanted!, at), { until, acts: false });
+    const [chunk] = await source.run(chunkSql(wanted, at), { until, acts: false });
     const encoded = chunk?.[0] ?? null;
     if (encoded === null) throw new VerbTrouble("not possible", "the WAL behind the fork is gone");
     if (encoded === "") continue;
