@@ -196,6 +196,7 @@ export class Arbiter {
     work.heldSinceMs = null;
     work.demotedSinceMs = null;
     if (move === null) work.frozen.clear();
+    if (move?.step !== "promote") work.unasked = null;
     if (move !== null) work.rejoinSinceMs = null;
     for (const name of ["choice", "move", "follow", "death"]) work.unsay(name);
     if (isEnd) this.#ended(record);

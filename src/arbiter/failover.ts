@@ -77,6 +77,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     evidence,
   );
   if (!rules.announcesFirst()) work.ask(name, { kind: "promote", timeoutMs: ASK_MS });
+  work.unasked = { name, sinceMs: work.now.nowMs };
   work.step(record, move, "promote", {
     candidate: name,
     lastLsn,
@@ -206,11 +207,35 @@ export function promote(work: Work, record: ClusterRecord, move: Move): void {
     work.say("error", "move", text);
   }
   if (view?.health === "down" || !work.tookOver(name, record.epoch)) return;
+  if (work.unasked?.name === name && mayNotNow(work, record, move, work.unasked.sinceMs)) return;
+  work.unasked = null;
   // To ask the same node again changes nothing, and is needed where the question was lost, or the node has restarted.
   const timeoutMs = Math.min(settings.promoteTimeoutMs, ASK_MS);
   work.ask(name, { kind: "promote", timeoutMs }, { timeoutMs, retryMs: 1_000 });
   // A promotion that is pending is looked at, by a way of its own.
   if (result !== null) work.ask(name, { kind: "inspect" }, { refreshMs: 200, retryMs: 200 });
+}
+
+/**
+ * The store may have taken long to say that it has the choice. While nobody has asked for the promotion the move can still be taken
+ * back, and the choice be made anew. Whether that was done.
+ */
+function mayNotNow(work: Work, record: ClusterRecord, move: Move, chosenMs: number): boolean {
+  const { rules, settings: { maxFailoverLagBytes } } = work;
+  const old = work.fresh(move.from, chosenMs);
+  const isBack = old !== null && work.isOwn(old) && old.timeline === move.fromTimeline &&
+    rules.givesBack(old);
+  if (isBack) {
+    work.say("warning", "move", `${move.from} is back, and stays the primary`);
+    work.undo(record, move, `${move.from} answers as the primary`);
+    return true;
+  }
+  const [lastLsn, frozen] = [lastLsnOf(work, move), work.frozen.get(move.candidate!)];
+  const isCounted = record.synchronous === null && !move.isForced && lastLsn !== move.lastLsn;
+  if (!isCounted || lastLsn === null || frozen === undefined) return false;
+  if (rules.isLagAllowed(lastLsn - frozen.lsn, maxFailoverLagBytes)) return false;
+  work.step(record, move, "recruit", { candidate: null, lastLsn });
+  return true;
 }
 
 /** The candidate is the primary. With synchronous replication the others are brought there first, within `sync_wait`. */

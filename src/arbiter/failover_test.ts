@@ -197,6 +197,47 @@ function bereavedSettings() {
   } as const;
 }
 
+/** n2 is chosen, and the store takes 3 s to say that it has that; meanwhile n1 is seen to be `lsn` far, by another instance. */
+function chosenSlowly(lsn: bigint): Scene {
+  const scene = bereaved();
+  scene.storesFor = ({ move }) => move?.step === "promote" ? 3_000 : 0;
+  scene.pass(1_000);
+  equal(scene.record?.move?.step, "recruit");
+  scene.input({ kind: "instances", ids: [1, 2] });
+  const seen = { primary: "n1", timeline: 1, lsn };
+  scene.input({ kind: "acknowledged", instance: 2, epoch: 8, isDrained: true, seen });
+  return scene;
+}
+
+Deno.test("promote asks nobody when the primary is back before the store has said that it has the choice", () => {
+  const scene = chosenSlowly(5_000n);
+  scene.nodes["n1"] = primarySays({ lsn: 9_000n });
+  scene.pass(4_000);
+  ok(!scene.done.some((text) => text.startsWith("promote")), scene.done.join());
+  deepEqual([scene.record?.phase, scene.record?.primary], ["serving", "n1"]);
+});
+
+Deno.test("promote asks nobody who is found to be further behind than is allowed since the choice", () => {
+  for (const [lsn, lost] of [[5_900n, true], [6_100n, false]] as const) {
+    const scene = chosenSlowly(lsn);
+    scene.pass(4_000);
+    equal(scene.done.includes("promote n2"), lost, scene.done.join());
+    if (!lost) equal(scene.record?.move?.step, "recruit");
+  }
+});
+
+Deno.test("promote asks again by whoever goes on with it, as somebody may have asked already", () => {
+  const scene = bereaved();
+  scene.results["promote"] = () => null;
+  scene.pass(1_000);
+  ok(scene.done.includes("promote n2"));
+  scene.done.length = 0;
+  scene.restart();
+  scene.nodes["n1"] = primarySays({ lsn: 9_000n });
+  scene.pass(1_000);
+  ok(scene.done.includes("promote n2"), scene.done.join());
+});
+
 Deno.test("promote asks nobody else while it is unknown whether the candidate promotes itself", () => {
   const scene = bereaved();
   scene.results["promote"] = () => ({ ok: false, kind: "unknown", reason: "the connection broke" });

@@ -78,6 +78,10 @@ export class Work {
   ended: KnownEnd | null = null;
   /** Since when the candidate is known to be promoted; null before. */
   confirmedSinceMs: number | null = null;
+  /**
+   * Whom this life of the machine has chosen, and when, while nobody can have asked for the promotion yet; null: somebody may have asked.
+   */
+  unasked: { readonly name: string; readonly sinceMs: number } | null = null;
   /** Since when each instance holds, its clients' transactions at their end; null before. */
   heldSinceMs: number | null = null;
   /** Standbys that follow nobody, and since when. */

@@ -58,6 +58,7 @@ export class Alone implements Coordination {
         revision: written,
       };
     };
+    store.onRecordSent(0);
     const draw = store.isBroken ? this.#servers.between(0, 1) : 1;
     if (draw < 0.3) return this.#later(5, () => ({ kind: "failed", reason: "no space" }));
     if (draw < 0.7) {

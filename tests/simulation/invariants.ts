@@ -60,7 +60,9 @@ export class Invariants {
   readonly #sampled: (Sampled | null)[];
   /** The same at the moment when it held its clients last: it tells the others then. */
   readonly #told: (Sampled | null)[];
-  /** Of who decided, when the candidate was chosen, and of those that had told it. */
+  /** Of each instance and those that had told it, when it sent a record last. */
+  readonly #knownAtSending: (readonly Sampled[])[];
+  /** The same of who has chosen the candidate. */
   #known: readonly Sampled[] = [];
   #lastFailoverMs = -1e9;
   /** When the last record was stored. */
@@ -87,6 +89,7 @@ export class Invariants {
     this.#disturbedMs = Array.from({ length: count }, () => -1e9);
     this.#sampled = Array.from({ length: count }, () => null);
     this.#told = Array.from({ length: count }, () => null);
+    this.#knownAtSending = Array.from({ length: count }, () => []);
   }
 
   /** An instance begins, or ends, a life. */
@@ -238,6 +241,13 @@ export class Invariants {
     );
   }
 
+  /** An instance sends a record. Whoever finds it in the store cannot know more than what it was decided by. */
+  writesSoon(instance: number): void {
+    const asked = this.#instances[instance]!.coordination?.instancesOf(CLUSTER) ?? [];
+    const told = this.#told.filter((_, at) => at !== instance && asked.includes(at + 1));
+    this.#knownAtSending[instance] = [this.#sampled[instance]!, ...told].filter((one) => one !== null);
+  }
+
   /** An instance has written the record. */
   writes(incarnation: string): void {
     const { leader } = this.#store;
@@ -295,9 +305,7 @@ export class Invariants {
     }
     if (move?.step === "promote" && before?.move?.step !== "promote") {
       this.#promoteMs = this.#agenda.nowMs;
-      const asked = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [];
-      const told = this.#told.filter((_, at) => at !== writer && asked.includes(at + 1));
-      this.#known = [this.#sampled[writer]!, ...told].filter((one) => one !== null);
+      this.#known = this.#knownAtSending[writer]!;
     }
     if (move?.step === "promote" && before?.move?.step === "recruit") this.#chosen(move.candidate!, writer);
   }

@@ -34,6 +34,8 @@ export class ModelKeys {
   readonly lateMs: number[] = [];
   /** Called behind each write of the record, with the one before. */
   onRecord: (before: ClusterRecord | null, record: ClusterRecord | null) => void = () => {};
+  /** Called when an instance sends a record, which may come to the store much later. */
+  onRecordSent: (instance: number) => void = () => {};
   /** Called when somebody takes the lead of another incarnation. */
   onLeadTaken: (from: string) => void = () => {};
   /** Called behind each write of the record by an instance, with its incarnation. */
@@ -257,6 +259,7 @@ export class KeysOfInstance implements KeyStore {
           if (isOpen()) this.#caller.enter(() => end({ kind: "done", value }));
         });
       });
+    if (isRecord) this.#keys.onRecordSent(number);
     if (writes) this.#keys.onWrite[number]?.();
     const fate = this.#fate(writes, isRecord);
     const isLost = fate.kind !== "done";

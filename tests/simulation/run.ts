@@ -158,6 +158,7 @@ class World {
       store.onRecordBy = (incarnation) => invariants.writes(incarnation);
       store.onLeadTaken = (from) => invariants.leadTaken(from);
     }
+    store.onRecordSent = (instance) => invariants.writesSoon(instance);
     store.onRecord = (before, record) => {
       if (record === null) return;
       const { epoch, phase, primary, move } = record;

@@ -8,6 +8,8 @@ export class ModelStore {
   isBroken = false;
   /** Called behind each write, with the record before it. */
   onRecord: (before: ClusterRecord | null, record: ClusterRecord | null) => void = () => {};
+  /** Called when an instance sends a record, which may be stored later. */
+  onRecordSent: (instance: number) => void = () => {};
   #parsed: ClusterRecord | null = null;
 
   /** What is there now. */
