@@ -27,6 +27,8 @@ export class Roll {
   readonly #ttlMs: number;
   readonly #rules: InstanceRules;
   readonly #seen = new Map<number, Seen>();
+  /** The incarnation of each that has shown itself in any way; `sinceMs`: when that was only by what it says of a cluster. */
+  readonly #heard = new Map<number, { readonly incarnation: string; readonly sinceMs: number }>();
   /** When the last look was begun. */
   #lookedMs = -Infinity;
 
@@ -45,6 +47,7 @@ export class Roll {
       const member = instanceOf(entry);
       if (member === null) continue;
       there.add(member.id);
+      this.#heard.set(member.id, { incarnation: member.incarnation, sinceMs: -Infinity });
       const known = this.#seen.get(member.id);
       const isSame = known !== undefined && known.member.incarnation === member.incarnation &&
         known.member.counter === member.counter;
@@ -74,12 +77,31 @@ export class Roll {
     return !this.#isOver(seen.sinceMs);
   }
 
+  /**
+   * An instance has said something of a cluster. Where its entry was never seen here somebody may have removed that by hand, before this one
+   * looked the first time: it counts for a lease.
+   */
+  doubt(id: number, incarnation: string, nowMs: number): void {
+    if (this.#heard.get(id)?.incarnation === incarnation) return;
+    this.#heard.set(id, { incarnation, sinceMs: this.#seen.has(id) ? -Infinity : nowMs });
+  }
+
+  /** Those of whom there is nothing but what they have said of a cluster. */
+  doubtful(): readonly number[] {
+    return [...this.#heard].flatMap(([id, { sinceMs }]) =>
+      this.#seen.has(id) || this.#isOver(sinceMs) ? [] : [id]
+    );
+  }
+
   /** When a look that is begun behind `afterMs` may show the first time that somebody counts no more; Infinity where nobody counts. */
   nextEndMs(afterMs: number): number {
     let firstMs = Infinity;
     for (const { member, sinceMs } of this.#seen.values()) {
       const endMs = sinceMs + this.#ttlMs;
       if (!member.isGone && endMs > afterMs) firstMs = Math.min(firstMs, endMs);
+    }
+    for (const { sinceMs } of this.#heard.values()) {
+      if (sinceMs + this.#ttlMs > afterMs) firstMs = Math.min(firstMs, sinceMs + this.#ttlMs);
     }
     return firstMs;
   }

@@ -29,6 +29,34 @@ Deno.test("time alone forgets nobody: who does not look knows nothing", () => {
   deepEqual(roll.ageMs(1, 90_000), 89_999);
 });
 
+Deno.test("one that has only said something of a cluster counts for a lease, once", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1));
+  roll.doubt(1, "a", 10);
+  roll.doubt(2, "a", 10);
+  deepEqual(roll.doubtful(), [2]);
+  deepEqual(roll.nextEndMs(100), 1_001);
+  looked(roll, 1_009, entry(1, 2));
+  deepEqual(roll.doubtful(), [2]);
+  looked(roll, 1_010, entry(1, 2));
+  roll.doubt(2, "a", 1_020);
+  deepEqual(roll.doubtful(), []);
+  // Another life of it is another matter; and once its entry is there that counts.
+  roll.doubt(2, "b", 1_020);
+  deepEqual(roll.doubtful(), [2]);
+  looked(roll, 1_100, entry(1, 2), entry(2, 1, { incarnation: "b" }));
+  deepEqual(roll.doubtful(), []);
+});
+
+Deno.test("what is left of one that was seen to go is no reason to wait for it again", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1));
+  deepEqual(looked(roll, 500), [1]);
+  deepEqual(looked(roll, 1_600), []);
+  roll.doubt(1, "a", 1_700);
+  deepEqual(roll.doubtful(), []);
+});
+
 Deno.test("an entry that has vanished counts for a lease: it may have been renewed until then, unseen", () => {
   const roll = new Roll(1_000);
   looked(roll, 0, entry(1, 1));

@@ -20,7 +20,7 @@ import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import type { Healths } from "./sight.ts";
 import {
-  type AckValue,
+  ackValue,
   clusterKey,
   clusterPartOf,
   CLUSTERS,
@@ -32,7 +32,7 @@ import {
   seenOf,
   seenValue,
   viewOf,
-  type ViewValue,
+  viewValue,
 } from "./values.ts";
 
 /** What it needs of its process. */
@@ -86,7 +86,8 @@ export class SharedCoordination implements Coordination {
   #stepping: Promise<void> | null = null;
   /** In whose moves it takes no part, and others. */
   #served: readonly string[] = [];
-  #hasStarted = false;
+  /** When it began to be one of several; Infinity before. */
+  #startedMs = Infinity;
   #toldStanding = "";
   #toldPermit = false;
   #left: PromiseWithResolvers<void> | null = null;
@@ -108,7 +109,7 @@ export class SharedCoordination implements Coordination {
 
   /** Begins to be one of several. */
   start(): void {
-    this.#hasStarted = true;
+    this.#startedMs = this.#nowMs;
     this.#endWatch = this.#parts.store.watch(CLUSTERS, (listing) => this.#heard(listing));
     this.#wake();
   }
@@ -132,12 +133,18 @@ export class SharedCoordination implements Coordination {
   }
 
   get isLeading(): boolean {
-    return this.#membership.leading(this.#nowMs) !== null;
+    return this.#membership.leading(this.#nowMs) !== null && this.#hasHeard;
+  }
+
+  /** Whether it knows who else there may be: by what they have said of clusters, or as it has looked for a whole lease. */
+  get #hasHeard(): boolean {
+    return this.#listing !== null || this.#membership.roll.hasLooked(this.#startedMs);
   }
 
   instancesOf(cluster: string): readonly number[] {
     const { self, roll } = this.#membership;
-    return [...new Set([self.id, ...roll.holders(cluster).map(({ id }) => id)])].sort((a, b) => a - b);
+    const others = [...roll.holders(cluster).map(({ id }) => id), ...roll.doubtful()];
+    return [...new Set([self.id, ...others])].sort((a, b) => a - b);
   }
 
   serve(clusters: Iterable<string>): void {
@@ -148,7 +155,7 @@ export class SharedCoordination implements Coordination {
   /** The others are told at once what is served from now on: the permit for it waits for that. */
   #announce(): void {
     this.#membership.serve([...this.#clusters.keys()], this.#served);
-    if (this.#hasStarted) this.#wake();
+    if (this.#startedMs < Infinity) this.#wake();
   }
 
   members(): readonly InstanceInfo[] {
@@ -251,8 +258,7 @@ export class SharedCoordination implements Coordination {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    const value: AckValue = { incarnation, epoch, isDrained, seen: seenValue(seen) };
-    known.ack = { text: JSON.stringify(value), isThere: false };
+    known.ack = { text: ackValue({ incarnation, epoch, isDrained, seen: seenValue(seen) }), isThere: false };
     void this.#show(cluster, "acks", known.ack);
   }
 
@@ -260,16 +266,14 @@ export class SharedCoordination implements Coordination {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    const value: ViewValue = { incarnation, healths: Object.fromEntries(healths), seen: seenValue(seen) };
-    const text = JSON.stringify(value);
+    const text = viewValue({ incarnation, healths: Object.fromEntries(healths), seen: seenValue(seen) });
     if (known.view?.text === text) return;
     known.view = { healths, text, isThere: false };
     void this.#show(cluster, "views", known.view);
   }
 
   ask(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
-    if (this.isLeading) return this.#perform(cluster, command, by);
-    return this.#requests.ask(cluster, command, by);
+    return this.isLeading ? this.#perform(cluster, command, by) : this.#requests.ask(cluster, command, by);
   }
 
   listen(cluster: string, listener: CoordinationListener): () => void {
@@ -381,6 +385,8 @@ export class SharedCoordination implements Coordination {
     this.#listing = listing;
     for (const [cluster, known] of this.#clusters) this.#findOwn(cluster, known, listing);
     this.#tellAll();
+    this.#tellInstances();
+    this.#tellStanding();
   }
 
   /** What the last listing says, as far as it was not told. */
@@ -456,8 +462,8 @@ export class SharedCoordination implements Coordination {
     cluster: string,
   ): void {
     const view = viewOf(value);
-    if (view === null) return;
-    if (instance === this.#parts.self.id) return;
+    if (view === null || instance === this.#parts.self.id) return;
+    this.#membership.roll.doubt(instance, view.incarnation, this.#nowMs);
     const isThere = this.#membership.roll.holders(cluster).some(({ id, incarnation }) =>
       id === instance && incarnation === view.incarnation
     );

@@ -4,7 +4,7 @@ import { record as recordWith } from "../arbiter/scene_test.ts";
 import { VirtualClock } from "../kernel/mod.ts";
 import { FakeKeys, FakeStore, pass } from "./fake_store_test.ts";
 import { SharedCoordination } from "./shared_coordination.ts";
-import { clusterKey, instanceOf, recordKey } from "./values.ts";
+import { clusterKey, instanceKey, instanceOf, LEADER, recordKey } from "./values.ts";
 
 const TTL_MS = 10_000;
 
@@ -31,9 +31,10 @@ class Town {
   readonly #watches = new Set<() => void>();
   #ids = 0;
 
-  instance(id: number, { has = true } = {}): Heard {
+  instance(id: number, { has = true, isWatching = true } = {}): Heard {
     const { clock } = this;
     const store = new FakeStore(this.keys, clock, this.#watches);
+    store.isWatching = isWatching;
     const none = () => {};
     const coordination = new SharedCoordination({
       store,
@@ -100,6 +101,33 @@ Deno.test("a record that the leader writes is heard by the others, and by none b
   const read = two.coordination.record("main");
   await town.pass(50);
   deepEqual(await read, { revision, record: record(1) });
+});
+
+Deno.test("one whose entry was removed by hand counts for a lease, also for an instance that has never seen it", async () => {
+  const town = new Town();
+  const two = town.instance(2);
+  await town.pass(2_500);
+  two.coordination.publish("main", { healths: new Map([["n1", "up"]]), seen: null });
+  await town.pass(50);
+  two.store.fate = "failed";
+  town.keys.entries.delete(instanceKey(2));
+  town.keys.entries.delete(LEADER);
+  const one = town.instance(1);
+  await town.pass(2_500);
+  deepEqual([one.coordination.isLeading, one.instances], [true, [1, 2]]);
+  await town.pass(TTL_MS - 2_600);
+  deepEqual(one.instances, [1, 2]);
+  await town.pass(400);
+  deepEqual(one.instances, [1]);
+});
+
+Deno.test("nobody leads before he has heard what there is, or has looked for a whole lease", async () => {
+  const town = new Town();
+  const one = town.instance(1, { isWatching: false });
+  await town.pass(TTL_MS - 100);
+  equal(one.coordination.isLeading, false);
+  await town.pass(2_500);
+  equal(one.coordination.isLeading, true);
 });
 
 Deno.test("a record reaches an instance whose watch is deaf with its next renewal", async () => {

@@ -143,6 +143,16 @@ export function leaderOf(entry: Entry | null): LeaderValue | null {
 /** Who led has given it up while he is there; other than where the entry is missing. */
 export const NO_LEADER = "nobody";
 
+/** An acknowledgement for others to read. */
+export function ackValue(ack: AckValue): string {
+  return JSON.stringify(ack);
+}
+
+/** A view for others to read. */
+export function viewValue(view: ViewValue): string {
+  return JSON.stringify(view);
+}
+
 /** An acknowledgement; null for anything else. */
 export function ackOf(value: string): AckValue | null {
   return parsedAs<AckValue>(value, { incarnation: "string", epoch: "number", isDrained: "boolean" });
