@@ -8,6 +8,9 @@ import { placeOf, type Servers, STORE, Violation } from "./servers.ts";
 /** What was undisturbed for so long is known to pgplex as it is. */
 const STABLE_MS = 6_000;
 
+/** How old the last word of a node that answers may be. */
+const LOOK_MS = 1_500;
+
 /** What pgplex has seen of a primary. */
 interface Sampled {
   readonly node: ModelNode;
@@ -470,8 +473,9 @@ export class Invariants {
       case "repoint": {
         if (isOld) return;
         const upstream = this.#servers.nodes.find((one) => one.name === verb.upstream.name)!;
-        // One that receives from another node may have got more since it was asked.
-        const mayHaveMore = node.receiver !== null && node.receiver.from !== upstream;
+        // One that receives from another node, or did until a moment ago, may have got more since it was asked.
+        const mayHaveMore = (node.receiver !== null && node.receiver.from !== upstream) ||
+          this.#agenda.nowMs - node.receivedMs < LOOK_MS;
         const isBeyond = node.isStandby && !mayHaveMore && this.#isStable(node, instance) &&
           this.#isStable(upstream, instance) &&
           !upstream.isStandby &&

@@ -86,6 +86,8 @@ export class ModelNode {
   promotedMs = -1e9;
   isDenied = false;
   receiver: ModelReceiver | null = null;
+  /** When it has received something last. */
+  receivedMs = -1e9;
   /** By standby: what it has acknowledged. */
   readonly acks = new Map<ModelNode, number>();
   waiting: WaitingCommit[] = [];

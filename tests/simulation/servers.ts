@@ -229,6 +229,7 @@ export class Servers {
     if (receiver?.from !== from || node.process !== "running" || !this.isOpen(from.id, node.id)) return;
     if (from.timeline !== receiver.timeline || !node.fits(from)) return this.disconnect(node);
     if (from.process === "stopped") return;
+    if (node.log.length < from.log.length) node.receivedMs = this.agenda.nowMs;
     for (let at = node.log.length; at < from.log.length; at++) node.log.push(from.log[at]!);
     receiver.heardMs = this.agenda.nowMs;
     this.#replay(node);
