@@ -72,6 +72,8 @@ export class Invariants {
   #recordMs = 0;
   /** When the last promotion was announced: who is back behind that is too late. */
   #promoteMs = 0;
+  /** By which life of which instance. */
+  #promoteBy = "";
   /** Acknowledged writes that are lost and were announced. */
   #forgiven = 0;
   readonly #gone = new Set<Acknowledged>();
@@ -308,6 +310,7 @@ export class Invariants {
     }
     if (move?.step === "promote" && before?.move?.step !== "promote") {
       this.#promoteMs = this.#agenda.nowMs;
+      this.#promoteBy = this.#lifeOf(writer);
       this.#known = this.#knownAtSending[writer]!;
     }
     if (move?.step === "promote" && before?.move?.step === "recruit") this.#chosen(move.candidate!, writer);
@@ -541,7 +544,10 @@ export class Invariants {
         "pending",
         `${name} is promoted while ${other.name} may be`,
       );
-      const isPrimary = !other.isStandby && !other.isFenced && other.isServing(nowMs) && !other.isDenied &&
+      // Another life finds the candidate named, and somebody may have asked it already: whoever is a primary besides is too late.
+      const isChooser = this.#promoteBy === this.#lifeOf(instance);
+      const isPrimary = isChooser && !other.isStandby && !other.isFenced && other.isServing(nowMs) &&
+        !other.isDenied &&
         other.options.system === "111" && other.timeline >= move.fromTimeline;
       const isSeen = this.#promoteMs - other.promotedMs > 3_000 && this.#isOpen(other, instance) &&
         !this.#servers.isSlow(placeOf(instance), other.id) &&
@@ -562,6 +568,10 @@ export class Invariants {
       if (old.isStandby && old.isServing(nowMs)) continue;
       this.#check(lsn - node.lsn <= limit, "lag", `${name} is ${lsn - node.lsn} bytes behind what was seen`);
     }
+  }
+
+  #lifeOf(instance: number): string {
+    return `${instance}/${this.#instances[instance]!.life}`;
   }
 
   /** Who calls may be the part of pgplex that catches what is thrown: so it is noted. */
