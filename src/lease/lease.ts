@@ -346,16 +346,15 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     this.#setRead();
     this.#held = null;
     const always = this.#destination.settings.server_reset === "always";
-    if (how === "clean" && (always || held.connection.owed.doubtful || held.connection.overwrites !== null)) {
-      held.connection.setSink(null);
-      held.connection.close();
-      how = "broken";
-    }
+    const { connection } = held;
+    if (always || connection.owed.doubtful || connection.overwrites !== null) how = "broken";
+    // Whatever it still says is nothing of the session's, which may have another one soon.
+    connection.setSink(null);
+    if (how === "broken") connection.close();
     const nowMs = this.#clock.nowMs();
-    held.connection.tenancy.ends(nowMs);
+    connection.tenancy.ends(nowMs);
     this.#destination.counters.leaseMs += nowMs - this.#sinceMs;
-    if (how === "clean") held.connection.setSink(null);
-    const idleTimeoutMs = how === "clean" ? held.connection.settings.idleSessionTimeoutMs : 0;
+    const idleTimeoutMs = how === "clean" ? connection.settings.idleSessionTimeoutMs : 0;
     if (idleTimeoutMs === 0) held.home.pool.release(held, how, nowMs);
     else void this.#releaseWithoutTimeout(held);
     return nowMs;
@@ -396,8 +395,6 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
           PREPARE_TIMEOUT_MS,
         );
       }
-      connection.setSink(null);
-      connection.close();
       this.end("broken");
       return;
     }
@@ -408,7 +405,6 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     } catch {
       // The connection ended while it was reset.
     }
-    if (!clean) connection.close();
     this.end(clean ? "clean" : "broken");
   }
 

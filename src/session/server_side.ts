@@ -108,8 +108,6 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     const mayLose = watch.suspicion > Suspicion.Learn || this.#listening.suspicious;
     if (this.lease.unread && mayLose) return false;
     this.#renewing = true;
-    server.setSink(null);
-    server.close();
     this.endLease("broken");
     return true;
   }
