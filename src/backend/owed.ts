@@ -132,7 +132,7 @@ export class OwedReplies {
   }
 
   /**
-   * Something that pgplex answers itself, behind all that is owed.
+   * Something that pgplex answers itself, behind all that is owed. With {@link Mark.Swallow} there is no answer, but an effect.
    *
    * @returns the reply when its turn is now, else null.
    */
@@ -198,7 +198,9 @@ export class OwedReplies {
   get mayBeSkipped(): boolean {
     let inBatch = false;
     for (let i = 0; i < this.#ring.length; i++) {
-      const kind = this.#ring.at(i) & KIND;
+      const entry = this.#ring.at(i);
+      if ((entry & Mark.Local) !== 0) continue;
+      const kind = entry & KIND;
       const isCall = kind === Owed.Query || kind === Owed.FunctionCall;
       if (isCall && inBatch) return true;
       inBatch = !isCall && kind !== Owed.Sync;
@@ -337,10 +339,10 @@ export class OwedReplies {
   /** The next of pgplex's replies whose turn it is, or null. Call until null after anything was answered. */
   nextLocal(): Uint8Array | null {
     while (this.#ring.length > 0 && (this.#ring.peek() & Mark.Local) !== 0) {
-      this.#shift();
+      const entry = this.#shift();
       const effect = this.#effects.shift()!;
       effect.done();
-      if (effect.reply !== undefined) return effect.reply;
+      if (effect.reply !== undefined && (entry & Mark.Swallow) === 0) return effect.reply;
     }
     return null;
   }

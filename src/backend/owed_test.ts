@@ -595,4 +595,24 @@ Deno.test("OwedReplies.mayBeSkipped says whether a Query stands in a batch", () 
   equal(owing(Query, Parse).mayBeSkipped, false);
   equal(owing(Parse, Query).mayBeSkipped, true);
   equal(owing(Query, Parse, FunctionCall).mayBeSkipped, true);
+  equal(owing(Query, Close | Mark.Local, Query).mayBeSkipped, false);
+  equal(owing(Parse, Close | Mark.Local, Query).mayBeSkipped, true);
+});
+
+Deno.test("OwedReplies.local with Swallow has its effect when its turn comes, and answers nothing", () => {
+  const owed = owing(Query);
+  const heard: string[] = [];
+  const effect = (name: string) => ({
+    done: () => void heard.push(`${name} done`),
+    undo: () => void heard.push(`${name} undone`),
+    reply: new Uint8Array(1),
+  });
+  equal(owed.local(Close | Mark.Swallow, effect("a")), null);
+  owed.sent(Execute);
+  owed.local(Close | Mark.Swallow, effect("b"));
+  deepEqual([owed.nextLocal(), heard], [null, []]);
+  owed.ready();
+  deepEqual([owed.nextLocal(), heard], [null, ["a done"]]);
+  owed.error("26000", () => {});
+  deepEqual([owed.nextLocal(), heard, owed.settled], [null, ["a done", "b undone"], true]);
 });

@@ -337,8 +337,7 @@ export class ClientScan {
       if (!relay.renames) this.#vacate();
     }
     relay.progress.batchEnds();
-    server.unnamed.clear();
-    relay.names.unnamed.drop();
+    this.#extended.queryEndsUnnamed(server);
     owed.sent(Owed.Query);
     return cursor.pass();
   }
@@ -419,8 +418,7 @@ export class ClientScan {
     steering.apply(server, steered, true);
     if (steered.error === null && steered.text === null) return 0;
     this.#relay.progress.batchEnds();
-    server.unnamed.clear();
-    this.#relay.names.unnamed.drop();
+    this.#extended.queryEndsUnnamed(server);
     if (steered.error !== null) {
       refuse(server, steered.error);
       server.out.put(encodeSync());

@@ -145,3 +145,17 @@ Deno.test("a simple query behind a batch that fails ends the unnamed statement, 
   const batch = concat([failing, one, frontend.sync()]);
   equal(await turn(batch, frontend.query("rows 1 1"), bindSync), "E26000 ZTDCZE26000 Z");
 });
+
+Deno.test("a simple query that is skipped leaves the unnamed statement, and another one behind it too", async () => {
+  const { turn } = served();
+  const one = frontend.parse("rows 1 1");
+  const query = frontend.query("rows 2 1");
+  equal(await turn(one, frontend.sync()), "1Z");
+  equal(await turn(failing, query, query, frontend.sync()), "E26000 Z");
+  equal(await turn(bindSync), "2Z");
+  equal(
+    await turn(failing, query, frontend.parse("rows 3 1"), query, frontend.sync(), bindSync),
+    "E26000 Z2Z",
+  );
+  equal(await turn(frontend.bind(), frontend.execute(), query, bindSync), "2DCTDDCZE26000 Z");
+});

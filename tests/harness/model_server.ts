@@ -50,8 +50,8 @@ export class ModelServer {
   #out: Uint8Array[] = [];
 
   /**
-   * With `pooled` it differs from PostgreSQL as transaction pooling does: a simple query ends the unnamed statement even when it
-   * is skipped, and an aborted transaction describes no statement, as that may have to be parsed first.
+   * With `pooled` it differs from PostgreSQL as transaction pooling does: an aborted transaction describes no statement, as that may have
+   * to be parsed first.
    */
   constructor(options: { pooled?: boolean } = {}) {
     this.#pooled = options.pooled ?? false;
@@ -85,7 +85,6 @@ export class ModelServer {
     else if (this.#copy !== null) this.#guard(false, () => this.#copyMessage(type, body));
     else if (type === "S") this.#sync();
     else if (!this.skipping) this.#guard(!"QF".includes(type), () => this.#command(type, body));
-    else if (this.#pooled && type === "Q") this.statements.delete("");
   }
 
   /** Runs `work`; a failure of an extended message is skipped to Sync, one of another is followed by ReadyForQuery. */

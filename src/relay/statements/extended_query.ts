@@ -1,4 +1,4 @@
-import type { StatementStore } from "../../backend/mod.ts";
+import type { ServerConnection, StatementStore } from "../../backend/mod.ts";
 import type { Intent } from "../../options/mod.ts";
 import { type BinaryString, Front } from "../../protocol/mod.ts";
 import { BindMessages } from "./bind_messages.ts";
@@ -24,6 +24,7 @@ import { UnnamedStatement } from "./unnamed_statement.ts";
 export class ExtendedQuery {
   readonly #relay: Relay;
   readonly #cursor: ClientCursor;
+  readonly #unnamed: UnnamedStatement;
   readonly #plain: PlainBatch;
   readonly #parses: ParseMessages;
   readonly #binds: BindMessages;
@@ -37,6 +38,7 @@ export class ExtendedQuery {
     const parts: StatementParts = { store, cursor, steering, messages, unnamed, told };
     this.#relay = relay;
     this.#cursor = cursor;
+    this.#unnamed = unnamed;
     this.#plain = new PlainBatch(relay, parts);
     this.#parses = new ParseMessages(relay, parts);
     this.#binds = new BindMessages(relay, parts);
@@ -109,6 +111,11 @@ export class ExtendedQuery {
   /** Closes one of the session's statements, if there is one, and answers the client. */
   closeStatement(name: BinaryString): void {
     this.#describeClose.close(name);
+  }
+
+  /** A simple query goes to `server`, which ends the unnamed statement where it does not skip the query. */
+  queryEndsUnnamed(server: ServerConnection): void {
+    this.#unnamed.queryEnds(server);
   }
 
   /** `next` is the place behind a message of a batch, or -1 where the scan stopped before it. */

@@ -59,6 +59,11 @@ export class UnnamedMemory {
     return this.#left > 0;
   }
 
+  /** Whether there is a statement. */
+  get exists(): boolean {
+    return this.#kept || this.#tooLarge;
+  }
+
   /** Whether there is a statement that was too long to keep. */
   get tooLarge(): boolean {
     return this.#tooLarge;

@@ -83,6 +83,21 @@ export class UnnamedStatement {
     this.#relay.answer(Owed.Close, change);
   }
 
+  /** A simple query goes to `server`, which ends the statement where it does not skip the query. */
+  queryEnds(server: ServerConnection): void {
+    const { owed } = server;
+    if (owed.skipping) return;
+    server.unnamed.clear();
+    const { unnamed } = this.#relay.names;
+    // What stands before it in its batch may yet fail.
+    const mayBeSkipped = owed.midBatch && (unnamed.exists || this.#changes.newest !== null);
+    const change = mayBeSkipped ? this.#changes.begin(null) : null;
+    unnamed.drop();
+    if (change === null) return;
+    change.begun();
+    owed.local(Owed.Close | Mark.Swallow, change);
+  }
+
   /** Whether the message at hand has to wait as an earlier batch decides what the session's unnamed statement is, or the server's. */
   doubtful(): boolean {
     // Asked for each Bind: a closure is made only where it is waited for.
