@@ -301,6 +301,7 @@ export class ServerScan implements RowTaker {
     this.#relay.watch.fails();
     // "cached plan must not change result type": prepared again, it will work.
     if (fields.get("C") === "0A000" && this.#relay.renames) server.prepared.expire();
+    this.#relay.names.failed = null;
     let replaced = false;
     const put = (reply: Uint8Array) => {
       replaced = true;
@@ -330,7 +331,8 @@ export class ServerScan implements RowTaker {
     const message = fields.get("M");
     const name = /"(pgplex:\d+)"/.exec(message ?? "")?.[1];
     if (name === undefined) return null;
-    const clients = this.#relay.names.clientsNameOf(name);
+    const { names } = this.#relay;
+    const clients = names.failed ?? names.clientsNameOf(name);
     return clients === null
       ? null
       : encodeErrorFields(new Map([...fields, ["M", message!.replace(name, () => clients)]]));

@@ -4,7 +4,7 @@ import { CROWD_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { one, Served } from "../harness/served.ts";
 
-const { bind, execute, parse } = frontend;
+const { bind, close, execute, parse } = frontend;
 
 /** Names that look like words of SQL, that are longer than SQL takes, or that end where white space seems to begin. */
 const served = new Served({
@@ -31,7 +31,28 @@ const SET_CONFIG = 2078;
 /** So often that a statement is trusted that changes nothing each time. */
 const CLEAN = 4;
 
+/** Of one text, with one parameter. */
+const SAME = ["first", "second", "third"].map((name) => parse("SELECT $1::text", { name }));
+const tooMany = (statement: string) => [bind({ statement, values: ["1", "2"] }), execute()];
+
 const scripts: Compared[] = [
+  {
+    name: "An error about a prepared statement names it as the client did, whatever other names its text has",
+    steps: [
+      [...SAME, parse("SELECT 1", { name: "other" })],
+      ...["first", "second", "third", "other"].map(tooMany),
+      [bind({ statement: "first", values: ["1"] }), execute(), ...tooMany("second"), ...tooMany("third")],
+      [...tooMany("third"), ...tooMany("second")],
+      [close("S", "second"), ...tooMany("third")],
+      [...tooMany("first"), close("S", "first")],
+      [bind({ statement: "third", values: ["1"] }), execute(), close("S", "third"), ...tooMany("first")],
+      [bind({ statement: "nosuch" })],
+      [bind({ values: ["1", "2"] })],
+      [...SAME.slice(1), ...tooMany("second")],
+      [close("S", "first"), close("S", "second"), ...tooMany("third")],
+    ],
+    errors: [...Array(9).fill("08P01"), "26000", "26000", "08P01", "08P01"],
+  },
   ...["local.foo", "transaction.foo", "constraints.foo", "session.foo", "names.foo"].map((
     name,
   ): Compared => ({

@@ -1,4 +1,4 @@
-import { Owed, type ServerConnection, type Statement } from "../../backend/mod.ts";
+import { Mark, Owed, type ServerConnection, type Statement } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
 import {
   type BinaryString,
@@ -110,7 +110,9 @@ export class BindMessages {
       : named.statement;
     this.#told.binds(runs === named.statement ? named : null, nameStart - 1);
     messages.putRenamed(runs, named.told.parameters, nameStart, nameEnd);
-    server.owed.sent(Owed.Bind);
+    // An error names the statement, which may have several names.
+    if (relay.names.size > 1) server.owed.sent(Owed.Bind | Mark.Effect, named);
+    else server.owed.sent(Owed.Bind);
     return cursor.passFrom(nameEnd, messageEnd);
   }
 

@@ -23,6 +23,22 @@ Deno.test("BindMessages fails a Bind of what there is not, where it stands", asy
   equal(await play.say(bind(), sync()), "E26000 Z");
 });
 
+Deno.test("BindMessages notes which name it was that failed, of several for one text", async () => {
+  const play = new RelayPlay();
+  const { names } = play.rig.relay;
+  await play.say(parse("SELECT 1", { name: "s" }), parse("SELECT 1", { name: "t" }), sync());
+  equal(await play.say(bind({ statement: "s" }), bind({ statement: "t" }), sync()), "22Z");
+  equal(names.failed, null);
+  play.model.statements.clear();
+  const [s, t] = [bind({ statement: "s" }), bind({ statement: "t" })];
+  equal(await play.say(t, s, sync()), "E26000 Z");
+  equal(names.failed, "t");
+  equal(await play.say(s, t, sync()), "E26000 Z");
+  equal(names.failed, "s");
+  equal(await play.say(bind({ statement: "nosuch" }), sync()), "E26000 Z");
+  equal(names.failed, null);
+});
+
 Deno.test("BindMessages passes the values as they come, however long", async () => {
   const play = new RelayPlay();
   await play.say(parse("SELECT 1", { name: "s" }), sync());

@@ -1,5 +1,6 @@
 import {
   Description,
+  type Effect,
   type InFlight,
   type Reading,
   type Statement,
@@ -12,13 +13,30 @@ import { UnnamedMemory } from "./unnamed_memory.ts";
 /** In session pooling, statements that ask something of pgplex: of more the oldest are forgotten. */
 const ORDERS_MAX = 1000;
 
-/** A statement as a session knows it. */
-export interface NamedStatement {
+/** A statement as a session knows it. Owed with a Bind it is noted where the server fails that. */
+export class NamedStatement implements Effect {
   readonly name: Uint8Array;
   readonly hash: number;
   statement: Statement;
   /** What the client has heard of its types, and holds on to. */
   readonly told: Description;
+  readonly #names: PreparedNames;
+
+  constructor(names: PreparedNames, name: Uint8Array, statement: Statement, told: Description) {
+    this.#names = names;
+    this.name = name;
+    this.hash = hashOf(name, 0, name.length);
+    this.statement = statement;
+    this.told = told;
+  }
+
+  done(): void {}
+
+  undo(): void {}
+
+  failed(): void {
+    this.#names.failed = binaryString(this.name, 0, this.name.length);
+  }
 }
 
 /**
@@ -30,6 +48,8 @@ export interface NamedStatement {
 export class PreparedNames {
   /** The unnamed one. */
   readonly unnamed = new UnnamedMemory();
+  /** The name in the Bind that failed last. */
+  failed: BinaryString | null = null;
   readonly #store: StatementStore;
   readonly #encoding: ClientEncoding;
   /** By the hash of the name; made when it is needed. */
@@ -181,10 +201,9 @@ export class PreparedNames {
     if (order !== null) this.#keepOrder(name, order);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
-    const hash = hashOf(bytes, 0, bytes.length);
-    const bucket = this.#buckets?.get(hash);
-    const entry: NamedStatement = { name: bytes, hash, statement, told };
-    if (bucket === undefined) (this.#buckets ??= new Map()).set(hash, [entry]);
+    const entry = new NamedStatement(this, bytes, statement, told);
+    const bucket = this.#buckets?.get(entry.hash);
+    if (bucket === undefined) (this.#buckets ??= new Map()).set(entry.hash, [entry]);
     else bucket.push(entry);
     this.#size++;
   }
