@@ -35,6 +35,12 @@ export class InFlight<K> {
     return this.#changes?.has(key) ?? false;
   }
 
+  /** Whether a change of anything in another batch than `batch` is in flight. Looks at each. */
+  anyDoubtful(batch: number): boolean {
+    for (const change of this.#changes?.values() ?? []) if (change.batch !== batch) return true;
+    return false;
+  }
+
   /** Whether a change of `key` in another batch than `batch` is in flight: nobody knows yet what will be. */
   doubtful(key: K, batch: number): boolean {
     if (this.#changes === null || this.#changes.size === 0) return false;

@@ -11,6 +11,7 @@ Deno.test("InFlight doubts a change that was sent in another batch, not one of t
     false,
   ]);
   changes.settle("a");
+
   deepEqual([changes.has("a"), changes.doubtful("a", 1), changes.size], [false, false, 0]);
 });
 
@@ -21,6 +22,7 @@ Deno.test("InFlight holds a thing with several changes until the last of them is
   changes.begin("b", 3);
   changes.settle("a");
   deepEqual([changes.has("a"), changes.doubtful("a", 4), changes.size], [true, true, 2]);
+  deepEqual([changes.anyDoubtful(3), changes.anyDoubtful(4)], [false, true]);
   changes.settle("a");
   deepEqual([changes.has("a"), changes.size], [false, 1]);
 });

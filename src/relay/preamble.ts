@@ -166,7 +166,9 @@ export class Preamble {
     ) {
       return true;
     }
-    return encoding.allToServer(statements).some((name) => changes.doubtful(name, server.owed.batch));
+    const { batch } = server.owed;
+    return (listsStatements && changes.anyDoubtful(batch)) ||
+      encoding.allToServer(statements).some((name) => changes.doubtful(name, batch));
   }
 
   #guardCommit(server: ServerConnection, control: number, simple: boolean): void {

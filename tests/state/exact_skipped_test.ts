@@ -99,3 +99,19 @@ Deno.test("In a transaction that has failed the unnamed statement is there behin
     )
   );
 });
+
+Deno.test("pg_prepared_statements shows no statement whose Parse was skipped, in the middle of a batch too", async () => {
+  const ran = [parse("SELECT 1"), bind(), execute()];
+  const view = [parse("SELECT name FROM pg_prepared_statements ORDER BY name"), bind(), execute()];
+  const named = (name: string) => parse("SELECT 2", { name });
+  const pipelines = [
+    [FAILS, named("n"), sync(), ...view, sync()],
+    [FAILS, named("n"), sync(), ...ran, ...view, sync()],
+    [named("kept"), ...ran, sync(), FAILS, named("n"), sync(), named("other"), ...view, sync()],
+    [named("kept"), sync(), FAILS, close("S", "kept"), sync(), ...ran, ...view, sync()],
+    [named("kept"), sync(), close("S", "kept"), FAILS, sync(), ...ran, ...view, sync()],
+    [named("kept"), named("gone"), close("S", "gone"), ...ran, ...view, sync()],
+    [FAILS, named("n"), sync(), named("n"), ...view, sync()],
+  ];
+  for (const pipeline of pipelines) await alike((client) => heard(client, ...pipeline));
+});

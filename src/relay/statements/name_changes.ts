@@ -47,6 +47,11 @@ export class NameChanges {
     return this.#inFlight.doubtful(name, batch);
   }
 
+  /** Whether one in another batch than `batch` is on its way: nobody knows yet which names there will be. */
+  anyDoubtful(batch: number): boolean {
+    return this.#inFlight.anyDoubtful(batch);
+  }
+
   /**
    * A Parse goes to the server in batch `batch` by which `name` stands for `statement`, of which one more use is counted already.
    *
