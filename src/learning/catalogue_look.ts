@@ -93,7 +93,8 @@ const MARK: BinaryString = `SELECT pg_catalog.concat_ws(' ',
  * pgplex does not know.
  *
  * `tree`: expressions in which a routine may be called; a node tree has the OID behind `:funcid`. `reached`: what is reached
- * without a name, in them, by pg_depend, or where a column names it: on the server's own routines pg_depend has nothing.
+ * without a name, in them, by pg_depend, or where a column names it: on the server's own routines pg_depend has nothing. An UPDATE of
+ * pg_settings calls set_config, by a rule of the server's own: so does one of a view of it that can be updated, and a rule that does so.
  */
 const ROUTINES: BinaryString = `
 WITH tree AS (
@@ -113,6 +114,11 @@ WITH tree AS (
   UNION ALL SELECT CASE WHEN x.classid ${EQUALS} 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN 'writing' ELSE 'any' END, x.refobjid
    FROM pg_catalog.pg_depend x WHERE ${REFERENCES} AND x.classid OPERATOR(pg_catalog.<>) ALL (
     '{pg_catalog.pg_proc,pg_catalog.pg_language,pg_catalog.pg_foreign_data_wrapper,pg_catalog.pg_event_trigger}'::pg_catalog.regclass[]::pg_catalog.oid[])
+  UNION ALL SELECT 'writing', 'pg_catalog.set_config'::pg_catalog.regproc::pg_catalog.oid
+   FROM pg_catalog.pg_depend x JOIN pg_catalog.pg_rewrite w ON w.oid ${EQUALS} x.objid
+   WHERE x.classid ${EQUALS} 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND w.oid ${OWN}
+    AND x.refclassid ${EQUALS} 'pg_catalog.pg_class'::pg_catalog.regclass AND x.refobjid ${EQUALS} 'pg_catalog.pg_settings'::pg_catalog.regclass
+    AND (w.ev_type OPERATOR(pg_catalog.<>) '1' OR (pg_catalog.pg_relation_is_updatable(w.ev_class, true) OPERATOR(pg_catalog.&) 4) OPERATOR(pg_catalog.<>) 0)
   UNION ALL SELECT 'any', oprcode FROM pg_catalog.pg_operator WHERE oid ${OWN}
   UNION ALL SELECT 'any', castfunc FROM pg_catalog.pg_cast WHERE oid ${OWN}
   UNION ALL SELECT 'any', amproc FROM pg_catalog.pg_amproc WHERE oid ${OWN}

@@ -79,7 +79,7 @@ export class HiddenCallers {
 
 /** What is known of all routines of one name, and of what they call. */
 export interface Called {
-  /** None of them changes session state. */
+  /** None of them changes session state, nor does what is reached by what they write. */
   readonly harmless: boolean;
   /** What they may do that no probe sees. */
   readonly sticky: readonly Sticky[];
@@ -211,7 +211,10 @@ export class HiddenCallerSearch {
 
   #isStateful({ oid, language }: Routine): boolean {
     if (language === "harmless") return false;
-    return language === "opaque" || (this.#traits.get(oid)?.stateful ?? true);
+    if (language === "opaque") return true;
+    const { stateful, writes } = this.#traits.get(oid) ?? OPAQUE_ROUTINE;
+    // What is reached by what it writes.
+    return stateful || (writes && this.#causes.size > 0);
   }
 
   /** The server's own have a name that says it. */

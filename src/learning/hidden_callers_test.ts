@@ -84,6 +84,19 @@ Deno.test("HiddenCallerSearch: what any statement reaches and writes reaches tri
   equal(reachOf(view("BEGIN INSERT INTO log VALUES (1); RETURN 1; END")), "any");
 });
 
+Deno.test("HiddenCallerSearch: a function that is called by name and writes reaches triggers, a reader does not", () => {
+  const mayChange = (trigger: string, calls: string) =>
+    search({
+      t: { reach: "writing", source: trigger },
+      f: { source: "BEGIN PERFORM g(); END" },
+      g: { source: "BEGIN UPDATE log SET a = 1; END" },
+      h: { source: "BEGIN PERFORM a FROM log FOR UPDATE; END" },
+    }, ["f", "h"]).found.mayChange([calls]);
+  equal(mayChange(LOUD, "f"), true);
+  equal(mayChange(LOUD, "h"), false);
+  equal(mayChange(QUIET, "f"), false);
+});
+
 Deno.test("HiddenCallerSearch follows what the catalogue says that an aggregate uses, and what cannot be read", () => {
   const uses = ["step"];
   equal(

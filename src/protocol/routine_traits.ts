@@ -1,5 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
-import { writesAt } from "./sql_reach.ts";
+import { updatesSettings, writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
 import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
 import { type Sticky, stickyIn } from "./sticky.ts";
@@ -53,7 +53,7 @@ function withTempBuffers(traits: RoutineTraits, source: BinaryString): RoutineTr
 
 function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineTraits {
   const calls = new Set<BinaryString>();
-  let [stateful, writes] = [false, false];
+  let [stateful, writes] = [updatesSettings(words), false];
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
     const [before, next] = [words[i - 1] ?? (language === "body" ? "" : ";"), words[i + 1] ?? ""];

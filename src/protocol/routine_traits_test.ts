@@ -17,6 +17,7 @@ const STATEFUL: readonly (readonly [language: RoutineLanguage, source: string])[
   ["plpgsql", 'BEGIN RETURN U&"\\0061"(); END'],
   ["plpgsql", "BEGIN RETURN 'a\\'; SET ROLE x; --'; END"],
   ["plpgsql", "BEGIN RETURN '\\'; RETURN '; SET ROLE x; --'; END"],
+  ["plpgsql", "BEGIN UPDATE pg_settings SET setting = v WHERE name = n; END"],
   ["sql", "SET ROLE x"],
   ["sql", "SELECT 1; /* c */ PREPARE s AS SELECT 1"],
   ["sql", "DECLARE c CURSOR WITH HOLD FOR SELECT 1"],
@@ -31,6 +32,7 @@ const HARMLESS: readonly (readonly [language: RoutineLanguage, source: string])[
   ["plpgsql", "BEGIN RAISE NOTICE 'SET ROLE x'; -- SET ROLE x\n RETURN $q$; SET ROLE x$q$; END"],
   ["plpgsql", "BEGIN MERGE INTO t USING u ON true WHEN MATCHED THEN UPDATE SET a = 1; END"],
   ["sql", "INSERT INTO t SELECT 1; SELECT 2"],
+  ["sql", "INSERT INTO t SELECT setting FROM pg_settings"],
   ["body", "CREATE OR REPLACE FUNCTION f()\n SET search_path TO 'x'\n BEGIN ATOMIC\n SELECT 1;\nEND"],
   ["body", "CREATE OR REPLACE FUNCTION f()\n LANGUAGE sql\nRETURN lower(a)"],
 ];

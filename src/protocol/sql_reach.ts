@@ -63,6 +63,12 @@ export function writesAt(words: readonly string[], index: number): boolean {
   return words[index] !== "update" || !/^(?:for|key)$/.test(words[index - 1] ?? "");
 }
 
+/** Whether an UPDATE may be one of pg_settings, whose rule calls set_config. */
+export function updatesSettings(words: readonly string[]): boolean {
+  return words.some((word) => word === "pg_settings" || word === '"pg_settings') &&
+    words.some((word, index) => word === "update" && writesAt(words, index));
+}
+
 /** `SELECT 1, 'a'` or `SHOW x`, as words with a space behind each. The type of a parameter may be a domain, with a check. */
 const SHOWS = /^(?:select \? (?:, \? )*|show [^;]*)?$/;
 

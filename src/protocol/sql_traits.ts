@@ -1,7 +1,7 @@
 import type { BinaryString } from "./bytes.ts";
 import { SetsReading, setsReading } from "./reading_words.ts";
 import { setsLocally, sqlCalls } from "./sql_calls.ts";
-import { type SqlReach, sqlReach } from "./sql_reach.ts";
+import { type SqlReach, sqlReach, updatesSettings } from "./sql_reach.ts";
 import { isLocalSet, isTwoPhase, STATEFUL_FIRST } from "./sql_statement.ts";
 import { outlastsTransaction, type Sticky, stickyIn } from "./sticky.ts";
 import { Control, controlOf } from "./transaction_words.ts";
@@ -263,7 +263,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
   const reads = words.includes("current_setting");
   if (calls.length > 0 || reads) setsByFunction = true;
   // What UESCAPE makes of a name is in a literal, which differs from run to run.
-  if (words.includes("uescape")) stateful = setsByFunction = anything = true;
+  if (words.includes("uescape") || updatesSettings(words)) stateful = setsByFunction = anything = true;
   return {
     neutral: neutral && !stateful,
     stateful,

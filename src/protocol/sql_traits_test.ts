@@ -65,6 +65,8 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   ['EXECUTE u&"\\00e9"', { stateful, statements: ["\xc3\xa9"] }],
   [`EXECUTE U&"d!0061ta!!" UESCAPE '!'`, { stateful, setsByFunction: true, statements: ["data!"] }],
   [`SELECT U&"x" UESCAPE '!' ('role')`, { stateful, setsByFunction: true }],
+  ["UPDATE pg_settings SET setting = $1 WHERE name = $2", { stateful, setsByFunction: true }],
+  [`UPDATE pg_catalog."pg_settings" SET setting = '1'`, { stateful, setsByFunction: true }],
   ["SELECT * FROM a JOIN b ON set_it(a.x)", { setsByFunction: true }],
   ["INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET (a, b) = (1, 2)", {}],
   ["DISCARD ALL", { stateful, resetsName: true, sequences: "discard" }],

@@ -134,6 +134,64 @@ const CALLERS: Readonly<Record<string, Caller>> = {
       `CREATE TABLE orders (a int); ${ON_ORDER} ${TRIGGER} REVOKE SELECT ON pg_catalog.pg_rewrite FROM PUBLIC`,
     statement: (value) => `INSERT INTO orders VALUES (${value})`,
   },
+  hidden_written: {
+    what: "a trigger of a table to which a function writes",
+    setup:
+      `CREATE TABLE orders (a int); ${ON_ORDER} ${TRIGGER} CREATE FUNCTION buy(v int) RETURNS void LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO orders VALUES (v); END $$`,
+    statement: (value) => `SELECT buy(${value})`,
+  },
+  hidden_written_deep: {
+    what: "a trigger of a table to which a function of a function writes",
+    setup:
+      `CREATE TABLE orders (a int); ${ON_ORDER} ${TRIGGER} CREATE FUNCTION buy(v int) RETURNS void LANGUAGE sql AS
+        $$ INSERT INTO orders VALUES (v) $$; CREATE FUNCTION shop(v int) RETURNS void LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM buy(v); END $$`,
+    statement: (value) => `SELECT shop(${value})`,
+  },
+  hidden_settings: {
+    what: "an UPDATE of pg_settings",
+    setup: "",
+    statement: (value) => `UPDATE pg_settings SET setting = '78848' WHERE name = 'work_mem' AND ${value} = 1`,
+    after: "app 77MB",
+  },
+  hidden_settings_view: {
+    what: "an UPDATE of a view of pg_settings",
+    setup:
+      "CREATE VIEW config AS SELECT * FROM pg_settings; CREATE VIEW shown AS SELECT name, setting FROM config",
+    statement: (value) => `UPDATE shown SET setting = '78848' WHERE name = 'work_mem' AND ${value} = 1`,
+    after: "app 77MB",
+  },
+  hidden_settings_rule: {
+    what: "a rule that updates pg_settings",
+    setup: `CREATE TABLE v (a int); CREATE RULE r AS ON INSERT TO v DO ALSO
+      UPDATE pg_settings SET setting = '78848' WHERE name = 'work_mem' AND new.a = 1`,
+    statement: (value) => `INSERT INTO v VALUES (${value})`,
+    after: "app 77MB",
+  },
+  hidden_settings_function: {
+    what: "a function that updates pg_settings",
+    setup: `CREATE FUNCTION put(v int) RETURNS void LANGUAGE plpgsql AS
+      $$ BEGIN UPDATE pg_settings SET setting = '78848' WHERE name = 'work_mem' AND v = 1; END $$`,
+    statement: (value) => `SELECT put(${value})`,
+    after: "app 77MB",
+  },
+  hidden_settings_written: {
+    what: "a function that updates a view of pg_settings",
+    setup:
+      `CREATE VIEW shown AS SELECT name, setting FROM pg_settings; CREATE FUNCTION put(v int) RETURNS void LANGUAGE sql AS
+      $$ UPDATE shown SET setting = '78848' WHERE name = 'work_mem' AND v = 1 $$`,
+    statement: (value) => `SELECT put(${value})`,
+    after: "app 77MB",
+  },
+  hidden_settings_block: {
+    what: "a DO that updates pg_settings",
+    setup: "CREATE TABLE v (a int)",
+    statement: () =>
+      `DO $$ BEGIN INSERT INTO v VALUES (1);
+      UPDATE pg_settings SET setting = '78848' WHERE name = 'work_mem' AND 6 = (SELECT count(*) FROM v); END $$`,
+    after: "app 77MB",
+  },
   hidden_aggregate: {
     what: "an aggregate that a view calls",
     setup: `${TAKE} CREATE FUNCTION step(s int, v int) RETURNS int LANGUAGE sql AS 'SELECT take(v)';
@@ -202,8 +260,10 @@ async function keeps(
 ): Promise<void> {
   await using client = await served.client(database, {}, "app");
   await using other = await served.client(database, {}, "app");
-  for (let i = 0; i < 5; i++) await run(client, 0);
-  assert.equal(await one(other, WHO), "app 4MB");
+  for (let i = 0; i < 5; i++) {
+    await run(client, 0);
+    assert.equal(await one(other, WHO), "app 4MB"); // each time a look comes between
+  }
   await run(client, 1);
   assert.equal(await one(other, WHO), "app 4MB", "another session has it");
   assert.equal(await one(client, WHO), expected, "the session itself keeps it");
