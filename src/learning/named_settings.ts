@@ -1,4 +1,4 @@
-import { namesReading, SetsReading, setsReading } from "../protocol/mod.ts";
+import { namesReading, SetsReading, setsReading, setsSeed } from "../protocol/mod.ts";
 
 /** Settings of the server's own that texts and parameters name, where pgplex must know of it before the next statement. Pure. */
 export class NamedSettings {
@@ -6,6 +6,8 @@ export class NamedSettings {
   #reading: SetsReading = SetsReading.No;
   /** The text or the parameters that were looked at last name temp_buffers. */
   tempBuffers = false;
+  /** A text or parameters named the seed of random(), where set_config may take it: no look finds that. From then on. */
+  seed = false;
 
   /** What the server has is known. */
   begin(): void {
@@ -16,12 +18,14 @@ export class NamedSettings {
   text(text: string): void {
     this.sets(setsReading(text));
     this.tempBuffers = text.includes("temp_buffers");
+    if (setsSeed(text)) this.seed = true;
   }
 
   /** Parameters of what may set something. */
   parameters(text: string): void {
     this.sets(namesReading(text));
     this.tempBuffers = text.includes("temp_buffers");
+    if (SEED_PARAMETER.test(text)) this.seed = true;
   }
 
   /** Something runs that may set by what servers read texts. */
@@ -34,3 +38,7 @@ export class NamedSettings {
     return this.#reading === SetsReading.Unreported || (this.#reading === SetsReading.Reported && !settled);
   }
 }
+
+/** With its length before it. */
+// deno-lint-ignore no-control-regex
+const SEED_PARAMETER = /\0\0\0\x04seed/i;

@@ -23,3 +23,18 @@ Deno.test("NamedSettings.tempBuffers is about the last text, or its parameters",
   named.parameters("temp_buffers\x002MB");
   equal(named.tempBuffers, true);
 });
+
+Deno.test("NamedSettings.seed from where set_config may take it on", () => {
+  const named = new NamedSettings();
+  named.text("INSERT INTO shop VALUES ('seed')");
+  named.text("SELECT set_config('app.seed', 'x', false)");
+  named.parameters("\0\0\0\x05seeds");
+  equal(named.seed, false);
+  named.parameters("\0\x02\0\0\0\x04Seed\0\0\0\x030.5");
+  named.text("SELECT 1");
+  named.begin();
+  equal(named.seed, true);
+  const other = new NamedSettings();
+  other.text("SELECT pg_catalog.set_config('Seed', '0.5', true)");
+  equal(other.seed, true);
+});

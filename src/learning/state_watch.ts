@@ -4,6 +4,7 @@ import {
   ClientEncoding,
   controlBehind,
   customSettingsInParameters,
+  holdsByte,
   LongText,
   lowerCase,
   putBinary,
@@ -44,6 +45,8 @@ export class StateWatch {
   #assigned: Map<string, BinaryString> | null = null;
   /** A text since {@link begin} sets by a function what has a name that nobody reads. */
   #strange = false;
+  /** A text since {@link begin} may have been read otherwise than the server reads it. */
+  #misread = false;
   /** Something was set since {@link begin} of which no text tells the value. */
   #untold = false;
   readonly #named = new NamedSettings();
@@ -130,7 +133,7 @@ export class StateWatch {
     this.#unseen = null;
     this.#mentioned = null;
     this.#settings = this.#assigned = null;
-    this.#untold = this.#strange = false;
+    this.#untold = this.#strange = this.#misread = false;
     this.#named.begin();
     this.#judged = this.#control = 0;
     this.#suspicion = Suspicion.None;
@@ -195,12 +198,14 @@ export class StateWatch {
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
     this.#named.tempBuffers = false;
+    // What is on its way may set how backslashes are read.
+    if (this.#named.readsOtherwise(false) && holdsByte(bytes, start, end, BACKSLASH)) this.#misread = true;
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
     const found = this.fingerprints.find(hash);
     if (found !== null && found.plain) return found;
     const known = this.#exact(found, bytes, start, end);
     if (known !== null && !this.#mayName(known)) return known;
-    if (known !== null && namesNone(known) && !hasPoint(bytes, start, end)) return known;
+    if (known !== null && namesNone(known) && !holdsByte(bytes, start, end, POINT)) return known;
     const before = known?.said ?? null;
     if (before !== null && before.holdsFor(bytes, start, end)) {
       this.#hears(before, bytes, start, end);
@@ -335,6 +340,11 @@ export class StateWatch {
     return this.ran.some(({ traits }) => traits.setsPath);
   }
 
+  /** Whether the session may have set the seed of random() by a name that is no word. */
+  get seeds(): boolean {
+    return this.#named.seed;
+  }
+
   /** Whether servers may read a text by other settings than those that are known. `settled`: they have answered everything. */
   readsOtherwise(settled: boolean): boolean {
     return this.#named.readsOtherwise(settled);
@@ -465,7 +475,9 @@ export class StateWatch {
     }
     while (ran.length > kept) ran.pop();
     this.#judged = kept;
-    if (this.#strange && kept > 0) this.#suspicion = Suspicion.Anything;
+    if (this.seeds && check !== "off" && this.#suspicion < Suspicion.State) this.#suspicion = Suspicion.State;
+    const strange = this.#strange && kept > 0;
+    if (strange || (this.#misread && check !== "off")) this.#suspicion = Suspicion.Anything;
     return this.#suspicion;
   }
 }
@@ -477,12 +489,8 @@ function namesNone({ traits }: Fingerprint): boolean {
   return !traits.setsByFunction && traits.sets.length === 0;
 }
 
-function hasPoint(bytes: Uint8Array, start: number, end: number): boolean {
-  const at = bytes.indexOf(POINT, start);
-  return at >= 0 && at < end;
-}
-
 const POINT = 0x2e;
+const BACKSLASH = 0x5c;
 
 /** Reads a body as it passes. */
 export interface LongReader {

@@ -79,6 +79,7 @@ export class Pins {
 
   #byWordsNow(): readonly PinReason[] {
     const pins = new Set(this.#byWords);
+    if (this.#host.watch.seeds) pins.add("setseed");
     for (const { traits } of this.#host.watch.unseen) {
       for (const reason of PIN_REASONS) {
         const begins = PIN_KINDS[reason].words?.(traits, this.#host) ?? null;

@@ -66,3 +66,9 @@ export function binaryFromUtf8(text: string): BinaryString {
   const bytes = encoder.encode(text);
   return binaryString(bytes, 0, bytes.length);
 }
+
+/** Whether `byte` stands between `start` and `end`. */
+export function holdsByte(bytes: Uint8Array, start: number, end: number, byte: number): boolean {
+  const at = bytes.indexOf(byte, start);
+  return at >= 0 && at < end;
+}

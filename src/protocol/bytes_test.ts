@@ -4,6 +4,7 @@ import {
   binaryFromUtf8,
   binaryString,
   findNul,
+  holdsByte,
   int32At,
   putBinary,
   putInt32,
@@ -62,4 +63,10 @@ Deno.test("binaryFromUtf8 and utf8FromBinary are each other's inverse for every 
 
 Deno.test("utf8FromBinary shows bytes that are no UTF-8 as replacement characters", () => {
   equal(utf8FromBinary("caf\xe9"), "caf\ufffd");
+});
+
+Deno.test("holdsByte looks between two places alone", () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  deepEqual([0, 1, 2].map((start) => holdsByte(bytes, start, 2, 2)), [true, true, false]);
+  deepEqual([holdsByte(bytes, 0, 2, 3), holdsByte(bytes, 0, 3, 9)], [false, false]);
 });

@@ -2,7 +2,7 @@ import type { BinaryString } from "./bytes.ts";
 import { updatesSettings, writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
 import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
-import { type Sticky, stickyIn } from "./sticky.ts";
+import { setsSeed, type Sticky, stickyIn } from "./sticky.ts";
 
 /** The language of a routine's source; `body`: SQL from BEGIN ATOMIC or RETURN on, as pg_get_functiondef() shows it. */
 export type RoutineLanguage = "sql" | "plpgsql" | "body";
@@ -34,7 +34,7 @@ const OF_PLPGSQL: ReadonlySet<string> = new Set(["call", "close", "declare"]);
 export function routineTraits(source: BinaryString, language: RoutineLanguage): RoutineTraits {
   // What the escapes stand for depends on the server's encoding.
   if (/u&"/i.test(source)) return OPAQUE_ROUTINE;
-  const traits = withTempBuffers(traitsOf(sqlWords(source), language), source);
+  const traits = withNamed(traitsOf(sqlWords(source), language), source);
   if (!source.includes("\\")) return traits;
   // It is read by the standard_conforming_strings of whoever runs it.
   const other = traitsOf(sqlWords(source, true), language);
@@ -46,9 +46,12 @@ export function routineTraits(source: BinaryString, language: RoutineLanguage): 
   };
 }
 
-/** The name may be a literal. */
-function withTempBuffers(traits: RoutineTraits, source: BinaryString): RoutineTraits {
-  return /temp_buffers/i.test(source) ? { ...traits, sticky: [...traits.sticky, "temp buffers"] } : traits;
+/** Names may be literals. */
+function withNamed(traits: RoutineTraits, source: BinaryString): RoutineTraits {
+  const sticky = [...traits.sticky];
+  if (/temp_buffers/i.test(source)) sticky.push("temp buffers");
+  if (setsSeed(source) && !sticky.includes("setseed")) sticky.push("setseed");
+  return { ...traits, sticky };
 }
 
 function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineTraits {

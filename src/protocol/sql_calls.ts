@@ -48,7 +48,9 @@ export interface SqlCalls {
 export function sqlCalls(tokens: readonly string[]): SqlCalls {
   const effects = new Set<SessionEffect>();
   const names = new Set<BinaryString>();
+  let statement = 0;
   for (let i = 1; i < tokens.length; i++) {
+    if (tokens[i] === ";") statement = i + 1;
     if (tokens[i] !== "(") continue;
     const word = tokens[i - 1]!;
     if (!isName(word) || NOT_CALLS.has(word)) continue;
@@ -59,13 +61,19 @@ export function sqlCalls(tokens: readonly string[]): SqlCalls {
     const before = tokens[start - 1] ?? "";
     if (/^(into|copy|with|recursive|references|table)$/.test(before)) continue;
     if (before === "exists" && tokens[start - 2] === "not" && tokens[start - 3] === "if") continue;
-    if (before === "on" && tokens[0] === "create") continue; // elsewhere it is a condition
+    if (before === "on" && makesIndex(tokens, statement)) continue; // elsewhere it is a condition
     const inCatalog = start === i - 1 || tokens[start] === "pg_catalog";
     const effect = inCatalog ? SESSION_FUNCTIONS.get(name) : undefined;
     if (effect !== undefined && !(effect === "setting" && setsLocally(tokens, i - 1))) effects.add(effect);
     if (effect === undefined && !(inCatalog && isHarmless(name))) names.add(name);
   }
   return { effects, names: [...names] };
+}
+
+/** Whether a CREATE [UNIQUE] INDEX begins at `index`. */
+function makesIndex(tokens: readonly string[], index: number): boolean {
+  return tokens[index] === "create" &&
+    tokens[tokens[index + 1] === "unique" ? index + 2 : index + 1] === "index";
 }
 
 /** Words of the arguments of a call that are looked at. */

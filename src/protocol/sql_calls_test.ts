@@ -113,3 +113,11 @@ Deno.test("setsLocally sees a third and last argument that is the word true", ()
   ];
   for (const [sql, local] of calls) equal(setsLocally(sqlWords(sql), 0), local, sql);
 });
+
+Deno.test("sqlCalls takes what stands behind ON for a table where an index is made, and for a condition elsewhere", () => {
+  const named = (sql: string) => sqlCalls(sqlWords(sql)).names;
+  deepEqual(named("CREATE UNIQUE INDEX i ON t (f(a)); SELECT 1 FROM a JOIN b ON g(a.x)"), ["f", "g"]);
+  deepEqual(named("CREATE INDEX ON t (a)"), []);
+  deepEqual(named("CREATE TABLE t AS SELECT 1 FROM a JOIN b ON g(a.x)"), ["g"]);
+  deepEqual(named("CREATE TEMP TABLE t (a int) ON COMMIT DROP; SELECT 1 FROM a JOIN b ON g(a.x)"), ["g"]);
+});

@@ -95,7 +95,8 @@ export function sqlReach(words: readonly string[], hasParameters: boolean): SqlR
         defines = true;
       }
     }
-    if (writesAt(words, i)) writes = true;
+    // SELECT … INTO makes a table: event triggers may run.
+    if (writesAt(words, i) || word === "into") writes = true;
     if (words[i - 1] === "." && words[i + 1] !== "(" && isName(word) && members.size <= MEMBERS_MAX) {
       members.add(nameNumber(nameOf(word)));
     }

@@ -56,6 +56,7 @@ Deno.test("sqlReach: what shows literals or settings alone reaches nothing", () 
 Deno.test("sqlReach: a word that writes does so wherever it stands, and so does a statement of unknown kind", () => {
   for (
     const text of [
+      "SELECT 1 AS a INTO t",
       "INSERT INTO t VALUES (1)",
       "WITH a AS (DELETE FROM t RETURNING 1) SELECT 1",
       "EXPLAIN ANALYZE UPDATE t SET a = 1",

@@ -1,3 +1,4 @@
+import type { BinaryString } from "./bytes.ts";
 import { SESSION_FUNCTIONS, type SessionEffect } from "./server_functions.ts";
 import { BEFORE_STATEMENT } from "./sql_statement.ts";
 
@@ -14,6 +15,9 @@ export type Sticky =
   /** Of a routine alone: it names temp_buffers. */
   | "temp buffers";
 
+/** In quotes as well, and in capitals: names of settings are the same in any case. */
+const isSeed = (word: string): boolean => /^"?seed$/i.test(word);
+
 /** State that no probe can see, by the words of statements, or of a routine's source. */
 export function stickyIn(words: readonly string[]): Sticky[] {
   const sticky = new Set<Sticky>();
@@ -22,7 +26,7 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     const before = words[i - 1] ?? ";";
     const name = word.startsWith('"') ? word.slice(1) : word;
     if (word === "load" && BEFORE_STATEMENT.has(before)) sticky.add("load");
-    else if (word === "set" && words.slice(i + 1, i + 4).includes("seed")) sticky.add("setseed");
+    else if (word === "set" && words.slice(i + 1, i + 4).some(isSeed)) sticky.add("setseed");
     else if (words[i + 1] !== "(") continue;
     else if (name.startsWith("dblink_connect")) sticky.add("dblink");
     else if (name === "isn_weak") sticky.add("extension");
@@ -34,6 +38,11 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     }
   }
   return [...sticky];
+}
+
+/** Whether a text calls set_config and has the seed's name in a literal, which words do not tell. */
+export function setsSeed(text: BinaryString): boolean {
+  return /'seed'/i.test(text) && /set_config/i.test(text);
 }
 
 const OUTLASTING: readonly SessionEffect[] = ["lock", "unlock", "sequence advance", "slot"];

@@ -8,6 +8,7 @@ const STICKY: readonly (readonly [sql: string, sticky: readonly Sticky[]])[] = [
   ["BEGIN IF a THEN LOAD 'x'; END IF; END", ["load"]],
   ["SET seed = 0.5", ["setseed"]],
   ["SET SESSION seed TO 0.5", ["setseed"]],
+  ['SET LOCAL "Seed" TO 0.5', ["setseed"]],
   ["SELECT pg_catalog.SETSEED(0.5)", ["setseed"]],
   ['SELECT "setseed"(0.5)', ["setseed"]],
   ["SELECT dblink_connect('a')", ["dblink"]],

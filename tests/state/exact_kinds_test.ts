@@ -20,6 +20,7 @@ const SETUP = `${CROWD_SETUP}
     $$ BEGIN IF NEW.v = 1 THEN PERFORM drop_all(); END IF; RETURN NEW; END $$;
   CREATE TRIGGER t BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION on_triggered();
   CREATE FUNCTION seed_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN PERFORM setseed(0.5); END $$;
+  CREATE FUNCTION name_seed() RETURNS text LANGUAGE sql AS $$ SELECT set_config('seed', '0.5', false) $$;
   CREATE FUNCTION load_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN LOAD 'auto_explain'; END $$;
   CREATE FUNCTION here() RETURNS text LANGUAGE sql AS
     $$ SELECT 'host=127.0.0.1 user=postgres dbname=postgres port=' || current_setting('port') $$;
@@ -136,7 +137,18 @@ const KINDS: Compared[] = [
     ["a function", "SELECT seed_it()"],
     ["a DO block that sets seed", "DO $$ BEGIN SET seed = 0.5; END $$"],
     ["SET", "SET seed = 0.5"],
-  ] as const).map(([what, seed]): Compared => ({
+    ["SET of a name in quotes", 'SET LOCAL "Seed" = 0.5'],
+    ["set_config", "SELECT set_config('seed', '0.5', false)"],
+    ["set_config for a transaction", "SELECT set_config('Seed', '0.5', true)"],
+    ["set_config with parameters", [
+      parse("SELECT set_config($1, $2, false)"),
+      bind({ values: ["seed", "0.5"] }),
+      execute(),
+    ]],
+    ["a function that calls set_config", "SELECT name_seed()"],
+  ] as const).map(([what, seed]) => [what, seed as string | Uint8Array[]] as const).map((
+    [what, seed],
+  ): Compared => ({
     name: `Numbers of a seed by ${what} come to its session alone`,
     pins: true,
     steps: [
@@ -151,7 +163,7 @@ const KINDS: Compared[] = [
       { everywhere: SEEDED },
       { b: SEEDED },
     ],
-    pools: what === "SET" ? ["one"] : ["one", "two"],
+    pools: what.startsWith("SET") ? ["one"] : ["one", "two"],
   })),
   ...([
     ["a DO block", "DO $$ BEGIN LOAD 'auto_explain'; END $$"],

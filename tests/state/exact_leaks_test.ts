@@ -11,6 +11,10 @@ const served = new Served({
   setup: `${CROWD_SETUP}
     CREATE ROLE alice;
     CREATE TABLE plain (v int); INSERT INTO plain VALUES (1); GRANT ALL ON plain TO PUBLIC;
+    CREATE FUNCTION take_role() RETURNS text LANGUAGE sql AS $$ SELECT set_config('role', 'alice', false) $$;
+    CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
+      $$ BEGIN PERFORM set_config(concat('ddl', '.', 'tenant'), '${SECRET}', false); END $$;
+    CREATE EVENT TRIGGER on_ddl ON ddl_command_start WHEN TAG IN ('SELECT INTO') EXECUTE FUNCTION on_ddl();
   `,
   pools: { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } },
 });
@@ -323,5 +327,34 @@ leakTests(served, [
       ],
       own: howMany(`s${unique}`, 600),
     }),
+  },
+]);
+
+/** In one batch: `sql` comes before pgplex is told how backslashes are read. */
+const escaped = (sql: string): LeakStep[] => [
+  "BEGIN",
+  [
+    ...[parse("SET LOCAL standard_conforming_strings = off"), bind(), execute()],
+    ...[parse(sql), bind(), execute()],
+  ],
+  "COMMIT",
+];
+
+leakTests(served, [
+  {
+    name: "A role by a function that stands in a string to who does not know how backslashes are read",
+    keeps: true,
+    play: () => ({
+      steps: [
+        ...Array.from({ length: 5 }, () => escaped("SELECT 'a', 'b'")).flat(),
+        ...escaped(String.raw`SELECT 'a\', ', take_role(), ''`),
+      ],
+      own: "SELECT replace(current_user, 'alice', 'A-secret')",
+    }),
+  },
+  {
+    name: "What an event trigger sets behind SELECT INTO by a name that stands nowhere",
+    keeps: false,
+    play: (unique) => ({ steps: [`SELECT 1 AS a INTO ${unique}`], own: lookFor("ddl", "tenant") }),
   },
 ]);
