@@ -23,3 +23,9 @@ export function headOf(bytes: Uint8Array, start: number, end: number, backslashe
     text,
   });
 }
+
+/** Reads a body as it passes. */
+export interface LongReader {
+  read(bytes: Uint8Array, start: number, end: number): void;
+  ends(): void;
+}

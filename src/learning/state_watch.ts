@@ -5,6 +5,7 @@ import {
   controlBehind,
   customSettingsInParameters,
   holdsByte,
+  holdsOdd,
   LongText,
   lowerCase,
   putBinary,
@@ -15,7 +16,7 @@ import {
 import { OPTION_NAMES } from "../config/mod.ts";
 import { NamedSettings } from "./named_settings.ts";
 import { Suspicion } from "./suspicion.ts";
-import { headOf } from "./long_head.ts";
+import { headOf, type LongReader } from "./long_head.ts";
 import { SaidSettings } from "./said_settings.ts";
 import { type Fingerprint, type Fingerprints, OPAQUE_FINGERPRINT } from "./fingerprints.ts";
 
@@ -198,8 +199,7 @@ export class StateWatch {
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
     this.#named.tempBuffers = false;
-    // What is on its way may set how backslashes are read.
-    if (this.#named.readsOtherwise(false) && holdsByte(bytes, start, end, BACKSLASH)) this.#misread = true;
+    if (this.readsUnsurely && holdsOdd(bytes, start, end)) this.#misread = true;
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
     const found = this.fingerprints.find(hash);
     if (found !== null && found.plain) return found;
@@ -267,7 +267,7 @@ export class StateWatch {
 
   #read(text: LongText, done: (fingerprint: Fingerprint, hash: number) => void): void {
     const { reduced } = text;
-    if (reduced === null) return done(OPAQUE_FINGERPRINT, 0);
+    if (reduced === null || this.readsUnsurely) return done(OPAQUE_FINGERPRINT, 0);
     const bytes = new Uint8Array(reduced.length);
     putBinary(bytes, 0, reduced);
     const hash = sqlFingerprint(bytes, 0, bytes.length, this.#backslashes);
@@ -338,6 +338,11 @@ export class StateWatch {
   /** Whether what ran since {@link begin} may have set the search_path. */
   get setsPath(): boolean {
     return this.ran.some(({ traits }) => traits.setsPath);
+  }
+
+  /** Whether servers may read what is odd in a text otherwise than it is read here. */
+  get readsUnsurely(): boolean {
+    return this.#encoding.hidesAscii || this.#named.readsOtherwise(false);
   }
 
   /** Whether the session may have set the seed of random() by a name that is no word. */
@@ -490,10 +495,3 @@ function namesNone({ traits }: Fingerprint): boolean {
 }
 
 const POINT = 0x2e;
-const BACKSLASH = 0x5c;
-
-/** Reads a body as it passes. */
-export interface LongReader {
-  read(bytes: Uint8Array, start: number, end: number): void;
-  ends(): void;
-}

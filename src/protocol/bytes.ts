@@ -72,3 +72,9 @@ export function holdsByte(bytes: Uint8Array, start: number, end: number, byte: n
   const at = bytes.indexOf(byte, start);
   return at >= 0 && at < end;
 }
+
+/** Whether a backslash or a byte that is not ASCII stands between `start` and `end`. */
+export function holdsOdd(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at]! >= 0x80 || bytes[at] === 0x5c) return true;
+  return false;
+}

@@ -5,6 +5,7 @@ import {
   binaryString,
   findNul,
   holdsByte,
+  holdsOdd,
   int32At,
   putBinary,
   putInt32,
@@ -69,4 +70,10 @@ Deno.test("holdsByte looks between two places alone", () => {
   const bytes = new Uint8Array([1, 2, 3]);
   deepEqual([0, 1, 2].map((start) => holdsByte(bytes, start, 2, 2)), [true, true, false]);
   deepEqual([holdsByte(bytes, 0, 2, 3), holdsByte(bytes, 0, 3, 9)], [false, false]);
+});
+
+Deno.test("holdsOdd finds backslashes and what is not ASCII, between two places alone", () => {
+  const bytes = new Uint8Array([0x5c, 0x61, 0x7f, 0x80]);
+  deepEqual([0, 1, 3].map((start) => holdsOdd(bytes, start, 4)), [true, true, true]);
+  deepEqual([holdsOdd(bytes, 0, 1), holdsOdd(bytes, 1, 3), holdsOdd(bytes, 1, 1)], [true, false, false]);
 });

@@ -3,6 +3,17 @@ import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
 import { transcode } from "./encodings.ts";
 import { truncated } from "./sql_tokens.ts";
 
+/** Those of clients alone in which an ASCII character, a backslash too, may be a part of another one. */
+const HIDING_ASCII: ReadonlySet<string> = new Set([
+  "BIG5",
+  "GB18030",
+  "GBK",
+  "JOHAB",
+  "SHIFT_JIS_2004",
+  "SJIS",
+  "UHC",
+]);
+
 /**
  * In which encoding a client names things, and in which its server keeps the names: that stays, whatever the client does with its
  * client_encoding. Pure.
@@ -11,10 +22,16 @@ export class ClientEncoding {
   #client = "";
   #server = "";
   #differs = false;
+  #hidesAscii = false;
 
   /** Whether names that are not ASCII are written differently by both. */
   get differs(): boolean {
     return this.#differs;
+  }
+
+  /** Whether a byte that looks like ASCII may be a part of another character. */
+  get hidesAscii(): boolean {
+    return this.#hidesAscii;
   }
 
   /** These are the session's settings now. */
@@ -22,6 +39,7 @@ export class ClientEncoding {
     this.#client = values.get("client_encoding") ?? "";
     this.#server = values.get("server_encoding") ?? "";
     this.#differs = this.#client !== this.#server && this.#client !== "" && this.#server !== "";
+    this.#hidesAscii = HIDING_ASCII.has(this.#client);
   }
 
   /** A name of the client's as the server keeps it. What cannot be converted here stays as it is. */

@@ -31,3 +31,9 @@ Deno.test("ClientEncoding cuts names as the server does: in SQL between two char
   equal(following("UTF8").statementName(bytes, 0, 100).length, 63);
   equal(following("LATIN1").toServer("\xe9".repeat(40)).length, 62);
 });
+
+Deno.test("ClientEncoding.hidesAscii where a backslash may be the second byte of a character", () => {
+  deepEqual(["SJIS", "GBK", "UTF8", "EUC_JP", "LATIN1", ""].map((name) => following(name).hidesAscii), [
+    ...[true, true, false, false, false, false],
+  ]);
+});

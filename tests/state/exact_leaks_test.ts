@@ -3,7 +3,7 @@ import { type Leak, type LeakStep, leakTests, lookFor, SECRET } from "../harness
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
-const { bind, describe, execute, parse } = frontend;
+const { bind, describe, execute, int16, int8, message, parse } = frontend;
 
 /** What nobody else gets of what a client sets, whether or not pgplex can know the setting's name. */
 const served = new Served({
@@ -330,6 +330,13 @@ leakTests(served, [
   },
 ]);
 
+/** A batch of a statement whose characters are bytes. */
+const inBytes = (sql: string): Uint8Array[] => [
+  message("P", int8(0), Uint8Array.from(sql, (character) => character.charCodeAt(0)), int8(0), int16(0)),
+  bind(),
+  execute(),
+];
+
 /** In one batch: `sql` comes before pgplex is told how backslashes are read. */
 const escaped = (sql: string): LeakStep[] => [
   "BEGIN",
@@ -348,6 +355,19 @@ leakTests(served, [
       steps: [
         ...Array.from({ length: 5 }, () => escaped("SELECT 'a', 'b'")).flat(),
         ...escaped(String.raw`SELECT 'a\', ', take_role(), ''`),
+      ],
+      own: "SELECT replace(current_user, 'alice', 'A-secret')",
+    }),
+  },
+  {
+    name:
+      "A role by a function that stands in a string to who takes the second byte of a character for a backslash",
+    keeps: true,
+    play: () => ({
+      steps: [
+        "SET client_encoding = 'SJIS'",
+        ...Array.from({ length: 5 }, () => inBytes("SELECT E'a', 'b'")),
+        inBytes("SELECT E'\x95\x5c', take_role(), ''"),
       ],
       own: "SELECT replace(current_user, 'alice', 'A-secret')",
     }),

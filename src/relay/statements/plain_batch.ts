@@ -66,7 +66,7 @@ export class PlainBatch {
   /** What is known of the text of the Parse whose body lies there; null where that is nothing, or more than a look is needed. */
   #look(bytes: Uint8Array, bodyStart: number, bodyEnd: number): Fingerprint | null {
     const { names, watch } = this.#relay;
-    if (watch.readsOtherwise(false)) return null;
+    if (watch.readsUnsurely) return null;
     // The same text again, as it comes from a loop: to compare it costs a third of reading it.
     const comparable = this.#serial === names.unnamed.serial && this.#backslashes === watch.backslashes;
     if (comparable && names.unnamed.is(bytes, bodyStart, bodyEnd)) return this.#fingerprint;
