@@ -27,7 +27,8 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     const name = word.startsWith('"') ? word.slice(1) : word;
     if (word === "load" && BEFORE_STATEMENT.has(before)) sticky.add("load");
     else if (word === "set" && words.slice(i + 1, i + 4).some(isSeed)) sticky.add("setseed");
-    else if (words[i + 1] !== "(") continue;
+    // `x.f` calls f(x).
+    else if (words[i + 1] !== "(" && before !== ".") continue;
     else if (name.startsWith("dblink_connect")) sticky.add("dblink");
     else if (name === "isn_weak") sticky.add("extension");
     else {

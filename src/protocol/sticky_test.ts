@@ -12,6 +12,7 @@ const STICKY: readonly (readonly [sql: string, sticky: readonly Sticky[]])[] = [
   ["SELECT pg_catalog.SETSEED(0.5)", ["setseed"]],
   ['SELECT "setseed"(0.5)', ["setseed"]],
   ["SELECT dblink_connect('a')", ["dblink"]],
+  ["SELECT (0.5::float8).setseed, ('a'::text).\"dblink_connect\"", ["setseed", "dblink"]],
   ["SELECT ext.dblink_connect_u('a', 'b')", ["dblink"]],
   ["SELECT isn_weak(true)", ["extension"]],
   ["SELECT pg_replication_origin_session_setup('o')", ["origin"]],

@@ -146,6 +146,7 @@ const KINDS: Compared[] = [
       execute(),
     ]],
     ["a function that calls set_config", "SELECT name_seed()"],
+    ["a name behind a point", "SELECT (0.5::float8).setseed"],
   ] as const).map(([what, seed]) => [what, seed as string | Uint8Array[]] as const).map((
     [what, seed],
   ): Compared => ({
