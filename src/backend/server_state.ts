@@ -9,6 +9,7 @@ export class ServerState {
   #nameIsSet = false;
   #hasTempSchema = false;
   #mixed = false;
+  #stained = false;
   #noDefault: Set<string> | null = null;
 
   /** @param reported what the server reported while logging in */
@@ -59,9 +60,19 @@ export class ServerState {
     for (const name of names) (this.#noDefault ??= new Set()).add(name);
   }
 
-  /** Something ran that may have set anything: no other session may have the connection as it is. */
-  mayHaveMore(): void {
+  /** Whether there may be on it what nothing takes back: no other session may have it. */
+  get stained(): boolean {
+    return this.#stained;
+  }
+
+  /**
+   * Something ran that may have set anything: no other session may have the connection as it is.
+   *
+   * @param stains it may have left what nothing takes back
+   */
+  mayHaveMore(stains = false): void {
     this.#mixed = true;
+    if (stains) this.#stained = true;
   }
 
   /** RESET ALL, RESET ROLE and RESET SESSION AUTHORIZATION: all settings are as they were when the connection was opened. */

@@ -226,6 +226,12 @@ export class Fingerprints {
       (traits.callsProcedure && this.catalogue.hidden.mayChange(traits.calls));
   }
 
+  /** Whether these may reach, without calling it by name, what leaves something that no look finds and nothing takes back. */
+  stain(ran: readonly Fingerprint[]): boolean {
+    const { hidden } = this.catalogue;
+    return hidden.stains !== null && ran.some(({ traits }) => hidden.stainedBy(traits));
+  }
+
   /** What a session may have changed by running it. `sinceMs`: when its transaction began. */
   suspicionOf(fingerprint: Fingerprint, check: "learn" | "always" | "off", sinceMs: number): Suspicion {
     const { traits } = fingerprint;

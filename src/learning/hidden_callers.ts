@@ -32,6 +32,8 @@ export class HiddenCallers {
   /** Nothing is known yet: any statement may reach anything. */
   static readonly UNKNOWN: HiddenCallers = new HiddenCallers("any", null, new Set());
   readonly #called: ReadonlyMap<BinaryString, Called>;
+  /** Which statements may reach one that leaves what no look finds and nothing takes back; null for none. */
+  readonly stains: Reach | null;
 
   /** Which statements may reach one that may change session state; null for none. */
   readonly reach: Reach | null;
@@ -46,8 +48,10 @@ export class HiddenCallers {
     cause: BinaryString | null,
     members: ReadonlySet<number>,
     called: ReadonlyMap<BinaryString, Called> = new Map(),
+    stains: Reach | null = null,
   ) {
     this.#called = called;
+    this.stains = stains;
     this.reach = reach;
     this.cause = cause;
     this.members = members;
@@ -66,6 +70,14 @@ export class HiddenCallers {
   /** What a statement that calls all these may do that no probe sees. */
   stickyOf(calls: readonly BinaryString[]): readonly Sticky[] {
     return calls.flatMap((name) => this.#called.get(name)?.sticky ?? []);
+  }
+
+  /** Whether a statement may reach one of {@link stains}; what it calls may write. */
+  stainedBy(
+    { reach, calls }: { readonly reach: SqlReach; readonly calls: readonly BinaryString[] },
+  ): boolean {
+    if (this.stains === null || reach.nothing) return false;
+    return this.stains === "any" || reach.writes || calls.length > 0;
   }
 
   /** Whether a statement may reach something that may change session state. */
@@ -89,6 +101,9 @@ export interface Called {
 const ANY = 1;
 const WRITING = 2;
 const NAMED = 4;
+
+/** What nothing takes back but the end of the connection. */
+const STAINS: ReadonlySet<Sticky> = new Set(["load", "setseed", "dblink", "origin", "backup", "extension"]);
 
 /** Sources asked for at once. */
 const WANTED_MAX = 500;
@@ -135,11 +150,6 @@ export class HiddenCallerSearch {
   get wanted(): readonly Routine[] {
     const wanted: Routine[] = [];
     for (const routine of this.#unread) {
-      const bits = this.#reached.get(routine.oid)!;
-      // Where one was found already, there is nothing more to find.
-      const open = (bits & NAMED) !== 0 || (!this.#causes.has(ANY) &&
-        ((bits & ANY) !== 0 || !this.#causes.has(WRITING)));
-      if (!open) continue;
       wanted.push(routine);
       if (wanted.length === WANTED_MAX) break;
     }
@@ -166,10 +176,24 @@ export class HiddenCallerSearch {
     }
     const any = this.#causes.get(ANY);
     const called = this.#whatIsCalled();
-    if (any !== undefined) return new HiddenCallers("any", any, members, called);
+    const stains = this.#whatStains();
+    if (any !== undefined) return new HiddenCallers("any", any, members, called, stains);
     const writing = this.#causes.get(WRITING);
-    if (writing === undefined) return new HiddenCallers(null, null, members, called);
-    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members, called);
+    if (writing === undefined) return new HiddenCallers(null, null, members, called, stains);
+    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members, called, stains);
+  }
+
+  #whatStains(): Reach | null {
+    let stains: Reach | null = null;
+    for (const routine of this.#byOid.values()) {
+      const bits = this.#reached.get(routine.oid) ?? 0;
+      if ((bits & (ANY | WRITING)) === 0 || !this.#stickyOf(routine).some((what) => STAINS.has(what))) {
+        continue;
+      }
+      if ((bits & ANY) !== 0 || this.#anyWrites) return "any";
+      stains = "writing";
+    }
+    return stains;
   }
 
   #whatIsCalled(): Map<BinaryString, Called> {

@@ -97,6 +97,19 @@ Deno.test("HiddenCallerSearch: a function that is called by name and writes reac
   equal(mayChange(QUIET, "f"), false);
 });
 
+Deno.test("HiddenCallers.stainedBy: who reaches what leaves what no look finds, whatever else was found first", () => {
+  const linked = "BEGIN PERFORM dblink_connect('x', 'y'); RETURN NEW; END";
+  const found = (reach: Reach, source: string) =>
+    search({ first: { reach: "any", source: LOUD }, t: { reach, source } }).found;
+  const stained = (hidden: HiddenCallers) =>
+    ["INSERT INTO t VALUES (1)", "SELECT f()", "SELECT a FROM t", "SELECT 1"].map((sql) =>
+      hidden.stainedBy(sqlTraits(sql))
+    );
+  deepEqual(stained(found("writing", linked)), [true, true, false, false]);
+  deepEqual(stained(found("any", linked)), [true, true, true, false]);
+  deepEqual(stained(found("writing", LOUD)), [false, false, false, false]);
+});
+
 Deno.test("HiddenCallerSearch follows what the catalogue says that an aggregate uses, and what cannot be read", () => {
   const uses = ["step"];
   equal(

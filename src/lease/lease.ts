@@ -347,7 +347,8 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     this.#held = null;
     const always = this.#destination.settings.server_reset === "always";
     const { connection } = held;
-    if (always || connection.owed.doubtful || connection.overwrites !== null) how = "broken";
+    const spoilt = connection.owed.doubtful || connection.overwrites !== null || connection.state.stained;
+    if (always || spoilt) how = "broken";
     // Whatever it still says is nothing of the session's, which may have another one soon.
     connection.setSink(null);
     if (how === "broken") connection.close();
@@ -385,7 +386,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     if (this.#held === null) return;
     this.#setRead();
     const { connection } = this.#held;
-    if (midWork || connection.closed || this.#pins.forLife) {
+    if (midWork || connection.closed || this.#pins.forLife || connection.state.stained) {
       // Closing alone would let a long statement run on: the server looks at its socket only when it writes.
       if (!connection.closed) {
         void cancelOn(

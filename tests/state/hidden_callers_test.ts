@@ -220,11 +220,21 @@ const HARMLESS = {
   empty: "",
 };
 
+/** What a trigger and a default leave is in no catalogue. */
+const STAINED =
+  `CREATE EXTENSION dblink; ${ON_ORDER} CREATE TABLE orders (a int); CREATE TABLE numbers (a int, b text DEFAULT setseed(0.5)::text);
+  CREATE FUNCTION on_linked() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM dblink_connect('link', 'host=127.0.0.1 user=postgres dbname=stained port=' || current_setting('port')); RETURN NEW; END $$;
+  CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION on_linked();
+  CREATE FUNCTION buy() RETURNS void LANGUAGE sql AS 'INSERT INTO orders VALUES (0)'`;
+
 const served = new Served({
   major: 18,
   setup: "CREATE ROLE app LOGIN; CREATE ROLE thief; GRANT thief TO app",
   pools: Object.fromEntries(
-    [...Object.keys(CALLERS), ...Object.keys(HARMLESS), "later", "replaced", "past"].map((database) => [
+    [...Object.keys(CALLERS), ...Object.keys(HARMLESS), "later", "replaced", "past", "stained"].map((
+      database,
+    ) => [
       database,
       { database, default_pool_size: 1 },
     ]),
@@ -238,6 +248,7 @@ Deno.test.beforeAll(async () => {
   const quiet = ON_ORDER.replace("SET ROLE thief", "NULL");
   await make("replaced", `CREATE TABLE orders (a int); ${quiet} ${TRIGGER}`);
   await make("past", "CREATE TABLE orders (a int)");
+  await make("stained", STAINED);
 });
 
 async function make(database: string, setup: string): Promise<void> {
@@ -272,6 +283,26 @@ async function keeps(
 for (const [database, { what, statement, after }] of Object.entries(CALLERS)) {
   Deno.test(`What ${what} changes for one value alone, behind clean runs, reaches no other session`, async () => {
     await keeps(database, (client, value) => one(client, statement(value)), after);
+  });
+}
+
+for (
+  const [what, sql, look, expected] of [
+    ["a trigger connects to", "INSERT INTO orders VALUES (0)", "SELECT dblink_get_connections()::text", null],
+    ["a trigger of a function's connects to", "SELECT buy()", "SELECT dblink_get_connections()::text", null],
+    ["a default seeds", "INSERT INTO numbers VALUES (0)", "SELECT random()::text LIKE '0.98516%'", "f"],
+  ] as const
+) {
+  Deno.test(`What ${what} is gone with the connection before another session has one`, async () => {
+    await using client = await served.client("stained");
+    await using other = await served.client("stained");
+    await one(client, sql);
+    assert.equal(await one(other, look), expected);
+    await one(client, "BEGIN");
+    await one(client, sql);
+    await one(client, "COMMIT");
+    await client.close();
+    assert.equal(await one(other, look), expected);
   });
 }
 
