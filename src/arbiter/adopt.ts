@@ -81,8 +81,8 @@ export function adopt(
   work.say("info", "adopt", `${name} is taken for the primary: there was no record`, evidence);
   work.write({
     system: said.system,
-    // Each promotion raises both by one.
-    epoch: timeline,
+    // Each promotion raises both by one. Whoever lives on behind the loss of a record may have said that it holds for a higher one.
+    epoch: Math.max(timeline, work.unusedEpoch),
     phase: "serving",
     primary: name,
     timeline,

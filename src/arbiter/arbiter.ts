@@ -1,7 +1,7 @@
 import { adopt, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
 import { promote, recruit } from "./failover.ts";
-import type { ClusterRecord, Move, StoredRecord } from "./record.ts";
+import { type ClusterRecord, lastFailover, type Move, type StoredRecord } from "./record.ts";
 import { beginRejoin, rejoin } from "./rejoin.ts";
 import { RULES, type Rules } from "./rules.ts";
 import type { ArbiterSettings } from "./settings.ts";
@@ -32,7 +32,7 @@ export interface ArbiterOptions {
   /** The id of this instance. */
   readonly instance: number;
   readonly now: Moment;
-  /** The last move whose end this instance has heard of; null: none. */
+  /** The last automatic failover of whose end this instance has heard; null: none. */
   readonly ended?: KnownEnd | null;
   /** For tests: what is left out. */
   readonly rules?: Rules;
@@ -136,10 +136,7 @@ export class Arbiter {
       case "record":
         work.writing = null;
         if (event.stored !== null) work.stored = event.stored;
-        else if (work.stored !== null) {
-          work.say("error", "store", "the record of the cluster is lost: it is written again");
-          work.stored = { revision: 0, record: work.stored.record };
-        }
+        else if (work.stored !== null) work.stored = { revision: 0, record: work.stored.record };
         return;
       case "instances":
         work.instances = event.ids;
@@ -170,6 +167,8 @@ export class Arbiter {
     this.#show();
     if (work.writing !== null || work.now.nowMs < this.#retryMs) return;
     const { record } = work;
+    // Who starts now finds nothing: it is put back before anything else.
+    if (record !== null && work.stored?.revision === 0) return work.putBack(record);
     if (record?.move === null) {
       this.#answerWish("it could not be announced, so nothing has changed: try again");
     }
@@ -207,7 +206,7 @@ export class Arbiter {
     const work = this.#work;
     const past = record.history.at(-1);
     if (past === undefined || past.epoch !== record.epoch) return;
-    work.ended = { epoch: past.epoch, atMs: work.now.wallMs };
+    if (past === lastFailover(record)) work.ended = { epoch: past.epoch, atMs: work.now.nowMs };
     const steps = past.steps.map(({ step, atMs }, at) =>
       `${step} ${(past.steps[at + 1]?.atMs ?? past.endedAtMs) - atMs} ms`
     ).join(", ");
@@ -254,6 +253,8 @@ export class Arbiter {
     const isFound = move.kind === "switchover" && work.wish === null &&
       (move.step === "prepare" || move.step === "hold");
     if (isFound) return work.undo(record, move, "pgplex was restarted");
+    // Clients commit yet: by whose acknowledgement counts where the move fails later.
+    if ((move.step === "prepare" || move.step === "hold") && noteSynchronous(work, record)) return;
     switch (move.step) {
       case "prepare":
         return prepare(work, record, move);
@@ -355,7 +356,7 @@ export class Arbiter {
       return true;
     }
     const said = work.isUp(record.primary) ? work.said(record.primary) : null;
-    if (said !== null && !said.recovering && said.timeline === record.timeline) {
+    if (said !== null && !said.recovering && said.timeline === record.timeline && work.isOwn(said)) {
       return answer(false, `${record.primary} is well: say SWITCHOVER`);
     }
     if (to === record.primary) return answer(false, `${to} is the primary`);

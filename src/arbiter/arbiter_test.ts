@@ -137,11 +137,11 @@ Deno.test("Arbiter reads again what a write of unknown end has left, and goes on
 Deno.test("Arbiter writes its record again where the store has lost it", () => {
   const scene = new Scene();
   scene.pass(500);
-  scene.input({ kind: "record", stored: null });
   scene.stored = null;
+  scene.input({ kind: "record", stored: null });
   scene.nodes["n1"] = primarySays({ synchronous: { method: "any", k: 1, names: ["n2"] } });
   scene.pass(500);
-  equal(scene.record?.epoch, 7);
+  equal(scene.record?.epoch, 17);
 });
 
 Deno.test("Arbiter in follow refuses to promote anybody, and manual only does it when told", () => {
@@ -225,4 +225,28 @@ Deno.test("Arbiter answers whoever has asked for a move that could not be announ
     ok: false,
     text: "it could not be announced, so nothing has changed: try again",
   });
+});
+
+Deno.test("Arbiter puts a record that is lost back at once, as who starts then finds nothing", () => {
+  const scene = new Scene();
+  scene.pass(500);
+  scene.stored = null;
+  // Of a move that was announced, and that only another instance has heard of.
+  scene.input({ kind: "acknowledged", instance: 2, epoch: 28, isDrained: true, seen: null });
+  scene.input({ kind: "record", stored: null });
+  equal(scene.record?.epoch, 29);
+  equal(scene.record?.primary, "n1");
+});
+
+Deno.test("Arbiter obeys FAILOVER where another cluster's server is in the primary's place, by itself it promotes nobody", () => {
+  const scene = new Scene();
+  scene.pass(500);
+  for (const name of ["n2", "n3"]) scene.nodes[name] = inspected({ receiver: null });
+  scene.nodes["n1"] = primarySays({ system: "999", lsn: 10n });
+  scene.pass(10_000);
+  equal(scene.record?.epoch, 7);
+  scene.input({ kind: "command", id: 1, by: "me", command: { kind: "failover", to: null, isForced: false } });
+  scene.pass(2_000);
+  equal(scene.record?.primary, "n2");
+  match(scene.answers[0]!, /^done/);
 });

@@ -2,7 +2,7 @@ import type { Command } from "./events.ts";
 import type { ClusterRecord, StoredRecord } from "./record.ts";
 import type { InstanceView, SeenPosition } from "./views.ts";
 
-/** An instance holds its clients for an epoch, and for all before it. */
+/** An instance holds its clients for an epoch. */
 export interface Acknowledgement {
   readonly instance: number;
   readonly epoch: number;
@@ -30,6 +30,8 @@ export interface CoordinationListener {
   standing(): void;
   /** A record that may be newer than the one that is known. */
   record(stored: StoredRecord): void;
+  /** The record that was there is there no more: somebody has removed it. */
+  lost(): void;
   /** The record is in a form that this pgplex does not understand; for people. */
   misunderstood(why: string): void;
   /** Which instances may hold a permit: this one too. */

@@ -25,6 +25,10 @@ export function deathOf(work: Work, { primary, timeline }: ClusterRecord): Death
   const view = known?.view ?? null;
   if (known === undefined || view === null) return LIVES;
   const said = work.said(primary);
+  if (view.health === "up" && said !== null && !work.isOwn(said)) {
+    // Where the cluster's own server is nobody can tell: only a person.
+    return { kind: "open", why: `another cluster's server is in its place: say FAILOVER where it is gone` };
+  }
   const isDemoted = view.health === "up" && said !== null && said.recovering && work.isOwn(said);
   if (!isDemoted) work.demotedSinceMs = null;
   if (isDemoted) {

@@ -195,6 +195,12 @@ export function promote(work: Work, record: ClusterRecord, move: Move): void {
   if (result !== null && rules.confirmsByResult(result)) {
     return work.finish(record, move, { primary: name, timeline: move.fromTimeline + 1 });
   }
+  if (view?.health === "up" && said !== null && !work.isOwn(said)) {
+    const text =
+      `${name}, which was to be promoted, belongs to another cluster now: put it back, or say FAILOVER ` +
+      "with FORCE";
+    return work.say("error", "move", text);
+  }
   const downMs = view?.health === "down" ? nowMs - view.sinceMs : 0;
   if (view?.health === "down" && rules.mayAbandon({ isRefused: view.isRefused, downMs })) {
     work.say("error", "move", `${name} died before it was promoted`);

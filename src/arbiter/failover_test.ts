@@ -360,3 +360,20 @@ Deno.test("FAILOVER is answered where nobody can be promoted, and where another 
   scene.pass(6_000);
   match(scene.answers[2]!, /^done: n2 is the primary/);
 });
+
+Deno.test("promote asks no server of another cluster that is in the candidate's place", () => {
+  const scene = bereaved();
+  scene.results["promote"] = () => ({ ok: false, kind: "unknown", reason: "the connection broke" });
+  scene.pass(2_000);
+  equal(scene.record?.move?.candidate, "n2");
+  scene.nodes["n2"] = inspected({ system: "999", receiver: null });
+  scene.pass(100);
+  scene.done.length = 0;
+  scene.pass(10_000);
+  deepEqual(scene.done, []);
+  // It is put back.
+  delete scene.results["promote"];
+  scene.nodes["n2"] = inspected({ receiver: null });
+  scene.pass(1_000);
+  equal(scene.record?.primary, "n2");
+});

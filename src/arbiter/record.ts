@@ -111,6 +111,21 @@ export interface ClusterRecord {
 /** Moves that a record keeps. */
 export const HISTORY_MAX = 100;
 
+/** The last failover that began by itself and came to its end; undefined: there was none. */
+export function lastFailover({ history }: ClusterRecord): PastMove | undefined {
+  return history.findLast(({ kind, outcome, by }) =>
+    kind === "failover" && outcome === "done" && by === "pgplex"
+  );
+}
+
+/** When a move ended that another life has recorded, in clock milliseconds: by wall clocks, of which one that runs behind must not stop time. */
+export function endedMs(
+  { endedAtMs }: PastMove,
+  { nowMs, wallMs }: { readonly nowMs: number; readonly wallMs: number },
+): number {
+  return nowMs - Math.max(0, wallMs - endedAtMs);
+}
+
 /** A record with the revision by which the next one is compared and swapped. */
 export interface StoredRecord {
   readonly revision: number;

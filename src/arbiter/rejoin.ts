@@ -36,7 +36,7 @@ export function beginRejoin(
   if (record.rejoins.some(({ state }) => state === "running")) return "another node is being made a standby";
   if (!work.isUp(name)) return wish === null ? false : `${name} does not answer: start it first`;
   const primarySaid = work.isUp(record.primary) ? work.said(record.primary) : null;
-  if (primarySaid === null || primarySaid.recovering) {
+  if (primarySaid === null || primarySaid.recovering || !work.isOwn(primarySaid)) {
     return wish === null ? false : "the primary does not answer";
   }
   const primary = work.nodes.get(record.primary)!.inspected;

@@ -132,6 +132,8 @@ export function verbs(actions: readonly ArbiterAction[]): string[] {
 export class Scene {
   arbiter: Arbiter;
   nowMs = 0;
+  /** How far the wall clock is off. */
+  wallOffsetMs = 0;
   stored: StoredRecord | null;
   /** All that was done, as `freeze n2`, `epoch 8 recruit`, `serve n1`. */
   readonly done: string[] = [];
@@ -189,7 +191,7 @@ export class Scene {
   }
 
   get #now() {
-    return { nowMs: this.nowMs, wallMs: this.nowMs };
+    return { nowMs: this.nowMs, wallMs: this.nowMs + this.wallOffsetMs };
   }
 
   readonly #since = new Map<string, { says: NodeHealth; ms: number }>();

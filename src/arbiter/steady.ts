@@ -2,7 +2,7 @@ import { lsnText } from "../topology/mod.ts";
 import { noteNames } from "./cohorts.ts";
 import { deathOf } from "./detection.ts";
 import { standbyNames } from "./failover.ts";
-import type { ClusterRecord, Move } from "./record.ts";
+import { type ClusterRecord, endedMs, lastFailover, type Move } from "./record.ts";
 import type { Work } from "./work.ts";
 
 /** By whose acknowledgement the primary commits, as it says itself. Whether a record is written. */
@@ -99,16 +99,19 @@ export function failOver(work: Work, record: ClusterRecord): boolean {
   }
   if (death.kind === "open") {
     const health = work.nodes.get(record.primary)?.view?.health;
-    if (health === "down") work.say("warning", "death", `${record.primary} is not given up: ${death.why}`);
+    if (health === "down" || health === "up") {
+      work.say("warning", "death", `${record.primary} is not given up: ${death.why}`);
+    }
     return false;
   }
   if (settings.mode !== "auto") return false;
-  const last = record.history.findLast(({ kind, outcome, by }) =>
-    kind === "failover" && outcome === "done" && by === "pgplex"
-  );
+  const last = lastFailover(record);
   // The store may have taken a while for it: clients were held until then.
-  const endedMs = last?.epoch === work.ended?.epoch ? work.ended?.atMs : last?.endedAtMs;
-  if (endedMs !== undefined && rules.isFlapping(work.now.wallMs - endedMs, settings.failoverIntervalMs)) {
+  if (last !== undefined && last.epoch !== work.ended?.epoch) {
+    work.ended = { epoch: last.epoch, atMs: endedMs(last, work.now) };
+  }
+  const sinceMs = last === undefined ? Infinity : work.now.nowMs - work.ended!.atMs;
+  if (rules.isFlapping(sinceMs, settings.failoverIntervalMs)) {
     work.say("warning", "death", `${record.primary} is gone, so soon behind a failover: the next one waits`);
     return false;
   }

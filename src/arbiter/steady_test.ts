@@ -107,3 +107,28 @@ Deno.test("failOver begins nothing where nobody may be promoted, or nobody knows
   short.pass(8_000);
   ok(!short.done.some((text) => text.startsWith("freeze")));
 });
+
+Deno.test("failOver waits no longer than failover_interval where the wall clock was set back, in this life or before it", () => {
+  for (const restarts of [false, true]) {
+    const scene = new Scene({ changed: { failoverIntervalMs: 10_000 } });
+    const fail = (name: string) => {
+      scene.nodes[name] = "down";
+      for (const [other, says] of Object.entries(scene.nodes)) {
+        if (other !== name && typeof says === "object") scene.nodes[other] = { ...says, receiver: null };
+      }
+    };
+    scene.wallOffsetMs = 3_600_000;
+    scene.pass(1_000);
+    fail("n1");
+    scene.pass(5_000);
+    equal(scene.record?.primary, "n2");
+    scene.wallOffsetMs = 0;
+    if (restarts) scene.restart();
+    scene.pass(500);
+    fail("n2");
+    scene.pass(4_000);
+    equal(scene.record?.primary, "n2");
+    scene.pass(12_000);
+    equal(scene.record?.primary, "n3");
+  }
+});

@@ -104,6 +104,7 @@ function primaryProblems(
   if (primary.recovering || primary.timeline !== timeline) {
     problems.push(`${name} is not the primary any more`);
   }
+  if (!work.isOwn(primary)) problems.push(`${name} belongs to another cluster`);
   if (work.settings.rejoin === "manual") return problems;
   if (!primary.canRunPrograms) {
     problems.push(`${name} may not run programs, so it cannot be restarted: set rejoin to manual`);
@@ -189,6 +190,8 @@ function brokenBy(work: Work, record: ClusterRecord, { candidate }: Move): strin
   if (work.settings.mode === "follow") return "failover is follow now";
   for (const name of [record.primary, candidate!]) {
     if (!work.nodes.has(name)) return `${name} is not in the file any more`;
+    const said = work.isUp(name) ? work.said(name) : null;
+    if (said !== null && !work.isOwn(said)) return `${name} belongs to another cluster`;
   }
   const said = work.said(record.primary);
   const health = work.nodes.get(record.primary)?.view?.health;
@@ -244,7 +247,8 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
   const { now: { nowMs }, stepSinceMs, rules } = work;
   const [from, candidate] = [move.from, move.candidate!];
   const isLate = nowMs - stepSinceMs >= DEMOTE_MS;
-  const old = work.fresh(from, stepSinceMs);
+  const heard = work.fresh(from, stepSinceMs);
+  const old = heard !== null && work.isOwn(heard) ? heard : null;
   const verb = move.step === "fence" ? "fence" : "demote";
   const result = work.calls.peek(from, verb);
   const isStill = old !== null && !old.recovering && old.timeline === record.timeline;
@@ -279,12 +283,12 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
   if (verb === "fence" && !work.ask(from, { kind: "fence" }, { retryMs: Infinity })?.ok) return;
   const sinceMs = verb === "fence" ? fencedMs(work) : stepSinceMs;
   const last = work.inspected(from, sinceMs, { refreshMs: 100, retryMs: 200 });
-  if (last === null || last.recovering !== (verb === "demote")) {
+  if (last === null || last.recovering !== (verb === "demote") || !work.isOwn(last)) {
     if (last !== null) work.ask(from, { kind: "inspect" }, { refreshMs: 100, retryMs: 200 });
     return;
   }
   const has = work.inspected(candidate, last.askedMs, { refreshMs: 100, retryMs: 200 });
-  if (has === null) return;
+  if (has === null || !work.isOwn(has)) return;
   if (rules.isCaughtUp(has.lsn, last.lsn) && rules.isCaughtUp(has.replayLsn, last.lsn)) {
     return work.step(record, move, "promote", { lastLsn: last.lsn, lostBytes: 0n });
   }

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { inspected, primarySays, Scene, settings } from "./scene_test.ts";
+import { inspected, primarySays, record, Scene, settings } from "./scene_test.ts";
 
 function told(scene: Scene, { to = "n2" as string | null, isForced = false, withinMs = 5_000 } = {}): Scene {
   scene.pass(1_000);
@@ -144,4 +144,40 @@ Deno.test("a switchover ends where the file has no such candidate any more: befo
   demotes.nodes["n1"] = inspected({ receiver: null });
   demotes.pass(8_000);
   deepEqual([demotes.record?.move, demotes.record?.timeline], [null, 2]);
+});
+
+Deno.test("a switchover notes by whose acknowledgement the primary commits until it is demoted", () => {
+  const [before, after] = [["n2"], ["n3"]].map((names) => ({ method: "any", k: 1, names }) as const);
+  const stored = record({ synchronous: before! });
+  const scene = new Scene({ stored, nodes: { n1: primarySays({ synchronous: before! }) } });
+  scene.acknowledges = "held";
+  told(scene, { withinMs: 30_000 });
+  scene.pass(1_000);
+  equal(scene.record?.move?.step, "hold");
+  scene.nodes["n1"] = primarySays({ synchronous: after!, lsn: 6_000n });
+  scene.pass(500);
+  equal(scene.record?.move?.step, "hold");
+  deepEqual(scene.record?.synchronous, after);
+  deepEqual(scene.record?.earlier?.map(({ synchronous }) => synchronous), [before]);
+});
+
+Deno.test("a switchover ends where another cluster's server is in the place of either, and takes no such standby for the demoted one", () => {
+  for (const name of ["n1", "n2"]) {
+    const scene = new Scene();
+    scene.acknowledges = "held";
+    told(scene, { withinMs: 30_000 });
+    scene.pass(1_000);
+    const says = scene.nodes[name];
+    if (typeof says === "object") scene.nodes[name] = { ...says, system: "999" };
+    scene.pass(500);
+    equal(scene.record?.history[0]?.why, `${name} belongs to another cluster`);
+  }
+  const scene = new Scene();
+  scene.results["demote"] = () => {
+    scene.nodes["n1"] = inspected({ system: "999", lsn: 10n, receiver: null });
+    return { ok: true };
+  };
+  told(scene);
+  scene.pass(10_000);
+  ok(!scene.done.some((text) => text.startsWith("promote")), scene.done.join());
 });

@@ -68,7 +68,9 @@ export function tend(work: Work, record: ClusterRecord): boolean {
   const isOurs = settings.mode !== "follow";
   if (!isOurs && record.moved.length === 0) return false;
   const said = work.isUp(record.primary) ? work.said(record.primary) : null;
-  if (said === null || said.recovering || said.timeline !== record.timeline) return false;
+  if (said === null || said.recovering || said.timeline !== record.timeline || !work.isOwn(said)) {
+    return false;
+  }
   const sinceMs = Math.max(nowMs - INSPECT_MS, work.stepSinceMs);
   const primary = work.inspected(record.primary, sinceMs);
   if (primary?.isFenced && isOurs && work.tookOver(record.primary, record.epoch)) {

@@ -9,7 +9,8 @@ export interface Upstream {
 
 /** What may be done at one node. Each may be asked for again: the second time changes nothing. */
 export type Verb =
-  | { readonly kind: "takeOver"; readonly epoch: number }
+  /** `system`: of the cluster; a node of another one is not taken. */
+  | { readonly kind: "takeOver"; readonly epoch: number; readonly system: string }
   | { readonly kind: "inspect" }
   | { readonly kind: "freeze" }
   | { readonly kind: "repoint"; readonly upstream: Upstream }

@@ -24,6 +24,9 @@ import {
   type SeenPosition,
 } from "./views.ts";
 
+/** More moves than are begun and taken back in the time in which an instance may not hear of them. */
+const UNHEARD_EPOCHS = 10;
+
 /** A node of the file with all that is known of it. */
 export interface Known {
   readonly node: ArbiterNode;
@@ -39,10 +42,10 @@ export interface Wish {
   readonly by: string;
 }
 
-/** The end of a move, and when it was known to be stored: later than it was decided where the store has not answered for a while. */
+/** The end of an automatic failover, and when it was known to be stored: later than it was decided where the store has not answered for a while. */
 export interface KnownEnd {
   readonly epoch: number;
-  /** By the wall clock, in milliseconds. */
+  /** In clock milliseconds: the wall clock may jump. */
   readonly atMs: number;
 }
 
@@ -66,6 +69,8 @@ export class Work {
   /** Of the others among them. */
   views: readonly InstanceView[] = [];
   readonly acknowledged = new Map<number, Omit<Acknowledgement, "instance">>();
+  /** The highest epoch that this life of the machine has tried to write. */
+  #triedEpoch = 0;
   /** Whose move runs; null: nobody waits for an answer. */
   wish: Wish | null = null;
   /** When the present step began in this life of the machine. */
@@ -74,7 +79,7 @@ export class Work {
   seen: SeenPosition | null = null;
   /** Since when the primary says that it is a standby; null while it does not. */
   demotedSinceMs: number | null = null;
-  /** The last move whose end this instance has heard of; null before. */
+  /** The last automatic failover of whose end this instance has heard; null before. */
   ended: KnownEnd | null = null;
   /** Since when the candidate is known to be promoted; null before. */
   confirmedSinceMs: number | null = null;
@@ -170,6 +175,7 @@ export class Work {
   write(record: ClusterRecord): void {
     assert(this.writing === null, "a record is written while another one is");
     this.writing = record;
+    this.#triedEpoch = Math.max(this.#triedEpoch, record.epoch);
     this.writingSinceMs = this.now.nowMs;
     this.act({ kind: "write", record, revision: this.stored?.revision ?? 0 });
   }
@@ -237,7 +243,7 @@ export class Work {
   /** The session of earlier deciders on a node is ended; whether that is done. */
   tookOver(node: string, epoch: number): boolean {
     if (!this.rules.takesOver()) return true;
-    return this.ask(node, { kind: "takeOver", epoch })?.ok === true;
+    return this.ask(node, { kind: "takeOver", epoch, system: this.record!.system })?.ok === true;
   }
 
   /** Whether each instance holds its clients for the record's epoch. */
@@ -245,8 +251,24 @@ export class Work {
     if (!this.rules.awaitsAcknowledgements() || !this.rules.holdsClients()) return true;
     return this.instances.every((id) => {
       const known = this.acknowledged.get(id);
-      return known !== undefined && known.epoch >= epoch && (!drained || known.isDrained);
+      // What was said of a higher one is of before the record was lost: it is about another move.
+      return known !== undefined && known.epoch === epoch && (!drained || known.isDrained);
     });
+  }
+
+  /**
+   * Puts a record back that somebody has removed, under an epoch of its own: of the one that is known, or of later ones that only others have heard
+   * of, they may have said that they hold.
+   */
+  putBack(record: ClusterRecord): void {
+    this.say("error", "store", "the record of the cluster is lost: it is written again");
+    this.write({ ...record, epoch: Math.max(this.unusedEpoch, record.epoch + UNHEARD_EPOCHS) });
+  }
+
+  /** An epoch for which nobody can hold, as far as is known. */
+  get unusedEpoch(): number {
+    const held = [...this.acknowledged.values()].map(({ epoch }) => epoch);
+    return Math.max(this.record?.epoch ?? 0, this.#triedEpoch, ...held) + 1;
   }
 
   /** Announces a move. `raises`: clients are held for it, under a new epoch. */

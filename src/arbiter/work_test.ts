@@ -37,6 +37,8 @@ Deno.test("Work waits for each instance, and for their transactions where it mus
   equal(work.isHeld(8), true);
   equal(work.isHeld(8, { drained: true }), false);
   equal(work.isHeld(9), false);
+  // A lost record begins its epochs anew: what was said of a higher one was about another move.
+  equal(work.isHeld(7), false);
 });
 
 Deno.test("Work keeps a bounded history, and disowns candidates that were given up", () => {

@@ -344,6 +344,7 @@ export class SharedCoordination implements Coordination {
     for (const [cluster, entry] of glance?.records ?? []) {
       const known = this.#clusters.get(cluster);
       if (known !== undefined && entry !== null) this.#tellRecord(known, entry);
+      else if (known?.revision && glance!.revision > known.revision) known.listener.lost();
     }
     this.#tellStanding();
     this.#tellInstances();

@@ -16,6 +16,7 @@ interface Heard {
   readonly store: FakeStore;
   standings: string[];
   records: StoredRecord[];
+  lost: number;
   misunderstood: string[];
   instances: readonly number[];
   acks: Acknowledgement[];
@@ -49,6 +50,7 @@ class Town {
       store,
       standings: [],
       records: [],
+      lost: 0,
       misunderstood: [],
       instances: [],
       acks: [],
@@ -64,6 +66,7 @@ class Town {
           }`,
         ),
       record: (stored) => heard.records.push(stored),
+      lost: () => heard.lost++,
       misunderstood: (why) => heard.misunderstood.push(why),
       instances: (ids) => heard.instances = ids,
       acknowledged: (ack) => heard.acks.push(ack),
@@ -401,4 +404,24 @@ Deno.test("what an instance has said of a cluster before a reload removed it cou
   again.coordination.publish("main", { healths: new Map([["n1", "up"]]), seen: null });
   await town.pass(3_000);
   deepEqual(one.views.find(({ instance }) => instance === 3)?.healths, new Map([["n1", "up"]]));
+});
+
+Deno.test("a record that somebody removes is told to be lost, until it is there again", async () => {
+  const town = new Town();
+  const one = town.instance(1);
+  await town.pass(2_500);
+  const swapped = one.coordination.swap("main", 0, record(1));
+  await town.pass(3_000);
+  equal((await swapped).kind, "written");
+  equal(one.lost, 0);
+  town.keys.commit([], [{ kind: "remove", key: recordKey("main") }]);
+  await town.pass(3_000);
+  equal(one.lost > 0, true);
+  const again = one.coordination.swap("main", 0, record(1));
+  await town.pass(50);
+  equal((await again).kind, "written");
+  await town.pass(100);
+  one.lost = 0;
+  await town.pass(3_000);
+  equal(one.lost, 0);
 });

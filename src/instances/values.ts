@@ -72,7 +72,7 @@ export interface LeaderValue {
   readonly incarnation: string;
 }
 
-/** An instance holds its clients for an epoch, and for all before it. */
+/** An instance holds its clients for an epoch. */
 export interface AckValue {
   readonly incarnation: string;
   readonly epoch: number;

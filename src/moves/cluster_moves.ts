@@ -7,10 +7,12 @@ import {
   type Command,
   type CommandAnswer,
   type Coordination,
+  endedMs,
   Follower,
   type InstanceView,
   isWitnessed,
   type KnownEnd,
+  lastFailover,
   type Moment,
   newer,
   type NodeCondition,
@@ -200,6 +202,9 @@ export class ClusterMoves {
         if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
         else this.#recordCalls?.catchUp();
       },
+      lost: () => {
+        if (this.#arbiter instanceof Arbiter) this.#recordCalls?.lookAgain();
+      },
       misunderstood: (why) => {
         this.#misunderstood = why;
         this.#stayOut();
@@ -223,7 +228,7 @@ export class ClusterMoves {
     const now = this.#now();
     const settings = settingsOf(this.#config, this.#monitor);
     this.#arbiter = this.#store!.isLeading
-      ? new Arbiter({ settings, stored: stored ?? this.#newest, instance, now, ended: this.#ended, rules })
+      ? new Arbiter({ settings, stored: stored ?? this.#removed, instance, now, ended: this.#ended, rules })
       // What it has heard meanwhile is not told again.
       : new Follower({ stored: newer(stored, this.#newest), now });
     this.#recordCalls?.end();
@@ -233,9 +238,12 @@ export class ClusterMoves {
     this.#tell({ kind: "instances", ids: this.#store!.instancesOf(this.name) });
     this.#tell({ kind: "views", views: this.#views });
     for (const one of this.#acknowledgements.values()) this.#tell({ kind: "acknowledged", ...one });
-    // Somebody has removed the record: nobody else can write it again as it was.
-    if (stored === null && this.#newest !== null) this.#tell({ kind: "record", stored: null });
     for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
+  }
+
+  /** Somebody has removed the record, as nothing is in the store: nobody else can write it again as it was. */
+  get #removed(): StoredRecord | null {
+    return this.#newest === null ? null : { revision: 0, record: this.#newest.record };
   }
 
   #callsOf(arbiter: Arbiter | Follower): RecordCalls {
@@ -377,9 +385,10 @@ export class ClusterMoves {
     if (record === null) return;
     const isFirst = !this.#hasKnownRecord;
     this.#hasKnownRecord = true;
-    const past = record.history.at(-1);
+    const past = lastFailover(record);
     if (past === undefined || past.epoch === this.#ended?.epoch) return;
-    this.#ended = { epoch: past.epoch, atMs: isFirst ? past.endedAtMs : this.#now().wallMs };
+    const now = this.#now();
+    this.#ended = { epoch: past.epoch, atMs: isFirst ? endedMs(past, now) : now.nowMs };
   }
 
   /** A defect ends this life of the arbiter. The next one begins with the record, as behind a crash of pgplex. */

@@ -43,7 +43,12 @@ export class RecordCalls {
 
   /** A write whose end was unknown may have come to the store after all, when nobody looked for it any more. */
   catchUp(): void {
-    if (!this.#hasEnded && !this.#isWriting && !this.#isReading && this.#parts.isBehind()) void this.read();
+    if (this.#parts.isBehind()) this.lookAgain();
+  }
+
+  /** It may not be what it was, unless a call is on its way that shows that. */
+  lookAgain(): void {
+    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) void this.read();
   }
 
   /** Until it is read. */

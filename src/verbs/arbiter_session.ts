@@ -4,7 +4,7 @@ import type { ClusterTls, SuperuserConfig } from "../config/mod.ts";
 import { toPgplexError } from "../kernel/mod.ts";
 import { binaryFromUtf8, type BinaryString, utf8FromBinary } from "../protocol/mod.ts";
 import type { NodeAddress } from "../topology/mod.ts";
-import { ARBITER_NAME, type Claim, judgeOthers, markStatement, OTHERS_SQL } from "./claim.ts";
+import { ARBITER_NAME, type Claim, judgeOthers, markStatement, OTHERS_SQL, SYSTEM_SQL } from "./claim.ts";
 import { troubleOf, VerbTrouble, withoutSecrets } from "./result.ts";
 
 /** As whom, and how, the arbiter logs in to the nodes of a cluster. */
@@ -267,12 +267,21 @@ export class ArbiterSession {
     }
   }
 
+  /** Another data directory may be in the node's place, also since it was claimed first. */
+  async #compareSystem(connection: ServerConnection, system: string, until: Deadline): Promise<void> {
+    const [row] = await this.#query(connection, SYSTEM_SQL, { until, acts: false });
+    if (row?.[0] === system) return;
+    connection.close();
+    throw new VerbTrouble("refused", `it belongs to another cluster: its system identifier is ${row?.[0]}`);
+  }
+
   /** Ends earlier arbiters, puts up this one's mark, and waits until the others are gone. */
   async #take(
     connection: ServerConnection,
     claim: Claim,
     { until, isFirst }: { readonly until: Deadline; readonly isFirst: boolean },
   ): Promise<number> {
+    if (claim.system !== undefined) await this.#compareSystem(connection, claim.system, until);
     await this.#query(connection, markStatement(claim), { until, acts: false });
     let ended = 0;
     for (let look = 0;; look++) {

@@ -6,6 +6,8 @@ export interface Claim {
   readonly epoch: number;
   /** Number of the instance, from 0 to 65535. */
   readonly instance: number;
+  /** The system identifier of the cluster; a server of another one is left alone. Not there: whichever it is. */
+  readonly system?: string;
 }
 
 /** The name of the arbiter's sessions on the servers. */
@@ -27,6 +29,9 @@ export function markStatement({ epoch, instance }: Claim): string {
  WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND objsubid = 2
  AND classid::bigint = ${mine} AND objid::bigint = ${epoch})`;
 }
+
+/** The system identifier of the server. */
+export const SYSTEM_SQL = "SELECT system_identifier::text FROM pg_control_system()";
 
 /** The other arbiters' sessions: pid, epoch and instance; the latter are NULL where one has put up no mark. */
 export const OTHERS_SQL = `SELECT a.pid, l.objid::bigint, l.classid::bigint - ${LOCK_CLASS}

@@ -6,7 +6,7 @@ import type { VerbResult } from "./result.ts";
 
 /** A verb as a value, as the arbiter's machine asks for it. */
 export type Verb =
-  | { readonly kind: "takeOver"; readonly epoch: number }
+  | { readonly kind: "takeOver"; readonly epoch: number; readonly system: string }
   | { readonly kind: "inspect" }
   | { readonly kind: "freeze" }
   | { readonly kind: "repoint"; readonly upstream: Upstream }
@@ -70,7 +70,7 @@ async function run(
 ): Promise<VerbResult> {
   switch (verb.kind) {
     case "takeOver":
-      return await node.takeOver({ epoch: verb.epoch, instance });
+      return await node.takeOver({ epoch: verb.epoch, instance, system: verb.system });
     case "inspect":
       return valueOf(await node.inspect(), ({ ok: _, ...inspected }) => ({ inspected }));
     case "freeze":

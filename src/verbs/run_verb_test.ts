@@ -19,7 +19,7 @@ function fake(result: object) {
 
 Deno.test("runVerb calls the verb of its kind, with what the file says of the node", async () => {
   const { calls, run } = fake({ ok: true });
-  await run({ kind: "takeOver", epoch: 2 });
+  await run({ kind: "takeOver", epoch: 2, system: "111" });
   await run({ kind: "repoint", upstream: UPSTREAM });
   await run({ kind: "promote", timeoutMs: 5 });
   await run({ kind: "demote", upstream: UPSTREAM });
@@ -29,7 +29,7 @@ Deno.test("runVerb calls the verb of its kind, with what the file says of the no
   await run({ kind: "recordEpoch", epoch: 2, text: "t" });
   for (const kind of ["fence", "unfence", "checkpoint", "stayPrimary"] as const) await run({ kind });
   deepEqual(calls, [
-    ["takeOver", { epoch: 2, instance: 3 }],
+    ["takeOver", { epoch: 2, instance: 3, system: "111" }],
     ["repoint", { upstream: UPSTREAM, slot: "pgplex_n1" }],
     ["promote", { timeoutMs: 5 }],
     ["demote", { upstream: UPSTREAM, supervised: true, slot: "pgplex_n1" }],

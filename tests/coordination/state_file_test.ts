@@ -147,6 +147,7 @@ Deno.test("an operator's wish goes to the cluster's own arbiter, and to none onc
   const end = alone.listen("main", {
     standing: none,
     record: none,
+    lost: none,
     misunderstood: none,
     instances: none,
     acknowledged: none,

@@ -28,6 +28,18 @@ const CONNECT_MS = 2_000;
 /** Verbs that change nothing. */
 const LOOKS: readonly Verb["kind"][] = ["inspect", "witness", "rejoinState"];
 
+/** Verbs that need room on the node's disk. */
+const WRITES: readonly Verb["kind"][] = [
+  "freeze",
+  "repoint",
+  "fence",
+  "unfence",
+  "checkpoint",
+  "demote",
+  "rejoin",
+  "synchronousNames",
+];
+
 /** When a verb was asked for, in true time and by the clock of its instance. */
 interface Asked {
   readonly atMs: number;
@@ -42,6 +54,7 @@ export class ModelRunner {
   readonly #parts: RunnerParts;
   #session: NodeSession | null = null;
   #epoch: number | null = null;
+  #system: string | null = null;
   #isClosed = false;
   /** What waits for a connection. */
   readonly #waiting: { readonly go: () => void; readonly failed: (result: VerbResult) => void }[] = [];
@@ -127,6 +140,9 @@ export class ModelRunner {
         (other.epoch > epoch || (other.epoch === epoch && other.instance !== instance))
       );
       if (isTaken) return failed("another arbiter has the node", "refused");
+      if (epoch !== null && node.options.system !== this.#system) {
+        return failed("it belongs to another cluster", "refused");
+      }
       const opened: NodeSession = { instance, epoch };
       node.sessions.add(opened);
       this.#back(() => {
@@ -153,15 +169,23 @@ export class ModelRunner {
       }
       // A session that was ended executes nothing any more.
       if (!node.sessions.has(session)) return;
-      if (verb.kind === "takeOver") return this.#takeOver(session, verb.epoch, reply);
+      if (verb.kind === "takeOver") return this.#takeOver(session, verb, reply);
       const isOwned = session.epoch !== null;
       invariants.executes(node, verb, { instance, life, isLate, isOwned, askedMs: atMs });
       this.#execute(verb, { askedMs, reply });
     }, () => answer({ ok: false, kind: "failed", reason: "connection refused" }));
   }
 
-  #takeOver(session: NodeSession, epoch: number, reply: Reply): void {
-    const { sessions } = this.#node;
+  #takeOver(
+    session: NodeSession,
+    { epoch, system }: Verb & { readonly kind: "takeOver" },
+    reply: Reply,
+  ): void {
+    const { sessions, options } = this.#node;
+    if (options.system !== system) {
+      sessions.delete(session);
+      return reply({ ok: false, kind: "refused", reason: "it belongs to another cluster" });
+    }
     const later = [...sessions].find((other) => other !== session && (other.epoch ?? 0) > epoch);
     if (later !== undefined) {
       sessions.delete(session);
@@ -171,6 +195,7 @@ export class ModelRunner {
     sessions.add(session);
     session.epoch = epoch;
     this.#epoch = epoch;
+    this.#system = system;
     reply({ ok: true });
   }
 
@@ -178,6 +203,9 @@ export class ModelRunner {
     const node = this.#node;
     const { servers } = this.#parts;
     const { agenda } = servers;
+    if (node.isFull && WRITES.includes(verb.kind)) {
+      return reply({ ok: false, kind: "refused", reason: "53100 no space left on device" });
+    }
     const upstreamOf = ({ name }: { readonly name: string }) =>
       servers.nodes.find((one) => one.name === name)!;
     switch (verb.kind) {

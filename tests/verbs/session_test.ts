@@ -76,6 +76,21 @@ Deno.test("a later arbiter ends earlier ones' sessions, which then can do nothin
   assert.equal(good(await again.inspect()).recovering, true);
 });
 
+Deno.test("a server of another cluster is not taken over, also where it has come into a node's place since", async () => {
+  await using rig = await VerbsRig.start({ standbys: 0 });
+  await using cut = new Cut(rig.node(0));
+  const verbs = rig.verbs(0, { port: cut.port });
+  const { system } = good(await verbs.inspect());
+  good(await verbs.takeOver({ epoch: 1, instance: 0, system }));
+  const refused = await verbs.takeOver({ epoch: 2, instance: 0, system: `${system}1` });
+  assert.ok(!refused.ok && refused.kind === "refused" && /another cluster/.test(refused.reason));
+  // It connects anew for each: the claim that it was given last holds, and is compared again.
+  const fenced = await verbs.fence();
+  assert.ok(!fenced.ok && fenced.kind === "refused" && /another cluster/.test(fenced.reason));
+  good(await verbs.takeOver({ epoch: 3, instance: 0, system }));
+  good(await verbs.checkpoint());
+});
+
 Deno.test("a verb whose connection is cut says whether it may have happened, and goes through when asked again", async () => {
   await using rig = await VerbsRig.start();
   await using cut = new Cut(rig.node(0));
