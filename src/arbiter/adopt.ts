@@ -38,7 +38,7 @@ export function adopt(
   const systems = heard.map(({ said }) => said.system);
   const votes = (system: string) => systems.filter((one) => rules.isSameSystem(one, system)).length;
   const claims = heard.filter(({ said }) => !said.recovering && said.timeline !== null);
-  const most = Math.max(0, ...claims.map(({ said }) => votes(said.system)));
+  const most = Math.max(0, ...systems.map(votes));
   const newest =
     claims.filter(({ said }) => votes(said.system) === most).toSorted((a, b) =>
       timelineOf(b) - timelineOf(a)

@@ -39,6 +39,8 @@ Deno.test("adopt takes a standby while another node is silent only where it is f
 Deno.test("adopt goes by the system identifier of most", () => {
   const foreign = { system: "999", timeline: 9 };
   deepEqual(adopted({ n1: primarySays(), n2: on(1), n3: primarySays(foreign) }), ["n1", 1, 1]);
+  // None of the cluster's own says that it is the primary, as in the middle of a switchover.
+  equal(adopted({ n1: on(1), n2: on(1), n3: primarySays(foreign) }), null);
 });
 
 Deno.test("rename finds the primary again where the file calls it by another name, and asks where it is gone", () => {

@@ -55,6 +55,11 @@ export class Calls {
     this.#calls.delete(`${node}/${kind}`);
   }
 
+  /** The same of all verbs at a node: another server is there, or a session of its own is not there any more. */
+  forgetNode(node: string): void {
+    for (const key of [...this.#calls.keys()]) if (key.startsWith(`${node}/`)) this.#calls.delete(key);
+  }
+
   /** What came of a verb, the last time; asks for it where nobody has yet. Null while there is no result. */
   ask<V extends Verb>(
     node: string,

@@ -201,7 +201,9 @@ export function promote(work: Work, record: ClusterRecord, move: Move): void {
       "with FORCE";
     return work.say("error", "move", text);
   }
-  const downMs = view?.health === "down" ? nowMs - view.sinceMs : 0;
+  // What was asked for behind the beginning of its silence, by what was known then, may be on its way to whoever has started there since.
+  const askedMs = work.calls.sentMs(name, "promote") ?? -Infinity;
+  const downMs = view?.health === "down" ? nowMs - Math.max(view.sinceMs, askedMs) : 0;
   if (view?.health === "down" && rules.mayAbandon({ isRefused: view.isRefused, downMs })) {
     work.say("error", "move", `${name} died before it was promoted`);
     const abandoned = [...move.abandoned.filter((one) => one !== name), name];

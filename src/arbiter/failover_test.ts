@@ -270,6 +270,23 @@ Deno.test("promote turns to another node when the candidate's postmaster is gone
   equal(scene.record?.primary, "n3");
 });
 
+Deno.test("promote gives up nobody who was asked behind the beginning of a silence of which was heard only later", () => {
+  const scene = bereaved();
+  scene.results["promote"] = () => null;
+  scene.pass(1_000);
+  equal(scene.record?.move?.candidate, "n2");
+  const asked = () => scene.done.filter((text) => text === "promote n2").length;
+  scene.results["promote"] = () => ({ ok: false, kind: "failed", reason: "x" });
+  for (const before = asked(); asked() === before;) scene.pass(100);
+  // It was asleep for a while: the server may have started again since.
+  const sinceMs = scene.nowMs - 4_000;
+  scene.input({
+    kind: "view",
+    view: { node: "n2", health: "down", sinceMs, silentMs: sinceMs, isRefused: true, said: null },
+  });
+  equal(scene.record?.move?.candidate, "n2");
+});
+
 Deno.test("promote goes on with an abandoned candidate that turns out to be promoted before another one is", () => {
   const scene = bereaved({ nodes: { n3: inspected({ isPaused: true }) } });
   scene.results["promote"] = () => null;

@@ -120,11 +120,14 @@ export class Work {
   configure(settings: ArbiterSettings): void {
     this.settings = settings;
     for (const name of this.nodes.keys()) {
-      if (!settings.nodes.some((node) => node.name === name)) this.nodes.delete(name);
+      if (settings.nodes.some((node) => node.name === name)) continue;
+      this.nodes.delete(name);
+      this.#forget(name);
     }
     for (const node of settings.nodes) {
       const known = this.nodes.get(node.name);
       const isThere = known !== undefined && known.node.host === node.host && known.node.port === node.port;
+      if (!isThere) this.#forget(node.name);
       this.nodes.set(node.name, {
         node,
         view: isThere ? known.view : null,
@@ -132,6 +135,12 @@ export class Work {
         startingSinceMs: isThere ? known.startingSinceMs : this.now.nowMs,
       });
     }
+  }
+
+  /** What was asked of a server, and found there, is not so of another one; nor has a new session at the same one taken it over. */
+  #forget(name: string): void {
+    this.calls.forgetNode(name);
+    this.frozen.delete(name);
   }
 
   /** The record that holds: what is confirmed. */

@@ -68,3 +68,23 @@ Deno.test("Work keeps what it knows of nodes that a reload leaves where they are
   equal(work.said("n2"), null);
   equal(work.nodes.has("n3"), false);
 });
+
+Deno.test("Work asks a node again that a reload has moved, or taken away and brought back: its session is another one", () => {
+  const work = workWith({ n1: primarySays(), n2: inspected() });
+  const frozen = { lsn: 1n, replayLsn: 1n, timeline: 1, isReplayed: true, xidWatermark: null };
+  const take = () => {
+    for (const name of ["n1", "n2", "n3"]) {
+      work.tookOver(name, 8);
+      work.frozen.set(name, frozen);
+    }
+    for (const action of work.takeActions()) {
+      if (action.kind === "verb") work.calls.ended(action.id, { ok: true }, 0);
+    }
+  };
+  take();
+  const nodes = settings().nodes.map((node) => node.name === "n2" ? { ...node, port: 1 } : node).slice(0, 2);
+  work.configure(settings({ nodes }));
+  work.configure(settings({ nodes: [...nodes, settings().nodes[2]!] }));
+  deepEqual(["n1", "n2", "n3"].map((name) => work.tookOver(name, 8)), [true, false, false]);
+  deepEqual([...work.frozen.keys()], ["n1"]);
+});

@@ -19,6 +19,8 @@ export interface RecordCallsParts {
 export class RecordCalls {
   readonly #parts: RecordCallsParts;
   #isWriting = false;
+  /** How many were begun. */
+  #writes = 0;
   #isReading = false;
   #hasEnded = false;
 
@@ -34,6 +36,7 @@ export class RecordCalls {
   async write(record: ClusterRecord, revision: number): Promise<void> {
     const { store, cluster, tell } = this.#parts;
     this.#isWriting = true;
+    this.#writes++;
     const result = await store.swap(cluster, revision, record);
     if (this.#hasEnded) return;
     this.#isWriting = false;
@@ -48,23 +51,28 @@ export class RecordCalls {
 
   /** It may not be what it was, unless a call is on its way that shows that. */
   lookAgain(): void {
-    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) void this.read();
+    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) void this.#read(this.#writes);
   }
 
   /** Until it is read. */
-  async read(): Promise<void> {
+  read(): Promise<void> {
+    return this.#read(null);
+  }
+
+  /** `behind`: what was read of one's own accord says nothing where more writes have begun by then: their ends tell. */
+  async #read(behind: number | null): Promise<void> {
     const { store, cluster, clock, tell } = this.#parts;
     this.#isReading = true;
     const stored = await store.record(cluster).catch(() => undefined);
     if (this.#hasEnded) return;
     if (stored === undefined) {
       clock.after(READ_AGAIN_MS, () => {
-        if (!this.#hasEnded) void this.read();
+        if (!this.#hasEnded) void this.#read(behind);
       });
       return;
     }
     this.#isReading = false;
-    tell({ kind: "record", stored });
+    if (behind === null || behind === this.#writes) tell({ kind: "record", stored });
   }
 }
 

@@ -94,3 +94,17 @@ Deno.test("RecordCalls tells nothing, and asks nothing, behind its end", async (
   rig.clock.advance(1_000);
   deepEqual([rig.kinds, rig.reads.length], [[], 1]);
 });
+
+Deno.test("RecordCalls tells nothing of a look of its own accord that a write has overtaken", async () => {
+  for (const overtakes of [false, true]) {
+    const rig = new Rig();
+    rig.calls.lookAgain();
+    if (overtakes) void rig.calls.write(STORED.record, 5);
+    rig.reads[0]!.resolve(null);
+    await settled();
+    deepEqual(rig.kinds, overtakes ? [] : ["record"]);
+    if (overtakes) rig.writes[0]!.resolve({ kind: "written", revision: 6 });
+    await settled();
+    deepEqual(rig.kinds, overtakes ? ["written"] : ["record"]);
+  }
+});
