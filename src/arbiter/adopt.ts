@@ -12,6 +12,8 @@ export function adopt(
   { named = null, isForced = false }: { readonly named?: string | null; readonly isForced?: boolean } = {},
 ): boolean {
   const { rules } = work;
+  // What is asked for and what is found of itself are told apart: each is said once.
+  const topic = named === null ? "adopt" : `adopt ${named}`;
   const all = [...work.nodes.keys()];
   const heard = all.flatMap((name) => {
     const said = work.isUp(name) ? work.said(name) : null;
@@ -23,7 +25,7 @@ export function adopt(
       const text =
         `there is no record of the cluster, and ${silent.join(", ")} may be its primary: when all ` +
         "nodes answer it is known, or say FAILOVER with TO and the primary's name";
-      work.say("warning", "adopt", text);
+      work.say("warning", topic, text);
     }
     return false;
   }
@@ -43,11 +45,20 @@ export function adopt(
     claims.filter(({ said }) => votes(said.system) === most).toSorted((a, b) =>
       timelineOf(b) - timelineOf(a)
     )[0];
+  const isTied = newest !== undefined &&
+    systems.some((system) => !rules.isSameSystem(system, newest.said.system) && votes(system) === most);
+  if (named === null && isTied) {
+    const text =
+      `there is no record of the cluster, and as many nodes belong to another one as ${newest.name}, ` +
+      "which says that it is the primary: say FAILOVER with TO and the primary's name";
+    work.say("error", topic, text);
+    return false;
+  }
   const first = named === null ? newest : heard.find(({ name }) => name === named);
   if (first === undefined || timelineOf(first) === 0) {
     work.say(
       "warning",
-      "adopt",
+      topic,
       "there is no record of the cluster, and no node says that it is the primary",
     );
     return false;
@@ -65,20 +76,20 @@ export function adopt(
   if (rivals.length > 0 && !isForced) {
     const text = `there is no record of the cluster, and ${rivals.map(({ name }) => name).join(", ")} ` +
       `contradicts ${name}: say FAILOVER with TO and the primary's name`;
-    work.say("error", "adopt", text);
+    work.say("error", topic, text);
     return false;
   }
   if (said.recovering && silent.length > 0 && !isForced) {
     const text =
       `there is no record of the cluster, ${name} is a standby, and ${silent.join(", ")} may be its ` +
       "primary: when all nodes answer it is known, or say FAILOVER with TO, the name and FORCE";
-    work.say("error", "adopt", text);
+    work.say("error", topic, text);
     return false;
   }
   const evidence = heard.map(({ name, said }) =>
     `${name}: ${said.recovering ? "standby" : "primary"}, timeline ${said.timeline}, ${lsnText(said.lsn)}`
   );
-  work.say("info", "adopt", `${name} is taken for the primary: there was no record`, evidence);
+  work.say("info", topic, `${name} is taken for the primary: there was no record`, evidence);
   work.write({
     system: said.system,
     // Each promotion raises both by one. Whoever lives on behind the loss of a record may have said that it holds for a higher one.

@@ -1,10 +1,16 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { adopt, rename } from "./adopt.ts";
 import { inspected, primarySays, record, settings, workWith } from "./scene_test.ts";
+import type { ArbiterSettings } from "./settings.ts";
 import type { Inspected } from "./views.ts";
 
-function adopted(nodes: Parameters<typeof workWith>[0], named: string | null = null, isForced = false) {
-  const work = workWith(nodes, { stored: null });
+function adopted(
+  nodes: Parameters<typeof workWith>[0],
+  named: string | null = null,
+  isForced = false,
+  changed: Partial<ArbiterSettings> = {},
+) {
+  const work = workWith(nodes, { stored: null, changed });
   adopt(work, { named, isForced });
   const write = work.takeActions().find((action) => action.kind === "write");
   return write?.kind === "write" ? [write.record.primary, write.record.timeline, write.record.epoch] : null;
@@ -41,6 +47,11 @@ Deno.test("adopt goes by the system identifier of most", () => {
   deepEqual(adopted({ n1: primarySays(), n2: on(1), n3: primarySays(foreign) }), ["n1", 1, 1]);
   // None of the cluster's own says that it is the primary, as in the middle of a switchover.
   equal(adopted({ n1: on(1), n2: on(1), n3: primarySays(foreign) }), null);
+  const two = { nodes: settings().nodes.slice(0, 2) };
+  for (const named of [null, "n1"]) {
+    const nodes = { n1: on(1), n2: primarySays({ system: "999" }) };
+    deepEqual(adopted(nodes, named, false, two), named === null ? null : ["n1", 1, 1]);
+  }
 });
 
 Deno.test("rename finds the primary again where the file calls it by another name, and asks where it is gone", () => {
