@@ -7,6 +7,8 @@ export interface Acknowledged {
   /** Where it stood in the log of the node that has written it. */
   readonly at: number;
   readonly by: ModelNode;
+  /** By names that no record could have yet, or by nobody. */
+  readonly isUnsure: boolean;
 }
 
 /** What clients may do at the moment. */
@@ -40,6 +42,8 @@ export interface ClientParts {
   readonly onSend: (permit: Permit) => void;
   /** Called before a commit's answer goes to its client. */
   readonly onAnswer: (permit: Permit) => void;
+  /** Whether pgplex cannot know yet by whom a node commits. */
+  readonly isUnsure: (node: ModelNode) => boolean;
 }
 
 /** Clients of one instance, which write numbered items, one after the other, and the part of pgplex that lets them, or holds them. */
@@ -125,7 +129,7 @@ export class Clients {
 
   #accepts(node: ModelNode): boolean {
     const { nowMs } = this.#parts.servers.agenda;
-    return !node.isStandby && !node.isFenced &&
+    return !node.isStandby && !node.isFenced && !node.isFull && node.replaced === null &&
       (node.isServing(nowMs) || (node.process === "dead" && nowMs < node.zombieUntilMs));
   }
 
@@ -134,7 +138,7 @@ export class Clients {
     if (!this.#accepts(node)) return this.#reply(operation, null);
     const entry = node.append(operation.item);
     const at = node.log.length - 1;
-    const done = () => this.#reply(operation, { entry, at, by: node });
+    const done = () => this.#reply(operation, { entry, at, by: node, isUnsure: this.#parts.isUnsure(node) });
     // Of a server whose postmaster is gone no standby receives any more.
     if (node.isSynced(entry.lsn)) done();
     else if (node.process !== "dead") node.waiting.push({ lsn: entry.lsn, done });

@@ -8,6 +8,7 @@ import type { ModelNode } from "./model_node.ts";
 import type { Fault, Plan, Target, Who } from "./plan.ts";
 import { placeOf, type Servers, STORE } from "./servers.ts";
 import type { ModelStore } from "./store.ts";
+import { beginUpkeep, type UpkeepFault } from "./upkeep.ts";
 
 /** Where things go wrong. */
 export interface Stage {
@@ -201,9 +202,30 @@ export class Faults {
         return command({ kind: "failover", to: nameOf(fault.to), isForced: false });
       case "rejoin":
         return command({ kind: "rejoin", node: nameOf(fault.node)! });
+      case "names":
+      case "full":
+      case "wall":
+      case "replace":
+      case "file":
+      case "hand":
+      case "forget":
+      case "half rewind":
+      case "blink":
+      case "tired":
+        return this.#upkeep(fault);
       default:
         return this.#ofInstances(fault);
     }
+  }
+
+  #upkeep(fault: UpkeepFault): void {
+    beginUpkeep({
+      ...this.#stage,
+      isMended: () => this.isMended,
+      atStep: (step, run) => this.#atStep(step, run),
+      node: (target) => this.#node(target),
+      instance: (who) => this.#instance(who),
+    }, fault);
   }
 
   #ofInstances(fault: Fault): void {

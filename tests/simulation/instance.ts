@@ -94,6 +94,7 @@ export class ModelInstance {
       isReachable: (node) => ["up", "suspect", "unknown"].includes(this.#monitor?.healthOf(node) ?? "down"),
       onSend: (permit) => invariants.sends(number, permit),
       onAnswer: (permit) => invariants.answers(number, permit),
+      isUnsure: (node) => invariants.isUnsure(node),
     });
   }
 

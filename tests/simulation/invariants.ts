@@ -11,6 +11,9 @@ const STABLE_MS = 6_000;
 /** How old the last word of a node that answers may be. */
 const LOOK_MS = 1_500;
 
+/** So long behind a change of its names it is in the record by whom a primary commits. */
+const NAMES_MS = 4_000;
+
 /** What pgplex has seen of a primary. */
 interface Sampled {
   readonly node: ModelNode;
@@ -57,6 +60,8 @@ export class Invariants {
   readonly #disturbedMs: number[];
   readonly #commands = new Map<string, number>();
   #epochMax = 0;
+  /** The same before the record was lost last. */
+  #epochBefore = 0;
   /** The highest epoch in which something was done that only a held cluster bears. */
   #changedEpoch = 0;
   /** What each instance has seen of the primary. */
@@ -68,6 +73,8 @@ export class Invariants {
   /** The same of who has chosen the candidate. */
   #known: readonly Sampled[] = [];
   #lastFailoverMs = -1e9;
+  /** Of the last record. */
+  #lastStep: string | null = null;
   /** When the last record was stored. */
   #recordMs = 0;
   /** When the last promotion was announced: who is back behind that is too late. */
@@ -124,6 +131,9 @@ export class Invariants {
   /** The record is lost with its disk. */
   forgets(): void {
     this.#lastFailoverMs = -1e9;
+    // A promotion that was asked for comes as if somebody else had promoted the node: nobody knows of it any more.
+    if (this.#lastStep === "promote") this.mayLose = true;
+    this.#epochBefore = Math.max(this.#epochBefore, this.#epochMax);
     this.#epochMax = 0;
     this.#changedEpoch = 0;
   }
@@ -133,7 +143,7 @@ export class Invariants {
     node: ModelNode,
     { recovering, timeline, lsn }: Pick<Said, "recovering" | "timeline" | "lsn">,
   ): void {
-    if (recovering || node.name !== this.#store.record?.primary) return;
+    if (recovering || node.name !== this.#store.record?.primary || node.replaced !== null) return;
     this.#sampled[instance] = { node, timeline: timeline!, lsn: Number(lsn) };
   }
 
@@ -171,7 +181,8 @@ export class Invariants {
       `${node.name} is served, the record says ${record.primary}`,
     );
     this.#check(
-      epoch <= record.epoch,
+      // Whoever lives on behind the loss of a record serves by the old one until it hears of the new one, whose epochs begin anew.
+      epoch <= Math.max(record.epoch, this.#epochBefore),
       "permit",
       `epoch ${epoch} is served, the record is at ${record.epoch}`,
     );
@@ -179,6 +190,18 @@ export class Invariants {
     this.#check(!isChanged, "two primaries", `${node.name} is served while the primary is being moved`);
     const isOld = this.#changedEpoch > epoch && record.epoch > epoch;
     this.#check(!isOld, "two primaries", `${node.name} is served by epoch ${epoch}, which is over`);
+  }
+
+  /** Whether it could not be known yet by whose acknowledgement a node commits. */
+  isUnsure(node: ModelNode): boolean {
+    const { record } = this.#store;
+    const { names } = node;
+    if (names === null || record === null) return true;
+    const known = [record.synchronous, ...(record.earlier ?? []).map(({ synchronous }) => synchronous)];
+    if (known.some((one) => JSON.stringify(one) === JSON.stringify(names))) return false;
+    // The monitor looks each second, the record is written behind that: in this time a change is not known of.
+    const leader = this.#instances.findIndex(({ number }) => this.#isLeader(number));
+    return this.#agenda.nowMs - node.namesMs < NAMES_MS || leader < 0 || !this.#isStable(node, leader);
   }
 
   /** Clients are let to a node. */
@@ -194,28 +217,33 @@ export class Invariants {
     // Whoever does not decide may hear of a move later, as may the one that decides and waits for the answer of its write: they are
     // waited for until then.
     const isDecider = this.#instances.length === 1 || this.#isLeader(instance);
-    if (isDecider && !this.#instances[instance]!.awaitsRecord) {
+    // Whoever serves goes by the record that it knows, also while that is removed.
+    const isRemoved = record === null && this.#epochBefore > 0;
+    if (isDecider && !this.#instances[instance]!.awaitsRecord && !isRemoved) {
       this.#check(
         record?.phase === "serving" && record.primary === node.name && record.epoch === epoch,
         "release",
         `${node.name} is served without a record that says so`,
       );
     } else if (record !== null) this.#mayServe({ node, epoch, timeline });
-    if (node.isStandby || node.timeline !== timeline || record === null) return;
+    if (node.isStandby || node.timeline !== timeline || record === null || node.replaced !== null) return;
     let lost = 0;
+    let sure = 0;
     for (const one of this.#acknowledged) {
       if (node.log[one.at] === one.entry || this.#gone.has(one)) continue;
       this.#gone.add(one);
       lost++;
+      if (!one.isUnsure) sure++;
     }
     if (lost === 0 || this.mayLose) return;
     const past = record.history.at(-1);
     const isPlanned = past?.kind === "switchover" && past.outcome === "done" &&
       !past.steps.some(({ step }) => step === "recruit");
     this.#check(
-      synchronous === null,
+      // What was acknowledged by nobody, or by names that had been changed a moment ago, is replicated asynchronously as far as pgplex can know.
+      synchronous === null || sure === 0,
       "lost",
-      `${lost} acknowledged writes are not on ${node.name}, with synchronous replication`,
+      `${sure} acknowledged writes are not on ${node.name}, with synchronous replication`,
     );
     this.#check(!isPlanned || isFailsafe, "lost", `${lost} acknowledged writes are lost by a switchover`);
     this.#forgiven += lost;
@@ -284,6 +312,7 @@ export class Invariants {
     this.#check(epoch >= this.#epochMax, "epoch", `${epoch} behind ${this.#epochMax}`);
     this.#epochMax = Math.max(this.#epochMax, epoch);
     this.#recordMs = this.#agenda.nowMs;
+    this.#lastStep = move?.step ?? null;
     if (before !== null) {
       const isMoved = before.phase === "serving" && record.phase === "moving";
       this.#check(!isMoved || epoch > before.epoch, "epoch", "a move begins without a new epoch");
@@ -308,7 +337,9 @@ export class Invariants {
     if (move !== null && before?.move === null && move.kind === "failover" && move.by === "pgplex") {
       this.#failoverBegins(record, writer);
     }
-    if (move?.step === "promote" && before?.move?.step !== "promote") {
+    // A record that is put back announces nothing anew.
+    const isPutBack = before === null && this.#epochBefore > 0;
+    if (move?.step === "promote" && before?.move?.step !== "promote" && !isPutBack) {
       this.#promoteMs = this.#agenda.nowMs;
       this.#promoteBy = this.#lifeOf(writer);
       this.#known = this.#knownAtSending[writer]!;
@@ -324,7 +355,7 @@ export class Invariants {
   ): void {
     if (!steps.some(({ step }) => step === "demote") || steps.some(({ step }) => step === "recruit")) return;
     const [old, next] = [from, to].map((name) => this.#servers.nodes.find((node) => node.name === name)!);
-    if (!old!.isStandby) return;
+    if (!old!.isStandby || old!.replaced !== null || next!.replaced !== null) return;
     const isPart = old!.log.every((entry, at) => next!.log[at] === entry);
     this.#check(isPart, "diverged", `${from} has diverged by a switchover`);
   }
@@ -371,7 +402,8 @@ export class Invariants {
       `${primary} is given up at once`,
     );
     const gapMs = nowMs - this.#lastFailoverMs;
-    this.#check(gapMs >= 5_000 - 100, "flapping", `a failover ${gapMs} ms behind another one`);
+    // By a clock that goes 5 % faster, and that did not hear of the end of the last one at once.
+    this.#check(gapMs >= 5_000 * 0.95 - 100, "flapping", `a failover ${gapMs} ms behind another one`);
     if (!isWell || nowMs - node.disturbedMs < STABLE_MS) return;
     for (const standby of this.#servers.nodes) {
       const isAsked = standby !== node && standby.isStandby && this.#isStable(standby, writer) &&
@@ -452,7 +484,9 @@ export class Invariants {
     const { name } = node;
     // What was asked for under an earlier record may still be on its way.
     const { instance, life, isLate, isOwned, askedMs } = by;
-    const isOld = isLate || life !== this.#instances[instance]!.life || askedMs < this.#recordMs ||
+    // Whoever acts goes by the record that he knows, also while it is removed.
+    const isOld = record === null || isLate || life !== this.#instances[instance]!.life ||
+      askedMs < this.#recordMs ||
       !this.#isLeader(instance);
     switch (verb.kind) {
       case "promote":
@@ -492,7 +526,9 @@ export class Invariants {
         const isAnnounced = record?.rejoins.some((one) => one.node === name && one.state === "running");
         this.#check(isAnnounced, "announced", `${name} is rejoined, which no record announces`);
         const upstream = this.#servers.nodes.find((one) => one.name === verb.upstream.name)!;
-        const needsRewind = verb.mode === "standby" && !node.fits(upstream);
+        // Of two timelines with one number, of which somebody has made one by hand, nobody can tell.
+        const isTwin = node.timeline === upstream.timeline;
+        const needsRewind = verb.mode === "standby" && !node.fits(upstream) && !isTwin;
         return this.#check(!needsRewind, "rejoin", `${name} has diverged, and is not rewound`);
       }
       default:
@@ -518,7 +554,8 @@ export class Invariants {
     const { nowMs } = this.#agenda;
     if (!node.isStandby || node.promotePending) return;
     this.#check(
-      move?.step === "promote" && move.candidate === name,
+      // Whoever acts goes by the record that he knows, also while it is removed.
+      (record === null && this.#epochBefore > 0) || (move?.step === "promote" && move.candidate === name),
       "announced",
       `${name} is promoted, which no record announces`,
     );
@@ -549,13 +586,15 @@ export class Invariants {
       const isPrimary = isChooser && !other.isStandby && !other.isFenced && other.isServing(nowMs) &&
         !other.isDenied &&
         other.options.system === "111" && other.timeline >= move.fromTimeline;
+      // One that somebody has promoted beside the primary was stale before a switchover, and is so behind it.
+      const wasStale = move.kind === "switchover" && other.isPromotedByHand && other.name !== move.from;
       const isSeen = this.#promoteMs - other.promotedMs > 3_000 && this.#isOpen(other, instance) &&
         !this.#servers.isSlow(placeOf(instance), other.id) &&
         this.#isStable(other, instance, 3_000) && !isForced &&
         this.#promoteMs - other.startingUntilMs > 3_000 &&
         this.#promoteMs - other.disturbedMs > 3_000;
       this.#check(
-        !(isPrimary && isSeen),
+        !(isPrimary && isSeen) || wasStale,
         "beside",
         `${name} is promoted, and ${other.name} is a primary that answers`,
       );

@@ -3,6 +3,8 @@ import type { Agenda } from "./agenda.ts";
 
 /** The clock of one instance, which goes at a rate of its own. */
 export class ModelClock implements Clock {
+  /** How far its wall clock is off. */
+  wallOffsetMs = 0;
   readonly #agenda: Agenda;
   readonly #rate: number;
   readonly #zeroMs: number;
@@ -30,7 +32,7 @@ export class ModelClock implements Clock {
   }
 
   wallMs(): number {
-    return Math.round(this.#agenda.nowMs);
+    return Math.round(this.#agenda.nowMs) + this.wallOffsetMs;
   }
 
   after(delayMs: number, fire: () => void): Timer {

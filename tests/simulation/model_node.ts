@@ -53,12 +53,17 @@ export interface NodeSession {
 export const ITEM_BYTES = 100_000;
 const CHECKPOINT_BYTES = 120;
 
+/** What of a node is on its disk, while another data directory is in its place. */
+export type Kept =
+  & Pick<ModelNode, "log" | "timeline" | "forks" | "isStandby" | "upstream" | "names" | "isFenced">
+  & Pick<ModelNode, "checkpointTimeline" | "replayed" | "options">;
+
 /** A PostgreSQL server as docs/ARBITER.md and the measured facts describe it: what it keeps on disk, and what runs. */
 export class ModelNode {
   readonly id: number;
   readonly name: string;
   readonly host: string;
-  readonly options: ModelNodeOptions;
+  options: ModelNodeOptions;
   // On disk.
   log: WalEntry[] = [];
   timeline = 1;
@@ -66,6 +71,14 @@ export class ModelNode {
   isStandby = false;
   upstream: ModelNode | null = null;
   names: SynchronousNames | null = null;
+  /** When these were changed last. */
+  namesMs = -1e9;
+  /** Its disk is full. */
+  isFull = false;
+  /** Its own data directory, while another one is in its place. */
+  replaced: Kept | null = null;
+  /** Its data directory is of no use. */
+  isWrecked = false;
   isFenced = false;
   /** Its rows differ from what its WAL says: a rewind that was none. */
   isCorrupt = false;
@@ -153,6 +166,12 @@ export class ModelNode {
       names.k,
     );
     return first.length >= names.k && first.every(has);
+  }
+
+  setNames(names: SynchronousNames | null, nowMs: number): void {
+    this.names = names;
+    this.namesMs = nowMs;
+    this.settleWaiting();
   }
 
   /** Commits whose standbys have answered end. */

@@ -15,13 +15,32 @@ export function operate(
     const [newest] = nodes.filter((node) => node.options.system === "111").toSorted((a, b) =>
       b.timeline - a.timeline || Number(a.isStandby) - Number(b.isStandby) || b.lsn - a.lsn
     );
-    return newest === undefined ? null : { kind: "failover", to: newest.name, isForced: false };
+    // As what is said asks for it, where a node stays silent.
+    const isForced = agenda.nowMs > FAULTS_MS + 60_000;
+    return newest === undefined ? null : { kind: "failover", to: newest.name, isForced };
   }
   for (const node of nodes) {
     if (node.process === "dead" && node.rejoin.state !== "running") servers.start(node, 500);
   }
+  const rival = nodes.find((node) =>
+    node.name !== record.move?.from && node.timeline === record.move?.fromTimeline && !node.isStandby &&
+    node.options.system === "111"
+  );
+  if (rival !== undefined && rival.process === "running" && agenda.nowMs > FAULTS_MS + 45_000) {
+    tell(`a person stops ${rival.name}, which says that it is the primary, and moves its data away`);
+    servers.kill(rival);
+    rival.isWrecked = true;
+    return null;
+  }
   if (record.phase !== "serving" || !isServed) {
     return { kind: "failover", to: null, isForced: agenda.nowMs > FAULTS_MS + 60_000 };
+  }
+  const wrecked = nodes.find((node) => node.isWrecked);
+  const source = nodes.find(({ name }) => name === record.primary)!;
+  if (wrecked !== undefined && wrecked !== source && !source.isStandby && source.process === "running") {
+    tell(`a person makes ${wrecked.name} anew from a base backup`);
+    servers.baseBackup(wrecked, source);
+    return null;
   }
   const mustType = plan.rejoin === "manual" || !plan.canRunPrograms;
   const primary = nodes.find(({ name }) => name === record.primary)!;

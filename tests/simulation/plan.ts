@@ -1,5 +1,6 @@
 import { fraction, type Random } from "../../src/kernel/mod.ts";
 import type { MoveStep, SynchronousNames } from "../../src/arbiter/mod.ts";
+import { type UpkeepFault, upkeepOf } from "./upkeep.ts";
 
 /** What one run is about, drawn from a seed. */
 export interface Plan {
@@ -78,13 +79,14 @@ export type Fault =
     | { readonly kind: "switchover"; readonly to: number | null; readonly isForced: boolean }
     | { readonly kind: "failover"; readonly to: number | null }
     | { readonly kind: "rejoin"; readonly node: number }
-    | { readonly kind: "mode"; readonly mode: "manual" | "auto"; readonly forMs: number }
+    | { readonly kind: "mode"; readonly mode: "manual" | "auto" | "follow"; readonly forMs: number }
     | { readonly kind: "second hand"; readonly node: number }
     /** The primary takes no more connections, and its standbys have lost it. */
     | { readonly kind: "crowd"; readonly forMs: number }
     /** pgplex crashes, its record is lost, and it does not reach the primary any more. */
     | { readonly kind: "blackout"; readonly forMs: number }
     | InstanceFault
+    | UpkeepFault
   );
 
 /** What goes wrong with instances, and with the store that they share; with `step`: when a move is there. */
@@ -208,7 +210,7 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
     }
     if (draw < 94) return { kind: "failover", atMs, to: chance(0.5) ? upTo(nodes) : null };
     if (draw < 97) return { kind: "rejoin", atMs, node: upTo(nodes) };
-    if (draw < 98) return { kind: "mode", atMs, mode: pick(["manual", "auto"] as const), forMs };
+    if (draw < 98) return { kind: "mode", atMs, mode: pick(["manual", "auto", "follow"] as const), forMs };
     if (chance(0.3)) return { kind: "crowd", atMs, forMs: between(2_000, 15_000) };
     if (chance(0.4)) {
       return { kind: "blackout", atMs: between(20_000, FAULTS_MS), forMs: between(3_000, 15_000) };
@@ -311,7 +313,29 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
     faults.push(...reloads({ between, chance, pick, count }));
   }
   const isFailsafe = count > 1 && scene === undefined && chance(0.04);
+  if (scene === undefined && chance(0.5)) {
+    const isSynchronous = plan.synchronous !== null && foreign === null;
+    const drawing = { between, chance, pick, nodes, names, isSynchronous, count, untilMs: FAULTS_MS };
+    faults.push(...Array.from({ length: between(1, 3) }, () => upkeepOf(drawing)));
+    if (chance(0.3)) faults.push(...hurried({ between, chance, upTo, nodes }));
+  }
   return { ...plan, isFailsafe, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+}
+
+/** An operator who says two things, one right behind the other. */
+function hurried(
+  { between, chance, upTo, nodes }: Pick<Drawing, "between" | "chance"> & {
+    readonly upTo: (n: number) => number;
+    readonly nodes: number;
+  },
+): Fault[] {
+  const atMs = between(3_000, FAULTS_MS - 3_000);
+  return [0, between(1, 3_000)].map((behindMs) => ({
+    kind: "switchover",
+    atMs: atMs + behindMs,
+    to: chance(0.7) ? upTo(nodes) : null,
+    isForced: chance(0.2),
+  }));
 }
 
 /** An instance gets a cluster by a reload while its primary is being moved, or loses it. */

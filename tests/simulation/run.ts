@@ -244,7 +244,11 @@ class World {
           0;
       store.goOn();
     } else store.isBroken = false;
+    servers.breaksRewinds = false;
     for (const node of servers.nodes) {
+      servers.restore(node);
+      node.isFull = false;
+      node.setNames(this.#plan.synchronous, this.agenda.nowMs);
       node.isDenied = false;
       node.isPaused = false;
       servers.go(node);

@@ -37,6 +37,8 @@ export class Servers {
   readonly tell: (text: string) => void;
   /** Called when connections to a node end. */
   onEnd: (node: ModelNode) => void = () => {};
+  /** What pg_rewind does breaks off in the middle. */
+  breaksRewinds = false;
 
   constructor({ agenda, random, plan, tell }: {
     readonly agenda: Agenda;
@@ -270,7 +272,7 @@ export class Servers {
 
   /** It starts; a primary recovers from its crash, and writes a checkpoint at the end. */
   start(node: ModelNode, startMs: number): void {
-    if (node.process !== "dead") return;
+    if (node.process !== "dead" || node.isWrecked) return;
     this.change(node, () => {
       node.process = "running";
       node.zombieUntilMs = 0;
@@ -372,6 +374,10 @@ export class Servers {
         ) {
           return fail("the source does not answer");
         }
+        if (this.breaksRewinds) {
+          node.isWrecked = true;
+          return fail("pg_rewind broke off");
+        }
         this.#rewind(node, upstream);
       }
       node.isStandby = true;
@@ -389,9 +395,57 @@ export class Servers {
     node.forks = [...upstream.forks];
     node.isStandby = true;
     node.isCorrupt = false;
+    node.isWrecked = false;
     node.isFenced = false;
     node.upstream = upstream;
     this.start(node, 500);
+  }
+
+  /** Another cluster's server is started in a node's place. */
+  replace(node: ModelNode, asStandby: boolean): void {
+    this.kill(node);
+    const {
+      log,
+      timeline,
+      forks,
+      isStandby,
+      upstream,
+      names,
+      isFenced,
+      checkpointTimeline,
+      replayed,
+      options,
+    } = node;
+    node.replaced = {
+      log,
+      timeline,
+      forks,
+      isStandby,
+      upstream,
+      names,
+      isFenced,
+      checkpointTimeline,
+      replayed,
+      options,
+    };
+    node.options = { ...options, system: "777" };
+    Object.assign(node, {
+      log: [{ lsn: 1e9, item: -1 }],
+      timeline: fraction(this.#random) < 0.5 ? timeline : 1,
+    });
+    Object.assign(node, { forks: [], isStandby: asStandby, upstream: null, names: null, isFenced: false });
+    node.replayed = 1;
+    this.start(node, 200);
+  }
+
+  /** Its own is there again. */
+  restore(node: ModelNode): void {
+    const { replaced } = node;
+    if (replaced === null) return;
+    this.kill(node);
+    Object.assign(node, replaced);
+    node.replaced = null;
+    this.start(node, 200);
   }
 
   #rewind(node: ModelNode, upstream: ModelNode): void {

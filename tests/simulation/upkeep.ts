@@ -1,0 +1,257 @@
+import type { ArbiterSettings, MoveStep, SynchronousNames } from "../../src/arbiter/mod.ts";
+import { fraction } from "../../src/kernel/mod.ts";
+import { recordKey } from "../../src/instances/values.ts";
+import type { Stage } from "./faults.ts";
+import type { ModelInstance } from "./instance.ts";
+import { CLUSTER, ModelKeys } from "./model_keys.ts";
+import type { ModelNode } from "./model_node.ts";
+import type { Target, Who } from "./plan.ts";
+import { placeOf } from "./servers.ts";
+
+/** What people do to servers, files and the store while they look after them, and what their machines do; with `step`: when a move is there. */
+export type UpkeepFault =
+  /** Other names acknowledge commits from now on; null: nobody. */
+  | {
+    readonly kind: "names";
+    readonly step: MoveStep | null;
+    readonly to: SynchronousNames | null;
+  }
+  /** Reads are answered, nothing is written any more. */
+  | { readonly kind: "full"; readonly node: Target; readonly step: MoveStep | null; readonly forMs: number }
+  /** The wall clock jumps. */
+  | { readonly kind: "wall"; readonly who: Who; readonly byMs: number }
+  /** Another cluster's server is there for a while. */
+  | {
+    readonly kind: "replace";
+    readonly node: Target | "candidate";
+    readonly step: MoveStep | null;
+    readonly asStandby: boolean;
+    readonly forMs: number;
+  }
+  /** A node is taken out of all files, one reload behind the other, and put there again. */
+  | {
+    readonly kind: "file";
+    readonly node: Target | "candidate";
+    readonly step: MoveStep | null;
+    readonly forMs: number;
+    readonly apartMs: number;
+  }
+  /** Somebody promotes a standby during a move; a number counts the standbys. */
+  | { readonly kind: "hand"; readonly step: MoveStep; readonly which: number }
+  /** The record is removed by hand; `ends`: the instance that leads dies with it. */
+  | {
+    readonly kind: "forget";
+    readonly step: MoveStep | null;
+    readonly ends: boolean;
+    readonly backMs: number;
+  }
+  /** What pg_rewind does breaks off in the middle. */
+  | { readonly kind: "half rewind"; readonly forMs: number }
+  /** The candidate dies, and is back soon. */
+  | { readonly kind: "blink"; readonly step: MoveStep; readonly backMs: number }
+  /** A node takes so long for each answer. */
+  | { readonly kind: "tired"; readonly node: Target; readonly byMs: number; readonly forMs: number };
+
+/** By what upkeep is drawn. */
+interface Drawing {
+  readonly between: (low: number, high: number) => number;
+  readonly chance: (p: number) => boolean;
+  readonly pick: <T>(list: readonly T[]) => T;
+  readonly nodes: number;
+  readonly names: readonly string[];
+  readonly isSynchronous: boolean;
+  readonly count: number;
+  readonly untilMs: number;
+}
+
+const STEPS = ["prepare", "hold", "recruit", "demote", "fence", "promote", "promote"] as const;
+
+/** One of them. */
+export function upkeepOf(
+  { between, chance, pick, nodes, names, isSynchronous, count, untilMs }: Drawing,
+): UpkeepFault & { readonly atMs: number } {
+  const atMs = between(3_000, untilMs);
+  const step = chance(0.6) ? pick(STEPS) : null;
+  const forMs = chance(0.3) ? between(5_000, 20_000) : between(100, 5_000);
+  const node = pick<Target>(["primary", "primary", "standby"]);
+  const who = (): Who => pick<Who>(["leader", "leader", between(0, count - 1)]);
+  switch (
+    pick(["names", "names", "full", "wall", "replace", "file", "hand", "forget", "rewind", "blink", "tired"])
+  ) {
+    case "names": {
+      if (!isSynchronous) return { kind: "full", atMs, node, step, forMs };
+      const some = names.filter(() => chance(0.6));
+      const to = { method: pick(["any", "first"] as const), k: 1, names: some.length === 0 ? names : some };
+      return { kind: "names", atMs, step, to: chance(0.1) ? null : to };
+    }
+    case "full":
+      return { kind: "full", atMs, node, step, forMs };
+    case "wall":
+      return { kind: "wall", atMs, who: who(), byMs: pick([-1, -1, 1]) * between(1_000, 3_600_000) };
+    case "replace": {
+      const where = pick([node, "candidate"] as const);
+      return { kind: "replace", atMs, node: where, step, asStandby: chance(0.5), forMs };
+    }
+    case "file": {
+      const where = pick([node, "candidate", between(0, nodes - 1)] as const);
+      return { kind: "file", atMs, node: where, step, forMs, apartMs: between(0, 2_000) };
+    }
+    case "hand":
+      return { kind: "hand", atMs, step: pick(STEPS), which: between(0, nodes - 2) };
+    case "forget":
+      return {
+        kind: "forget",
+        atMs,
+        step: chance(0.5) ? step : null,
+        ends: chance(0.6),
+        backMs: between(100, 8_000),
+      };
+    case "rewind":
+      return { kind: "half rewind", atMs, forMs: 30_000 };
+    case "blink":
+      return {
+        kind: "blink",
+        atMs,
+        step: pick(["recruit", "demote", "promote", "promote"] as const),
+        backMs: between(50, 3_000),
+      };
+    default:
+      return { kind: "tired", atMs, node, byMs: between(800, 3_500), forMs };
+  }
+}
+
+/** What {@link beginUpkeep} needs besides the stage. */
+export interface UpkeepParts extends Stage {
+  readonly isMended: () => boolean;
+  readonly atStep: (step: MoveStep | null, run: () => void) => void;
+  readonly node: (target: Target) => ModelNode | null;
+  readonly instance: (who: Who) => ModelInstance;
+}
+
+/** Makes it happen. */
+export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
+  const { servers, store, instances, invariants, random, tell, atStep, isMended } = parts;
+  const { agenda } = servers;
+  const later = (forMs: number, run: () => void) => agenda.after(forMs, () => isMended() || run());
+  const find = (target: Target | "candidate"): ModelNode => {
+    const named = servers.nodes.find(({ name }) => name === store.record?.move?.candidate);
+    if (target !== "candidate") return parts.node(target)!;
+    return named ?? parts.node("standby")!;
+  };
+  switch (fault.kind) {
+    case "names":
+      return atStep(fault.step, () => {
+        const node = find("primary");
+        if (!node.isServing(agenda.nowMs)) return;
+        tell(`${node.name} commits by ${JSON.stringify(fault.to)} from now on`);
+        node.setNames(fault.to, agenda.nowMs);
+      });
+    case "full":
+      return atStep(fault.step, () => {
+        const node = find(fault.node);
+        node.isFull = true;
+        node.disturbedMs = agenda.nowMs;
+        later(fault.forMs, () => {
+          node.isFull = false;
+          node.disturbedMs = agenda.nowMs;
+        });
+      });
+    case "wall": {
+      const instance = parts.instance(fault.who);
+      instance.clock.wallOffsetMs += fault.byMs;
+      return;
+    }
+    case "replace":
+      return atStep(fault.step, () => {
+        const node = find(fault.node);
+        if (node.replaced !== null || node.options.system !== "111") return;
+        tell(`${node.name} is another cluster's server for a while`);
+        servers.replace(node, fault.asStandby);
+        later(fault.forMs, () => servers.restore(node));
+      });
+    case "file":
+      return atStep(fault.step, () => {
+        const { name } = find(fault.node);
+        tell(`the files do not have ${name} any more`);
+        const node = find(fault.node);
+        node.disturbedMs = agenda.nowMs + fault.forMs + fault.apartMs;
+        for (const [at, instance] of instances.entries()) {
+          later(at * fault.apartMs, () => instance.configure(without(instance.settings, name)));
+          later(fault.forMs + at * fault.apartMs, () => {
+            node.disturbedMs = agenda.nowMs;
+            instance.configure(withNode(instance.settings, servers.plan, name));
+          });
+        }
+      });
+    case "hand":
+      return atStep(fault.step, () => {
+        const { move = null } = store.record ?? {};
+        const standbys = servers.nodes.filter((node) =>
+          node.isStandby && node.options.system === "111" && node.isServing(agenda.nowMs) &&
+          node.name !== move?.candidate
+        );
+        const node = standbys[fault.which % Math.max(1, standbys.length)];
+        if (node === undefined) return;
+        invariants.mayLose = true;
+        node.disturbedMs = agenda.nowMs;
+        node.isPromotedByHand = true;
+        tell(`somebody promotes ${node.name}`);
+        servers.beginPromotion(node);
+      });
+    case "forget":
+      return atStep(fault.step, () => {
+        const leader = parts.instance("leader");
+        if (store instanceof ModelKeys) {
+          store.remove(recordKey(CLUSTER));
+          invariants.forgets();
+        } else if (fault.ends) {
+          store.lose();
+          invariants.forgets();
+        } else return;
+        tell("the record is removed by hand");
+        if (!fault.ends) return;
+        leader.end();
+        agenda.after(fault.backMs, () => leader.start());
+      });
+    case "half rewind":
+      servers.breaksRewinds = true;
+      return later(fault.forMs, () => servers.breaksRewinds = false);
+    case "blink":
+      return atStep(fault.step, () => {
+        const node = find("candidate");
+        servers.kill(node);
+        agenda.after(fault.backMs, () => servers.start(node, 100 + 400 * fraction(random)));
+      });
+    case "tired": {
+      const node = find(fault.node);
+      const places = instances.map(({ number }) => placeOf(number));
+      for (const place of places) servers.slow(place, node.id, fault.byMs);
+      return later(fault.forMs, () => {
+        for (const place of places) servers.slow(place, node.id, 0);
+      });
+    }
+  }
+}
+
+function without(settings: ArbiterSettings, name: string): ArbiterSettings {
+  return { ...settings, nodes: settings.nodes.filter((node) => node.name !== name) };
+}
+
+/** The node as the plan has it. */
+function withNode(
+  settings: ArbiterSettings,
+  { priorities, excluded }: Stage["plan"],
+  name: string,
+): ArbiterSettings {
+  if (settings.nodes.some((node) => node.name === name)) return settings;
+  const id = Number(name.slice(1)) - 1;
+  const node = {
+    name,
+    host: `10.0.0.${id + 1}`,
+    port: 5432,
+    priority: priorities[id]!,
+    promote: !excluded.includes(id),
+  };
+  const nodes = [...settings.nodes, node].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return { ...settings, nodes };
+}
