@@ -79,8 +79,8 @@ export class Invariants {
   #recordMs = 0;
   /** When the last promotion was announced: who is back behind that is too late. */
   #promoteMs = 0;
-  /** By which life of which instance. */
-  #promoteBy = "";
+  /** Which instance has announced it: who goes on with its choice cannot take that back. */
+  #promoteBy = 0;
   /** Acknowledged writes that are lost and were announced. */
   #forgiven = 0;
   readonly #gone = new Set<Acknowledged>();
@@ -317,7 +317,8 @@ export class Invariants {
       const isMoved = before.phase === "serving" && record.phase === "moving";
       this.#check(!isMoved || epoch > before.epoch, "epoch", "a move begins without a new epoch");
       this.#check(
-        before.primary === record.primary || before.phase === "moving",
+        // A twin that somebody has promoted by hand cannot be told from the primary, which the file does not have any more.
+        before.primary === record.primary || before.phase === "moving" || this.#isByHand(record.primary),
         "epoch",
         "another primary without a move",
       );
@@ -341,10 +342,14 @@ export class Invariants {
     const isPutBack = before === null && this.#epochBefore > 0;
     if (move?.step === "promote" && before?.move?.step !== "promote" && !isPutBack) {
       this.#promoteMs = this.#agenda.nowMs;
-      this.#promoteBy = this.#lifeOf(writer);
+      this.#promoteBy = writer;
       this.#known = this.#knownAtSending[writer]!;
     }
     if (move?.step === "promote" && before?.move?.step === "recruit") this.#chosen(move.candidate!, writer);
+  }
+
+  #isByHand(name: string): boolean {
+    return this.#servers.nodes.some((node) => node.name === name && node.isPromotedByHand);
   }
 
   /** The old primary of a planned move is a part of the new one's history: it follows by itself. */
@@ -449,7 +454,8 @@ export class Invariants {
     if (move.target !== null || move.isForced) return;
     for (const node of this.#servers.nodes) {
       const isThere = node !== best && node.isStandby && node.options.promote && node.applyDelayMs === 0 &&
-        !node.isPaused &&
+        // Who cannot write cannot be told to stop receiving either.
+        !node.isPaused && !node.isFull &&
         node.options.system === "111" && node.timeline === best.timeline && this.#isStable(node, writer) &&
         this.#isOpen(node, writer) &&
         node.isServing(this.#agenda.nowMs) && !node.isDenied;
@@ -581,14 +587,14 @@ export class Invariants {
         "pending",
         `${name} is promoted while ${other.name} may be`,
       );
-      // Another life finds the candidate named, and somebody may have asked it already: whoever is a primary besides is too late.
-      const isChooser = this.#promoteBy === this.#lifeOf(instance);
-      const isPrimary = isChooser && !other.isStandby && !other.isFenced && other.isServing(nowMs) &&
+      const isPrimary = !other.isStandby && !other.isFenced && other.isServing(nowMs) &&
         !other.isDenied &&
         other.options.system === "111" && other.timeline >= move.fromTimeline;
       // One that somebody has promoted beside the primary was stale before a switchover, and is so behind it.
       const wasStale = move.kind === "switchover" && other.isPromotedByHand && other.name !== move.from;
       const isSeen = this.#promoteMs - other.promotedMs > 3_000 && this.#isOpen(other, instance) &&
+        this.#promoteMs - this.#servers.brokenMs(placeOf(this.#promoteBy), other.id) > 3_000 &&
+        !this.#servers.isSlow(placeOf(this.#promoteBy), other.id) &&
         !this.#servers.isSlow(placeOf(instance), other.id) &&
         this.#isStable(other, instance, 3_000) && !isForced &&
         this.#promoteMs - other.startingUntilMs > 3_000 &&
@@ -607,10 +613,6 @@ export class Invariants {
       if (old.isStandby && old.isServing(nowMs)) continue;
       this.#check(lsn - node.lsn <= limit, "lag", `${name} is ${lsn - node.lsn} bytes behind what was seen`);
     }
-  }
-
-  #lifeOf(instance: number): string {
-    return `${instance}/${this.#instances[instance]!.life}`;
   }
 
   /** Who calls may be the part of pgplex that catches what is thrown: so it is noted. */
