@@ -15,6 +15,8 @@ export interface Recruit {
   readonly priority: number;
   /** Its replay is paused, or held back by recovery_min_apply_delay. */
   readonly isDelayed: boolean;
+  /** Its rejoin has failed: nobody knows what it has, although it may stream. */
+  readonly isQuarantined: boolean;
 }
 
 /** Among whom, and by what. */
@@ -53,7 +55,7 @@ export function choose(parts: ChoiceParts): Choice {
   const { recruits, timeline, target, isForced, rules, maxLagBytes } = parts;
   const eligible = recruits.filter((one) =>
     one.isUp && rules.isOnTimeline(one.frozen.timeline, timeline) && rules.isEligible(one) &&
-    (target === null || one.name === target)
+    (target === null || one.name === target) && (!one.isQuarantined || (isForced && one.name === target))
   );
   const [best] = eligible.toSorted((a, b) => {
     const [more, less] = [rules.positionOf(b.frozen), rules.positionOf(a.frozen)];
@@ -90,6 +92,7 @@ function whyNot(one: Recruit, { timeline, target }: ChoiceParts): string {
   if (one.frozen.timeline !== timeline) return `is on timeline ${one.frozen.timeline}`;
   if (!one.promote) return "is not to be promoted (promote: false)";
   if (one.isDelayed) return "replays late, or is paused";
+  if (one.isQuarantined) return "was not made a standby again: say REJOIN";
   return target === null ? "is not chosen" : `is not ${target}`;
 }
 

@@ -13,6 +13,7 @@ function recruit(name: string, lsn: number, changed: Partial<Recruit> & { timeli
     promote: true,
     priority: 100,
     isDelayed: false,
+    isQuarantined: false,
     ...rest,
   };
 }
@@ -51,6 +52,15 @@ Deno.test("choose leaves out who may not be promoted, is dead, delayed, or on an
     deepEqual(chosen(parts([recruit("n2", 990, why), recruit("n3", 950)])), ["n3", 50n], JSON.stringify(why));
   }
   match(String(chosen(parts([]))), /none has stopped receiving/);
+});
+
+Deno.test("choose leaves out whose rejoin has failed, unless an operator names it and forces that", () => {
+  const torn = recruit("n2", 990, { isQuarantined: true });
+  deepEqual(chosen(parts([torn, recruit("n3", 950)])), ["n3", 50n]);
+  match(String(chosen(parts([torn]))), /n2 was not made a standby again: say REJOIN/);
+  match(String(chosen(parts([torn], { isForced: true }))), /say REJOIN/);
+  match(String(chosen(parts([torn], { target: "n2" }))), /say REJOIN/);
+  deepEqual(chosen(parts([torn], { target: "n2", isForced: true })), ["n2", 10n]);
 });
 
 Deno.test("choose refuses who is too far behind, or nobody knows how far, unless it is forced", () => {

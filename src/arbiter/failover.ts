@@ -49,7 +49,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   if (waits > 0 && rules.awaitsAllStandbys() && heldMs < FREEZE_MS) return;
   const lastLsn = lastLsnOf(work, move);
   const choice = choose({
-    recruits: recruitsOf(work),
+    recruits: recruitsOf(work, record),
     names: standbyNames(work),
     from: move.from,
     timeline: move.fromTimeline,
@@ -111,7 +111,7 @@ function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean
   return isInspected && result !== null;
 }
 
-function recruitsOf(work: Work): Recruit[] {
+function recruitsOf(work: Work, { rejoins }: ClusterRecord): Recruit[] {
   return [...work.frozen].flatMap(([name, frozen]) => {
     const known = work.nodes.get(name);
     if (known === undefined) return [];
@@ -126,6 +126,7 @@ function recruitsOf(work: Work): Recruit[] {
       promote,
       priority,
       isDelayed,
+      isQuarantined: rejoins.some(({ node, state }) => node === name && state === "failed"),
     }];
   });
 }
@@ -195,10 +196,13 @@ export function promote(work: Work, record: ClusterRecord, move: Move): void {
   if (result !== null && rules.confirmsByResult(result)) {
     return work.finish(record, move, { primary: name, timeline: move.fromTimeline + 1 });
   }
-  if (view?.health === "up" && said !== null && !work.isOwn(said)) {
-    const text =
-      `${name}, which was to be promoted, belongs to another cluster now: put it back, or say FAILOVER ` +
-      "with FORCE";
+  const missing = !work.nodes.has(name)
+    ? "is not in the file any more"
+    : view?.health === "up" && said !== null && !work.isOwn(said)
+    ? "belongs to another cluster now"
+    : null;
+  if (missing !== null) {
+    const text = `${name}, which was to be promoted, ${missing}: put it back, or say FAILOVER with FORCE`;
     return work.say("error", "move", text);
   }
   // What was asked for behind the beginning of its silence, by what was known then, may be on its way to whoever has started there since.

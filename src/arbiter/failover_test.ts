@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { inspected, primarySays, record, Scene } from "./scene_test.ts";
+import { inspected, primarySays, record, Scene, settings } from "./scene_test.ts";
 import type { Inspected, SeenPosition } from "./views.ts";
 
 const alone: Inspected = inspected({ receiver: null });
@@ -169,33 +169,10 @@ Deno.test("recruit ends at once when failover is switched to manual", () => {
   scene.results["freeze"] = () => null;
   scene.pass(1_000);
   const { nowMs } = scene;
-  const settings = { ...bereavedSettings(), mode: "manual" } as const;
-  const actions = scene.arbiter.configure(settings, { nowMs, wallMs: nowMs });
+  const actions = scene.arbiter.configure(settings({ mode: "manual" }), { nowMs, wallMs: nowMs });
   const write = actions.find(({ kind }) => kind === "write");
   ok(write?.kind === "write" && write.record.phase === "serving" && write.record.primary === "n1");
 });
-
-function bereavedSettings() {
-  const nodes = [1, 2, 3].map((at) => ({
-    name: `n${at}`,
-    host: `10.0.0.${at}`,
-    port: 5432,
-    priority: 100,
-    promote: true,
-  }));
-  return {
-    nodes,
-    rejoin: "sql",
-    fence: "sql",
-    maxFailoverLagBytes: 1_000,
-    syncWaitMs: 5_000,
-    switchoverTimeoutMs: 30_000,
-    promoteTimeoutMs: 60_000,
-    failoverIntervalMs: 5_000,
-    failureTimeoutMs: 3_000,
-    primaryStartTimeoutMs: 30_000,
-  } as const;
-}
 
 /** n2 is chosen, and the store takes 3 s to say that it has that; meanwhile n1 is seen to be `lsn` far, by another instance. */
 function chosenSlowly(lsn: bigint): Scene {
@@ -236,6 +213,21 @@ Deno.test("promote asks again by whoever goes on with it, as somebody may have a
   scene.nodes["n1"] = primarySays({ lsn: 9_000n });
   scene.pass(1_000);
   ok(scene.done.includes("promote n2"), scene.done.join());
+});
+
+Deno.test("promote says so where a reload has taken the candidate out of the file, and goes on when it is back", () => {
+  const scene = bereaved();
+  scene.results["promote"] = () => null;
+  scene.pass(1_000);
+  equal(scene.record?.move?.candidate, "n2");
+  const all = settings();
+  scene.configure({ ...all, nodes: all.nodes.filter(({ name }) => name !== "n2") });
+  scene.pass(1_000);
+  ok(scene.reports.some((text) => /n2, which was to be promoted, is not in the file any more/.test(text)));
+  scene.configure(all);
+  delete scene.results["promote"];
+  scene.pass(8_000);
+  deepEqual([scene.record?.phase, scene.record?.primary], ["serving", "n2"]);
 });
 
 Deno.test("promote asks nobody else while it is unknown whether the candidate promotes itself", () => {

@@ -138,6 +138,8 @@ export class Scene {
   /** All that was done, as `freeze n2`, `epoch 8 recruit`, `serve n1`. */
   readonly done: string[] = [];
   readonly answers: string[] = [];
+  /** What was reported. */
+  readonly reports: string[] = [];
   /** What nodes say; a health in its place: they say nothing. */
   readonly nodes: Record<string, Inspected | NodeHealth>;
   /** Results of verbs that are not simply ok; null: no answer. */
@@ -168,6 +170,11 @@ export class Scene {
   restart(ended: KnownEnd | null = null): void {
     this.done.push("restart");
     this.arbiter = this.#begin(ended);
+  }
+
+  /** Another file is in force. */
+  configure(settings: ArbiterSettings): void {
+    for (const action of this.arbiter.configure(settings, this.#now)) this.#act(action);
   }
 
   input(event: ArbiterEvent): void {
@@ -252,6 +259,7 @@ export class Scene {
         this.answers.push(`${action.ok ? "done" : "refused"}: ${action.text}`);
         return;
       case "report":
+        this.reports.push(action.text);
         return;
     }
   }

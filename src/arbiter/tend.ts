@@ -73,10 +73,13 @@ export function tend(work: Work, record: ClusterRecord): boolean {
   }
   const sinceMs = Math.max(nowMs - INSPECT_MS, work.stepSinceMs);
   const primary = work.inspected(record.primary, sinceMs);
-  if (primary?.isFenced && isOurs && work.tookOver(record.primary, record.epoch)) {
-    work.ask(record.primary, { kind: "unfence" }, { refreshMs: INSPECT_MS });
-  }
   const settled: string[] = [];
+  const isMovedPrimary = record.moved.includes(record.primary);
+  if (primary?.isFenced && (isOurs || isMovedPrimary)) {
+    if (work.tookOver(record.primary, record.epoch)) {
+      work.ask(record.primary, { kind: "unfence" }, { refreshMs: INSPECT_MS });
+    }
+  } else if (primary !== null && isMovedPrimary) settled.push(record.primary);
   for (const known of work.others(record.primary)) {
     const { name } = known.node;
     if (record.rejoins.some(({ node }) => node === name)) continue;

@@ -102,6 +102,21 @@ Deno.test("tend fences an old primary that answers, and takes a fence on the pri
   ok(!off.done.includes("fence n2"));
 });
 
+Deno.test("tend takes back in follow a fence on the primary that a move of pgplex has left, and no other", () => {
+  for (const moved of [[], ["n1"]]) {
+    const scene = new Scene({
+      stored: record({ moved }),
+      changed: { mode: "follow" },
+      nodes: { n1: primarySays({ isFenced: true }) },
+    });
+    scene.pass(1_000);
+    equal(scene.done.includes("unfence n1"), moved.length > 0);
+    scene.nodes["n1"] = primarySays();
+    scene.pass(6_000);
+    deepEqual(scene.record?.moved, []);
+  }
+});
+
 Deno.test("tend leaves everything alone in follow, but what a move of pgplex has left", () => {
   const n1 = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
   for (const moved of [[], ["n2"]]) {
