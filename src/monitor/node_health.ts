@@ -50,11 +50,9 @@ export function afterOutcome(
     case "silent": {
       const silentMs = state.silentMs ?? askedMs;
       const refusedMs = state.refusedMs ?? (outcome.kind === "refused" ? nowMs : null);
-      // Who said that it stops, and then has no port any more, has stopped.
-      const hasStopped = state.health === "starting" && outcome.kind === "refused";
-      const isDown = state.health === "down" || hasStopped || nowMs - silentMs >= failureTimeoutMs ||
+      const isDown = state.health === "down" || nowMs - silentMs >= failureTimeoutMs ||
         (outcome.kind === "refused" && refusedMs !== null && nowMs - refusedMs >= failureConfirmMs);
-      // One that starts is not well enough to be doubted: it would be served again.
+      // One that starts, or stops, is not well enough to be doubted: it would be served again. A restart has no port for a moment.
       const doubted = state.health === "starting" ? "starting" : "suspect";
       return { health: isDown ? "down" : doubted, reason: outcome.reason, silentMs, refusedMs };
     }

@@ -101,10 +101,14 @@ const TABLE: Readonly<Record<string, readonly Step[]>> = {
     ["time", 0, 90_000, "starting"],
     ["starting", 90_000, 90_001, "starting"],
   ],
-  "a server that stops is down as soon as its port is gone": [
+  "a server that stops is down when its port stays gone: a restart has none for a moment": [
     ["answered", 0, 1, "up"],
     ["starting", 100, 101, "starting"],
-    ["refused", 250, 251, "down"],
+    ["refused", 250, 251, "starting"],
+    ["starting", 300, 301, "starting"],
+    ["refused", 450, 451, "starting"],
+    ["refused", 600, 601, "starting"],
+    ["refused", 750, 751, "down"],
     ["starting", 900, 901, "starting"],
     ["answered", 1000, 1001, "up"],
   ],
