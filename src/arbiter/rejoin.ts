@@ -89,7 +89,7 @@ function wayBack(
     ? `${name} may not run programs: stop it, run pg_rewind, and start it as a standby by hand`
     : mode === "rewind" && !canRewind
     ? `${name} has neither wal_log_hints nor checksums, so it needs a new base backup`
-    : mode === "rewind" && (work.said(name)?.timeline ?? timeline) === record.timeline && standing === "stale"
+    : mode === "rewind" && (work.said(name)?.timeline ?? timeline) === record.timeline
     // pg_rewind compares the numbers, and would leave the node as it is.
     ? `${name} has a timeline of its own with the primary's number, so it needs a new base backup`
     : null;
@@ -137,7 +137,8 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
     // The primary may be another one than when the rejoin was announced.
     const known = work.nodes.get(name)!;
     const primary = work.inspected(record.primary, nowMs - 2_000);
-    if (primary === null || work.inspected(name, nowMs - 2_000) === null) return false;
+    // A standby may have received another history until it was pointed at the primary.
+    if (primary === null || work.inspected(name, Math.max(life.atMs, nowMs - 2_000)) === null) return false;
     const standing = standingOf(work, record, known, primary);
     if (standing === "unknown") return false;
     const way = wayBack(work, record, known, standing);

@@ -127,6 +127,9 @@ const SEGMENT_BYTES = 1n << 20n;
  */
 export function mayFollow(said: Said, inspected: Inspected, { forks, current }: History): boolean {
   const timeline = said.timeline ?? inspected.timeline;
+  if (timeline === inspected.timeline && timeline !== null) {
+    if (!isPartOf(inspected.forks, forks.filter(([left]) => left < timeline))) return false;
+  }
   if (timeline === current) return true;
   const fork = forks.find(([left]) => left === timeline)?.[1];
   if (fork === undefined) return false;
@@ -134,4 +137,11 @@ export function mayFollow(said: Said, inspected: Inspected, { forks, current }: 
   const { isReplayIdle, isPaused, applyDelayMs, lsn, replayLsn, canRunPrograms } = inspected;
   return isReplayIdle && !isPaused && applyDelayMs === 0 && lsn === said.lsn && replayLsn <= fork &&
     (lsn / SEGMENT_BYTES === fork / SEGMENT_BYTES || canRunPrograms);
+}
+
+/** Whether a history, where it was read, is the primary's up to there: nodes that were both promoted have timelines of the same numbers. */
+function isPartOf(own: History["forks"], forks: History["forks"]): boolean {
+  const isSame = ([left, at]: History["forks"][number], index: number) =>
+    forks[index]?.[0] === left && forks[index][1] === at;
+  return own.length === 0 || (own.length === forks.length && own.every(isSame));
 }

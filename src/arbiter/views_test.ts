@@ -20,6 +20,23 @@ Deno.test("mayFollow knows a history by the timelines that it has left", () => {
   }
 });
 
+Deno.test("mayFollow knows a history that has the same numbers and parted elsewhere", () => {
+  const may = (timeline: number, forks: Inspected["forks"], seen: number | null = timeline) => {
+    const said = inspected({ timeline, lsn: 90n, replayLsn: 90n, forks });
+    return mayFollow({ ...said, timeline: seen }, said, HISTORY);
+  };
+  const [first, second] = HISTORY.forks;
+  equal(may(3, [first, second]), true);
+  equal(may(3, [first, [2, 201n]]), false);
+  equal(may(3, [first]), false);
+  equal(may(2, [[1, 99n]]), false);
+  equal(may(2, [[1, 99n]], null), false);
+  equal(may(3, [first, second, [7, 300n]]), false);
+  // Its history was not read, or is that of another timeline than it has now.
+  equal(may(3, []), true);
+  equal(may(2, [[1, 99n]], 3), true);
+});
+
 Deno.test("mayFollow lets the beginning of a record be whose end never came, beyond a segment of WAL where it can be given one", () => {
   const cut: Partial<Inspected> = { timeline: 1, lsn: 168n, replayLsn: 100n };
   const may = (changed: Partial<Inspected> = {}, fork = 100n) => {
