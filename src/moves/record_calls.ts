@@ -36,9 +36,10 @@ export class RecordCalls {
   async write(record: ClusterRecord, revision: number): Promise<void> {
     const { store, cluster, tell } = this.#parts;
     this.#isWriting = true;
-    this.#writes++;
+    const number = ++this.#writes;
     const result = await store.swap(cluster, revision, record);
-    if (this.#hasEnded) return;
+    // Where a read has told of it already, and another one has begun, its end would be taken for that one's.
+    if (this.#hasEnded || number !== this.#writes) return;
     this.#isWriting = false;
     tell(eventOf(result));
     this.catchUp();
@@ -51,16 +52,15 @@ export class RecordCalls {
 
   /** It may not be what it was, unless a call is on its way that shows that. */
   lookAgain(): void {
-    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) void this.#read(this.#writes);
+    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) void this.read();
   }
 
-  /** Until it is read. */
+  /** Until it is read. Where a write has begun by then nothing is told: the end of that tells. */
   read(): Promise<void> {
-    return this.#read(null);
+    return this.#read(this.#writes);
   }
 
-  /** `behind`: what was read of one's own accord says nothing where more writes have begun by then: their ends tell. */
-  async #read(behind: number | null): Promise<void> {
+  async #read(behind: number): Promise<void> {
     const { store, cluster, clock, tell } = this.#parts;
     this.#isReading = true;
     const stored = await store.record(cluster).catch(() => undefined);
@@ -72,7 +72,7 @@ export class RecordCalls {
       return;
     }
     this.#isReading = false;
-    if (behind === null || behind === this.#writes) tell({ kind: "record", stored });
+    if (behind === this.#writes) tell({ kind: "record", stored });
   }
 }
 

@@ -108,3 +108,33 @@ Deno.test("RecordCalls tells nothing of a look of its own accord that a write ha
     deepEqual(rig.kinds, overtakes ? ["written"] : ["record"]);
   }
 });
+
+Deno.test("RecordCalls tells of two looks behind a write of unknown end what comes first, and of none behind the next write", async () => {
+  const rig = new Rig();
+  void rig.calls.write(record({ epoch: 2 }), 5);
+  rig.writes[0]!.resolve({ kind: "unknown", reason: "late" });
+  await settled();
+  void rig.calls.read();
+  void rig.calls.read();
+  rig.reads[0]!.resolve(null);
+  await settled();
+  void rig.calls.write(record({ epoch: 3 }), 0);
+  rig.reads[1]!.resolve(null);
+  await settled();
+  deepEqual(rig.kinds, ["write unknown", "record"]);
+});
+
+Deno.test("RecordCalls takes the end of a write for that of no other one, where a look has told of it before", async () => {
+  const rig = new Rig();
+  void rig.calls.write(record({ epoch: 2 }), 5);
+  void rig.calls.read();
+  rig.reads[0]!.resolve({ revision: 6, record: record({ epoch: 2 }) });
+  await settled();
+  void rig.calls.write(record({ epoch: 3 }), 6);
+  rig.writes[0]!.resolve({ kind: "written", revision: 6 });
+  await settled();
+  deepEqual(rig.kinds, ["record"]);
+  rig.writes[1]!.resolve({ kind: "written", revision: 7 });
+  await settled();
+  deepEqual(rig.events.slice(1), [{ kind: "written", revision: 7 }]);
+});
