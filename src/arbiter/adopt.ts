@@ -1,6 +1,6 @@
 import { lsnText } from "../topology/mod.ts";
 import type { ClusterRecord } from "./record.ts";
-import type { Work } from "./work.ts";
+import { addressOf, type Work } from "./work.ts";
 
 /**
  * There is no record: the cluster is new, or its record is lost. The timelines decide which node is the primary: the only one that
@@ -112,8 +112,9 @@ export function adopt(
 }
 
 /**
- * The file has no node of the primary's name any more. The only one that says that it is the primary, on its timeline and with no less
- * than it had, is the same under another name; where none does, somebody has to correct the file. Whether a record is written.
+ * The file has no node of the primary's name any more. The one in its place that says that it is the primary, on its timeline and with no less
+ * than it had, is the same under another name; where none does, somebody has to correct the file: one elsewhere may be a twin that somebody
+ * has promoted beside it. Whether a record is written.
  */
 export function rename(work: Work, record: ClusterRecord): boolean {
   const { primary, timeline } = record;
@@ -121,9 +122,11 @@ export function rename(work: Work, record: ClusterRecord): boolean {
   if (work.nodes.has(primary) || all.some(({ view }) => view === null || view.health === "unknown")) {
     return false;
   }
-  const claims = all.flatMap(({ node: { name } }) => {
+  const claims = all.flatMap(({ node }) => {
+    const { name } = node;
     const said = work.isUp(name) ? work.said(name) : null;
-    const is = said !== null && !said.recovering && said.timeline === timeline && work.isOwn(said);
+    const isThere = record.address === undefined || record.address === addressOf(node);
+    const is = isThere && said !== null && !said.recovering && said.timeline === timeline && work.isOwn(said);
     return is ? [{ name, said }] : [];
   });
   const [first] = claims;

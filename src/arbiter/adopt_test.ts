@@ -56,10 +56,10 @@ Deno.test("adopt goes by the system identifier of most", () => {
 
 Deno.test("rename finds the primary again where the file calls it by another name, and asks where it is gone", () => {
   const nodes = ["m", "n2", "n3"].map((name, at) => ({ ...settings().nodes[at]!, name }));
-  const renamed = (says: Parameters<typeof workWith>[0], lsn = 5_000n) => {
+  const renamed = (says: Parameters<typeof workWith>[0], lsn = 5_000n, address?: string) => {
     const work = workWith(says, { changed: { nodes } });
     work.seen = { primary: "n1", timeline: 1, lsn };
-    rename(work, record());
+    rename(work, { ...record(), ...(address !== undefined && { address }) });
     return work.takeActions().map((action) => {
       if (action.kind === "write") return `${action.record.primary} ${action.record.epoch}`;
       return action.kind === "report" ? action.level : action.kind;
@@ -71,4 +71,8 @@ Deno.test("rename finds the primary again where the file calls it by another nam
   deepEqual(renamed({ m: primarySays(), n2: primarySays(), n3: on(1) }), ["error"]);
   deepEqual(renamed({ m: primarySays(), n2: on(1), n3: on(1) }, 5_001n), ["error"]);
   deepEqual(renamed({ m: primarySays(), n2: "unknown", n3: on(1) }), []);
+  // One that somebody has promoted beside it is another server.
+  const says = { m: on(1), n2: primarySays(), n3: on(1) };
+  deepEqual(renamed(says, 5_000n, "10.0.0.1:5432"), ["error"]);
+  deepEqual(renamed(says, 5_000n, "10.0.0.2:5432"), ["warning", "n2 7"]);
 });

@@ -91,6 +91,8 @@ export interface ClusterRecord {
   readonly epoch: number;
   readonly phase: "serving" | "moving";
   readonly primary: string;
+  /** Where the file had {@link primary} when the record was written, as `host:port`; earlier versions do not say it. */
+  readonly address?: string;
   readonly timeline: number;
   /** Since when {@link primary} is the primary. */
   readonly sinceMs: number;

@@ -183,10 +183,12 @@ export class Work {
 
   write(record: ClusterRecord): void {
     assert(this.writing === null, "a record is written while another one is");
-    this.writing = record;
+    const primary = this.nodes.get(record.primary)?.node;
+    const written = primary === undefined ? record : { ...record, address: addressOf(primary) };
+    this.writing = written;
     this.#triedEpoch = Math.max(this.#triedEpoch, record.epoch);
     this.writingSinceMs = this.now.nowMs;
-    this.act({ kind: "write", record, revision: this.stored?.revision ?? 0 });
+    this.act({ kind: "write", record: written, revision: this.stored?.revision ?? 0 });
   }
 
   /** What a node said last, to whoever asked; null where it has said nothing. */
@@ -359,6 +361,11 @@ export class Work {
       disowned: [...new Set([...record.disowned, ...move.abandoned])],
     });
   }
+}
+
+/** By which a node is known again under another name. */
+export function addressOf({ host, port }: Pick<ArbiterNode, "host" | "port">): string {
+  return `${host}:${port}`;
 }
 
 function withPast({ history }: ClusterRecord, past: PastMove): readonly PastMove[] {

@@ -317,8 +317,7 @@ export class Invariants {
       const isMoved = before.phase === "serving" && record.phase === "moving";
       this.#check(!isMoved || epoch > before.epoch, "epoch", "a move begins without a new epoch");
       this.#check(
-        // A twin that somebody has promoted by hand cannot be told from the primary, which the file does not have any more.
-        before.primary === record.primary || before.phase === "moving" || this.#isByHand(record.primary),
+        before.primary === record.primary || before.phase === "moving",
         "epoch",
         "another primary without a move",
       );
@@ -346,10 +345,6 @@ export class Invariants {
       this.#known = this.#knownAtSending[writer]!;
     }
     if (move?.step === "promote" && before?.move?.step === "recruit") this.#chosen(move.candidate!, writer);
-  }
-
-  #isByHand(name: string): boolean {
-    return this.#servers.nodes.some((node) => node.name === name && node.isPromotedByHand);
   }
 
   /** The old primary of a planned move is a part of the new one's history: it follows by itself. */
