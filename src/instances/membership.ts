@@ -113,8 +113,11 @@ export class Membership {
   #lastLeader: Entry | null = null;
   /** Since when nobody's entry is there; null while one is. */
   #missingSinceMs: number | null = null;
-  /** When that one was seen first. */
+  /** When that one was seen first, and last. */
   #leaderSinceMs = -Infinity;
+  #leaderSeenMs = -Infinity;
+  /** Since when it has had a permit without a gap, in which others could have taken the lead. */
+  #permitSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
   #understands = true;
   /** It leads in the store alone: the call that gives that up is made, or its answer was lost. */
@@ -197,6 +200,7 @@ export class Membership {
   /** A write of its own has shown who leads. */
   sawLeader(entry: Entry | null, nowMs: number): void {
     if (entry !== null && entry.modRevision !== this.#lastLeader?.modRevision) this.#leaderSinceMs = nowMs;
+    if (entry !== null) this.#leaderSeenMs = nowMs;
     this.#missingSinceMs = entry === null ? this.#missingSinceMs ?? nowMs : null;
     this.#leader = entry;
     this.#lastLeader = entry ?? this.#lastLeader;
@@ -348,6 +352,7 @@ export class Membership {
 
   #extend(sentMs: number): void {
     if (this.#leaves) return;
+    if (sentMs >= this.permitUntilMs) this.#permitSinceMs = sentMs;
     this.permitUntilMs = Math.max(this.permitUntilMs, sentMs + this.ttlMs - this.marginMs);
   }
 
@@ -389,7 +394,7 @@ export class Membership {
     // Whoever took himself for the one that leads has renewed since the entry is missing, and knows; or has no permit any more.
     const isOver = this.#missingSinceMs !== null && this.roll.hasLooked(this.#missingSinceMs);
     const leader = leaderOf(this.#leader ?? (isOver ? null : this.#lastLeader));
-    const isThere = leader !== null && leader.incarnation !== this.self.incarnation && this.#isThere(leader);
+    const isThere = leader !== null && this.#isThere(leader);
     if (!this.#rules.mayLead(isThere) || !this.#understands || this.sight.refrains(nowMs)) return null;
     const { id, incarnation } = this.self;
     const free: Condition = this.#leader === null
@@ -405,6 +410,8 @@ export class Membership {
 
   /** One whose entry was never seen here may have a permit for a lease: somebody may have removed it by hand. */
   #isThere({ id, incarnation }: LeaderValue): boolean {
+    // It has led itself: who took the lead in a gap of its permits, and whose entry somebody has removed since, may not know.
+    if (incarnation === this.self.incarnation) return this.#leaderSeenMs < this.#permitSinceMs;
     const isUnseen = this.roll.entryOf(id) === null && !this.roll.hasLooked(this.#leaderSinceMs);
     return isUnseen || this.roll.isHolder(id, incarnation);
   }

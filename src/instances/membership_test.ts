@@ -368,6 +368,28 @@ Deno.test("an id that is taken is not asked for without a pause, although a clus
   equal(second.membership.dueMs, 10 + TTL_MS / 5);
 });
 
+Deno.test("one that led, and had no permit for a while, waits where the entry is missing: somebody may lead in its place", () => {
+  const keys = new FakeKeys();
+  const all = [new One(keys, 1), new One(keys, 2)] as const;
+  const [one, two] = all;
+  one.at(0);
+  two.at(0);
+  for (let at = 100; at <= 1.5 * TTL_MS; at += 100) two.at(at);
+  const atMs = 1.5 * TTL_MS + 100;
+  equal(two.membership.leading(atMs) !== null, true);
+  keys.commit([], [{ kind: "remove", key: LEADER }]);
+  one.at(atMs);
+  deepEqual([one.membership.leading(atMs), two.membership.leading(atMs) !== null], [null, true]);
+  let led = 0;
+  for (let at = atMs + 100; at <= atMs + 2 * TTL_MS; at += 100) {
+    for (const each of all) each.at(at);
+    const leading = all.filter(({ membership }) => membership.leading(at) !== null).length;
+    equal(leading < 2, true);
+    if (leading > 0) led ||= at;
+  }
+  equal(led > 0, true);
+});
+
 Deno.test("a lead whose entry is removed is taken again, also where each takes another one for the last that led", () => {
   const keys = new FakeKeys();
   const all = [new One(keys, 1), new One(keys, 2)] as const;
