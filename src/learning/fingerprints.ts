@@ -70,6 +70,16 @@ export class Fingerprint {
       traits.statements.length === 0;
   }
 
+  /** Whether it names no custom setting but by a literal with a point in it. */
+  get namesNone(): boolean {
+    return !this.traits.setsByFunction && this.traits.sets.length === 0;
+  }
+
+  /** Such a text where servers may read it otherwise than it is read here: it may do anything, and this besides. */
+  misread(): Fingerprint {
+    return new Fingerprint({ ...this.traits, neutral: false, stateful: true, anything: true, misread: true });
+  }
+
   /** What is known of it by itself; `neutral` is BEGIN and its kin. */
   get state(): "neutral" | "learning" | "trusted" | "stateful" {
     if (this.traits.neutral) return "neutral";

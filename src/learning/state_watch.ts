@@ -46,8 +46,6 @@ export class StateWatch {
   #assigned: Map<string, BinaryString> | null = null;
   /** A text since {@link begin} sets by a function what has a name that nobody reads. */
   #strange = false;
-  /** A text since {@link begin} may have been read otherwise than the server reads it. */
-  #misread = false;
   /** Something was set since {@link begin} of which no text tells the value. */
   #untold = false;
   readonly #named = new NamedSettings();
@@ -134,7 +132,7 @@ export class StateWatch {
     this.#unseen = null;
     this.#mentioned = null;
     this.#settings = this.#assigned = null;
-    this.#untold = this.#strange = this.#misread = false;
+    this.#untold = this.#strange = false;
     this.#named.begin();
     this.#judged = this.#control = 0;
     this.#suspicion = Suspicion.None;
@@ -198,14 +196,22 @@ export class StateWatch {
 
   /** What is known of the complete text from `start` to `end`. */
   look(bytes: Uint8Array, start: number, end: number): Fingerprint {
+    const unsure = this.readsUnsurely && holdsOdd(bytes, start, end);
+    const fingerprint = this.#look(bytes, start, end);
+    const { calls } = fingerprint.traits;
+    return unsure || (calls.length > 0 && this.#encoding.mayMisname(calls))
+      ? fingerprint.misread()
+      : fingerprint;
+  }
+
+  #look(bytes: Uint8Array, start: number, end: number): Fingerprint {
     this.#named.tempBuffers = false;
-    if (this.readsUnsurely && holdsOdd(bytes, start, end)) this.#misread = true;
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
     const found = this.fingerprints.find(hash);
     if (found !== null && found.plain) return found;
     const known = this.#exact(found, bytes, start, end);
     if (known !== null && !this.#mayName(known)) return known;
-    if (known !== null && namesNone(known) && !holdsByte(bytes, start, end, POINT)) return known;
+    if (known !== null && known.namesNone && !holdsByte(bytes, start, end, POINT)) return known;
     const before = known?.said ?? null;
     if (before !== null && before.holdsFor(bytes, start, end)) {
       this.#hears(before, bytes, start, end);
@@ -481,17 +487,11 @@ export class StateWatch {
     while (ran.length > kept) ran.pop();
     this.#judged = kept;
     if (this.seeds && check !== "off" && this.#suspicion < Suspicion.State) this.#suspicion = Suspicion.State;
-    const strange = this.#strange && kept > 0;
-    if (strange || (this.#misread && check !== "off")) this.#suspicion = Suspicion.Anything;
+    if (this.#strange && kept > 0) this.#suspicion = Suspicion.Anything;
     return this.#suspicion;
   }
 }
 
 const NONE: ReadonlySet<string> = new Set();
-
-/** Whether it names no custom setting but by a literal with a point in it. */
-function namesNone({ traits }: Fingerprint): boolean {
-  return !traits.setsByFunction && traits.sets.length === 0;
-}
 
 const POINT = 0x2e;

@@ -1,6 +1,6 @@
 import { type BinaryString, binaryString } from "./bytes.ts";
 import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
-import { transcode } from "./encodings.ts";
+import { isAscii, transcode } from "./encodings.ts";
 import { truncated } from "./sql_tokens.ts";
 
 /** Those of clients alone in which an ASCII character, a backslash too, may be a part of another one. */
@@ -23,6 +23,7 @@ export class ClientEncoding {
   #server = "";
   #differs = false;
   #hidesAscii = false;
+  #isUtf8 = true;
 
   /** Whether names that are not ASCII are written differently by both. */
   get differs(): boolean {
@@ -40,6 +41,15 @@ export class ClientEncoding {
     this.#server = values.get("server_encoding") ?? "";
     this.#differs = this.#client !== this.#server && this.#client !== "" && this.#server !== "";
     this.#hidesAscii = HIDING_ASCII.has(this.#client);
+    this.#isUtf8 = !this.#differs && (this.#server === "UTF8" || this.#server === "");
+  }
+
+  /**
+   * Whether one of these names may be another one to the server than it is as it is written. Only UTF8 is the same to both: others
+   * are converted, and folded to small letters and cut otherwise.
+   */
+  mayMisname(written: readonly BinaryString[]): boolean {
+    return !this.#isUtf8 && !written.every(isAscii);
   }
 
   /** A name of the client's as the server keeps it. What cannot be converted here stays as it is. */

@@ -32,6 +32,17 @@ Deno.test("ClientEncoding cuts names as the server does: in SQL between two char
   equal(following("LATIN1").toServer("\xe9".repeat(40)).length, 62);
 });
 
+Deno.test("ClientEncoding.mayMisname names that are not ASCII, but where both have UTF8", () => {
+  for (const encoding of [new ClientEncoding(), following("UTF8")]) {
+    equal(encoding.mayMisname(["\xc3\xa9"]), false);
+  }
+  for (
+    const encoding of [following("LATIN1"), following("LATIN1", "LATIN1"), following("UTF8", "SQL_ASCII")]
+  ) {
+    deepEqual([["a"], [], ["a", "\xe9"]].map((names) => encoding.mayMisname(names)), [false, false, true]);
+  }
+});
+
 Deno.test("ClientEncoding.hidesAscii where a backslash may be the second byte of a character", () => {
   deepEqual(["SJIS", "GBK", "UTF8", "EUC_JP", "LATIN1", ""].map((name) => following(name).hidesAscii), [
     ...[true, true, false, false, false, false],

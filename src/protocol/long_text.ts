@@ -34,6 +34,9 @@ export class LongText {
   #length = 0;
   #escapes = false;
   #escaped = false;
+  /** A string of escapes ended, and nothing but blanks is behind it: a quote may open its next part. */
+  #mayGoOn = false;
+  #goesOn = false;
   #depth = 0;
   /** The last character of the comment at hand. */
   #last = 0;
@@ -46,9 +49,9 @@ export class LongText {
     this.#backslashes = backslashes;
   }
 
-  /** What is left of what was read; null where that is too long too. */
+  /** What is left of what was read; null where that is too long too, or holds a string of escapes in several parts. */
   get reduced(): BinaryString | null {
-    if (this.#out.length > REDUCED_MAX) return null;
+    if (this.#out.length > REDUCED_MAX || this.#goesOn) return null;
     return this.#out + (this.#mode === Mode.StringEnd ? "'" : this.#mode === Mode.Tag ? this.#tag : "");
   }
 
@@ -79,7 +82,10 @@ export class LongText {
             this.#keep("''");
             this.#mode = Mode.String;
             at++;
-          } else this.#ends("'");
+          } else {
+            this.#mayGoOn = this.#escapes;
+            this.#ends("'");
+          }
           break;
         case Mode.Name:
           at = this.#name(bytes, at, end);
@@ -96,7 +102,11 @@ export class LongText {
   #plain(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
     while (at < end && !isSpecial(bytes[at]!)) this.#word = wordWith(this.#word, bytes[at++]!);
-    if (at > start) this.#put(binaryString(bytes, start, at));
+    if (at > start) {
+      const text = binaryString(bytes, start, at);
+      if (this.#mayGoOn && !isBlank(text)) this.#mayGoOn = false;
+      this.#put(text);
+    }
     if (at === end) return end;
     const c = bytes[at]!;
     if ((c === DASH && this.#before === DASH) || (c === STAR && this.#before === SLASH)) {
@@ -108,6 +118,8 @@ export class LongText {
       this.#tag = "$";
       this.#mode = Mode.Tag;
     } else {
+      if (c === QUOTE && this.#mayGoOn) this.#goesOn = true;
+      this.#mayGoOn &&= c === DASH;
       if (c === QUOTE) this.#escapes = this.#backslashes || this.#word === Word.Escape;
       this.#word = c === DOLLAR ? Word.Name : Word.None;
       if (c === QUOTE) this.#mode = Mode.String;
@@ -212,13 +224,17 @@ export class LongText {
   }
 }
 
+function isBlank(text: BinaryString): boolean {
+  return /^[ \t-\r]*$/.test(text);
+}
+
 function isSpecial(c: number): boolean {
   return c === QUOTE || c === DOUBLE || c === DASH || c === STAR || c === DOLLAR;
 }
 
 /** What a word is with one more byte behind it, as in {@link sqlTokens}. */
 function wordWith(word: number, c: number): number {
-  if (word === Word.Number) return isWord(c) || c === DOT ? word : Word.None;
+  if (word === Word.Number && c === DOT) return word;
   if (c >= 48 && c <= 57 && word < Word.Escape) return word === Word.None ? Word.Number : word;
   if (!isWord(c)) return Word.None;
   return word < Word.Escape && (c === 0x45 || c === 0x65) ? Word.Escape : Word.Name;

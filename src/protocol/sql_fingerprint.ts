@@ -5,6 +5,8 @@
  * Bytes above 127 count as letters, so any server encoding that keeps ASCII as it is reads right.
  */
 
+import { continuationOf } from "./sql_continuation.ts";
+
 const Kind = { Other: 0, Space: 1, Letter: 2, Digit: 3 } as const;
 
 const KINDS: Readonly<Uint8Array> = kinds();
@@ -43,8 +45,8 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
   let h1 = 0x811c9dc5 | 0;
   let h2 = 0x1b873593;
   let at = start;
-  /** The last token was a literal; a comma after it may belong to a list of literals. */
-  let afterLiteral = false;
+  /** The last token where it was a literal or a parameter, else 0: a comma after it may belong to a list of such. */
+  let listed = 0;
   let comma = false;
   while (at < end) {
     const c = bytes[at]!;
@@ -65,8 +67,9 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
     if (kind === Kind.Letter) {
       const quote = quoteBehind(bytes, at, end);
       if (quote > 0) { // E'…', B'…', X'…', N'…'
-        const escapes = backslashes || (quote - at === 1 && (c | 32) === 0x65);
-        at = skipQuoted(bytes, quote, end, 0x27, escapes);
+        at = (c | 32) === 0x65
+          ? skipEscapes(bytes, quote, end)
+          : skipQuoted(bytes, quote, end, 0x27, backslashes);
         token = LITERAL;
       } else {
         if (comma) {
@@ -83,7 +86,7 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
           first = second !== 0 && ++at < end ? WORD_BYTES[bytes[at]!]! : 0;
         }
         h1 = Math.imul(h1 ^ 0x20, PRIME_1);
-        afterLiteral = false;
+        listed = 0;
         continue;
       }
     } else if (kind === Kind.Digit || (c === 0x2e && KINDS[bytes[at + 1]!] === Kind.Digit)) {
@@ -94,7 +97,7 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
       token = LITERAL;
     } else if (c === 0x24) { // $1, $$…$$, $tag$…$tag$
       token = KINDS[bytes[at + 1]!] === Kind.Digit ? PARAMETER : LITERAL;
-      at = token === PARAMETER ? numberEnd(bytes, at + 1, end) : skipDollarQuoted(bytes, at, end);
+      at = token === PARAMETER ? digitsEnd(bytes, at + 1, end) : skipDollarQuoted(bytes, at, end);
     } else if (c === 0x22) {
       const next = skipQuoted(bytes, at, end, 0x22, false);
       if (comma) {
@@ -106,21 +109,19 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
         h2 = Math.imul((h2 ^ bytes[i]!) + (h2 >>> 15), PRIME_2);
       }
       at = next;
-      afterLiteral = false;
+      listed = 0;
       continue;
     } else {
       at++;
-      if (c === 0x2c && afterLiteral) {
+      if (c === 0x2c && listed !== 0 && !comma) {
         comma = true;
-        afterLiteral = false;
         continue;
       }
       token = c;
     }
-    if (token >= LITERAL && comma) {
+    if (comma && token === listed) {
       // One more of a list: "1, 2, 3" is "1".
       comma = false;
-      afterLiteral = true;
       continue;
     }
     if (comma) {
@@ -129,7 +130,7 @@ export function sqlFingerprint(bytes: Uint8Array, start: number, end: number, ba
     }
     h1 = Math.imul(h1 ^ token, PRIME_1);
     h2 = Math.imul((h2 ^ token) + (h2 >>> 15), PRIME_2);
-    afterLiteral = token >= LITERAL;
+    listed = token >= LITERAL ? token : 0;
   }
   h1 ^= h1 >>> 13;
   h2 ^= h2 >>> 16;
@@ -147,10 +148,11 @@ export function textHash(bytes: Uint8Array, start: number, end: number): number 
   return (h1 >>> 0) * 0x200000 + (h2 & 0x1fffff);
 }
 
-/** The place of a quote behind a word of one or two letters at `at`; 0 where none is. */
+/** The place of a quote behind the letter at `at`, where both begin a string; 0 where they do not. */
 function quoteBehind(bytes: Uint8Array, at: number, end: number): number {
-  if (at + 1 < end && bytes[at + 1] === 0x27) return at + 1;
-  return at + 2 < end && bytes[at + 2] === 0x27 && WORD_BYTES[bytes[at + 1]!] !== 0 ? at + 2 : 0;
+  if (at + 1 >= end || bytes[at + 1] !== 0x27) return 0;
+  const letter = bytes[at]! | 32;
+  return letter === 0x65 || letter === 0x62 || letter === 0x78 || letter === 0x6e ? at + 1 : 0;
 }
 
 /** Behind the identifier or keyword at `at`. */
@@ -160,10 +162,47 @@ export function wordEnd(bytes: Uint8Array, at: number, end: number): number {
   return i;
 }
 
+/** Behind the number at `at`. Letters right behind it are a word to servers before 15. */
 function numberEnd(bytes: Uint8Array, at: number, end: number): number {
-  let i = at;
-  while (i < end && (KINDS[bytes[i]!]! >= Kind.Letter || bytes[i] === 0x2e)) i++;
+  if (bytes[at] === 0x30 && at + 1 < end && BASES.includes(bytes[at + 1]! | 32)) {
+    let i = at + 2;
+    while (i < end && isHexOrUnderscore(bytes[i]!)) i++;
+    return i;
+  }
+  let i = at + 1;
+  for (; i < end; i++) {
+    const c = bytes[i]!;
+    if (c === 0x2e || KINDS[c] === Kind.Digit) continue;
+    if (c !== 0x5f && (c | 32) !== 0x65) break;
+    const isSign = c !== 0x5f && (bytes[i + 1] === 0x2b || bytes[i + 1] === 0x2d);
+    const digit = isSign ? i + 2 : i + 1;
+    if (digit >= end || KINDS[bytes[digit]!] !== Kind.Digit) break;
+    i = digit;
+  }
   return i;
+}
+
+/** x, o and b, in numbers that are not decimal. */
+const BASES: readonly number[] = [0x78, 0x6f, 0x62];
+
+function isHexOrUnderscore(c: number): boolean {
+  return KINDS[c] === Kind.Digit || c === 0x5f || ((c | 32) >= 0x61 && (c | 32) <= 0x66);
+}
+
+function digitsEnd(bytes: Uint8Array, at: number, end: number): number {
+  let i = at;
+  while (i < end && KINDS[bytes[i]!] === Kind.Digit) i++;
+  return i;
+}
+
+/** Behind a string of escapes, all its parts, whose first quote is at `quote`. */
+function skipEscapes(bytes: Uint8Array, quote: number, end: number): number {
+  const codeAt = (place: number) => bytes[place]!;
+  let at = skipQuoted(bytes, quote, end, 0x27, true);
+  for (let next = at; (next = continuationOf(codeAt, at, end)) > 0;) {
+    at = skipQuoted(bytes, next - 1, end, 0x27, true);
+  }
+  return at;
 }
 
 function skipComment(bytes: Uint8Array, at: number, end: number): number {

@@ -38,8 +38,9 @@ const ALIKE: readonly (readonly string[])[] = [
   ],
   ["SELECT v FROM t", "SELECT v --x\rFROM t", "SELECT/**/v/**/FROM/**/t"],
   ["SELECT $1", "select $23 -- c"],
-  ["SELECT 1 IN (1, 2)", "SELECT 1 IN (1)", "SELECT 1 IN ('a','b' , 'c', $4)"],
-  ["SELECT 1 IN ($1)", "SELECT 1 IN ($1,$2)", "SELECT 1 IN ($1 , 2)"],
+  ["SELECT 1 IN (1, 2)", "SELECT 1 IN (1)", "SELECT 1 IN ('a','b' , 'c')"],
+  ["SELECT 1 IN ($1)", "SELECT 1 IN ($1,$2)"],
+  ["SELECT E'a'\n'b'", "SELECT E'a' --'\n \r--\n\t'\\', f() --'", "SELECT E'a'"],
   ["INSERT INTO t VALUES (1, 'a')", "INSERT INTO t VALUES ('it''s; SET x = 1')"],
 ];
 
@@ -60,6 +61,17 @@ const DIFFERENT: readonly (readonly [string, string])[] = [
   ["", "SELECT"],
   ["SELECT a.b", "SELECT a,b"],
   ["SELECT 1; SELECT 2", "SELECT 1 SELECT 2"],
+  ["SELECT 1, 2", "SELECT 1, $1"],
+  ["SELECT $1, $2", "SELECT $1, 2"],
+  ["SELECT $1.a", "SELECT $1.b"],
+  ["SELECT $1 a", "SELECT $1into a"],
+  ["SELECT 1 a", "SELECT 1into a"],
+  ["SELECT 0xff a", "SELECT 0xffinto a"],
+  ["'x'", "do'x'"],
+  ["SELECT a'x'", "SELECT b'x'"],
+  ["SELECT E'a' 'b'", "SELECT E'a'\n'b'"],
+  ["SELECT E'a'\n'b'", "SELECT E'a'\n'\\'', f() --'"],
+  ["SELECT 1,,2", "SELECT 1,2"],
 ];
 
 Deno.test("sqlFingerprint is the same for texts that differ in literals, numbers of parameters, comments, white space, case and lists", () => {

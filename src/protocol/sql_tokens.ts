@@ -1,12 +1,14 @@
 import { binaryFromUtf8, type BinaryString } from "./bytes.ts";
 import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
+import { continuationOf } from "./sql_continuation.ts";
 
 /**
  * A token, or how one begins that {@link tokenEnd} ends: a comment, a string, a dollar quote. `U&"…"` is one token, as in
- * scan.l; what stands behind its UESCAPE is another. White space is that of scan.l too: 0xa0 is a letter.
+ * scan.l; what stands behind its UESCAPE is another. White space is that of scan.l too: 0xa0 is a letter. Letters right behind a
+ * number are a word to servers before 15.
  */
 const TOKEN =
-  /--[^\r\n]*|\/\*|[eE]?'|\$(?:[A-Za-z_\u0080-\u00ff][\w\u0080-\u00ff]*)?\$|(?:[uU]&)?"(?:[^"]|"")*"?|\$\d+|[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*|\d[\w.]*|[ \t-\r]+|[\s\S]/y;
+  /--[^\r\n]*|\/\*|[eE]?'|\$(?:[A-Za-z_\u0080-\u00ff][\w\u0080-\u00ff]*)?\$|(?:[uU]&)?"(?:[^"]|"")*"?|\$\d+|[A-Za-z_\u0080-\u00ff][\w$\u0080-\u00ff]*|0[xXoObB][0-9a-fA-F_]*|\d(?:[\d.]|_\d|[eE][+-]?\d)*|[ \t-\r]+|[\s\S]/y;
 
 /**
  * The tokens of a text, white space and comments among them. Each place is looked at once, so that no text takes long.
@@ -31,7 +33,8 @@ function tokenEnd(text: string, index: number, opening: string, backslashes: boo
   const behind = index + opening.length;
   if (opening.startsWith("--") || opening.endsWith('"')) return behind;
   if (opening === "/*") return commentEnd(text, behind);
-  if (opening.endsWith("'")) return stringEnd(text, behind, backslashes || opening.length > 1);
+  if (opening === "'") return stringEnd(text, behind, backslashes);
+  if (opening.endsWith("'")) return escapesEnd(text, behind);
   if (!opening.startsWith("$") || !opening.endsWith("$") || opening === "$") return behind;
   const close = text.indexOf(opening, behind);
   return close < 0 ? text.length : close + opening.length;
@@ -46,6 +49,16 @@ function commentEnd(text: string, behind: number): number {
     depth += found[0] === "/*" ? 1 : -1;
   }
   return mark.lastIndex;
+}
+
+/** Behind a string of escapes, all its parts. */
+function escapesEnd(text: string, behind: number): number {
+  const codeAt = (place: number) => text.charCodeAt(place);
+  let end = stringEnd(text, behind, true);
+  for (let next = end; (next = continuationOf(codeAt, end, text.length)) > 0;) {
+    end = stringEnd(text, next, true);
+  }
+  return end;
 }
 
 function stringEnd(text: string, behind: number, escapes: boolean): number {

@@ -21,6 +21,7 @@ Deno.test("sqlTokens keeps strings, comments, names in quotes and dollar quotes 
     const text of [
       "'it''s; --'",
       "E'\\'; --'",
+      "E'a' --'\n \r--\n\t'\\'; --'",
       `"a""b;"`,
       `U&"d\\0061t"`,
       "$$ '; $x$ $$",
@@ -40,8 +41,17 @@ Deno.test("sqlTokens lets a backslash escape in a plain string only where it is 
   deepEqual(tokens("'\\' ;", true), ["'\\' ;"]);
 });
 
+Deno.test("sqlTokens takes a string behind another for a part of it where a line ends between, and nothing but blanks is there", () => {
+  deepEqual(tokens("E'a'\n'\\'';"), ["E'a'\n'\\''", ";"]);
+  for (const gap of [" ", "/*\n*/", "\n/**/", "\n-", "\nx", "--\\n"]) {
+    deepEqual(tokens(`E'a'${gap}'\\'`)[0], "E'a'", gap);
+  }
+  deepEqual(tokens("E'a'\n"), ["E'a'", "\n"]);
+});
+
 Deno.test("sqlTokens tells parameters, numbers and names with dollar signs apart", () => {
   deepEqual(tokens("$1+1.5e3-a$b$c"), ["$1", "+", "1.5e3", "-", "a$b$c"]);
+  deepEqual(tokens("0xFF+1_0e-5+1into+2a$x$"), ["0xFF", "+", "1_0e-5", "+", "1", "into", "+", "2", "a$x$"]);
 });
 
 Deno.test("sqlTokens gives every byte of any text once, with its place", () => {

@@ -73,6 +73,8 @@ export interface SqlTraits {
    * Empty where its name is a literal: it may be any.
    */
   readonly vacates: BinaryString | null;
+  /** Servers may read this one text otherwise; others that look like it need not be so. */
+  readonly misread: boolean;
   /** It changes what later sessions begin with: ALTER ROLE or ALTER DATABASE … SET. */
   readonly altersDefaults: boolean;
   /** What of the database's own routines it may reach without calling them by name. */
@@ -111,6 +113,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
 
   altersDefaults: false,
   vacates: null,
+  misread: false,
   reach: { nothing: false, writes: true, defines: true, members: null },
   text: "(a long statement)",
 });
@@ -292,6 +295,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     control: controlOf(words),
     altersDefaults,
     vacates: vacatedBy(words),
+    misread: false,
     reach: sqlReach(words, /\$\d/.test(text)),
     text: shownText(text, backslashes),
   };

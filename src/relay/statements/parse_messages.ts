@@ -215,7 +215,10 @@ export class ParseMessages {
       return this.#messages.parses(fingerprint);
     }
     if (statement.hash === 0) statement.hash = sqlFingerprint(bytes, textStart, nul, watch.backslashes);
-    return this.#messages.parses(watch.look(bytes, textStart, nul));
+    const fingerprint = watch.look(bytes, textStart, nul);
+    // When it runs nobody knows that any more.
+    if (fingerprint.traits.misread) statement.hash = 0;
+    return this.#messages.parses(fingerprint);
   }
 
   /** Makes `statement`, of which one more use is counted already, under a name that is free. */
