@@ -144,12 +144,16 @@ SELECT r.oid, ${encoded("r.proname::pg_catalog.text")},
    WHEN r.lanname ${EQUALS} 'sql' THEN CASE WHEN r.prosrc ${EQUALS} '' THEN 'body' ELSE 'sql' END
    WHEN r.lanname ${EQUALS} 'internal' AND pg_catalog.strpos(r.prosrc, 'range_constructor') OPERATOR(pg_catalog.>) 0 THEN 'harmless'
    WHEN r.lanname OPERATOR(pg_catalog.<>) ALL ('{c,internal}'::pg_catalog.name[]) OR r.extname IS NULL
+     OR r.prosrc ${EQUALS} 'accept_weak_input'
      OR r.extname ${EQUALS} ANY ('{${EXTENSIONS_THAT_RUN_SQL}}'::pg_catalog.text[]) THEN 'opaque'
    WHEN NOT r.volatile OR r.internal OR r.extname ${EQUALS} ANY ('{${HARMLESS_EXTENSIONS}}'::pg_catalog.text[]) THEN 'harmless'
    ELSE 'opaque' END,
   CASE WHEN r.pronargs OPERATOR(pg_catalog.>) 0 AND r.pronargs OPERATOR(pg_catalog.-) r.pronargdefaults OPERATOR(pg_catalog.<=) 1 THEN 't' END,
   (SELECT pg_catalog.string_agg(x.refobjid::pg_catalog.text, ' ') FROM pg_catalog.pg_depend x
-    WHERE x.classid ${EQUALS} 'pg_catalog.pg_proc'::pg_catalog.regclass AND x.objid ${EQUALS} r.oid AND ${REFERENCES})
+    WHERE x.classid ${EQUALS} 'pg_catalog.pg_proc'::pg_catalog.regclass AND x.objid ${EQUALS} r.oid AND ${REFERENCES}),
+  CASE WHEN r.own AND r.lanname ${EQUALS} ANY ('{c,internal}'::pg_catalog.name[]) THEN ${
+  encoded("r.prosrc")
+} END
  FROM routine r LEFT JOIN reached e ON e.oid ${EQUALS} r.oid
  WHERE r.own OR r.proname ${EQUALS} ANY (${arrayOf(SESSION_NAMES)})
   OR (r.volatile AND NOT r.internal AND NOT r.trigger AND NOT r.aggregate
@@ -198,13 +202,14 @@ export async function lookAtCatalogue(
   return search.found;
 }
 
-function routineOf([oid, encodedName, reach, language, single, uses]: Rows[number]): Routine {
+function routineOf([oid, encodedName, reach, language, single, uses, symbol]: Rows[number]): Routine {
   const name = decoded(encodedName!);
   return {
     oid: oid!,
     name,
     reach: Number(oid) >= FIRST_OWN && isTakenForHarmless(name) ? "any" : reach as Reach | null,
     language: language as Routine["language"],
+    symbol: symbol === null || symbol === undefined ? null : decoded(symbol),
     single: single === "t",
     uses: uses?.split(" ") ?? [],
   };

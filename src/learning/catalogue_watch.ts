@@ -1,4 +1,4 @@
-import type { BinaryString, SqlReach } from "../protocol/mod.ts";
+import type { BinaryString, SqlReach, SqlTraits } from "../protocol/mod.ts";
 import { HiddenCallers } from "./hidden_callers.ts";
 
 /** What may have been changed past pgplex is looked for as often. */
@@ -42,6 +42,9 @@ export class CatalogueWatch {
   /** No look begins before. */
   #pausedUntilMs = -Infinity;
   #firstClaimed = false;
+  /** When another catalogue was found than before, and what was known until then: it held for what had begun to run. */
+  #changedMs = -Infinity;
+  #before = HiddenCallers.UNKNOWN;
 
   /** What was found last. */
   get hidden(): HiddenCallers {
@@ -56,6 +59,11 @@ export class CatalogueWatch {
   /** Whether a statement may reach what may change session state; so it may while what is known may be old. */
   reachedBy(reach: SqlReach, nowMs: number): boolean {
     return !reach.nothing && (this.#isOld(nowMs) || this.#hidden.reachedBy(reach));
+  }
+
+  /** Whether what began at `sinceMs` may have reached, without calling it by name, what nothing takes back. */
+  stainedBy(traits: Pick<SqlTraits, "reach" | "calls">, sinceMs: number): boolean {
+    return this.#hidden.stainedBy(traits) || (sinceMs < this.#changedMs && this.#before.stainedBy(traits));
   }
 
   /** Whether nobody has ever looked, or is about to; whoever is told so, who serves nobody yet, is to look. Once. */
@@ -107,6 +115,10 @@ export class CatalogueWatch {
   found({ changes, named }: CatalogueCheck, mark: string, hidden: HiddenCallers, nowMs: number): boolean {
     const { reach, cause } = this.#hidden;
     const news = this.#mark === null || hidden.reach !== reach || hidden.cause !== cause;
+    if (mark !== this.#mark) {
+      this.#before = this.#hidden;
+      this.#changedMs = nowMs;
+    }
     this.#hidden = hidden;
     this.#mark = mark;
     this.#namedKnown = named.length;
@@ -129,8 +141,10 @@ export class CatalogueWatch {
     return this.#namedKnown < this.#named.size;
   }
 
+  /** Also of what began before the last look that found another catalogue: it may have met the one before. */
   #isOld(nowMs: number): boolean {
-    return this.#changes !== this.#changesKnown || nowMs - this.#checkedMs >= KNOWN_MAX_MS;
+    return this.#changes !== this.#changesKnown || nowMs - this.#checkedMs >= KNOWN_MAX_MS ||
+      nowMs < this.#changedMs;
   }
 
   #isDue(nowMs: number): boolean {

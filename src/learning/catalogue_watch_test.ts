@@ -26,6 +26,19 @@ Deno.test("CatalogueWatch: before the first look anything may be reached, then w
   equal(known(TRIGGER).reachedBy(INSERT, 0), true);
 });
 
+Deno.test("CatalogueWatch: what began before a look that found another catalogue may have met the one before", () => {
+  const watch = known(new HiddenCallers("writing", "t", new Set(), new Map(), "writing"));
+  const stained = (sinceMs: number) => watch.stainedBy({ reach: INSERT, calls: [] }, sinceMs);
+  equal(stained(1), true);
+  watch.found(watch.beginCheck(CHECK_EVERY_MS)!, "b", NONE, CHECK_EVERY_MS);
+  const times = [CHECK_EVERY_MS - 1, CHECK_EVERY_MS];
+  deepEqual(times.map((ms) => watch.reachedBy(INSERT, ms)), [true, false]);
+  deepEqual(times.map((ms) => watch.mayChange(["f"], ms)), [true, true], "nobody has looked at f");
+  deepEqual(times.map(stained), [true, false]);
+  watch.found(watch.beginCheck(2 * CHECK_EVERY_MS)!, "b", NONE, 2 * CHECK_EVERY_MS);
+  equal(watch.reachedBy(INSERT, CHECK_EVERY_MS), false, "the catalogue was the same");
+});
+
 Deno.test("CatalogueWatch has one look before anybody is served, where nobody has looked yet", () => {
   const watch = new CatalogueWatch();
   deepEqual([watch.claimFirst(), watch.claimFirst(), known().claimFirst()], [true, false, false]);

@@ -237,9 +237,8 @@ export class Fingerprints {
   }
 
   /** Whether these may reach, without calling it by name, what leaves something that no look finds and nothing takes back. */
-  stain(ran: readonly Fingerprint[]): boolean {
-    const { hidden } = this.catalogue;
-    return hidden.stains !== null && ran.some(({ traits }) => hidden.stainedBy(traits));
+  stain(ran: readonly Fingerprint[], sinceMs: number): boolean {
+    return ran.some(({ traits }) => this.catalogue.stainedBy(traits, sinceMs));
   }
 
   /** What a session may have changed by running it. `sinceMs`: when its transaction began. */

@@ -21,6 +21,8 @@ export interface Routine {
   readonly reach: Reach | null;
   /** How its source is read; `harmless` needs no reading, `opaque` cannot be read. */
   readonly language: RoutineLanguage | "harmless" | "opaque";
+  /** Of one in C the function there, whatever it is called here; null for others. */
+  readonly symbol?: BinaryString | null;
   /** It can be called with one argument, so that `x.name` calls it. */
   readonly single: boolean;
   /** Routines that it uses by what the catalogue says: an aggregate its functions, a default of a parameter what it calls. */
@@ -241,9 +243,9 @@ export class HiddenCallerSearch {
     return stateful || (writes && this.#causes.size > 0);
   }
 
-  /** The server's own have a name that says it. */
-  #stickyOf({ oid, name, language }: Routine): readonly Sticky[] {
-    return language === "opaque" ? stickyIn([name, "("]) : this.#traits.get(oid)?.sticky ?? [];
+  /** What is in C has a name that says it. */
+  #stickyOf({ oid, name, language, symbol }: Routine): readonly Sticky[] {
+    return language === "opaque" ? stickyIn([symbol ?? name, "("]) : this.#traits.get(oid)?.sticky ?? [];
   }
 
   /** What `bits` stand for reaches this routine too, and what it calls. */

@@ -225,6 +225,8 @@ Deno.test("HiddenCallerSearch tells what routines do that no probe sees, also th
   deepEqual(sticky("draw"), ["setseed"]);
   deepEqual(sticky("far"), ["load", "setseed"]);
   deepEqual(sticky("quiet"), []);
+  const { found: renamed } = search({ sprout: { language: "opaque", symbol: "setseed" } }, ["sprout"]);
+  deepEqual(renamed.stickyOf(["sprout"]), ["setseed"]);
   deepEqual([sticky("dblink_connect"), sticky("remote")], [["dblink"], ["dblink"]]);
   deepEqual(sticky("quiet", "draw", "remote"), ["dblink", "setseed"]);
   deepEqual(sticky("not looked at"), []);

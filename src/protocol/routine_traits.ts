@@ -1,5 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
-import { updatesSettings, writesAt } from "./sql_reach.ts";
+import { commandsAt, updatesSettings, writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
 import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
 import { setsSeed, type Sticky, stickyIn } from "./sticky.ts";
@@ -61,9 +61,12 @@ function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineT
     const word = words[i]!;
     const [before, next] = [words[i - 1] ?? (language === "body" ? "" : ";"), words[i + 1] ?? ""];
     if (BEFORE_STATEMENT.has(before) && mayChangeState(words, i, language)) stateful = true;
-    if (writesAt(words, i)) writes = true;
-    // Dynamic SQL; and what exists for this session alone.
-    if (word === "execute" || /^"?pg_temp/.test(word) || word === "temp" || word === "temporary") {
+    if (writesAt(words, i) || (BEFORE_STATEMENT.has(before) && commandsAt(words, i))) writes = true;
+    // Dynamic SQL; a table that EXPLAIN makes; and what exists for this session alone.
+    if (
+      word === "execute" || (word === "create" && i > 0) || /^"?pg_temp/.test(word) || word === "temp" ||
+      word === "temporary"
+    ) {
       stateful = true;
     }
     if (word === "into" && language === "sql" && before !== "insert" && before !== "merge") stateful = true;

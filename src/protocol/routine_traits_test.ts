@@ -22,6 +22,8 @@ const STATEFUL: readonly (readonly [language: RoutineLanguage, source: string])[
   ["sql", "SELECT 1; /* c */ PREPARE s AS SELECT 1"],
   ["sql", "DECLARE c CURSOR WITH HOLD FOR SELECT 1"],
   ["sql", "SELECT 1 AS a INTO t"],
+  ["sql", "WITH q AS (SELECT 1 AS a) SELECT a INTO t FROM q"],
+  ["plpgsql", "BEGIN FOR r IN EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1 LOOP NULL; END LOOP; END"],
   ["body", "CREATE OR REPLACE FUNCTION f()\n BEGIN ATOMIC\n CREATE TABLE t (a int); END"],
 ];
 
@@ -53,6 +55,9 @@ Deno.test("routineTraits names what may be called: before a parenthesis, and beh
 Deno.test("routineTraits tells who writes from who reads", () => {
   const writes = (source: string) => routineTraits(source, "plpgsql").writes;
   equal(writes("BEGIN SELECT 1 FROM t FOR NO KEY UPDATE; PERFORM 1; END"), false);
+  equal(writes("BEGIN GRANT SELECT ON t TO a; END"), true);
+  equal(writes("BEGIN IF a THEN COMMENT ON TABLE t IS 'x'; END IF; END"), true);
+  equal(writes("BEGIN comment := 'x'; security.a = 1; RETURN grant; END"), false);
   equal(writes("BEGIN WITH q AS (UPDATE t SET a = 1 RETURNING a) SELECT a INTO b FROM q; END"), true);
 });
 

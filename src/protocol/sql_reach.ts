@@ -57,6 +57,21 @@ const WRITES: ReadonlySet<string> = new Set([
 /** Words that begin a statement which may make routines, or what calls them. */
 const DEFINES: ReadonlySet<string> = new Set(["alter", "create", "do", "drop", "execute", "import"]);
 
+/** Words that begin other statements for which event triggers may run. */
+const COMMANDS: ReadonlySet<string> = new Set([
+  "comment",
+  "grant",
+  "import",
+  "reindex",
+  "revoke",
+  "security",
+]);
+
+/** Whether a statement of a routine's begins at `index` for which event triggers may run; an assignment may begin as one does. */
+export function commandsAt(words: readonly string[], index: number): boolean {
+  return COMMANDS.has(words[index]!) && !/^(?:[:=.[]|)$/.test(words[index + 1] ?? "");
+}
+
 /** Whether the word at `index` writes: the UPDATE of FOR UPDATE and FOR NO KEY UPDATE does not. */
 export function writesAt(words: readonly string[], index: number): boolean {
   if (!WRITES.has(words[index]!)) return false;
@@ -90,6 +105,8 @@ export function sqlReach(words: readonly string[], hasParameters: boolean): SqlR
     if (isFirst) {
       isFirst = false;
       if (!READS.has(word)) writes = true;
+      // What was prepared may have made any; nobody else has seen it before.
+      if (word === "commit" && words[i + 1] === "prepared") defines = true;
       // What is temporary is of this session alone.
       if (DEFINES.has(word) && !(word === "create" && /^temp(orary)?$/.test(words[i + 1] ?? ""))) {
         defines = true;

@@ -76,6 +76,7 @@ Deno.test("sqlReach: only the first word of a statement makes routines", () => {
   for (const text of ["SELECT create", "INSERT INTO alter VALUES (1)", "CALL p()"]) {
     equal(reach(text).defines, false, text);
   }
+  equal(reach("COMMIT PREPARED 'p'").defines, true, "what was prepared may have made any");
   equal(reach("CALL p()").writes, true, "what it makes is for the catalogue to say");
 });
 

@@ -238,8 +238,9 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
       }
       continue;
     }
-    // SELECT … INTO makes a table, and where the search_path says so a temporary one.
-    if (word === "into" && firstWord === "select") stateful = true;
+    // SELECT … INTO and EXPLAIN … CREATE TABLE make a table, and where the search_path says so a temporary one.
+    if (word === "into" && words[i - 1] !== "insert" && words[i - 1] !== "merge") stateful = true;
+    if (word === "create" && firstWord === "explain") stateful = true;
     // A function's name may stand in quotes.
     const name = word.startsWith('"') && words[i + 1] === "(" ? word.slice(1) : word;
     if (name === "set_config") {

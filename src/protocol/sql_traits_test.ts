@@ -125,6 +125,8 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   }],
   ["CREATE TABLE t (a int) ON COMMIT DROP", { stateful }],
   ["SELECT 1 AS v INTO t", { stateful }],
+  ["WITH q AS (SELECT 1 AS v) SELECT v INTO t FROM q", { stateful }],
+  ["EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1", { stateful }],
   ["SELECT pg_temp.f()", { stateful, setsByFunction: true }],
   ["SELECT pg_temp_3.f()", { stateful, setsByFunction: true }],
   ["SELECT pg_try_advisory_lock_shared(1)", { stateful }],

@@ -15,6 +15,9 @@ export type Sticky =
   /** Of a routine alone: it names temp_buffers. */
   | "temp buffers";
 
+/** The function in C behind isn_weak. */
+const ISN_WEAK = "accept_weak_input";
+
 /** In quotes as well, and in capitals: names of settings are the same in any case. */
 const isSeed = (word: string): boolean => /^"?seed$/i.test(word);
 
@@ -30,7 +33,7 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     // `x.f` calls f(x).
     else if (words[i + 1] !== "(" && before !== ".") continue;
     else if (name.startsWith("dblink_connect")) sticky.add("dblink");
-    else if (name === "isn_weak") sticky.add("extension");
+    else if (name === "isn_weak" || name === ISN_WEAK) sticky.add("extension");
     else {
       const effect = SESSION_FUNCTIONS.get(name);
       if (effect === "seed") sticky.add("setseed");

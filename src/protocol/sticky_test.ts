@@ -15,6 +15,7 @@ const STICKY: readonly (readonly [sql: string, sticky: readonly Sticky[]])[] = [
   ["SELECT (0.5::float8).setseed, ('a'::text).\"dblink_connect\"", ["setseed", "dblink"]],
   ["SELECT ext.dblink_connect_u('a', 'b')", ["dblink"]],
   ["SELECT isn_weak(true)", ["extension"]],
+  ["SELECT accept_weak_input(true)", ["extension"]],
   ["SELECT pg_replication_origin_session_setup('o')", ["origin"]],
   ["SELECT pg_replication_origin_xact_setup('0/1', now())", ["origin"]],
   ["SELECT pg_replication_origin_session_reset()", ["origin over"]],

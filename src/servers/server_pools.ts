@@ -332,11 +332,15 @@ export class ServerPools {
    *
    * @returns what lets them in again
    */
-  vacate(isVacated: (key: DestinationKey) => boolean): () => void {
+  vacate(isVacated: (key: Pick<DestinationKey, "cluster" | "database">) => boolean): () => void {
     const vacated = [...this.#destinations.values()].filter(({ key }) => isVacated(key));
     for (const destination of vacated) destination.vacates(1, this.#nowMs());
     return () => {
       for (const destination of vacated) destination.vacates(-1, this.#nowMs());
+      // Another database may have that name from now on.
+      for (const { cluster, database, fingerprints } of this.fingerprints()) {
+        if (isVacated({ cluster, database })) fingerprints.catalogue.changes();
+      }
     };
   }
 

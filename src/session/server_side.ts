@@ -323,7 +323,9 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   ): boolean {
     const { watch } = this.#relay;
     const suspicion = watch.judge(check, this.#sinceMs);
-    if (suspicion === Suspicion.Anything) state.mayHaveMore(watch.fingerprints.stain(watch.ran));
+    if (suspicion === Suspicion.Anything) {
+      state.mayHaveMore(watch.fingerprints.stain(watch.ran, this.#sinceMs));
+    }
     return !owed.doubtful && (suspicion !== Suspicion.None || this.lease.unread || foreignNames.size > 0 ||
       this.#listening.suspicious || watch.optionsMentioned ||
       // The temporary schema of the backend may be the session's own, which makes its tables there: a look tells.

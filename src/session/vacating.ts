@@ -19,7 +19,7 @@ export class Vacating {
     const database = utf8FromBinary(name);
     const { pools, listeners } = this.#worker;
     const own = this.#own;
-    const isVacated = ({ cluster, database: other }: DestinationKey) =>
+    const isVacated = ({ cluster, database: other }: Pick<DestinationKey, "cluster" | "database">) =>
       cluster === own.cluster && (database === "" ? other !== own.database : other === database);
     this.#letIn?.();
     this.#letIn = pools.vacate(isVacated);
