@@ -236,7 +236,7 @@ export class StateWatch {
       this.noteSettings(said.settings);
       if (said.settings.some((name) => name.startsWith("pgplex."))) this.#optionsMentioned = true;
     }
-    if (said.guessed.length > 0) this.fingerprints.guessSettings(said.guessed);
+    if (said.guessed.length > 0) this.#guessSettings(said.guessed);
   }
 
   /** What the beginning of a text says that does not lie in the buffer: it may do anything, and this besides. */
@@ -255,10 +255,11 @@ export class StateWatch {
         text.read(bytes, start, nul < 0 || nul > end ? end : nul);
         names.read(bytes, start, end);
       },
-      ends: () => {
-        this.#guessSettings(names.names);
-        this.#read(text, done);
-      },
+      ends: () =>
+        this.#read(text, (fingerprint, hash) => {
+          this.#guessSettings(this.#mayName(fingerprint) ? names.withLiterals : names.names);
+          done(fingerprint, hash);
+        }),
     };
   }
 
@@ -441,7 +442,7 @@ export class StateWatch {
   lookAtParameters(bytes: Uint8Array, start: number, end: number): void {
     const text = binaryString(bytes, start, end);
     this.#named.parameters(text);
-    this.fingerprints.guessSettings(customSettingsInParameters(text));
+    this.#guessSettings(customSettingsInParameters(text));
   }
 
   /** Statements that ran since {@link begin} and did what no probe can see, each once, in the order of their last runs. */

@@ -21,7 +21,12 @@ export class SettingNames {
 
   /** Those that were found. */
   get names(): ReadonlySet<string> {
-    return this.#setsByFunction ? new Set([...this.#names, ...this.#literals]) : this.#names;
+    return this.#setsByFunction ? this.withLiterals : this.#names;
+  }
+
+  /** Those, and all literals of the text that look like one: what they are handed to may set it. */
+  get withLiterals(): ReadonlySet<string> {
+    return new Set([...this.#names, ...this.#literals]);
   }
 
   /** More lies from `start` to `end`. */

@@ -29,3 +29,9 @@ Deno.test("SettingNames takes literals for names only where something sets by a 
 Deno.test("SettingNames takes whatever looks like one in parameters", () => {
   deepEqual(namesIn("parameters", `\0\0\0\x05my.own\0${"y".repeat(2000)}`, 500).includes("my.own"), true);
 });
+
+Deno.test("SettingNames finds a parameter's name behind a length whose bytes look like letters", () => {
+  for (const length of ["\0\0\0A", "\0\x01\x11a", "\0\x01AZ", "\0AZ1", "\0abc"]) {
+    deepEqual(namesIn("parameters", `\0\0${length}my.own `, 500).includes("my.own"), true, length);
+  }
+});

@@ -441,11 +441,13 @@ export function customSettingsInParameters(bytes: BinaryString): string[] {
   for (const { 0: name, index } of bytes.matchAll(WHOLE_NAME)) {
     if (!name.includes(".")) continue;
     names.push(lowerCase(name));
-    // A parameter's length stands before it, whose last byte may look like a letter.
-    const behind = bytes.startsWith("\0\0\0", index - 3)
-      ? SETTING_AT_START.exec(name.slice(1))?.[0]
-      : undefined;
-    if (behind !== undefined) names.push(lowerCase(behind));
+    // A parameter's length stands before it: four bytes, of which the last ones may look like letters, and the first is 0.
+    if (bytes.startsWith(`\0\0\0${String.fromCharCode(name.length)}`, index - 4)) continue;
+    for (let looks = 1; looks <= 3; looks++) {
+      if (bytes[index + looks - 4] !== "\0") continue;
+      const behind = SETTING_AT_START.exec(name.slice(looks))?.[0];
+      if (behind !== undefined) names.push(lowerCase(behind));
+    }
   }
   return names;
 }
