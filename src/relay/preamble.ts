@@ -155,7 +155,7 @@ export class Preamble {
 
   /** Whether what is on its way decides which names there are, or whether anything may be sent for a statement at all. */
   #namesUnsettled(server: ServerConnection, { statements, listsStatements }: SqlTraits): boolean {
-    const { loginName, changes, progress, encoding } = this.#parts;
+    const { loginName, changes, sql, progress, encoding } = this.#parts;
     if (statements.length === 0 && !listsStatements && !loginName.mayBeReset) return false;
     if (changes.drops.doubtful(server.owed)) return true;
     // What is on its way may change the encoding that they are written in.
@@ -168,7 +168,9 @@ export class Preamble {
     }
     const { batch } = server.owed;
     return (listsStatements && changes.anyDoubtful(batch)) ||
-      encoding.allToServer(statements).some((name) => changes.doubtful(name, batch));
+      encoding.allToServer(statements).some((name) =>
+        changes.doubtful(name, batch) || sql.doubtful(name, batch)
+      );
   }
 
   #guardCommit(server: ServerConnection, control: number, simple: boolean): void {

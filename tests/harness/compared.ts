@@ -10,6 +10,8 @@ type Sent = string | Uint8Array | Uint8Array[];
 /** What the client does, or somebody else. */
 export type ComparedStep =
   | Sent
+  /** Messages as they are, which so many ReadyForQuery answer. */
+  | { readonly pipeline: Uint8Array[]; readonly readies: number }
   /** Another client, which stays. Not for pools of one where the first client keeps the connection. */
   | { readonly b: Sent }
   /** The superuser, on a connection of his own to the server, which stays; what he hears is not compared. */
@@ -157,16 +159,17 @@ async function play(script: Compared, pool: PoolName, players: Players): Promise
     let gone = false;
     for (const [index, step] of script.steps.entries()) {
       const shown = `${index}: ${textOf(step)}`;
-      const tell = async (client: WireClient, sent: Sent) => {
+      const tell = async (client: WireClient, sent: Sent, readies = 1) => {
         if (a.status === "I" && b.status === "I") await others?.come();
         else await others?.go(); // two may need a connection each
-        answers.push(await answer(client, sent, shown));
+        answers.push(await answer(client, sent, shown, readies));
       };
       const full = script.pins === true && pool === "one" && !gone;
       try {
         if (typeof step === "string" || step instanceof Uint8Array || Array.isArray(step)) {
           await tell(a, step);
-        } else if ("beside" in step) await beside.query(step.beside);
+        } else if ("pipeline" in step) await tell(a, frontend.concat(step.pipeline), step.readies);
+        else if ("beside" in step) await beside.query(step.beside);
         else if ("leaves" in step) {
           await a.close();
           gone = true;
@@ -207,12 +210,13 @@ async function everywhere(players: Players, sql: string, step: string): Promise<
   return { step, lines, tookMs: 0 };
 }
 
-async function answer(client: WireClient, sent: Sent, step: string): Promise<Answer> {
+async function answer(client: WireClient, sent: Sent, step: string, readies = 1): Promise<Answer> {
   const began = performance.now();
   if (typeof sent === "string") await client.send(frontend.query(sent));
   else if (sent instanceof Uint8Array) await client.send(sent);
   else await client.send(...sent, frontend.sync());
-  const messages = await client.readUntil("Z");
+  const messages: WireMessage[] = [];
+  for (let left = readies; left > 0; left--) messages.push(...await client.readUntil("Z"));
   const tookMs = performance.now() - began;
   return { step, lines: comparableLines(messages), tookMs };
 }
@@ -231,6 +235,8 @@ function textOf(step: ComparedStep): string {
     ? step
     : step instanceof Uint8Array || Array.isArray(step)
     ? "(messages)"
+    : "pipeline" in step
+    ? "(pipeline)"
     : "b" in step && typeof step.b !== "string"
     ? "(b's messages)"
     : JSON.stringify(step);

@@ -2,6 +2,7 @@ import {
   type Effect,
   encodingIn,
   hasLiterals,
+  InFlight,
   readIn,
   runInternal,
   type ServerConnection,
@@ -29,6 +30,8 @@ export class SqlStatements {
   readonly #texts = new SqlTexts();
   /** By what settings their literals were read, as far as that is known. */
   #readings: Map<BinaryString, BinaryString> | null = null;
+  /** Those that a server is being made to have. */
+  readonly #inFlight = new InFlight<BinaryString>();
 
   constructor(parts: SqlStatementsParts) {
     this.#parts = parts;
@@ -49,6 +52,16 @@ export class SqlStatements {
     return server.txStatus === TxStatus.Failed && this.#texts.has(name) && !server.sqlStatements.has(name);
   }
 
+  /** Whether a server is being made to have any. */
+  get pending(): boolean {
+    return this.#inFlight.size > 0;
+  }
+
+  /** Whether a server is being made to have it in another batch than `batch`, and may skip that. */
+  doubtful(name: BinaryString, batch: number): boolean {
+    return this.#inFlight.doubtful(name, batch);
+  }
+
   /** The server is made to have one that was made on another connection, before a message that names it. */
   ensure(server: ServerConnection, name: BinaryString, simple: boolean): void {
     const { changes: { drops }, control, progress } = this.#parts;
@@ -56,9 +69,14 @@ export class SqlStatements {
     if (sql === undefined || server.sqlStatements.has(name)) return;
     if (control.refuses(server) || drops.standsBefore(server.owed)) return;
     server.sqlStatements.add(name, sql);
-    const undo = () => server.sqlStatements.delete(name);
+    const done = () => this.#inFlight.settle(name);
+    const undo = () => {
+      done();
+      server.sqlStatements.delete(name);
+    };
     readAs(server, this.#readingOf(server, name, sql), () => {
-      runInternal(server, sql, { effect: { done() {}, undo } });
+      this.#inFlight.begin(name, server.owed.batch);
+      runInternal(server, sql, { effect: { done, undo } });
     });
     progress.syncAhead(server, simple);
   }

@@ -107,3 +107,24 @@ Deno.test("SqlStatements makes nothing behind a DEALLOCATE ALL of the same batch
   sql.ensure(server, "a", false);
   equal(server.owed.length, 1);
 });
+
+Deno.test("SqlStatements: what a server may still skip is doubtful to later batches, and made again where it was", () => {
+  const { sql } = made();
+  const { server } = fakeServer();
+  const { owed } = server;
+  sql.ensure(server, "a", false);
+  deepEqual([sql.pending, sql.doubtful("a", owed.batch), sql.doubtful("b", owed.batch)], [
+    true,
+    false,
+    false,
+  ]);
+  owed.sent(Owed.Sync);
+  deepEqual([sql.doubtful("a", owed.batch), server.sqlStatements.has("a")], [true, true]);
+  owed.error("22012", () => {});
+  owed.ready();
+  deepEqual([sql.pending, sql.doubtful("a", owed.batch), server.sqlStatements.has("a")], [
+    false,
+    false,
+    false,
+  ]);
+});

@@ -34,7 +34,8 @@ export class StatementMessages {
   doubtful(statement: Statement | null, nameStart: number, nameEnd: number): boolean {
     if (statement !== null && this.statementDoubtful(statement)) return true;
     const { server, bytes } = this.#cursor;
-    return (this.#relay.changes.pending || this.#relay.changes.drops.doubtful(server.owed)) &&
+    const { changes, sql } = this.#relay;
+    return (changes.pending || sql.pending || changes.drops.doubtful(server.owed)) &&
       this.nameDoubtful(this.#relay.encoding.statementName(bytes, nameStart, nameEnd));
   }
 
@@ -88,11 +89,12 @@ export class StatementMessages {
 
   /** {@link doubtful} of the name alone. */
   nameDoubtful(name: BinaryString): boolean {
-    const { changes } = this.#relay;
+    const { changes, sql } = this.#relay;
     const { drops } = changes;
     const { owed } = this.#cursor.server;
     if (drops.doubtful(owed) && this.#cursor.awaitWhile(() => drops.doubtful(owed))) return true;
-    return changes.pending && this.#cursor.awaitWhile(() => changes.doubtful(name, owed.batch));
+    return (changes.pending || sql.pending) &&
+      this.#cursor.awaitWhile(() => changes.doubtful(name, owed.batch) || sql.doubtful(name, owed.batch));
   }
 
   /** Whether a DEALLOCATE ALL before in the batch ends the statement whose name lies there. */
