@@ -317,10 +317,8 @@ export class StateWatch {
   /** They are asked for behind what runs now. Returns them as the server has them. */
   #noted(written: Iterable<string>): Iterable<string> {
     const names = this.#encoding.differs ? this.#encoding.allToServer([...written]) : written;
-    for (const name of names) {
-      this.#settings ??= new Set();
-      if (this.#settings.size < NOTED_MAX) this.#settings.add(name);
-    }
+    const settings = this.#settings ??= new Set();
+    for (const name of names) if (settings.size < NOTED_MAX) settings.add(name);
     return names;
   }
 
@@ -360,6 +358,11 @@ export class StateWatch {
   /** Whether servers may read a text by other settings than those that are known. `settled`: they have answered everything. */
   readsOtherwise(settled: boolean): boolean {
     return this.#named.readsOtherwise(settled);
+  }
+
+  /** Whether it is known by what settings servers read texts as soon as they have answered. */
+  get readingComes(): boolean {
+    return this.#named.readsOtherwise(false) && !this.#named.readsOtherwise(true);
   }
 
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
@@ -496,3 +499,6 @@ export class StateWatch {
 const NONE: ReadonlySet<string> = new Set();
 
 const POINT = 0x2e;
+
+/** Whether it names no custom setting but by a literal with a point in it. */
+const namesNone = ({ traits }: Fingerprint) => !traits.setsByFunction && traits.sets.length === 0;

@@ -106,7 +106,7 @@ export class Preamble {
 
   /** A statement goes to the server with the next message. */
   runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
-    const { loginName, watch, control, changes, clientNamed, encoding } = this.#parts;
+    const { loginName, watch, control, changes, clientNamed } = this.#parts;
     const { traits } = fingerprint;
     const { statements, sequences, resetsName } = traits;
     if (loginName.mayBeReset) this.#restoreName(server, simple);
@@ -120,8 +120,9 @@ export class Preamble {
       changes.drops.begin(server.owed, simple);
     }
     if (statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
-    clientNamed.ensure(server, encoding.allToServer(statements), simple);
-    if (traits.listsStatements) this.#showStatements(server, simple);
+    const { names, lists } = this.#namedBy(traits);
+    clientNamed.ensure(server, names, simple);
+    if (lists) this.#showStatements(server, simple);
     if ((traits.control & Control.Commits) !== 0) this.#guardCommit(server, traits.control, simple);
   }
 
@@ -133,9 +134,8 @@ export class Preamble {
 
   /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */
   parses(server: ServerConnection, { traits }: Fingerprint): void {
-    const { clientNamed, encoding } = this.#parts;
     if (traits.statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
-    clientNamed.ensure(server, encoding.allToServer(traits.statements), false);
+    this.#parts.clientNamed.ensure(server, this.#namedBy(traits).names, false);
   }
 
   /** Whether anything goes to the server before a statement. */
@@ -154,23 +154,48 @@ export class Preamble {
   }
 
   /** Whether what is on its way decides which names there are, or whether anything may be sent for a statement at all. */
-  #namesUnsettled(server: ServerConnection, { statements, listsStatements }: SqlTraits): boolean {
-    const { loginName, changes, sql, progress, encoding } = this.#parts;
+  #namesUnsettled(server: ServerConnection, traits: SqlTraits): boolean {
+    const { loginName, changes, sql, progress, watch } = this.#parts;
+    const { statements, listsStatements } = traits;
     if (statements.length === 0 && !listsStatements && !loginName.mayBeReset) return false;
     if (changes.drops.doubtful(server.owed)) return true;
     // What is on its way may change the encoding that they are written in.
     if (!progress.batchSent && !statements.every(isAscii)) return true;
-    if (
-      !progress.batchSent &&
-      (server.txStatus === TxStatus.Failed || (listsStatements && changes.pending))
-    ) {
+    // Or the settings by which what is made again is read.
+    if (statements.length > 0 && watch.readingComes) return true;
+    const { names, lists } = this.#namedBy(traits);
+    if (!progress.batchSent && (server.txStatus === TxStatus.Failed || (lists && changes.pending))) {
       return true;
     }
     const { batch } = server.owed;
-    return (listsStatements && changes.anyDoubtful(batch)) ||
-      encoding.allToServer(statements).some((name) =>
-        changes.doubtful(name, batch) || sql.doubtful(name, batch)
-      );
+    return (lists && changes.anyDoubtful(batch)) ||
+      names.some((name) => changes.doubtful(name, batch) || sql.doubtful(name, batch));
+  }
+
+  /**
+   * Names of the statements that a text is about, as servers keep them: a statement of the protocol that it executes may be an EXECUTE
+   * itself, and has to come behind what that names, as servers look then whether it returns rows. `lists`: any of them may show what
+   * statements there are.
+   */
+  #namedBy({ statements, listsStatements }: SqlTraits): { names: readonly BinaryString[]; lists: boolean } {
+    const { encoding, names, sql, watch } = this.#parts;
+    const named = encoding.allToServer(statements);
+    const all = [...named];
+    let lists = listsStatements;
+    // Those that are found are looked at in turn.
+    for (const name of all) {
+      const hash = names.findName(name)?.hash ?? 0;
+      const known = hash === 0 ? null : watch.fingerprints.find(hash);
+      if (known === null) {
+        lists ||= sql.lists(name);
+        continue;
+      }
+      lists ||= known.traits.listsStatements;
+      for (const next of encoding.allToServer(known.traits.statements)) {
+        if (!all.includes(next)) all.push(next);
+      }
+    }
+    return { names: all.reverse(), lists };
   }
 
   #guardCommit(server: ServerConnection, control: number, simple: boolean): void {

@@ -58,3 +58,54 @@ function errorsOf(next: string): string[] {
 }
 
 comparedTests(served, SCRIPTS);
+
+/** Under standard_conforming_strings a text with a column b, and under no other what can be parsed. */
+const CONFORMING = "SELECT 'a\\'' || 'b";
+const NONCONFORMING = query("SET standard_conforming_strings = off");
+const LISTING = "SELECT name, from_sql FROM pg_prepared_statements ORDER BY 1";
+
+comparedTests(served, [
+  {
+    name: "A statement is read as it was prepared in one write with what has its literals read otherwise",
+    steps: [
+      [parse(CONFORMING, { name: "by_parse" })],
+      `PREPARE by_sql AS ${CONFORMING}`,
+      pipeline([NONCONFORMING], run("by_parse"), [sync()]),
+      pipeline([query("SET standard_conforming_strings = on"), NONCONFORMING, query("EXECUTE by_sql")]),
+      pipeline([query("SET standard_conforming_strings = on"), NONCONFORMING], run("by_sql"), [sync()]),
+      pipeline([query("SET standard_conforming_strings = on"), NONCONFORMING, query("EXECUTE by_parse")]),
+      pipeline([query("SET standard_conforming_strings = on"), NONCONFORMING], [
+        describe("S", "by_parse"),
+        ...run("by_parse"),
+        sync(),
+      ]),
+    ],
+  },
+  {
+    name: "A statement of the protocol that executes another finds that too, however many lie between",
+    steps: [
+      [parse("SELECT 'x'", { name: "a" })],
+      [parse("EXECUTE a", { name: "b" })],
+      "EXECUTE b",
+      [parse("EXECUTE b", { name: "c" })],
+      run("c"),
+      "EXECUTE c",
+      [parse("EXECUTE c"), describe("S"), bind(), execute()],
+      "PREPARE s AS SELECT 's'",
+      [parse("EXECUTE s", { name: "t" })],
+      "EXECUTE t",
+    ],
+  },
+  {
+    name: "A statement that lists statements shows the session's own to who executes it by name",
+    steps: [
+      [parse(LISTING, { name: "a" })],
+      "EXECUTE a",
+      [parse("EXECUTE a", { name: "b" })],
+      "EXECUTE b",
+      `PREPARE s AS ${LISTING}`,
+      "EXECUTE s",
+      [parse("EXECUTE s"), bind(), execute()],
+    ],
+  },
+]);

@@ -83,7 +83,7 @@ export class BindMessages {
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     if (messages.unreadable(nameStart, keyEnd)) return -1;
     const named = relay.names.named(bytes, nameStart, keyEnd);
-    if (named !== null) messages.adapt(named);
+    if (named !== null && messages.adapt(named)) return -1;
     const statement = named === null ? null : named.statement;
     if (messages.doubtful(statement, nameStart, keyEnd)) return -1;
     if (statement === null || server.foreignNames.size > 0) {

@@ -93,7 +93,7 @@ export class DescribeClose {
     const nameEnd = messageEnd - 1;
     const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
     const named = relay.names.named(cursor.bytes, nameStart, keyEnd);
-    if (named !== null) messages.adapt(named);
+    if (named !== null && messages.adapt(named)) return -1;
     if (messages.doubtful(named?.statement ?? null, nameStart, keyEnd)) return -1;
     if (named === null || messages.dropped(nameStart, keyEnd)) return messages.refuse(nameStart, nameEnd);
     const holds = this.#told.check(named);

@@ -47,6 +47,11 @@ export class SqlStatements {
     return this.#texts.has(name) || this.#parts.watch.mentions(name);
   }
 
+  /** Whether it is one that shows what statements there are. */
+  lists(name: BinaryString): boolean {
+    return /pg_prepared_statement/i.test(this.#texts.get(name) ?? "");
+  }
+
   /** Whether it was made on another connection, and the aborted transaction keeps it from this one. */
   outOfReach(server: ServerConnection, name: BinaryString): boolean {
     return server.txStatus === TxStatus.Failed && this.#texts.has(name) && !server.sqlStatements.has(name);

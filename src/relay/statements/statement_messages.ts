@@ -41,14 +41,20 @@ export class StatementMessages {
 
   /**
    * Before `named` is used: what servers keep of its text besides literals is made by the settings that hold now, and nobody else gets
-   * what is made by settings that nobody has looked at.
+   * what is made by settings that nobody has looked at. True where the message at hand has to wait, as answers on their way tell those.
    */
-  adapt(named: NamedStatement): void {
+  adapt(named: NamedStatement): boolean {
     const { reading } = named.statement;
-    if (reading === null) return;
-    const sure = !this.readsOtherwise;
+    if (reading === null) return false;
+    const { owed, prepared } = this.#cursor.server;
+    const comes = this.#relay.watch.readingComes;
+    // What the server has is read already.
+    const isMade = comes && prepared.touch(named.statement);
+    if (comes && !isMade && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return true;
+    const sure = isMade || !this.readsOtherwise;
     const { constants } = this.#cursor.server.settings.reading;
     if (!sure || reading.constants !== constants) this.#adapt(named, sure ? { ...reading, constants } : null);
+    return false;
   }
 
   #adapt(named: NamedStatement, reading: Reading | null): void {
