@@ -160,13 +160,11 @@ export class Preamble {
     if (statements.length === 0 && !listsStatements && !loginName.mayBeReset) return false;
     if (changes.drops.doubtful(server.owed)) return true;
     // What is on its way may change the encoding that they are written in.
-    if (!progress.batchSent && !statements.every(isAscii)) return true;
+    const { names, lists } = this.#namedBy(traits);
+    if (!progress.batchSent && (lists || !statements.every(isAscii))) return true;
     // Or the settings by which what is made again is read.
     if (statements.length > 0 && watch.readingComes) return true;
-    const { names, lists } = this.#namedBy(traits);
-    if (!progress.batchSent && (server.txStatus === TxStatus.Failed || (lists && changes.pending))) {
-      return true;
-    }
+    if (!progress.batchSent && server.txStatus === TxStatus.Failed) return true;
     const { batch } = server.owed;
     return (lists && changes.anyDoubtful(batch)) ||
       names.some((name) => changes.doubtful(name, batch) || sql.doubtful(name, batch));

@@ -8,7 +8,10 @@ const { bind, close, describe, execute, parse, query, sync } = frontend;
 /** What is skipped behind an error up to the Sync, and what comes in the same write behind that. */
 const served = new Served({
   major: 18,
-  setup: CROWD_SETUP,
+  setup: `${CROWD_SETUP}
+    CREATE FUNCTION set_it(name text, value text) RETURNS text LANGUAGE plpgsql AS
+      $$ BEGIN RETURN set_config(name, value, false); END $$;
+  `,
   pools: { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } },
 });
 
@@ -107,5 +110,22 @@ comparedTests(served, [
       "EXECUTE s",
       [parse("EXECUTE s"), bind(), execute()],
     ],
+  },
+  {
+    name: "Names are listed in the encoding that something before in the same write has set",
+    steps: [
+      [parse("SELECT 1", { name: "é" })],
+      [parse("SELECT 1", { name: "☃" })],
+      pipeline([query("SELECT set_it('client_encoding', 'LATIN1')"), query(LISTING)]),
+      "SET client_encoding = UTF8",
+      LISTING,
+      pipeline([
+        close("S", "☃"),
+        sync(),
+        query("SELECT set_it('client_encoding', 'LATIN1')"),
+        query(LISTING),
+      ]),
+    ],
+    errors: ["22P05"],
   },
 ]);
