@@ -211,7 +211,8 @@ export class StateWatch {
     if (found !== null && found.plain) return found;
     const known = this.#exact(found, bytes, start, end);
     if (known !== null && !this.#mayName(known)) return known;
-    if (known !== null && known.namesNone && !holdsByte(bytes, start, end, POINT)) return known;
+    // Without a point no literal names a custom setting.
+    if (known !== null && known.namesNone && !holdsByte(bytes, start, end, 0x2e)) return known;
     const before = known?.said ?? null;
     if (before !== null && before.holdsFor(bytes, start, end)) {
       this.#hears(before, bytes, start, end);
@@ -497,8 +498,3 @@ export class StateWatch {
 }
 
 const NONE: ReadonlySet<string> = new Set();
-
-const POINT = 0x2e;
-
-/** Whether it names no custom setting but by a literal with a point in it. */
-const namesNone = ({ traits }: Fingerprint) => !traits.setsByFunction && traits.sets.length === 0;
