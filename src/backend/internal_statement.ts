@@ -1,6 +1,7 @@
 import {
   type BinaryString,
   encodeBind,
+  encodeClosePortal,
   encodeCloseStatement,
   encodeExecute,
   encodeParse,
@@ -12,6 +13,9 @@ import { Mark, Owed } from "./owed_entries.ts";
 
 // Statements that pgplex sends for itself among a session's messages, by the extended protocol. Nobody hears of their replies,
 // unless they fail: then the server skips what stands behind them up to the next Sync.
+
+/** A portal for where the client may be about to go on with its unnamed one. */
+const PORTAL: BinaryString = "pgplex:internal";
 
 /** Makes the server run `sql`, by its unnamed statement and portal. `effect` becomes true with it. */
 export function runInternal(
@@ -32,22 +36,57 @@ export function bindInternal(
   sql: BinaryString,
   values: readonly (BinaryString | null)[] = [],
 ): void {
-  const { out, owed, unnamed } = server;
-  out.put(encodeParse("", sql));
-  out.put(encodeBind("", values));
-  unnamed.clear();
-  owed.sent(Owed.Parse | Mark.Swallow);
-  owed.sent(Owed.Bind | Mark.Swallow);
+  parseInternal(server, sql);
+  server.out.put(encodeBind("", values));
+  server.owed.sent(Owed.Bind | Mark.Swallow);
 }
 
 /** The Execute of {@link runInternal}. */
 export function executeInternal({ out, owed }: ServerConnection, effect: Effect | null = null): void {
   out.put(encodeExecute());
+  owesExecute(owed, effect);
+}
+
+/** As {@link runInternal}, in the middle of a batch: the server's unnamed portal stays, and only the unnamed statement goes. */
+export function runInternalAmid(
+  server: ServerConnection,
+  sql: BinaryString,
+  { values = [], effect = null }: {
+    readonly values?: readonly (BinaryString | null)[];
+    readonly effect?: Effect | null;
+  } = {},
+): void {
+  parseInternal(server, sql);
+  runPortal(server, "", values, effect);
+}
+
+function parseInternal({ out, owed, unnamed }: ServerConnection, sql: BinaryString): void {
+  out.put(encodeParse("", sql));
+  unnamed.clear();
+  owed.sent(Owed.Parse | Mark.Swallow);
+}
+
+/** Binds a statement, executes it, and closes its portal. */
+function runPortal(
+  { out, owed }: ServerConnection,
+  statement: BinaryString,
+  values: readonly (BinaryString | null)[],
+  effect: Effect | null,
+): void {
+  out.put(encodeBind(statement, values, PORTAL));
+  out.put(encodeExecute(PORTAL));
+  out.put(encodeClosePortal(PORTAL));
+  owed.sent(Owed.Bind | Mark.Swallow);
+  owesExecute(owed, effect);
+  owed.sent(Owed.Close | Mark.Swallow);
+}
+
+function owesExecute(owed: ServerConnection["owed"], effect: Effect | null): void {
   if (effect === null) owed.sent(Owed.Execute | Mark.Swallow);
   else owed.sent(Owed.Execute | Mark.Swallow | Mark.Effect, effect);
 }
 
-/** As {@link runInternal}, by a statement named `name` that is closed behind it: the server's unnamed one stays. */
+/** As {@link runInternalAmid}, by a statement named `name` that is closed behind it: the server's unnamed one stays. */
 export function runInternalAs(
   server: ServerConnection,
   name: BinaryString,
@@ -58,12 +97,11 @@ export function runInternalAs(
   // A cancel may have left the statement behind.
   out.put(encodeCloseStatement(name));
   out.put(encodeParse(name, sql));
-  out.put(encodeBind(name, values));
-  out.put(encodeExecute());
+  owed.sent(Owed.Close | Mark.Swallow);
+  owed.sent(Owed.Parse | Mark.Swallow);
+  runPortal(server, name, values, null);
   out.put(encodeCloseStatement(name));
-  for (const kind of [Owed.Close, Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close]) {
-    owed.sent(kind | Mark.Swallow);
-  }
+  owed.sent(Owed.Close | Mark.Swallow);
 }
 
 /** A Sync behind such statements: it commits what they did, and ends their failure. */

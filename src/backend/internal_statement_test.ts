@@ -5,12 +5,18 @@ import {
   bindInternal,
   executeInternal,
   runInternal,
+  runInternalAmid,
   runInternalAs,
   syncInternal,
 } from "./internal_statement.ts";
 import { Mark, Owed } from "./owed_entries.ts";
 
 const { parse, bind, execute, sync, close, concat } = frontend;
+
+const amid = (bound: Parameters<typeof bind>[0]) => {
+  const portal = "pgplex:internal";
+  return [bind({ ...bound, portal }), execute({ portal }), close("P", portal)];
+};
 
 Deno.test("runInternal sends a statement whose replies are nobody's, by the unnamed statement", async () => {
   const { server, stream } = fakeServer();
@@ -53,6 +59,18 @@ Deno.test("bindInternal and executeInternal are runInternal in two parts", async
   equal(server.owed.length, 6);
 });
 
+Deno.test("runInternalAmid leaves the unnamed portal alone, and nothing of its own", async () => {
+  const { server, stream } = fakeServer();
+  const seen: string[] = [];
+  const effect = { done: () => seen.push("done"), undo: () => seen.push("undone") };
+  runInternalAmid(server, "x", { values: ["a"], effect });
+  await server.out.flush();
+  deepEqual(stream.taken(), concat([parse("x"), ...amid({ values: ["a"] })]));
+  for (const kind of [Owed.Parse, Owed.Bind]) equal(server.owed.reply(kind), kind | Mark.Swallow);
+  equal((server.owed.reply(Owed.Execute) & Mark.Swallow) > 0, true);
+  deepEqual([seen, server.owed.reply(Owed.Close)], [["done"], Owed.Close | Mark.Swallow]);
+});
+
 Deno.test("runInternalAs leaves the unnamed statement alone, and nothing behind", async () => {
   const { server, stream } = fakeServer();
   server.unnamed.parseSent(server, 1, 0);
@@ -61,10 +79,10 @@ Deno.test("runInternalAs leaves the unnamed statement alone, and nothing behind"
   const ends = close("S", "n");
   deepEqual(
     stream.taken(),
-    concat([ends, parse("x", { name: "n" }), bind({ statement: "n" }), execute(), ends]),
+    concat([ends, parse("x", { name: "n" }), ...amid({ statement: "n" }), ends]),
   );
   equal(server.unnamed.holds(server, 1), true);
-  for (const kind of [Owed.Close, Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close]) {
+  for (const kind of [Owed.Close, Owed.Parse, Owed.Bind, Owed.Execute, Owed.Close, Owed.Close]) {
     equal(server.owed.reply(kind), kind | Mark.Swallow);
   }
 });

@@ -25,14 +25,18 @@ export function encodeParse(name: BinaryString, sql: BinaryString): Uint8Array {
   return message;
 }
 
-/** A Bind of the unnamed portal: parameters and results in text. */
-export function encodeBind(statement: BinaryString, values: readonly (BinaryString | null)[]): Uint8Array {
-  let bytes = 5 + 1 + statement.length + 1 + 2 + 2 + 2;
+/** A Bind, of the unnamed portal where no other is named: parameters and results in text. */
+export function encodeBind(
+  statement: BinaryString,
+  values: readonly (BinaryString | null)[],
+  portal: BinaryString = "",
+): Uint8Array {
+  let bytes = 5 + portal.length + 1 + statement.length + 1 + 2 + 2 + 2;
   for (const value of values) bytes += 4 + (value?.length ?? 0);
   const message = new Uint8Array(bytes);
   message[0] = Front.Bind;
   putInt32(message, 1, bytes - 1);
-  let at = putBinary(message, 6, statement) + 1 + 2;
+  let at = putBinary(message, putBinary(message, 5, portal) + 1, statement) + 1 + 2;
   message[at] = values.length >>> 8;
   message[at + 1] = values.length;
   at += 2;
@@ -43,26 +47,36 @@ export function encodeBind(statement: BinaryString, values: readonly (BinaryStri
   return message;
 }
 
-/** An Execute of the unnamed portal without a row limit. */
-export function encodeExecute(): Uint8Array {
-  return new Uint8Array([Front.Execute, 0, 0, 0, 9, 0, 0, 0, 0, 0]);
+/** An Execute, of the unnamed portal where no other is named, without a row limit. */
+export function encodeExecute(portal: BinaryString = ""): Uint8Array {
+  const message = new Uint8Array(5 + portal.length + 1 + 4);
+  message[0] = Front.Execute;
+  putInt32(message, 1, message.length - 1);
+  putBinary(message, 5, portal);
+  return message;
 }
 
 /** A Close of a prepared statement. */
 export function encodeCloseStatement(name: BinaryString): Uint8Array {
-  return encodeOfStatement(Front.Close, name);
+  return encodeNamed(Front.Close, 0x53, name);
+}
+
+/** A Close of a portal. */
+export function encodeClosePortal(name: BinaryString): Uint8Array {
+  return encodeNamed(Front.Close, 0x50, name);
 }
 
 /** A Describe of a prepared statement. */
 export function encodeDescribeStatement(name: BinaryString): Uint8Array {
-  return encodeOfStatement(Front.Describe, name);
+  return encodeNamed(Front.Describe, 0x53, name);
 }
 
-function encodeOfStatement(type: number, name: BinaryString): Uint8Array {
+/** `of` is `S` for a prepared statement, `P` for a portal. */
+function encodeNamed(type: number, of: number, name: BinaryString): Uint8Array {
   const message = new Uint8Array(5 + 1 + name.length + 1);
   message[0] = type;
   putInt32(message, 1, message.length - 1);
-  message[5] = 0x53;
+  message[5] = of;
   putBinary(message, 6, name);
   return message;
 }

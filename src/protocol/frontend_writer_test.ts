@@ -4,6 +4,7 @@ import * as frontend from "../../tests/harness/frontend.ts";
 import { binaryFromUtf8 } from "./bytes.ts";
 import {
   encodeBind,
+  encodeClosePortal,
   encodeCloseStatement,
   encodeExecute,
   encodeFront,
@@ -72,5 +73,11 @@ Deno.test("the frontend writers agree with the tests' own builders for any texts
     deepEqual(encodeCloseStatement(binaryName), frontend.close("S", name));
     const binaryValues = values.map((value) => value === null ? null : binaryFromUtf8(value));
     deepEqual(encodeBind(binaryName, binaryValues), frontend.bind({ statement: name, values }));
+    deepEqual(
+      encodeBind(binaryName, binaryValues, binaryName),
+      frontend.bind({ portal: name, statement: name, values }),
+    );
+    deepEqual(encodeExecute(binaryName), frontend.execute({ portal: name }));
+    deepEqual(encodeClosePortal(binaryName), frontend.close("P", name));
   }));
 });

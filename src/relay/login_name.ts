@@ -1,4 +1,4 @@
-import { runInternal, type ServerConnection, syncInternal } from "../backend/mod.ts";
+import { runInternalAmid, type ServerConnection, syncInternal } from "../backend/mod.ts";
 import { type BinaryString, TxStatus } from "../protocol/mod.ts";
 import type { Progress } from "./progress.ts";
 import type { TransactionControl } from "./transaction_control.ts";
@@ -75,8 +75,8 @@ export class LoginName {
     this.#owed = null;
     this.#restored = true;
     // A utility statement needs no plan; but in it a backslash is read by standard_conforming_strings.
-    if (name.includes("\\")) runInternal(server, SET_NAME, { values: [name] });
-    else runInternal(server, `SET application_name TO '${name.replaceAll("'", "''")}'`);
+    if (name.includes("\\")) runInternalAmid(server, SET_NAME, { values: [name] });
+    else runInternalAmid(server, `SET application_name TO '${name.replaceAll("'", "''")}'`);
     syncInternal(server);
   }
 
@@ -90,7 +90,7 @@ export class LoginName {
     // Where no transaction was begun, what stands next may be a CALL that commits, which must stand first.
     if (!simple && server.txStatus === TxStatus.Idle && !control.standsIn(server.owed)) return;
     this.#restored = true;
-    runInternal(server, RESTORE_NAME, { values: [this.#name] });
+    runInternalAmid(server, RESTORE_NAME, { values: [this.#name] });
     progress.syncAhead(server, simple);
   }
 }

@@ -129,3 +129,35 @@ comparedTests(served, [
     errors: ["22P05"],
   },
 ]);
+
+/** Its name is known to the server, or has to be made known to it in the middle of the batch. */
+const ABOUT_PORTALS: Readonly<Record<string, Uint8Array[]>> = {
+  "a Bind": [bind({ portal: "p", statement: "s" }), execute({ portal: "p" })],
+  "EXECUTE": [
+    parse("EXECUTE s", { name: "e" }),
+    bind({ portal: "p", statement: "e" }),
+    execute({ portal: "p" }),
+  ],
+};
+
+comparedTests(
+  served,
+  Object.entries(ABOUT_PORTALS).map(([names, messages]): Compared => ({
+    name: `An unnamed portal is there still behind ${names} that names a statement of SQL`,
+    steps: [
+      "PREPARE s AS SELECT 's'",
+      pipeline([parse("SELECT 1"), bind()], messages, [execute()], [sync()]),
+      "SET DateStyle = German",
+      "PREPARE d AS SELECT date '1.2.2024'",
+      "SET DateStyle = ISO",
+      pipeline([
+        parse("SELECT 2"),
+        bind(),
+        bind({ portal: "p", statement: "d" }),
+        execute(),
+        execute({ portal: "p" }),
+        sync(),
+      ]),
+    ],
+  })),
+);

@@ -4,7 +4,7 @@ import {
   hasLiterals,
   InFlight,
   readIn,
-  runInternal,
+  runInternalAmid,
   type ServerConnection,
   SqlTexts,
 } from "../../backend/mod.ts";
@@ -81,7 +81,7 @@ export class SqlStatements {
     };
     readAs(server, this.#readingOf(server, name, sql), () => {
       this.#inFlight.begin(name, server.owed.batch);
-      runInternal(server, sql, { effect: { done, undo } });
+      runInternalAmid(server, sql, { effect: { done, undo } });
     });
     progress.syncAhead(server, simple);
   }

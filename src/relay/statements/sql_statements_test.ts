@@ -29,7 +29,7 @@ Deno.test("SqlStatements makes a server have what was made elsewhere, once, and 
   server.noteStatus(TxStatus.Idle);
   for (let i = 0; i < 2; i++) sql.ensure(server, "a", true);
   sql.ensure(server, "b", true);
-  deepEqual([server.owed.length, server.sqlStatements.get("a"), sql.outOfReach(server, "a")], [4, A, false]);
+  deepEqual([server.owed.length, server.sqlStatements.get("a"), sql.outOfReach(server, "a")], [5, A, false]);
   await server.out.flush();
   equal(new TextDecoder().decode(stream.taken()).split(A).length, 2);
 });
