@@ -65,7 +65,7 @@ export class Network implements AsyncDisposable {
     const number = this.#places.length + 2;
     const namespace = `${this.#name}-${number}`;
     const place = { host: `${this.#prefix}.${number}`, namespace };
-    const outside = `${this.#name}v${number}`;
+    const outside = this.#outside(number);
     this.#places.push(place);
     await ip([], [
       `netns add ${namespace}`,
@@ -78,6 +78,11 @@ export class Network implements AsyncDisposable {
       "link set eth0 up",
     ]);
     return place;
+  }
+
+  /** The end of a place's cable that is on the bridge. */
+  #outside(number: number): string {
+    return `${this.#name}v${number}`;
   }
 
   async places(count: number): Promise<Place[]> {
@@ -117,7 +122,11 @@ export class Network implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { namespace } of this.#places) await removed("netns", namespace);
+    for (const [at, { namespace }] of this.#places.entries()) {
+      // A process that is not quite gone keeps its namespace, which would keep this name taken.
+      await removed("link", this.#outside(at + 2));
+      await removed("netns", namespace);
+    }
     await removed("link", this.#name);
   }
 }
@@ -140,9 +149,11 @@ async function sweep(): Promise<void> {
     line.split(" ")[0]!
   );
   for (const name of namespaces.filter(isLeft)) await removed("netns", name);
-  const bridges = (await run("ip", { args: ["-o", "link", "show", "type", "bridge"] })).split("\n")
-    .map((line) => line.split(": ")[1] ?? "");
-  for (const name of bridges.filter(isLeft)) await removed("link", name);
+  for (const type of ["veth", "bridge"]) {
+    const links = (await run("ip", { args: ["-o", "link", "show", "type", type] })).split("\n")
+      .map((line) => line.split(": ")[1]?.split("@")[0] ?? "");
+    for (const name of links.filter(isLeft)) await removed("link", name);
+  }
 }
 
 /** One that is not there is no error. */

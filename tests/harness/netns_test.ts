@@ -33,3 +33,26 @@ Deno.test({
     assert.doesNotMatch(await run("ip", { args: ["netns", "list"] }), new RegExp(`^px${Deno.pid}n`, "m"));
   },
 });
+
+Deno.test({
+  name: "a network's names are free again although a process of a place is not gone yet",
+  ignore: missing !== "",
+  fn: async () => {
+    let sleeper: Deno.ChildProcess;
+    let name: string;
+    {
+      await using network = await Network.create();
+      const [place] = await network.places(1) as [Place];
+      name = place.namespace.replace("-", "v");
+      const [program, ...args] = commandIn(place, ["sleep", "60"]);
+      sleeper = new Deno.Command(program!, { args, stdout: "null", stderr: "null" }).spawn();
+      assert.match(await run("ip", { args: ["-o", "link"] }), new RegExp(` ${name}@`));
+    }
+    try {
+      assert.doesNotMatch(await run("ip", { args: ["-o", "link"] }), new RegExp(` ${name}@`));
+    } finally {
+      sleeper.kill();
+      await sleeper.status;
+    }
+  },
+});
