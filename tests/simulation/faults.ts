@@ -136,7 +136,7 @@ export class Faults {
         node.isPaused = true;
         return agenda.after(fault.forMs, () => {
           node.isPaused = false;
-          node.disturbedMs = agenda.nowMs;
+          node.disturb(agenda.nowMs);
         });
       }
       case "crash":
@@ -192,7 +192,7 @@ export class Faults {
         const node = servers.nodes[fault.node]!;
         if (!node.isServing(agenda.nowMs) || !node.isStandby || node.options.system !== "111") return;
         invariants.mayLose = true;
-        node.disturbedMs = agenda.nowMs;
+        node.disturb(agenda.nowMs);
         node.isPromotedByHand = true;
         return servers.beginPromotion(node);
       }

@@ -123,6 +123,11 @@ export class ModelNode {
     this.reach = Array.from({ length: options.instances }, () => ({ lostMs: 0, backMs: 0 }));
   }
 
+  /** A fault touches it, until then. */
+  disturb(untilMs: number): void {
+    this.disturbedMs = Math.max(this.disturbedMs, untilMs);
+  }
+
   get lsn(): number {
     return this.log.at(-1)?.lsn ?? 0;
   }

@@ -139,7 +139,7 @@ export class Servers {
   change(node: ModelNode, change: () => void): void {
     this.#note();
     change();
-    node.disturbedMs = this.agenda.nowMs;
+    node.disturb(this.agenda.nowMs);
     this.#look();
   }
 
@@ -284,7 +284,7 @@ export class Servers {
       if (node.process !== "running" || node.startingUntilMs !== until) return;
       if (!node.isStandby) node.append(-1);
       else if (!node.isPaused && node.applyDelayMs === 0) node.replayed = node.log.length;
-      node.disturbedMs = this.agenda.nowMs;
+      node.disturb(this.agenda.nowMs);
       this.tell(
         `${node.name} is up as a ${node.isStandby ? "standby" : "primary"} on timeline ${node.timeline}`,
       );
@@ -355,7 +355,7 @@ export class Servers {
     node.isStandby = true;
     node.upstream = upstream;
     this.start(node, this.between(150, 240));
-    node.disturbedMs = nowMs;
+    node.disturb(nowMs);
   }
 
   /** The detached script: stop, rewind, start. */

@@ -150,10 +150,10 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
       return atStep(fault.step, () => {
         const node = find(fault.node);
         node.isFull = true;
-        node.disturbedMs = agenda.nowMs;
+        node.disturb(agenda.nowMs);
         later(fault.forMs, () => {
           node.isFull = false;
-          node.disturbedMs = agenda.nowMs;
+          node.disturb(agenda.nowMs);
         });
       });
     case "wall": {
@@ -174,11 +174,11 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
         const { name } = find(fault.node);
         tell(`the files do not have ${name} any more`);
         const node = find(fault.node);
-        node.disturbedMs = agenda.nowMs + fault.forMs + fault.apartMs;
+        node.disturb(agenda.nowMs + fault.forMs + fault.apartMs);
         for (const [at, instance] of instances.entries()) {
           later(at * fault.apartMs, () => instance.configure(without(instance.settings, name)));
           later(fault.forMs + at * fault.apartMs, () => {
-            node.disturbedMs = agenda.nowMs;
+            node.disturb(agenda.nowMs);
             instance.configure(withNode(instance.settings, servers.plan, name));
           });
         }
@@ -193,7 +193,7 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
         const node = standbys[fault.which % Math.max(1, standbys.length)];
         if (node === undefined) return;
         invariants.mayLose = true;
-        node.disturbedMs = agenda.nowMs;
+        node.disturb(agenda.nowMs);
         node.isPromotedByHand = true;
         tell(`somebody promotes ${node.name}`);
         servers.beginPromotion(node);
