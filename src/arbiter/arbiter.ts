@@ -1,6 +1,6 @@
 import { adopt, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
-import { promote, recruit } from "./failover.ts";
+import { promote, recruit, takeBackFound } from "./failover.ts";
 import { type ClusterRecord, lastFailover, type Move, type StoredRecord } from "./record.ts";
 import { beginRejoin, rejoin } from "./rejoin.ts";
 import { RULES, type Rules } from "./rules.ts";
@@ -249,10 +249,9 @@ export class Arbiter {
 
   #move(record: ClusterRecord, move: Move): void {
     const work = this.#work;
-    // A switchover before its demotion has changed nothing that matters: a life that finds one takes it back.
     const isFound = move.kind === "switchover" && work.wish === null &&
       (move.step === "prepare" || move.step === "hold");
-    if (isFound) return work.undo(record, move, "pgplex was restarted");
+    if (isFound) return takeBackFound(work, record, move);
     // Clients commit yet: by whose acknowledgement counts where the move fails later.
     if ((move.step === "prepare" || move.step === "hold") && noteSynchronous(work, record)) return;
     switch (move.step) {

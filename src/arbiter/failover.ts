@@ -165,15 +165,7 @@ function heedClaims(work: Work, record: ClusterRecord, move: Move): boolean {
       return true;
     }
     if (rules.isNewerClaim(timeline, move.fromTimeline) && !record.disowned.includes(name)) {
-      const inspected = work.nodes.get(name)?.inspected ?? null;
-      if (inspected === null || inspected.recovering || inspected.timeline !== timeline) {
-        work.ask(name, { kind: "inspect" }, { refreshMs: 100, retryMs: 200 });
-        return true;
-      }
-      if (inspected.forks.some(([left]) => left === record.timeline)) {
-        work.step(record, move, "hold", { kind: "follow", candidate: name, reason: `${name} was promoted` });
-        return true;
-      }
+      if (followsClaim(work, record, move, { name, timeline })) return true;
     }
     if (timeline === move.fromTimeline) {
       work.say("error", "choice", `nobody is promoted: ${name} says that it is the primary`);
@@ -181,6 +173,44 @@ function heedClaims(work: Work, record: ClusterRecord, move: Move): boolean {
     }
   }
   return false;
+}
+
+/** A node says that it is the primary of a newer timeline. Whether that is the move now, or it is being asked about its history. */
+function followsClaim(
+  work: Work,
+  record: ClusterRecord,
+  move: Move,
+  { name, timeline }: { readonly name: string; readonly timeline: number },
+): boolean {
+  const inspected = work.nodes.get(name)?.inspected ?? null;
+  if (inspected === null || inspected.recovering || inspected.timeline !== timeline) {
+    work.ask(name, { kind: "inspect" }, { refreshMs: 100, retryMs: 200 });
+    return true;
+  }
+  if (!inspected.forks.some(([left]) => left === record.timeline)) return false;
+  work.step(record, move, "hold", { kind: "follow", candidate: name, reason: `${name} was promoted` });
+  return true;
+}
+
+/** So long a life that finds a switchover waits until each node has been looked at. */
+const LOOK_MS = 3_000;
+
+/**
+ * A switchover before its demotion has changed nothing that matters: a life that finds one takes it back. But where the record was removed and put
+ * back by who had missed its end, another node is the primary.
+ */
+export function takeBackFound(work: Work, record: ClusterRecord, move: Move): void {
+  const all = [...work.nodes.values()];
+  const isHeard = all.every(({ view }) => view !== null);
+  if (!isHeard && work.now.nowMs - work.stepSinceMs < LOOK_MS) return;
+  for (const { node: { name } } of all) {
+    const said = work.isUp(name) ? work.said(name) : null;
+    if (said === null || said.recovering || !work.isOwn(said) || record.disowned.includes(name)) continue;
+    const timeline = said.timeline ?? 0;
+    if (!work.rules.isNewerClaim(timeline, move.fromTimeline)) continue;
+    if (followsClaim(work, record, move, { name, timeline })) return;
+  }
+  work.undo(record, move, "pgplex was restarted");
 }
 
 /** The candidate of the record is promoted, and nobody else, until it is known to have happened or to be impossible. */

@@ -181,3 +181,23 @@ Deno.test("a switchover ends where another cluster's server is in the place of e
   scene.pass(10_000);
   ok(!scene.done.some((text) => text.startsWith("promote")), scene.done.join());
 });
+
+Deno.test("a switchover that a new life finds is taken back, and not where another node is the primary by now", () => {
+  for (const isOther of [false, true]) {
+    const scene = new Scene();
+    scene.acknowledges = "held";
+    told(scene).pass(500);
+    equal(scene.record?.move?.step, "hold");
+    if (isOther) {
+      // Its record was removed behind its end, and put back by who had missed that.
+      scene.nodes["n1"] = "down";
+      scene.nodes["n2"] = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+    }
+    scene.done.length = 0;
+    scene.restart();
+    scene.acknowledges = "drained";
+    scene.pass(1_000);
+    deepEqual([scene.record?.phase, scene.record?.primary], ["serving", isOther ? "n2" : "n1"]);
+    equal(scene.done.some((text) => text === "serve n1"), !isOther, scene.done.join());
+  }
+});
