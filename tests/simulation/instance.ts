@@ -241,6 +241,7 @@ export class ModelInstance {
     this.#monitor = null;
     this.asked.clear();
     this.#parts.invariants.disturbs(this.number);
+    this.#parts.invariants.drops(this.number);
     clients.hold();
     const endListening = moves.leave("the cluster was removed");
     this.#leaving = new Leaving({

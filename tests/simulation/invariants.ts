@@ -111,6 +111,11 @@ export class Invariants {
     this.disturbs(instance);
   }
 
+  /** A reload takes the cluster from an instance, and with it what that has seen. */
+  drops(instance: number): void {
+    this.#sampled[instance] = this.#told[instance] = null;
+  }
+
   /** A fault touches an instance, for so long. */
   disturbs(instance: number, forMs = 0): void {
     this.#disturbedMs[instance] = Math.max(this.#disturbedMs[instance]!, this.#agenda.nowMs + forMs);
