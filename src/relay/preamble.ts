@@ -50,6 +50,15 @@ export interface PreambleHost {
   commitMarker(): string;
 }
 
+/** The statements that a text is about, as servers keep their names; `lists`: it may show which there are. */
+interface Named {
+  readonly names: readonly BinaryString[];
+  readonly lists: boolean;
+}
+
+const NAMES_NONE: Named = Object.freeze({ names: [], lists: false });
+const LISTS_ALONE: Named = Object.freeze({ names: [], lists: true });
+
 /**
  * What must go to the server before a statement of the client's, so that it finds there what it would find without a pool: the prepared
  * statements that it names, its channels, its application_name, no other session's sequences. Pure.
@@ -175,7 +184,9 @@ export class Preamble {
    * itself, and has to come behind what that names, as servers look then whether it returns rows. `lists`: any of them may show what
    * statements there are.
    */
-  #namedBy({ statements, listsStatements }: SqlTraits): { names: readonly BinaryString[]; lists: boolean } {
+  #namedBy({ statements, listsStatements }: SqlTraits): Named {
+    // As nearly every text: nothing is made for it.
+    if (statements.length === 0) return listsStatements ? LISTS_ALONE : NAMES_NONE;
     const { encoding, names, sql, watch } = this.#parts;
     const named = encoding.allToServer(statements);
     const all = [...named];
