@@ -11,7 +11,6 @@ Deno.test("InFlight doubts a change that was sent in another batch, not one of t
     false,
   ]);
   changes.settle("a");
-
   deepEqual([changes.has("a"), changes.doubtful("a", 1), changes.size], [false, false, 0]);
 });
 

@@ -17,14 +17,17 @@ import { Mark, Owed } from "./owed_entries.ts";
 /** A portal for where the client may be about to go on with its unnamed one. */
 const PORTAL: BinaryString = "pgplex:internal";
 
+/** What such a statement is run with, and what becomes true with it. */
+interface InternalOptions {
+  readonly values?: readonly (BinaryString | null)[];
+  readonly effect?: Effect | null;
+}
+
 /** Makes the server run `sql`, by its unnamed statement and portal. `effect` becomes true with it. */
 export function runInternal(
   server: ServerConnection,
   sql: BinaryString,
-  { values = [], effect = null }: {
-    readonly values?: readonly (BinaryString | null)[];
-    readonly effect?: Effect | null;
-  } = {},
+  { values = [], effect = null }: InternalOptions = {},
 ): void {
   bindInternal(server, sql, values);
   executeInternal(server, effect);
@@ -51,10 +54,7 @@ export function executeInternal({ out, owed }: ServerConnection, effect: Effect 
 export function runInternalAmid(
   server: ServerConnection,
   sql: BinaryString,
-  { values = [], effect = null }: {
-    readonly values?: readonly (BinaryString | null)[];
-    readonly effect?: Effect | null;
-  } = {},
+  { values = [], effect = null }: InternalOptions = {},
 ): void {
   parseInternal(server, sql);
   runPortal(server, "", values, effect);

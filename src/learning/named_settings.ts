@@ -40,5 +40,5 @@ export class NamedSettings {
 }
 
 /** With its length before it. */
-// deno-lint-ignore no-control-regex
+// deno-lint-ignore no-control-regex -- a length is four bytes.
 const SEED_PARAMETER = /\0\0\0\x04seed/i;
