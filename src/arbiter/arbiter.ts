@@ -1,12 +1,12 @@
 import { adopt, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
-import { promote, recruit, takeBackFound } from "./failover.ts";
+import { promote, recruit } from "./failover.ts";
 import { type ClusterRecord, lastFailover, type Move, type StoredRecord } from "./record.ts";
 import { beginRejoin, rejoin } from "./rejoin.ts";
 import { RULES, type Rules } from "./rules.ts";
 import type { ArbiterSettings } from "./settings.ts";
 import { beginFailover, failOver, follow, followHeld, noteSynchronous } from "./steady.ts";
-import { beginSwitchover, demote, hold, prepare } from "./switchover.ts";
+import { beginSwitchover, demote, hold, prepare, takeBackFound } from "./switchover.ts";
 import { showingOf, Shown } from "./showing.ts";
 import type { NodeCondition } from "./standing.ts";
 import { conditionOf, tend } from "./tend.ts";

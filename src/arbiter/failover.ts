@@ -176,7 +176,7 @@ function heedClaims(work: Work, record: ClusterRecord, move: Move): boolean {
 }
 
 /** A node says that it is the primary of a newer timeline. Whether that is the move now, or it is being asked about its history. */
-function followsClaim(
+export function followsClaim(
   work: Work,
   record: ClusterRecord,
   move: Move,
@@ -190,27 +190,6 @@ function followsClaim(
   if (!inspected.forks.some(([left]) => left === record.timeline)) return false;
   work.step(record, move, "hold", { kind: "follow", candidate: name, reason: `${name} was promoted` });
   return true;
-}
-
-/** So long a life that finds a switchover waits until each node has been looked at. */
-const LOOK_MS = 3_000;
-
-/**
- * A switchover before its demotion has changed nothing that matters: a life that finds one takes it back. But where the record was removed and put
- * back by who had missed its end, another node is the primary.
- */
-export function takeBackFound(work: Work, record: ClusterRecord, move: Move): void {
-  const all = [...work.nodes.values()];
-  const isHeard = all.every(({ view }) => view !== null);
-  if (!isHeard && work.now.nowMs - work.stepSinceMs < LOOK_MS) return;
-  for (const { node: { name } } of all) {
-    const said = work.isUp(name) ? work.said(name) : null;
-    if (said === null || said.recovering || !work.isOwn(said) || record.disowned.includes(name)) continue;
-    const timeline = said.timeline ?? 0;
-    if (!work.rules.isNewerClaim(timeline, move.fromTimeline)) continue;
-    if (followsClaim(work, record, move, { name, timeline })) return;
-  }
-  work.undo(record, move, "pgplex was restarted");
 }
 
 /** The candidate of the record is promoted, and nobody else, until it is known to have happened or to be impossible. */

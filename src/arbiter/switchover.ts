@@ -1,7 +1,7 @@
 import { lsnText } from "../topology/mod.ts";
 import { isFrom } from "./detection.ts";
 import type { Command } from "./events.ts";
-import { standbyNames } from "./failover.ts";
+import { followsClaim, standbyNames } from "./failover.ts";
 import type { ClusterRecord, Move } from "./record.ts";
 import type { Inspected } from "./views.ts";
 import type { Known, Wish, Work } from "./work.ts";
@@ -210,6 +210,27 @@ function promotedOther(work: Work, { primary, timeline, disowned }: ClusterRecor
       work.rules.isNewerClaim(said.timeline ?? 0, timeline);
   });
   return other?.node.name ?? null;
+}
+
+/** So long a life that finds a switchover waits until each node has been looked at. */
+const LOOK_MS = 3_000;
+
+/**
+ * A switchover before its demotion has changed nothing that matters: a life that finds one takes it back. But where the record was removed and put
+ * back by who had missed its end, another node is the primary.
+ */
+export function takeBackFound(work: Work, record: ClusterRecord, move: Move): void {
+  const all = [...work.nodes.values()];
+  const isHeard = all.every(({ view }) => view !== null);
+  if (!isHeard && work.now.nowMs - work.stepSinceMs < LOOK_MS) return;
+  for (const { node: { name } } of all) {
+    const said = work.isUp(name) ? work.said(name) : null;
+    if (said === null || said.recovering || !work.isOwn(said) || record.disowned.includes(name)) continue;
+    const timeline = said.timeline ?? 0;
+    if (!work.rules.isNewerClaim(timeline, move.fromTimeline)) continue;
+    if (followsClaim(work, record, move, { name, timeline })) return;
+  }
+  work.undo(record, move, "pgplex was restarted");
 }
 
 /** Clients are held; their transactions end, or are given up for, or cut. */
