@@ -53,10 +53,21 @@ export interface NodeSession {
 export const ITEM_BYTES = 100_000;
 const CHECKPOINT_BYTES = 120;
 
+const KEPT = [
+  "log",
+  "timeline",
+  "forks",
+  "isStandby",
+  "upstream",
+  "names",
+  "isFenced",
+  "checkpointTimeline",
+  "replayed",
+  "options",
+] as const;
+
 /** What of a node is on its disk, while another data directory is in its place. */
-export type Kept =
-  & Pick<ModelNode, "log" | "timeline" | "forks" | "isStandby" | "upstream" | "names" | "isFenced">
-  & Pick<ModelNode, "checkpointTimeline" | "replayed" | "options">;
+export type Kept = Pick<ModelNode, (typeof KEPT)[number]>;
 
 /** A PostgreSQL server as docs/ARBITER.md and the measured facts describe it: what it keeps on disk, and what runs. */
 export class ModelNode {
@@ -121,6 +132,11 @@ export class ModelNode {
     this.host = `10.0.0.${options.id + 1}`;
     this.options = options;
     this.reach = Array.from({ length: options.instances }, () => ({ lostMs: 0, backMs: 0 }));
+  }
+
+  /** What goes away with its data directory, and comes back with it. */
+  get kept(): Kept {
+    return Object.fromEntries(KEPT.map((key) => [key, this[key]])) as unknown as Kept;
   }
 
   /** A fault touches it, until then. */

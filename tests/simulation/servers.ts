@@ -404,37 +404,19 @@ export class Servers {
   /** Another cluster's server is started in a node's place. */
   replace(node: ModelNode, asStandby: boolean): void {
     this.kill(node);
-    const {
-      log,
-      timeline,
-      forks,
-      isStandby,
-      upstream,
-      names,
-      isFenced,
-      checkpointTimeline,
-      replayed,
-      options,
-    } = node;
-    node.replaced = {
-      log,
-      timeline,
-      forks,
-      isStandby,
-      upstream,
-      names,
-      isFenced,
-      checkpointTimeline,
-      replayed,
-      options,
-    };
-    node.options = { ...options, system: "777" };
+    node.replaced = node.kept;
+    const { options, timeline } = node;
     Object.assign(node, {
+      options: { ...options, system: "777" },
       log: [{ lsn: 1e9, item: -1 }],
       timeline: fraction(this.#random) < 0.5 ? timeline : 1,
+      forks: [],
+      isStandby: asStandby,
+      upstream: null,
+      names: null,
+      isFenced: false,
+      replayed: 1,
     });
-    Object.assign(node, { forks: [], isStandby: asStandby, upstream: null, names: null, isFenced: false });
-    node.replayed = 1;
     this.start(node, 200);
   }
 
