@@ -5,6 +5,12 @@ import { one, type Served } from "./served.ts";
 /** What a {@link Crowd} needs in the server. */
 export const CROWD_SETUP = "CREATE ROLE crowd; CREATE SCHEMA crowd; ";
 
+/** `set_it(name, value)` sets what it is handed: a function of the database's own that does what set_config does. */
+export const SET_IT_SETUP = `
+  CREATE FUNCTION set_it(name text, value text) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN RETURN set_config(name, value, false); END $$;
+`;
+
 /** What each of them has set for itself: the names are those that scripts use, the values are their own. */
 const DISTURB = (name: string, encoding: string) =>
   `SET my.member = '${name}'; SET my.v = 'of ${name}'; SET t.tenant = 'of ${name}'; SET work_mem = '7MB'; ` +

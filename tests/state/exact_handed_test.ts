@@ -1,5 +1,5 @@
 import { type Compared, type ComparedStep, comparedTests } from "../harness/compared.ts";
-import { CROWD_SETUP } from "../harness/crowd.ts";
+import { CROWD_SETUP, SET_IT_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
@@ -8,10 +8,7 @@ const { int16, int32, int8, message } = frontend;
 /** Names of custom settings that a statement hands to a function of the database's own, which sets them. */
 const served = new Served({
   major: 18,
-  setup: `${CROWD_SETUP}
-    CREATE FUNCTION set_it(name text, value text) RETURNS text LANGUAGE plpgsql AS
-      $$ BEGIN RETURN set_config(name, value, false); END $$;
-  `,
+  setup: CROWD_SETUP + SET_IT_SETUP,
   pools: { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } },
 });
 

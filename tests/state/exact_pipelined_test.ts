@@ -1,5 +1,5 @@
 import { type Compared, type ComparedStep, comparedTests } from "../harness/compared.ts";
-import { CROWD_SETUP } from "../harness/crowd.ts";
+import { CROWD_SETUP, SET_IT_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
@@ -8,10 +8,7 @@ const { bind, close, describe, execute, parse, query, sync } = frontend;
 /** What is skipped behind an error up to the Sync, and what comes in the same write behind that. */
 const served = new Served({
   major: 18,
-  setup: `${CROWD_SETUP}
-    CREATE FUNCTION set_it(name text, value text) RETURNS text LANGUAGE plpgsql AS
-      $$ BEGIN RETURN set_config(name, value, false); END $$;
-  `,
+  setup: CROWD_SETUP + SET_IT_SETUP,
   pools: { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } },
 });
 
