@@ -331,10 +331,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   /** The session asked for a connection while the last one was probed: it takes its place in the queue now. */
   #obtainAgain(): void {
     if (this.#ended) return this.#settle(sessionOver());
+    // Who asks from here on, before the promise of the look is settled, would wait for a look that has ended.
+    this.#probing = null;
     const resolve = this.#resolve;
     if (resolve === null) return;
     this.#resolve = null;
-    this.#probing = null;
     const obtained = this.obtain(this.#untilMs);
     if (obtained === null) resolve();
     else void obtained.then(resolve);
@@ -485,6 +486,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
   }
 
   #settle(error: PgplexError | null): void {
+    this.#probing = null;
     this.error = error;
     const resolve = this.#resolve;
     this.#resolve = null;

@@ -6,6 +6,7 @@ import type { Recall, Recallable } from "../pool/mod.ts";
 import { encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
 import { PoolCounters } from "../telemetry/mod.ts";
 import { Lease } from "./lease.ts";
+import type { Fingerprints } from "../learning/mod.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
 import type { Destination, PooledServer, ServerPool } from "../servers/mod.ts";
 import type { LeaseParts } from "./lease_parts.ts";
@@ -123,6 +124,7 @@ function rig({ takes = "takes it", wants = "UTC" }: { takes?: Takes; wants?: str
       holder.settings = connection.settings;
     },
     ended() {},
+    stateLost: () => void heard.push("state lost"),
   };
   const settings = { server_reset: "changed" };
   const destination = {
@@ -134,7 +136,8 @@ function rig({ takes = "takes it", wants = "UTC" }: { takes?: Takes; wants?: str
   };
   const { statements } = fakeServer();
   const unread = new UnreadLeases(clock);
-  const parts = { runtime: { clock, statements }, unread } as unknown as LeaseParts;
+  const warnings = { say() {} };
+  const parts = { runtime: { clock, statements }, unread, warnings } as unknown as LeaseParts;
   const lease = new Lease(
     parts,
     destination as unknown as Destination,
@@ -168,6 +171,26 @@ Deno.test("Lease whose session's settings are refused gives the connection back 
   deepEqual([heard, server.connection.closed], [["lost TimeZone", "released clean"], false]);
   equal(lease.obtain(), null);
   deepEqual([lease.error, lease.held], [null, true]);
+  await end();
+});
+
+Deno.test("Lease.obtain right behind a look that has ended begins, and does not wait for that look", async () => {
+  const { heard, pool, destination, lease, server, end } = rig();
+  const other = pooled("takes it", destination.pool!);
+  equal(lease.obtain(), null);
+  let asked: Promise<void> | null | undefined;
+  pool.release = (_, how) => {
+    heard.push(`released ${how}`);
+    destination.tryAcquire = () => other.server;
+    // Before the look's own promise is settled.
+    queueMicrotask(() => asked = lease.obtain());
+  };
+  server.connection.close();
+  lease.probe({} as Fingerprints);
+  for (let turn = 0; turn < 20; turn++) await null;
+  deepEqual([asked, lease.held, heard], [null, true, ["begins", "released broken", "state lost", "begins"]]);
+  other.server.connection.close();
+  await other.reader;
   await end();
 });
 
