@@ -1,5 +1,6 @@
 import { lsnText } from "../topology/mod.ts";
-import type { ClusterRecord } from "./record.ts";
+import type { ClusterRecord, Move } from "./record.ts";
+import { blank } from "./steady.ts";
 import { addressOf, type Work } from "./work.ts";
 
 /**
@@ -90,16 +91,31 @@ export function adopt(
     `${name}: ${said.recovering ? "standby" : "primary"}, timeline ${said.timeline}, ${lsnText(said.lsn)}`
   );
   work.say("info", topic, `${name} is taken for the primary: there was no record`, evidence);
+  const epoch = Math.max(timeline, work.unusedEpoch);
+  const { wallMs } = work.now;
+  // Another instance may serve by the record that was lost: nobody is served by this one before it holds.
+  const move: Move | null = work.instances.length === 1 ? null : {
+    ...blank({ primary: name, timeline }, null),
+    kind: "follow",
+    candidate: name,
+    step: "hold",
+    steps: [{ step: "hold", atMs: wallMs }],
+    by: "pgplex",
+    reason: "its record was lost",
+    evidence,
+    startedAtMs: wallMs,
+    cuts: false,
+  };
   work.write({
     system: said.system,
     // Each promotion raises both by one. Whoever lives on behind the loss of a record may have said that it holds for a higher one.
-    epoch: Math.max(timeline, work.unusedEpoch),
-    phase: "serving",
+    epoch,
+    phase: move === null ? "serving" : "moving",
     primary: name,
     timeline,
-    sinceMs: work.now.wallMs,
+    sinceMs: wallMs,
     synchronous: said.synchronous,
-    move: null,
+    move,
     history: [],
     rejoins: [],
     // Whoever acknowledges commits has to receive from the primary itself; which moves have led elsewhere is lost.
@@ -109,6 +125,17 @@ export function adopt(
     disowned: [],
   });
   return true;
+}
+
+/** Whether a move is the one by which a primary is adopted: it moves nobody, and lets each instance forget what it served by. */
+export function isAdoption({ kind, candidate }: Move, { primary }: ClusterRecord): boolean {
+  return kind === "follow" && candidate === primary;
+}
+
+/** The step of a move that adopts: each instance holds, so none serves by a record that was lost. */
+export function adoptHeld(work: Work, record: ClusterRecord): void {
+  if (!work.isHeld(record.epoch)) return;
+  work.write({ ...record, phase: "serving", move: null });
 }
 
 /**

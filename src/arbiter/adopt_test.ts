@@ -1,6 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { adopt, rename } from "./adopt.ts";
-import { inspected, primarySays, record, settings, workWith } from "./scene_test.ts";
+import { inspected, primarySays, record, Scene, settings, workWith } from "./scene_test.ts";
 import type { ArbiterSettings } from "./settings.ts";
 import type { Inspected } from "./views.ts";
 
@@ -22,6 +22,33 @@ Deno.test("adopt takes the only primary of the highest timeline once every node 
   deepEqual(adopted({ n1: primarySays(), n2: on(1), n3: on(1) }), ["n1", 1, 1]);
   deepEqual(adopted({ n1: primarySays(), n2: primarySays({ timeline: 2 }), n3: on(2) }), ["n2", 2, 2]);
   equal(adopted({ n1: primarySays(), n2: on(1), n3: "down" }), null);
+});
+
+Deno.test("adopt serves nobody before each other instance holds: one of them may serve by the record that was lost", () => {
+  const scene = new Scene({ stored: null });
+  scene.input({ kind: "instances", ids: [1, 2] });
+  scene.pass(1_000);
+  deepEqual(scene.done, ["hold cut", "epoch 1 hold", "hold cut"]);
+  scene.input({ kind: "acknowledged", instance: 2, epoch: 1, isDrained: false, seen: null });
+  deepEqual(scene.done.slice(3), ["epoch 1 serving n1", "serve n1"]);
+  deepEqual([scene.record?.move, scene.record?.history], [null, []]);
+});
+
+Deno.test("a primary that was being adopted is served by whoever leads next", () => {
+  const scene = new Scene({ stored: null });
+  scene.input({ kind: "instances", ids: [1, 2] });
+  scene.pass(100);
+  scene.restart();
+  scene.pass(100);
+  deepEqual(scene.done, [
+    "hold cut",
+    "epoch 1 hold",
+    "hold cut",
+    "restart",
+    "hold cut",
+    "epoch 1 serving n1",
+    "serve n1",
+  ]);
 });
 
 Deno.test("adopt asks where a standby has seen a newer timeline, or two say primary of one", () => {

@@ -1,4 +1,4 @@
-import { adopt, rename } from "./adopt.ts";
+import { adopt, adoptHeld, isAdoption, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
 import { promote, recruit } from "./failover.ts";
 import { type ClusterRecord, lastFailover, type Move, type StoredRecord } from "./record.ts";
@@ -258,6 +258,7 @@ export class Arbiter {
       case "prepare":
         return prepare(work, record, move);
       case "hold":
+        if (isAdoption(move, record)) return adoptHeld(work, record);
         if (move.kind === "follow") return followHeld(work, record, move);
         return hold(work, record, move, this.#withinMs || work.settings.switchoverTimeoutMs);
       case "recruit":

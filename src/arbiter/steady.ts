@@ -171,7 +171,8 @@ export function beginFailover(
   }, [...work.nodes.keys()]);
 }
 
-function blank(record: ClusterRecord, lastLsn: bigint | null) {
+/** What a move has that begins. */
+export function blank(record: Pick<ClusterRecord, "primary" | "timeline">, lastLsn: bigint | null) {
   return {
     from: record.primary,
     fromTimeline: record.timeline,

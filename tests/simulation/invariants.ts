@@ -180,8 +180,10 @@ export class Invariants {
     // What `failsafe: witness` risks, and documents: an old primary is served that still takes its standbys for its own. No commit of that
     // is acknowledged with synchronous replication.
     if (record === null || this.#servers.plan.isFailsafe) return;
+    // One that is adopted serves nobody before each instance holds: until then some serve by the record that was lost.
+    const isAdopted = record.move?.kind === "follow" && record.move.candidate === record.primary;
     this.#check(
-      record.primary === node.name,
+      record.primary === node.name || isAdopted,
       "two primaries",
       `${node.name} is served, the record says ${record.primary}`,
     );
