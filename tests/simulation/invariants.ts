@@ -1,4 +1,4 @@
-import type { ClusterRecord, Said, Verb } from "../../src/arbiter/mod.ts";
+import type { ArbiterSettings, ClusterRecord, Said, Verb } from "../../src/arbiter/mod.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Acknowledged, Permit } from "./clients.ts";
 import { CLUSTER } from "./model_keys.ts";
@@ -32,6 +32,8 @@ export interface Observed {
   /** It has written the record, and does not know yet what became of that. */
   readonly awaitsRecord: boolean;
   readonly clients: { readonly permit: Permit | null; readonly running: number };
+  /** Its file. */
+  readonly settings: Pick<ArbiterSettings, "nodes">;
   readonly coordination: {
     readonly isLeading: boolean;
     instancesOf(cluster: string): readonly number[];
@@ -454,8 +456,10 @@ export class Invariants {
     const best = this.#servers.nodes.find(({ name }) => name === candidate)!;
     const move = this.#store.record!.move!;
     if (move.target !== null || move.isForced) return;
+    const listed = new Set(this.#instances[writer]!.settings.nodes.map(({ name }) => name));
     for (const node of this.#servers.nodes) {
-      const isThere = node !== best && node.isStandby && node.options.promote && node.applyDelayMs === 0 &&
+      const isThere = node !== best && listed.has(node.name) && node.isStandby && node.options.promote &&
+        node.applyDelayMs === 0 &&
         // Who cannot write cannot be told to stop receiving either.
         !node.isPaused && !node.isFull &&
         node.options.system === "111" && node.timeline === best.timeline && this.#isStable(node, writer) &&
