@@ -211,7 +211,7 @@ export class Fingerprints {
     this.probes++;
     if (changed) this.changes++;
     // What one of them did by its words says nothing of the others.
-    const explained = changed && ran.some(({ traits }) => traits.stateful);
+    const explained = changed && ran.some(({ traits }) => traits.stateful || traits.unlocks);
     for (const fingerprint of ran) {
       if (fingerprint === OPAQUE_FINGERPRINT) continue;
       fingerprint.probes++;
@@ -242,7 +242,12 @@ export class Fingerprints {
   }
 
   /** What a session may have changed by running it. `sinceMs`: when its transaction began. */
-  suspicionOf(fingerprint: Fingerprint, check: "learn" | "always" | "off", sinceMs: number): Suspicion {
+  suspicionOf(
+    fingerprint: Fingerprint,
+    check: "learn" | "always" | "off",
+    sinceMs: number,
+    isPinned: boolean,
+  ): Suspicion {
     const { traits } = fingerprint;
     // Nobody else may get what a session listens to.
     if (check === "off") return traits.listens === null ? Suspicion.None : Suspicion.State;
@@ -256,9 +261,8 @@ export class Fingerprints {
     ) {
       return Suspicion.Anything;
     }
-    return traits.sequences === "advance" && readsSequences && suspicion < Suspicion.State
-      ? Suspicion.State
-      : suspicion;
+    const isTold = (traits.sequences === "advance" && readsSequences) || (traits.unlocks && isPinned);
+    return isTold && suspicion < Suspicion.State ? Suspicion.State : suspicion;
   }
 
   /** How many statements are known. */

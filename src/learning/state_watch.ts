@@ -470,12 +470,12 @@ export class StateWatch {
   }
 
   /**
-   * What may have become of the session's state since {@link begin}: a boundary of a transaction is reached. What cannot have
-   * changed anything is forgotten.
+   * What may have become of the session's state since {@link begin}: a boundary is reached. What cannot have changed anything is forgotten.
    *
    * @param sinceMs when the lease began, in clock milliseconds
+   * @param isPinned whether something holds the session to its connection, which may have been given back
    */
-  judge(check: "learn" | "always" | "off", sinceMs: number): Suspicion {
+  judge(check: "learn" | "always" | "off", sinceMs: number, isPinned = false): Suspicion {
     const { ran } = this;
     this.#control = 0;
     let kept = this.#judged;
@@ -484,7 +484,7 @@ export class StateWatch {
       // What another transaction found meanwhile was not there yet.
       if (this.fingerprints.mayDefine(fingerprint)) this.fingerprints.catalogue.changes();
       // Each is asked, as it counts its runs.
-      const suspicion = this.fingerprints.suspicionOf(fingerprint, check, sinceMs);
+      const suspicion = this.fingerprints.suspicionOf(fingerprint, check, sinceMs, isPinned);
       if (suspicion === Suspicion.None) continue;
       if (suspicion > this.#suspicion) this.#suspicion = suspicion;
       if (ran.indexOf(fingerprint) >= kept) ran[kept++] = fingerprint;

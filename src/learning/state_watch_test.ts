@@ -30,6 +30,21 @@ function watching(known = true): { watch: StateWatch; run: (sql: string) => void
   return { watch, run };
 }
 
+Deno.test("StateWatch.judge: advisory locks are given back: it is read only where the session is pinned", () => {
+  const { watch, run } = watching();
+  const unlocks = () => {
+    run("SELECT pg_advisory_unlock_all()");
+    return watch.ran.at(-1)!;
+  };
+  for (let i = 0; i < 3; i++) watch.fingerprints.probed([unlocks()], false);
+  equal(watch.judge("learn", 0, false), Suspicion.None);
+  const unlocking = unlocks();
+  equal(watch.judge("learn", 0, true), Suspicion.State);
+  // What became of the pin says nothing of the next time.
+  watch.fingerprints.probed([unlocking], true);
+  equal(unlocking.dirty, false);
+});
+
 Deno.test("StateWatch.judge: nothing ran, or only BEGIN and COMMIT", () => {
   const { watch, run } = watching();
   equal(suspicious(watch, "learn"), false);

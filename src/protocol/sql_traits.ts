@@ -49,6 +49,8 @@ export interface SqlTraits {
   readonly sticky: readonly Sticky[];
   /** It may leave what no ROLLBACK takes back: prepared statements, locks of the session, what it remembers of sequences, … */
   readonly outlasts: boolean;
+  /** It gives advisory locks of the session back, which pin it. */
+  readonly unlocks: boolean;
   /**
    * What it does, by its words, with what the session remembers of sequences: reads it (currval, lastval), adds to it (nextval,
    * setval), or drops it (DISCARD SEQUENCES or ALL).
@@ -102,6 +104,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   setsByFunction: true,
   sticky: [],
   outlasts: true,
+  unlocks: false, // it is looked at
   sequences: null,
   statements: [],
   listsStatements: false,
@@ -260,7 +263,8 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
   }
   const { effects, names: calls } = sqlCalls(words);
   for (const effect of effects) {
-    if (!effect.startsWith("sequence")) stateful = true;
+    // Advisory locks pin: where none does, there is none to be given back.
+    if (!effect.startsWith("sequence") && effect !== "unlock") stateful = true;
     if (effect === "runs sql" || effect === "opaque") setsByFunction = anything = true;
   }
   const sticky = stickyIn(words);
@@ -286,6 +290,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     setsByFunction,
     sticky,
     outlasts: outlasts || outlastsTransaction(effects, sticky),
+    unlocks: effects.has("unlock"),
     sequences,
     statements,
     listsStatements: words.includes("pg_prepared_statements") || words.includes("pg_prepared_statement"),

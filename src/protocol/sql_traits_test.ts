@@ -145,6 +145,16 @@ const TRAITS: readonly (readonly [sql: string, traits: Partial<SqlTraits>])[] = 
   [" ; ", { neutral: true }],
 ];
 
+Deno.test("sqlTraits tells a text that gives advisory locks back, which is not stateful for that", () => {
+  const of = (text: string) => {
+    const { unlocks, stateful, outlasts } = sqlTraits(text);
+    return [unlocks, stateful, outlasts];
+  };
+  deepEqual(of("SELECT pg_advisory_unlock_all()"), [true, false, true]);
+  deepEqual(of("SELECT pg_advisory_unlock(1), pg_advisory_lock(2)"), [true, true, true]);
+  deepEqual(of("SELECT pg_advisory_xact_lock(1)"), [false, false, false]);
+});
+
 Deno.test("sqlTraits reads what a statement may do to session state", () => {
   for (const [sql, expected] of TRAITS) {
     const all: Readonly<Record<string, unknown>> = { ...sqlTraits(sql) };

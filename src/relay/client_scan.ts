@@ -1,5 +1,5 @@
 import { Owed, type ServerConnection, type StatementStore } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import type { PgplexError } from "../kernel/mod.ts";
 import {
   Action,
   binaryString,
@@ -11,9 +11,11 @@ import {
   Front,
   HEAD_BYTES_MAX,
 } from "../protocol/mod.ts";
+import { AlreadySo } from "./already_so.ts";
 import { Aftermath, type LeftOver } from "./aftermath.ts";
 import { ClientCursor, type Need } from "./client_cursor.ts";
 import { ExtendedQuery } from "./statements/extended_query.ts";
+import { InvalidMessageLength, invalidType } from "./malformed.ts";
 import { refuse } from "./poison.ts";
 import type { Relay } from "./relay.ts";
 import { ShowPortals } from "./show/show_portals.ts";
@@ -36,6 +38,8 @@ const FAILABLE = "QFPBDEC";
  * Messages without a lease stop the scan with {@link Need.Lease}, except those that pgplex answers itself.
  */
 export class ClientScan {
+  /** Statements that need no server. */
+  readonly alreadySo: AlreadySo;
   readonly #relay: Relay;
   readonly #store: StatementStore;
   readonly #cursor: ClientCursor;
@@ -56,6 +60,7 @@ export class ClientScan {
     this.#store = store;
     this.#steering = steering;
     this.#cursor = new ClientCursor(relay);
+    this.alreadySo = new AlreadySo(relay, this.#cursor);
     this.#extended = new ExtendedQuery(relay, store, this.#cursor, steering);
     this.#showQuery = new ShowQuery(relay, this.#cursor, steering);
     this.#shows = new ShowPortals(relay, this.#cursor);
@@ -242,9 +247,12 @@ export class ClientScan {
     const cursor = this.#cursor;
     const { bytes, bodyStart, messageEnd, end } = cursor;
     const steering = this.#steering;
-    if (!steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return 0;
+    const { alreadySo } = this;
+    if (!steering.mayConcern(bytes, bodyStart, end, messageEnd - 1)) return alreadySo.answer();
     const sees = steering.sees(messageEnd - bodyStart, end - bodyStart);
     if (sees && steering.peek(bytes, bodyStart, messageEnd, end) === null) {
+      const answered = alreadySo.answer();
+      if (answered !== 0) return answered;
       // What stands behind it would find the old value, where it fails.
       const alone = this.#ahead && messageEnd === end;
       if (alone) this.#sets = settingIn(this.#relay.watch.known(bytes, bodyStart, messageEnd - 1));
@@ -485,14 +493,3 @@ const WHOLE_BYTES_MAX = 1 << 16;
 
 /** So much of a long query is looked at before it goes to the server. */
 const LONG_HEAD_BYTES = 8192;
-
-/** PostgreSQL says nothing to a client that sends an impossible length: it logs, and closes (pq_getmessage). */
-export class InvalidMessageLength extends PgplexError {
-  constructor() {
-    super("protocol_violation", "invalid message length");
-  }
-}
-
-function invalidType(type: number): PgplexError {
-  return new PgplexError("protocol_violation", `invalid frontend message type ${type}`);
-}

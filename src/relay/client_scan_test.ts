@@ -5,7 +5,7 @@ import { Rig } from "../../tests/harness/rig.ts";
 import { StatementStore } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { Need } from "./client_cursor.ts";
-import { InvalidMessageLength } from "./client_scan.ts";
+import { InvalidMessageLength } from "./malformed.ts";
 
 const { concat } = frontend;
 

@@ -10,10 +10,12 @@
  * @module
  */
 export * from "./aftermath.ts";
+export type { AlreadySo, AlreadySoHost } from "./already_so.ts";
 export * from "./channel_lender.ts";
 export * from "./client_cursor.ts";
 export * from "./client_scan.ts";
 export type { CommitGuard } from "./commit_guard.ts";
+export { InvalidMessageLength } from "./malformed.ts";
 export type { PreambleHost } from "./preamble.ts";
 export type { ReadsHost } from "./reads.ts";
 export * from "./relay.ts";

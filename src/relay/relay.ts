@@ -70,6 +70,7 @@ export class Relay {
   readonly renames: boolean;
   /** Statement pooling: no transaction may be left open. */
   readonly refusesBlocks: boolean;
+  #leftMore = false;
 
   constructor(
     client: ByteSink,
@@ -107,8 +108,14 @@ export class Relay {
     this.loginName.leaseBegins();
   }
 
+  /** Whether the session has had a server connection on which it left more than anybody knows the name of. */
+  get leftMore(): boolean {
+    return this.#leftMore;
+  }
+
   /** The session has no server connection any more, or not for now. */
   leaseEnds(): void {
+    if (this.server?.state.mixed === true) this.#leftMore = true;
     this.progress.leaseEnds();
   }
 

@@ -23,6 +23,7 @@ export interface FoundSettings {
  */
 export class ToldSettings {
   #current: Settings | null = null;
+  #atLogin: Settings | null = null;
   readonly #relay: Relay;
   readonly #out: Outbox;
   /** The application_name of the client's startup packet as it stood there, in transaction pooling. */
@@ -53,6 +54,11 @@ export class ToldSettings {
     if (settings !== null) this.#relay.encoding.follow(settings.values);
   }
 
+  /** What the greeting said; null before it. */
+  get atLogin(): Settings | null {
+    return this.#atLogin;
+  }
+
   /** The application_name with which the client logged in, as servers take it; null where it gave none, or is not greeted yet. */
   get loginName(): BinaryString | null {
     return this.#relay.loginName.name;
@@ -67,11 +73,11 @@ export class ToldSettings {
       if (this.#relay.renames && applicationName !== undefined) {
         this.#relay.loginName.greeted(applicationName);
       }
-      return this.current = settings;
+      return this.current = this.#atLogin = settings;
     }
     const name = serverApplicationName(this.#givenName, settings);
     this.#relay.loginName.greeted(name);
-    return this.current = settings.with(NAME, name);
+    return this.current = this.#atLogin = settings.with(NAME, name);
   }
 
   /** Says what the client knows already, where nothing else is being said. */

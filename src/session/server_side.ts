@@ -25,6 +25,7 @@ import {
 } from "../relay/mod.ts";
 import type { Base, Destination } from "../servers/mod.ts";
 import type { Outbox } from "../transport/mod.ts";
+import { AtRest } from "./at_rest.ts";
 import { FindingOut, markerBy } from "./finding_out.ts";
 import { notRestored } from "./not_restored.ts";
 import { nameOwnPid } from "./own_pid.ts";
@@ -98,6 +99,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#vacating = new Vacating(worker, parts.destination);
     parts.relay.preamble.serveBy(this);
     parts.relay.reads.serveBy(this.#reading);
+    parts.clientScan.alreadySo.serveBy(new AtRest(parts, this, host));
   }
 
   /** What the connection has been for others stands in a statement's way, and nothing of this session's is on it: it ends. */
@@ -105,8 +107,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     const { server, progress, watch } = this.#relay;
     if (server === null || !progress.quiet || this.#pins.reasons.length > 0) return false;
     // What was not read would be lost.
-    const mayLose = watch.suspicion > Suspicion.Learn || this.#listening.suspicious;
-    if (this.lease.unread && mayLose) return false;
+    if (this.lease.unread && (watch.suspicion > Suspicion.Learn || this.#listening.suspicious)) return false;
     this.#renewing = true;
     this.endLease("broken");
     return true;
@@ -322,7 +323,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     check: PoolSettings["state_check"],
   ): boolean {
     const { watch } = this.#relay;
-    const suspicion = watch.judge(check, this.#sinceMs);
+    const suspicion = watch.judge(check, this.#sinceMs, this.#pins.reasons.length > 0);
     if (suspicion === Suspicion.Anything) {
       state.mayHaveMore(watch.fingerprints.stain(watch.ran, this.#sinceMs));
     }

@@ -18,7 +18,10 @@ export interface ServerSideParts {
   readonly relay: Relay;
   readonly out: Outbox;
   readonly told: ToldSettings;
-  readonly clientScan: Pick<ClientScan, "serverLost" | "takesAhead" | "scan" | "need" | "blocked">;
+  readonly clientScan: Pick<
+    ClientScan,
+    "alreadySo" | "serverLost" | "takesAhead" | "scan" | "need" | "blocked"
+  >;
   readonly steering: Steering;
   readonly pins: Pins;
   readonly times: TimeLimits;

@@ -6,7 +6,7 @@ import { Pins, type PinsHost, UNREAD_MS } from "../lease/mod.ts";
 import { Listening } from "../listen/mod.ts";
 import { SessionOptions } from "../options/mod.ts";
 import { encodeCommandComplete, encodeError, encodeParameterStatus, encodeQuery } from "../protocol/mod.ts";
-import { Need, Relay, type Steering, ToldSettings } from "../relay/mod.ts";
+import { type AlreadySo, Need, Relay, type Steering, ToldSettings } from "../relay/mod.ts";
 import { HiddenCallers } from "../learning/mod.ts";
 import { atRest, until } from "../servers/fake_cluster_test.ts";
 import { type Destination, NO_PARAMS, type PooledServer } from "../servers/mod.ts";
@@ -78,6 +78,7 @@ function rig(pool?: string, facts: Partial<SessionFacts> = {}) {
       need: Need.Bytes,
       blocked: false,
       takesAhead: null,
+      alreadySo: { serveBy() {} } as unknown as AlreadySo,
     },
     steering: { statementEnds() {} } as Steering,
     pins,

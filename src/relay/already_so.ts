@@ -1,0 +1,175 @@
+import type { Settings } from "../backend/mod.ts";
+import { concat } from "../kernel/mod.ts";
+import {
+  type BinaryString,
+  binaryString,
+  encodeCommandComplete,
+  encodeParameterStatus,
+} from "../protocol/mod.ts";
+import type { ClientCursor } from "./client_cursor.ts";
+import type { Relay } from "./relay.ts";
+import { READY_IDLE } from "./replies.ts";
+
+/** What is known of a session that has no server connection. */
+export interface AlreadySoHost {
+  /** All settings of the session; null where they are not known for sure, or it has more than settings and prepared statements. */
+  readonly settings: Settings | null;
+  /** Those with which it began; null before. */
+  readonly settingsAtLogin: Settings | null;
+  /** Whether it listens to anything. */
+  readonly listens: boolean;
+  /** Whether it may have set what nobody knows the name of. */
+  readonly mayHaveMore: boolean;
+  /** A setting has another value from now on: the next server connection is given it. */
+  sets(name: string, value: BinaryString): void;
+  /** The client had an answer for which no server connection was needed. */
+  answeredItself(): void;
+}
+
+/**
+ * Statements for which no server is needed, as they cannot fail, and nobody but the session itself can notice what they do: SET of a time
+ * limit or of a search_path of one schema, which the next server connection is given with all else that the session has set; RESET ALL,
+ * UNLISTEN * and CLOSE ALL where there is nothing to be taken back, as drivers' pools send them between two users of a connection. Of simple
+ * queries alone, outside of transactions. Pure.
+ */
+export class AlreadySo {
+  readonly #relay: Relay;
+  readonly #cursor: ClientCursor;
+  #host: AlreadySoHost | null = null;
+
+  constructor(relay: Relay, cursor: ClientCursor) {
+    this.#relay = relay;
+    this.#cursor = cursor;
+  }
+
+  /** Whom it serves. */
+  serveBy(host: AlreadySoHost): void {
+    this.#host = host;
+  }
+
+  /**
+   * Answers the Query at hand of a session without a lease, where it needs none.
+   *
+   * @returns the place behind its header, 0 when it needs one.
+   */
+  answer(): number {
+    const { bytes, bodyStart, messageEnd, end } = this.#cursor;
+    if (messageEnd > end || messageEnd - bodyStart > TEXT_BYTES_MAX || !mayBeOne(bytes, bodyStart)) return 0;
+    const settings = this.#host?.settings ?? null;
+    if (settings === null || bytes[messageEnd - 1] !== 0) return 0;
+    const reply = this.#replyTo(binaryString(bytes, bodyStart, messageEnd - 1), settings);
+    if (reply === null) return 0;
+    const { client, names, counts } = this.#relay;
+    client.put(reply);
+    client.put(READY_IDLE);
+    names.unnamed.drop();
+    counts.answeredHere();
+    this.#host!.answeredItself();
+    return this.#cursor.drop();
+  }
+
+  /** What a server would answer a text with, but for ReadyForQuery; null: it is to be asked. */
+  #replyTo(text: BinaryString, settings: Settings): Uint8Array | null {
+    const host = this.#host!;
+    const set = SET.exec(text);
+    if (set !== null) return this.#set(set[1]!.toLowerCase(), set[2], set[3], settings);
+    switch (COMMAND.exec(text)?.[1]?.toLowerCase()) {
+      case "reset all": {
+        const atLogin = host.settingsAtLogin;
+        return !host.mayHaveMore && atLogin !== null && settings.equals(atLogin) ? RESET_COMPLETE : null;
+      }
+      case "close all":
+        // A cursor that outlives its transaction keeps the session at its connection.
+        return CLOSE_COMPLETE;
+      case "unlisten *":
+        return host.listens ? null : UNLISTEN_COMPLETE;
+      default:
+        return null;
+    }
+  }
+
+  /** The setting has this value from now on, by the session's own word. */
+  #set(
+    name: string,
+    quoted: string | undefined,
+    bare: string | undefined,
+    settings: Settings,
+  ): Uint8Array | null {
+    const host = this.#host!;
+    const atLogin = host.settingsAtLogin?.values;
+    const now = settings.values.get(name);
+    const value = name === SEARCH_PATH ? schemaOf(quoted ?? bare!.toLowerCase(), now) : timeOf(quoted, bare);
+    // Whether it is a default, which may become another one, or was SET to the same, only a server knows.
+    if (value === null || atLogin === undefined || atLogin.get(name) === value) return null;
+    if (now === value) return SET_COMPLETE;
+    host.sets(name, value);
+    return atLogin.has(name) ? concat(SET_COMPLETE, encodeParameterStatus(name, value)) : SET_COMPLETE;
+  }
+}
+
+/** Whether a text may be one of these by its first bytes: SET, RESET, CLOSE or UNLISTEN. */
+function mayBeOne(bytes: Uint8Array, at: number): boolean {
+  const second = bytes[at + 1]! | 0x20;
+  const third = bytes[at + 2]! | 0x20;
+  switch (bytes[at]! | 0x20) {
+    case 0x73: // s
+      return second === 0x65 && third === 0x74;
+    case 0x72: // r
+      return second === 0x65 && third === 0x73;
+    case 0x63: // c
+      return second === 0x6c && third === 0x6f;
+    case 0x75: // u
+      return second === 0x6e && third === 0x6c;
+    default:
+      return false;
+  }
+}
+
+/** Longer ones are not looked at. */
+const TEXT_BYTES_MAX = 80;
+
+const SEARCH_PATH = "search_path";
+
+/** NAMEDATALEN - 1 */
+const NAME_BYTES_MAX = 63;
+
+/** A setting that anybody may set to whatever its type allows, a name or a time: no server is needed to judge it. */
+const SET =
+  /^set +(?:session +)?(search_path|statement_timeout|lock_timeout|idle_in_transaction_session_timeout) *(?:=|to ) *(?:'([^'\\]*)'|(\w+)) *;?$/i;
+
+const COMMAND = /^(reset all|close all|unlisten \*) *;?$/i;
+
+const SET_COMPLETE = encodeCommandComplete("SET");
+const RESET_COMPLETE = encodeCommandComplete("RESET");
+const CLOSE_COMPLETE = encodeCommandComplete("CLOSE CURSOR ALL");
+const UNLISTEN_COMPLETE = encodeCommandComplete("UNLISTEN");
+
+/**
+ * A path of this one schema as SHOW shows it; null where that may need quotes: no keyword has a digit in it, and what is shown is as good as
+ * it was.
+ */
+function schemaOf(name: string, now: BinaryString | undefined): BinaryString | null {
+  if (!/^(?!pg_)[a-z_][a-z0-9_]*$/.test(name) || name.length > NAME_BYTES_MAX) return null;
+  return name === now || name === "public" || /[0-9]/.test(name) ? name : null;
+}
+
+/** In the order in which SHOW takes them; in milliseconds. */
+const UNITS: readonly (readonly [string, number])[] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["min", 60_000],
+  ["s", 1_000],
+  ["ms", 1],
+];
+
+/** A time as SHOW shows it (convert_int_from_base_unit in guc.c); null where it is not plain, or too long. */
+function timeOf(quoted: string | undefined, bare: string | undefined): BinaryString | null {
+  const [, digits, unit = "ms"] = /^(0|[1-9]\d{0,8})(ms|s|min|h|d)?$/.exec(quoted ?? bare!) ?? [];
+  // A number with a unit is none without quotes.
+  if (digits === undefined || (quoted === undefined && !/^\d+$/.test(bare!))) return null;
+  const ms = Number(digits) * UNITS.find(([name]) => name === unit)![1];
+  if (ms > 0x7fffffff) return null;
+  if (ms === 0) return "0";
+  const [name, factor] = UNITS.find(([, factor]) => ms % factor === 0)!;
+  return `${ms / factor}${name}`;
+}
