@@ -18,8 +18,11 @@ export type Sticky =
 /** The function in C behind isn_weak. */
 const ISN_WEAK = "accept_weak_input";
 
-/** In quotes as well, and in capitals: names of settings are the same in any case. */
-const isSeed = (word: string): boolean => /^"?seed$/i.test(word);
+/** SET seed, whatever its scope; its name in quotes as well, and in capitals: names of settings are the same in any case. */
+function setsSeedAt(words: readonly string[], index: number): boolean {
+  const scope = /^(?:session|local)$/.test(words[index + 1] ?? "") ? 1 : 0;
+  return words[index] === "set" && /^"?seed$/i.test(words[index + 1 + scope] ?? "");
+}
 
 /** State that no probe can see, by the words of statements, or of a routine's source. */
 export function stickyIn(words: readonly string[]): Sticky[] {
@@ -29,7 +32,7 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     const before = words[i - 1] ?? ";";
     const name = word.startsWith('"') ? word.slice(1) : word;
     if (word === "load" && BEFORE_STATEMENT.has(before)) sticky.add("load");
-    else if (word === "set" && words.slice(i + 1, i + 4).some(isSeed)) sticky.add("setseed");
+    else if (BEFORE_STATEMENT.has(before) && setsSeedAt(words, i)) sticky.add("setseed");
     // `x.f` calls f(x).
     else if (words[i + 1] !== "(" && before !== ".") continue;
     else if (name.startsWith("dblink_connect")) sticky.add("dblink");

@@ -8,7 +8,7 @@ const { bind, describe, execute, parse } = frontend;
 const SETTINGS = { wal_level: "logical", max_replication_slots: "10", track_commit_timestamp: "on" };
 const POOLS = { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } };
 const SETUP = `${CROWD_SETUP}
-  CREATE TABLE written (v int); CREATE EXTENSION pg_trgm; CREATE EXTENSION dblink;
+  CREATE TABLE written (v int); CREATE TABLE games AS SELECT 1 AS seed; CREATE EXTENSION pg_trgm; CREATE EXTENSION dblink;
   CREATE TABLE triggered (v int); SELECT pg_replication_origin_create('o');
   CREATE FUNCTION drop_all() RETURNS void LANGUAGE plpgsql AS $$ DECLARE r record; BEGIN
     FOR r IN SELECT name FROM pg_prepared_statements LOOP EXECUTE 'DEALLOCATE ' || quote_ident(r.name); END LOOP; END $$;
@@ -255,6 +255,12 @@ const DROPS: Compared[] = DROPPING.flatMap(([what, drop]) =>
   }))
 );
 
+const COLUMN: Compared = {
+  name: "A column that is called seed is nobody's seed, and holds no connection",
+  steps: ["UPDATE games SET seed = 2", { b: "UPDATE games SET seed = seed + 1" }, "SELECT seed FROM games"],
+  after: "UPDATE games SET seed = 1",
+};
+
 const GUESSED: Compared = {
   name: "A client that guesses names of pgplex's statements finds none of them",
   steps: [
@@ -272,6 +278,7 @@ comparedTests(served, [
   ...backups((label) => `pg_backup_start('${label}', true)`, "pg_backup_stop(false)"),
   ...KINDS,
   ...DROPS,
+  COLUMN,
   GUESSED,
 ]);
 
