@@ -1,6 +1,6 @@
 import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
 import { type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import { PgplexError, SeededRandom } from "../kernel/mod.ts";
 import {
   type BinaryString,
   binaryString,
@@ -63,7 +63,7 @@ export class Script implements AsyncDisposable {
       sqlStatements: this.sqlStatements,
       ...wish,
     };
-    return restoreState(this.server, wished, this.statements);
+    return restoreState(this.server, wished, { statements: this.statements, random: new SeededRandom(1) });
   }
 
   /** A statement each of what was asked since the last call: `set NAME VALUE` for what sets, however it was asked. */
@@ -152,6 +152,7 @@ export class Script implements AsyncDisposable {
     if (this.#status === TxStatus.Failed) return this.#fails("25P02");
     if (refusal !== undefined) return this.#fails(refusal);
     const [, name, value] = /^set (.*?) ([^ ]*)$/.exec(statement) ?? [];
+    if (name === "seed") return true; // nothing shows it
     if (name !== undefined) return this.#set(name, value!);
     if (statement.startsWith("BEGIN")) {
       this.#status = TxStatus.InTransaction;

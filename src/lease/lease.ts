@@ -322,7 +322,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     await this.wish.stateFound(connection, found);
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
     if (this.#pins.reasons.length === 0 || this.wish.settings === connection.settings) return;
-    const lost = await restoreState(connection, this.wish, this.#parts.runtime.statements);
+    const { mixed } = connection.state;
+    const { statements } = this.#parts.runtime;
+    const lost = await restoreState(connection, this.wish, { statements });
+    // The seed is left to the session, whose own it may be.
+    if (mixed) connection.state.mayHaveMore();
     if (lost.length === 0) return;
     this.wish.settingsLost(connection, lost);
     this.fails(settingsLost(lost));
@@ -435,7 +439,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     try {
       if (server.fitness(this.wish) < 2 && !connection.closed) {
         this.#destination.counters.restores++;
-        const restored = restoreState(connection, this.wish, this.#parts.runtime.statements);
+        const restored = restoreState(connection, this.wish, this.#parts.runtime);
         const lost = await withinTimeout(this.#clock, connection, restored);
         if (lost.length > 0) {
           this.wish.settingsLost(connection, lost);

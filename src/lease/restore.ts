@@ -1,5 +1,5 @@
-import { runTask, type ServerConnection, type Settings, type StatementStore } from "../backend/mod.ts";
-import { PgplexError } from "../kernel/mod.ts";
+import { runTask, type Runtime, type ServerConnection, type Settings } from "../backend/mod.ts";
+import { fraction, PgplexError, type Random } from "../kernel/mod.ts";
 import {
   type BinaryString,
   encodeBind,
@@ -50,9 +50,9 @@ export interface LostSetting {
 /**
  * Makes the connection's state the session's, in a round trip of its own: never inside the client's transaction, whose
  * failure would take it back. It is a transaction of which no default of the session's can make it wait. In order: everything reset,
- * where there may be more than is known; role and session user as at login; what should not be there reset; values that are
- * kept as the server has them; the encoding, so that other values are read in it; the rest; the session's user; its role. Its
- * prepared statements come when they are used.
+ * where there may be more than is known, and another seed, drawn from `random`; role and session user as at login; what should not be
+ * there reset; values that are kept as the server has them; the encoding, so that other values are read in it; the rest; the session's
+ * user; its role. Its prepared statements come when they are used.
  *
  * @returns settings that the server does not take any more: all others are restored
  * @throws PgplexError `restore_failed`: the connection's state is not known any more, it must be closed
@@ -60,13 +60,13 @@ export interface LostSetting {
 export async function restoreState(
   server: ServerConnection,
   wish: ServerWish,
-  store: StatementStore,
+  { statements, random = null }: Pick<Runtime, "statements"> & { readonly random?: Random | null },
 ): Promise<readonly LostSetting[]> {
   const { base } = server.state;
   const target = wish.settings ?? base;
-  const setConfig = store.use(SET_CONFIG);
+  const setConfig = statements.use(SET_CONFIG);
   try {
-    const { changes, names } = plan(server, wish, target, setConfig.name);
+    const { changes, names } = plan(server, wish, target, { setConfig: setConfig.name, random });
     if (changes.length === 0) return [];
     if (changes.every(({ sql }) => sql !== null)) {
       const { error, status } = await runTask(
@@ -92,7 +92,7 @@ export async function restoreState(
     const lost = error === null ? [] : await oneByOne(server, changes, names, error);
     return restored(server, wish, target, names, lost);
   } finally {
-    store.release(setConfig);
+    statements.release(setConfig);
   }
 }
 
@@ -170,7 +170,7 @@ function plan(
   server: ServerConnection,
   wish: ServerWish,
   target: Settings,
-  setConfig: BinaryString,
+  { setConfig, random }: { readonly setConfig: BinaryString; readonly random: Random | null },
 ): { changes: Change[]; names: readonly string[] } {
   const { mixed, base } = server.state;
   // Behind RESET nothing is left of what is known either.
@@ -198,7 +198,7 @@ function plan(
     const isSet = name === "application_name" && wish.loginName != null;
     put(name, [name, !isSet && value === defaults.get(name) ? null : value]);
   };
-  if (mixed) simple(RESET);
+  if (mixed) simple(random === null ? RESET : `${RESET}; ${seeding(random)}`);
   if (actual.has("role") && names.length > 0) put(null, ["role", "none"]);
   // Also where the session's user stays the same: it may not set what the login's may.
   const user = defaults.get("session_authorization");
@@ -269,13 +269,18 @@ const SYNC = encodeSync();
 /** Takes back all settings, whether or not their names are known. */
 const RESET: BinaryString = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL";
 
+/** No reset takes a seed back: another one, that nobody knows, takes its place. */
+function seeding(random: Random): BinaryString {
+  return `SET seed TO '${fraction(random) + fraction(random) / 2 ** 32}'`;
+}
+
 /** No text is converted. */
 const SERVER_ENCODING: BinaryString = "SET client_encoding TO 'SQL_ASCII'";
 
-/** Makes all settings what they were when the connection was opened. @throws PgplexError when that fails */
-export async function resetSettings(server: ServerConnection): Promise<void> {
+/** Makes all settings what they were when the connection was opened, and the seed another one. @throws PgplexError when that fails */
+export async function resetSettings(server: ServerConnection, random: Random): Promise<void> {
   if (!server.state.mixed && server.settings.equals(server.state.base)) return;
-  const { error } = await runTask(server, [encodeQuery(RESET)], 1);
+  const { error } = await runTask(server, [encodeQuery(`${RESET}; ${seeding(random)}`)], 1);
   if (error !== null) throw failed([], error);
   server.state.reset();
 }

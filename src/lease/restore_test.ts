@@ -1,10 +1,10 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
-import { PgplexError } from "../kernel/mod.ts";
+import { PgplexError, SeededRandom } from "../kernel/mod.ts";
 import { Script } from "./fake_restore_test.ts";
 import { resetSettings } from "./restore.ts";
 
-/** What takes back all settings. */
-const RESET = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
+/** What takes back all settings, and the seed. */
+const RESET = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "set seed 0.6270739405887983"];
 
 Deno.test("restoreState asks nothing of a server that says the same already", async () => {
   await using script = new Script({ TimeZone: "UTC", server_version: "16.1" });
@@ -293,17 +293,20 @@ Deno.test("restoreState reads what servers report in the client's encoding, in w
 Deno.test("resetSettings takes back all, also what nobody knows, and asks nothing where nothing was set", async () => {
   await using script = new Script({ TimeZone: "UTC" });
   const { state } = script.server;
-  await resetSettings(script.server);
+  await resetSettings(script.server, new SeededRandom(1));
   deepEqual(script.taken(), []);
   state.mayHaveMore();
-  await resetSettings(script.server);
+  await resetSettings(script.server, new SeededRandom(1));
   deepEqual([script.taken(), state.mixed], [RESET, false]);
   state.found(state.settings.with("work_mem", "1"), true);
-  await resetSettings(script.server);
+  await resetSettings(script.server, new SeededRandom(1));
   deepEqual([script.taken(), state.settings === state.base, state.nameIsSet], [RESET, true, false]);
   state.mayHaveMore();
   script.refuses.set("RESET ALL", "42501");
-  await rejects(resetSettings(script.server), { code: "restore_failed", sqlstate: "42501" });
+  await rejects(resetSettings(script.server, new SeededRandom(1)), {
+    code: "restore_failed",
+    sqlstate: "42501",
+  });
   equal(state.mixed, true);
 });
 

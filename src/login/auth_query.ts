@@ -87,7 +87,7 @@ async function ask(
   destination: Destination,
   { user, query }: { user: string; query: string | true },
 ): Promise<TaskResult> {
-  const { runtime: { clock }, log } = worker;
+  const { runtime: { clock, random }, log } = worker;
   const sql = query === true ? CATALOGUE_QUERY : query;
   for (;;) {
     let lease: PooledServer;
@@ -102,7 +102,7 @@ async function ask(
     }
     try {
       // What a session has set there is not what the query is to run under.
-      await resetSettings(lease.connection);
+      await resetSettings(lease.connection, random);
       const result = await runTask(lease.connection, [
         encodeParse("", binaryFromUtf8(sql)),
         encodeBind("", [binaryFromUtf8(user)]),
