@@ -143,8 +143,8 @@ SELECT r.oid, ${encoded("r.proname::pg_catalog.text")},
    WHEN r.lanname ${EQUALS} 'plpgsql' THEN 'plpgsql'
    WHEN r.lanname ${EQUALS} 'sql' THEN CASE WHEN r.prosrc ${EQUALS} '' THEN 'body' ELSE 'sql' END
    WHEN r.lanname ${EQUALS} 'internal' AND pg_catalog.strpos(r.prosrc, 'range_constructor') OPERATOR(pg_catalog.>) 0 THEN 'harmless'
-   WHEN r.lanname OPERATOR(pg_catalog.<>) ALL ('{c,internal}'::pg_catalog.name[]) OR r.extname IS NULL
-     OR r.prosrc ${EQUALS} 'accept_weak_input'
+   WHEN r.lanname OPERATOR(pg_catalog.<>) ALL ('{c,internal}'::pg_catalog.name[]) THEN 'other'
+   WHEN r.extname IS NULL OR r.prosrc ${EQUALS} 'accept_weak_input'
      OR r.extname ${EQUALS} ANY ('{${EXTENSIONS_THAT_RUN_SQL}}'::pg_catalog.text[]) THEN 'opaque'
    WHEN NOT r.volatile OR r.internal OR r.extname ${EQUALS} ANY ('{${HARMLESS_EXTENSIONS}}'::pg_catalog.text[]) THEN 'harmless'
    ELSE 'opaque' END,

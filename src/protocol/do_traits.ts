@@ -5,7 +5,7 @@ import { sqlCalls } from "./sql_calls.ts";
 import { sqlReach } from "./sql_reach.ts";
 import { isBlank, lowerCase, sqlTokens, sqlWords } from "./sql_tokens.ts";
 import { setsTempBuffers, type SqlTraits } from "./sql_traits.ts";
-import { outlastsTransaction, stickyIn } from "./sticky.ts";
+import { outlastsTransaction, stickyIn, stickyWithin } from "./sticky.ts";
 
 /**
  * Reads the traits of a DO, whose body is a literal. It errs on the side of `stateful`, as {@link sqlTraits} does.
@@ -19,12 +19,12 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
   const literals = tokens.filter((token) => token.startsWith("$") || token.startsWith("'"));
   const other = tokens.some((token) => lowerCase(token) === "language" || /^[eEuU]&?'/.test(token));
   const body = literals.length === 1 && !other ? bodyOf(literals[0]!) : null;
-  if (body === null) return { ...generic, hasBody: false };
+  if (body === null) return { ...generic, hasBody: false, sticky: stickyWithin(text) };
   const traits = routineTraits(body, "plpgsql");
   // It is read by the standard_conforming_strings of whoever runs it, as that is when it runs.
   const words = [...sqlWords(body), ...(body.includes("\\") ? [";", ...sqlWords(body, true)] : [])];
   const { effects, names } = sqlCalls(words);
-  const sticky = stickyIn(words);
+  const sticky = [...new Set([...stickyIn(words), ...traits.sticky])];
   const stateful = traits.stateful || effects.size > 0 || words.includes("uescape");
   return {
     ...generic,

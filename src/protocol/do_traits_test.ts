@@ -112,6 +112,8 @@ Deno.test("doTraits names what a body calls, for the catalogue to say what that 
 Deno.test("doTraits tells what of a body no probe sees, and what it does with sequences", () => {
   deepEqual(traits(block("x := dblink_connect('a');")).sticky, ["dblink"]);
   deepEqual(traits(block("PERFORM setseed(0.5); LOAD 'x';")).sticky, ["setseed", "load"]);
+  deepEqual(traits(block("EXECUTE 'SELECT setseed(0.5)';")).sticky, ["setseed"]);
+  deepEqual(traits(`DO LANGUAGE plperl 'spi_exec_query("SELECT setseed(0.5)")'`).sticky, ["setseed"]);
   equal(traits(block("PERFORM nextval('s');")).sequences, "advance");
   equal(traits(block("PERFORM nextval('s'), currval('s');")).sequences, "read");
   equal(traits(block("NULL;")).sequences, null);

@@ -2,10 +2,13 @@ import type { BinaryString } from "./bytes.ts";
 import { commandsAt, updatesSettings, writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
 import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
-import { setsSeed, type Sticky, stickyIn } from "./sticky.ts";
+import { setsSeed, type Sticky, stickyIn, stickyWithin } from "./sticky.ts";
 
-/** The language of a routine's source; `body`: SQL from BEGIN ATOMIC or RETURN on, as pg_get_functiondef() shows it. */
-export type RoutineLanguage = "sql" | "plpgsql" | "body";
+/**
+ * The language of a routine's source; `body`: SQL from BEGIN ATOMIC or RETURN on, as pg_get_functiondef() shows it; `other`: one that
+ * is not read, but for what it says of what no probe sees.
+ */
+export type RoutineLanguage = "sql" | "plpgsql" | "body" | "other";
 
 /** What a routine's source says. */
 export interface RoutineTraits {
@@ -33,7 +36,7 @@ const OF_PLPGSQL: ReadonlySet<string> = new Set(["call", "close", "declare"]);
 /** Reads what a routine's source says. It errs on the side of more. */
 export function routineTraits(source: BinaryString, language: RoutineLanguage): RoutineTraits {
   // What the escapes stand for depends on the server's encoding.
-  if (/u&"/i.test(source)) return OPAQUE_ROUTINE;
+  if (language === "other" || /u&"/i.test(source)) return withNamed(OPAQUE_ROUTINE, source);
   const traits = withNamed(traitsOf(sqlWords(source), language), source);
   if (!source.includes("\\")) return traits;
   // It is read by the standard_conforming_strings of whoever runs it.
@@ -46,12 +49,12 @@ export function routineTraits(source: BinaryString, language: RoutineLanguage): 
   };
 }
 
-/** Names may be literals. */
+/** Names may be literals, and so may whole statements, where it may run any. */
 function withNamed(traits: RoutineTraits, source: BinaryString): RoutineTraits {
-  const sticky = [...traits.sticky];
-  if (/temp_buffers/i.test(source)) sticky.push("temp buffers");
-  if (setsSeed(source) && !sticky.includes("setseed")) sticky.push("setseed");
-  return { ...traits, sticky };
+  const sticky = new Set(traits.stateful ? [...traits.sticky, ...stickyWithin(source)] : traits.sticky);
+  if (/temp_buffers/i.test(source)) sticky.add("temp buffers");
+  if (setsSeed(source)) sticky.add("setseed");
+  return { ...traits, sticky: [...sticky] };
 }
 
 function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineTraits {

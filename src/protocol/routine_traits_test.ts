@@ -69,3 +69,11 @@ Deno.test("routineTraits says that a source names temp_buffers, in words or in a
   }
   equal(routineTraits("SELECT set_config('work_mem', '2MB', false)", "sql").sticky.length, 0);
 });
+
+Deno.test("routineTraits reads strings of what runs any SQL, and other languages, for what no probe sees", () => {
+  const sticky = (source: string, language: RoutineLanguage) => routineTraits(source, language).sticky;
+  deepEqual(sticky("BEGIN EXECUTE 'SELECT setseed(1)'; END", "plpgsql"), ["setseed"]);
+  deepEqual(sticky("BEGIN RAISE 'no setseed(1)'; END", "plpgsql"), []);
+  deepEqual(sticky(`spi_exec_query("SELECT setseed(1)")`, "other"), ["setseed"]);
+  deepEqual([routineTraits("return 1", "other").stateful, sticky("return 1", "other")], [true, []]);
+});

@@ -1,6 +1,7 @@
 import type { BinaryString } from "./bytes.ts";
 import { SESSION_FUNCTIONS, type SessionEffect } from "./server_functions.ts";
 import { BEFORE_STATEMENT } from "./sql_statement.ts";
+import { lowerCase } from "./sql_tokens.ts";
 
 /** State that no probe can see and nothing takes back, and what ends it where something does. */
 export type Sticky =
@@ -47,9 +48,18 @@ export function stickyIn(words: readonly string[]): Sticky[] {
   return [...sticky];
 }
 
+/**
+ * The same of a source in any language, strings included, as far as it says it in full: what it hands to the server may be in them. It
+ * errs on the side of more.
+ */
+export function stickyWithin(source: BinaryString): Sticky[] {
+  const plain = lowerCase(source).replace(/\bload\b(?!\s*['"])/g, "").replace(/['"`{]+/g, " ; ");
+  return stickyIn(plain.match(/[a-z_][\w$]*|\S/g) ?? []);
+}
+
 /** Whether a text calls set_config and has the seed's name in a literal, which words do not tell. */
 export function setsSeed(text: BinaryString): boolean {
-  return /'seed'/i.test(text) && /set_config/i.test(text);
+  return /(['$])seed\1/i.test(text) && /set_config/i.test(text);
 }
 
 const OUTLASTING: readonly SessionEffect[] = ["lock", "unlock", "sequence advance", "slot"];

@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { sqlWords } from "./sql_tokens.ts";
-import { type Sticky, stickyIn } from "./sticky.ts";
+import { setsSeed, type Sticky, stickyIn, stickyWithin } from "./sticky.ts";
 
 const STICKY: readonly (readonly [sql: string, sticky: readonly Sticky[]])[] = [
   ["LOAD 'x'", ["load"]],
@@ -51,4 +51,25 @@ Deno.test("stickyIn finds what no probe sees and nothing takes back, once, in th
 
 Deno.test("stickyIn finds nothing in what only mentions it, or what a probe sees", () => {
   for (const sql of NOT_STICKY) deepEqual(stickyIn(sqlWords(sql)), [], sql);
+});
+
+Deno.test("stickyWithin finds the same in strings of any language, and in no UPDATE and no call of another load", () => {
+  for (
+    const [source, sticky] of [
+      [`BEGIN EXECUTE 'SELECT setseed(0.5)'; EXECUTE 'LOAD ''x'''; END`, ["setseed", "load"]],
+      [`spi_exec_query("SET LOCAL seed TO 0.5"); spi_exec_query(q{load 'x'});`, ["setseed", "load"]],
+      ["plpy.execute('''SELECT dblink_connect('a')''')", ["dblink"]],
+      [`x = "UPDATE t SET seed = 1"; json.load(f); f("load it")`, []],
+      ["", []],
+    ] as const
+  ) deepEqual(stickyWithin(source), sticky, source);
+});
+
+Deno.test("setsSeed finds the seed's name in quotes and in dollars, where set_config may take it", () => {
+  const texts = [
+    "SELECT set_config('Seed', '1', true)",
+    "SELECT set_config($$seed$$, '1', true)",
+    "SELECT 'seed'",
+  ];
+  deepEqual(texts.map(setsSeed), [true, true, false]);
 });

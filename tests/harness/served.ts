@@ -16,6 +16,8 @@ export interface ServedOptions {
   passwords?: boolean;
   /** Lines of postgresql.conf. */
   settings?: Record<string, string>;
+  /** Programs of that major which are installed, with the languages and extensions that are; `postgres` for what is downloaded. */
+  binDir?: string;
   /** Runs once as the superuser in database `postgres`. */
   setup?: string;
   /** Pool keys by alias. Every alias leads to database `postgres` unless it says so, and has a pool of its own. */
@@ -72,9 +74,10 @@ export class Served {
   }
 
   async #start(): Promise<void> {
-    const { major = 18, passwords = false, settings = {}, setup, pools } = this.#options;
+    const { major = 18, binDir, passwords = false, settings = {}, setup, pools } = this.#options;
     this.#node = await startPostgres({
       major,
+      ...(binDir !== undefined && { binDir }),
       auth: passwords ? "scram-sha-256" : "trust",
       settings: { max_connections: "100", ...settings },
     });

@@ -7,10 +7,28 @@ const { functionCall } = frontend;
 
 const SETSEED_OID = 1599; // in pg_proc.dat
 const SEED = "SELECT setseed(0.5)";
+const LINK = "SELECT dblink_connect(''mine'', here())";
 
 const SEEDED = "SELECT random() IN (SELECT v FROM seeded)";
+const LOADED = "SELECT current_setting('auto_explain.log_analyze', true) IS NOT NULL";
+const LINKS = "SELECT dblink_get_connections()";
 
-/** Ways to seed random() that nobody knows before they have. */
+/** The seed of random(), and what else no look finds, by ways that the words of a statement do not tell. */
+const WAYS: readonly (readonly [what: string, steps: readonly ComparedStep[], look: string])[] = [
+  ["a seed by a name in dollars", ["SELECT set_config($$seed$$, '0.5', true)"], SEEDED],
+  ["a seed by a function's dynamic SQL", ["SELECT seed_it()"], SEEDED],
+  ["a seed by a DO's dynamic SQL", ["DO $$ BEGIN EXECUTE 'SET seed = 0.5'; END $$"], SEEDED],
+  [
+    "a seed by a DO that names its language",
+    [`DO LANGUAGE plpgsql $$ BEGIN PERFORM setseed(0.5); END $$`],
+    SEEDED,
+  ],
+  ["a seed by a DO with escapes", ["DO E'BEGIN PERFORM setseed(0.5); END'"], SEEDED],
+  ["a link by a DO's dynamic SQL", [`DO $$ BEGIN EXECUTE '${LINK}'; END $$`], LINKS],
+  ["a library by a DO's dynamic SQL", ["DO $$ BEGIN EXECUTE 'LOAD ''auto_explain'''; END $$"], LOADED],
+];
+
+/** Ways that are known to nobody before they have left their seed. */
 const UNTOLD: readonly (readonly [what: string, steps: readonly ComparedStep[]])[] = [
   ["computed SQL", ["DO $$ BEGIN EXECUTE 'SELECT set' || 'seed(0.5)'; END $$"]],
   ["a function behind a point", ["SELECT t.seed_of FROM t"]],
@@ -34,12 +52,15 @@ function making(name: string): string {
 
 const served = new Served({
   major: 18,
-  setup: `${CROWD_SETUP} CREATE TABLE t AS SELECT 1 AS v;
+  setup: `${CROWD_SETUP} CREATE EXTENSION dblink; CREATE TABLE t AS SELECT 1 AS v;
     CREATE FUNCTION seed_of(t) RETURNS text LANGUAGE sql AS $$ SELECT setseed(0.5)::text $$;
+    CREATE FUNCTION seed_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE '${SEED}'; END $$;
+    CREATE FUNCTION here() RETURNS text LANGUAGE sql AS
+      $$ SELECT 'host=127.0.0.1 user=postgres dbname=postgres port=' || current_setting('port') $$;
     ${SEED}; CREATE TABLE seeded AS SELECT random() AS v FROM generate_series(1, 100)`,
   settings: { max_connections: "300" },
   pools: Object.fromEntries(
-    Array.from({ length: UNTOLD.length }, (_, i) => [
+    Array.from({ length: WAYS.length + UNTOLD.length }, (_, i) => [
       [`one${i}`, { default_pool_size: 1 }],
       [`two${i}`, { default_pool_size: 2 }],
     ]).flat(),
@@ -47,6 +68,20 @@ const served = new Served({
 });
 
 const SCRIPTS: readonly Compared[] = [
+  ...WAYS.map(([what, steps, look]): Compared => ({
+    name: `What is left is the session's alone: ${what}`,
+    pins: true,
+    steps: [
+      ...steps,
+      { everywhere: look },
+      { b: look },
+      look,
+      { b: look },
+      look,
+      { leaves: "SELECT true" },
+      { everywhere: look },
+    ],
+  })),
   ...UNTOLD.map(([what, steps]): Compared => ({
     name: `Nobody else gets numbers of a seed by ${what}`,
     steps: [...steps, { everywhere: SEEDED }, { b: SEEDED }, { everywhere: SEEDED }],
