@@ -53,11 +53,13 @@ export interface PreambleHost {
 /** The statements that a text is about, as servers keep their names; `lists`: it may show which there are. */
 interface Named {
   readonly names: readonly BinaryString[];
+  /** What is known of those that came by protocol. */
+  readonly known: readonly Fingerprint[];
   readonly lists: boolean;
 }
 
-const NAMES_NONE: Named = Object.freeze({ names: [], lists: false });
-const LISTS_ALONE: Named = Object.freeze({ names: [], lists: true });
+const NAMES_NONE: Named = Object.freeze({ names: [], known: [], lists: false });
+const LISTS_ALONE: Named = Object.freeze({ names: [], known: [], lists: true });
 
 /**
  * What must go to the server before a statement of the client's, so that it finds there what it would find without a pool: the prepared
@@ -129,7 +131,9 @@ export class Preamble {
       changes.drops.begin(server.owed, simple);
     }
     if (statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
-    const { names, lists } = this.#namedBy(traits);
+    const { names, known, lists } = this.#namedBy(traits);
+    // What it executes runs as well: no probe sees all that it may leave.
+    if (traits.anything) known.forEach((executed) => watch.runs(executed));
     clientNamed.ensure(server, names, simple);
     if (lists) this.#showStatements(server, simple);
     if ((traits.control & Control.Commits) !== 0) this.#guardCommit(server, traits.control, simple);
@@ -190,6 +194,7 @@ export class Preamble {
     const { encoding, names, sql, watch } = this.#parts;
     const named = encoding.allToServer(statements);
     const all = [...named];
+    const found: Fingerprint[] = [];
     let lists = listsStatements;
     // Those that are found are looked at in turn.
     for (const name of all) {
@@ -199,12 +204,13 @@ export class Preamble {
         lists ||= sql.lists(name);
         continue;
       }
+      found.push(known);
       lists ||= known.traits.listsStatements;
       for (const next of encoding.allToServer(known.traits.statements)) {
         if (!all.includes(next)) all.push(next);
       }
     }
-    return { names: all.reverse(), lists };
+    return { names: all.reverse(), known: found, lists };
   }
 
   #guardCommit(server: ServerConnection, control: number, simple: boolean): void {

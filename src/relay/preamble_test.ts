@@ -3,7 +3,7 @@ import { RecordingSink } from "../../tests/harness/rig.ts";
 import { fakeServer } from "../backend/fake_server_test.ts";
 import { Owed, StatementStore } from "../backend/mod.ts";
 import { Fingerprints } from "../learning/mod.ts";
-import { TxStatus } from "../protocol/mod.ts";
+import { sqlFingerprint, TxStatus } from "../protocol/mod.ts";
 import type { ChannelLender } from "./channel_lender.ts";
 import { Relay } from "./relay.ts";
 
@@ -55,6 +55,19 @@ Deno.test("Preamble makes the server have the statements that a text names, pars
   server.foreignNames.clear();
   preamble.parses(server, look("EXECUTE s"));
   equal(server.foreignNames.has("s"), true);
+});
+
+Deno.test("Preamble: what EXECUTE runs of the protocol's statements has run, and what DEALLOCATE drops has not", async () => {
+  const { relay, store, look, runs } = made();
+  const text = "SELECT setseed(1)";
+  const seeds = look(text);
+  const statement = store.use(`${text}\0\0\0`);
+  statement.hash = sqlFingerprint(new TextEncoder().encode(text), 0, text.length);
+  relay.names.set("s", statement);
+  await runs("DEALLOCATE s");
+  equal(relay.watch.unseen.includes(seeds), false);
+  await runs("EXECUTE s");
+  equal(relay.watch.unseen.includes(seeds), true);
 });
 
 Deno.test("Preamble shows the session's statements under its names to what lists them", async () => {

@@ -3,7 +3,7 @@ import { CROWD_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
-const { functionCall } = frontend;
+const { functionCall, parse } = frontend;
 
 const SETSEED_OID = 1599; // in pg_proc.dat
 const SEED = "SELECT setseed(0.5)";
@@ -24,7 +24,16 @@ const WAYS: readonly (readonly [what: string, steps: readonly ComparedStep[], lo
     SEEDED,
   ],
   ["a seed by a DO with escapes", ["DO E'BEGIN PERFORM setseed(0.5); END'"], SEEDED],
+  [
+    "a seed by a statement of the protocol that EXECUTE runs",
+    [[parse(SEED, { name: "s" })], "EXECUTE s"],
+    SEEDED,
+  ],
   ["a link by a DO's dynamic SQL", [`DO $$ BEGIN EXECUTE '${LINK}'; END $$`], LINKS],
+  ["a link by a statement of the protocol that EXECUTE runs", [
+    [parse(LINK.replaceAll("''", "'"), { name: "s" })],
+    "EXECUTE s",
+  ], LINKS],
   ["a library by a DO's dynamic SQL", ["DO $$ BEGIN EXECUTE 'LOAD ''auto_explain'''; END $$"], LOADED],
 ];
 
