@@ -436,8 +436,9 @@ Deno.test("customSettingsIn finds names in SET, SHOW and set_config, in lower ca
   for (const [sql, names] of table) deepEqual(customSettingsIn(sql), names, sql);
 });
 
-Deno.test("literalsLikeSettings finds whole literals that may be names, whatever they are handed to", () => {
-  deepEqual(literalsLikeSettings("SELECT f('My.Name', 'no name', 'a.b c', x.y)"), ["my.name"]);
+Deno.test("literalsLikeSettings finds what may be a name in literals of any kind, whatever they are handed to", () => {
+  const text = `SELECT f('My.Name', 'no name', $$d.e$$, $q$ 'g.h' $q$, x.y, '{"a.b": 1.5}', $1, 'n$$')`;
+  deepEqual(literalsLikeSettings(text), ["my.name", "d.e", "g.h", "a.b"]);
 });
 
 Deno.test("customSettingsInParameters finds anything that may be a name among a Bind's bytes", () => {

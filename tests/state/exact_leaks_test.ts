@@ -12,6 +12,8 @@ const served = new Served({
     CREATE ROLE alice;
     CREATE TABLE plain (v int); INSERT INTO plain VALUES (1); GRANT ALL ON plain TO PUBLIC;
     CREATE FUNCTION take_role() RETURNS text LANGUAGE sql AS $$ SELECT set_config('role', 'alice', false) $$;
+    CREATE FUNCTION from_json(v json) RETURNS bigint LANGUAGE sql AS
+      $$ SELECT count(set_config(key, value, false)) FROM json_each_text(v) $$;
     CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
       $$ BEGIN PERFORM set_config(concat('ddl', '.', 'tenant'), '${SECRET}', false); END $$;
     CREATE EVENT TRIGGER on_ddl ON ddl_command_start WHEN TAG IN ('SELECT INTO') EXECUTE FUNCTION on_ddl();
@@ -203,6 +205,22 @@ const NAMES: readonly Leak[] = [
     keeps: false,
     play: secret((_, space) => [`SELECT set_config(E'${space}\\x2etenant', '${SECRET}', false)`]),
   },
+  ...([
+    [
+      "stands in JSON",
+      (name) => `SELECT set_config(key, value, false) FROM json_each_text('{"${name}": "${SECRET}"}')`,
+    ],
+    ["stands in the JSON of a function", (name) => `SELECT from_json('{"${name}": "${SECRET}"}')`],
+    [
+      "stands in an array",
+      (name) => `SELECT set_config(n, '${SECRET}', false) FROM unnest('{${name}}'::text[]) n`,
+    ],
+    ["is written in dollars", (name) => `SELECT set_config($$${name}$$, '${SECRET}', false)`],
+  ] as readonly [string, (name: string) => string][]).map(([what, sql]): Leak => ({
+    name: `A name that ${what}`,
+    keeps: true,
+    play: secret((name) => [sql("warm.w"), sql("warm.v"), sql(name)]),
+  })),
   {
     name: "A name that is written in capitals, and quoted",
     keeps: true,
