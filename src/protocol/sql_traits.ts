@@ -415,7 +415,8 @@ const SET_SETTING = new RegExp(
 const SHOW_SETTING = new RegExp(String.raw`\bshow\s+(${PART}(?:\s*\.\s*${PART})+)`, "gi");
 const PLAIN_CALL = /\bset_config"?\s*\(\s*'[a-z_][\w$]*(?:\.[a-z_][\w$]*)*'\s*,/gi;
 const SETTING_AT_START = new RegExp(`^${SETTING}`);
-const LITERAL = /'([^']*)'|\$(\w*)\$([^]*?)\$\2\$/g;
+const IN_QUOTES = /'([^']*)'/g;
+const DOLLARS = /\$\w*\$/;
 /** A name with or without a point: the next one is looked for behind it, so that long parameters take no longer than others. */
 const WHOLE_NAME = new RegExp(SETTING.replace(/\+$/, "*"), "g");
 
@@ -436,15 +437,17 @@ export function namesWhatItSets(text: BinaryString): boolean {
   return calls === 0 || calls === (text.match(PLAIN_CALL)?.length ?? 0);
 }
 
-/** What in the literals of a text may be a name of a custom setting, be it in JSON or an array: whatever they are handed to may set it. */
+/**
+ * What in the literals of a text may be a name of a custom setting, be it in JSON or an array: whatever they are handed to may set it. Where
+ * a literal stands between dollars all of the text is read, as to find their ends takes long in a text made for it.
+ */
 export function literalsLikeSettings(text: BinaryString): string[] {
-  const names: string[] = [];
-  for (const [, quoted, , dollars] of text.matchAll(LITERAL)) {
-    const literal = quoted ?? dollars!;
-    if (!literal.includes(".")) continue;
-    for (const [name] of literal.matchAll(WHOLE_NAME)) if (name.includes(".")) names.push(lowerCase(name));
-  }
-  return names;
+  const parts = DOLLARS.test(text)
+    ? [text.replaceAll(new RegExp(DOLLARS, "g"), " ")]
+    : [...text.matchAll(IN_QUOTES)].map(([, literal]) => literal!);
+  return parts.filter((part) => part.includes(".")).flatMap((part) =>
+    [...part.matchAll(WHOLE_NAME)].flatMap(([name]) => name.includes(".") ? [lowerCase(name)] : [])
+  );
 }
 
 /** Anything in the parameters of a Bind that may be the name of a custom setting. */
