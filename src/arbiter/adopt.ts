@@ -93,15 +93,14 @@ export function adopt(
   work.say("info", topic, `${name} is taken for the primary: there was no record`, evidence);
   const epoch = Math.max(timeline, work.unusedEpoch);
   const { wallMs } = work.now;
-  // Another instance may serve by the record that was lost: nobody is served by this one before it holds.
+  // Another instance may serve by a record that was lost: nobody is served by this one before it holds.
   const move: Move | null = work.instances.length === 1 ? null : {
     ...blank({ primary: name, timeline }, null),
     kind: "follow",
-    candidate: name,
     step: "hold",
     steps: [{ step: "hold", atMs: wallMs }],
     by: "pgplex",
-    reason: "its record was lost",
+    reason: "there was no record of the cluster",
     evidence,
     startedAtMs: wallMs,
     cuts: false,
@@ -125,11 +124,6 @@ export function adopt(
     disowned: [],
   });
   return true;
-}
-
-/** Whether a move is the one by which a primary is adopted: it moves nobody, and lets each instance forget what it served by. */
-export function isAdoption({ kind, candidate }: Move, { primary }: ClusterRecord): boolean {
-  return kind === "follow" && candidate === primary;
 }
 
 /** The step of a move that adopts: each instance holds, so none serves by a record that was lost. */

@@ -51,6 +51,35 @@ Deno.test("a primary that was being adopted is served by whoever leads next", ()
   ]);
 });
 
+Deno.test("a primary that dies while it is adopted is failed over from as soon as each instance holds, or is gone", () => {
+  const scene = new Scene({ stored: null });
+  scene.input({ kind: "instances", ids: [1, 2] });
+  scene.pass(1_000);
+  const ask = (id: number) =>
+    scene.input({ kind: "command", id, by: "ada", command: { kind: "failover", to: null, isForced: false } });
+  scene.nodes["n1"] = "down";
+  for (const name of ["n2", "n3"]) scene.nodes[name] = inspected({ receiver: null });
+  ask(1);
+  scene.pass(9_000);
+  deepEqual(scene.answers, ["refused: not all instances know the primary yet: try again"]);
+  equal(scene.record?.move?.step, "hold");
+  equal(scene.reports.at(-1), "waiting for instance 2, to hold its clients or to lose its lease");
+  scene.input({ kind: "instances", ids: [1] });
+  scene.pass(2_000);
+  equal(scene.record?.primary, "n2");
+});
+
+Deno.test("a primary is adopted in each mode of failover", () => {
+  for (const mode of ["follow", "manual", "auto"] as const) {
+    const scene = new Scene({ stored: null, changed: { mode } });
+    scene.input({ kind: "instances", ids: [1, 2] });
+    scene.pass(1_000);
+    equal(scene.done.at(-1), "hold cut");
+    scene.input({ kind: "acknowledged", instance: 2, epoch: 1, isDrained: true, seen: null });
+    equal(scene.done.at(-1), "serve n1");
+  }
+});
+
 Deno.test("adopt asks where a standby has seen a newer timeline, or two say primary of one", () => {
   equal(adopted({ n1: primarySays(), n2: on(2), n3: on(1) }), null);
   equal(adopted({ n1: primarySays(), n2: primarySays(), n3: on(1) }), null);

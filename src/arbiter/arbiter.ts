@@ -1,7 +1,14 @@
-import { adopt, adoptHeld, isAdoption, rename } from "./adopt.ts";
+import { adopt, adoptHeld, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
 import { promote, recruit } from "./failover.ts";
-import { type ClusterRecord, lastFailover, type Move, type StoredRecord } from "./record.ts";
+import {
+  type ClusterRecord,
+  isAdoption,
+  lastFailover,
+  type Move,
+  type StoredRecord,
+  whyBusy,
+} from "./record.ts";
 import { beginRejoin, rejoin } from "./rejoin.ts";
 import { RULES, type Rules } from "./rules.ts";
 import type { ArbiterSettings } from "./settings.ts";
@@ -197,7 +204,7 @@ export class Arbiter {
     if (move === null) work.frozen.clear();
     if (move?.step !== "promote") work.unasked = null;
     if (move !== null) work.rejoinSinceMs = null;
-    for (const name of ["choice", "move", "follow", "death"]) work.unsay(name);
+    for (const name of ["choice", "move", "follow", "death", "hold"]) work.unsay(name);
     if (isEnd) this.#ended(record);
   }
 
@@ -254,11 +261,12 @@ export class Arbiter {
     if (isFound) return takeBackFound(work, record, move);
     // Clients commit yet: by whose acknowledgement counts where the move fails later.
     if ((move.step === "prepare" || move.step === "hold") && noteSynchronous(work, record)) return;
+    this.#sayWhoIsAwaited(record);
     switch (move.step) {
       case "prepare":
         return prepare(work, record, move);
       case "hold":
-        if (isAdoption(move, record)) return adoptHeld(work, record);
+        if (isAdoption(move)) return adoptHeld(work, record);
         if (move.kind === "follow") return followHeld(work, record, move);
         return hold(work, record, move, this.#withinMs || work.settings.switchoverTimeoutMs);
       case "recruit":
@@ -273,11 +281,21 @@ export class Arbiter {
     }
   }
 
+  /** An instance that does not answer is waited for until its lease ends; one that cannot hold its clients for longer. */
+  #sayWhoIsAwaited({ phase, epoch }: ClusterRecord): void {
+    const work = this.#work;
+    const isLate = work.now.nowMs - work.stepSinceMs >= work.settings.failureTimeoutMs;
+    const awaited = phase === "moving" && isLate ? work.awaited(epoch).join(", ") : "";
+    if (awaited === "") return work.unsay("hold");
+    work.say("warning", "hold", `waiting for instance ${awaited}, to hold its clients or to lose its lease`);
+  }
+
   /** Whoever waits for a step that stands still hears why; the move goes on as soon as that changes. */
   #answerLate(limitMs: number): void {
     const work = this.#work;
     if (work.writing !== null || work.now.nowMs - work.stepSinceMs <= limitMs) return;
-    const why = work.lastSaid("choice") ?? work.lastSaid("move") ?? "the nodes do not answer in time";
+    const said = work.lastSaid("choice") ?? work.lastSaid("move") ?? work.lastSaid("hold");
+    const why = said ?? "the nodes do not answer in time";
     this.#answerWish(`${why}. Clients wait until that changes`);
   }
 
@@ -314,7 +332,7 @@ export class Arbiter {
     };
     switch (command.kind) {
       case "switchover":
-        if (record.move !== null) return answer(false, "the primary is being moved already");
+        if (record.move !== null) return answer(false, whyBusy(record.move));
         this.#withinMs = command.withinMs ?? 0;
         return beginSwitchover(work, record, { id, by, command, sinceMs });
       case "failover":
@@ -342,7 +360,7 @@ export class Arbiter {
     const { move } = record;
     if (move !== null) {
       const isOpen = move.step === "recruit" || (move.step === "promote" && isForced);
-      if (!isOpen) return answer(false, "the primary is being moved already");
+      if (!isOpen) return answer(false, whyBusy(move));
       const { candidate, abandoned } = move;
       this.#answerWish(`${wish.by} has asked for another one`);
       work.wish = wish;

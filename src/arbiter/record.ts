@@ -15,7 +15,7 @@ export interface EarlierNames {
 
 /**
  * What changes the primary: `failover`: it is gone; `switchover`: it is well, and somebody wants another one; `follow`: somebody else
- * has promoted a node.
+ * has promoted a node, or there was no record ({@link isAdoption}).
  */
 export type MoveKind = "failover" | "switchover" | "follow";
 
@@ -58,6 +58,21 @@ export interface Move {
   readonly watermark: string | null;
   /** Candidates that died while they were to be promoted. */
   readonly abandoned: readonly string[];
+}
+
+/**
+ * Whether a move is the one by which a primary is adopted: it promotes nobody, and lets each instance forget what it served by. Whom somebody else has
+ * promoted is named, also where that is the primary itself.
+ */
+export function isAdoption({ kind, candidate }: Move): boolean {
+  return kind === "follow" && candidate === null;
+}
+
+/** Why nothing else is begun while a move runs; for people. */
+export function whyBusy(move: Move): string {
+  return isAdoption(move)
+    ? "not all instances know the primary yet: try again"
+    : "the primary is being moved already";
 }
 
 /** A move at its end. */

@@ -1,4 +1,4 @@
-import type { ClusterRecord, Rejoin } from "./record.ts";
+import { type ClusterRecord, type Rejoin, whyBusy } from "./record.ts";
 import type { Standing } from "./standing.ts";
 import { receivesFrom, standingOf } from "./tend.ts";
 import type { Known, Wish, Work } from "./work.ts";
@@ -32,7 +32,7 @@ export function beginRejoin(
   const known = work.nodes.get(name);
   if (known === undefined) return `there is no node ${name}`;
   if (name === record.primary) return `${name} is the primary`;
-  if (record.phase !== "serving" || record.move !== null) return "the primary is being moved";
+  if (record.move !== null) return whyBusy(record.move);
   if (record.rejoins.some(({ state }) => state === "running")) return "another node is being made a standby";
   if (!work.isUp(name)) return wish === null ? false : `${name} does not answer: start it first`;
   const primarySaid = work.isUp(record.primary) ? work.said(record.primary) : null;

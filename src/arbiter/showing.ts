@@ -1,5 +1,5 @@
 import type { ArbiterAction } from "./events.ts";
-import type { ClusterRecord } from "./record.ts";
+import { type ClusterRecord, isAdoption } from "./record.ts";
 import { RULES, type Rules } from "./rules.ts";
 import type { Said } from "./views.ts";
 
@@ -25,7 +25,11 @@ export function showingOf(record: ClusterRecord | null, said: Said | null, rules
 
 function whyHeld(record: ClusterRecord | null, said: Said | null, rules: Rules): string | null {
   if (record === null) return "it is not known yet which node is the primary";
-  if (record.phase === "moving") return `the primary is being moved: ${record.move!.reason}`;
+  if (record.phase === "moving") {
+    const { reason } = record.move!;
+    if (isAdoption(record.move!)) return `${reason}: ${record.primary} is served when all instances know`;
+    return `the primary is being moved: ${reason}`;
+  }
   if (said === null) return null;
   if (!rules.isSameSystem(said.system, record.system)) return `${record.primary} belongs to another cluster`;
   if (said.recovering) return `${record.primary} is a standby`;

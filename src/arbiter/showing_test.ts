@@ -19,6 +19,20 @@ Deno.test("clients go to the primary of a record that serves, unless it says tha
   equal(showingOf(null, null).kind, "hold");
 });
 
+Deno.test("clients hear why they wait while a primary is adopted, of a new cluster and of one whose record was lost", () => {
+  const move = {
+    ...MOVE,
+    kind: "follow",
+    candidate: null,
+    reason: "there was no record of the cluster",
+  } as const;
+  const showing = showingOf(record({ phase: "moving", move }), null);
+  equal(
+    showing.kind === "hold" && showing.reason,
+    "there was no record of the cluster: n1 is served when all instances know",
+  );
+});
+
 Deno.test("a switchover waits for transactions until it cuts them; any other move cuts at once", () => {
   const cut = (move: Partial<Move>) => {
     const showing = showingOf(record({ phase: "moving", move: { ...MOVE, ...move } }), null);

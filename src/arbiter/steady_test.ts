@@ -18,6 +18,18 @@ Deno.test("follow takes the node that somebody else has promoted, behind a hold,
   equal(scene.record?.history[0]?.lostBytes, 700n);
 });
 
+Deno.test("follow takes the primary itself where somebody has promoted it again, as behind a restore", () => {
+  for (const mode of ["follow", "manual", "auto"] as const) {
+    const scene = new Scene({ changed: { mode } });
+    scene.pass(500);
+    scene.done.length = 0;
+    scene.nodes["n1"] = primarySays({ timeline: 2, forks: [[1, 5_000n]] });
+    scene.pass(500);
+    deepEqual(scene.done.slice(0, 4), ["hold cut", "epoch 8 hold", "hold cut", "epoch 8 serving n1"]);
+    deepEqual([scene.record?.timeline, scene.record?.history.length], [2, 1]);
+  }
+});
+
 Deno.test("follow leaves a primary of another history, of an old timeline, and a disowned one alone", () => {
   const stored = record({ timeline: 3, disowned: ["n3"] });
   const scene = new Scene({

@@ -260,11 +260,14 @@ export class Work {
   /** Whether each instance holds its clients for the record's epoch. */
   isHeld(epoch: number, { drained = false } = {}): boolean {
     if (!this.rules.awaitsAcknowledgements() || !this.rules.holdsClients()) return true;
-    return this.instances.every((id) => {
-      const known = this.acknowledged.get(id);
-      // What was said of a higher one is of before the record was lost: it is about another move.
-      return known !== undefined && known.epoch === epoch && (!drained || known.isDrained);
-    });
+    const isDrained = () => this.instances.every((id) => this.acknowledged.get(id)?.isDrained);
+    return this.awaited(epoch).length === 0 && (!drained || isDrained());
+  }
+
+  /** The instances that do not say that they hold their clients for an epoch. */
+  awaited(epoch: number): number[] {
+    // What was said of a higher one is of before the record was lost: it is about another move.
+    return this.instances.filter((id) => this.acknowledged.get(id)?.epoch !== epoch);
   }
 
   /**

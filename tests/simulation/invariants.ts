@@ -1,4 +1,5 @@
 import type { ArbiterSettings, ClusterRecord, Said, Verb } from "../../src/arbiter/mod.ts";
+import { isAdoption } from "../../src/arbiter/record.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Acknowledged, Permit } from "./clients.ts";
 import { CLUSTER } from "./model_keys.ts";
@@ -183,7 +184,7 @@ export class Invariants {
     // is acknowledged with synchronous replication.
     if (record === null || this.#servers.plan.isFailsafe) return;
     // One that is adopted serves nobody before each instance holds: until then some serve by the record that was lost.
-    const isAdopted = record.move?.kind === "follow" && record.move.candidate === record.primary;
+    const isAdopted = record.move !== null && isAdoption(record.move);
     this.#check(
       record.primary === node.name || isAdopted,
       "two primaries",
