@@ -83,6 +83,8 @@ export class ClusterMoves {
   readonly #acknowledgements = new Map<number, Acknowledgement>();
   readonly #runners: NodeRunners;
   #stance: Stance = NO_STANCE;
+  /** The last primary that clients were let to; null: none was. */
+  #served: string | null = null;
   readonly #permit: Permit;
   readonly #hold: ClientHold;
   #timer: Timer | null = null;
@@ -117,7 +119,7 @@ export class ClusterMoves {
     this.#hold = new ClientHold({
       clock,
       drain: (how) => {
-        const node = this.heldNode;
+        const node = this.drainedNode;
         return node === null || parts.drain(name, node, how);
       },
       release: () => parts.release(name),
@@ -434,12 +436,13 @@ export class ClusterMoves {
       case "serve": {
         const { epoch, primary, timeline } = action;
         this.#hold.end();
+        this.#served = primary;
         this.#stand({ kind: "serve", epoch, primary, timeline });
         return this.#enforcePermit();
       }
       case "hold": {
         const { epoch, cut, reason } = action;
-        this.#stand({ kind: "hold", epoch, primary: this.heldNode, reason });
+        this.#stand({ kind: "hold", epoch, primary: this.#heldNode, reason });
         this.#hold.hold({ epoch, cut, reason });
         return this.#enforcePermit();
       }
@@ -477,9 +480,14 @@ export class ClusterMoves {
   }
 
   /** The primary whose clients are held. */
-  get heldNode(): string | null {
+  get #heldNode(): string | null {
     const record = this.record;
     return record?.move?.from ?? record?.primary ?? null;
+  }
+
+  /** Where clients may have something: the record may be another one than that by which they were served, which was lost. */
+  get drainedNode(): string | null {
+    return this.#served ?? this.#heldNode;
   }
 
   #schedule(): void {

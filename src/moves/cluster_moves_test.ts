@@ -51,6 +51,8 @@ class Rig {
   reads = 0;
   drained = true;
   readonly drains: boolean[] = [];
+  /** At which node. */
+  readonly drainedAt: string[] = [];
   /** How far it tells the others to have seen the primary. */
   readonly told: string[] = [];
   listener!: CoordinationListener;
@@ -106,8 +108,9 @@ class Rig {
       store: () => Promise.resolve(coordination),
       instance: 1,
       changed: () => {},
-      drain: (_cluster, _node, { cut }) => {
+      drain: (_cluster, node, { cut }) => {
         this.drains.push(cut);
+        this.drainedAt.push(node);
         this.drained ||= cut;
         return this.drained;
       },
@@ -274,4 +277,19 @@ Deno.test("one that was stopped before its store was open does not listen to it"
   rig.moves.stop("over");
   await rig.pass(100);
   equal(rig.isListening, false);
+});
+
+Deno.test("a hold takes what clients have where they were served, also where its record has another primary: theirs was lost", async () => {
+  const rig = await begun();
+  equal(rig.moves.stance.kind, "serve");
+  const move: Move = { ...FOLLOWING, from: "n2", candidate: null };
+  rig.listener.record({ revision: 9, record: { ...MOVING, primary: "n2", move } });
+  deepEqual(rig.drainedAt, ["n1"]);
+  deepEqual(rig.moves.stance, {
+    kind: "hold",
+    epoch: 4,
+    primary: "n2",
+    reason: "n2 was promoted: n2 is served when all instances know",
+  });
+  rig.moves.stop("over");
 });

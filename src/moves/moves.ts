@@ -82,7 +82,7 @@ export class Moves {
   /** What runs at its primary may go on to its end: the others wait for that. */
   #leave(name: string, cluster: ClusterMoves): void {
     const { runtime: { clock }, drain, release } = this.#parts;
-    const { heldNode: node, record } = cluster;
+    const { drainedNode: node, record } = cluster;
     const endListening = cluster.leave("the cluster was removed from the configuration");
     const leaving: Leaving = new Leaving({
       clock,

@@ -83,9 +83,18 @@ export class Clients {
     this.#permit = null;
   }
 
-  /** All running transactions lose their connection: nobody knows what became of them. */
-  cut(): void {
-    for (const operation of [...this.#running]) this.#end(operation);
+  /** How many of them are inside of a transaction at a node. */
+  runningAt(node: string | null): number {
+    return this.#at(node).length;
+  }
+
+  /** All running transactions lose their connection, or those at one node: nobody knows what became of them. */
+  cut(node: string | null = null): void {
+    for (const operation of this.#at(node)) this.#end(operation);
+  }
+
+  #at(node: string | null): Operation[] {
+    return [...this.#running].filter(({ permit }) => node === null || permit.node.name === node);
   }
 
   #next(): void {

@@ -188,10 +188,10 @@ export class ModelInstance {
       store: () => Promise.resolve(coordination!),
       instance: number + 1,
       changed: () => service === this.#service && this.#changed(),
-      drain: (_cluster, _node, { cut, reason }) => {
-        if (!cut) return this.clients.running === 0;
-        if (!reason.includes("permit")) invariants.cuts(this.clients.running);
-        this.clients.cut();
+      drain: (_cluster, node, { cut, reason }) => {
+        if (!cut) return this.clients.runningAt(node) === 0;
+        if (!reason.includes("permit")) invariants.cuts(this.clients.runningAt(node));
+        this.clients.cut(node);
         return true;
       },
       release: () => {},
