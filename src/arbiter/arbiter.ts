@@ -359,7 +359,9 @@ export class Arbiter {
     if (to !== null && !work.nodes.has(to)) return answer(false, `there is no node ${to}`);
     const { move } = record;
     if (move !== null) {
-      const isOpen = move.step === "recruit" || (move.step === "promote" && isForced);
+      // One that is promoted already has its end within `sync_wait`.
+      const isPending = move.step === "promote" && work.confirmedSinceMs === null;
+      const isOpen = move.step === "recruit" || (isPending && isForced);
       if (!isOpen) return answer(false, whyBusy(move));
       const { candidate, abandoned } = move;
       this.#answerWish(`${wish.by} has asked for another one`);

@@ -53,8 +53,11 @@ export type Choice =
  */
 export function choose(parts: ChoiceParts): Choice {
   const { recruits, timeline, target, isForced, rules, maxLagBytes } = parts;
+  // Somebody else may have promoted a node that is gone again: only whom an operator names and forces is taken from its timeline.
+  const mayBeNewer = isForced && target !== null;
   const eligible = recruits.filter((one) =>
-    one.isUp && rules.isOnTimeline(one.frozen.timeline, timeline) && rules.isEligible(one) &&
+    one.isUp && rules.isEligible(one) &&
+    (rules.isOnTimeline(one.frozen.timeline, timeline) || (mayBeNewer && one.frozen.timeline > timeline)) &&
     (target === null || one.name === target) && (!one.isQuarantined || (isForced && one.name === target))
   );
   const [best] = eligible.toSorted((a, b) => {
@@ -89,6 +92,9 @@ export function choose(parts: ChoiceParts): Choice {
 
 function whyNot(one: Recruit, { timeline, target }: ChoiceParts): string {
   if (!one.isUp) return "does not answer";
+  if (one.frozen.timeline > timeline) {
+    return `is on timeline ${one.frozen.timeline}, which somebody else has begun (TO and FORCE take it)`;
+  }
   if (one.frozen.timeline !== timeline) return `is on timeline ${one.frozen.timeline}`;
   if (!one.promote) return "is not to be promoted (promote: false)";
   if (one.isDelayed) return "replays late, or is paused";

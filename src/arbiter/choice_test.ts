@@ -128,3 +128,16 @@ Deno.test("choose heeds the names by which was committed before, unless the chos
   const now = { synchronous: null, earlier: [{ synchronous: names("n2"), lsn: 990n }] };
   match(String(chosen(parts([recruit("n3", 950)], now))), /not n2/);
 });
+
+Deno.test("a standby of a newer timeline, which somebody else has begun, is chosen only where it is named and forced", () => {
+  const newer = parts([recruit("n2", 900), recruit("n3", 950, { timeline: 2 })], { lastLsn: null });
+  deepEqual(chosen({ ...newer, isForced: true }), ["n2", null]);
+  match(`${chosen({ ...newer, target: "n3" })}`, /n3 is on timeline 2, which somebody else has begun/);
+  deepEqual(chosen({ ...newer, target: "n3", isForced: true }), ["n3", null]);
+  const older = parts([recruit("n2", 900), recruit("n3", 950)], {
+    timeline: 2,
+    target: "n3",
+    isForced: true,
+  });
+  match(`${chosen(older)}`, /n3 is on timeline 1/);
+});

@@ -310,6 +310,10 @@ Deno.test("settle brings a synchronous standby before clients are let go, at mos
   lonely.results["repoint"] = () => ({ ok: false, kind: "failed", reason: "x" });
   lonely.pass(4_000);
   equal(lonely.record?.phase, "moving");
+  // Whoever says it again meanwhile, and forces it, does not begin that anew.
+  const command = { kind: "failover", to: null, isForced: true } as const;
+  lonely.input({ kind: "command", id: 1, by: "ada", command });
+  deepEqual(lonely.answers, ["refused: the primary is being moved already"]);
   lonely.pass(3_000);
   equal(lonely.record?.phase, "serving");
 });

@@ -33,7 +33,12 @@ export function operate(
     return null;
   }
   if (record.phase !== "serving" || !isServed) {
-    return { kind: "failover", to: null, isForced: agenda.nowMs > FAULTS_MS + 60_000 };
+    const isForced = agenda.nowMs > FAULTS_MS + 60_000;
+    const standbys = nodes.filter((node) => node.isStandby && node.options.system === "111");
+    const [newest] = standbys.toSorted((a, b) => b.timeline - a.timeline);
+    // As what is said asks for it, where somebody else has begun a newer timeline.
+    const isNewer = isForced && newest !== undefined && newest.timeline > record.timeline;
+    return { kind: "failover", to: isNewer ? newest.name : null, isForced };
   }
   const wrecked = nodes.find((node) => node.isWrecked);
   const source = nodes.find(({ name }) => name === record.primary)!;
