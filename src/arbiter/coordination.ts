@@ -30,8 +30,11 @@ export interface CoordinationListener {
   standing(): void;
   /** A record that may be newer than the one that is known. */
   record(stored: StoredRecord): void;
-  /** The record that was there is there no more: somebody has removed it. */
-  lost(): void;
+  /**
+   * The record that was there is there no more: somebody has removed it. `isOld`: this instance had no permit for a while before, so moves that it knows
+   * nothing of may have ended meanwhile.
+   */
+  lost(how: { readonly isOld: boolean }): void;
   /** The record is in a form that this pgplex does not understand; for people. */
   misunderstood(why: string): void;
   /** Which instances may hold a permit: this one too. */

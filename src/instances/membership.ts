@@ -38,6 +38,10 @@ export interface Glance {
   readonly revision: number;
   /** By cluster; null: there is none. */
   readonly records: ReadonlyMap<string, Entry | null>;
+  /** When it was asked for. */
+  readonly sentMs: number;
+  /** Since when this instance has had a permit, without a gap in which a move could have ended that did not wait for it. */
+  readonly permitSinceMs: number;
 }
 
 /** How many renewals fit into a lease. */
@@ -313,7 +317,7 @@ export class Membership {
       this.#hasLooked = listed !== undefined;
       if (listed !== undefined) this.roll.observe(listed.values(), { sentMs, nowMs });
     }
-    this.#showed(clusters, answer.value, nowMs);
+    this.#showed(clusters, answer.value, { sentMs, nowMs });
     if (stage === "campaign" && isWritten) {
       this.#lines.say("info", "leader", this.#hasLead ? "this instance leads" : YIELDS);
     }
@@ -470,11 +474,11 @@ export class Membership {
   #showed(
     clusters: readonly string[],
     { entries: [leader = null, ...records], revision }: Committed,
-    nowMs: number,
+    { sentMs, nowMs }: { readonly sentMs: number; readonly nowMs: number },
   ): void {
     this.sawLeader(leader, nowMs);
     this.#understands = records.every((entry) => entry === null || "record" in recordIn(entry.value));
     const byCluster = clusters.map((name, at) => [name, records[at] ?? null] as const);
-    this.#glance = { revision, records: new Map(byCluster) };
+    this.#glance = { revision, records: new Map(byCluster), sentMs, permitSinceMs: this.#permitSinceMs };
   }
 }

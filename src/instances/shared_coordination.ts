@@ -7,7 +7,6 @@ import {
   type CoordinationListener,
   type InstanceInfo,
   type InstanceView,
-  recordOf,
   recordText,
   type StoredRecord,
   type SwapResult,
@@ -15,7 +14,7 @@ import {
 import type { Clock, Timer } from "../kernel/mod.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
-import { Membership, type Self } from "./membership.ts";
+import { type Glance, Membership, type Self } from "./membership.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import type { Healths } from "./sight.ts";
@@ -26,11 +25,11 @@ import {
   CLUSTERS,
   INSTANCES,
   LEADER,
-  recordIn,
   recordKey,
   recordValue,
   seenOf,
   seenValue,
+  storedIn,
   viewOf,
   viewValue,
 } from "./values.ts";
@@ -62,6 +61,8 @@ interface Cluster {
   readonly listener: CoordinationListener;
   /** Of the record that was told last. */
   revision: number;
+  /** When a renewal was sent that has found a record. */
+  foundMs: number;
   ack: Shown | null;
   view: Shown & { readonly healths: Healths } | null;
   readonly acks: Acknowledged;
@@ -178,7 +179,7 @@ export class SharedCoordination implements Coordination {
     const entry = await this.#settled(cluster, answer.value.entries[0] ?? null);
     const why = await this.#lookBehind();
     if (why !== null) throw new Error(why);
-    return this.#storedOf(entry);
+    return storedIn(entry);
   }
 
   /**
@@ -225,7 +226,7 @@ export class SharedCoordination implements Coordination {
     const why = await this.#lookBehind();
     if (why !== null) return { kind: "unknown", reason: why };
     try {
-      return { kind: "conflict", stored: this.#storedOf(entry) };
+      return { kind: "conflict", stored: storedIn(entry) };
     } catch (thrown) {
       return { kind: "failed", reason: String(thrown instanceof Error ? thrown.message : thrown) };
     }
@@ -280,6 +281,7 @@ export class SharedCoordination implements Coordination {
     const known: Cluster = {
       listener,
       revision: 0,
+      foundMs: -Infinity,
       ack: null,
       view: null,
       acks: new Acknowledged(),
@@ -343,8 +345,7 @@ export class SharedCoordination implements Coordination {
     const glance = this.#membership.takeGlance();
     for (const [cluster, entry] of glance?.records ?? []) {
       const known = this.#clusters.get(cluster);
-      if (known !== undefined && entry !== null) this.#tellRecord(known, entry);
-      else if (known?.revision && glance!.revision > known.revision) known.listener.lost();
+      if (known !== undefined) this.#tellFound(known, entry, glance!);
     }
     this.#tellStanding();
     this.#tellInstances();
@@ -432,11 +433,20 @@ export class SharedCoordination implements Coordination {
     sight.compare(own, others, this.#nowMs);
   }
 
+  #tellFound(known: Cluster, entry: Entry | null, { revision, sentMs, permitSinceMs }: Glance): void {
+    if (entry !== null) {
+      known.foundMs = sentMs;
+      this.#tellRecord(known, entry);
+    } else if (known.revision > 0 && revision > known.revision) {
+      known.listener.lost({ isOld: permitSinceMs > known.foundMs });
+    }
+  }
+
   #tellRecord(known: Cluster, entry: Entry): void {
     if (entry.modRevision <= known.revision) return;
     known.revision = entry.modRevision;
     try {
-      const stored = this.#storedOf(entry);
+      const stored = storedIn(entry);
       if (stored !== null) known.listener.record(stored);
     } catch (thrown) {
       known.listener.misunderstood(String(thrown instanceof Error ? thrown.message : thrown));
@@ -482,19 +492,5 @@ export class SharedCoordination implements Coordination {
     const key = clusterKey(cluster, folder, this.#parts.self.id);
     const answer = await this.#parts.store.commit([], [{ kind: "put", key, value: own.text }]);
     if (answer.kind === "done") own.isThere = true;
-  }
-
-  #storedOf(entry: Entry | null): StoredRecord | null {
-    if (entry === null) return null;
-    const found = recordIn(entry.value);
-    if ("format" in found) {
-      const what = found.format === null
-        ? "not a record"
-        : `a record of format ${found.format}, of a newer pgplex`;
-      throw new Error(`${entry.key} is ${what}: this instance stays out`);
-    }
-    const record = recordOf(found.record);
-    if (record === null) throw new Error(`${entry.key} is damaged: this instance stays out`);
-    return { revision: entry.modRevision, record };
   }
 }

@@ -17,6 +17,8 @@ interface Heard {
   standings: string[];
   records: StoredRecord[];
   lost: number;
+  /** The same where it had no permit before. */
+  lostOld: number;
   misunderstood: string[];
   instances: readonly number[];
   acks: Acknowledgement[];
@@ -51,6 +53,7 @@ class Town {
       standings: [],
       records: [],
       lost: 0,
+      lostOld: 0,
       misunderstood: [],
       instances: [],
       acks: [],
@@ -66,7 +69,7 @@ class Town {
           }`,
         ),
       record: (stored) => heard.records.push(stored),
-      lost: () => heard.lost++,
+      lost: ({ isOld }) => isOld ? heard.lostOld++ : heard.lost++,
       misunderstood: (why) => heard.misunderstood.push(why),
       instances: (ids) => heard.instances = ids,
       acknowledged: (ack) => heard.acks.push(ack),
@@ -424,4 +427,19 @@ Deno.test("a record that somebody removes is told to be lost, until it is there 
   one.lost = 0;
   await town.pass(3_000);
   equal(one.lost, 0);
+});
+
+Deno.test("a record that is removed while an instance has no permit may have been another one by then", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(2_500);
+  const swapped = one.coordination.swap("main", 0, record(1));
+  await town.pass(3_000);
+  equal((await swapped).kind, "written");
+  two.store.fate = "failed";
+  await town.pass(TTL_MS);
+  town.keys.commit([], [{ kind: "remove", key: recordKey("main") }]);
+  two.store.fate = "done";
+  await town.pass(3_000);
+  deepEqual([one.lost > 0, one.lostOld, two.lost, two.lostOld > 0], [true, 0, 0, true]);
 });

@@ -1,4 +1,4 @@
-import type { SeenPosition } from "../arbiter/mod.ts";
+import { recordOf, type SeenPosition, type StoredRecord } from "../arbiter/mod.ts";
 import type { Entry } from "./key_store.ts";
 
 /** The format of records that this pgplex writes; one that is higher it does not understand. */
@@ -196,4 +196,23 @@ function parsedAs<T>(text: string, types: Readonly<Record<string, string>>): T |
     return typeof part === type && part !== null;
   });
   return fits ? value as T : null;
+}
+
+/**
+ * The record that an entry has; null where there is none.
+ *
+ * @throws Error where it is not understood
+ */
+export function storedIn(entry: Entry | null): StoredRecord | null {
+  if (entry === null) return null;
+  const found = recordIn(entry.value);
+  if ("format" in found) {
+    const what = found.format === null
+      ? "not a record"
+      : `a record of format ${found.format}, of a newer pgplex`;
+    throw new Error(`${entry.key} is ${what}: this instance stays out`);
+  }
+  const record = recordOf(found.record);
+  if (record === null) throw new Error(`${entry.key} is damaged: this instance stays out`);
+  return { revision: entry.modRevision, record };
 }

@@ -7,12 +7,9 @@ import {
   type Command,
   type CommandAnswer,
   type Coordination,
-  endedMs,
   Follower,
   type InstanceView,
   isWitnessed,
-  type KnownEnd,
-  lastFailover,
   type Moment,
   newer,
   type NodeCondition,
@@ -31,6 +28,7 @@ import type { Log } from "../telemetry/mod.ts";
 import { type NodeAddress, sameNode } from "../topology/mod.ts";
 import { seenOf, sightOf, viewOf } from "./node_view.ts";
 import { ClientHold, type Drain } from "./client_hold.ts";
+import { LastEnd } from "./last_end.ts";
 import { Permit } from "./permit.ts";
 import { RecordCalls } from "./record_calls.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
@@ -91,9 +89,7 @@ export class ClusterMoves {
   #beginTimer: Timer | null = null;
   /** Of the present {@link #arbiter}. */
   #recordCalls: RecordCalls | null = null;
-  /** The last move whose end is known; null: none is. */
-  #ended: KnownEnd | null = null;
-  #hasKnownRecord = false;
+  readonly #ended = new LastEnd();
   #nextCommand = 1;
   /** The first one is being handled. */
   readonly #events: ArbiterEvent[] = [];
@@ -204,8 +200,9 @@ export class ClusterMoves {
         if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
         else this.#recordCalls?.catchUp();
       },
-      lost: () => {
-        if (this.#arbiter instanceof Arbiter) this.#recordCalls?.lookAgain();
+      lost: ({ isOld }) => {
+        if (isOld) this.#forget();
+        else if (this.#arbiter instanceof Arbiter) this.#recordCalls?.lookAgain();
       },
       misunderstood: (why) => {
         this.#misunderstood = why;
@@ -230,7 +227,14 @@ export class ClusterMoves {
     const now = this.#now();
     const settings = settingsOf(this.#config, this.#monitor);
     this.#arbiter = this.#store!.isLeading
-      ? new Arbiter({ settings, stored: stored ?? this.#removed, instance, now, ended: this.#ended, rules })
+      ? new Arbiter({
+        settings,
+        stored: stored ?? this.#removed,
+        instance,
+        now,
+        ended: this.#ended.known,
+        rules,
+      })
       // What it has heard meanwhile is not told again.
       : new Follower({ stored: newer(stored, this.#newest), now });
     this.#recordCalls?.end();
@@ -246,6 +250,15 @@ export class ClusterMoves {
   /** Somebody has removed the record, as nothing is in the store: nobody else can write it again as it was. */
   get #removed(): StoredRecord | null {
     return this.#newest === null ? null : { revision: 0, record: this.#newest.record };
+  }
+
+  /** There is no record, and the one that was known may be an old one: nobody is served by it, and it is not written again. */
+  #forget(): void {
+    this.#newest = null;
+    if (this.record === null) return;
+    this.#runners.close();
+    this.#takePart(null);
+    this.#answerAll("the record of the cluster is lost: see SHOW CLUSTERS");
   }
 
   #callsOf(arbiter: Arbiter | Follower): RecordCalls {
@@ -318,8 +331,7 @@ export class ClusterMoves {
   /** Another file is in force. */
   configure(config: OwnedCluster, monitor: MonitorConfig): void {
     for (const node of this.#config.nodes) {
-      if (config.nodes.some((other) => sameNode(node, other))) continue;
-      this.#runners.drop(node.name);
+      if (!config.nodes.some((other) => sameNode(node, other))) this.#runners.drop(node.name);
     }
     this.#config = config;
     this.#monitor = monitor;
@@ -375,22 +387,10 @@ export class ClusterMoves {
     if (this.#arbiter === null || this.#stopped) return;
     try {
       this.#perform(ask(this.#arbiter));
-      this.#noteEnd();
+      this.#ended.note(this.record, this.#now());
     } catch (thrown) {
       this.#beginAnew(thrown);
     }
-  }
-
-  /** Whichever instance leads next: a failover is not to follow another one too soon. */
-  #noteEnd(): void {
-    const { record } = this;
-    if (record === null) return;
-    const isFirst = !this.#hasKnownRecord;
-    this.#hasKnownRecord = true;
-    const past = lastFailover(record);
-    if (past === undefined || past.epoch === this.#ended?.epoch) return;
-    const now = this.#now();
-    this.#ended = { epoch: past.epoch, atMs: isFirst ? endedMs(past, now) : now.nowMs };
   }
 
   /** A defect ends this life of the arbiter. The next one begins with the record, as behind a crash of pgplex. */

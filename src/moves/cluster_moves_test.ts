@@ -293,3 +293,35 @@ Deno.test("a hold takes what clients have where they were served, also where its
   });
   rig.moves.stop("over");
 });
+
+Deno.test("a record that is lost, and may have been an old one, is neither gone by nor written again", async () => {
+  const rig = await begun();
+  equal(rig.moves.stance.kind, "serve");
+  rig.listener.record({ revision: 6, record: { ...SERVING, epoch: 8 } });
+  rig.stored = null;
+  rig.listener.lost({ isOld: true });
+  deepEqual([rig.moves.stance.kind, rig.moves.record, rig.drainedAt], ["hold", null, ["n1"]]);
+  rig.lead(true);
+  await rig.pass(500);
+  rig.hear("n1", 1);
+  await rig.pass(500);
+  // n2 may be the primary: it was not heard.
+  equal(rig.written.length, 0);
+  rig.moves.stop("over");
+});
+
+Deno.test("who leads and has lost its record, which may have been an old one, asks the nodes, and answers whoever waits", async () => {
+  const rig = await begun();
+  rig.lead(true);
+  await rig.pass(100);
+  const answer = rig.listener.command(
+    { kind: "switchover", to: "n2", withinMs: null, isForced: false },
+    "ada",
+  );
+  rig.stored = null;
+  rig.listener.lost({ isOld: true });
+  equal((await answer).text, "the record of the cluster is lost: see SHOW CLUSTERS");
+  deepEqual([rig.moves.stance.kind, rig.moves.record, rig.written], ["hold", null, []]);
+  rig.listener.lost({ isOld: true });
+  rig.moves.stop("over");
+});
