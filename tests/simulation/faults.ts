@@ -212,6 +212,10 @@ export class Faults {
       case "half rewind":
       case "blink":
       case "tired":
+      case "restart":
+      case "own mode":
+      case "no space":
+      case "wipe":
         return this.#upkeep(fault);
       default:
         return this.#ofInstances(fault);

@@ -24,6 +24,8 @@ export class ModelKeys {
   revision = 1;
   /** It has no majority: nothing is read or written. */
   isStill = false;
+  /** Its disk is full: nothing is put there. */
+  isFull = false;
   /** How likely a call goes wrong, by instance. */
   readonly flaky: number[] = [];
   /** What becomes of calls of an instance for a while, by instance; nothing to say for those that go on as ever. */
@@ -121,6 +123,11 @@ export class ModelKeys {
     if (this.entries.has(key)) this.#write([{ kind: "remove", key }]);
   }
 
+  /** Somebody removes all of them by hand. */
+  wipe(): void {
+    this.#write([...this.entries.keys()].map((key) => ({ kind: "remove", key }) as const));
+  }
+
   /** Calls `tell` with each change; the result ends that. */
   watch(tell: () => void): () => void {
     this.#watches.add(tell);
@@ -186,13 +193,12 @@ export class KeysOfInstance implements KeyStore {
         if (isRecord && committed.isWritten) this.#keys.onRecordBy(incarnation);
         return committed;
       },
-      changes.length > 0,
-      isRecord,
+      changes,
     );
   }
 
   list(prefix: string): Promise<Answer<Listing>> {
-    return this.#call(() => this.#keys.list(prefix), false);
+    return this.#call(() => this.#keys.list(prefix), []);
   }
 
   watch(prefix: string, changed: (listing: Listing) => void): () => void {
@@ -235,7 +241,9 @@ export class KeysOfInstance implements KeyStore {
     return Promise.resolve();
   }
 
-  #call<T>(run: () => T, writes: boolean, isRecord = false): Promise<Answer<T>> {
+  #call<T>(run: () => T, changes: readonly Change[]): Promise<Answer<T>> {
+    const writes = changes.length > 0;
+    const isRecord = changes.some(({ key }) => key === recordKey(CLUSTER));
     const { servers, agenda } = this.#keys;
     const { number } = this.#caller;
     const { promise, resolve } = Promise.withResolvers<Answer<T>>();
@@ -253,10 +261,13 @@ export class KeysOfInstance implements KeyStore {
     const isOpen = () => servers.isOpen(placeOf(number), STORE);
     const execute = () =>
       this.#keys.run(() => {
-        const value = run();
+        const hasRoom = !this.#keys.isFull || changes.every(({ kind }) => kind === "remove");
+        const answer: Answer<T> = hasRoom
+          ? { kind: "done", value: run() }
+          : { kind: "failed", reason: "no space" };
         if (isLost) return;
         agenda.after(servers.latencyMs(placeOf(number), STORE) + servers.between(0, 6), () => {
-          if (isOpen()) this.#caller.enter(() => end({ kind: "done", value }));
+          if (isOpen()) this.#caller.enter(() => end(answer));
         });
       });
     if (isRecord) this.#keys.onRecordSent(number);

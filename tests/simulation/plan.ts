@@ -1,6 +1,6 @@
 import { fraction, type Random } from "../../src/kernel/mod.ts";
 import type { MoveStep, SynchronousNames } from "../../src/arbiter/mod.ts";
-import { type UpkeepFault, upkeepOf } from "./upkeep.ts";
+import { hurried, mishapOf, type UpkeepFault, upkeepOf } from "./upkeep.ts";
 
 /** What one run is about, drawn from a seed. */
 export interface Plan {
@@ -313,29 +313,16 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
     faults.push(...reloads({ between, chance, pick, count }));
   }
   const isFailsafe = count > 1 && scene === undefined && chance(0.04);
+  const isSynchronous = plan.synchronous !== null && foreign === null;
+  const drawing = { between, chance, pick, nodes, names, isSynchronous, count, untilMs: FAULTS_MS };
   if (scene === undefined && chance(0.5)) {
-    const isSynchronous = plan.synchronous !== null && foreign === null;
-    const drawing = { between, chance, pick, nodes, names, isSynchronous, count, untilMs: FAULTS_MS };
     faults.push(...Array.from({ length: between(1, 3) }, () => upkeepOf(drawing)));
-    if (chance(0.3)) faults.push(...hurried({ between, chance, upTo, nodes }));
+    if (chance(0.3)) faults.push(...hurried(drawing, upTo));
+  }
+  if (scene === undefined && chance(0.25)) {
+    faults.push(...Array.from({ length: between(1, 2) }, () => mishapOf(drawing)));
   }
   return { ...plan, isFailsafe, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
-}
-
-/** An operator who says two things, one right behind the other. */
-function hurried(
-  { between, chance, upTo, nodes }: Pick<Drawing, "between" | "chance"> & {
-    readonly upTo: (n: number) => number;
-    readonly nodes: number;
-  },
-): Fault[] {
-  const atMs = between(3_000, FAULTS_MS - 3_000);
-  return [0, between(1, 3_000)].map((behindMs) => ({
-    kind: "switchover",
-    atMs: atMs + behindMs,
-    to: chance(0.7) ? upTo(nodes) : null,
-    isForced: chance(0.2),
-  }));
 }
 
 /** An instance gets a cluster by a reload while its primary is being moved, or loses it. */

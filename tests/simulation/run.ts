@@ -242,6 +242,7 @@ class World {
         store.straggling.length =
         store.onWrite.length =
           0;
+      store.isFull = false;
       store.goOn();
     } else store.isBroken = false;
     servers.breaksRewinds = false;

@@ -50,7 +50,31 @@ export type UpkeepFault =
   /** The candidate dies, and is back soon. */
   | { readonly kind: "blink"; readonly step: MoveStep; readonly backMs: number }
   /** A node takes so long for each answer. */
-  | { readonly kind: "tired"; readonly node: Target; readonly byMs: number; readonly forMs: number };
+  | { readonly kind: "tired"; readonly node: Target; readonly byMs: number; readonly forMs: number }
+  /** Somebody restarts the primary as a standby; `promotes`: and promotes it again, behind so long. */
+  | {
+    readonly kind: "restart";
+    readonly step: MoveStep | null;
+    readonly startMs: number;
+    readonly promotes: boolean;
+    readonly behindMs: number;
+  }
+  /** The file of one instance says another mode. */
+  | {
+    readonly kind: "own mode";
+    readonly who: Who;
+    readonly mode: ArbiterSettings["mode"];
+    readonly forMs: number;
+  }
+  /** The disk of the store is full: all can be read and removed, nothing can be written. */
+  | { readonly kind: "no space"; readonly step: MoveStep | null; readonly forMs: number }
+  /** All that is in the store is removed by hand; `ends`: the instance that leads dies with it. */
+  | {
+    readonly kind: "wipe";
+    readonly step: MoveStep | null;
+    readonly ends: boolean;
+    readonly backMs: number;
+  };
 
 /** By what upkeep is drawn. */
 interface Drawing {
@@ -117,6 +141,44 @@ export function upkeepOf(
       };
     default:
       return { kind: "tired", atMs, node, byMs: between(800, 3_500), forMs };
+  }
+}
+
+/** An operator who says two things, one right behind the other. */
+export function hurried(
+  { between, chance, nodes, untilMs }: Pick<Drawing, "between" | "chance" | "nodes" | "untilMs">,
+  upTo: (n: number) => number,
+) {
+  const atMs = between(3_000, untilMs - 3_000);
+  return [0, between(1, 3_000)].map((behindMs) => ({
+    kind: "switchover",
+    atMs: atMs + behindMs,
+    to: chance(0.7) ? upTo(nodes) : null,
+    isForced: chance(0.2),
+  } as const));
+}
+
+/** What is done wrong by hand. */
+export function mishapOf(
+  { between, chance, pick, count, untilMs }: Drawing,
+): UpkeepFault & { readonly atMs: number } {
+  const atMs = between(3_000, untilMs);
+  const step = chance(0.5) ? pick(STEPS) : null;
+  const forMs = chance(0.5) ? between(5_000, 25_000) : between(100, 5_000);
+  const kinds = ["restart", "own mode", "no space", "wipe"] as const;
+  switch (count === 1 ? kinds[0] : pick(kinds)) {
+    case "restart": {
+      const [startMs, behindMs] = [between(100, 6_000), between(50, 4_000)];
+      return { kind: "restart", atMs, step, startMs, promotes: chance(0.6), behindMs };
+    }
+    case "own mode": {
+      const who = pick<Who>(["leader", "leader", "follower"]);
+      return { kind: "own mode", atMs, who, mode: pick(["manual", "auto", "follow"]), forMs };
+    }
+    case "no space":
+      return { kind: "no space", atMs, step, forMs };
+    case "wipe":
+      return { kind: "wipe", atMs, step, ends: chance(0.3), backMs: between(100, 8_000) };
   }
 }
 
@@ -230,6 +292,49 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
         for (const place of places) servers.slow(place, node.id, 0);
       });
     }
+    case "restart":
+      return atStep(fault.step, () => {
+        const node = find("primary");
+        if (node.isStandby || node.options.system !== "111" || !node.isServing(agenda.nowMs)) return;
+        tell(`somebody restarts ${node.name} as a standby`);
+        servers.kill(node);
+        Object.assign(node, { isStandby: true, upstream: null });
+        servers.start(node, fault.startMs);
+        if (!fault.promotes) return;
+        later(fault.startMs + fault.behindMs, () => {
+          if (!node.isStandby || !node.isServing(agenda.nowMs)) return;
+          invariants.mayLose = true;
+          node.disturb(agenda.nowMs);
+          node.isPromotedByHand = true;
+          tell(`somebody promotes ${node.name} again`);
+          servers.beginPromotion(node);
+        });
+      });
+    case "own mode": {
+      const instance = parts.instance(fault.who);
+      const { mode } = instance.settings;
+      instance.configure({ ...instance.settings, mode: fault.mode });
+      return later(fault.forMs, () => instance.configure({ ...instance.settings, mode }));
+    }
+    case "no space":
+      return atStep(fault.step, () => {
+        if (!(store instanceof ModelKeys)) return;
+        store.isFull = true;
+        for (const { number } of instances) invariants.disturbs(number, fault.forMs);
+        later(fault.forMs, () => store.isFull = false);
+      });
+    case "wipe":
+      return atStep(fault.step, () => {
+        if (!(store instanceof ModelKeys)) return;
+        const leader = parts.instance("leader");
+        tell("all that is in the store is removed by hand");
+        for (const { number } of instances) invariants.disturbs(number);
+        invariants.forgets();
+        store.wipe();
+        if (!fault.ends) return;
+        leader.end();
+        agenda.after(fault.backMs, () => leader.start());
+      });
   }
 }
 
