@@ -272,8 +272,11 @@ export class Membership {
       this.#lines.say("error", "member", "the entry of this instance was taken or removed");
     }
     this.#stage = "renew";
-    if (member === null || !this.roll.isHolder(member.id)) return;
-    const { id, name, address } = member;
+    // Also one whose entry somebody has removed by hand may have a permit for a lease.
+    const holder = member ?? this.roll.members().find(({ id }) => id === this.self.id);
+    if (holder === undefined || holder.incarnation === this.self.incarnation) return;
+    if (!this.roll.isHolder(holder.id)) return;
+    const { id, name, address } = holder;
     // It may be this instance before its restart: then it stands still, and the place is free behind the time of a lease.
     const who = address === null ? name : `${name}, ${address}`;
     this.#lines.say(

@@ -98,6 +98,19 @@ Deno.test("a renewal that fails is worth nothing, one whose answer was lost is f
   equal(one.membership.isMember, true);
 });
 
+Deno.test("an id that somebody else has is waited for a lease where his entry is removed by hand: he may have a permit", () => {
+  const keys = new FakeKeys();
+  const one = new One(keys, 1);
+  one.at(0);
+  const twin = new One(keys, 1, { incarnation: "twin" });
+  twin.at(0);
+  keys.commit([], [{ kind: "remove", key: instanceKey(1) }]);
+  twin.until(1_000 + one.membership.permitUntilMs);
+  deepEqual([twin.membership.isMember, twin.membership.leading(twin.nowMs)], [false, null]);
+  twin.until(2 * TTL_MS + 3_000);
+  equal(twin.membership.isMember, true);
+});
+
 Deno.test("an id that somebody else has is waited for, and taken when he stands still", () => {
   const keys = new FakeKeys();
   const one = new One(keys, 1);

@@ -216,6 +216,7 @@ export class Faults {
       case "own mode":
       case "no space":
       case "wipe":
+      case "twin":
         return this.#upkeep(fault);
       default:
         return this.#ofInstances(fault);
@@ -310,7 +311,7 @@ export class Faults {
         return invariants.forgets();
       case "remove": {
         const instance = this.#instance(fault.who);
-        const id = instance.number + 1;
+        const { id } = instance;
         for (const { number } of instances) invariants.disturbs(number);
         if (fault.what === "leader") return store.remove(LEADER);
         return store.remove(fault.what === "instance" ? instanceKey(id) : clusterKey(CLUSTER, "acks", id));

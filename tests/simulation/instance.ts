@@ -53,6 +53,8 @@ export class ModelInstance {
   readonly clients: Clients;
   readonly clock: ModelClock;
   settings: ArbiterSettings;
+  /** By which the others know it, from its next life on. */
+  id: number;
   /** The number of the present life. */
   life = 0;
   coordination: Coordination | null = null;
@@ -76,6 +78,7 @@ export class ModelInstance {
     const { number, servers, invariants, random, rate } = parts;
     this.#parts = parts;
     this.number = number;
+    this.id = number + 1;
     this.settings = parts.settings;
     this.clock = new ModelClock(servers.agenda, {
       rate,
@@ -186,7 +189,7 @@ export class ModelInstance {
       runtime: { clock: this.clock } as never,
       log: this.#log(),
       store: () => Promise.resolve(coordination!),
-      instance: number + 1,
+      instance: this.id,
       changed: () => service === this.#service && this.#changed(),
       drain: (_cluster, node, { cut, reason }) => {
         if (!cut) return this.clients.runningAt(node) === 0;
@@ -409,14 +412,14 @@ export class ModelInstance {
       enter,
       after: (delayMs, fire) => this.clock.after(delayMs, fire),
     });
-    const id = number + 1;
+    const { id } = this;
     return new SharedCoordination({
       store: keys,
       clock: this.clock,
       log: this.#log(),
       self: { id, incarnation, name: `host${id}`, address: null, version: "1", sinceMs: 0 },
       ttlMs,
-      newId: () => `${id}.${life}.${++this.#ids}`,
+      newId: () => `${number + 1}.${life}.${++this.#ids}`,
       rules: instanceRules,
     });
   }

@@ -25,6 +25,7 @@ interface Sampled {
 /** An instance, as far as invariants look at it. */
 export interface Observed {
   readonly number: number;
+  readonly id: number;
   readonly isAwake: boolean;
   readonly life: number;
   readonly incarnation: string;
@@ -287,7 +288,7 @@ export class Invariants {
   /** An instance sends a record. Whoever finds it in the store cannot know more than what it was decided by. */
   writesSoon(instance: number): void {
     const asked = this.#instances[instance]!.coordination?.instancesOf(CLUSTER) ?? [];
-    const told = this.#told.filter((_, at) => at !== instance && asked.includes(at + 1));
+    const told = this.#told.filter((_, at) => at !== instance && asked.includes(this.#instances[at]!.id));
     this.#knownAtSending[instance] = [this.#sampled[instance]!, ...told].filter((one) => one !== null);
   }
 
@@ -435,8 +436,10 @@ export class Invariants {
   #isOutvoted(node: ModelNode, writer: number): void {
     const asked = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [writer + 1];
     const all = asked.length;
-    const finding = this.#instances.filter(({ number, isAwake }) =>
-      isAwake && asked.includes(number + 1) && this.#isStable(node, number) && this.#isOpen(node, number) &&
+    // Who waits for an id that another one has is not asked.
+    const finding = this.#instances.filter(({ number, id, isAwake, hasPermit }) =>
+      isAwake && hasPermit && asked.includes(id) && this.#isStable(node, number) &&
+      this.#isOpen(node, number) &&
       !this.#servers.isSlow(placeOf(number), node.id) && this.#isAmongOthers(number)
     );
     this.#check(

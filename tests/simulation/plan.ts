@@ -1,6 +1,6 @@
 import { fraction, type Random } from "../../src/kernel/mod.ts";
 import type { MoveStep, SynchronousNames } from "../../src/arbiter/mod.ts";
-import { hurried, mishapOf, type UpkeepFault, upkeepOf } from "./upkeep.ts";
+import { hurried, mishapOf, twinOf, type UpkeepFault, upkeepOf } from "./upkeep.ts";
 
 /** What one run is about, drawn from a seed. */
 export interface Plan {
@@ -322,6 +322,7 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
   if (scene === undefined && chance(0.25)) {
     faults.push(...Array.from({ length: between(1, 2) }, () => mishapOf(drawing)));
   }
+  if (scene === undefined && count > 1 && chance(0.1)) faults.push(twinOf(drawing));
   return { ...plan, isFailsafe, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
 }
 

@@ -258,6 +258,8 @@ class World {
     for (const instance of this.instances) {
       instance.losesReplies = false;
       instance.wake();
+      if (instance.id !== instance.number + 1) instance.end();
+      instance.id = instance.number + 1;
       instance.configure(settingsFor(this.#plan));
       instance.start();
       instance.add();

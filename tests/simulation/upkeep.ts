@@ -68,6 +68,14 @@ export type UpkeepFault =
   }
   /** The disk of the store is full: all can be read and removed, nothing can be written. */
   | { readonly kind: "no space"; readonly step: MoveStep | null; readonly forMs: number }
+  /** An instance is restarted with the file of another one, whose id it has for a while. */
+  | {
+    readonly kind: "twin";
+    readonly who: number;
+    readonly of: number;
+    readonly backMs: number;
+    readonly forMs: number;
+  }
   /** All that is in the store is removed by hand; `ends`: the instance that leads dies with it. */
   | {
     readonly kind: "wipe";
@@ -180,6 +188,16 @@ export function mishapOf(
     case "wipe":
       return { kind: "wipe", atMs, step, ends: chance(0.3), backMs: between(100, 8_000) };
   }
+}
+
+/** Two instances with one id. */
+export function twinOf(
+  { between, count, untilMs }: Pick<Drawing, "between" | "count" | "untilMs">,
+): UpkeepFault & { readonly atMs: number } {
+  const [who, apart] = [between(0, count - 1), between(1, count - 1)];
+  const of = (who + apart) % count;
+  const [backMs, forMs] = [between(100, 2_000), between(2_000, 30_000)];
+  return { kind: "twin", atMs: between(3_000, untilMs), who, of, backMs, forMs };
 }
 
 /** What {@link beginUpkeep} needs besides the stage. */
@@ -323,6 +341,16 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
         for (const { number } of instances) invariants.disturbs(number, fault.forMs);
         later(fault.forMs, () => store.isFull = false);
       });
+    case "twin": {
+      const [instance, other] = [instances[fault.who]!, instances[fault.of]!];
+      const begin = (id: number) => {
+        instance.end();
+        instance.id = id;
+        later(fault.backMs, () => instance.start());
+      };
+      begin(other.id);
+      return later(fault.backMs + fault.forMs, () => begin(fault.who + 1));
+    }
     case "wipe":
       return atStep(fault.step, () => {
         if (!(store instanceof ModelKeys)) return;
