@@ -60,6 +60,17 @@ export function operate(
     servers.baseBackup(twin, primary);
     return null;
   }
+  // Which moves have pointed it elsewhere was lost with the record: for all that is known somebody wants it so.
+  const far = nodes.find((node) =>
+    isOther(node) && node.receiver !== null && node.receiver.from !== primary &&
+    record.history.length === 0 && !record.moved.includes(node.name)
+  );
+  if (far !== undefined && primary.waiting.length > 0 && !primary.isStandby) {
+    tell(`a person points ${far.name} at ${primary.name}, whose commits wait for it`);
+    far.upstream = primary;
+    servers.disconnect(far);
+    return null;
+  }
   const broken = nodes.find((node) => isOther(node) && node.receiver === null);
   if (
     mustType && broken !== undefined && broken.process === "running" && broken.rejoin.state !== "running" &&
