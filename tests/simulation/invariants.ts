@@ -467,7 +467,7 @@ export class Invariants {
         // Who cannot write cannot be told to stop receiving either.
         !node.isPaused && !node.isFull &&
         node.options.system === "111" && node.timeline === best.timeline && this.#isStable(node, writer) &&
-        this.#isOpen(node, writer) &&
+        this.#isOpen(node, writer) && !this.#servers.isSlow(placeOf(writer), node.id) &&
         node.isServing(this.#agenda.nowMs) && !node.isDenied;
       this.#check(!isThere || node.lsn <= best.lsn, "choice", `${node.name} has more than ${candidate}`);
     }
@@ -532,7 +532,7 @@ export class Invariants {
         const isBeyond = node.isStandby && !mayHaveMore && this.#isStable(node, instance) &&
           this.#isStable(upstream, instance) &&
           !upstream.isStandby &&
-          node.timeline !== upstream.timeline && !node.fits(upstream);
+          node.timeline !== upstream.timeline && !node.fits(upstream) && !node.fitsByHistory(upstream);
         this.#check(!isBeyond, "repoint", `${name} is beyond the fork of ${verb.upstream.name}`);
         return this.#check(node.options.system === "111", "foreign", `${name} belongs to another cluster`);
       }

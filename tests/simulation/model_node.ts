@@ -206,11 +206,19 @@ export class ModelNode {
   /** Whether it may receive from `up`: its own WAL is a part of that one's history. */
   fits(up: ModelNode): boolean {
     const { log, lsn, timeline } = this;
-    const isKnown = timeline === up.timeline
-      ? lsn <= up.lsn
-      : up.forks.some(([left, at]) => left === timeline && lsn <= at);
+    const isKnown = timeline === up.timeline ? lsn <= up.lsn : this.isBeforeFork(up);
     // Of two histories with the same numbers the first record that differs does not check out.
     return isKnown && (log.length === 0 || up.log[log.length - 1] === log.at(-1));
+  }
+
+  isBeforeFork(up: ModelNode): boolean {
+    return up.forks.some(([left, at]) => left === this.timeline && this.lsn <= at);
+  }
+
+  /** The same as far as the history of its timelines tells, which is all that anybody can ask for: two promotions at one position look alike. */
+  fitsByHistory(up: ModelNode): boolean {
+    const isShared = this.forks.every(([left, at]) => up.forks.some(([l, a]) => l === left && a === at));
+    return isShared && this.isBeforeFork(up);
   }
 
   said(askedMs: number, nowMs: number): Said {

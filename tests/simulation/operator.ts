@@ -36,6 +36,8 @@ export function operate(
     const isForced = agenda.nowMs > FAULTS_MS + 60_000;
     const standbys = nodes.filter((node) => node.isStandby && node.options.system === "111");
     const [newest] = standbys.toSorted((a, b) => b.timeline - a.timeline);
+    // What is said asks for one that does not replay late, and there is no other.
+    if (isForced) { for (const node of standbys) node.applyDelayMs = 0; }
     // As what is said asks for it, where somebody else has begun a newer timeline.
     const isNewer = isForced && newest !== undefined && newest.timeline > record.timeline;
     return { kind: "failover", to: isNewer ? newest.name : null, isForced };
