@@ -22,6 +22,9 @@ export const IN_FLIGHT_MAX = 1 << 20;
 /** Entries that internal messages before one of the client's may add. */
 const SPARE = 4096;
 
+/** Marks of an entry whose error is replaced where its effect says so. */
+const REPLACED = Mark.Replace | Mark.Effect;
+
 /** What {@link OwedReplies.reply} returns when no such reply is owed: the server breaks the protocol. */
 export const NOT_OWED = -1;
 
@@ -268,7 +271,7 @@ export class OwedReplies {
       if (entry === Owed.Query || entry === Owed.FunctionCall) this.#readies--;
       if ((entry & Mark.Effect) === 0) continue;
       const effect = this.#effects.shift()!;
-      if (undone.length === 0 && (failed & Mark.Replace) !== 0 && effect.replaces === sqlstate) {
+      if (undone.length === 0 && (failed & REPLACED) === REPLACED && effect.replaces === sqlstate) {
         onReplace(effect.reply!);
       }
       undone.push(effect);

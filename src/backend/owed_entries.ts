@@ -22,7 +22,7 @@ export const Mark = {
   Local: 0x40,
   /** It has an `Effect` in the queue of effects. */
   Effect: 0x20,
-  /** Its ErrorResponse is replaced by one of pgplex's. */
+  /** It stands for a message of the client's, which hears of its notices and errors; with an Effect that error is replaced. */
   Replace: 0x10,
 } as const;
 

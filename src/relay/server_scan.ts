@@ -41,6 +41,9 @@ export interface ServerScanPort {
 /** SQLSTATE invalid_sql_statement_name. */
 const UNDEFINED_STATEMENT = "26000";
 
+/** Of these marks alone Swallow: nothing of the reply is for the client. */
+const SWALLOWS = Mark.Swallow | Mark.Replace;
+
 /** {@link SERVER_ACTIONS} while a row of pgplex's own is awaited. */
 const ROW_ACTIONS: Readonly<Uint8Array> = SERVER_ACTIONS.map((action, type) =>
   type === Back.DataRow ? Action.Inspect : action
@@ -178,9 +181,9 @@ export class ServerScan implements RowTaker {
         }
         break;
       case Back.NoticeResponse: {
-        // A notice of what pgplex sent for itself: the client heard it when it said the same.
+        // A notice of what pgplex sent for itself, and not for the client: that heard it when it said the same.
         const entry = owed.peek();
-        if (entry > 0 && (entry & Mark.Swallow) !== 0) return this.#skip(bytes, at, length);
+        if (entry > 0 && (entry & SWALLOWS) === Mark.Swallow) return this.#skip(bytes, at, length);
         break;
       }
       case Back.DataRow:
