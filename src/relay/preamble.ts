@@ -15,6 +15,7 @@ import type { LoginName } from "./login_name.ts";
 import type { Progress } from "./progress.ts";
 import type { ClientNamed } from "./statements/client_named.ts";
 import type { NameChanges } from "./statements/name_changes.ts";
+import { dropsNames } from "./statements/name_drops.ts";
 import type { PreparedNames } from "./statements/prepared_names.ts";
 import type { ServerStatements } from "./statements/server_statements.ts";
 import type { SqlStatements } from "./statements/sql_statements.ts";
@@ -119,7 +120,7 @@ export class Preamble {
   runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
     const { loginName, watch, control, changes, clientNamed } = this.#parts;
     const { traits } = fingerprint;
-    const { statements, sequences, resetsName } = traits;
+    const { sequences, resetsName } = traits;
     if (loginName.mayBeReset) this.#restoreName(server, simple);
     if (resetsName && server.identity.parameters.applicationName !== loginName.name) loginName.wasReset();
     if (sequences === "read" && this.#sequencesForeign) this.#discardSequences(server, simple);
@@ -127,10 +128,9 @@ export class Preamble {
     if (traits.vacates !== null) this.#host?.vacate(traits.vacates);
     if (this.#lender !== null) this.#lender.before(server, traits, simple);
     if (traits.neutral && !simple) control.sent(server.owed);
-    if (statements.includes("all") || (sequences === "discard" && resetsName)) {
-      changes.drops.begin(server.owed, simple);
-    }
-    if (statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
+    // One that is bound does nothing before it is executed.
+    if (simple && dropsNames(traits)) changes.drops.begin(server.owed, simple);
+    if (traits.statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
     const { names, known, lists } = this.#namedBy(traits);
     // What it executes runs as well: no probe sees all that it may leave.
     if (traits.anything) known.forEach((executed) => watch.runs(executed));

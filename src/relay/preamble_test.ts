@@ -113,12 +113,14 @@ Deno.test("Preamble lends channels before what speaks of them, once all is answe
   equal(preamble.mustSettle(server, notify), true);
 });
 
-Deno.test("Preamble notes DEALLOCATE ALL, and a RESET that concerns the name of the login", async () => {
+Deno.test("Preamble notes DEALLOCATE ALL in a query, and a RESET that concerns the name of the login", async () => {
   const { relay, server, runs } = made();
   relay.loginName.greeted("me");
   await runs("RESET ALL", false);
   equal(relay.loginName.mayBeReset, true);
   await runs("DEALLOCATE ALL", false);
-  server.owed.sent(Owed.Execute);
-  equal(relay.changes.drops.standsBefore(server.owed), true);
+  equal(relay.changes.drops.pending, false); // bound
+  await runs("DEALLOCATE ALL", true);
+  server.owed.sent(Owed.Query);
+  equal(relay.changes.drops.doubtful(server.owed), true);
 });

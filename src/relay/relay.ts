@@ -106,6 +106,7 @@ export class Relay {
     this.watch.begin();
     this.preamble.leaseBegins(sequencesForeign);
     this.loginName.leaseBegins();
+    this.changes.drops.leaseBegins();
   }
 
   /** Whether the session has had a server connection on which it left more than anybody knows the name of. */

@@ -20,7 +20,8 @@ const PORTALS_MAX = 1000;
 
 /**
  * Portals that run SHOW of an option on a server connection. The server runs a SELECT for it, as it knows what a SET in the
- * transaction has left; its row is the client's, its tag is not. Pure.
+ * transaction has left; its row is the client's, its tag is not. As it reads messages about portals, it also tells what became of
+ * those of DEALLOCATE ALL and DISCARD ALL. Pure.
  */
 export class ShowPortals {
   readonly #relay: Relay;
@@ -36,9 +37,10 @@ export class ShowPortals {
     this.#cursor = cursor;
   }
 
-  /** Whether any message may be about a SHOW. */
+  /** Whether any message may be about such a portal. */
   get watches(): boolean {
-    return (this.#portals !== null && this.#portals.size > 0) || this.#relay.names.hasShows;
+    const { names, changes } = this.#relay;
+    return (this.#portals !== null && this.#portals.size > 0) || names.hasShows || changes.drops.bound;
   }
 
   /**
@@ -64,7 +66,7 @@ export class ShowPortals {
     }
     const portal = binaryString(bytes, bodyStart, nameStart - 1);
     const order = this.#relay.names.orderOf(this.#relay.encoding.statementName(bytes, nameStart, nameEnd));
-    this.#portals?.delete(portal);
+    this.#ends(portal);
     if (order !== null && order.show !== null) {
       const portals = this.#portals ??= new Map();
       for (const oldest of portals.keys()) {
@@ -81,6 +83,7 @@ export class ShowPortals {
     const nameEnd = findNul(bytes, bodyStart, messageEnd);
     if (nameEnd < 0 || messageEnd !== nameEnd + 5) return 0;
     const portal = binaryString(bytes, bodyStart, nameEnd);
+    this.#relay.changes.drops.executes(portal, owed);
     const asked = this.#portals?.get(portal);
     if (asked === undefined) return 0;
     if (!asked && int32At(bytes, nameEnd + 1) === 1) {
@@ -98,7 +101,13 @@ export class ShowPortals {
     const { bytes, bodyStart, messageEnd } = this.#cursor;
     const nameStart = bodyStart + 1;
     const isPortal = bytes[bodyStart] === 0x50 && findNul(bytes, nameStart, messageEnd) === messageEnd - 1;
-    if (isPortal) this.#portals?.delete(binaryString(bytes, nameStart, messageEnd - 1));
+    if (isPortal) this.#ends(binaryString(bytes, nameStart, messageEnd - 1));
     return 0;
+  }
+
+  /** The portal is closed, or bound to something else. */
+  #ends(portal: BinaryString): void {
+    this.#portals?.delete(portal);
+    this.#relay.changes.drops.unbinds(portal);
   }
 }

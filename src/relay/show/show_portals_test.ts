@@ -67,3 +67,17 @@ Deno.test("ShowPortals looks no more once the last portal of SHOW is closed", as
   await play.say(close("P", "p"), sync());
   equal(play.rig.relay.attention.on, false);
 });
+
+Deno.test("ShowPortals looks for the Execute of DEALLOCATE ALL, and no more behind it", async () => {
+  const play = await begun();
+  const { attention, changes } = play.rig.relay;
+  await play.tell(parse("DEALLOCATE ALL"), bind());
+  equal(attention.on, true);
+  equal(changes.drops.pending, false);
+  await play.tell(execute());
+  equal(changes.drops.pending, true);
+  await play.tell(sync());
+  await play.answer();
+  await play.say(parse("SELECT 1"), bind(), execute(), sync());
+  equal(attention.on, false);
+});

@@ -2,6 +2,7 @@ import { Mark, Owed, type ServerConnection, type Statement } from "../../backend
 import { PgplexError } from "../../kernel/mod.ts";
 import {
   type BinaryString,
+  binaryString,
   findNul,
   peekBindStatement,
   STATEMENT_NAME_BYTES_MAX,
@@ -13,6 +14,7 @@ import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import { intentIn } from "../reads.ts";
 import type { Relay } from "../relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import { dropsNames } from "./name_drops.ts";
 import type { StatementParts } from "./statement_parts.ts";
 import type { Steering } from "../steering.ts";
 import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
@@ -208,10 +210,16 @@ export class BindMessages {
       this.#relay.watch.lookAtParameters(cursor.bytes, cursor.bodyStart, cursor.messageEnd);
     }
     if (!this.#messages.runs(fingerprint)) return false;
+    if (!fingerprint.plain && dropsNames(fingerprint.traits)) this.#bindsDrop();
     if (setsByFunction && 1 + cursor.length > LOOK_BYTES_MAX) {
       cursor.readBy(this.#relay.watch.readParameters());
     }
     return true;
+  }
+
+  #bindsDrop(): void {
+    const { bytes, bodyStart, seenEnd } = this.#cursor;
+    this.#relay.changes.bindsDrop(binaryString(bytes, bodyStart, findNul(bytes, bodyStart, seenEnd)));
   }
 }
 

@@ -72,6 +72,12 @@ export class NameChanges {
     return change;
   }
 
+  /** A DEALLOCATE ALL or DISCARD ALL is bound to this portal, whose Execute is looked for. */
+  bindsDrop(portal: BinaryString): void {
+    this.drops.binds(portal);
+    this.#attention.begin();
+  }
+
   /** A Close ends `name`, in batch `batch`. Its effect has the answer for the client. */
   end(name: BinaryString, batch: number, also: Effect | null = null): Effect {
     return this.#begin(name, { made: null, batch, also });

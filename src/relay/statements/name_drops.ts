@@ -1,9 +1,17 @@
 import type { OwedReplies } from "../../backend/mod.ts";
-import type { BinaryString } from "../../protocol/mod.ts";
+import type { BinaryString, SqlTraits } from "../../protocol/mod.ts";
+
+/** Portals that are known: of more the oldest are forgotten. */
+const PORTALS_MAX = 1000;
+
+/** Whether a statement is DEALLOCATE ALL or DISCARD ALL. */
+export function dropsNames({ statements, sequences, resetsName }: SqlTraits): boolean {
+  return statements.includes("all") || (sequences === "discard" && resetsName);
+}
 
 /**
  * DEALLOCATE ALL and DISCARD ALL of one session, which end every prepared statement but those that are made behind them: the
- * last one that is on its way, and how many went through. Pure.
+ * last one that is on its way, and how many went through. Bound, they do nothing before they are executed. Pure.
  */
 export class NameDrops {
   /** The last that was sent; null once it is known to be over. */
@@ -17,6 +25,38 @@ export class NameDrops {
     readonly count: number;
   } | null = null;
   #count = 0;
+  /** Those that are bound and not executed. One that ended with its transaction stays until its name is bound again, or a lease begins. */
+  #portals: Set<BinaryString> | null = null;
+
+  /** A lease begins: no portal is left. */
+  leaseBegins(): void {
+    this.#portals = null;
+  }
+
+  /** Whether any is bound. */
+  get bound(): boolean {
+    return this.#portals !== null && this.#portals.size > 0;
+  }
+
+  /** One is bound to this portal. */
+  binds(portal: BinaryString): void {
+    const portals = this.#portals ??= new Set();
+    for (const oldest of portals.keys()) {
+      if (portals.size < PORTALS_MAX) break;
+      portals.delete(oldest);
+    }
+    portals.add(portal);
+  }
+
+  /** The portal is closed, or bound to something else. */
+  unbinds(portal: BinaryString): void {
+    this.#portals?.delete(portal);
+  }
+
+  /** An Execute of this portal goes to the server. */
+  executes(portal: BinaryString, owed: OwedReplies): void {
+    if (this.#portals?.delete(portal) && !owed.skipping) this.begin(owed, false);
+  }
 
   /** One goes to the server. */
   begin(owed: OwedReplies, simple: boolean): void {

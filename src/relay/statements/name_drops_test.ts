@@ -38,3 +38,28 @@ Deno.test("NameDrops knows which statements survive one that goes through", () =
   equal(drops.survived(old), false);
   equal(drops.survived(made), true);
 });
+
+Deno.test("NameDrops: one that is bound begins with the Execute of its portal, unless that was bound to something else", () => {
+  const [drops, owed] = [new NameDrops(), new OwedReplies()];
+  owed.sent(Owed.Bind);
+  drops.binds("p");
+  drops.binds("q");
+  equal(drops.bound, true);
+  drops.executes("other", owed);
+  equal(drops.frees(owed, "a"), false);
+  drops.unbinds("p");
+  drops.executes("p", owed);
+  equal(drops.frees(owed, "a"), false);
+  drops.executes("q", owed);
+  equal(drops.frees(owed, "a"), true);
+  equal(drops.bound, false);
+});
+
+Deno.test("NameDrops: no portal outlives the lease in which it was bound", () => {
+  const [drops, owed] = [new NameDrops(), new OwedReplies()];
+  drops.binds("p");
+  drops.leaseBegins();
+  equal(drops.bound, false);
+  drops.executes("p", owed);
+  equal(drops.pending, false);
+});
