@@ -36,18 +36,33 @@ export function readIn(literals: BinaryString, encoding: BinaryString): BinarySt
   return `${encoding}${literals.slice(literals.indexOf(SEPARATOR))}`;
 }
 
-/** A query that makes one reading of literals another, until the transaction ends, with its parameters. */
+/** By what a server reads one text. */
+export interface ReadBy {
+  /** {@link Reading.literals}. */
+  readonly literals: BinaryString;
+  /** The search_path, by which it finds what the text names. */
+  readonly path: BinaryString;
+}
+
+/** Their names, in the order of {@link valuesOf}. */
+const NAMES = [...LITERALS, "search_path"];
+
+function valuesOf({ literals, path }: ReadBy): BinaryString[] {
+  return [...literals.split(SEPARATOR), path];
+}
+
+/** A query that makes a server read by other settings, until the transaction ends, with its parameters. */
 export interface Rereading {
   readonly sql: BinaryString;
   readonly values: readonly (BinaryString | null)[];
 }
 
-/** How to come from one reading of literals to another. What nobody has set is reset. */
-export function rereading(from: BinaryString, to: BinaryString): Rereading {
-  const [before, after] = [from.split(SEPARATOR), to.split(SEPARATOR)];
+/** How to come from one to the other. What nobody has set is reset. */
+export function rereading(from: ReadBy, to: ReadBy): Rereading {
+  const [before, after] = [valuesOf(from), valuesOf(to)];
   const calls: string[] = [];
   const values: (BinaryString | null)[] = [];
-  for (const [i, name] of LITERALS.entries()) {
+  for (const [i, name] of NAMES.entries()) {
     if (before[i] === after[i]) continue;
     values.push(after[i] === "" ? null : after[i]!);
     calls.push(`pg_catalog.set_config('${name}', $${values.length}, true)`);

@@ -21,6 +21,13 @@ Deno.test("rereading sets what differs until the transaction ends, and resets wh
   );
   const sql = "SELECT WHERE pg_catalog.concat(pg_catalog.set_config('DateStyle', $1, true), " +
     "pg_catalog.set_config('array_nulls', $2, true)) IS NULL";
-  deepEqual(rereading(READING.literals, other.literals), { sql, values: ["German, DMY", "off"] });
-  deepEqual(rereading(other.literals, READING.literals), { sql, values: ["ISO, MDY", null] });
+  const [first, second] = [READING, other].map(({ literals }) => ({ literals, path: "one" }));
+  deepEqual(rereading(first!, second!), { sql, values: ["German, DMY", "off"] });
+  deepEqual(rereading(second!, first!), { sql, values: ["ISO, MDY", null] });
+  const elsewhere = { ...first!, path: "" };
+  deepEqual(rereading(first!, elsewhere).values, [null]);
+  deepEqual(rereading(elsewhere, first!), {
+    sql: "SELECT WHERE pg_catalog.concat(pg_catalog.set_config('search_path', $1, true)) IS NULL",
+    values: ["one"],
+  });
 });

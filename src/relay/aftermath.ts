@@ -170,7 +170,7 @@ export class Aftermath {
   /** The session has the statement from now on, as any other. */
   #keep(name: BinaryString, definition: BinaryString): void {
     const statement = this.#store.use(definition);
-    this.#relay.changes.make(name, { statement, order: null, batch: 0, also: NOTHING }).done();
+    this.#relay.changes.make(name, { statement, order: null, path: null, batch: 0, also: NOTHING }).done();
   }
 
   #bind(cursor: ClientCursor): number {

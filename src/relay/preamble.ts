@@ -18,7 +18,8 @@ import type { NameChanges } from "./statements/name_changes.ts";
 import { dropsNames } from "./statements/name_drops.ts";
 import type { PreparedNames } from "./statements/prepared_names.ts";
 import type { ServerStatements } from "./statements/server_statements.ts";
-import type { SqlStatements } from "./statements/sql_statements.ts";
+import { knowsPath } from "./statements/read_as.ts";
+import type { Lending, SqlStatements } from "./statements/sql_statements.ts";
 import type { TransactionControl } from "./transaction_control.ts";
 
 /** With this begin the names that servers know pgplex's statements by. */
@@ -118,12 +119,15 @@ export class Preamble {
 
   /** A statement goes to the server with the next message. */
   runs(server: ServerConnection, fingerprint: Fingerprint, simple: boolean): void {
-    const { loginName, watch, control, changes, clientNamed } = this.#parts;
+    const { loginName, watch, control, changes, sql } = this.#parts;
     const { traits } = fingerprint;
     const { sequences, resetsName } = traits;
     if (loginName.mayBeReset) this.#restoreName(server, simple);
     if (resetsName && server.identity.parameters.applicationName !== loginName.name) loginName.wasReset();
     if (sequences === "read" && this.#sequencesForeign) this.#discardSequences(server, simple);
+    const names = traits.statements.length > 0 || traits.listsStatements;
+    const lending = names ? { simple, sure: knowsPath(server, this.#parts) } : null;
+    if (lending !== null) sql.texted(server, traits);
     watch.runs(fingerprint, simple);
     if (traits.vacates !== null) this.#host?.vacate(traits.vacates);
     if (this.#lender !== null) this.#lender.before(server, traits, simple);
@@ -131,11 +135,7 @@ export class Preamble {
     // One that is bound does nothing before it is executed.
     if (simple && dropsNames(traits)) changes.drops.begin(server.owed, simple);
     if (traits.statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
-    const { names, known, lists } = this.#namedBy(traits);
-    // What it executes runs as well: no probe sees all that it may leave.
-    if (traits.anything) known.forEach((executed) => watch.runs(executed));
-    clientNamed.ensure(server, names, simple);
-    if (lists) this.#showStatements(server, simple);
+    if (lending !== null) this.#lend(server, traits, lending);
     if ((traits.control & Control.Commits) !== 0) this.#guardCommit(server, traits.control, simple);
   }
 
@@ -148,7 +148,9 @@ export class Preamble {
   /** A statement is parsed or described, and does nothing yet: the server must have those that it names. */
   parses(server: ServerConnection, { traits }: Fingerprint): void {
     if (traits.statements.some((name) => name.startsWith(OWN_PREFIX))) this.#closeOwn(server);
-    this.#parts.clientNamed.ensure(server, this.#namedBy(traits).names, false);
+    const { names } = this.#namedBy(traits);
+    if (names.length === 0) return;
+    this.#parts.clientNamed.ensure(server, names, { simple: false, sure: knowsPath(server, this.#parts) });
   }
 
   /** Whether anything goes to the server before a statement. */
@@ -213,6 +215,15 @@ export class Preamble {
     return { names: all.reverse(), known: found, lists };
   }
 
+  #lend(server: ServerConnection, traits: SqlTraits, lending: Lending): void {
+    const { clientNamed, watch } = this.#parts;
+    const { names, known, lists } = this.#namedBy(traits);
+    // What it executes runs as well: no probe sees all that it may leave.
+    if (traits.anything) known.forEach((executed) => watch.runs(executed));
+    clientNamed.ensure(server, names, lending);
+    if (lists) this.#showStatements(server, lending);
+  }
+
   #guardCommit(server: ServerConnection, control: number, simple: boolean): void {
     const { guard, progress } = this.#parts;
     const host = this.#host;
@@ -245,13 +256,13 @@ export class Preamble {
   }
 
   /** The view is to show the session's statements under its names: pgplex's are closed, and made again when needed. */
-  #showStatements(server: ServerConnection, simple: boolean): void {
+  #showStatements(server: ServerConnection, lending: Lending): void {
     const { control, clientNamed, names, sql } = this.#parts;
     if (server.owed.skipping) return;
     this.#closeOwn(server);
     // An aborted transaction keeps Close from nothing, but Parse.
     if (control.refuses(server)) return;
-    clientNamed.ensure(server, [...names.names()], simple);
-    clientNamed.ensure(server, [...sql.texts.keys()], simple);
+    clientNamed.ensure(server, [...names.names()], lending);
+    clientNamed.ensure(server, [...sql.texts.keys()], lending);
   }
 }

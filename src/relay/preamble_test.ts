@@ -83,7 +83,13 @@ Deno.test("Preamble waits while it is not known what a name stands for, and in a
   const { relay, store, server, preamble, look } = made();
   const execute = look("EXECUTE s");
   const also = { done() {}, undo() {} };
-  const change = relay.changes.make("s", { statement: store.use("a"), order: null, batch: 0, also });
+  const change = relay.changes.make("s", {
+    statement: store.use("a"),
+    order: null,
+    path: null,
+    batch: 0,
+    also,
+  });
   server.owed.sent(Owed.Sync);
   equal(preamble.mustSettle(server, execute), true);
   change.done();

@@ -82,6 +82,24 @@ comparedTests(served, [
     ],
   },
   {
+    name:
+      "The unnamed statement, made again under other settings, is in no transaction that its text knows nothing of",
+    steps: [
+      [parse("SET DateStyle = German", { name: "s" })],
+      [parse("SET LOCAL work_mem = '6MB'")],
+      run("s"),
+      run(""),
+      [parse("DISCARD ALL /* '1.2.2024' */")],
+      run("s"),
+      run(""),
+      run(""),
+      [parse("SELECT '1.2.2024'::date")],
+      [parse("SET DateStyle = ISO", { name: "t" })],
+      run("t"),
+      run(""),
+    ],
+  },
+  {
     name: "A statement of the protocol that executes another finds that too, however many lie between",
     steps: [
       [parse("SELECT 'x'", { name: "a" })],

@@ -206,7 +206,7 @@ class Plan {
       if (statement.hash === 0) {
         statement.hash = sqlFingerprint(bytes, 0, bytes.length - 3, watch.backslashes);
       }
-      names.set(name, statement, orderOf(steered));
+      names.set(name, statement, { order: orderOf(steered) });
       return;
     }
     names.unnamed.begin(1 + bytes.length, fingerprint, orderOf(steered));

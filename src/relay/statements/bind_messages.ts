@@ -6,7 +6,6 @@ import {
   findNul,
   peekBindStatement,
   STATEMENT_NAME_BYTES_MAX,
-  TxStatus,
 } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { Intent, OptionChange } from "../../options/mod.ts";
@@ -15,6 +14,7 @@ import { intentIn } from "../reads.ts";
 import type { Relay } from "../relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
 import { dropsNames } from "./name_drops.ts";
+import { knowsPath } from "./read_as.ts";
 import type { StatementParts } from "./statement_parts.ts";
 import type { Steering } from "../steering.ts";
 import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
@@ -168,14 +168,13 @@ export class BindMessages {
     const relay = this.#relay;
     const { server } = this.#cursor;
     if (!this.#begins(nameStart, nameEnd)) return -1;
+    const sure = knowsPath(server, relay);
     const hash = statement?.hash ?? 0;
     const known = hash === 0 ? null : relay.watch.fingerprints.find(hash);
     if (!this.#runs(known ?? OPAQUE_FINGERPRINT)) return -1;
-    const { owed } = server;
-    const failing = () => server.txStatus === TxStatus.Failed && owed.readies > 0 && !owed.copyIn;
-    if (this.#cursor.awaitWhile(failing)) return -1;
-    if (relay.sql.outOfReach(server, name)) return this.#messages.fail(transactionAborted());
-    this.#messages.useSqlStatement(name);
+    if (this.#messages.mayFail()) return -1;
+    if (relay.sql.outOfReach(server, name)) return this.#messages.refuseAborted();
+    this.#messages.useSqlStatement(name, sure);
     return this.#pass();
   }
 
@@ -221,12 +220,4 @@ export class BindMessages {
     const { bytes, bodyStart, seenEnd } = this.#cursor;
     this.#relay.changes.bindsDrop(binaryString(bytes, bodyStart, findNul(bytes, bodyStart, seenEnd)));
   }
-}
-
-/** As servers refuse each statement of an aborted transaction that does not end it. */
-function transactionAborted(): PgplexError {
-  return new PgplexError(
-    "transaction_aborted",
-    "current transaction is aborted, commands ignored until end of transaction block",
-  );
 }

@@ -7,14 +7,13 @@ import {
   type ServerConnection,
   type Statement,
 } from "../../backend/mod.ts";
-import type { StandingOrder } from "../../options/mod.ts";
 import { type BinaryString, type ClientEncoding, isAscii } from "../../protocol/mod.ts";
 import type { Progress } from "../progress.ts";
 import type { TransactionControl } from "../transaction_control.ts";
-import type { NameChanges } from "./name_changes.ts";
+import type { NameChanges, NewStatement } from "./name_changes.ts";
 import type { PreparedNames } from "./prepared_names.ts";
-import { readAs, readingAt } from "./read_as.ts";
-import type { SqlStatements } from "./sql_statements.ts";
+import { isAnalyzed, readAs, readingAt } from "./read_as.ts";
+import type { Lending, SqlStatements } from "./sql_statements.ts";
 
 /** What statements under the client's names depend on. */
 export interface ClientNamedParts {
@@ -45,17 +44,17 @@ export class ClientNamed {
   }
 
   /** SQL names statements that stand on the server next: it is made to have them under these names, for this lease. */
-  ensure(server: ServerConnection, wanted: Iterable<BinaryString>, simple: boolean): void {
+  ensure(server: ServerConnection, wanted: Iterable<BinaryString>, lending: Lending): void {
     const { names, sql } = this.#parts;
     for (const name of wanted) {
       // One that was made behind a DEALLOCATE ALL still on its way takes the name of what that ends.
-      if (names.findName(name) !== null) this.#lend(server, name, simple);
-      else sql.ensure(server, name, simple);
+      if (names.findName(name) !== null) this.#lend(server, name, lending);
+      else sql.ensure(server, name, lending);
     }
   }
 
   /** The server is made to have one that came by Parse. */
-  #lend(server: ServerConnection, name: BinaryString, simple: boolean): void {
+  #lend(server: ServerConnection, name: BinaryString, { simple, sure }: Lending): void {
     const { names, changes, control, progress } = this.#parts;
     const statement = names.findName(name);
     const { foreignNames, owed, out } = server;
@@ -63,8 +62,11 @@ export class ClientNamed {
     if (control.refuses(server) || changes.drops.frees(owed, name)) return;
     const how = this.#writing(server, statement, name);
     if (how === null) return;
-    const { reading, written } = how;
-    readAs(server, reading, () => {
+    const { reading: literals, written } = how;
+    // As where it was prepared: what it names may be missing now, and its result have another type.
+    const then = sure && isAnalyzed(statement.definition) ? names.pathOf(name) : null;
+    const path = then ?? server.settings.searchPath;
+    readAs(server, { literals, path }, () => {
       out.put(statement.encodeParse(written, names.toldOf(name)?.parameters));
       const also = new ForeignNameChange(foreignNames, name, true);
       owed.sent(Owed.Parse | Mark.Swallow | Mark.Effect, changes.repeat(name, owed.batch, also));
@@ -89,17 +91,16 @@ export class ClientNamed {
   }
 
   /**
-   * A Parse goes to the server under the client's name. What stands behind it in the batch sees `statement`, of which one
+   * A Parse goes to the server under the client's name. What stands behind it in the batch sees its statement, of which one
    * more use is counted already; where the server refuses, as it has one of that name, all is as before.
    */
   parse(
     { foreignNames, owed }: ServerConnection,
     name: BinaryString,
-    statement: Statement,
-    order: StandingOrder | null,
+    { statement, order, path }: NewStatement,
   ): void {
     const also = new ForeignNameChange(foreignNames, name, true);
-    const change = this.#parts.changes.make(name, { statement, order, batch: owed.batch, also });
+    const change = this.#parts.changes.make(name, { statement, order, path, batch: owed.batch, also });
     owed.sent(Owed.Parse | Mark.Effect, change);
   }
 

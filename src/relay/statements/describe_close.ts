@@ -3,6 +3,7 @@ import { type BinaryString, findNul, Front, STATEMENT_NAME_BYTES_MAX } from "../
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Relay } from "../relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
+import { knowsPath } from "./read_as.ts";
 import type { StatementParts } from "./statement_parts.ts";
 import { resultTypeChanged, Told, type ToldTypes } from "./told_types.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
@@ -56,7 +57,9 @@ export class DescribeClose {
         relay.watch.runsOpaque();
         relay.clientNamed.close(server, name);
       } else {
-        messages.useSqlStatement(name);
+        if (messages.mayFail()) return -1;
+        if (relay.sql.outOfReach(server, name)) return messages.refuseAborted();
+        messages.useSqlStatement(name, knowsPath(server, relay));
         server.owed.sent(kind);
       }
       return cursor.passWhole();

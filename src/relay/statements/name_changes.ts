@@ -55,19 +55,14 @@ export class NameChanges {
   /**
    * A Parse goes to the server in batch `batch` by which `name` stands for `statement`, of which one more use is counted already.
    *
-   * @param also what becomes true, or is undone, with it
+   * `also`: what becomes true, or is undone, with it
    */
   make(
     name: BinaryString,
-    { statement, order, batch, also }: {
-      statement: Statement;
-      order: StandingOrder | null;
-      batch: number;
-      also: Effect;
-    },
+    { statement, order, path, batch, also }: NewStatement & { readonly batch: number; readonly also: Effect },
   ): Effect {
     const change = this.#begin(name, { made: statement, batch, also });
-    this.#names.set(name, statement, order);
+    this.#names.set(name, statement, { order, path });
     this.drops.makes(name);
     return change;
   }
@@ -94,9 +89,11 @@ export class NameChanges {
     { made, batch, also }: { made: Statement | null; batch: number; also: Effect | null },
   ): NameChange {
     const names = this.#names;
-    const [order, told] = [names.orderOf(name), names.toldOf(name)];
+    const [order, told, path] = [names.orderOf(name), names.toldOf(name), names.pathOf(name)];
     const statement = names.remove(name);
-    const before = statement === null ? null : { statement, order, told, drops: this.drops.before(name) };
+    const before = statement === null
+      ? null
+      : { statement, order, path, told, drops: this.drops.before(name) };
     this.#inFlight.begin(name, batch);
     return new NameChange(this, name, { made, before, also });
   }
@@ -112,9 +109,9 @@ export class NameChanges {
     this.#inFlight.settle(name);
     if (made !== null && this.#names.remove(name) !== null) this.#store.release(made);
     if (before === null) return;
-    const { statement, order, told, drops } = before;
+    const { statement, order, path, told, drops } = before;
     if (this.drops.survived(drops)) {
-      this.#names.set(name, statement, order, told ?? undefined);
+      this.#names.set(name, statement, { order, path, told });
       if (order !== null && order.show !== null) this.#attention.begin();
     } else this.#store.release(statement);
   }
@@ -133,10 +130,16 @@ export class NameChanges {
   }
 }
 
-/** What a name stood for before a change. */
-interface Before {
+/** What a name is to stand for. */
+export interface NewStatement {
   readonly statement: Statement;
   readonly order: StandingOrder | null;
+  /** The search_path under which its client prepares it; null where that is not known. */
+  readonly path: BinaryString | null;
+}
+
+/** What a name stood for before a change. */
+interface Before extends NewStatement {
   readonly told: Description | null;
   /** As {@link NameDrops.survived} takes it. */
   readonly drops: number;

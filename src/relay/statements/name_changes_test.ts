@@ -14,6 +14,7 @@ function made() {
   const parts = (text: string) => ({
     statement: store.use(text),
     order: null,
+    path: "one",
     batch: 1,
     also: { done: () => also.push("done"), undo: () => also.push("undone") },
   });

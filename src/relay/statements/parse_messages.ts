@@ -25,6 +25,8 @@ import { OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
 import { refuse, refuseDuplicate } from "../poison.ts";
 import type { Relay } from "../relay.ts";
 import { NAMES_BYTES_MAX, type StatementMessages } from "./statement_messages.ts";
+import type { NewStatement } from "./name_changes.ts";
+import { knowsPath } from "./read_as.ts";
 import type { StatementParts } from "./statement_parts.ts";
 import { orderOf, type Steered, type Steering } from "../steering.ts";
 import type { UnnamedStatement } from "./unnamed_statement.ts";
@@ -188,13 +190,20 @@ export class ParseMessages {
       return -1;
     }
     if (steered !== null) messages.steer(steered);
-    if (clientNamed) {
-      messages.useSqlStatement(name);
-      relay.clientNamed.parse(server, name, statement, orderOf(steered));
+    const path = relay.watch.setsPath && !knowsPath(server, relay) ? null : server.settings.searchPath;
+    const made: NewStatement = { statement, order: orderOf(steered), path };
+    const isElsewhere = clientNamed && relay.sql.isElsewhere(server, name);
+    if (clientNamed && !isElsewhere) {
+      cursor.flush();
+      relay.watch.runsOpaque();
+      relay.clientNamed.parse(server, name, made);
       return cursor.passWhole(); // as it is: the server knows whether it has one of that name
     }
-    if (existing === null) this.#make(server, name, statement, orderOf(steered));
-    else refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
+    if (existing === null && !isElsewhere) this.#make(server, name, made);
+    else {
+      refuseDuplicate(server, utf8FromBinary(binaryString(bytes, nameStart, nameEnd)), definition);
+      if (isElsewhere) this.#store.release(statement);
+    }
     return cursor.dropWhole();
   }
 
@@ -221,20 +230,12 @@ export class ParseMessages {
     return this.#messages.parses(fingerprint);
   }
 
-  /** Makes `statement`, of which one more use is counted already, under a name that is free. */
-  #make(
-    server: ServerConnection,
-    name: BinaryString,
-    statement: Statement,
-    order: StandingOrder | null,
-  ): void {
+  /** Makes a statement, of which one more use is counted already, under a name that is free. */
+  #make(server: ServerConnection, name: BinaryString, made: NewStatement): void {
     const { changes, onServer } = this.#relay;
     const { owed } = server;
-    const also = onServer.parse(server, statement);
-    owed.sent(
-      Owed.Parse | Mark.Effect,
-      changes.make(name, { statement, order, batch: owed.batch, also }),
-    );
+    const also = onServer.parse(server, made.statement);
+    owed.sent(Owed.Parse | Mark.Effect, changes.make(name, { ...made, batch: owed.batch, also }));
     onServer.evict(server);
   }
 }

@@ -20,14 +20,21 @@ export class NamedStatement implements Effect {
   statement: Statement;
   /** What the client has heard of its types, and holds on to. */
   readonly told: Description;
+  /** The search_path under which its client prepared it; null where that is not known. */
+  readonly path: BinaryString | null;
   readonly #names: PreparedNames;
 
-  constructor(names: PreparedNames, name: Uint8Array, statement: Statement, told: Description) {
+  constructor(
+    names: PreparedNames,
+    name: Uint8Array,
+    { statement, told, path }: { statement: Statement; told: Description; path: BinaryString | null },
+  ) {
     this.#names = names;
     this.name = name;
     this.hash = hashOf(name, 0, name.length);
     this.statement = statement;
     this.told = told;
+    this.path = path;
   }
 
   done(): void {}
@@ -98,6 +105,11 @@ export class PreparedNames {
   /** What the client has heard of the types of the statement with this name; null where there is none. */
   toldOf(name: BinaryString): Description | null {
     return this.#namedText(name)?.told ?? null;
+  }
+
+  /** The search_path under which the statement with this name was prepared; null where that is not known. */
+  pathOf(name: BinaryString): BinaryString | null {
+    return this.#namedText(name)?.path ?? null;
   }
 
   /** The client's name of the statement that servers know as `own`; null where there is none. */
@@ -186,7 +198,7 @@ export class PreparedNames {
     const made = this.#store.use(next);
     made.hash ||= hash; // it changes no state either
     this.remove(name);
-    this.set(name, made, order);
+    this.set(name, made, { order });
     this.#store.release(statement);
     return made;
   }
@@ -195,13 +207,16 @@ export class PreparedNames {
   set(
     name: BinaryString,
     statement: Statement,
-    order: StandingOrder | null = null,
-    told: Description = new Description(),
+    { order = null, told = null, path = null }: {
+      order?: StandingOrder | null;
+      told?: Description | null;
+      path?: BinaryString | null;
+    } = {},
   ): void {
     if (order !== null) this.#keepOrder(name, order);
     const bytes = new Uint8Array(name.length);
     putBinary(bytes, 0, name);
-    const entry = new NamedStatement(this, bytes, statement, told);
+    const entry = new NamedStatement(this, bytes, { statement, told: told ?? new Description(), path });
     const bucket = this.#buckets?.get(entry.hash);
     if (bucket === undefined) (this.#buckets ??= new Map()).set(entry.hash, [entry]);
     else bucket.push(entry);

@@ -82,7 +82,8 @@ Deno.test("PreparedNames keeps a directive with its name, whatever other names t
   const names = new PreparedNames(store);
   const changes = [{ spec: findOption("tag")!, value: "a", text: "a" }];
   const order = { changes, remake: null, show: null };
-  names.set("a", store.use("Q"), order);
+  names.set("a", store.use("Q"), { order, path: "one" });
+  equal(names.pathOf("a"), "one");
   names.set("b", store.use("Q"));
   deepEqual([names.orderOf("a"), names.orderOf("b"), names.hasOrders], [order, null, true]);
   const statement = names.remove("a")!;
@@ -96,8 +97,8 @@ Deno.test("PreparedNames counts the statements that are SHOW of an option, and i
   const store = new StatementStore();
   const names = new PreparedNames(store);
   const show = { changes: [], remake: null, show: { setting: "pgplex.tag", text: () => "" } };
-  names.set("a", store.use("Q"), show);
-  names.set("b", store.use("Q"), { changes: [], remake: () => "", show: null });
+  names.set("a", store.use("Q"), { order: show });
+  names.set("b", store.use("Q"), { order: { changes: [], remake: () => "", show: null } });
   equal(names.hasShows, true);
   store.release(names.remove("a")!);
   equal(names.hasShows, false);

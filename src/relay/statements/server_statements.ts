@@ -9,7 +9,7 @@ import {
 import { type BinaryString, encodeFront, Front } from "../../protocol/mod.ts";
 import type { RelayCounts } from "../counts.ts";
 import type { PreparedNames } from "./prepared_names.ts";
-import { readAs, readingAt } from "./read_as.ts";
+import { readAs, readingAt, unnamedReadingAt } from "./read_as.ts";
 
 /**
  * The session's statements as a server connection must have them: under pgplex's names, made there when they are used, and ended
@@ -48,7 +48,8 @@ export class ServerStatements {
   /** Makes `statement` on the server, again where it has it. */
   make(server: ServerConnection, statement: Statement, parameters: BinaryString | null): void {
     this.closeIfHeld(server, statement);
-    readAs(server, readingAt(server, statement), () => {
+    const { searchPath: path } = server.settings;
+    readAs(server, { literals: readingAt(server, statement), path }, () => {
       server.out.put(statement.encodeParse(statement.name, parameters));
       this.#counts.internalParseSent();
       server.owed.sent(
@@ -120,8 +121,9 @@ export class ServerStatements {
     if (this.hasUnnamed(server)) return true;
     const body = this.#names.unnamed.typedBody;
     if (body === null) return false;
-    const { out, owed, unnamed } = server;
-    readAs(server, this.#names.unnamed.reading || server.settings.reading.literals, () => {
+    const { out, owed, unnamed, settings: { searchPath: path } } = server;
+    const literals = unnamedReadingAt(server, { body, reading: this.#names.unnamed.reading });
+    readAs(server, { literals, path }, () => {
       out.put(encodeFront(Front.Parse, body));
       this.#counts.internalParseSent();
       this.unnamedSent(server);

@@ -9,6 +9,8 @@ import { NameDrops } from "./name_drops.ts";
 import { SqlStatements } from "./sql_statements.ts";
 
 const A = "PREPARE a AS SELECT 1";
+const QUERY = { simple: true, sure: true };
+const BATCH = { simple: false, sure: true };
 
 function made() {
   const watch = new StateWatch(new Fingerprints());
@@ -24,11 +26,11 @@ Deno.test("SqlStatements makes a server have what was made elsewhere, once, and 
   const { sql } = made();
   const { server, stream } = fakeServer();
   server.noteStatus(TxStatus.Failed);
-  sql.ensure(server, "a", true);
+  sql.ensure(server, "a", QUERY);
   deepEqual([server.owed.length, sql.outOfReach(server, "a")], [0, true]);
   server.noteStatus(TxStatus.Idle);
-  for (let i = 0; i < 2; i++) sql.ensure(server, "a", true);
-  sql.ensure(server, "b", true);
+  for (let i = 0; i < 2; i++) sql.ensure(server, "a", QUERY);
+  sql.ensure(server, "b", QUERY);
   deepEqual([server.owed.length, server.sqlStatements.get("a"), sql.outOfReach(server, "a")], [5, A, false]);
   await server.out.flush();
   equal(new TextDecoder().decode(stream.taken()).split(A).length, 2);
@@ -50,7 +52,7 @@ Deno.test("SqlStatements makes a text with literals by the settings that held wh
   server.sqlStatements.clear();
   server.state.reports("DateStyle", "ISO");
   const makes = async (name: string) => {
-    sql.ensure(server, name, false);
+    sql.ensure(server, name, BATCH);
     await server.out.flush();
     return new TextDecoder("latin1").decode(stream.taken());
   };
@@ -63,7 +65,7 @@ Deno.test("SqlStatements makes a text with literals by the settings that held wh
 Deno.test("SqlStatements: the server has it not where its PREPARE failed", () => {
   const { sql } = made();
   const { server } = fakeServer();
-  sql.ensure(server, "a", false);
+  sql.ensure(server, "a", BATCH);
   server.owed.error("42P05", () => {});
   equal(server.sqlStatements.has("a"), false);
 });
@@ -104,7 +106,7 @@ Deno.test("SqlStatements makes nothing behind a DEALLOCATE ALL of the same batch
   const { server } = fakeServer();
   drops.begin(server.owed, false);
   server.owed.sent(Owed.Execute);
-  sql.ensure(server, "a", false);
+  sql.ensure(server, "a", BATCH);
   equal(server.owed.length, 1);
 });
 
@@ -112,7 +114,7 @@ Deno.test("SqlStatements: what a server may still skip is doubtful to later batc
   const { sql } = made();
   const { server } = fakeServer();
   const { owed } = server;
-  sql.ensure(server, "a", false);
+  sql.ensure(server, "a", BATCH);
   deepEqual([sql.pending, sql.doubtful("a", owed.batch), sql.doubtful("b", owed.batch)], [
     true,
     false,
@@ -127,4 +129,42 @@ Deno.test("SqlStatements: what a server may still skip is doubtful to later batc
     false,
     false,
   ]);
+});
+
+Deno.test("SqlStatements makes a statement under the search_path that held where a text prepared it, where both are certain", async () => {
+  const { sql, watch } = made();
+  const { server, stream } = fakeServer();
+  const prepares = (text: string) => {
+    const fingerprint = watch.look(new TextEncoder().encode(text), 0, text.length);
+    sql.texted(server, fingerprint.traits);
+    watch.runs(fingerprint);
+  };
+  const B = "PREPARE b AS SELECT 2";
+  server.state.reports("search_path", "one");
+  prepares(B);
+  prepares("SET search_path = two; PREPARE c AS SELECT 3");
+  server.state.reports("search_path", "two");
+  sql.found(server, new Map([["b", B], ["c", "PREPARE c AS SELECT 3"]]));
+  const makes = async (name: string, sure: boolean) => {
+    server.sqlStatements.clear();
+    sql.ensure(server, name, { simple: false, sure });
+    await server.out.flush();
+    const text = new TextDecoder().decode(stream.taken());
+    return ["one", "PREPARE", "two"].filter((what) => text.includes(what));
+  };
+  deepEqual(await makes("b", true), ["one", "PREPARE", "two"]);
+  deepEqual(await makes("b", false), ["PREPARE"]);
+  deepEqual(await makes("c", true), ["PREPARE"]);
+});
+
+Deno.test("SqlStatements.isElsewhere of what this connection has not, and of nothing that a DEALLOCATE ALL before in the batch ends", () => {
+  const { sql, drops } = made();
+  const { server } = fakeServer();
+  deepEqual(["a", "b"].map((name) => sql.isElsewhere(server, name)), [true, false]);
+  server.foreignNames.add("a");
+  equal(sql.isElsewhere(server, "a"), false);
+  server.foreignNames.clear();
+  drops.begin(server.owed, false);
+  server.owed.sent(Owed.Execute);
+  equal(sql.isElsewhere(server, "a"), false);
 });

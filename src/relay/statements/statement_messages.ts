@@ -1,6 +1,6 @@
 import type { Reading, Statement } from "../../backend/mod.ts";
 import { PgplexError } from "../../kernel/mod.ts";
-import { type BinaryString, binaryString, putInt32, utf8FromBinary } from "../../protocol/mod.ts";
+import { type BinaryString, binaryString, putInt32, TxStatus, utf8FromBinary } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Fingerprint } from "../../learning/mod.ts";
 import { poison } from "../poison.ts";
@@ -156,10 +156,14 @@ export class StatementMessages {
     return true;
   }
 
-  /** The message at hand names a statement that SQL made: the server is made to have it, and nothing is known of what it does. */
-  useSqlStatement(name: BinaryString): void {
+  /**
+   * The message at hand names a statement that SQL made: the server is made to have it, and nothing is known of what it does.
+   *
+   * @param sure as {@link Lending.sure}
+   */
+  useSqlStatement(name: BinaryString, sure: boolean): void {
     this.#cursor.flush();
-    this.#relay.sql.ensure(this.#cursor.server, name, false);
+    this.#relay.sql.ensure(this.#cursor.server, name, { simple: false, sure });
     this.#relay.watch.runsOpaque();
   }
 
@@ -191,12 +195,33 @@ export class StatementMessages {
     return this.fail(lost ? unnamedTooLarge() : missingStatement(name));
   }
 
+  /** {@link fail} as servers refuse each statement of an aborted transaction that does not end it. */
+  refuseAborted(): number {
+    return this.fail(transactionAborted());
+  }
+
+  /** Whether the message at hand has to wait, as the transaction has failed and what is on its way may end it. */
+  mayFail(): boolean {
+    const { server } = this.#cursor;
+    const { owed } = server;
+    return this.#cursor.awaitWhile(() =>
+      server.txStatus === TxStatus.Failed && owed.readies > 0 && !owed.copyIn
+    );
+  }
+
   /** Makes the batch fail with `error`, and leaves out the message at hand. Returns the place of its rest. */
   fail(error: PgplexError): number {
     this.#cursor.flush();
     poison(this.#cursor.server, error);
     return this.#cursor.drop();
   }
+}
+
+function transactionAborted(): PgplexError {
+  return new PgplexError(
+    "transaction_aborted",
+    "current transaction is aborted, commands ignored until end of transaction block",
+  );
 }
 
 function unnamedTooLarge(): PgplexError {
