@@ -124,6 +124,8 @@ export class Membership {
   #permitSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
   #understands = true;
+  /** Its entry was removed while it led: others who see that no more may take the lead, unless it says again that it has it. */
+  #reclaims = false;
   /** It leads in the store alone: the call that gives that up is made, or its answer was lost. */
   #yields = false;
   #leaves = false;
@@ -269,6 +271,7 @@ export class Membership {
     if (this.#revision !== null) {
       this.#revision = null;
       this.permitUntilMs = -Infinity;
+      this.#reclaims = true;
       this.#lines.say("error", "member", "the entry of this instance was taken or removed");
     }
     this.#stage = "renew";
@@ -322,6 +325,7 @@ export class Membership {
     }
     this.#showed(clusters, answer.value, { sentMs, nowMs });
     if (stage === "campaign" && isWritten) {
+      this.#reclaims = false;
       this.#lines.say("info", "leader", this.#hasLead ? "this instance leads" : YIELDS);
     }
     if (!this.#hasLead) this.#yields = false;
@@ -401,7 +405,7 @@ export class Membership {
     // Whoever took himself for the one that leads has renewed since the entry is missing, and knows; or has no permit any more.
     const isOver = this.#missingSinceMs !== null && this.roll.hasLooked(this.#missingSinceMs);
     const leader = leaderOf(this.#leader ?? (isOver ? null : this.#lastLeader));
-    const isThere = leader !== null && this.#isThere(leader);
+    const isThere = leader === null ? this.#mayMiss(isOver) : this.#isThere(leader);
     if (!this.#rules.mayLead(isThere) || !this.#understands || this.sight.refrains(nowMs)) return null;
     const { id, incarnation } = this.self;
     const free: Condition = this.#leader === null
@@ -413,6 +417,12 @@ export class Membership {
       changes: [{ kind: "put", key: LEADER, value: JSON.stringify({ id, incarnation }) }],
       keys: this.#keys,
     };
+  }
+
+  /** Who has just come may miss the entry of one that leads: somebody may have removed it by hand. `isOver`: it was looked for long enough. */
+  #mayMiss(isOver: boolean): boolean {
+    const isNew = this.#leader === null && this.#lastLeader === null && !isOver;
+    return isNew && this.roll.holders().some(({ id }) => id !== this.self.id);
   }
 
   /** One whose entry was never seen here may have a permit for a lease: somebody may have removed it by hand. */
@@ -467,7 +477,7 @@ export class Membership {
 
   /** Whether the store has this instance as the one that leads, as far as is known. */
   get #hasLead(): boolean {
-    return leaderOf(this.#leader)?.incarnation === this.self.incarnation;
+    return !this.#reclaims && leaderOf(this.#leader)?.incarnation === this.self.incarnation;
   }
 
   get #keys(): string[] {

@@ -181,7 +181,11 @@ Deno.test("an instance whose entry was removed by hand comes back without a perm
   one.at(0);
   keys.commit([], [{ kind: "remove", key: instanceKey(1) }]);
   const lines = one.at(2_000);
-  deepEqual(lines, ["the entry of this instance was taken or removed", "this instance is among the others"]);
+  deepEqual(lines, [
+    "the entry of this instance was taken or removed",
+    "this instance is among the others",
+    "this instance leads",
+  ]);
   equal(one.membership.isMember, true);
 });
 
@@ -262,6 +266,35 @@ Deno.test("who begins while the entry of the one that leads is removed waits a l
   deepEqual([two.membership.leading(two.nowMs), two.membership.leaderId], [null, 1]);
   two.until(TTL_MS + 1_100);
   equal(two.membership.leading(two.nowMs)?.key, LEADER);
+});
+
+Deno.test("who comes while the entry of the lead is removed waits a lease where others are there, and leads at once where nobody is", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  keys.commit([], [{ kind: "remove", key: LEADER }]);
+  two.until(TTL_MS - 100);
+  equal(two.membership.leading(two.nowMs), null);
+  two.until(TTL_MS + 2_100);
+  equal(two.membership.leading(two.nowMs)?.key, LEADER);
+  const alone = new One(new FakeKeys(), 3);
+  alone.at(0);
+  equal(alone.membership.leading(0)?.key, LEADER);
+});
+
+Deno.test("who leads, was given up and comes back says again that it leads: whoever saw it go may take the lead else", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1), new One(keys, 2)];
+  one.at(0);
+  two.at(0);
+  const revision = keys.entries.get(LEADER)!.modRevision;
+  keys.commit([], [{ kind: "remove", key: instanceKey(1) }]);
+  one.at(2_000);
+  equal(keys.entries.get(LEADER)!.modRevision > revision, true);
+  deepEqual(one.membership.leading(2_000), {
+    key: LEADER,
+    modRevision: keys.entries.get(LEADER)!.modRevision,
+  });
 });
 
 Deno.test("who leads and sees less than the others leaves the lead to one of them", () => {
