@@ -1,8 +1,10 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { adopt, rename } from "./adopt.ts";
 import { inspected, primarySays, record, Scene, settings, workWith } from "./scene_test.ts";
+import { RULES } from "./rules.ts";
 import type { ArbiterSettings } from "./settings.ts";
 import type { Inspected } from "./views.ts";
+import { Work } from "./work.ts";
 
 function adopted(
   nodes: Parameters<typeof workWith>[0],
@@ -32,6 +34,19 @@ Deno.test("adopt serves nobody before each other instance holds: one of them may
   scene.input({ kind: "acknowledged", instance: 2, epoch: 1, isDrained: false, seen: null });
   deepEqual(scene.done.slice(3), ["epoch 1 serving n1", "serve n1"]);
   deepEqual([scene.record?.move, scene.record?.history], [null, []]);
+});
+
+Deno.test("adopt begins above all epochs that this instance has heard of: sessions of theirs may be left on the nodes", () => {
+  const now = { nowMs: 0, wallMs: 0 };
+  const work = new Work({
+    settings: settings(),
+    rules: RULES,
+    stored: null,
+    instance: 1,
+    now,
+    heardEpoch: 41,
+  });
+  equal(work.unusedEpoch, 42);
 });
 
 Deno.test("a primary that was being adopted is served by whoever leads next", () => {

@@ -41,6 +41,8 @@ export interface ArbiterOptions {
   readonly now: Moment;
   /** The last automatic failover of whose end this instance has heard; null: none. */
   readonly ended?: KnownEnd | null;
+  /** The highest epoch of any record that this instance has heard of. */
+  readonly heardEpoch?: number;
   /** For tests: what is left out. */
   readonly rules?: Rules;
 }
@@ -62,8 +64,10 @@ export class Arbiter {
   #retryMs = 0;
   #withinMs = 0;
 
-  constructor({ settings, stored, instance, now, ended = null, rules = RULES }: ArbiterOptions) {
-    this.#work = new Work({ settings, rules, stored, instance, now });
+  constructor(
+    { settings, stored, instance, now, ended = null, heardEpoch = 0, rules = RULES }: ArbiterOptions,
+  ) {
+    this.#work = new Work({ settings, rules, stored, instance, now, heardEpoch });
     this.#work.ended = ended;
   }
 

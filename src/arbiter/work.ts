@@ -69,8 +69,8 @@ export class Work {
   /** Of the others among them. */
   views: readonly InstanceView[] = [];
   readonly acknowledged = new Map<number, Omit<Acknowledgement, "instance">>();
-  /** The highest epoch that this life of the machine has tried to write. */
-  #triedEpoch = 0;
+  /** The highest epoch that this life of the machine has tried to write, or was heard of before. */
+  #triedEpoch: number;
   /** Whose move runs; null: nobody waits for an answer. */
   wish: Wish | null = null;
   /** When the present step began in this life of the machine. */
@@ -98,13 +98,15 @@ export class Work {
   #out: ArbiterAction[] = [];
   readonly #said = new Map<string, string>();
 
-  constructor({ settings, rules, stored, instance, now }: {
+  constructor({ settings, rules, stored, instance, now, heardEpoch = 0 }: {
     readonly settings: ArbiterSettings;
     readonly rules: Rules;
     readonly stored: StoredRecord | null;
     readonly instance: number;
     readonly now: Moment;
+    readonly heardEpoch?: number;
   }) {
+    this.#triedEpoch = heardEpoch;
     this.rules = rules;
     this.now = now;
     this.stored = stored;

@@ -232,7 +232,7 @@ export class ClusterMoves {
         stored: stored ?? this.#removed,
         instance,
         now,
-        ended: this.#ended.known,
+        ...this.#ended.heard,
         rules,
       })
       // What it has heard meanwhile is not told again.

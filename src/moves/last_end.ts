@@ -1,8 +1,19 @@
-import { type ClusterRecord, endedMs, type KnownEnd, lastFailover, type Moment } from "../arbiter/mod.ts";
+import {
+  type ArbiterOptions,
+  type ClusterRecord,
+  endedMs,
+  type KnownEnd,
+  lastFailover,
+  type Moment,
+} from "../arbiter/mod.ts";
 
-/** When the last automatic failover has ended, as this instance has heard of it: whichever leads next, another one is not to come too soon. */
+/**
+ * What an instance has heard of a cluster's records, whichever instance led, and whatever becomes of the record: when the last automatic
+ * failover has ended, as another one is not to come too soon, and the highest epoch, of which sessions on the nodes may be left.
+ */
 export class LastEnd {
   #known: KnownEnd | null = null;
+  #epoch = 0;
   #isFirst = true;
 
   /** Null: there was none. */
@@ -10,9 +21,15 @@ export class LastEnd {
     return this.#known;
   }
 
+  /** What an arbiter begins with. */
+  get heard(): Pick<ArbiterOptions, "ended" | "heardEpoch"> {
+    return { ended: this.#known, heardEpoch: this.#epoch };
+  }
+
   /** The record may be another one. */
   note(record: ClusterRecord | null, now: Moment): void {
     if (record === null) return;
+    this.#epoch = Math.max(this.#epoch, record.epoch);
     const isFirst = this.#isFirst;
     this.#isFirst = false;
     const past = lastFailover(record);

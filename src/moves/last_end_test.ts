@@ -20,3 +20,11 @@ Deno.test("the first record says by the wall clock when its last failover has en
   });
   deepEqual(last.known, { epoch: 4, atMs: 80 });
 });
+
+Deno.test("the highest epoch is kept, also where the record is lost and begins anew", () => {
+  const last = new LastEnd();
+  equal(last.heard.heardEpoch, 0);
+  for (const epoch of [7, 2]) last.note(record({ epoch }), { nowMs: 0, wallMs: 0 });
+  last.note(null, { nowMs: 0, wallMs: 0 });
+  equal(last.heard.heardEpoch, 7);
+});
