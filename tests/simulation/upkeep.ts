@@ -245,6 +245,10 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
       return atStep(fault.step, () => {
         const node = find(fault.node);
         if (node.replaced !== null || node.options.system !== "111") return;
+        // Where most of its nodes are another cluster's nobody can tell any more which cluster it is.
+        if (servers.nodes.some(({ replaced, options }) => replaced !== null || options.system !== "111")) {
+          return;
+        }
         tell(`${node.name} is another cluster's server for a while`);
         servers.replace(node, fault.asStandby);
         later(fault.forMs, () => servers.restore(node));
