@@ -34,7 +34,8 @@ export function adopt(
   for (const { name, said } of heard) {
     // What a standby that receives nothing has seen only an inspection tells.
     const timeline = said.timeline ?? work.inspected(name, work.now.nowMs - 2_000)?.timeline ?? null;
-    if (timeline === null && named === null) return false;
+    // Nor may it contradict who is named before it has told.
+    if (timeline === null && !isForced) return false;
     timelines.set(name, timeline ?? 0);
   }
   const timelineOf = ({ name }: { readonly name: string }) => timelines.get(name)!;

@@ -108,6 +108,12 @@ Deno.test("adopt takes the node that an operator names, also a standby where no 
   equal(adopted({ n1: primarySays(), n2: on(2), n3: on(2) }, "n1"), null);
 });
 
+Deno.test("adopt waits for the timeline of a standby that receives nothing, also where a node is named: it may be a newer one", () => {
+  const nodes = { n1: primarySays(), n2: "down", n3: on(1, { timeline: null, receiver: null }) } as const;
+  equal(adopted(nodes, "n1"), null);
+  deepEqual(adopted(nodes, "n1", true), ["n1", 1, 1]);
+});
+
 Deno.test("adopt takes a standby while another node is silent only where it is forced: that may be the primary", () => {
   equal(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2"), null);
   deepEqual(adopted({ n1: on(3), n2: on(3), n3: "down" }, "n2", true), ["n2", 3, 3]);
