@@ -23,6 +23,15 @@ export function rawSetting(shown: BinaryString): BinaryString {
   return match === null ? shown : String(Number(match[1]) * UNITS[match[2]!]!);
 }
 
+/** Milliseconds as SHOW shows them: in the largest unit that has no remainder (convert_int_from_base_unit in guc.c). */
+export function shownTime(ms: number): BinaryString {
+  if (ms === 0) return "0";
+  const unit = TIME_UNITS.find((name) => ms % UNITS[name]! === 0)!;
+  return `${ms / UNITS[unit]!}${unit}`;
+}
+
+const TIME_UNITS = ["d", "h", "min", "s", "ms"] as const;
+
 /**
  * A set of settings by name, never changed: every change makes another. A session and a server connection each hold one,
  * and to ask whether a connection fits is, nearly always, to compare two references.

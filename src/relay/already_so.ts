@@ -1,10 +1,11 @@
-import type { Settings } from "../backend/mod.ts";
+import { rawSetting, type Settings, shownTime } from "../backend/mod.ts";
 import { concat } from "../kernel/mod.ts";
 import {
   type BinaryString,
   binaryString,
   encodeCommandComplete,
   encodeParameterStatus,
+  STATEMENT_NAME_BYTES_MAX,
 } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import type { Relay } from "./relay.ts";
@@ -130,9 +131,6 @@ const TEXT_BYTES_MAX = 80;
 
 const SEARCH_PATH = "search_path";
 
-/** NAMEDATALEN - 1 */
-const NAME_BYTES_MAX = 63;
-
 /** A setting that anybody may set to whatever its type allows, a name or a time: no server is needed to judge it. */
 const SET =
   /^set +(?:session +)?(search_path|statement_timeout|lock_timeout|idle_in_transaction_session_timeout) *(?:=|to ) *(?:'([^'\\]*)'|(\w+)) *;?$/i;
@@ -149,27 +147,15 @@ const UNLISTEN_COMPLETE = encodeCommandComplete("UNLISTEN");
  * it was.
  */
 function schemaOf(name: string, now: BinaryString | undefined): BinaryString | null {
-  if (!/^(?!pg_)[a-z_][a-z0-9_]*$/.test(name) || name.length > NAME_BYTES_MAX) return null;
+  if (!/^(?!pg_)[a-z_][a-z0-9_]*$/.test(name) || name.length > STATEMENT_NAME_BYTES_MAX) return null;
   return name === now || name === "public" || /[0-9]/.test(name) ? name : null;
 }
 
-/** In the order in which SHOW takes them; in milliseconds. */
-const UNITS: readonly (readonly [string, number])[] = [
-  ["d", 86_400_000],
-  ["h", 3_600_000],
-  ["min", 60_000],
-  ["s", 1_000],
-  ["ms", 1],
-];
-
-/** A time as SHOW shows it (convert_int_from_base_unit in guc.c); null where it is not plain, or too long. */
+/** A time as SHOW shows it; null where it is not plain, or too long. */
 function timeOf(quoted: string | undefined, bare: string | undefined): BinaryString | null {
   const [, digits, unit = "ms"] = /^(0|[1-9]\d{0,8})(ms|s|min|h|d)?$/.exec(quoted ?? bare!) ?? [];
   // A number with a unit is none without quotes.
   if (digits === undefined || (quoted === undefined && !/^\d+$/.test(bare!))) return null;
-  const ms = Number(digits) * UNITS.find(([name]) => name === unit)![1];
-  if (ms > 0x7fffffff) return null;
-  if (ms === 0) return "0";
-  const [name, factor] = UNITS.find(([, factor]) => ms % factor === 0)!;
-  return `${ms / factor}${name}`;
+  const ms = Number(rawSetting(`${digits}${unit}`));
+  return ms > 0x7fffffff ? null : shownTime(ms);
 }
