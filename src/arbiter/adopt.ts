@@ -1,7 +1,7 @@
 import { lsnText } from "../topology/mod.ts";
-import type { ClusterRecord, Move } from "./record.ts";
+import type { ClusterRecord } from "./record.ts";
 import { blank } from "./steady.ts";
-import { addressOf, type Work } from "./work.ts";
+import { addressOf, begun, type NewMove, type Work } from "./work.ts";
 
 /**
  * There is no record: the cluster is new, or its record is lost. The timelines decide which node is the primary: the only one that
@@ -92,24 +92,21 @@ export function adopt(
     `${name}: ${said.recovering ? "standby" : "primary"}, timeline ${said.timeline}, ${lsnText(said.lsn)}`
   );
   work.say("info", topic, `${name} is taken for the primary: there was no record`, evidence);
-  const epoch = Math.max(timeline, work.unusedEpoch);
   const { wallMs } = work.now;
   // Another instance may serve by a record that was lost: nobody is served by this one before it holds.
-  const move: Move | null = work.instances.length === 1 ? null : {
+  const hold: NewMove = {
     ...blank({ primary: name, timeline }, null),
     kind: "follow",
     step: "hold",
-    steps: [{ step: "hold", atMs: wallMs }],
     by: "pgplex",
     reason: "there was no record of the cluster",
     evidence,
-    startedAtMs: wallMs,
-    cuts: false,
   };
+  const move = work.instances.length === 1 ? null : begun(hold, wallMs);
   work.write({
     system: said.system,
     // Each promotion raises both by one. Whoever lives on behind the loss of a record may have said that it holds for a higher one.
-    epoch,
+    epoch: Math.max(timeline, work.unusedEpoch),
     phase: move === null ? "serving" : "moving",
     primary: name,
     timeline,

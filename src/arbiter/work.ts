@@ -290,7 +290,7 @@ export class Work {
   /** Announces a move. `raises`: clients are held for it, under a new epoch. */
   begin(
     record: ClusterRecord,
-    move: Omit<Move, "steps" | "startedAtMs" | "cuts">,
+    move: NewMove,
     moved: readonly string[],
   ): void {
     const { wallMs } = this.now;
@@ -299,7 +299,7 @@ export class Work {
       ...record,
       epoch: isHeld ? this.rules.nextEpoch(record.epoch) : record.epoch,
       phase: isHeld ? "moving" : "serving",
-      move: { ...move, cuts: false, startedAtMs: wallMs, steps: [{ step: move.step, atMs: wallMs }] },
+      move: begun(move, wallMs),
       moved: [...new Set([...record.moved, ...moved])],
     });
   }
@@ -366,6 +366,14 @@ export class Work {
       disowned: [...new Set([...record.disowned, ...move.abandoned])],
     });
   }
+}
+
+/** A move before it begins. */
+export type NewMove = Omit<Move, "steps" | "startedAtMs" | "cuts">;
+
+/** A move that begins at this time of the wall clock. */
+export function begun(move: NewMove, wallMs: number): Move {
+  return { ...move, cuts: false, startedAtMs: wallMs, steps: [{ step: move.step, atMs: wallMs }] };
 }
 
 /** By which a node is known again under another name. */

@@ -124,7 +124,7 @@ export class Membership {
   #permitSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
   #understands = true;
-  /** Its entry was removed while it led: others who see that no more may take the lead, unless it says again that it has it. */
+  /** Its entry was removed since it took the lead: others who saw that may take it, unless it says again that it has it. */
   #reclaims = false;
   /** It leads in the store alone: the call that gives that up is made, or its answer was lost. */
   #yields = false;
