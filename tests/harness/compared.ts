@@ -45,6 +45,24 @@ export interface Compared {
   readonly database?: string;
 }
 
+/** What `steps` leave is the session's alone, as `look` shows to it, to others, and when it has left. */
+export function leftAlone(what: string, steps: readonly ComparedStep[], look: string): Compared {
+  return {
+    name: `What is left is the session's alone: ${what}`,
+    pins: true,
+    steps: [
+      ...steps,
+      { everywhere: look },
+      { b: look },
+      look,
+      { b: look },
+      look,
+      { leaves: "SELECT true" },
+      { everywhere: look },
+    ],
+  };
+}
+
 /** An alias, and how many connections it has. */
 export const POOL_SIZES = { one: 1, two: 2 } as const;
 export type PoolName = keyof typeof POOL_SIZES;

@@ -1,4 +1,4 @@
-import { type Compared, type ComparedStep, comparedTests } from "../harness/compared.ts";
+import { type Compared, type ComparedStep, comparedTests, leftAlone } from "../harness/compared.ts";
 import { CROWD_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
@@ -77,20 +77,7 @@ const served = new Served({
 });
 
 const SCRIPTS: readonly Compared[] = [
-  ...WAYS.map(([what, steps, look]): Compared => ({
-    name: `What is left is the session's alone: ${what}`,
-    pins: true,
-    steps: [
-      ...steps,
-      { everywhere: look },
-      { b: look },
-      look,
-      { b: look },
-      look,
-      { leaves: "SELECT true" },
-      { everywhere: look },
-    ],
-  })),
+  ...WAYS.map(([what, steps, look]) => leftAlone(what, steps, look)),
   ...UNTOLD.map(([what, steps]): Compared => ({
     name: `Nobody else gets numbers of a seed by ${what}`,
     steps: [...steps, { everywhere: SEEDED }, { b: SEEDED }, { everywhere: SEEDED }],
