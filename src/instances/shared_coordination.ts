@@ -15,6 +15,7 @@ import type { Clock, Timer } from "../kernel/mod.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import { type Glance, Membership, type Self } from "./membership.ts";
+import { OwnEntry } from "./own_entry.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import type { Healths } from "./sight.ts";
@@ -51,20 +52,16 @@ export interface SharedParts {
 /** A look around behind a write that announces something is tried again behind this time. */
 const LOOK_AGAIN_MS = 100;
 
-/** What this instance wants the others to know, and whether it was found there. */
-interface Shown {
-  readonly text: string;
-  isThere: boolean;
-}
-
 interface Cluster {
   readonly listener: CoordinationListener;
   /** Of the record that was told last. */
   revision: number;
   /** When a renewal was sent that has found a record. */
   foundMs: number;
-  ack: Shown | null;
-  view: Shown & { readonly healths: Healths } | null;
+  readonly ack: OwnEntry;
+  readonly view: OwnEntry;
+  /** As {@link view} says it. */
+  healths: Healths;
   readonly acks: Acknowledged;
   /** What was told last of the others. */
   views: string;
@@ -259,8 +256,7 @@ export class SharedCoordination implements Coordination {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    known.ack = { text: ackValue({ incarnation, epoch, isDrained, seen: seenValue(seen) }), isThere: false };
-    void this.#show(cluster, "acks", known.ack);
+    known.ack.say(ackValue({ incarnation, epoch, isDrained, seen: seenValue(seen) }));
   }
 
   publish(cluster: string, { healths, seen }: Omit<InstanceView, "instance">): void {
@@ -268,9 +264,9 @@ export class SharedCoordination implements Coordination {
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
     const text = viewValue({ incarnation, healths: Object.fromEntries(healths), seen: seenValue(seen) });
-    if (known.view?.text === text) return;
-    known.view = { healths, text, isThere: false };
-    void this.#show(cluster, "views", known.view);
+    if (known.view.text === text) return;
+    known.healths = healths;
+    known.view.say(text);
   }
 
   ask(cluster: string, command: Command, by: string): Promise<CommandAnswer> {
@@ -282,8 +278,9 @@ export class SharedCoordination implements Coordination {
       listener,
       revision: 0,
       foundMs: -Infinity,
-      ack: null,
-      view: null,
+      ack: this.#ownEntry(cluster, "acks"),
+      view: this.#ownEntry(cluster, "views"),
+      healths: new Map(),
       acks: new Acknowledged(),
       views: "",
       instances: "",
@@ -351,9 +348,9 @@ export class SharedCoordination implements Coordination {
     this.#tellInstances();
     this.#tellAll();
     if (glance === null) return;
-    for (const [cluster, known] of this.#clusters) {
-      void this.#show(cluster, "acks", known.ack);
-      void this.#show(cluster, "views", known.view);
+    for (const { ack, view } of this.#clusters.values()) {
+      void ack.write();
+      void view.write();
     }
   }
 
@@ -385,7 +382,10 @@ export class SharedCoordination implements Coordination {
 
   #heard(listing: Listing): void {
     this.#listing = listing;
-    for (const [cluster, known] of this.#clusters) this.#findOwn(cluster, known, listing);
+    for (const { ack, view } of this.#clusters.values()) {
+      ack.heard(listing);
+      view.heard(listing);
+    }
     this.#tellAll();
     this.#tellInstances();
     this.#tellStanding();
@@ -421,7 +421,7 @@ export class SharedCoordination implements Coordination {
   #compare(views: ReadonlyMap<string, readonly InstanceView[]>): void {
     const { roll, self, sight } = this.#membership;
     const own = new Map(
-      [...this.#clusters].map(([cluster, { view }]) => [cluster, view?.healths ?? new Map()]),
+      [...this.#clusters].map(([cluster, { healths }]) => [cluster, healths]),
     );
     const others = roll.holders().filter(({ id }) => id !== self.id).map(({ id }) =>
       new Map(
@@ -453,13 +453,6 @@ export class SharedCoordination implements Coordination {
     }
   }
 
-  /** What this instance shows may be lost, written over, or removed by hand. */
-  #findOwn(cluster: string, { ack, view }: Cluster, { entries }: Listing): void {
-    const { id } = this.#parts.self;
-    if (ack !== null) ack.isThere = entries.get(clusterKey(cluster, "acks", id))?.value === ack.text;
-    if (view !== null) view.isThere = entries.get(clusterKey(cluster, "views", id))?.value === view.text;
-  }
-
   #tellAck({ acks, listener }: Cluster, instance: number, { value }: Entry): void {
     if (instance === this.#parts.self.id) return;
     const ack = acks.take(instance, value, this.#membership.roll.members());
@@ -484,13 +477,10 @@ export class SharedCoordination implements Coordination {
     views.set(cluster, of);
   }
 
-  /** Until it is there, with each renewal again. */
-  async #show(cluster: string, folder: "acks" | "views", own: Shown | null): Promise<void> {
+  #ownEntry(cluster: string, folder: "acks" | "views"): OwnEntry {
+    const { store, self } = this.#parts;
     // What it says before it has announced that it serves the cluster is removed with that.
-    if (own === null || own.isThere || !this.#membership.isMember) return;
-    if (!this.#membership.announced.has(cluster)) return;
-    const key = clusterKey(cluster, folder, this.#parts.self.id);
-    const answer = await this.#parts.store.commit([], [{ kind: "put", key, value: own.text }]);
-    if (answer.kind === "done") own.isThere = true;
+    const mayWrite = () => this.#membership.isMember && this.#membership.announced.has(cluster);
+    return new OwnEntry({ store, key: clusterKey(cluster, folder, self.id), mayWrite });
   }
 }
