@@ -67,6 +67,13 @@ export function adopt(
   }
   const { name, said } = first;
   const timeline = timelineOf(first);
+  if (votes(said.system) < most && !isForced) {
+    const text =
+      `there is no record of the cluster, and ${name} belongs to another one than most of the nodes: ` +
+      "say FAILOVER with TO, the name and FORCE to take it nevertheless";
+    work.say("error", topic, text);
+    return false;
+  }
   const others = heard.filter((other) =>
     other.name !== name && rules.isSameSystem(other.said.system, said.system)
   );

@@ -131,6 +131,14 @@ Deno.test("adopt goes by the system identifier of most", () => {
   }
 });
 
+Deno.test("adopt takes a node of another cluster only where it is forced, also where an operator names it", () => {
+  for (const foreign of [on(9, { system: "999" }), primarySays({ system: "999" })]) {
+    const nodes = { n1: primarySays(), n2: on(1), n3: foreign };
+    equal(adopted(nodes, "n3"), null);
+    deepEqual(adopted(nodes, "n3", true)?.[0], "n3");
+  }
+});
+
 Deno.test("rename finds the primary again where the file calls it by another name, and asks where it is gone", () => {
   const nodes = ["m", "n2", "n3"].map((name, at) => ({ ...settings().nodes[at]!, name }));
   const renamed = (says: Parameters<typeof workWith>[0], lsn = 5_000n, address?: string) => {
