@@ -11,7 +11,6 @@ import {
   type InstanceValue,
   LEADER,
   leaderOf,
-  type LeaderValue,
   NO_LEADER,
   recordIn,
   recordKey,
@@ -113,13 +112,8 @@ export class Membership {
   /** When the renewal with the present counter was sent. */
   #renewedMs = -Infinity;
   #leader: Entry | null = null;
-  /** The last one that was seen: where somebody has removed the entry by hand he leads on until he knows. */
-  #lastLeader: Entry | null = null;
-  /** Since when nobody's entry is there; null while one is. */
-  #missingSinceMs: number | null = null;
-  /** When that one was seen first, and last. */
-  #leaderSinceMs = -Infinity;
-  #leaderSeenMs = -Infinity;
+  /** When that one was seen first; of none: since when it is missing. */
+  #leaderSinceMs = Infinity;
   /** Since when it has had a permit without a gap, in which others could have taken the lead. */
   #permitSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
@@ -205,11 +199,9 @@ export class Membership {
 
   /** A write of its own has shown who leads. */
   sawLeader(entry: Entry | null, nowMs: number): void {
-    if (entry !== null && entry.modRevision !== this.#lastLeader?.modRevision) this.#leaderSinceMs = nowMs;
-    if (entry !== null) this.#leaderSeenMs = nowMs;
-    this.#missingSinceMs = entry === null ? this.#missingSinceMs ?? nowMs : null;
+    const isSame = this.#leaderSinceMs < Infinity && entry?.modRevision === this.#leader?.modRevision;
+    if (!isSame) this.#leaderSinceMs = nowMs;
     this.#leader = entry;
-    this.#lastLeader = entry ?? this.#lastLeader;
   }
 
   /** The next call to the store; null while there is none to make. */
@@ -253,7 +245,7 @@ export class Membership {
     const leader = this.#leader;
     if (leader !== null && this.#hasLead) {
       conditions.push({ key: LEADER, modRevision: leader.modRevision });
-      changes.push({ kind: "remove", key: LEADER });
+      changes.push({ kind: "put", key: LEADER, value: NO_LEADER });
     }
     return { kind: "commit", conditions, changes, keys: [] };
   }
@@ -402,35 +394,35 @@ export class Membership {
   /** Nobody leads, or who did has no permit any more; or this instance does, and others see more. */
   #campaign(nowMs: number): MembershipCall | null {
     if (this.#hasLead) return this.#yields || this.sight.yields(nowMs) ? this.#yield(nowMs) : null;
-    // Whoever took himself for the one that leads has renewed since the entry is missing, and knows; or has no permit any more.
-    const isOver = this.#missingSinceMs !== null && this.roll.hasLooked(this.#missingSinceMs);
-    const leader = leaderOf(this.#leader ?? (isOver ? null : this.#lastLeader));
-    const isThere = leader === null ? this.#mayMiss(isOver) : this.#isThere(leader);
-    if (!this.#rules.mayLead(isThere) || !this.#understands || this.sight.refrains(nowMs)) return null;
+    if (!this.#rules.mayLead(this.#isLed()) || !this.#understands || this.sight.refrains(nowMs)) return null;
     const { id, incarnation } = this.self;
     const free: Condition = this.#leader === null
       ? { key: LEADER, createRevision: 0 }
       : { key: LEADER, modRevision: this.#leader.modRevision };
     return {
       kind: "commit",
-      conditions: [{ key: instanceKey(id), modRevision: this.#revision! }, free, ...this.#still(leader?.id)],
+      conditions: [
+        { key: instanceKey(id), modRevision: this.#revision! },
+        free,
+        ...this.#still(leaderOf(this.#leader)?.id),
+      ],
       changes: [{ kind: "put", key: LEADER, value: JSON.stringify({ id, incarnation }) }],
       keys: this.#keys,
     };
   }
 
-  /** Who has just come may miss the entry of one that leads: somebody may have removed it by hand. `isOver`: it was looked for long enough. */
-  #mayMiss(isOver: boolean): boolean {
-    const isNew = this.#leader === null && this.#lastLeader === null && !isOver;
-    return isNew && this.roll.holders().some(({ id }) => id !== this.self.id);
-  }
-
-  /** One whose entry was never seen here may have a permit for a lease: somebody may have removed it by hand. */
-  #isThere({ id, incarnation }: LeaderValue): boolean {
-    // It has led itself: who took the lead in a gap of its permits, and whose entry somebody has removed since, may not know.
-    if (incarnation === this.self.incarnation) return this.#leaderSeenMs < this.#permitSinceMs;
-    const isUnseen = this.roll.entryOf(id) === null && !this.roll.hasLooked(this.#leaderSinceMs);
-    return isUnseen || this.roll.isHolder(id, incarnation);
+  /** Whether somebody else may lead. */
+  #isLed(): boolean {
+    const hasLooked = this.roll.hasLooked(this.#leaderSinceMs);
+    if (this.#leader === null) {
+      // Somebody has removed the entry by hand, of whomever it was. Who leads hears of it with his next renewal, or has no permit any more.
+      return !hasLooked && this.roll.holders().some(({ id }) => id !== this.self.id);
+    }
+    const leader = leaderOf(this.#leader);
+    if (leader === null || leader.incarnation === this.self.incarnation) return false;
+    // One whose entry was never seen here may have a permit for a lease: that, too, may have been removed.
+    return (this.roll.entryOf(leader.id) === null && !hasLooked) ||
+      this.roll.isHolder(leader.id, leader.incarnation);
   }
 
   /** Who led has not renewed since it was seen to stand still: else it would have a permit again, and know of nobody else who leads. */
