@@ -1,3 +1,4 @@
+import { NAME_BYTES_MAX } from "../kernel/mod.ts";
 import { nearest } from "./nearest.ts";
 import { OPTION_NAMES, type OptionName } from "./option_names.ts";
 import type { PoolSettings } from "./schema.ts";
@@ -25,11 +26,6 @@ export interface OptionSpec {
   readonly short: string | null;
   readonly doc: string;
 }
-
-/**
- * Bytes of a text at most: NAMEDATALEN - 1, as of an application_name; as there, printable ASCII, which no encoding changes.
- */
-const NAME_BYTES_MAX = 63;
 
 const ALL: readonly OptionScope[] = ["session", "transaction", "statement"];
 const SESSION: readonly OptionScope[] = ["session"];

@@ -1,11 +1,9 @@
-import { assertNever } from "../kernel/mod.ts";
+import { assertNever, NAME_BYTES_MAX } from "../kernel/mod.ts";
 import { DURATION_MS_MAX, formatDuration, parseDuration } from "./duration.ts";
 import { Secret } from "./secret.ts";
 import type { SettingType, TextShape } from "./setting.ts";
 import { formatSize, parseSize } from "./size.ts";
 
-/** PostgreSQL cuts names after this many bytes: NAMEDATALEN - 1. */
-const NAME_BYTES_MAX = 63;
 /** MAX_USERNAME - 1 in PgBouncer's bouncer.h: some cloud services use longer names than PostgreSQL's. */
 export const USER_BYTES_MAX = 127;
 /** MAX_PASSWORD - 1 in PgBouncer's bouncer.h: some cloud services generate very long ones. */

@@ -189,7 +189,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
    */
   probe(fingerprints: Fingerprints): void {
     this.#setRead();
-    this.#probing = this.#probeAndFinish(this.#held!, fingerprints).finally(() => this.#probing = null);
+    this.#probing = this.#probeAndFinish(this.#held!, fingerprints);
   }
 
   /** The boundary of a transaction was reached that may have changed the state out of sight: it is looked at later. */
@@ -229,7 +229,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
 
   /** Session pooling: looks at something while the client has its answer, and goes on with the same connection. */
   look(work: Work): void {
-    this.#probing = this.#lookAndGoOn(this.#held!.connection, work).finally(() => this.#probing = null);
+    this.#probing = this.#lookAndGoOn(this.#held!.connection, work);
   }
 
   async #lookAndGoOn(connection: ServerConnection, work: Work): Promise<void> {

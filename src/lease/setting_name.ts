@@ -1,4 +1,5 @@
-import { type BinaryString, STATEMENT_NAME_BYTES_MAX as NAME_BYTES_MAX } from "../protocol/mod.ts";
+import { NAME_BYTES_MAX } from "../kernel/mod.ts";
+import type { BinaryString } from "../protocol/mod.ts";
 
 /** A setting's name as SET, RESET and SHOW take it, part by part. */
 export function settingName(name: BinaryString): BinaryString {

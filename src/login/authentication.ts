@@ -7,7 +7,7 @@ import {
   SASL_MESSAGE_BYTES_MAX,
   type ServerCredentials,
 } from "../auth/mod.ts";
-import { concat, PgplexError } from "../kernel/mod.ts";
+import { concat, NAME_BYTES_MAX, PgplexError } from "../kernel/mod.ts";
 import {
   AUTH_MESSAGE_MAX,
   Back,
@@ -34,9 +34,6 @@ import { replicationMode } from "./replication_mode.ts";
 import type { LoginParts } from "./login_parts.ts";
 import type { Opened } from "./opening.ts";
 
-/** PostgreSQL cuts the user's name after this many bytes, be it in the middle of a character: NAMEDATALEN - 1. */
-const USER_BYTES_MAX = 63;
-
 /** A client that has proved who it is. */
 export interface Authenticated extends Opened {
   readonly user: string;
@@ -57,7 +54,7 @@ export async function authenticate(
   const { stream } = reader;
   const minor = negotiatedMinor(startup.minor);
   if (needsNegotiation(startup)) await writeAll(stream, encodeNegotiation(minor, startup.protocolOptions));
-  const named = (startup.params.get("user") ?? "").slice(0, USER_BYTES_MAX);
+  const named = (startup.params.get("user") ?? "").slice(0, NAME_BYTES_MAX);
   const user = utf8FromBinary(named);
   if (user === "") {
     throw new PgplexError("invalid_authorization", "no PostgreSQL user name specified in startup packet");

@@ -1,8 +1,6 @@
 import type { Settings } from "../backend/mod.ts";
+import { NAME_BYTES_MAX } from "../kernel/mod.ts";
 import { Back, type BinaryString, encodeBack, putBinary } from "../protocol/mod.ts";
-
-/** PostgreSQL cuts application_name after this many bytes: NAMEDATALEN - 1. */
-const NAME_BYTES_MAX = 63;
 
 /** Since this major version an unprintable byte is escaped; before it becomes a question mark. */
 const ESCAPES_SINCE = 16;

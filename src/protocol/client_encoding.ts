@@ -1,5 +1,5 @@
+import { NAME_BYTES_MAX } from "../kernel/mod.ts";
 import { type BinaryString, binaryString } from "./bytes.ts";
-import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
 import { isAscii, transcode } from "./encodings.ts";
 import { truncated } from "./sql_tokens.ts";
 
@@ -73,8 +73,8 @@ export class ClientEncoding {
 
   /** A prepared statement's name as the server keys it. `end` is where its NUL lies. */
   statementName(bytes: Uint8Array, start: number, end: number): BinaryString {
-    const cut = Math.min(end, start + STATEMENT_NAME_BYTES_MAX);
+    const cut = Math.min(end, start + NAME_BYTES_MAX);
     const name = binaryString(bytes, start, cut);
-    return this.#differs ? this.#converted(name).slice(0, STATEMENT_NAME_BYTES_MAX) : name;
+    return this.#differs ? this.#converted(name).slice(0, NAME_BYTES_MAX) : name;
   }
 }

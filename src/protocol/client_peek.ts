@@ -1,11 +1,9 @@
+import { NAME_BYTES_MAX } from "../kernel/mod.ts";
 import { type BinaryString, binaryString, findNul } from "./bytes.ts";
-
-/** NAMEDATALEN - 1: PostgreSQL compares this many bytes of a prepared statement's name (a fixed-size hash key). */
-export const STATEMENT_NAME_BYTES_MAX = 63;
 
 /** A prepared statement's name as PostgreSQL keys it. `end` is where its NUL lies. */
 export function statementName(bytes: Uint8Array, start: number, end: number): BinaryString {
-  return binaryString(bytes, start, Math.min(end, start + STATEMENT_NAME_BYTES_MAX));
+  return binaryString(bytes, start, Math.min(end, start + NAME_BYTES_MAX));
 }
 
 /**

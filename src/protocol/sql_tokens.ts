@@ -1,5 +1,5 @@
+import { NAME_BYTES_MAX } from "../kernel/mod.ts";
 import { binaryFromUtf8, type BinaryString } from "./bytes.ts";
-import { STATEMENT_NAME_BYTES_MAX } from "./client_peek.ts";
 import { continuationOf } from "./sql_continuation.ts";
 
 /**
@@ -143,8 +143,8 @@ export function lowerCase(word: BinaryString): BinaryString {
 
 /** An identifier as servers cut it: at 63 bytes, between two characters of UTF-8 (truncate_identifier). */
 export function truncated(name: BinaryString): BinaryString {
-  if (name.length <= STATEMENT_NAME_BYTES_MAX) return name;
-  let end = STATEMENT_NAME_BYTES_MAX;
+  if (name.length <= NAME_BYTES_MAX) return name;
+  let end = NAME_BYTES_MAX;
   while (end > 0 && (name.charCodeAt(end) & 0xc0) === 0x80) end--;
   return name.slice(0, end);
 }

@@ -1,11 +1,10 @@
 import { rawSetting, type Settings, shownTime } from "../backend/mod.ts";
-import { concat } from "../kernel/mod.ts";
+import { concat, NAME_BYTES_MAX } from "../kernel/mod.ts";
 import {
   type BinaryString,
   binaryString,
   encodeCommandComplete,
   encodeParameterStatus,
-  STATEMENT_NAME_BYTES_MAX,
 } from "../protocol/mod.ts";
 import type { ClientCursor } from "./client_cursor.ts";
 import type { Relay } from "./relay.ts";
@@ -147,7 +146,7 @@ const UNLISTEN_COMPLETE = encodeCommandComplete("UNLISTEN");
  * it was.
  */
 function schemaOf(name: string, now: BinaryString | undefined): BinaryString | null {
-  if (!/^(?!pg_)[a-z_][a-z0-9_]*$/.test(name) || name.length > STATEMENT_NAME_BYTES_MAX) return null;
+  if (!/^(?!pg_)[a-z_][a-z0-9_]*$/.test(name) || name.length > NAME_BYTES_MAX) return null;
   return name === now || name === "public" || /[0-9]/.test(name) ? name : null;
 }
 

@@ -1,12 +1,6 @@
 import { Mark, Owed, type ServerConnection, type Statement } from "../../backend/mod.ts";
-import { PgplexError } from "../../kernel/mod.ts";
-import {
-  type BinaryString,
-  binaryString,
-  findNul,
-  peekBindStatement,
-  STATEMENT_NAME_BYTES_MAX,
-} from "../../protocol/mod.ts";
+import { NAME_BYTES_MAX, PgplexError } from "../../kernel/mod.ts";
+import { type BinaryString, binaryString, findNul, peekBindStatement } from "../../protocol/mod.ts";
 import { type ClientCursor, LOOK_BYTES_MAX } from "../client_cursor.ts";
 import type { Intent, OptionChange } from "../../options/mod.ts";
 import { type Fingerprint, OPAQUE_FINGERPRINT } from "../../learning/mod.ts";
@@ -82,7 +76,7 @@ export class BindMessages {
       return cursor.passWhole();
     }
     if (nameEnd === nameStart) return this.#takeUnnamed(nameStart);
-    const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
+    const keyEnd = Math.min(nameEnd, nameStart + NAME_BYTES_MAX);
     if (messages.unreadable(nameStart, keyEnd)) return -1;
     const named = relay.names.named(bytes, nameStart, keyEnd);
     if (named !== null && messages.adapt(named)) return -1;

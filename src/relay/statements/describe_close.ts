@@ -1,5 +1,6 @@
 import { Mark, Owed } from "../../backend/mod.ts";
-import { type BinaryString, findNul, Front, STATEMENT_NAME_BYTES_MAX } from "../../protocol/mod.ts";
+import { NAME_BYTES_MAX } from "../../kernel/mod.ts";
+import { type BinaryString, findNul, Front } from "../../protocol/mod.ts";
 import type { ClientCursor } from "../client_cursor.ts";
 import type { Relay } from "../relay.ts";
 import type { StatementMessages } from "./statement_messages.ts";
@@ -94,7 +95,7 @@ export class DescribeClose {
     const { server, messageEnd } = cursor;
     const nameStart = cursor.bodyStart + 1;
     const nameEnd = messageEnd - 1;
-    const keyEnd = Math.min(nameEnd, nameStart + STATEMENT_NAME_BYTES_MAX);
+    const keyEnd = Math.min(nameEnd, nameStart + NAME_BYTES_MAX);
     const named = relay.names.named(cursor.bytes, nameStart, keyEnd);
     if (named !== null && messages.adapt(named)) return -1;
     if (messages.doubtful(named?.statement ?? null, nameStart, keyEnd)) return -1;

@@ -7,7 +7,7 @@ import {
   type ServerConnection,
   type Statement,
 } from "../../backend/mod.ts";
-import { PgplexError } from "../../kernel/mod.ts";
+import { NAME_BYTES_MAX, PgplexError } from "../../kernel/mod.ts";
 import { binaryString, encodeDescribeStatement, Front, HEAD_BYTES_MAX } from "../../protocol/mod.ts";
 import { type ClientCursor, FLUSH } from "../client_cursor.ts";
 import type { NamedStatement } from "./prepared_names.ts";
@@ -27,9 +27,6 @@ export const Told = {
 const OF_ANOTHER = /^(?:\s|--[^\n]*\n|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:EXECUTE|FETCH)\b/i;
 
 const NO_BYTES = new Uint8Array(0);
-
-/** A portal's name that is longer is not remembered: PostgreSQL compares so many bytes of it. */
-const PORTAL_BYTES_MAX = 63;
 
 /**
  * The types of named statements as the client heard them. Drivers rely on them for as long as the statement is theirs, as a
@@ -182,13 +179,13 @@ export class ToldTypes {
   binds(named: NamedStatement | null, portalEnd: number): void {
     const { server, bytes, bodyStart } = this.#cursor;
     const length = portalEnd - bodyStart;
-    if (length > PORTAL_BYTES_MAX) named = null;
+    if (length > NAME_BYTES_MAX) named = null;
     this.#bound = named;
     if (named === null) return;
     this.#boundOn = server;
     this.#boundIn = server.owed.batch;
     this.#portalBytes = length;
-    if (this.#portal.length < length) this.#portal = new Uint8Array(PORTAL_BYTES_MAX);
+    if (this.#portal.length < length) this.#portal = new Uint8Array(NAME_BYTES_MAX);
     for (let i = 0; i < length; i++) this.#portal[i] = bytes[bodyStart + i]!;
   }
 
