@@ -31,7 +31,14 @@ Deno.test("adopt serves nobody before each other instance holds: one of them may
   scene.input({ kind: "instances", ids: [1, 2] });
   scene.pass(1_000);
   deepEqual(scene.done, ["hold cut", "epoch 1 hold", "hold cut"]);
-  scene.input({ kind: "acknowledged", instance: 2, epoch: 1, isDrained: false, seen: null });
+  scene.input({
+    kind: "acknowledged",
+    instance: 2,
+    epoch: 1,
+    startedAtMs: null,
+    isDrained: false,
+    seen: null,
+  });
   deepEqual(scene.done.slice(3), ["epoch 1 serving n1", "serve n1"]);
   deepEqual([scene.record?.move, scene.record?.history], [null, []]);
 });
@@ -90,7 +97,14 @@ Deno.test("a primary is adopted in each mode of failover", () => {
     scene.input({ kind: "instances", ids: [1, 2] });
     scene.pass(1_000);
     equal(scene.done.at(-1), "hold cut");
-    scene.input({ kind: "acknowledged", instance: 2, epoch: 1, isDrained: true, seen: null });
+    scene.input({
+      kind: "acknowledged",
+      instance: 2,
+      epoch: 1,
+      startedAtMs: null,
+      isDrained: true,
+      seen: null,
+    });
     equal(scene.done.at(-1), "serve n1");
   }
 });

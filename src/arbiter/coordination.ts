@@ -6,6 +6,8 @@ import type { InstanceView, SeenPosition } from "./views.ts";
 export interface Acknowledgement {
   readonly instance: number;
   readonly epoch: number;
+  /** When the move began that it is about, as its record says: epochs begin anew where a record is lost. 0: no move; null: an earlier version. */
+  readonly startedAtMs: number | null;
   /** None of its clients is inside of a transaction on the primary. */
   readonly isDrained: boolean;
   /** How far the primary was when this instance heard of it last; null where it has not. */

@@ -1,6 +1,7 @@
+import type { Acknowledgement } from "./coordination.ts";
 import type { ClusterRecord, StoredRecord } from "./record.ts";
 import type { Verb, VerbResult } from "./verbs.ts";
-import type { InstanceView, NodeView, SeenPosition } from "./views.ts";
+import type { InstanceView, NodeView } from "./views.ts";
 
 /** Two clocks at one moment, in milliseconds: one that never jumps, and the one that people read. */
 export interface Moment {
@@ -59,14 +60,7 @@ export type ArbiterEvent =
   /** How the others of them see the nodes. */
   | { readonly kind: "views"; readonly views: readonly InstanceView[] }
   /** An instance holds its clients for this epoch; drained: none of them is inside of a transaction on the primary. */
-  | {
-    readonly kind: "acknowledged";
-    readonly instance: number;
-    readonly epoch: number;
-    readonly isDrained: boolean;
-    /** How far it has seen the primary; null where it has not. */
-    readonly seen: SeenPosition | null;
-  }
+  | Acknowledgement & { readonly kind: "acknowledged" }
   | { readonly kind: "command"; readonly id: number; readonly by: string; readonly command: Command };
 
 /** How urgent a line is. */
@@ -88,7 +82,14 @@ export type ArbiterAction =
   /** Let clients to this primary, and nowhere else. */
   | { readonly kind: "serve"; readonly epoch: number; readonly primary: string; readonly timeline: number }
   /** Let no transaction begin on any primary, and acknowledge it. `cut`: also end those that run. */
-  | { readonly kind: "hold"; readonly epoch: number; readonly cut: boolean; readonly reason: string }
+  | {
+    readonly kind: "hold";
+    readonly epoch: number;
+    /** Of the move; 0: there is none. */
+    readonly startedAtMs: number;
+    readonly cut: boolean;
+    readonly reason: string;
+  }
   | {
     readonly kind: "report";
     readonly level: ReportLevel;

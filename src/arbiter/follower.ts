@@ -74,7 +74,7 @@ export class Follower {
     const said = view?.health === "up" ? view.said : null;
     const showing = this.#why === null
       ? showingOf(record, said)
-      : { kind: "hold", epoch: record?.epoch ?? 0, cut: true, reason: this.#why } as const;
+      : { kind: "hold", epoch: record?.epoch ?? 0, startedAtMs: 0, cut: true, reason: this.#why } as const;
     return this.#shown.isNew(showing) ? [showing] : [];
   }
 }

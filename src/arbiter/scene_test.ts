@@ -252,6 +252,7 @@ export class Scene {
           kind: "acknowledged",
           instance: 1,
           epoch: action.epoch,
+          startedAtMs: action.startedAtMs,
           isDrained: this.acknowledges === "drained",
           seen: null,
         });

@@ -20,7 +20,7 @@ export function showingOf(record: ClusterRecord | null, said: Said | null, rules
   }
   const move = record?.move ?? null;
   const isPlanned = move?.kind === "switchover" && move.step === "hold";
-  return { kind: "hold", epoch, cut: !isPlanned || move.cuts, reason };
+  return { kind: "hold", epoch, startedAtMs: move?.startedAtMs ?? 0, cut: !isPlanned || move.cuts, reason };
 }
 
 function whyHeld(record: ClusterRecord | null, said: Said | null, rules: Rules): string | null {
@@ -44,7 +44,7 @@ export class Shown {
   isNew(showing: Showing): boolean {
     const key = showing.kind === "serve"
       ? `${showing.epoch} ${showing.primary} ${showing.timeline}`
-      : `${showing.epoch} hold ${showing.cut}`;
+      : `${showing.epoch} hold ${showing.startedAtMs} ${showing.cut}`;
     if (key === this.#key) return false;
     this.#key = key;
     return true;

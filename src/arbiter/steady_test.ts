@@ -53,7 +53,14 @@ Deno.test("follow goes back where the promoted node is gone again", () => {
   scene.pass(500);
   scene.nodes["n2"] = "down";
   scene.pass(100);
-  scene.input({ kind: "acknowledged", instance: 1, epoch: 8, isDrained: true, seen: null });
+  scene.input({
+    kind: "acknowledged",
+    instance: 1,
+    epoch: 8,
+    startedAtMs: null,
+    isDrained: true,
+    seen: null,
+  });
   scene.pass(8_000);
   equal(scene.record?.primary, "n1");
   equal(scene.record?.phase, "serving");

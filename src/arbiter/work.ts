@@ -268,8 +268,12 @@ export class Work {
 
   /** The instances that do not say that they hold their clients for an epoch. */
   awaited(epoch: number): number[] {
-    // What was said of a higher one is of before the record was lost: it is about another move.
-    return this.instances.filter((id) => this.acknowledged.get(id)?.epoch !== epoch);
+    // What was said before a record was lost, of a higher epoch or of the same one, is about another move.
+    const moveMs = this.record?.move?.startedAtMs ?? 0;
+    return this.instances.filter((id) => {
+      const ack = this.acknowledged.get(id);
+      return ack?.epoch !== epoch || (ack.startedAtMs ?? moveMs) !== moveMs;
+    });
   }
 
   /**

@@ -31,14 +31,26 @@ Deno.test("Work writes one record at a time", () => {
 Deno.test("Work waits for each instance, and for their transactions where it must", () => {
   const work = workWith({});
   work.instances = [1, 2];
-  work.acknowledged.set(1, { epoch: 8, isDrained: true, seen: null });
+  work.acknowledged.set(1, { epoch: 8, startedAtMs: null, isDrained: true, seen: null });
   equal(work.isHeld(8), false);
-  work.acknowledged.set(2, { epoch: 8, isDrained: false, seen: null });
+  work.acknowledged.set(2, { epoch: 8, startedAtMs: null, isDrained: false, seen: null });
   equal(work.isHeld(8), true);
   equal(work.isHeld(8, { drained: true }), false);
   equal(work.isHeld(9), false);
   // A lost record begins its epochs anew: what was said of a higher one was about another move.
   equal(work.isHeld(7), false);
+});
+
+Deno.test("Work does not take what was said of another move of the same epoch, before a record was lost, for this one's", () => {
+  const work = workWith({}, { stored: record({ phase: "moving", move: { ...MOVE, startedAtMs: 2_000 } }) });
+  work.instances = [2];
+  const held = { epoch: 7, isDrained: true, seen: null };
+  const answers = [1_000, 0, 2_000, null].map((startedAtMs) => {
+    work.acknowledged.set(2, { ...held, startedAtMs });
+    return work.isHeld(7);
+  });
+  // Earlier versions do not say which move it is.
+  deepEqual(answers, [false, false, true, true]);
 });
 
 Deno.test("Work keeps a bounded history, and disowns candidates that were given up", () => {

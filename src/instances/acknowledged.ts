@@ -17,9 +17,10 @@ export class Acknowledged {
       id === instance && incarnation === ack?.incarnation
     );
     if (ack === null || !isOfNow || this.#told.get(instance)?.value === value) return null;
-    const { incarnation, epoch, isDrained, seen } = ack;
+    const { incarnation, epoch, startedAtMs, isDrained, seen } = ack;
     this.#told.set(instance, { incarnation, value });
-    return { instance, epoch, isDrained, seen: seenOf(seen) };
+    const moveMs = Number.isSafeInteger(startedAtMs) ? startedAtMs! : null;
+    return { instance, epoch, startedAtMs: moveMs, isDrained, seen: seenOf(seen) };
   }
 
   /** Of each instance that lives anew: it holds for nothing yet. */
@@ -28,6 +29,6 @@ export class Acknowledged {
       incarnation !== (this.#told.get(id)?.incarnation ?? incarnation)
     );
     for (const { id } of anew) this.#told.delete(id);
-    return anew.map(({ id }) => ({ instance: id, epoch: 0, isDrained: false, seen: null }));
+    return anew.map(({ id }) => ({ instance: id, epoch: 0, startedAtMs: 0, isDrained: false, seen: null }));
   }
 }

@@ -252,11 +252,11 @@ export class SharedCoordination implements Coordination {
     return null;
   }
 
-  acknowledge(cluster: string, { epoch, isDrained, seen }: Omit<Acknowledgement, "instance">): void {
+  acknowledge(cluster: string, { seen, ...ack }: Omit<Acknowledgement, "instance">): void {
     const known = this.#clusters.get(cluster);
     if (known === undefined) return;
     const { incarnation } = this.#parts.self;
-    known.ack.say(ackValue({ incarnation, epoch, isDrained, seen: seenValue(seen) }));
+    known.ack.say(ackValue({ incarnation, ...ack, seen: seenValue(seen) }));
   }
 
   publish(cluster: string, { healths, seen }: Omit<InstanceView, "instance">): void {

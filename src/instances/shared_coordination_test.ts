@@ -166,17 +166,17 @@ Deno.test("acknowledgements and views reach the others, also where a write of th
   await town.pass(2_500);
   const seen = { primary: "n1", timeline: 1, lsn: 2n ** 60n };
   two.store.fate = "failed";
-  two.coordination.acknowledge("main", { epoch: 2, isDrained: false, seen: null });
+  two.coordination.acknowledge("main", { epoch: 2, startedAtMs: 5, isDrained: false, seen: null });
   two.coordination.publish("main", { healths: new Map([["n1", "down"]]), seen });
   await town.pass(50);
   deepEqual([one.acks, one.views], [[], []]);
   two.store.fate = "done";
   await town.pass(2_500);
-  two.coordination.acknowledge("main", { epoch: 2, isDrained: true, seen });
+  two.coordination.acknowledge("main", { epoch: 2, startedAtMs: 5, isDrained: true, seen });
   await town.pass(50);
   deepEqual(one.acks, [
-    { instance: 2, epoch: 2, isDrained: false, seen: null },
-    { instance: 2, epoch: 2, isDrained: true, seen },
+    { instance: 2, epoch: 2, startedAtMs: 5, isDrained: false, seen: null },
+    { instance: 2, epoch: 2, startedAtMs: 5, isDrained: true, seen },
   ]);
   deepEqual(one.views, [{ instance: 2, healths: new Map([["n1", "down"]]), seen }]);
 });
@@ -186,7 +186,7 @@ Deno.test("an acknowledgement and a view that somebody has removed are written a
   const [one, two] = [town.instance(1), town.instance(2)];
   await town.pass(2_500);
   one.store.isWatching = false;
-  two.coordination.acknowledge("main", { epoch: 2, isDrained: true, seen: null });
+  two.coordination.acknowledge("main", { epoch: 2, startedAtMs: 5, isDrained: true, seen: null });
   two.coordination.publish("main", { healths: new Map([["n1", "down"]]), seen: null });
   await town.pass(50);
   const keys = [clusterKey("main", "acks", 2), clusterKey("main", "views", 2)];
@@ -218,7 +218,7 @@ Deno.test("an acknowledgement of another life of an instance counts for nothing"
   const town = new Town();
   const [one] = [town.instance(1), town.instance(2)];
   await town.pass(2_500);
-  const value = JSON.stringify({ incarnation: "old", epoch: 9, isDrained: true });
+  const value = JSON.stringify({ incarnation: "old", epoch: 9, startedAtMs: 5, isDrained: true });
   town.keys.commit([], [{ kind: "put", key: clusterKey("main", "acks", 2), value }]);
   await town.pass(2_500);
   deepEqual(one.acks, []);

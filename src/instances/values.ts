@@ -76,6 +76,8 @@ export interface LeaderValue {
 export interface AckValue {
   readonly incarnation: string;
   readonly epoch: number;
+  /** Of the move; earlier versions do not say it. */
+  readonly startedAtMs?: number | null;
   readonly isDrained: boolean;
   /** How far it has seen the primary; earlier versions do not say it. */
   readonly seen?: SeenValue | null;

@@ -13,6 +13,12 @@ export interface Drain {
   readonly reason: string;
 }
 
+/** How clients are held for a move. */
+export interface MoveDrain extends Drain {
+  /** When the move began, as its record says; 0: there is none. */
+  readonly startedAtMs: number;
+}
+
 /** What it needs. */
 export interface ClientHoldParts {
   readonly clock: Clock;
@@ -20,14 +26,14 @@ export interface ClientHoldParts {
   readonly drain: (how: Drain) => boolean;
   /** They are not held any more, or anew. */
   readonly release: () => void;
-  /** They are held for an epoch; told again when nothing runs any more. */
-  readonly acknowledged: (epoch: number, isDrained: boolean) => void;
+  /** They are held for a move; told again when nothing runs any more. */
+  readonly acknowledged: (how: MoveDrain, isDrained: boolean) => void;
 }
 
 /** Holds the clients of one cluster, and looks until nothing of theirs runs on the primary. */
 export class ClientHold {
   readonly #parts: ClientHoldParts;
-  #drain: Drain | null = null;
+  #drain: MoveDrain | null = null;
   #timer: Timer | null = null;
   /** They are held as there is no permit, for which nobody waits. */
   #isCutOff = false;
@@ -42,13 +48,13 @@ export class ClientHold {
   }
 
   /** For a move: no transaction begins any more, which is acknowledged. */
-  hold(drain: Drain): void {
+  hold(drain: MoveDrain): void {
     this.#begin(drain);
   }
 
   /** As there is no permit. */
   cutOff(drain: Drain): void {
-    this.#begin(drain, true);
+    this.#begin({ ...drain, startedAtMs: 0 }, true);
   }
 
   /** Where a move waits for their transactions these are cut, as there is no permit: it waits no longer. */
@@ -66,7 +72,7 @@ export class ClientHold {
     this.#timer = null;
   }
 
-  #begin(drain: Drain, isCutOff = false): void {
+  #begin(drain: MoveDrain, isCutOff = false): void {
     this.end();
     this.#drain = drain;
     this.#isCutOff = isCutOff;
@@ -84,7 +90,7 @@ export class ClientHold {
     });
   }
 
-  #acknowledge({ epoch }: Drain, isDrained: boolean): void {
-    if (!this.#isCutOff) this.#parts.acknowledged(epoch, isDrained);
+  #acknowledge(drain: MoveDrain, isDrained: boolean): void {
+    if (!this.#isCutOff) this.#parts.acknowledged(drain, isDrained);
   }
 }

@@ -1,8 +1,8 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import { VirtualClock } from "../kernel/mod.ts";
-import { ClientHold, type Drain } from "./client_hold.ts";
+import { ClientHold, type MoveDrain } from "./client_hold.ts";
 
-const DRAIN: Drain = { epoch: 2, cut: false, reason: "a move" };
+const DRAIN: MoveDrain = { epoch: 2, startedAtMs: 7, cut: false, reason: "a move" };
 
 function rig() {
   const clock = new VirtualClock();
@@ -15,7 +15,7 @@ function rig() {
       return isDrained;
     },
     release: () => events.push("release"),
-    acknowledged: (epoch, isDrained) => events.push(`${epoch} ${isDrained ? "drained" : "held"}`),
+    acknowledged: ({ epoch }, isDrained) => events.push(`${epoch} ${isDrained ? "drained" : "held"}`),
   });
   return { clock, hold, events, drained: () => isDrained = true };
 }

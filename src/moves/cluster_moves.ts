@@ -119,8 +119,8 @@ export class ClusterMoves {
         return node === null || parts.drain(name, node, how);
       },
       release: () => parts.release(name),
-      acknowledged: (epoch, isDrained) => {
-        const acknowledgement = { epoch, isDrained, seen: this.#seen };
+      acknowledged: ({ epoch, startedAtMs }, isDrained) => {
+        const acknowledgement = { epoch, startedAtMs, isDrained, seen: this.#seen };
         this.#store!.acknowledge(name, acknowledgement);
         this.#tell({ kind: "acknowledged", instance: parts.instance, ...acknowledgement });
       },
@@ -441,9 +441,9 @@ export class ClusterMoves {
         return this.#enforcePermit();
       }
       case "hold": {
-        const { epoch, cut, reason } = action;
+        const { epoch, startedAtMs, cut, reason } = action;
         this.#stand({ kind: "hold", epoch, primary: this.#heldNode, reason });
-        this.#hold.hold({ epoch, cut, reason });
+        this.#hold.hold({ epoch, startedAtMs, cut, reason });
         return this.#enforcePermit();
       }
       case "report": {

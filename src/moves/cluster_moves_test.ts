@@ -170,7 +170,7 @@ async function begun(stored: Rig["stored"] = { revision: 5, record: SERVING }): 
 
 Deno.test("what the others have acknowledged before this instance leads is not asked for again", async () => {
   const rig = await begun({ revision: 5, record: MOVING });
-  rig.listener.acknowledged({ instance: 2, epoch: 4, isDrained: true, seen: null });
+  rig.listener.acknowledged({ instance: 2, epoch: 4, startedAtMs: null, isDrained: true, seen: null });
   rig.lead(true);
   await rig.pass(100);
   rig.hear("n2", 2);
