@@ -38,6 +38,14 @@ export function operate(
     const [newest] = standbys.toSorted((a, b) => b.timeline - a.timeline);
     // What is said asks for one that does not replay late, and there is no other.
     if (isForced) { for (const node of standbys) node.applyDelayMs = 0; }
+    const isBarred = newest !== undefined && !newest.options.promote && !newest.promotePending &&
+      standbys.every((node) => node === newest || node.timeline < newest.timeline);
+    if (isForced && isBarred && newest.isServing(agenda.nowMs)) {
+      tell(`a person promotes ${newest.name} again, which pgplex may not`);
+      newest.isPromotedByHand = true;
+      servers.beginPromotion(newest);
+      return null;
+    }
     // As what is said asks for it, where somebody else has begun a newer timeline.
     const isNewer = isForced && newest !== undefined && newest.timeline > record.timeline;
     return { kind: "failover", to: isNewer ? newest.name : null, isForced };
