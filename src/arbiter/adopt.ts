@@ -133,7 +133,8 @@ export function adopt(
 
 /** The step of a move that adopts: each instance holds, so none serves by a record that was lost. */
 export function adoptHeld(work: Work, record: ClusterRecord): void {
-  if (!work.isHeld(record.epoch)) return;
+  // It moves nothing: clients do not wait for one that is only not known to be gone, as when pgplex starts the first time.
+  if (!work.isHeld(record.epoch, { known: true })) return;
   work.write({ ...record, phase: "serving", move: null });
 }
 

@@ -1,3 +1,4 @@
+import { UNKNOWN_INSTANCE } from "./coordination.ts";
 import { adopt, adoptHeld, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
 import { promote, recruit } from "./failover.ts";
@@ -150,7 +151,8 @@ export class Arbiter {
         else if (work.stored !== null) work.stored = { revision: 0, record: work.stored.record };
         return;
       case "instances":
-        work.instances = event.ids;
+        work.instances = event.ids.filter((id) => id !== UNKNOWN_INSTANCE);
+        work.mayMissOne = event.ids.includes(UNKNOWN_INSTANCE);
         return;
       case "views":
         work.views = event.views;
@@ -289,9 +291,12 @@ export class Arbiter {
   #sayWhoIsAwaited({ phase, epoch }: ClusterRecord): void {
     const work = this.#work;
     const isLate = work.now.nowMs - work.stepSinceMs >= work.settings.failureTimeoutMs;
-    const awaited = phase === "moving" && isLate ? work.awaited(epoch).join(", ") : "";
-    if (awaited === "") return work.unsay("hold");
-    work.say("warning", "hold", `waiting for instance ${awaited}, to hold its clients or to lose its lease`);
+    const awaited = phase === "moving" && isLate ? work.awaited(epoch) : [];
+    if (awaited.length === 0) return work.unsay("hold");
+    const who = awaited.includes(UNKNOWN_INSTANCE)
+      ? "whoever was here before the store was emptied, to lose its lease"
+      : `instance ${awaited.join(", ")}, to hold its clients or to lose its lease`;
+    work.say("warning", "hold", `waiting for ${who}`);
   }
 
   /** Whoever waits for a step that stands still hears why; the move goes on as soon as that changes. */

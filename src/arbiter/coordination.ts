@@ -14,6 +14,12 @@ export interface Acknowledgement {
   readonly seen: SeenPosition | null;
 }
 
+/**
+ * Stands among the ids of instances for one that may be there and that nobody knows: the store was empty a moment ago, and may have been emptied. It
+ * counts for a lease, and says nothing.
+ */
+export const UNKNOWN_INSTANCE = 0;
+
 /** What became of a write. `unknown`: it may be in the store, now or later. */
 export type SwapResult =
   | { readonly kind: "written"; readonly revision: number }
@@ -39,7 +45,7 @@ export interface CoordinationListener {
   lost(how: { readonly isOld: boolean }): void;
   /** The record is in a form that this pgplex does not understand; for people. */
   misunderstood(why: string): void;
-  /** Which instances may hold a permit: this one too. */
+  /** Which instances may hold a permit: this one too, and {@link UNKNOWN_INSTANCE}. */
   instances(ids: readonly number[]): void;
   acknowledged(acknowledgement: Acknowledgement): void;
   /** Of the instances that may hold a permit, without this one. */
@@ -74,7 +80,7 @@ export interface Coordination {
   permitUntilMs(cluster: string): number;
   /** Whether this instance decides: alone it always does. */
   readonly isLeading: boolean;
-  /** Which instances may hold a permit for a cluster: this one too. */
+  /** Which instances may hold a permit for a cluster: this one too, and {@link UNKNOWN_INSTANCE}. */
   instancesOf(cluster: string): readonly number[];
   /** All clusters that clients of this instance may use, also those in whose moves it takes no part. */
   serve(clusters: Iterable<string>): void;

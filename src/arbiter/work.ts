@@ -1,6 +1,6 @@
 import { assert } from "../kernel/mod.ts";
 import { type Asking, Calls } from "./calls.ts";
-import type { Acknowledgement } from "./coordination.ts";
+import { type Acknowledgement, UNKNOWN_INSTANCE } from "./coordination.ts";
 import type { ArbiterAction, Moment, ReportLevel } from "./events.ts";
 import {
   type ClusterRecord,
@@ -66,6 +66,8 @@ export class Work {
   readonly instance: number;
   /** Which may hold a permit. */
   instances: readonly number[];
+  /** Another one may have one, of which the store has nothing any more. */
+  mayMissOne = false;
   /** Of the others among them. */
   views: readonly InstanceView[] = [];
   readonly acknowledged = new Map<number, Omit<Acknowledgement, "instance">>();
@@ -259,18 +261,20 @@ export class Work {
     return this.ask(node, { kind: "takeOver", epoch, system: this.record!.system })?.ok === true;
   }
 
-  /** Whether each instance holds its clients for the record's epoch. */
-  isHeld(epoch: number, { drained = false } = {}): boolean {
+  /** Whether each instance holds its clients for the record's epoch. `known`: those of which the store has nothing any more are not waited for. */
+  isHeld(epoch: number, { drained = false, known = false } = {}): boolean {
     if (!this.rules.awaitsAcknowledgements() || !this.rules.holdsClients()) return true;
     const isDrained = () => this.instances.every((id) => this.acknowledged.get(id)?.isDrained);
-    return this.awaited(epoch).length === 0 && (!drained || isDrained());
+    const awaited = this.awaited(epoch).filter((id) => !known || id !== UNKNOWN_INSTANCE);
+    return awaited.length === 0 && (!drained || isDrained());
   }
 
   /** The instances that do not say that they hold their clients for an epoch. */
   awaited(epoch: number): number[] {
     // What was said before a record was lost, of a higher epoch or of the same one, is about another move.
     const moveMs = this.record?.move?.startedAtMs ?? 0;
-    return this.instances.filter((id) => {
+    const unknown = this.mayMissOne ? [UNKNOWN_INSTANCE] : [];
+    return [...unknown, ...this.instances].filter((id) => {
       const ack = this.acknowledged.get(id);
       return ack?.epoch !== epoch || (ack.startedAtMs ?? moveMs) !== moveMs;
     });

@@ -41,6 +41,16 @@ Deno.test("Work waits for each instance, and for their transactions where it mus
   equal(work.isHeld(7), false);
 });
 
+Deno.test("Work waits for one that nobody knows, but not where nothing is moved", () => {
+  const work = workWith({});
+  work.instances = [1];
+  work.acknowledged.set(1, { epoch: 8, startedAtMs: null, isDrained: true, seen: null });
+  work.mayMissOne = true;
+  deepEqual([work.isHeld(8), work.isHeld(8, { known: true })], [false, true]);
+  work.mayMissOne = false;
+  equal(work.isHeld(8), true);
+});
+
 Deno.test("Work does not take what was said of another move of the same epoch, before a record was lost, for this one's", () => {
   const work = workWith({}, { stored: record({ phase: "moving", move: { ...MOVE, startedAtMs: 2_000 } }) });
   work.instances = [2];

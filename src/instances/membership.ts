@@ -114,6 +114,8 @@ export class Membership {
   #leader: Entry | null = null;
   /** When that one was seen first; of none: since when it is missing. */
   #leaderSinceMs = Infinity;
+  /** When its first look has found no entry of the lead; -Infinity where there was one. */
+  #emptyMs = -Infinity;
   /** Since when it has had a permit without a gap, in which others could have taken the lead. */
   #permitSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
@@ -167,6 +169,11 @@ export class Membership {
     return this.#announced;
   }
 
+  /** Whether another one may have a permit of which nothing is in the store: it was empty when this instance came, and may have been emptied. */
+  get mayMissOne(): boolean {
+    return !this.roll.hasLooked(this.#emptyMs);
+  }
+
   /** Whether it is among the others. */
   get isMember(): boolean {
     return this.#revision !== null;
@@ -199,7 +206,9 @@ export class Membership {
 
   /** A write of its own has shown who leads. */
   sawLeader(entry: Entry | null, nowMs: number): void {
-    const isSame = this.#leaderSinceMs < Infinity && entry?.modRevision === this.#leader?.modRevision;
+    const isFirst = this.#leaderSinceMs === Infinity;
+    if (isFirst && entry === null) this.#emptyMs = nowMs;
+    const isSame = !isFirst && entry?.modRevision === this.#leader?.modRevision;
     if (!isSame) this.#leaderSinceMs = nowMs;
     this.#leader = entry;
   }

@@ -10,6 +10,7 @@ import {
   recordText,
   type StoredRecord,
   type SwapResult,
+  UNKNOWN_INSTANCE,
 } from "../arbiter/mod.ts";
 import type { Clock, Timer } from "../kernel/mod.ts";
 import { Acknowledged } from "./acknowledged.ts";
@@ -142,7 +143,8 @@ export class SharedCoordination implements Coordination {
   instancesOf(cluster: string): readonly number[] {
     const { self, roll } = this.#membership;
     const others = [...roll.holders(cluster).map(({ id }) => id), ...roll.doubtful()];
-    return [...new Set([self.id, ...others])].sort((a, b) => a - b);
+    const unknown = this.#membership.mayMissOne ? [UNKNOWN_INSTANCE] : [];
+    return [...new Set([...unknown, self.id, ...others])].sort((a, b) => a - b);
   }
 
   serve(clusters: Iterable<string>): void {

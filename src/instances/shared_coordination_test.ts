@@ -1,10 +1,16 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
-import type { Acknowledgement, CoordinationListener, InstanceView, StoredRecord } from "../arbiter/mod.ts";
+import {
+  type Acknowledgement,
+  type CoordinationListener,
+  type InstanceView,
+  type StoredRecord,
+  UNKNOWN_INSTANCE,
+} from "../arbiter/mod.ts";
 import { record as recordWith } from "../arbiter/scene_test.ts";
 import { VirtualClock } from "../kernel/mod.ts";
 import { FakeKeys, FakeStore, pass } from "./fake_store_test.ts";
 import { SharedCoordination } from "./shared_coordination.ts";
-import { clusterKey, instanceKey, instanceOf, LEADER, recordKey } from "./values.ts";
+import { clusterKey, instanceKey, instanceOf, LEADER, NO_LEADER, recordKey } from "./values.ts";
 
 const TTL_MS = 10_000;
 
@@ -33,6 +39,11 @@ class Town {
   readonly keys = new FakeKeys();
   readonly #watches = new Set<() => void>();
   #ids = 0;
+
+  /** `isUsed`: instances were there before. */
+  constructor({ isUsed = true } = {}) {
+    if (isUsed) this.keys.commit([], [{ kind: "put", key: LEADER, value: NO_LEADER }]);
+  }
 
   instance(id: number, { has = true, isWatching = true } = {}): Heard {
     const { clock } = this;
@@ -120,10 +131,10 @@ Deno.test("one whose entry was removed by hand counts for a lease, also for an i
   town.keys.entries.delete(LEADER);
   const one = town.instance(1);
   await town.pass(2_500);
-  deepEqual([one.coordination.isLeading, one.instances], [true, [1, 2]]);
+  deepEqual([one.coordination.isLeading, one.instances], [true, [UNKNOWN_INSTANCE, 1, 2]]);
   await town.pass(TTL_MS - 2_600);
-  deepEqual(one.instances, [1, 2]);
-  await town.pass(400);
+  deepEqual(one.instances, [UNKNOWN_INSTANCE, 1, 2]);
+  await town.pass(400 + TTL_MS / 5);
   deepEqual(one.instances, [1]);
 });
 
@@ -134,6 +145,18 @@ Deno.test("nobody leads before he has heard what there is, or has looked for a w
   equal(one.coordination.isLeading, false);
   await town.pass(2_500);
   equal(one.coordination.isLeading, true);
+});
+
+Deno.test("where the store was empty somebody may be there whom nobody knows, for a lease: it may have been emptied", async () => {
+  const town = new Town({ isUsed: false });
+  const one = town.instance(1);
+  await town.pass(TTL_MS - 500);
+  deepEqual([one.coordination.isLeading, one.instances], [true, [UNKNOWN_INSTANCE, 1]]);
+  const two = town.instance(2);
+  await town.pass(400);
+  deepEqual(two.instances, [1, 2]);
+  await town.pass(TTL_MS / 5 + 200);
+  deepEqual(one.instances, [1, 2]);
 });
 
 Deno.test("a record reaches an instance whose watch is deaf with its next renewal", async () => {

@@ -1,4 +1,5 @@
 import { type EtcdCluster, type Place, startEtcdCluster, waitFor } from "../harness/mod.ts";
+import { NO_LEADER } from "../../src/instances/values.ts";
 import { shown, type ShownRow } from "../harness/console_shown.ts";
 import { Replicas } from "../harness/replicas.ts";
 import { Watched, watchedConfig } from "../harness/watched.ts";
@@ -47,6 +48,8 @@ export class Party implements AsyncDisposable {
     const { major = 18, instances = 3, members = 3, places, binDir, synchronous } = options;
     await using stack = new AsyncDisposableStack();
     const etcd = stack.use(await startEtcdCluster({ members, ...(places && { places: places.members }) }));
+    // Others were there before: in a store that is empty moves wait a lease for whoever may have been, when it was emptied.
+    await etcd.put("/party/leader", NO_LEADER);
     const replicas = stack.use(
       await Replicas.start({
         major,

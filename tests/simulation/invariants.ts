@@ -1,4 +1,10 @@
-import type { ArbiterSettings, ClusterRecord, Said, Verb } from "../../src/arbiter/mod.ts";
+import {
+  type ArbiterSettings,
+  type ClusterRecord,
+  type Said,
+  UNKNOWN_INSTANCE,
+  type Verb,
+} from "../../src/arbiter/mod.ts";
 import { isAdoption } from "../../src/arbiter/record.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Acknowledged, Permit } from "./clients.ts";
@@ -11,6 +17,9 @@ const STABLE_MS = 6_000;
 
 /** How old the last word of a node that answers may be. */
 const LOOK_MS = 1_500;
+
+/** What is stored so long behind its sending is late. */
+const LATE_MS = 1_000;
 
 /** So long behind a change of its names it is in the record by whom a primary commits. */
 const NAMES_MS = 4_000;
@@ -74,6 +83,8 @@ export class Invariants {
   readonly #told: (Sampled | null)[];
   /** Of each instance and those that had told it, when it sent a record last. */
   readonly #knownAtSending: (readonly Sampled[])[];
+  /** When that was. */
+  readonly #sentMs: number[];
   /** The same of who has chosen the candidate. */
   #known: readonly Sampled[] = [];
   #lastFailoverMs = -1e9;
@@ -105,6 +116,7 @@ export class Invariants {
     this.#disturbedMs = Array.from({ length: count }, () => -1e9);
     this.#sampled = Array.from({ length: count }, () => null);
     this.#told = Array.from({ length: count }, () => null);
+    this.#sentMs = Array.from({ length: count }, () => -1e9);
     this.#knownAtSending = Array.from({ length: count }, () => []);
   }
 
@@ -289,6 +301,7 @@ export class Invariants {
   writesSoon(instance: number): void {
     const asked = this.#instances[instance]!.coordination?.instancesOf(CLUSTER) ?? [];
     const told = this.#told.filter((_, at) => at !== instance && asked.includes(this.#instances[at]!.id));
+    this.#sentMs[instance] = this.#agenda.nowMs;
     this.#knownAtSending[instance] = [this.#sampled[instance]!, ...told].filter((one) => one !== null);
   }
 
@@ -381,7 +394,8 @@ export class Invariants {
       "premature",
       `${primary} is well, and given up`,
     );
-    if (isWell) this.#isOutvoted(node, writer);
+    // A write that comes late was decided by what was so when it was sent.
+    if (isWell && nowMs - this.#sentMs[writer]! < LATE_MS) this.#isOutvoted(node, writer);
     const isStarting = node.process === "running" && nowMs < node.startingUntilMs;
     const startingMs = nowMs - node.startingSinceMs;
     this.#check(
@@ -434,7 +448,8 @@ export class Invariants {
 
   /** Of the instances that may be there half at least find the primary well. */
   #isOutvoted(node: ModelNode, writer: number): void {
-    const asked = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [writer + 1];
+    const ids = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [writer + 1];
+    const asked = ids.filter((id) => id !== UNKNOWN_INSTANCE);
     const all = asked.length;
     // Who waits for an id that another one has is not asked.
     const finding = this.#instances.filter(({ number, id, isAwake, hasPermit }) =>
