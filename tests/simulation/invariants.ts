@@ -92,7 +92,7 @@ export class Invariants {
   #lastStep: string | null = null;
   /** When the last record was stored. */
   #recordMs = 0;
-  /** When the last promotion was announced: who is back behind that is too late. */
+  /** When the record that announced the last promotion was sent: who is back behind that is too late. */
   #promoteMs = 0;
   /** Which instance has announced it: who goes on with its choice cannot take that back. */
   #promoteBy = 0;
@@ -364,7 +364,7 @@ export class Invariants {
     // A record that is put back announces nothing anew.
     const isPutBack = before === null && this.#epochBefore > 0;
     if (move?.step === "promote" && before?.move?.step !== "promote" && !isPutBack) {
-      this.#promoteMs = this.#agenda.nowMs;
+      this.#promoteMs = this.#sentMs[writer]!;
       this.#promoteBy = writer;
       this.#known = this.#knownAtSending[writer]!;
     }
