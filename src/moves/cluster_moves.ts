@@ -87,6 +87,7 @@ export class ClusterMoves {
   readonly #hold: ClientHold;
   #timer: Timer | null = null;
   #beginTimer: Timer | null = null;
+  #attempts = 0;
   /** Of the present {@link #arbiter}. */
   #recordCalls: RecordCalls | null = null;
   readonly #ended = new LastEnd();
@@ -103,8 +104,7 @@ export class ClusterMoves {
     this.#parts = parts;
     this.#config = config;
     this.#monitor = monitor;
-    const { runtime, instance, runnerOf } = parts;
-    const { clock } = runtime;
+    const { runtime, runtime: { clock }, instance, runnerOf } = parts;
     const setting = {
       runtime,
       instance,
@@ -164,26 +164,31 @@ export class ClusterMoves {
     return this.#arbiter instanceof Arbiter;
   }
 
-  /** Reads the record, and begins; where it cannot be read, tries again. */
+  /** Reads the record, and begins; where it cannot be read, tries again. An earlier attempt ends: what it reads late may be old. */
   async start(): Promise<void> {
-    const { log } = this.#parts;
+    this.#beginTimer?.cancel();
+    const attempt = ++this.#attempts;
+    const isOver = () => this.#stopped || attempt !== this.#attempts;
     try {
       const store = this.#store ?? await this.#parts.store();
-      if (this.#stopped) return;
+      if (isOver()) return;
       if (this.#store === null) this.#listenTo(store);
       // Who begins to lead reads the record behind that.
       for (let leads = !store.isLeading; leads !== store.isLeading;) {
         leads = store.isLeading;
         const stored = await store.record(this.name);
-        if (this.#stopped) return;
+        if (isOver()) return;
         if (leads === store.isLeading) this.#takePart(stored);
       }
       this.#failure = null;
     } catch (thrown) {
-      if (this.#stopped) return;
+      if (isOver()) return;
       const failure = thrown instanceof Error ? thrown.message : String(thrown);
       if (failure !== this.#failure) {
-        log.error("the record of a cluster cannot be read", { cluster: this.name, error: failure });
+        this.#parts.log.error("the record of a cluster cannot be read", {
+          cluster: this.name,
+          error: failure,
+        });
       }
       this.#failure = failure;
       return this.#beginLater();
@@ -226,10 +231,12 @@ export class ClusterMoves {
     const { instance, rules = RULES } = this.#parts;
     const now = this.#now();
     const settings = settingsOf(this.#config, this.#monitor);
+    // Somebody has removed the record, where nothing is in the store: nobody else can write it again as it was.
+    const removed = this.#newest === null ? null : { revision: 0, record: this.#newest.record };
     this.#arbiter = this.#store!.isLeading
       ? new Arbiter({
         settings,
-        stored: stored ?? this.#removed,
+        stored: stored ?? removed,
         instance,
         now,
         ...this.#ended.heard,
@@ -245,11 +252,6 @@ export class ClusterMoves {
     this.#tell({ kind: "views", views: this.#views });
     for (const one of this.#acknowledgements.values()) this.#tell({ kind: "acknowledged", ...one });
     for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
-  }
-
-  /** Somebody has removed the record, as nothing is in the store: nobody else can write it again as it was. */
-  get #removed(): StoredRecord | null {
-    return this.#newest === null ? null : { revision: 0, record: this.#newest.record };
   }
 
   /** There is no record, and the one that was known may be an old one: nobody is served by it, and it is not written again. */
@@ -411,7 +413,6 @@ export class ClusterMoves {
   }
 
   #beginLater(): void {
-    this.#beginTimer?.cancel();
     this.#beginTimer = this.#parts.runtime.clock.after(BEGIN_ANEW_MS, () => void this.start());
   }
 
@@ -481,8 +482,7 @@ export class ClusterMoves {
 
   /** The primary whose clients are held. */
   get #heldNode(): string | null {
-    const record = this.record;
-    return record?.move?.from ?? record?.primary ?? null;
+    return this.record?.move?.from ?? this.record?.primary ?? null;
   }
 
   /** Where clients may have something: the record may be another one than that by which they were served, which was lost. */

@@ -45,7 +45,7 @@ class Rig {
   readonly clock = new VirtualClock();
   readonly parts = { isLeading: false, permitUntilMs: Infinity, instances: [1, 2] };
   /** What the store has; `away`: nothing can be read. */
-  stored: StoredRecord | null | "away" = { revision: 5, record: SERVING };
+  stored: StoredRecord | null | Promise<StoredRecord | null> | "away" = { revision: 5, record: SERVING };
   readonly written: { readonly revision: number; readonly record: ClusterRecord }[] = [];
   readonly moves: ClusterMoves;
   reads = 0;
@@ -244,6 +244,22 @@ Deno.test("who begins to lead tries to read the record until it can, whatever co
   equal(rig.moves.decides, true);
   rig.moves.stop("over");
   equal(rig.clock.pending, 0);
+});
+
+Deno.test("what an earlier attempt to begin reads late does not take the place of what a later one has begun with", async () => {
+  const rig = await begun();
+  const late = Promise.withResolvers<StoredRecord | null>();
+  rig.stored = late.promise;
+  rig.lead(true);
+  rig.stored = { revision: 6, record: { ...SERVING, epoch: 4 } };
+  // What it stands for changes once more before the first answer is there.
+  rig.lead(true);
+  await rig.pass(100);
+  deepEqual([rig.moves.decides, rig.moves.record?.epoch], [true, 4]);
+  late.resolve({ revision: 5, record: SERVING });
+  await rig.pass(100);
+  deepEqual([rig.moves.decides, rig.moves.record?.epoch], [true, 4]);
+  rig.moves.stop("over");
 });
 
 Deno.test("a record that somebody has removed is written again as it was, under a later epoch", async () => {

@@ -55,7 +55,7 @@ export class Faults {
         this.#onStep.push(look);
         return;
       }
-      servers.agenda.after(servers.between(0, 250), run);
+      servers.agenda.after(servers.between(0, 250), () => this.isMended || run());
     };
     this.#onStep.push(look);
   }
