@@ -24,9 +24,9 @@ export function operate(
   }
   const rival = nodes.find((node) =>
     node.name !== record.move?.from && node.timeline === record.move?.fromTimeline && !node.isStandby &&
-    node.options.system === "111"
+    node.options.system === "111" && node.process === "running"
   );
-  if (rival !== undefined && rival.process === "running" && agenda.nowMs > FAULTS_MS + 45_000) {
+  if (rival !== undefined && agenda.nowMs > FAULTS_MS + 45_000) {
     tell(`a person stops ${rival.name}, which says that it is the primary, and moves its data away`);
     servers.kill(rival);
     rival.isWrecked = true;
