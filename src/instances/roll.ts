@@ -57,8 +57,9 @@ export class Roll {
     for (const [id, seen] of this.#seen) {
       if (there.has(id)) continue;
       if (this.#rules.trustsAbsence()) this.#seen.delete(id);
-      else if (seen.isThere) this.#seen.set(id, { ...seen, sinceMs: nowMs, isThere: false });
-      else if (this.#isOver(seen.sinceMs)) this.#seen.delete(id);
+      else if (seen.isThere) {
+        this.#seen.set(id, { ...seen, member: anywhere(seen.member), sinceMs: nowMs, isThere: false });
+      } else if (this.#isOver(seen.sinceMs)) this.#seen.delete(id);
     }
   }
 
@@ -135,4 +136,9 @@ export class Roll {
   #isOver(sinceMs: number): boolean {
     return this.#lookedMs - sinceMs >= this.#ttlMs;
   }
+}
+
+/** Until its entry vanished it may have announced that it serves other clusters, unseen: it counts for all. */
+function anywhere({ clusters: _, ...member }: Member): Member {
+  return member;
 }

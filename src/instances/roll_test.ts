@@ -3,8 +3,21 @@ import type { Entry } from "./key_store.ts";
 import { Roll } from "./roll.ts";
 import { instanceKey } from "./values.ts";
 
-function entry(id: number, counter: number, { incarnation = "a", isGone = false } = {}): Entry {
-  const value = { incarnation, name: "h", address: null, version: "1", sinceMs: 0, counter, isGone };
+function entry(
+  id: number,
+  counter: number,
+  { incarnation = "a", isGone = false, clusters = [] as string[] } = {},
+): Entry {
+  const value = {
+    incarnation,
+    name: "h",
+    address: null,
+    version: "1",
+    sinceMs: 0,
+    counter,
+    isGone,
+    clusters,
+  };
   return { key: instanceKey(id), value: JSON.stringify(value), createRevision: 1, modRevision: 1 };
 }
 
@@ -64,6 +77,14 @@ Deno.test("an entry that has vanished counts for a lease: it may have been renew
   deepEqual(looked(roll, 1_500), [1]);
   deepEqual(looked(roll, 1_991), []);
   deepEqual(roll.members(), []);
+});
+
+Deno.test("one whose entry has vanished counts for each cluster: it may have announced that it serves another one, unseen", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1, { clusters: ["main"] }));
+  deepEqual([roll.holders("main").length, roll.holders("other").length], [1, 0]);
+  looked(roll, 500);
+  deepEqual([roll.holders("main").length, roll.holders("other").length], [1, 1]);
 });
 
 Deno.test("one that says that it is gone counts no more", () => {
