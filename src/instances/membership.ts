@@ -1,4 +1,5 @@
 import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
+import { type AnswerTimes, LeadEntry } from "./lead_entry.ts";
 import { type Line, Lines } from "./lines.ts";
 import { Roll } from "./roll.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
@@ -111,11 +112,7 @@ export class Membership {
   #hasLooked = false;
   /** When the renewal with the present counter was sent. */
   #renewedMs = -Infinity;
-  #leader: Entry | null = null;
-  /** When that one was seen first; of none: since when it is missing. */
-  #leaderSinceMs = Infinity;
-  /** When its first look has found no entry of the lead; -Infinity where there was one. */
-  #emptyMs = -Infinity;
+  readonly #lead = new LeadEntry();
   /** Since when it has had a permit without a gap, in which others could have taken the lead. */
   #permitSinceMs = -Infinity;
   /** Whether all records were written by a pgplex that this one understands. */
@@ -158,6 +155,11 @@ export class Membership {
     this.#isUrgent = clusters.some((cluster) => !this.#announced.has(cluster));
   }
 
+  /** What is known of the others may be wrong: the next round begins at once. */
+  lookNow(): void {
+    this.#isUrgent = true;
+  }
+
   /** Until when transactions may begin in a cluster, in clock milliseconds. */
   permitFor(cluster: string): number {
     const isAnnounced = this.#announced.has(cluster) || !this.#rules.announcesFirst();
@@ -169,9 +171,9 @@ export class Membership {
     return this.#announced;
   }
 
-  /** Whether another one may have a permit of which nothing is in the store: it was empty when this instance came, and may have been emptied. */
+  /** Whether another one may have a permit of which nothing is in the store any more: it was empty when this instance came, or one has the place of another. */
   get mayMissOne(): boolean {
-    return !this.roll.hasLooked(this.#emptyMs);
+    return !this.roll.hasLooked(this.#lead.emptyMs) || this.roll.hasReplaced;
   }
 
   /** Whether it is among the others. */
@@ -181,12 +183,12 @@ export class Membership {
 
   /** Who leads, as far as is known; null: nobody. */
   get leaderId(): number | null {
-    return leaderOf(this.#leader)?.id ?? null;
+    return leaderOf(this.#lead.entry)?.id ?? null;
   }
 
   /** What each write of who leads is compared with; null while this instance does not lead. */
   leading(nowMs: number): Condition | null {
-    const leader = this.#leader;
+    const leader = this.#lead.entry;
     return leader !== null && this.#hasLead && !this.#yields && nowMs < this.permitUntilMs
       ? { key: LEADER, modRevision: leader.modRevision }
       : null;
@@ -205,12 +207,8 @@ export class Membership {
   }
 
   /** A write of its own has shown who leads. */
-  sawLeader(entry: Entry | null, nowMs: number): void {
-    const isFirst = this.#leaderSinceMs === Infinity;
-    if (isFirst && entry === null) this.#emptyMs = nowMs;
-    const isSame = !isFirst && entry?.modRevision === this.#leader?.modRevision;
-    if (!isSame) this.#leaderSinceMs = nowMs;
-    this.#leader = entry;
+  sawLeader(entry: Entry | null, times: AnswerTimes): void {
+    this.#lead.saw(entry, times);
   }
 
   /** The next call to the store; null while there is none to make. */
@@ -251,7 +249,7 @@ export class Membership {
     if (this.#revision === null) return null;
     const changes: Change[] = [this.#own({ isGone: true })];
     const conditions: Condition[] = [{ key: instanceKey(this.self.id), modRevision: this.#revision }];
-    const leader = this.#leader;
+    const leader = this.#lead.entry;
     if (leader !== null && this.#hasLead) {
       conditions.push({ key: LEADER, modRevision: leader.modRevision });
       changes.push({ kind: "put", key: LEADER, value: NO_LEADER });
@@ -405,15 +403,15 @@ export class Membership {
     if (this.#hasLead) return this.#yields || this.sight.yields(nowMs) ? this.#yield(nowMs) : null;
     if (!this.#rules.mayLead(this.#isLed()) || !this.#understands || this.sight.refrains(nowMs)) return null;
     const { id, incarnation } = this.self;
-    const free: Condition = this.#leader === null
+    const free: Condition = this.#lead.entry === null
       ? { key: LEADER, createRevision: 0 }
-      : { key: LEADER, modRevision: this.#leader.modRevision };
+      : { key: LEADER, modRevision: this.#lead.entry.modRevision };
     return {
       kind: "commit",
       conditions: [
         { key: instanceKey(id), modRevision: this.#revision! },
         free,
-        ...this.#still(leaderOf(this.#leader)?.id),
+        ...this.#still(leaderOf(this.#lead.entry)?.id),
       ],
       changes: [{ kind: "put", key: LEADER, value: JSON.stringify({ id, incarnation }) }],
       keys: this.#keys,
@@ -422,16 +420,16 @@ export class Membership {
 
   /** Whether somebody else may lead. */
   #isLed(): boolean {
-    const hasLooked = this.roll.hasLooked(this.#leaderSinceMs);
-    if (this.#leader === null) {
+    const hasLooked = this.roll.hasLooked(this.#lead.sinceMs);
+    if (this.#lead.entry === null) {
       // Somebody has removed the entry by hand, of whomever it was. Who leads hears of it with his next renewal, or has no permit any more.
       return !hasLooked && this.roll.holders().some(({ id }) => id !== this.self.id);
     }
-    const leader = leaderOf(this.#leader);
+    const leader = leaderOf(this.#lead.entry);
     if (leader === null || leader.incarnation === this.self.incarnation) return false;
+    const { id, incarnation } = leader;
     // One whose entry was never seen here may have a permit for a lease: that, too, may have been removed.
-    return (this.roll.entryOf(leader.id) === null && !hasLooked) ||
-      this.roll.isHolder(leader.id, leader.incarnation);
+    return (!this.roll.hasSeen(id, incarnation) && !hasLooked) || this.roll.isHolder(id, incarnation);
   }
 
   /** Who led has not renewed since it was seen to stand still: else it would have a permit again, and know of nobody else who leads. */
@@ -447,7 +445,7 @@ export class Membership {
     this.sight.yielded(nowMs);
     return {
       kind: "commit",
-      conditions: [{ key: LEADER, modRevision: this.#leader!.modRevision }],
+      conditions: [{ key: LEADER, modRevision: this.#lead.entry!.modRevision }],
       changes: [{ kind: "put", key: LEADER, value: NO_LEADER }],
       keys: this.#keys,
     };
@@ -478,7 +476,7 @@ export class Membership {
 
   /** Whether the store has this instance as the one that leads, as far as is known. */
   get #hasLead(): boolean {
-    return !this.#reclaims && leaderOf(this.#leader)?.incarnation === this.self.incarnation;
+    return !this.#reclaims && leaderOf(this.#lead.entry)?.incarnation === this.self.incarnation;
   }
 
   get #keys(): string[] {
@@ -490,7 +488,7 @@ export class Membership {
     { entries: [leader = null, ...records], revision }: Committed,
     { sentMs, nowMs }: { readonly sentMs: number; readonly nowMs: number },
   ): void {
-    this.sawLeader(leader, nowMs);
+    this.#lead.saw(leader, { revision, sentMs, nowMs });
     this.#understands = records.every((entry) => entry === null || "record" in recordIn(entry.value));
     const byCluster = clusters.map((name, at) => [name, records[at] ?? null] as const);
     this.#glance = { revision, records: new Map(byCluster), sentMs, permitSinceMs: this.#permitSinceMs };

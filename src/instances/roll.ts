@@ -27,6 +27,8 @@ export class Roll {
   readonly #ttlMs: number;
   readonly #rules: InstanceRules;
   readonly #seen = new Map<number, Seen>();
+  /** Of each whose place another incarnation has taken: what was seen last. Where somebody has removed its entry by hand it may not know. */
+  readonly #before = new Map<number, Seen>();
   /** The incarnation of each that has shown itself in any way; `sinceMs`: when that was only by what it says of a cluster. */
   readonly #heard = new Map<number, { readonly incarnation: string; readonly sinceMs: number }>();
   /** When the last look was begun. */
@@ -51,6 +53,9 @@ export class Roll {
       const known = this.#seen.get(member.id);
       const isSame = known !== undefined && known.member.incarnation === member.incarnation &&
         known.member.counter === member.counter;
+      if (known !== undefined && known.member.incarnation !== member.incarnation) {
+        this.#before.set(member.id, known);
+      }
       this.#seen.set(member.id, { member, entry, sinceMs: isSame ? known.sinceMs : nowMs, isThere: true });
     }
     this.#lookedMs = Math.max(this.#lookedMs, sentMs);
@@ -72,10 +77,13 @@ export class Roll {
 
   /** Whether an instance, or this incarnation of it, may have a permit. */
   isHolder(id: number, incarnation?: string): boolean {
-    const seen = this.#seen.get(id);
-    if (seen === undefined || seen.member.isGone) return false;
-    if (incarnation !== undefined && seen.member.incarnation !== incarnation) return false;
-    return !this.#isOver(seen.sinceMs);
+    const seen = incarnation === undefined ? this.#seen.get(id) : this.#seenOf(id, incarnation);
+    return seen !== undefined && !seen.member.isGone && !this.#isOver(seen.sinceMs);
+  }
+
+  /** Whether an entry of this incarnation was seen. */
+  hasSeen(id: number, incarnation: string): boolean {
+    return this.#seenOf(id, incarnation) !== undefined;
   }
 
   /**
@@ -92,6 +100,11 @@ export class Roll {
     return [...this.#heard].flatMap(([id, { sinceMs }]) =>
       this.#seen.has(id) || this.#isOver(sinceMs) ? [] : [id]
     );
+  }
+
+  /** Whether one may have a permit whose place another incarnation has taken. */
+  get hasReplaced(): boolean {
+    return [...this.#before.values()].some(({ member, sinceMs }) => !member.isGone && !this.#isOver(sinceMs));
   }
 
   /** When a look that is begun behind `afterMs` may show the first time that somebody counts no more; Infinity where nobody counts. */
@@ -131,6 +144,10 @@ export class Roll {
   /** Its entry is removed. */
   forget(id: number): void {
     this.#seen.delete(id);
+  }
+
+  #seenOf(id: number, incarnation: string): Seen | undefined {
+    return [this.#seen.get(id), this.#before.get(id)].find((one) => one?.member.incarnation === incarnation);
   }
 
   #isOver(sinceMs: number): boolean {

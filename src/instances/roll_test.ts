@@ -93,15 +93,14 @@ Deno.test("one that says that it is gone counts no more", () => {
   deepEqual(looked(roll, 10, entry(1, 1, { isGone: true })), []);
 });
 
-Deno.test("a restarted instance is another one", () => {
+Deno.test("a restarted instance is another one, and the one before counts for a lease: its entry may have been removed by hand", () => {
   const roll = new Roll(1_000);
   looked(roll, 0, entry(1, 1));
-  looked(roll, 10, entry(1, 1, { incarnation: "b" }));
-  deepEqual([roll.isHolder(1, "a"), roll.isHolder(1, "b"), roll.entryOf(1)?.key], [
-    false,
-    true,
-    "instances/1",
-  ]);
+  const lives = () => [roll.isHolder(1, "a"), roll.isHolder(1, "b"), roll.hasReplaced];
+  deepEqual(looked(roll, 10, entry(1, 1, { incarnation: "b" })), [1]);
+  deepEqual([lives(), roll.hasSeen(1, "a"), roll.hasSeen(1, "c")], [[true, true, true], true, false]);
+  looked(roll, 1_001, entry(1, 2, { incarnation: "b" }));
+  deepEqual([lives(), roll.entryOf(1)?.key], [[false, true, false], "instances/1"]);
   roll.forget(1);
   deepEqual(roll.isHolder(1), false);
 });

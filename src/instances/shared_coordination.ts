@@ -132,12 +132,9 @@ export class SharedCoordination implements Coordination {
   }
 
   get isLeading(): boolean {
-    return this.#membership.leading(this.#nowMs) !== null && this.#hasHeard;
-  }
-
-  /** Whether it knows who else there may be: by what they have said of clusters, or as it has looked for a whole lease. */
-  get #hasHeard(): boolean {
-    return this.#listing !== null || this.#membership.roll.hasLooked(this.#startedMs);
+    // It has to know who else there may be: by what they have said of clusters, or as it has looked for a whole lease.
+    const hasHeard = this.#listing !== null || this.#membership.roll.hasLooked(this.#startedMs);
+    return hasHeard && this.#membership.leading(this.#nowMs) !== null;
   }
 
   instancesOf(cluster: string): readonly number[] {
@@ -173,9 +170,9 @@ export class SharedCoordination implements Coordination {
 
   async record(cluster: string): Promise<StoredRecord | null> {
     const key = recordKey(cluster);
-    const answer = await this.#parts.store.commit([], [], [key]);
+    const answer = await this.#put(key, null, []);
     if (answer.kind !== "done") throw new Error(answer.reason);
-    const entry = await this.#settled(cluster, answer.value.entries[0] ?? null);
+    const entry = await this.#settled(cluster, answer.value.entries[1] ?? null);
     const why = await this.#lookBehind();
     if (why !== null) throw new Error(why);
     return storedIn(entry);
@@ -191,37 +188,27 @@ export class SharedCoordination implements Coordination {
     const leading = this.#membership.leading(this.#nowMs);
     if (!this.#unsettled.has(cluster) || entry === null || leading === null) return entry;
     const { key, value, modRevision } = entry;
-    const answer = await this.#parts.store.commit([leading, { key, modRevision }], [{
-      kind: "put",
-      key,
-      value,
-    }], [key]);
+    const answer = await this.#put(key, value, [leading, { key, modRevision }]);
     if (answer.kind !== "done") throw new Error(answer.reason);
     if (!answer.value.isWritten) throw new Error(`${key} has changed meanwhile`);
     this.#unsettled.delete(cluster);
-    return answer.value.entries[0] ?? null;
+    return answer.value.entries[1] ?? null;
   }
 
   async swap(cluster: string, revision: number, next: ClusterRecord): Promise<SwapResult> {
-    const { store } = this.#parts;
     const leading = this.#membership.leading(this.#nowMs);
     if (leading === null) return { kind: "failed", reason: "this instance does not lead any more" };
     const key = recordKey(cluster);
     const free: Condition = revision === 0 ? { key, createRevision: 0 } : { key, modRevision: revision };
     const wasSettled = !this.#unsettled.has(cluster);
     this.#unsettled.add(cluster);
-    const answer = await store.commit(
-      this.#rules.comparesLeader() ? [leading, free] : [free],
-      [{ kind: "put", key, value: recordValue(recordText(next)) }],
-      [LEADER, key],
-    );
+    const conditions = this.#rules.comparesLeader() ? [leading, free] : [free];
+    const answer = await this.#put(key, recordValue(recordText(next)), conditions);
     const isSettled = answer.kind === "done" && answer.value.isWritten;
     if (isSettled || (wasSettled && answer.kind !== "unknown")) this.#unsettled.delete(cluster);
     if (answer.kind !== "done") return answer;
-    const { isWritten, entries: [leader = null, entry = null] } = answer.value;
+    const { isWritten, entries: [, entry = null] } = answer.value;
     if (isWritten) return await this.#written(answer.value);
-    this.#membership.sawLeader(leader, this.#nowMs);
-    this.#tellStanding();
     const why = await this.#lookBehind();
     if (why !== null) return { kind: "unknown", reason: why };
     try {
@@ -229,6 +216,22 @@ export class SharedCoordination implements Coordination {
     } catch (thrown) {
       return { kind: "failed", reason: String(thrown instanceof Error ? thrown.message : thrown) };
     }
+  }
+
+  /** Puts a value there (null: puts none), and reads who leads, and then the key. */
+  async #put(
+    key: string,
+    value: string | null,
+    conditions: readonly Condition[],
+  ): Promise<Answer<Committed>> {
+    const changes = value === null ? [] : [{ kind: "put", key, value } as const];
+    const sentMs = this.#nowMs;
+    const answer = await this.#parts.store.commit(conditions, changes, [LEADER, key]);
+    if (answer.kind !== "done") return answer;
+    const { revision, entries: [leader = null] } = answer.value;
+    this.#membership.sawLeader(leader, { revision, sentMs, nowMs: this.#nowMs });
+    this.#tellStanding();
+    return answer;
   }
 
   async #written({ revision }: Committed): Promise<SwapResult> {
@@ -383,7 +386,14 @@ export class SharedCoordination implements Coordination {
   }
 
   #heard(listing: Listing): void {
+    const before = this.#listing;
     this.#listing = listing;
+    // Somebody has removed it by hand, and perhaps all else: who leads hears of that as soon as can be.
+    const isLost = (key: string) => before?.entries.has(key) === true && !listing.entries.has(key);
+    if ([...this.#clusters.keys()].map(recordKey).some(isLost)) {
+      this.#membership.lookNow();
+      this.#wake();
+    }
     for (const { ack, view } of this.#clusters.values()) {
       ack.heard(listing);
       view.heard(listing);

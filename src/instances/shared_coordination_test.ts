@@ -432,6 +432,23 @@ Deno.test("what an instance has said of a cluster before a reload removed it cou
   deepEqual(one.views.find(({ instance }) => instance === 3)?.healths, new Map([["n1", "up"]]));
 });
 
+Deno.test("who leads no more knows it when it has read a record, or as soon as it hears that a record was removed", async () => {
+  for (const how of ["reads", "hears"]) {
+    const town = new Town();
+    const [one, two] = [town.instance(1), town.instance(2)];
+    await town.pass(2_500);
+    void one.coordination.swap("main", 0, record(1));
+    await town.pass(50);
+    const value = JSON.stringify({ id: 2, incarnation: "i2" });
+    town.keys.commit([], [{ kind: "put", key: LEADER, value }]);
+    equal(one.coordination.isLeading, true);
+    if (how === "reads") void one.coordination.record("main");
+    else void two.store.commit([], [{ kind: "remove", key: recordKey("main") }]);
+    await town.pass(50);
+    deepEqual([how, one.coordination.isLeading, one.standings.at(-1)], [how, false, "follows true"]);
+  }
+});
+
 Deno.test("a record that somebody removes is told to be lost, until it is there again", async () => {
   const town = new Town();
   const one = town.instance(1);
