@@ -337,6 +337,8 @@ export class Invariants {
     this.#epochMax = Math.max(this.#epochMax, epoch);
     this.#recordMs = this.#agenda.nowMs;
     this.#lastStep = move?.step ?? null;
+    // The server that was there may have been the primary: nobody hears it.
+    if (before === null && this.#servers.nodes.some(({ replaced }) => replaced !== null)) this.mayLose = true;
     if (before !== null) {
       const isMoved = before.phase === "serving" && record.phase === "moving";
       this.#check(!isMoved || epoch > before.epoch, "epoch", "a move begins without a new epoch");
@@ -351,7 +353,7 @@ export class Invariants {
       this.#check(past.evidence.length > 0 && past.steps.length > 0, "history", "a move without evidence");
       if (past.isForced && past.kind === "failover") this.mayLose = true;
       if (past.kind === "failover" && past.by === "pgplex" && past.outcome === "done") {
-        this.#lastFailoverMs = this.#agenda.nowMs;
+        this.#lastFailoverMs = this.#sentMs[writer]!;
       }
       if (past.kind === "switchover" && past.outcome === "done") {
         this.#isPrefix(past.from, record.primary, past);
