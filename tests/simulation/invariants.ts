@@ -62,6 +62,8 @@ export interface RecordStore {
 export class Invariants {
   /** Somebody promoted a node past pgplex, or forced it: acknowledged writes may be lost by that. */
   mayLose = false;
+  /** A wall clock has jumped. */
+  hasJumped = false;
   /** The first one that did not hold; null while all do. */
   broken: Violation | null = null;
   readonly #agenda: Agenda;
@@ -429,8 +431,12 @@ export class Invariants {
       `${primary} is given up at once`,
     );
     const gapMs = nowMs - this.#lastFailoverMs;
-    // By a clock that goes 5 % faster, and that did not hear of the end of the last one at once.
-    this.#check(gapMs >= 5_000 * 0.95 - 100, "flapping", `a failover ${gapMs} ms behind another one`);
+    // By a clock that goes 5 % faster, and that did not hear of the end of the last one at once. Who did not hear of it goes by the record's wall clock.
+    this.#check(
+      this.hasJumped || gapMs >= 5_000 * 0.95 - 100,
+      "flapping",
+      `a failover ${gapMs} ms behind another one`,
+    );
     if (!isWell || nowMs - node.disturbedMs < STABLE_MS) return;
     for (const standby of this.#servers.nodes) {
       const isAsked = standby !== node && standby.isStandby && this.#isStable(standby, writer) &&

@@ -239,6 +239,7 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
     case "wall": {
       const instance = parts.instance(fault.who);
       instance.clock.wallOffsetMs += fault.byMs;
+      invariants.hasJumped = true;
       return;
     }
     case "replace":
