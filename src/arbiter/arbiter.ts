@@ -1,4 +1,3 @@
-import { UNKNOWN_INSTANCE } from "./coordination.ts";
 import { adopt, adoptHeld, rename } from "./adopt.ts";
 import type { ArbiterAction, ArbiterEvent, Command, Moment } from "./events.ts";
 import { promote, recruit } from "./failover.ts";
@@ -18,6 +17,7 @@ import { beginSwitchover, demote, hold, prepare, takeBackFound } from "./switcho
 import { showingOf, Shown } from "./showing.ts";
 import type { NodeCondition } from "./standing.ts";
 import { conditionOf, tend } from "./tend.ts";
+import { UNKNOWN_INSTANCE } from "./views.ts";
 import { type KnownEnd, type Wish, Work } from "./work.ts";
 
 /** A write of which nobody tells is unknown behind this time. */

@@ -1,24 +1,6 @@
 import type { Command } from "./events.ts";
 import type { ClusterRecord, StoredRecord } from "./record.ts";
-import type { InstanceView, SeenPosition } from "./views.ts";
-
-/** An instance holds its clients for an epoch. */
-export interface Acknowledgement {
-  readonly instance: number;
-  readonly epoch: number;
-  /** When the move began that it is about, as its record says: epochs begin anew where a record is lost. 0: no move; null: an earlier version. */
-  readonly startedAtMs: number | null;
-  /** None of its clients is inside of a transaction on the primary. */
-  readonly isDrained: boolean;
-  /** How far the primary was when this instance heard of it last; null where it has not. */
-  readonly seen: SeenPosition | null;
-}
-
-/**
- * Stands among the ids of instances for one that may be there and that nobody knows: the store was empty a moment ago, and may have been emptied. It
- * counts for a lease, and says nothing.
- */
-export const UNKNOWN_INSTANCE = 0;
+import type { Acknowledgement, InstanceView } from "./views.ts";
 
 /** What became of a write. `unknown`: it may be in the store, now or later. */
 export type SwapResult =
@@ -45,7 +27,7 @@ export interface CoordinationListener {
   lost(how: { readonly isOld: boolean }): void;
   /** The record is in a form that this pgplex does not understand; for people. */
   misunderstood(why: string): void;
-  /** Which instances may hold a permit: this one too, and {@link UNKNOWN_INSTANCE}. */
+  /** Which instances may hold a permit: this one too, and {@link "./views.ts".UNKNOWN_INSTANCE}. */
   instances(ids: readonly number[]): void;
   acknowledged(acknowledgement: Acknowledgement): void;
   /** Of the instances that may hold a permit, without this one. */
@@ -80,7 +62,7 @@ export interface Coordination {
   permitUntilMs(cluster: string): number;
   /** Whether this instance decides: alone it always does. */
   readonly isLeading: boolean;
-  /** Which instances may hold a permit for a cluster: this one too, and {@link UNKNOWN_INSTANCE}. */
+  /** Which instances may hold a permit for a cluster: this one too, and {@link "./views.ts".UNKNOWN_INSTANCE}. */
   instancesOf(cluster: string): readonly number[];
   /** All clusters that clients of this instance may use, also those in whose moves it takes no part. */
   serve(clusters: Iterable<string>): void;

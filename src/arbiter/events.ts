@@ -1,7 +1,6 @@
-import type { Acknowledgement } from "./coordination.ts";
 import type { ClusterRecord, StoredRecord } from "./record.ts";
 import type { Verb, VerbResult } from "./verbs.ts";
-import type { InstanceView, NodeView } from "./views.ts";
+import type { Acknowledgement, InstanceView, NodeView } from "./views.ts";
 
 /** Two clocks at one moment, in milliseconds: one that never jumps, and the one that people read. */
 export interface Moment {

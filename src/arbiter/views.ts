@@ -80,6 +80,24 @@ export interface SeenPosition {
   readonly lsn: bigint;
 }
 
+/** An instance holds its clients for an epoch. */
+export interface Acknowledgement {
+  readonly instance: number;
+  readonly epoch: number;
+  /** When the move began that it is about, as its record says: epochs begin anew where a record is lost. 0: no move; null: an earlier version. */
+  readonly startedAtMs: number | null;
+  /** None of its clients is inside of a transaction on the primary. */
+  readonly isDrained: boolean;
+  /** How far the primary was when this instance heard of it last; null where it has not. */
+  readonly seen: SeenPosition | null;
+}
+
+/**
+ * Stands among the ids of instances for one that may be there and that nobody knows: the store was empty a moment ago, and may have been emptied. It
+ * counts for a lease, and says nothing.
+ */
+export const UNKNOWN_INSTANCE = 0;
+
 /** How an instance sees the nodes of a cluster. */
 export interface InstanceView {
   readonly instance: number;

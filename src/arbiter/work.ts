@@ -1,6 +1,5 @@
 import { assert } from "../kernel/mod.ts";
 import { type Asking, Calls } from "./calls.ts";
-import { type Acknowledgement, UNKNOWN_INSTANCE } from "./coordination.ts";
 import type { ArbiterAction, Moment, ReportLevel } from "./events.ts";
 import {
   type ClusterRecord,
@@ -15,6 +14,7 @@ import type { ArbiterNode, ArbiterSettings } from "./settings.ts";
 import type { Standing } from "./standing.ts";
 import type { Frozen, Upstream, Verb, VerbResult } from "./verbs.ts";
 import {
+  type Acknowledgement,
   furthest,
   type Inspected,
   type InstanceView,
@@ -22,6 +22,7 @@ import {
   positionOf,
   type Said,
   type SeenPosition,
+  UNKNOWN_INSTANCE,
 } from "./views.ts";
 
 /** More moves than are begun and taken back in the time in which an instance may not hear of them. */
