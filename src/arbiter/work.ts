@@ -317,11 +317,14 @@ export class Work {
   step(record: ClusterRecord, move: Move, step: MoveStep, more: Partial<Move> = {}): void {
     const steps = [...move.steps, { step, atMs: this.now.wallMs }];
     const isRaised = move.step === "prepare";
+    // FORCE of a switchover ends transactions; that of a failover accepts a loss.
+    const isForced = move.isForced &&
+      (step !== "recruit" || move.steps.some((past) => past.step === "recruit"));
     this.write({
       ...record,
       epoch: isRaised ? this.rules.nextEpoch(record.epoch) : record.epoch,
       phase: "moving",
-      move: { ...move, cuts: false, ...more, step, steps },
+      move: { ...move, cuts: false, isForced, ...more, step, steps },
     });
   }
 

@@ -1,5 +1,5 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { HISTORY_MAX, type Move } from "./record.ts";
+import { HISTORY_MAX, type Move, type MoveStep } from "./record.ts";
 import { inspected, primarySays, record, settings, workWith } from "./scene_test.ts";
 
 const MOVE = {
@@ -61,6 +61,21 @@ Deno.test("Work does not take what was said of another move of the same epoch, b
   });
   // Earlier versions do not say which move it is.
   deepEqual(answers, [false, false, true, true]);
+});
+
+Deno.test("Work does not take the FORCE of a switchover, which ends transactions, for that of a failover, which accepts a loss", () => {
+  const forced = (past: MoveStep, step: MoveStep, more: Partial<Move> = {}) => {
+    const work = workWith({});
+    work.step(record(), { ...MOVE, isForced: true, steps: [{ step: past, atMs: 0 }] }, step, more);
+    const [written] = work.takeActions();
+    return written?.kind === "write" && written.record.move?.isForced;
+  };
+  deepEqual([forced("hold", "demote"), forced("hold", "recruit"), forced("recruit", "recruit")], [
+    true,
+    false,
+    true,
+  ]);
+  equal(forced("hold", "recruit", { isForced: true }), true);
 });
 
 Deno.test("Work keeps a bounded history, and disowns candidates that were given up", () => {

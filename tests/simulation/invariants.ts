@@ -361,7 +361,8 @@ export class Invariants {
         this.#isPrefix(past.from, record.primary, past);
       }
     }
-    if (move?.isForced && move.kind === "failover") this.mayLose = true;
+    // FORCE of a switchover accepts no loss, but that of a failover which has taken it over does.
+    if (move?.isForced && (move.kind === "failover" || move.step === "recruit")) this.mayLose = true;
     if (move !== null && before?.move === null && move.kind === "failover" && move.by === "pgplex") {
       this.#failoverBegins(record, writer);
     }
@@ -483,9 +484,9 @@ export class Invariants {
     const best = this.#servers.nodes.find(({ name }) => name === candidate)!;
     const move = this.#store.record!.move!;
     if (move.target !== null || move.isForced) return;
-    const listed = new Set(this.#instances[writer]!.settings.nodes.map(({ name }) => name));
     for (const node of this.#servers.nodes) {
-      const isThere = node !== best && listed.has(node.name) && node.isStandby && node.options.promote &&
+      const isThere = node !== best && this.#isListed(node, writer) && node.isStandby &&
+        node.options.promote &&
         node.applyDelayMs === 0 &&
         // Who cannot write cannot be told to stop receiving either.
         !node.isPaused && !node.isFull &&
@@ -502,6 +503,11 @@ export class Invariants {
     const brokenMs = this.#servers.brokenMs(placeOf(instance), node.id);
     const lastMs = Math.max(node.disturbedMs, brokenMs, this.#disturbedMs[instance]!);
     return nowMs - lastMs > forMs;
+  }
+
+  /** Whether it is in the instance's file. */
+  #isListed({ name }: ModelNode, instance: number): boolean {
+    return this.#instances[instance]!.settings.nodes.some((node) => node.name === name);
   }
 
   #isOpen(node: ModelNode, instance: number): boolean {
@@ -628,7 +634,7 @@ export class Invariants {
       const isSeen = this.#promoteMs - other.promotedMs > 3_000 && this.#isOpen(other, instance) &&
         this.#promoteMs - this.#servers.brokenMs(placeOf(this.#promoteBy), other.id) > 3_000 &&
         !this.#servers.isSlow(placeOf(this.#promoteBy), other.id) &&
-        !this.#servers.isSlow(placeOf(instance), other.id) &&
+        !this.#servers.isSlow(placeOf(instance), other.id) && this.#isListed(other, instance) &&
         this.#isStable(other, instance, 3_000) && !isForced &&
         this.#promoteMs - other.startingUntilMs > 3_000 &&
         this.#promoteMs - other.disturbedMs > 3_000;

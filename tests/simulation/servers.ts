@@ -130,8 +130,10 @@ export class Servers {
 
   mendAll(): void {
     this.#note();
-    this.#cut.clear();
-    this.#slow.clear();
+    for (const links of [this.#cut, this.#slow]) {
+      for (const link of links.keys()) this.#broken.set(link, this.agenda.nowMs);
+      links.clear();
+    }
     this.#look();
   }
 
