@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { inspected, primarySays, record, Scene, settings } from "./scene_test.ts";
+import { UNKNOWN_INSTANCE } from "./views.ts";
 
 function told(scene: Scene, { to = "n2" as string | null, isForced = false, withinMs = 5_000 } = {}): Scene {
   scene.pass(1_000);
@@ -28,6 +29,16 @@ Deno.test("a switchover demotes the old primary before the candidate is promoted
   ]);
   match(scene.answers[0]!, /^done: n2 is the primary, on timeline 2/);
   equal(scene.record?.history[0]?.lostBytes, 0n);
+});
+
+Deno.test("a switchover waits before it holds anybody for one that nobody knows, where the store was empty", () => {
+  const scene = new Scene();
+  scene.input({ kind: "instances", ids: [UNKNOWN_INSTANCE, 1] });
+  told(scene).pass(20_000);
+  deepEqual([scene.done, scene.answers], [[], []]);
+  scene.input({ kind: "instances", ids: [1] });
+  scene.pass(3_000);
+  match(scene.answers[0]!, /^done: n2 is the primary/);
 });
 
 Deno.test("a switchover refuses before it touches anything what would go wrong", () => {
