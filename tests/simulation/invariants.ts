@@ -1,62 +1,19 @@
-import {
-  type ArbiterSettings,
-  type ClusterRecord,
-  type Said,
-  UNKNOWN_INSTANCE,
-  type Verb,
-} from "../../src/arbiter/mod.ts";
+import type { ClusterRecord, Said, Verb } from "../../src/arbiter/mod.ts";
 import { isAdoption } from "../../src/arbiter/record.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Acknowledged, Permit } from "./clients.ts";
+import { FailoverRules } from "./failover_rules.ts";
 import { CLUSTER } from "./model_keys.ts";
 import type { ModelNode } from "./model_node.ts";
-import { placeOf, type Servers, STORE, Violation } from "./servers.ts";
-
-/** What was undisturbed for so long is known to pgplex as it is. */
-const STABLE_MS = 6_000;
+import { PromotionRules } from "./promotion_rules.ts";
+import type { Servers, Violation } from "./servers.ts";
+import { type Observed, type RecordStore, type Sampled, Sight, Verdict } from "./sight.ts";
 
 /** How old the last word of a node that answers may be. */
 const LOOK_MS = 1_500;
 
-/** What is stored so long behind its sending is late. */
-const LATE_MS = 1_000;
-
 /** So long behind a change of its names it is in the record by whom a primary commits. */
 const NAMES_MS = 4_000;
-
-/** What pgplex has seen of a primary. */
-interface Sampled {
-  readonly node: ModelNode;
-  readonly timeline: number;
-  readonly lsn: number;
-}
-
-/** An instance, as far as invariants look at it. */
-export interface Observed {
-  readonly number: number;
-  readonly id: number;
-  readonly isAwake: boolean;
-  readonly life: number;
-  readonly incarnation: string;
-  /** Whether it may send something to a primary, by its own clock. */
-  readonly hasPermit: boolean;
-  /** It has written the record, and does not know yet what became of that. */
-  readonly awaitsRecord: boolean;
-  readonly clients: { readonly permit: Permit | null; readonly running: number };
-  /** Its file. */
-  readonly settings: Pick<ArbiterSettings, "nodes">;
-  readonly coordination: {
-    readonly isLeading: boolean;
-    instancesOf(cluster: string): readonly number[];
-  } | null;
-}
-
-/** Where the record is. */
-export interface RecordStore {
-  readonly record: ClusterRecord | null;
-  /** The incarnation of who leads, as the store has it; null where nobody does. */
-  readonly leader?: string | null;
-}
 
 /** What must hold in each run, by what the model knows and pgplex may not. */
 export class Invariants {
@@ -64,15 +21,15 @@ export class Invariants {
   mayLose = false;
   /** A wall clock has jumped. */
   hasJumped = false;
-  /** The first one that did not hold; null while all do. */
-  broken: Violation | null = null;
   readonly #agenda: Agenda;
   readonly #servers: Servers;
   readonly #store: RecordStore;
   readonly #instances: readonly Observed[];
   readonly #acknowledged: readonly Acknowledged[];
-  /** When a fault last touched an instance. */
-  readonly #disturbedMs: number[];
+  readonly #verdict = new Verdict();
+  readonly #sight: Sight;
+  readonly #failovers: FailoverRules;
+  readonly #promotions: PromotionRules;
   readonly #commands = new Map<string, number>();
   #epochMax = 0;
   /** The same before the record was lost last. */
@@ -115,11 +72,18 @@ export class Invariants {
     this.#store = store;
     this.#instances = instances;
     this.#acknowledged = acknowledged;
-    this.#disturbedMs = Array.from({ length: count }, () => -1e9);
+    this.#sight = new Sight(servers, instances);
+    this.#failovers = new FailoverRules(this.#sight, this.#verdict);
+    this.#promotions = new PromotionRules(this.#sight, this.#verdict);
     this.#sampled = Array.from({ length: count }, () => null);
     this.#told = Array.from({ length: count }, () => null);
     this.#sentMs = Array.from({ length: count }, () => -1e9);
     this.#knownAtSending = Array.from({ length: count }, () => []);
+  }
+
+  /** The first one that did not hold; null while all do. */
+  get broken(): Violation | null {
+    return this.#verdict.broken;
   }
 
   /** An instance begins, or ends, a life. */
@@ -136,7 +100,7 @@ export class Invariants {
 
   /** A fault touches an instance, for so long. */
   disturbs(instance: number, forMs = 0): void {
-    this.#disturbedMs[instance] = Math.max(this.#disturbedMs[instance]!, this.#agenda.nowMs + forMs);
+    this.#sight.disturbs(instance, forMs);
   }
 
   /** A part of pgplex has caught a defect of its own. */
@@ -226,7 +190,7 @@ export class Invariants {
     if (known.some((one) => JSON.stringify(one) === JSON.stringify(names))) return false;
     // The monitor looks each second, the record is written behind that: in this time a change is not known of.
     const leader = this.#instances.findIndex(({ number }) => this.#isLeader(number));
-    return this.#agenda.nowMs - node.namesMs < NAMES_MS || leader < 0 || !this.#isStable(node, leader);
+    return this.#agenda.nowMs - node.namesMs < NAMES_MS || leader < 0 || !this.#sight.isStable(node, leader);
   }
 
   /** Clients are let to a node. */
@@ -364,7 +328,10 @@ export class Invariants {
     // FORCE of a switchover accepts no loss, but that of a failover which has taken it over does.
     if (move?.isForced && (move.kind === "failover" || move.step === "recruit")) this.mayLose = true;
     if (move !== null && before?.move === null && move.kind === "failover" && move.by === "pgplex") {
-      this.#failoverBegins(record, writer);
+      this.#failovers.begins(record.primary, writer, {
+        sentMs: this.#sentMs[writer]!,
+        gapMs: this.hasJumped ? null : this.#agenda.nowMs - this.#lastFailoverMs,
+      });
     }
     // A record that is put back announces nothing anew.
     const isPutBack = before === null && this.#epochBefore > 0;
@@ -373,7 +340,9 @@ export class Invariants {
       this.#promoteBy = writer;
       this.#known = this.#knownAtSending[writer]!;
     }
-    if (move?.step === "promote" && before?.move?.step === "recruit") this.#chosen(move.candidate!, writer);
+    if (move?.step === "promote" && before?.move?.step === "recruit") {
+      this.#failovers.chosen(move.candidate!, writer, move);
+    }
   }
 
   /** The old primary of a planned move is a part of the new one's history: it follows by itself. */
@@ -387,131 +356,6 @@ export class Invariants {
     if (!old!.isStandby || old!.replaced !== null || next!.replaced !== null) return;
     const isPart = old!.log.every((entry, at) => next!.log[at] === entry);
     this.#check(isPart, "diverged", `${from} has diverged by a switchover`);
-  }
-
-  #failoverBegins({ primary }: ClusterRecord, writer: number): void {
-    const { nowMs } = this.#agenda;
-    const node = this.#servers.nodes.find(({ name }) => name === primary)!;
-    const isQuiet = this.#isStable(node, writer) && !this.#servers.isSlow(placeOf(writer), node.id);
-    const isWell = node.process === "running" && nowMs >= node.startingUntilMs && !node.isStandby;
-    this.#check(
-      !(isQuiet && isWell && this.#isOpen(node, writer)),
-      "premature",
-      `${primary} is well, and given up`,
-    );
-    // A write that comes late was decided by what was so when it was sent.
-    if (isWell && nowMs - this.#sentMs[writer]! < LATE_MS) this.#isOutvoted(node, writer);
-    const isStarting = node.process === "running" && nowMs < node.startingUntilMs;
-    const startingMs = nowMs - node.startingSinceMs;
-    this.#check(
-      // By a clock that goes 5 % faster 30 s are 28.5.
-      !(isStarting && startingMs < 28_400 && this.#isOpen(node, writer) &&
-        this.#isStable(node, writer, 2_500)),
-      "premature",
-      `${primary} starts for ${startingMs} ms, and is given up`,
-    );
-    // Who does not refuse is only silent: that may be a moment.
-    const reach = node.reach[writer]!;
-    const silentMs = reach.backMs === null ? nowMs - reach.lostMs : 0;
-    const isSilent = node.process !== "dead" && nowMs >= node.startingUntilMs &&
-      !this.#servers.isSlow(placeOf(writer), node.id) &&
-      // What was asked over a slow link may be without an answer for longer than the node is silent.
-      nowMs - this.#servers.slowedMs(placeOf(writer), node.id) > STABLE_MS &&
-      (node.process === "stopped" || !this.#isOpen(node, writer));
-    this.#check(
-      !isSilent || node.isStandby || silentMs >= 2_600,
-      "premature",
-      `${primary} is given up, silent for ${silentMs} ms`,
-    );
-    // A bad link may have hidden it for long.
-    const isBlurred = this.#servers.isSlow(placeOf(writer), node.id) ||
-      nowMs - this.#servers.brokenMs(placeOf(writer), node.id) < STABLE_MS;
-    this.#check(
-      node.process !== "dead" || silentMs >= 250 || isBlurred,
-      "premature",
-      `${primary} is given up at once`,
-    );
-    const gapMs = nowMs - this.#lastFailoverMs;
-    // By a clock that goes 5 % faster, and that did not hear of the end of the last one at once. Who did not hear of it goes by the record's wall clock.
-    this.#check(
-      this.hasJumped || gapMs >= 5_000 * 0.95 - 100,
-      "flapping",
-      `a failover ${gapMs} ms behind another one`,
-    );
-    if (!isWell || nowMs - node.disturbedMs < STABLE_MS) return;
-    for (const standby of this.#servers.nodes) {
-      const isAsked = standby !== node && standby.isStandby && this.#isStable(standby, writer) &&
-        this.#isOpen(standby, writer) &&
-        standby.isServing(nowMs) && !standby.isDenied && standby.options.system === "111";
-      const isHeard = this.#servers.isOpen(standby.id, node.id) &&
-        nowMs - this.#servers.brokenMs(standby.id, node.id) > STABLE_MS;
-      const canTell = standby.receiver?.from === node &&
-        (standby.options.canRunPrograms || standby.options.idleAgeMs < 3_000);
-      this.#check(
-        !(isAsked && isHeard && canTell),
-        "premature",
-        `${primary} is given up, and ${standby.name} hears from it`,
-      );
-    }
-  }
-
-  /** Of the instances that may be there half at least find the primary well. */
-  #isOutvoted(node: ModelNode, writer: number): void {
-    const ids = this.#instances[writer]!.coordination?.instancesOf(CLUSTER) ?? [writer + 1];
-    const asked = ids.filter((id) => id !== UNKNOWN_INSTANCE);
-    const all = asked.length;
-    // Who waits for an id that another one has is not asked.
-    const finding = this.#instances.filter(({ number, id, isAwake, hasPermit }) =>
-      isAwake && hasPermit && asked.includes(id) && this.#isStable(node, number) &&
-      this.#isOpen(node, number) &&
-      !this.#servers.isSlow(placeOf(number), node.id) && this.#isAmongOthers(number)
-    );
-    this.#check(
-      2 * finding.length < all || all === 1,
-      "minority",
-      `${node.name} is given up, and ${finding.length} of ${all} instances find it well`,
-    );
-  }
-
-  #isAmongOthers(instance: number): boolean {
-    const place = placeOf(instance);
-    return this.#servers.isOpen(place, STORE) && !this.#servers.isSlow(place, STORE) &&
-      this.#agenda.nowMs - this.#servers.brokenMs(place, STORE) > STABLE_MS;
-  }
-
-  /** Nobody that pgplex could see has more than the one that is chosen. */
-  #chosen(candidate: string, writer: number): void {
-    const best = this.#servers.nodes.find(({ name }) => name === candidate)!;
-    const move = this.#store.record!.move!;
-    if (move.target !== null || move.isForced) return;
-    for (const node of this.#servers.nodes) {
-      const isThere = node !== best && this.#isListed(node, writer) && node.isStandby &&
-        node.options.promote &&
-        node.applyDelayMs === 0 &&
-        // Who cannot write cannot be told to stop receiving either.
-        !node.isPaused && !node.isFull &&
-        node.options.system === "111" && node.timeline === best.timeline && this.#isStable(node, writer) &&
-        this.#isOpen(node, writer) && !this.#servers.isSlow(placeOf(writer), node.id) &&
-        node.isServing(this.#agenda.nowMs) && !node.isDenied;
-      this.#check(!isThere || node.lsn <= best.lsn, "choice", `${node.name} has more than ${candidate}`);
-    }
-  }
-
-  /** Nothing was wrong for a while with a node, with an instance, nor between them. */
-  #isStable(node: ModelNode, instance: number, forMs = STABLE_MS): boolean {
-    const { nowMs } = this.#agenda;
-    const brokenMs = this.#servers.brokenMs(placeOf(instance), node.id);
-    const lastMs = Math.max(node.disturbedMs, brokenMs, this.#disturbedMs[instance]!);
-    return nowMs - lastMs > forMs;
-  }
-
-  /** Whether it is in the instance's file. */
-  #isListed({ name }: ModelNode, instance: number): boolean {
-    return this.#instances[instance]!.settings.nodes.some((node) => node.name === name);
-  }
-
-  #isOpen(node: ModelNode, instance: number): boolean {
-    return this.#servers.isOpen(placeOf(instance), node.id);
   }
 
   /** A verb takes effect at a node. */
@@ -558,8 +402,8 @@ export class Invariants {
         // One that receives from another node, or did until a moment ago, may have got more since it was asked.
         const mayHaveMore = (node.receiver !== null && node.receiver.from !== upstream) ||
           this.#agenda.nowMs - node.receivedMs < LOOK_MS;
-        const isBeyond = node.isStandby && !mayHaveMore && this.#isStable(node, instance) &&
-          this.#isStable(upstream, instance) &&
+        const isBeyond = node.isStandby && !mayHaveMore && this.#sight.isStable(node, instance) &&
+          this.#sight.isStable(upstream, instance) &&
           !upstream.isStandby &&
           node.timeline !== upstream.timeline && !node.fits(upstream) && !node.fitsByHistory(upstream);
         this.#check(!isBeyond, "repoint", `${name} is beyond the fork of ${verb.upstream.name}`);
@@ -596,7 +440,6 @@ export class Invariants {
     const { record } = this.#store;
     const move = record?.move ?? null;
     const { name } = node;
-    const { nowMs } = this.#agenda;
     if (!node.isStandby || node.promotePending) return;
     this.#check(
       // Whoever acts goes by the record that he knows, also while it is removed.
@@ -606,56 +449,17 @@ export class Invariants {
     );
     if (move === null) return;
     this.#changes(record);
-    this.#check(node.options.system === "111", "foreign", `${name} belongs to another cluster`);
-    this.#check(isOwned, "takeover", `${name} is promoted by a session that has not taken it over`);
-    this.#check(
-      node.options.promote && node.applyDelayMs === 0,
-      "eligible",
-      `${name} is promoted, and must not be`,
-    );
-    this.#check(
-      node.timeline >= move.fromTimeline,
-      "timeline",
-      `${name} is promoted from timeline ${node.timeline}, the primary's was ${move.fromTimeline}`,
-    );
-    for (const other of this.#servers.nodes) {
-      if (other === node || other.process === "dead") continue;
-      const isForced = move.isForced;
-      this.#check(
-        !other.promotePending || isForced || other.isPromotedByHand,
-        "pending",
-        `${name} is promoted while ${other.name} may be`,
-      );
-      const isPrimary = !other.isStandby && !other.isFenced && other.isServing(nowMs) &&
-        !other.isDenied &&
-        other.options.system === "111" && other.timeline >= move.fromTimeline;
-      // One that somebody has promoted beside the primary was stale before a switchover, and is so behind it.
-      const wasStale = move.kind === "switchover" && other.isPromotedByHand && other.name !== move.from;
-      const isSeen = this.#promoteMs - other.promotedMs > 3_000 && this.#isOpen(other, instance) &&
-        this.#promoteMs - this.#servers.brokenMs(placeOf(this.#promoteBy), other.id) > 3_000 &&
-        !this.#servers.isSlow(placeOf(this.#promoteBy), other.id) &&
-        !this.#servers.isSlow(placeOf(instance), other.id) && this.#isListed(other, instance) &&
-        this.#isStable(other, instance, 3_000) && !isForced &&
-        this.#promoteMs - other.startingUntilMs > 3_000 &&
-        this.#promoteMs - other.disturbedMs > 3_000;
-      this.#check(
-        !(isPrimary && isSeen) || wasStale,
-        "beside",
-        `${name} is promoted, and ${other.name} is a primary that answers`,
-      );
-    }
-    const limit = this.#servers.plan.maxLagBytes;
-    const isAuto = move.kind === "failover" && !move.isForced && this.#servers.plan.synchronous === null;
-    if (!isAuto) return;
-    for (const { node: old, timeline, lsn } of this.#known) {
-      if (old.name !== move.from || timeline !== move.fromTimeline) continue;
-      if (old.isStandby && old.isServing(nowMs)) continue;
-      this.#check(lsn - node.lsn <= limit, "lag", `${name} is ${lsn - node.lsn} bytes behind what was seen`);
-    }
+    const [announcedMs, announcedBy] = [this.#promoteMs, this.#promoteBy];
+    this.#promotions.promotes(node, move, {
+      instance,
+      isOwned,
+      announcedMs,
+      announcedBy,
+      known: this.#known,
+    });
   }
 
-  /** Who calls may be the part of pgplex that catches what is thrown: so it is noted. */
   #check(holds: boolean | undefined, rule: string, detail: string): void {
-    if (holds !== true) this.broken ??= new Violation(rule, detail);
+    this.#verdict.check(holds, rule, detail);
   }
 }

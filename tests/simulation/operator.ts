@@ -1,7 +1,7 @@
 import type { Command } from "../../src/arbiter/mod.ts";
-import type { RecordStore } from "./invariants.ts";
 import { FAULTS_MS } from "./plan.ts";
 import type { Servers } from "./servers.ts";
+import type { RecordStore } from "./sight.ts";
 
 /** What a person does who finds that it does not go on. Null: nothing, or it is done at the nodes. */
 export function operate(
