@@ -596,11 +596,17 @@ function tests(major: PostgresMajor): void {
         let listens = false;
         for (; steps < 80; steps++) {
           const sql = ["SELECT 1", "LISTEN killed", "UNLISTEN killed", "NOTIFY other"][random.below(4)]!;
-          await client.send(query(sql));
-          if (!take(await client.readUntil("ZE"))) break;
+          // What comes to a connection that has been closed meanwhile resets it, and the client's socket drops the error that it has not read.
+          const heard = (until: string) =>
+            client.readUntil(until).then(take, (thrown: Error) => {
+              if (!/closed the connection/.test(thrown.message)) throw thrown;
+              return false;
+            });
+          const sent = await client.send(query(sql)).then(() => true, () => false);
+          if (!sent || !await heard("ZE")) break;
           if (sql.startsWith("UNLISTEN")) last = 0;
           if (/LISTEN/.test(sql)) listens = !sql.startsWith("UNLISTEN");
-          if (listens && !take(await client.readUntil("AE"))) break;
+          if (listens && !await heard("AE")) break;
         }
         ends++;
       }
