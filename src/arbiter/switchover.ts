@@ -284,7 +284,9 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
       : `${candidate} is down`;
     return work.undo(record, move, why);
   }
-  const other = promotedOther(work, record);
+  // The old primary, too, may have been restarted and promoted by hand.
+  const isAgain = old !== null && !old.recovering && rules.isNewerClaim(old.timeline ?? 0, record.timeline);
+  const other = promotedOther(work, record) ?? (isAgain ? from : null);
   if (isLate || other !== null || (candidateIsGone && old?.recovering)) {
     const reason = other !== null
       ? `${other} was promoted by somebody else`

@@ -103,6 +103,17 @@ Deno.test("a switchover goes back when the demotion is refused, and forward by w
   equal(died.record?.timeline, 2);
 });
 
+Deno.test("a switchover promotes nobody beside an old primary that was restarted and promoted by hand meanwhile", () => {
+  const scene = new Scene();
+  scene.results["demote"] = (node) => {
+    scene.nodes[node] = primarySays({ timeline: 2, forks: [[1, 5_000n]], lsn: 6_000n });
+    return { ok: true };
+  };
+  told(scene).pass(8_000);
+  equal(scene.done.includes("promote n2"), false);
+  deepEqual([scene.record?.primary, scene.record?.timeline], ["n1", 2]);
+});
+
 Deno.test("a switchover keeps the other standbys where commits need more than the candidate", () => {
   const synchronous = { method: "any", k: 2, names: ["n2", "n3"] } as const;
   const scene = told(new Scene({ nodes: { n1: primarySays({ synchronous }) } }));

@@ -29,7 +29,7 @@ export class Roll {
   readonly #seen = new Map<number, Seen>();
   /** Of each whose place another incarnation has taken: what was seen last. Where somebody has removed its entry by hand it may not know. */
   readonly #before = new Map<number, Seen>();
-  /** The incarnation of each that has shown itself in any way; `sinceMs`: when that was only by what it says of a cluster. */
+  /** The incarnation of each that has shown itself by what it says of a cluster alone, and since when; -Infinity of one that was seen to go. */
   readonly #heard = new Map<number, { readonly incarnation: string; readonly sinceMs: number }>();
   /** When the last look was begun. */
   #lookedMs = -Infinity;
@@ -49,7 +49,6 @@ export class Roll {
       const member = instanceOf(entry);
       if (member === null) continue;
       there.add(member.id);
-      this.#heard.set(member.id, { incarnation: member.incarnation, sinceMs: -Infinity });
       const known = this.#seen.get(member.id);
       const isSame = known !== undefined && known.member.incarnation === member.incarnation &&
         known.member.counter === member.counter;
@@ -64,7 +63,10 @@ export class Roll {
       if (this.#rules.trustsAbsence()) this.#seen.delete(id);
       else if (seen.isThere) {
         this.#seen.set(id, { ...seen, member: anywhere(seen.member), sinceMs: nowMs, isThere: false });
-      } else if (this.#isOver(seen.sinceMs)) this.#seen.delete(id);
+      } else if (this.#isOver(seen.sinceMs)) {
+        this.#seen.delete(id);
+        this.#heard.set(id, { incarnation: seen.member.incarnation, sinceMs: -Infinity });
+      }
     }
   }
 
@@ -91,14 +93,14 @@ export class Roll {
    * looked the first time: it counts for a lease.
    */
   doubt(id: number, incarnation: string, nowMs: number): void {
-    if (this.#heard.get(id)?.incarnation === incarnation) return;
-    this.#heard.set(id, { incarnation, sinceMs: this.#seen.has(id) ? -Infinity : nowMs });
+    if (this.#isKnown(id, incarnation) || this.#heard.get(id)?.incarnation === incarnation) return;
+    this.#heard.set(id, { incarnation, sinceMs: nowMs });
   }
 
   /** Those of whom there is nothing but what they have said of a cluster. */
   doubtful(): readonly number[] {
-    return [...this.#heard].flatMap(([id, { sinceMs }]) =>
-      this.#seen.has(id) || this.#isOver(sinceMs) ? [] : [id]
+    return [...this.#heard].flatMap(([id, { incarnation, sinceMs }]) =>
+      this.#isKnown(id, incarnation) || this.#isOver(sinceMs) ? [] : [id]
     );
   }
 
@@ -144,6 +146,12 @@ export class Roll {
   /** Its entry is removed. */
   forget(id: number): void {
     this.#seen.delete(id);
+  }
+
+  /** Whether its entry was seen, or another one has its place. */
+  #isKnown(id: number, incarnation: string): boolean {
+    const seen = this.#seen.get(id);
+    return this.hasSeen(id, incarnation) || (seen !== undefined && seen.isThere && !seen.member.isGone);
   }
 
   #seenOf(id: number, incarnation: string): Seen | undefined {

@@ -61,6 +61,21 @@ Deno.test("one that has only said something of a cluster counts for a lease, onc
   deepEqual(roll.doubtful(), []);
 });
 
+Deno.test("one that has come back, unseen, behind its goodbye counts by what it says of a cluster where its entry is removed", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1), entry(2, 1, { isGone: true }));
+  roll.doubt(2, "b", 100);
+  // The entry of its new life was removed before anybody looked.
+  looked(roll, 200, entry(1, 2));
+  deepEqual(roll.doubtful(), [2]);
+  looked(roll, 1_100, entry(1, 3));
+  deepEqual(roll.doubtful(), []);
+  // One that has the place of another makes what is left of that one void.
+  looked(roll, 1_200, entry(1, 4), entry(2, 1, { incarnation: "c" }));
+  roll.doubt(2, "a", 1_210);
+  deepEqual(roll.doubtful(), []);
+});
+
 Deno.test("what is left of one that was seen to go is no reason to wait for it again", () => {
   const roll = new Roll(1_000);
   looked(roll, 0, entry(1, 1));
