@@ -294,7 +294,7 @@ export class Arbiter {
     const awaited = phase === "moving" && isLate ? work.awaited(epoch) : [];
     if (awaited.length === 0) return work.unsay("hold");
     const who = awaited.includes(UNKNOWN_INSTANCE)
-      ? "whoever was here before the store was emptied, to lose its lease"
+      ? "one that the store does not show any more, to lose its lease"
       : `instance ${awaited.join(", ")}, to hold its clients or to lose its lease`;
     work.say("warning", "hold", `waiting for ${who}`);
   }

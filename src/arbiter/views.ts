@@ -93,8 +93,8 @@ export interface Acknowledgement {
 }
 
 /**
- * Stands among the ids of instances for one that may be there and that nobody knows: the store was empty a moment ago, and may have been emptied. It
- * counts for a lease, and says nothing.
+ * Stands among the ids of instances for one that may be there and that nobody knows: the store was empty a moment ago, and may have been emptied, or
+ * another process has its place. It counts for a lease, and says nothing.
  */
 export const UNKNOWN_INSTANCE = 0;
 

@@ -2,6 +2,9 @@ import type { Entry } from "./key_store.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import { instanceOf, type InstanceValue, serves } from "./values.ts";
 
+/** Who left so many leases ago had no reason to come back unseen. */
+const LEFT_LEASES = 10;
+
 /** An instance as this one has seen it. */
 export interface Member extends InstanceValue {
   readonly id: number;
@@ -62,7 +65,10 @@ export class Roll {
       if (there.has(id)) continue;
       if (this.#rules.trustsAbsence()) this.#seen.delete(id);
       else if (seen.isThere) {
-        this.#seen.set(id, { ...seen, member: anywhere(seen.member), sinceMs: nowMs, isThere: false });
+        // Of one that has left long ago who leads removes the entry; of others somebody has.
+        const isGone = seen.member.isGone && nowMs - seen.sinceMs > LEFT_LEASES * this.#ttlMs;
+        const member = { ...anywhere(seen.member), isGone };
+        this.#seen.set(id, { ...seen, member, sinceMs: nowMs, isThere: false });
       } else if (this.#isOver(seen.sinceMs)) {
         this.#seen.delete(id);
         this.#heard.set(id, { incarnation: seen.member.incarnation, sinceMs: -Infinity });
@@ -163,7 +169,7 @@ export class Roll {
   }
 }
 
-/** Until its entry vanished it may have announced that it serves other clusters, unseen: it counts for all. */
+/** Until its entry vanished it may have announced that it serves other clusters, unseen, or have come back: it counts for all. */
 function anywhere({ clusters: _, ...member }: Member): Member {
   return member;
 }

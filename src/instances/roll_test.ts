@@ -102,10 +102,16 @@ Deno.test("one whose entry has vanished counts for each cluster: it may have ann
   deepEqual([roll.holders("main").length, roll.holders("other").length], [1, 1]);
 });
 
-Deno.test("one that says that it is gone counts no more", () => {
+Deno.test("one that says that it is gone counts no more, until its entry is removed by hand: it may have been back by then", () => {
   const roll = new Roll(1_000);
   looked(roll, 0, entry(1, 1));
   deepEqual(looked(roll, 10, entry(1, 1, { isGone: true })), []);
+  deepEqual(looked(roll, 500), [1]);
+  deepEqual(looked(roll, 1_600), []);
+  const other = new Roll(1_000);
+  looked(other, 0, entry(1, 1, { isGone: true }));
+  // Who leads removes what is long gone.
+  deepEqual(looked(other, 60_000), []);
 });
 
 Deno.test("a restarted instance is another one, and the one before counts for a lease: its entry may have been removed by hand", () => {
