@@ -434,6 +434,8 @@ function sceneOf({ between, chance, pick, count, ttlMs, forced, forcedWay }: Dra
     return [
       { kind: "end", atMs: 4_000, who: other, step: null, leaves: true, backMs: beginsMs - 4_000 },
       { kind: "deaf", atMs: atMs - 1, who: other, byMs: between(0, 3_000), forMs: 10_000 },
+      // What it makes of the nodes comes late to the others.
+      { kind: "slow store", atMs: beginsMs - 100, who: other, byMs: between(100, 500), forMs: 10_000 },
       loss,
     ];
   }
