@@ -176,10 +176,11 @@ export class RandomSteps {
     if (kind === 6) return simple(this.#several(pins));
     if (kind > 6) return this.#batches(pins);
     const sql = this.#several(pins).join("; ");
-    // In one text pgplex sees neither what RESET has reset nor, behind a ROLLBACK, which statements are named.
+    // In one text pgplex sees neither what RESET has reset nor, behind a ROLLBACK, which statements and channels are named.
     const unseen = /RESET ALL|application_name/.test(sql) ||
       (/ient_encoding/.test(sql) && /"s/.test(sql)) ||
-      (/COMMIT|ROLLBACK/.test(sql) && /PREPARE|EXECUTE|DEALLOCATE|pg_prepared/.test(sql));
+      (/COMMIT|ROLLBACK/.test(sql) &&
+        /PREPARE|EXECUTE|DEALLOCATE|pg_prepared|LISTEN|NOTIFY|pg_notify/.test(sql));
     return unseen ? this.next(pins, own) : simple([sql]);
   }
 
