@@ -39,6 +39,8 @@ export class OwnEntry {
 
   /** What is there, as a watch tells it, perhaps late. */
   heard({ revision, entries }: Listing): void {
+    // A watch goes back only where the store has begun anew.
+    if (revision < this.#heardAt) this.#writtenAt = 0;
     this.#heardAt = revision;
     if (revision < this.#writtenAt) return;
     this.#isThere = entries.get(this.#parts.key)?.value === this.#text;

@@ -79,6 +79,17 @@ Deno.test("what is heard late, of before one's own write, does not count", async
   deepEqual(store.sent, ["mine"]);
 });
 
+Deno.test("what was written to a store that has begun anew since is written again", async () => {
+  const store = new SlowStore();
+  for (let at = 0; at < 5; at++) store.put("before");
+  store.entry.say("mine");
+  await store.come()();
+  store.entry.heard(store.keys.list(""));
+  store.entry.heard(new FakeKeys().list(""));
+  void store.entry.write();
+  deepEqual(store.sent, ["mine", "mine"]);
+});
+
 Deno.test("a write that failed is sent again when it is asked for, and at once where there is something new to say", async () => {
   const store = new SlowStore();
   store.entry.say("one");

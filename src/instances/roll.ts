@@ -30,9 +30,9 @@ export class Roll {
   readonly #ttlMs: number;
   readonly #rules: InstanceRules;
   readonly #seen = new Map<number, Seen>();
-  /** Of each whose place another incarnation has taken: what was seen last. Where somebody has removed its entry by hand it may not know. */
+  /** Of each whose entry is gone for good, or whose place another incarnation has taken (where somebody has removed the entry by hand it may not know): what was seen last. */
   readonly #before = new Map<number, Seen>();
-  /** The incarnation of each that has shown itself by what it says of a cluster alone, and since when; -Infinity of one that was seen to go. */
+  /** The incarnation of each that has shown itself by what it says of a cluster alone, and since when. */
   readonly #heard = new Map<number, { readonly incarnation: string; readonly sinceMs: number }>();
   /** When the last look was begun. */
   #lookedMs = -Infinity;
@@ -67,12 +67,10 @@ export class Roll {
       else if (seen.isThere) {
         // Of one that has left long ago who leads removes the entry; of others somebody has.
         const isGone = seen.member.isGone && nowMs - seen.sinceMs > LEFT_LEASES * this.#ttlMs;
-        const member = { ...anywhere(seen.member), isGone };
-        this.#seen.set(id, { ...seen, member, sinceMs: nowMs, isThere: false });
-      } else if (this.#isOver(seen.sinceMs)) {
-        this.#seen.delete(id);
-        this.#heard.set(id, { incarnation: seen.member.incarnation, sinceMs: -Infinity });
-      }
+        // Unseen, it may have come back until then, or have announced that it serves other clusters: it counts for all.
+        const { clusters: _, ...member } = seen.member;
+        this.#seen.set(id, { ...seen, member: { ...member, isGone }, sinceMs: nowMs, isThere: false });
+      } else if (this.#isOver(seen.sinceMs)) this.forget(id);
     }
   }
 
@@ -149,8 +147,10 @@ export class Roll {
     return this.#seen.get(id)?.entry ?? null;
   }
 
-  /** Its entry is removed. */
+  /** Its entry is removed: what it has said of clusters may be there yet, and is no reason to wait for it. */
   forget(id: number): void {
+    const seen = this.#seen.get(id);
+    if (seen !== undefined) this.#before.set(id, seen);
     this.#seen.delete(id);
   }
 
@@ -167,9 +167,4 @@ export class Roll {
   #isOver(sinceMs: number): boolean {
     return this.#lookedMs - sinceMs >= this.#ttlMs;
   }
-}
-
-/** Until its entry vanished it may have announced that it serves other clusters, unseen, or have come back: it counts for all. */
-function anywhere({ clusters: _, ...member }: Member): Member {
-  return member;
 }

@@ -76,6 +76,14 @@ Deno.test("one that has come back, unseen, behind its goodbye counts by what it 
   deepEqual(roll.doubtful(), []);
 });
 
+Deno.test("what is left of one that who leads has forgotten is no reason to wait for it", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1), entry(2, 1, { isGone: true }));
+  roll.forget(2);
+  roll.doubt(2, "a", 10);
+  deepEqual([roll.doubtful(), roll.hasReplaced], [[], false]);
+});
+
 Deno.test("what is left of one that was seen to go is no reason to wait for it again", () => {
   const roll = new Roll(1_000);
   looked(roll, 0, entry(1, 1));

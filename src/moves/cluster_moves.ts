@@ -183,14 +183,12 @@ export class ClusterMoves {
       this.#failure = null;
     } catch (thrown) {
       if (isOver()) return;
-      const failure = thrown instanceof Error ? thrown.message : String(thrown);
-      if (failure !== this.#failure) {
-        this.#parts.log.error("the record of a cluster cannot be read", {
-          cluster: this.name,
-          error: failure,
-        });
+      const { name: cluster } = this;
+      const error = thrown instanceof Error ? thrown.message : String(thrown);
+      if (error !== this.#failure) {
+        this.#parts.log.error("the record of a cluster cannot be read", { cluster, error });
       }
-      this.#failure = failure;
+      this.#failure = error;
       return this.#beginLater();
     }
   }
@@ -413,6 +411,7 @@ export class ClusterMoves {
   }
 
   #beginLater(): void {
+    this.#beginTimer?.cancel();
     this.#beginTimer = this.#parts.runtime.clock.after(BEGIN_ANEW_MS, () => void this.start());
   }
 
