@@ -31,14 +31,7 @@ Deno.test("adopt serves nobody before each other instance holds: one of them may
   scene.input({ kind: "instances", ids: [1, 2] });
   scene.pass(1_000);
   deepEqual(scene.done, ["hold cut", "epoch 1 hold", "hold cut"]);
-  scene.input({
-    kind: "acknowledged",
-    instance: 2,
-    epoch: 1,
-    startedAtMs: null,
-    isDrained: false,
-    seen: null,
-  });
+  scene.acknowledge(2, 1, { isDrained: false });
   deepEqual(scene.done.slice(3), ["epoch 1 serving n1", "serve n1"]);
   deepEqual([scene.record?.move, scene.record?.history], [null, []]);
 });
@@ -97,14 +90,7 @@ Deno.test("a primary is adopted in each mode of failover", () => {
     scene.input({ kind: "instances", ids: [1, 2] });
     scene.pass(1_000);
     equal(scene.done.at(-1), "hold cut");
-    scene.input({
-      kind: "acknowledged",
-      instance: 2,
-      epoch: 1,
-      startedAtMs: null,
-      isDrained: true,
-      seen: null,
-    });
+    scene.acknowledge(2, 1);
     equal(scene.done.at(-1), "serve n1");
   }
 });

@@ -70,24 +70,10 @@ Deno.test("Arbiter does nothing before each instance holds its clients", () => {
   scene.pass(20_000);
   deepEqual(taken(scene).slice(-2), ["epoch 8 recruit", "hold cut"]);
   scene.input({ kind: "instances", ids: [1, 2] });
-  scene.input({
-    kind: "acknowledged",
-    instance: 1,
-    epoch: 8,
-    startedAtMs: null,
-    isDrained: true,
-    seen: null,
-  });
+  scene.acknowledge(1, 8);
   scene.pass(1_000);
   deepEqual(taken(scene), []);
-  scene.input({
-    kind: "acknowledged",
-    instance: 2,
-    epoch: 8,
-    startedAtMs: null,
-    isDrained: true,
-    seen: null,
-  });
+  scene.acknowledge(2, 8);
   scene.pass(1_000);
   ok(taken(scene).includes("promote n2"));
 });
@@ -246,14 +232,7 @@ Deno.test("Arbiter puts a record that is lost back at once, as who starts then f
   scene.pass(500);
   scene.stored = null;
   // Of a move that was announced, and that only another instance has heard of.
-  scene.input({
-    kind: "acknowledged",
-    instance: 2,
-    epoch: 28,
-    startedAtMs: null,
-    isDrained: true,
-    seen: null,
-  });
+  scene.acknowledge(2, 28);
   scene.input({ kind: "record", stored: null });
   equal(scene.record?.epoch, 29);
   equal(scene.record?.primary, "n1");

@@ -115,7 +115,7 @@ Deno.test("recruit counts how far another instance has seen the primary, when th
     scene.pass(1_000);
     equal(scene.record?.move?.step, "recruit");
     const seen = { primary: "n1", timeline: 1, lsn };
-    scene.input({ kind: "acknowledged", instance: 2, epoch: 8, startedAtMs: null, isDrained: true, seen });
+    scene.acknowledge(2, 8, { seen });
     scene.pass(5_000);
     equal(scene.record?.history[0]?.lostBytes ?? null, lost);
     if (lost !== null) equal(scene.record?.history[0]?.lastLsn, lsn > 5_000n ? lsn : 5_000n);
@@ -182,7 +182,7 @@ function chosenSlowly(lsn: bigint): Scene {
   equal(scene.record?.move?.step, "recruit");
   scene.input({ kind: "instances", ids: [1, 2] });
   const seen = { primary: "n1", timeline: 1, lsn };
-  scene.input({ kind: "acknowledged", instance: 2, epoch: 8, startedAtMs: null, isDrained: true, seen });
+  scene.acknowledge(2, 8, { seen });
   return scene;
 }
 

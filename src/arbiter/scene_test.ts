@@ -1,5 +1,6 @@
 import type { NodeHealth } from "../topology/mod.ts";
 import {
+  type Acknowledgement,
   Arbiter,
   type ArbiterAction,
   type ArbiterEvent,
@@ -175,6 +176,15 @@ export class Scene {
   /** Another file is in force. */
   configure(settings: ArbiterSettings): void {
     for (const action of this.arbiter.configure(settings, this.#now)) this.#act(action);
+  }
+
+  /** An instance says that it holds its clients, and perhaps how far it has seen the primary. */
+  acknowledge(
+    instance: number,
+    epoch: number,
+    { isDrained = true, seen = null }: Partial<Acknowledgement> = {},
+  ): void {
+    this.input({ kind: "acknowledged", instance, epoch, startedAtMs: null, isDrained, seen });
   }
 
   input(event: ArbiterEvent): void {

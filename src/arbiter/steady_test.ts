@@ -53,14 +53,7 @@ Deno.test("follow goes back where the promoted node is gone again", () => {
   scene.pass(500);
   scene.nodes["n2"] = "down";
   scene.pass(100);
-  scene.input({
-    kind: "acknowledged",
-    instance: 1,
-    epoch: 8,
-    startedAtMs: null,
-    isDrained: true,
-    seen: null,
-  });
+  scene.acknowledge(1, 8);
   scene.pass(8_000);
   equal(scene.record?.primary, "n1");
   equal(scene.record?.phase, "serving");
