@@ -48,6 +48,9 @@ export interface ArbiterOptions {
   readonly rules?: Rules;
 }
 
+/** {@link UNKNOWN_INSTANCE}, for people. */
+const UNKNOWN = "one that the store does not show any more, to lose its lease";
+
 interface Asked extends Wish {
   readonly command: Command;
   sinceMs: number;
@@ -294,7 +297,7 @@ export class Arbiter {
     const awaited = phase === "moving" && isLate ? work.awaited(epoch) : [];
     if (awaited.length === 0) return work.unsay("hold");
     const who = awaited.includes(UNKNOWN_INSTANCE)
-      ? "one that the store does not show any more, to lose its lease"
+      ? UNKNOWN
       : `instance ${awaited.join(", ")}, to hold its clients or to lose its lease`;
     work.say("warning", "hold", `waiting for ${who}`);
   }
@@ -323,11 +326,7 @@ export class Arbiter {
       if (asked.command.kind === "switchover" && work.mayMissOne) {
         // Clients are not to be held for one that nobody knows, and what is checked is to be of now.
         asked.sinceMs = nowMs;
-        work.say(
-          "info",
-          "move",
-          "the switchover waits: the store was empty, and somebody may have a lease of before",
-        );
+        work.say("info", "move", `the switchover waits for ${UNKNOWN}`);
         continue;
       }
       const done = this.#obeyOne(record, asked);
