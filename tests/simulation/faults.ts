@@ -192,9 +192,7 @@ export class Faults {
         const node = servers.nodes[fault.node]!;
         if (!node.isServing(agenda.nowMs) || !node.isStandby || node.options.system !== "111") return;
         invariants.mayLose = true;
-        node.disturb(agenda.nowMs);
-        node.isPromotedByHand = true;
-        return servers.beginPromotion(node);
+        return servers.promoteByHand(node);
       }
       case "switchover":
         return command({ kind, to: nameOf(fault.to), withinMs: 5_000, isForced: fault.isForced } as Command);

@@ -42,8 +42,7 @@ export function operate(
       standbys.every((node) => node === newest || node.timeline < newest.timeline);
     if (isForced && isBarred && newest.isServing(agenda.nowMs)) {
       tell(`a person promotes ${newest.name} again, which pgplex may not`);
-      newest.isPromotedByHand = true;
-      servers.beginPromotion(newest);
+      servers.promoteByHand(newest);
       return null;
     }
     // As what is said asks for it, where somebody else has begun a newer timeline.

@@ -317,6 +317,13 @@ export class Servers {
     return true;
   }
 
+  /** Somebody promotes it past pgplex. */
+  promoteByHand(node: ModelNode): void {
+    node.disturb(this.agenda.nowMs);
+    node.isPromotedByHand = true;
+    this.beginPromotion(node);
+  }
+
   /** pg_promote: at once, or when replay has come so far. */
   beginPromotion(node: ModelNode): void {
     if (!node.isStandby || node.promotePending) return;

@@ -278,10 +278,8 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
         const node = standbys[fault.which % Math.max(1, standbys.length)];
         if (node === undefined) return;
         invariants.mayLose = true;
-        node.disturb(agenda.nowMs);
-        node.isPromotedByHand = true;
         tell(`somebody promotes ${node.name}`);
-        servers.beginPromotion(node);
+        servers.promoteByHand(node);
       });
     case "forget":
       return atStep(fault.step, () => {
@@ -327,10 +325,8 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
         later(fault.startMs + fault.behindMs, () => {
           if (!node.isStandby || !node.isServing(agenda.nowMs)) return;
           invariants.mayLose = true;
-          node.disturb(agenda.nowMs);
-          node.isPromotedByHand = true;
           tell(`somebody promotes ${node.name} again`);
-          servers.beginPromotion(node);
+          servers.promoteByHand(node);
         });
       });
     case "own mode": {
