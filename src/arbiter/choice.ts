@@ -2,6 +2,7 @@ import { lsnText } from "../topology/mod.ts";
 import type { EarlierNames, SynchronousNames } from "./record.ts";
 import type { Rules } from "./rules.ts";
 import type { Frozen } from "./verbs.ts";
+import type { Inspected } from "./views.ts";
 
 /** A standby that has stopped receiving. */
 export interface Recruit {
@@ -9,6 +10,8 @@ export interface Recruit {
   /** By which its upstream knows it. */
   readonly standbyName: string;
   readonly frozen: Frozen;
+  /** Timelines that it has left, as in {@link Inspected.forks}; null where nobody knows. */
+  readonly forks: Inspected["forks"] | null;
   /** Whether it answers now; of one that has died since only its position counts. */
   readonly isUp: boolean;
   readonly promote: boolean;
@@ -30,6 +33,8 @@ export interface ChoiceParts {
   /** Names by which it committed before, and that are to be heeded still. */
   readonly earlier: readonly EarlierNames[];
   readonly lastLsn: bigint | null;
+  /** Nodes that this move has asked to promote themselves, and given up. */
+  readonly abandoned: readonly string[];
   readonly target: string | null;
   readonly isForced: boolean;
   readonly maxLagBytes: number;
@@ -53,17 +58,16 @@ export type Choice =
  */
 export function choose(parts: ChoiceParts): Choice {
   const { recruits, timeline, target, isForced, rules, maxLagBytes } = parts;
-  // Somebody else may have promoted a node that is gone again: only whom an operator names and forces is taken from its timeline.
-  const mayBeNewer = isForced && target !== null;
   const eligible = recruits.filter((one) =>
     one.isUp && rules.isEligible(one) &&
-    (rules.isOnTimeline(one.frozen.timeline, timeline) || (mayBeNewer && one.frozen.timeline > timeline)) &&
+    (rules.isOnTimeline(one.frozen.timeline, timeline) || mayBeNewer(one, parts)) &&
     (target === null || one.name === target) && (!one.isQuarantined || (isForced && one.name === target))
   );
-  const [best] = eligible.toSorted((a, b) => {
-    const [more, less] = [rules.positionOf(b.frozen), rules.positionOf(a.frozen)];
-    return more === less ? b.priority - a.priority || (a.name < b.name ? -1 : 1) : more > less ? 1 : -1;
-  });
+  const [best] = eligible.toSorted((a, b) =>
+    compare(reachOf(b, parts) ?? 0n, reachOf(a, parts) ?? 0n) || b.frozen.timeline - a.frozen.timeline ||
+    compare(rules.positionOf(b.frozen), rules.positionOf(a.frozen)) || b.priority - a.priority ||
+    (a.name < b.name ? -1 : 1)
+  );
   if (best === undefined) {
     const each = recruits.map((one) => `${one.name} ${whyNot(one, parts)}`).join(", ");
     return { kind: "none", why: `no standby may be promoted: ${each || "none has stopped receiving"}` };
@@ -90,6 +94,30 @@ export function choose(parts: ChoiceParts): Choice {
   return { kind: "chosen", recruit: best, lostBytes, evidence };
 }
 
+/**
+ * Whether one that has left the primary's timeline for a newer one may be chosen. Where this move has asked somebody to promote himself, and
+ * he died behind that, whoever followed him has all that he had. Where nobody was asked, somebody else has promoted a node that is gone
+ * again: only whom an operator names and forces is taken from its timeline.
+ */
+function mayBeNewer(one: Recruit, parts: ChoiceParts): boolean {
+  const { timeline, isForced, target, abandoned } = parts;
+  if (one.frozen.timeline <= timeline) return false;
+  return (isForced && target !== null) || (abandoned.length > 0 && reachOf(one, parts) !== null);
+}
+
+/** How far it has what the primary wrote: where it has left that timeline for a newer one, up to there. Null where nobody knows. */
+function reachOf({ frozen, forks }: Recruit, { timeline, rules }: ChoiceParts): bigint | null {
+  if (frozen.timeline <= timeline) return frozen.timeline < timeline ? 0n : rules.positionOf(frozen);
+  if (forks === null) return null;
+  const at = forks.find(([left]) => left === timeline)?.[1];
+  if (at === undefined) return 0n;
+  return at < rules.positionOf(frozen) ? at : rules.positionOf(frozen);
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a === b ? 0 : a > b ? 1 : -1;
+}
+
 function whyNot(one: Recruit, { timeline, target }: ChoiceParts): string {
   if (!one.isUp) return "does not answer";
   if (one.frozen.timeline > timeline) {
@@ -102,11 +130,14 @@ function whyNot(one: Recruit, { timeline, target }: ChoiceParts): string {
   return target === null ? "is not chosen" : `is not ${target}`;
 }
 
-function lossOf(best: Recruit, { lastLsn, recruits, from }: ChoiceParts): bigint | null {
+function lossOf(best: Recruit, parts: ChoiceParts): bigint | null {
+  const { lastLsn, recruits, from } = parts;
   const old = recruits.find(({ name }) => name === from);
   const last = old === undefined ? lastLsn : old.frozen.lsn;
   if (last === null) return null;
-  return last > best.frozen.lsn ? last - best.frozen.lsn : 0n;
+  const has = best.frozen.timeline > parts.timeline ? reachOf(best, parts) : null;
+  const lsn = has ?? best.frozen.lsn;
+  return last > lsn ? last - lsn : 0n;
 }
 
 /**
@@ -119,11 +150,14 @@ function coverageGap(
   synchronous: SynchronousNames | null = parts.synchronous,
 ): string | null {
   const { recruits, names, from, timeline, rules } = parts;
-  const has = (frozen: Frozen) =>
-    frozen.timeline !== timeline || rules.positionOf(frozen) <= rules.positionOf(best.frozen);
+  const most = reachOf(best, parts) ?? 0n;
+  const has = (recruit: Recruit) => {
+    const reach = reachOf(recruit, parts);
+    return reach !== null && reach <= most;
+  };
   const old = recruits.find(({ name }) => name === from);
   // The old primary itself stands there as a standby, with all that it has written.
-  if (old !== undefined && old.frozen.timeline === timeline && has(old.frozen)) return null;
+  if (old !== undefined && old.frozen.timeline === timeline && has(old)) return null;
   if (synchronous === null) return "replication is asynchronous";
   const listed = synchronous.names.includes("*")
     ? [...names].filter(([node]) => node !== from).map(([, name]) => name)
@@ -132,7 +166,7 @@ function coverageGap(
     const nodes = [...names].filter(([, one]) => one === name).map(([node]) => node);
     return nodes.length > 0 && nodes.every((node) => {
       const recruit = recruits.find((one) => one.name === node);
-      return recruit !== undefined && has(recruit.frozen);
+      return recruit !== undefined && has(recruit);
     });
   });
   const needed = rules.quorum(listed.length, synchronous.k);
@@ -145,7 +179,7 @@ function coverageGap(
 function gapOfEarlier(best: Recruit, parts: ChoiceParts, lostBytes: bigint | null): string | null {
   const { earlier, rules, maxLagBytes } = parts;
   for (const { synchronous, lsn } of earlier) {
-    if (lsn !== null && rules.positionOf(best.frozen) >= lsn) continue;
+    if (lsn !== null && (reachOf(best, parts) ?? 0n) >= lsn) continue;
     if (synchronous === null && rules.isLagAllowed(lostBytes, maxLagBytes)) continue;
     const gap = coverageGap(best, parts, synchronous);
     if (gap !== null) return gap;

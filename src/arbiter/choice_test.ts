@@ -9,6 +9,7 @@ function recruit(name: string, lsn: number, changed: Partial<Recruit> & { timeli
     name,
     standbyName: name,
     frozen,
+    forks: [],
     isUp: true,
     promote: true,
     priority: 100,
@@ -27,6 +28,7 @@ function parts(recruits: readonly Recruit[], changed: Partial<ChoiceParts> = {})
     synchronous: null,
     earlier: [],
     lastLsn: 1_000n,
+    abandoned: [],
     target: null,
     isForced: false,
     maxLagBytes: 100,
@@ -52,6 +54,26 @@ Deno.test("choose leaves out who may not be promoted, is dead, delayed, or on an
     deepEqual(chosen(parts([recruit("n2", 990, why), recruit("n3", 950)])), ["n3", 50n], JSON.stringify(why));
   }
   match(String(chosen(parts([]))), /none has stopped receiving/);
+});
+
+Deno.test("choose takes who has followed a candidate that died behind its promotion, by what it has of the primary's timeline", () => {
+  const follower = (fork: number) => recruit("n2", 2_000, { timeline: 2, forks: [[1, BigInt(fork)]] });
+  const abandoned = ["n4"];
+  const of = (fork: number, given: Partial<ChoiceParts> = {}) =>
+    chosen(parts([recruit("n3", 950, { priority: 200 }), follower(fork)], { abandoned, ...given }));
+  deepEqual(of(990), ["n2", 10n]);
+  deepEqual(of(950), ["n2", 50n]);
+  deepEqual(of(949), ["n3", 50n], "it has begun before n3 had all that it has");
+  deepEqual(of(990, { abandoned: [] }), ["n3", 50n], "somebody else has promoted whom it follows");
+  const any1 = { method: "any", k: 1, names: ["n2", "n3"] } as const;
+  deepEqual(of(990, { synchronous: any1 }), ["n2", 10n]);
+  match(String(of(990, { synchronous: any1, abandoned: [] })), /1 of 2 .*: not n2/);
+  const unknown = recruit("n2", 2_000, { timeline: 2, forks: null });
+  match(
+    String(chosen(parts([recruit("n3", 950), unknown], { abandoned, synchronous: any1 }))),
+    /1 of 2 .*: not n2/,
+  );
+  deepEqual(chosen(parts([recruit("n3", 950), unknown], { abandoned })), ["n3", 50n]);
 });
 
 Deno.test("choose leaves out whose rejoin has failed, unless an operator names it and forces that", () => {

@@ -456,6 +456,7 @@ export class Invariants {
       announcedMs,
       announcedBy,
       known: this.#known,
+      disowned: record?.disowned ?? [],
     });
   }
 

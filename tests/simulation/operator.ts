@@ -12,8 +12,10 @@ export function operate(
   const { record } = store;
   const { nodes, plan, tell, agenda } = servers;
   if (record === null) {
+    const isThere = ({ process, isWrecked }: typeof nodes[number]) => process === "running" && !isWrecked;
     const [newest] = nodes.filter((node) => node.options.system === "111").toSorted((a, b) =>
-      b.timeline - a.timeline || Number(a.isStandby) - Number(b.isStandby) || b.lsn - a.lsn
+      Number(isThere(b)) - Number(isThere(a)) || b.timeline - a.timeline ||
+      Number(a.isStandby) - Number(b.isStandby) || b.lsn - a.lsn
     );
     // As what is said asks for it, where a node stays silent.
     const isForced = agenda.nowMs > FAULTS_MS + 60_000;

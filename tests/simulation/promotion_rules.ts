@@ -14,6 +14,8 @@ export interface Promotion {
   readonly announcedBy: number;
   /** What that one had seen of the primary, and those that had told it. */
   readonly known: readonly Sampled[];
+  /** Nodes of which the record says that what they have begun does not count. */
+  readonly disowned: readonly string[];
 }
 
 /** Which node may be promoted, and when. */
@@ -30,7 +32,7 @@ export class PromotionRules {
   promotes(node: ModelNode, move: Move, promotion: Promotion): void {
     const { name } = node;
     const { servers, nowMs } = this.#sight;
-    const { instance, isOwned, announcedMs, announcedBy, known } = promotion;
+    const { instance, isOwned, announcedMs, announcedBy, known, disowned } = promotion;
     this.#verdict.check(node.options.system === "111", "foreign", `${name} belongs to another cluster`);
     this.#verdict.check(isOwned, "takeover", `${name} is promoted by a session that has not taken it over`);
     this.#verdict.check(
@@ -55,7 +57,8 @@ export class PromotionRules {
         !other.isDenied &&
         other.options.system === "111" && other.timeline >= move.fromTimeline;
       // One that somebody has promoted beside the primary was stale before a switchover, and is so behind it.
-      const wasStale = move.kind === "switchover" && other.isPromotedByHand && other.name !== move.from;
+      const wasStale = (move.kind === "switchover" && other.isPromotedByHand && other.name !== move.from) ||
+        disowned.includes(other.name);
       const isSeen = announcedMs - other.promotedMs > 3_000 && this.#sight.isOpen(other, instance) &&
         announcedMs - servers.brokenMs(placeOf(announcedBy), other.id) > 3_000 &&
         !this.#sight.isSlow(other, announcedBy) &&

@@ -251,6 +251,7 @@ class World {
       node.isFull = false;
       node.setNames(this.#plan.synchronous, this.agenda.nowMs);
       node.isDenied = false;
+      if (node.isPaused) node.disturb(this.agenda.nowMs);
       node.isPaused = false;
       servers.go(node);
       if (node.process === "dead" && node.rejoin.state !== "running") servers.start(node, 500);
