@@ -1,4 +1,5 @@
 import { OPTION_NAMES } from "../config/mod.ts";
+import { Placeholders } from "./placeholders.ts";
 import { Suspicion } from "./suspicion.ts";
 import { CatalogueWatch } from "./catalogue_watch.ts";
 import type { SaidSettings } from "./said_settings.ts";
@@ -117,6 +118,8 @@ export class Fingerprints {
   readonly #guessed = new Set<string>();
   /** The custom settings as one array, made again when it is asked for behind a change. */
   #customList: readonly string[] | null = null;
+  /** Which custom settings take any text. */
+  readonly placeholders = new Placeholders();
   /** A statement or a routine of the database reads what a session remembers of sequences. */
   readsSequences = false;
   /** What of the database's routines runs without being called by name. */

@@ -72,6 +72,7 @@ function rig({ allowed = OPTION_NAMES as readonly string[], shared = true } = {}
       tempSchema: false,
       channels: [],
       channelsAreWritten: true,
+      placeholders: [],
       foreignStatements: [],
       ...found,
     });

@@ -308,6 +308,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const customSettings = [...new Set([...fingerprints.customSettings, ...this.wish.ownSettings])];
     const found = await probe(connection, { customSettings }, statements);
     fingerprints.foundSettings(found.settings.values.keys());
+    fingerprints.placeholders.found(found.settings.values.keys(), found.placeholders);
     try {
       await this.#take(connection, found);
     } catch (thrown) {

@@ -36,6 +36,8 @@ export interface ProbeResult {
   readonly channels: readonly BinaryString[];
   /** The client's encoding has characters for the names of all of them. */
   readonly channelsAreWritten: boolean;
+  /** Custom settings that are set, and that no library has defined. */
+  readonly placeholders: readonly string[];
   /** Statements prepared by protocol under a name that is not pgplex's: names as the server keeps them. */
   readonly foreignStatements: readonly BinaryString[];
 }
@@ -241,14 +243,18 @@ function read(
   const pins: PinReason[] = [];
   const foreignStatements: BinaryString[] = [];
   const channels: BinaryString[] = [];
+  const placeholders: string[] = [];
   let [nameIsSet, tempSchema] = [false, false];
   const isSet = (name: string, value: BinaryString) => {
     if (!reported.values.has(name)) values.set(name, value);
   };
   for (const [kind, name, value] of rows) {
     switch (kind) {
-      case "s":
       case "u":
+        placeholders.push(name!);
+        isSet(name!, value!);
+        break;
+      case "s":
         if (name === "application_name") nameIsSet = true;
         isSet(name!, value!);
         break;
@@ -277,7 +283,7 @@ function read(
   const role = aside.get("role")!;
   if (role !== roleDefault) values.set("role", role);
   const settings = Settings.from(values);
-  return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, foreignStatements };
+  return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, placeholders, foreignStatements };
 }
 
 function quoteElement(text: string): string {

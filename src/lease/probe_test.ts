@@ -61,10 +61,11 @@ for (const canceled of [0, 1, 2, 7, 19]) {
       ["temp_buffers", "8192"],
       ["my.name", "x"],
     ]);
-    deepEqual([[...found.sqlStatements], found.foreignStatements, found.channels], [
+    deepEqual([[...found.sqlStatements], found.foreignStatements, found.channels, found.placeholders], [
       [["mine", "PREPARE mine AS SELECT 1"]],
       ["theirs"],
       ["news"],
+      ["my.name"],
     ]);
     stream.onWrite = null;
     server.close();

@@ -400,7 +400,13 @@ const ASSIGNMENT =
 
 /** The value to which a text sets {@link SqlTraits.assigns}; null where it cannot be told. */
 export function assignedIn(text: BinaryString): BinaryString | null {
-  return ASSIGNMENT.exec(text)?.[2]?.replaceAll("''", "'") ?? null;
+  return assignmentIn(text)?.value ?? null;
+}
+
+/** The custom setting that a text sets, in lower case, and to what; null where it does something else, or that cannot be told. */
+export function assignmentIn(text: BinaryString): { name: string; value: BinaryString } | null {
+  const [, name, quoted] = ASSIGNMENT.exec(text) ?? [];
+  return name === undefined ? null : { name: lowerCase(name), value: quoted!.replaceAll("''", "'") };
 }
 
 const SETTING = String

@@ -1,6 +1,7 @@
 import { rawSetting, type Settings, shownTime } from "../backend/mod.ts";
 import { concat, NAME_BYTES_MAX } from "../kernel/mod.ts";
 import {
+  assignmentIn,
   type BinaryString,
   binaryString,
   encodeCommandComplete,
@@ -9,6 +10,7 @@ import {
 import type { ClientCursor } from "./client_cursor.ts";
 import type { Relay } from "./relay.ts";
 import { READY_IDLE } from "./replies.ts";
+import { isHeeded } from "./setting_in.ts";
 
 /** What is known of a session that has no server connection. */
 export interface AlreadySoHost {
@@ -20,6 +22,8 @@ export interface AlreadySoHost {
   readonly listens: boolean;
   /** Whether it may have set what nobody knows the name of. */
   readonly mayHaveMore: boolean;
+  /** Whether this custom setting is known to take any text. */
+  takesAnything(name: string): boolean;
   /** A setting has another value from now on: the next server connection is given it. */
   sets(name: string, value: BinaryString): void;
   /** The client had an answer for which no server connection was needed. */
@@ -73,10 +77,15 @@ export class AlreadySo {
     const host = this.#host!;
     const set = SET.exec(text);
     if (set !== null) return this.#set(set[1]!.toLowerCase(), set[2], set[3], settings);
+    const custom = assignmentIn(text);
+    if (custom !== null) return this.#setCustom(custom.name, custom.value, settings);
     switch (COMMAND.exec(text)?.[1]?.toLowerCase()) {
-      case "reset all": {
-        const atLogin = host.settingsAtLogin;
-        return !host.mayHaveMore && atLogin !== null && settings.equals(atLogin) ? RESET_COMPLETE : null;
+      case "reset all":
+        return this.#isAsAtLogin(settings) ? RESET_COMPLETE : null;
+      case "discard all": {
+        const { names, sql } = this.#relay;
+        const hasStatements = names.size > 0 || sql.texts.size > 0;
+        return hasStatements || host.listens || !this.#isAsAtLogin(settings) ? null : DISCARD_COMPLETE;
       }
       case "close all":
         // A cursor that outlives its transaction keeps the session at its connection.
@@ -86,6 +95,21 @@ export class AlreadySo {
       default:
         return null;
     }
+  }
+
+  #isAsAtLogin(settings: Settings): boolean {
+    const { mayHaveMore, settingsAtLogin } = this.#host!;
+    return !mayHaveMore && settingsAtLogin !== null && settings.equals(settingsAtLogin);
+  }
+
+  /** The custom setting has this value from now on. What a role may set is for a server to say, should a library define it. */
+  #setCustom(name: string, value: BinaryString, settings: Settings): Uint8Array | null {
+    const host = this.#host!;
+    const { values } = settings;
+    if (value === "" || isHeeded(name) || !values.has(name) || !host.takesAnything(name)) return null;
+    if (values.has(ROLE) || values.get(USER) !== host.settingsAtLogin?.values.get(USER)) return null;
+    if (values.get(name) !== value) host.sets(name, value);
+    return SET_COMPLETE;
   }
 
   /** The setting has this value from now on, by the session's own word. */
@@ -107,7 +131,7 @@ export class AlreadySo {
   }
 }
 
-/** Whether a text may be one of these by its first bytes: SET, RESET, CLOSE or UNLISTEN. */
+/** Whether a text may be one of these by its first bytes: SET, RESET, DISCARD, CLOSE or UNLISTEN. */
 function mayBeOne(bytes: Uint8Array, at: number): boolean {
   const second = bytes[at + 1]! | 0x20;
   const third = bytes[at + 2]! | 0x20;
@@ -116,6 +140,8 @@ function mayBeOne(bytes: Uint8Array, at: number): boolean {
       return second === 0x65 && third === 0x74;
     case 0x72: // r
       return second === 0x65 && third === 0x73;
+    case 0x64: // d
+      return second === 0x69 && third === 0x73;
     case 0x63: // c
       return second === 0x6c && third === 0x6f;
     case 0x75: // u
@@ -126,18 +152,21 @@ function mayBeOne(bytes: Uint8Array, at: number): boolean {
 }
 
 /** Longer ones are not looked at. */
-const TEXT_BYTES_MAX = 80;
+const TEXT_BYTES_MAX = 1024;
 
 const SEARCH_PATH = "search_path";
+const ROLE = "role";
+const USER = "session_authorization";
 
 /** A setting that anybody may set to whatever its type allows, a name or a time: no server is needed to judge it. */
 const SET =
   /^set +(?:session +)?(search_path|statement_timeout|lock_timeout|idle_in_transaction_session_timeout) *(?:=|to ) *(?:'([^'\\]*)'|(\w+)) *;?$/i;
 
-const COMMAND = /^(reset all|close all|unlisten \*) *;?$/i;
+const COMMAND = /^(reset all|discard all|close all|unlisten \*) *;?$/i;
 
 const SET_COMPLETE = encodeCommandComplete("SET");
 const RESET_COMPLETE = encodeCommandComplete("RESET");
+const DISCARD_COMPLETE = encodeCommandComplete("DISCARD ALL");
 const CLOSE_COMPLETE = encodeCommandComplete("CLOSE CURSOR ALL");
 const UNLISTEN_COMPLETE = encodeCommandComplete("UNLISTEN");
 

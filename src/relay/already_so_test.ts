@@ -14,6 +14,7 @@ async function played(
     isKnown = true,
     listens = false,
     mayHaveMore = false,
+    placeholders = ["app.tenant"],
   } = {},
 ): Promise<[heard: string, sent: string][]> {
   const play = new RelayPlay();
@@ -25,12 +26,28 @@ async function played(
     settingsAtLogin: Settings.from(Object.entries(atLogin)),
     listens,
     mayHaveMore,
+    takesAnything: (name) => placeholders.includes(name),
     sets: (name, value) => current = current.with(name, value),
     answeredItself() {},
   });
   const answers: [string, string][] = [];
   for (const text of texts) answers.push([await play.say(query(text)), play.sent()]);
   return answers;
+}
+
+/** A session with these settings, all of them those of its login. */
+function resting(settings: Settings): RelayPlay {
+  const play = new RelayPlay();
+  play.rig.clientScan.alreadySo.serveBy({
+    settings,
+    settingsAtLogin: settings,
+    listens: false,
+    mayHaveMore: false,
+    takesAnything: () => false,
+    sets() {},
+    answeredItself() {},
+  });
+  return play;
 }
 
 /** Which of these texts go to a server. */
@@ -94,8 +111,48 @@ Deno.test("AlreadySo answers RESET ALL, CLOSE ALL and UNLISTEN * where there is 
   deepEqual(await asked(texts, { mayHaveMore: true }), ["RESET ALL"]);
   deepEqual(await asked(texts, { listens: true }), ["UNLISTEN *"]);
   deepEqual(await asked(texts, { isKnown: false }), texts);
-  const others = ["CLOSE c", "UNLISTEN c", "RESET work_mem", "CLOSE ALL; SELECT 1", "DISCARD ALL"];
+  const others = ["CLOSE c", "UNLISTEN c", "RESET work_mem", "CLOSE ALL; SELECT 1", "DISCARD PLANS"];
   deepEqual(await asked(others), others);
+});
+
+Deno.test("AlreadySo answers DISCARD ALL where there is nothing to be taken back", async () => {
+  const texts = ["DISCARD ALL", "discard all ;"];
+  deepEqual(await played(texts), texts.map(() => ["CZ", ""]));
+  for (
+    const more of [{ settings: { work_mem: "1MB" } }, { mayHaveMore: true }, { listens: true }, {
+      isKnown: false,
+    }]
+  ) deepEqual(await asked(texts, more), texts, JSON.stringify(more));
+  const play = resting(Settings.none);
+  await play.say(frontend.parse("SELECT 1", { name: "p" }), frontend.sync());
+  play.sent();
+  await play.say(query("DISCARD ALL"));
+  equal(play.sent(), "Q DISCARD ALL");
+});
+
+Deno.test("AlreadySo answers SET of a custom setting that takes any text, where the session has one", async () => {
+  const settings = { "app.tenant": "1", "app.other": "1", "pgaudit.log": "none" };
+  const texts = ["SET app.tenant = '2'", "set session App.Tenant to 'it''s' ;", "SET app.tenant = '2'"];
+  deepEqual(await played(texts, { settings }), texts.map(() => ["CZ", ""]));
+  deepEqual(await asked(texts), texts);
+  const others = [
+    "SET app.tenant = ''",
+    "SET app.tenant = 2",
+    "SET app.tenant = '\\'",
+    "SET LOCAL app.tenant = '2'",
+    "SET app.tenant = '2'; SELECT 1",
+    "SET app.other = '2'",
+    "SET pgaudit.log = 'all'",
+  ];
+  const placeholders = ["app.tenant", "pgaudit.log"];
+  deepEqual(await asked(others, { settings, placeholders }), others);
+});
+
+Deno.test("AlreadySo leaves SET of a custom setting to the server while the session is another role", async () => {
+  const [sql] = ["SET app.tenant = '2'"];
+  deepEqual(await asked([sql], { settings: { "app.tenant": "1", role: "alice" } }), [sql]);
+  const settings = { "app.tenant": "1", session_authorization: "alice" };
+  deepEqual(await asked([sql], { settings, atLogin: { session_authorization: "app" } }), [sql]);
 });
 
 Deno.test("AlreadySo answers nothing in a transaction, and ends the unnamed statement", async () => {
@@ -104,15 +161,7 @@ Deno.test("AlreadySo answers nothing in a transaction, and ends the unnamed stat
     "SET statement_timeout = 5",
     "CLOSE ALL",
   ]);
-  const play = new RelayPlay();
-  play.rig.clientScan.alreadySo.serveBy({
-    settings: Settings.none,
-    settingsAtLogin: Settings.none,
-    listens: false,
-    mayHaveMore: false,
-    sets() {},
-    answeredItself() {},
-  });
+  const play = resting(Settings.none);
   await play.say(frontend.parse("SELECT 1"), frontend.sync());
   equal(await play.say(query("CLOSE ALL")), "CZ");
   equal(await play.say(frontend.bind(), frontend.sync()), "E26000 Z");

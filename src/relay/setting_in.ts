@@ -10,5 +10,10 @@ const HEEDED = /^(?:auto_explain|pgaudit|pg_stat_statements|pgplex)\./;
  */
 export function settingIn(fingerprint: Fingerprint | null): string {
   const name = lowerCase(fingerprint?.traits.assigns ?? "");
-  return HEEDED.test(name) ? "" : name;
+  return isHeeded(name) ? "" : name;
+}
+
+/** Whether SET of this custom setting, in lower case, does more than that the session has it. */
+export function isHeeded(name: string): boolean {
+  return HEEDED.test(name);
 }

@@ -54,6 +54,10 @@ export class AtRest implements AlreadySoHost {
     return this.#parts.relay.leftMore;
   }
 
+  takesAnything(name: string): boolean {
+    return this.#parts.relay.watch.fingerprints.placeholders.has(name);
+  }
+
   sets(name: string, value: string): void {
     const { told } = this.#parts;
     told.current = told.current!.with(name, value);

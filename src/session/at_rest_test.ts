@@ -21,7 +21,11 @@ function resting({
     atLogin: Settings.none,
   };
   const parts = {
-    relay: { renames, leftMore },
+    relay: {
+      renames,
+      leftMore,
+      watch: { fingerprints: { placeholders: { has: (name: string) => name === "app.a" } } },
+    },
     told,
     pins: { reasons: pins },
     listening: { channels, suspicious },
@@ -53,6 +57,11 @@ Deno.test("AtRest knows nothing where more may be on a connection, or something 
       { check: "off" },
     ]
   ) equal(resting(changed).rest.settings, null, JSON.stringify(changed));
+});
+
+Deno.test("AtRest tells which settings take anything", () => {
+  const { rest } = resting();
+  deepEqual(["app.a", "app.b"].map((name) => rest.takesAnything(name)), [true, false]);
 });
 
 Deno.test("AtRest tells who listens, and who may have left more than is known", () => {

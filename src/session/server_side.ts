@@ -38,7 +38,7 @@ import { type Doubt, survive } from "./survival.ts";
 import { Reading } from "./reading.ts";
 import type { TimeLimits, Waits } from "./time_limits.ts";
 import { Vacating } from "./vacating.ts";
-import { takeToldByWords } from "./told_by_words.ts";
+import { asksForKinds, takeToldByWords } from "./told_by_words.ts";
 import type { WorkTime } from "./work_time.ts";
 
 /**
@@ -294,8 +294,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       this.#destination.fingerprints.catalogue.claim(this.#sinceMs);
     if (isUnread || claims) {
       this.rests();
+      if (!claims && takeToldByWords(this.#parts, server!)) return this.endLease("clean");
       if (claims || this.#mustLook(server!)) {
-        if (!claims && takeToldByWords(this.#parts, server!)) return this.endLease("clean");
         relay.leaseEnds();
         this.lease.probe(this.#destination.fingerprints);
       } else {
@@ -337,7 +337,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   #mustLook(server: ServerConnection): boolean {
     const { watch } = this.#relay;
     return watch.urgent || this.#listening.suspicious || this.#listening.isForeign(server) ||
-      this.lease.wanted || this.#told.nameDoubtful(server) ||
+      this.lease.wanted || this.#told.nameDoubtful(server) || asksForKinds(this.#relay) ||
       (server.state.hasTempSchema && watch.setsPath && server.reported.mayCreateInTemp);
   }
 

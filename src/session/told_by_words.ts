@@ -19,8 +19,20 @@ export function takeToldByWords(
   const { assigned } = relay.watch;
   if (assigned === null || pins.reasons.length > 0) return false;
   if (server.foreignNames.size > 0 || listening.suspicious || told.current === null) return false;
-  // Nothing may be a value, where the default is another.
-  for (const [name, value] of assigned) if (value === "" && !server.state.hasNoDefault(name)) return false;
+  const { placeholders } = relay.watch.fingerprints;
+  for (const [name, value] of assigned) {
+    // Nothing may be a value, where the default is another.
+    if (value === "" ? !server.state.hasNoDefault(name) : placeholders.wants(name)) return false;
+  }
   told.assigned(server, assigned);
   return true;
+}
+
+/** Whether a look would tell for the first time what kinds of custom settings the words of what ran have set. */
+export function asksForKinds({ watch: { assigned, fingerprints } }: Pick<Relay, "watch">): boolean {
+  if (assigned === null) return false;
+  for (const [name, value] of assigned) {
+    if (value !== "" && fingerprints.placeholders.wants(name)) return true;
+  }
+  return false;
 }

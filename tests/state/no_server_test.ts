@@ -3,7 +3,7 @@ import { CROWD_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
-const { bind, parse, query } = frontend;
+const { bind, execute, parse, query } = frontend;
 
 /** Statements that pgplex answers without a server connection: what follows is as if a server had done it. */
 const CASES: readonly [what: string, errors: readonly string[], ...steps: ComparedStep[]][] = [
@@ -131,6 +131,65 @@ const CASES: readonly [what: string, errors: readonly string[], ...steps: Compar
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4712",
   ],
   [
+    "a custom setting holds that was set before",
+    ["22012"],
+    "SET app.tenant = '1'",
+    "SHOW app.tenant",
+    "SET app.tenant = '2'",
+    "SHOW app.tenant",
+    "SET App.Tenant TO 'it''s';",
+    { b: "SELECT coalesce(current_setting('app.tenant', true), '')" },
+    "SELECT current_setting('app.tenant')",
+    "SET app.tenant = '3'",
+    "SET app.tenant = '4'",
+    "BEGIN",
+    "SELECT current_setting('app.tenant')",
+    "SET app.tenant = '5'",
+    "ROLLBACK",
+    "SHOW app.tenant",
+    "SET app.tenant = '6'",
+    "SELECT 1 / 0",
+    "SHOW app.tenant",
+    "SET app.tenant = '7'",
+    [parse("SELECT current_setting('app.tenant')"), bind(), execute()],
+    "SET app.tenant = ''",
+    "SHOW app.tenant",
+    "SET app.tenant = '8'",
+    "RESET app.tenant",
+    "SELECT coalesce(current_setting('app.tenant', true), '')",
+    { b: "SELECT coalesce(current_setting('app.tenant', true), '')" },
+  ],
+  [
+    "a setting that a library defined is a server's",
+    ["22023", "22023"],
+    "SELECT plpgsql_call()",
+    "SET plpgsql.variable_conflict = 'use_column'",
+    "SHOW plpgsql.variable_conflict",
+    "SET plpgsql.variable_conflict = 'bogus'",
+    "SHOW plpgsql.variable_conflict",
+    "SET plpgsql.variable_conflict = 'use_variable'",
+    "SET plpgsql.variable_conflict = 'bogus'",
+    "SHOW plpgsql.variable_conflict",
+  ],
+  [
+    "DISCARD ALL leaves nothing, whoever knows of it",
+    ["26000", "26000"],
+    "DISCARD ALL",
+    "SET app.tenant = '1'",
+    "DISCARD ALL",
+    "SELECT current_setting('app.tenant', true)",
+    "PREPARE p AS SELECT 1",
+    "DISCARD ALL",
+    "EXECUTE p",
+    [parse("SELECT 1", { name: "q" })],
+    "DISCARD ALL;",
+    [bind({ statement: "q" })],
+    "discard all",
+    "CREATE TEMP TABLE gone (x int)",
+    "DISCARD ALL",
+    "SELECT to_regclass('gone')",
+  ],
+  [
     "a role's limits are its own",
     [],
     "SET ROLE alice",
@@ -178,6 +237,7 @@ const CASES: readonly [what: string, errors: readonly string[], ...steps: Compar
 const setup = [
   CROWD_SETUP,
   "CREATE ROLE alice",
+  "CREATE FUNCTION plpgsql_call() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
   "CREATE SCHEMA tenant_1",
   "CREATE TABLE tenant_1.t AS SELECT 1 AS one",
 ];
@@ -194,7 +254,9 @@ for (const major of [14, 18] as const) {
       name: `Without a server, on ${major}: ${what}`,
       steps,
       errors,
-      pins: what.startsWith("CLOSE ALL") || what.startsWith("advisory"),
+      // A library is loaded into the connection that needs it.
+      ...(what.includes("library") && { pools: ["one" as const] }),
+      pins: what.startsWith("CLOSE ALL") || what.startsWith("DISCARD ALL") || what.startsWith("advisory"),
     })),
   );
 }
