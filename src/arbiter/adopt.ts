@@ -52,7 +52,7 @@ export function adopt(
   if (named === null && isTied) {
     const text =
       `there is no record of the cluster, and as many nodes belong to another one as ${newest.name}, ` +
-      "which says that it is the primary: say FAILOVER with TO and the primary's name";
+      "which says that it is the primary: say FAILOVER with TO, the primary's name and FORCE";
     work.say("error", topic, text);
     return false;
   }
@@ -67,10 +67,12 @@ export function adopt(
   }
   const { name, said } = first;
   const timeline = timelineOf(first);
-  if (votes(said.system) < most && !isForced) {
-    const text =
-      `there is no record of the cluster, and ${name} belongs to another one than most of the nodes: ` +
-      "say FAILOVER with TO, the name and FORCE to take it nevertheless";
+  const strangers = heard.filter((other) => !rules.isSameSystem(other.said.system, said.system));
+  if (strangers.some((other) => votes(other.said.system) >= votes(said.system)) && !isForced) {
+    const text = `there is no record of the cluster, and ${name} belongs to another one than ` +
+      `${
+        strangers.map((other) => other.name).join(", ")
+      }: say FAILOVER with TO, the name and FORCE to take it nevertheless`;
     work.say("error", topic, text);
     return false;
   }

@@ -125,10 +125,9 @@ Deno.test("adopt goes by the system identifier of most", () => {
   // None of the cluster's own says that it is the primary, as in the middle of a switchover.
   equal(adopted({ n1: on(1), n2: on(1), n3: primarySays(foreign) }), null);
   const two = { nodes: settings().nodes.slice(0, 2) };
-  for (const named of [null, "n1"]) {
-    const nodes = { n1: on(1), n2: primarySays({ system: "999" }) };
-    deepEqual(adopted(nodes, named, false, two), named === null ? null : ["n1", 1, 1]);
-  }
+  const tied = { n1: on(1), n2: primarySays({ system: "999" }) };
+  for (const named of [null, "n1", "n2"]) equal(adopted(tied, named, false, two), null, `${named}`);
+  deepEqual(adopted(tied, "n1", true, two), ["n1", 1, 1]);
 });
 
 Deno.test("adopt takes a node of another cluster only where it is forced, also where an operator names it", () => {
