@@ -1,7 +1,7 @@
 import type { BinaryString } from "./bytes.ts";
 import { commandsAt, updatesSettings, writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
-import { BEFORE_STATEMENT, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
+import { BEFORE_STATEMENT, isAssignment, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
 import { setsSeed, type Sticky, stickyIn, stickyWithin } from "./sticky.ts";
 
 /**
@@ -82,5 +82,6 @@ function traitsOf(words: readonly string[], language: RoutineLanguage): RoutineT
 function mayChangeState(words: readonly string[], index: number, language: RoutineLanguage): boolean {
   const word = words[index]!;
   if (!STATEFUL_FIRST.has(word) || isLocalSet(words, index)) return false;
+  if (language === "plpgsql" && isAssignment(words, index)) return false;
   return word !== "call" && (language !== "plpgsql" || !OF_PLPGSQL.has(word));
 }

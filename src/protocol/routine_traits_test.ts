@@ -32,6 +32,7 @@ const HARMLESS: readonly (readonly [language: RoutineLanguage, source: string])[
   ["plpgsql", "BEGIN INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 1; END"],
   ["plpgsql", "BEGIN SET LOCAL ROLE x; SET CONSTRAINTS ALL DEFERRED; CLOSE c; CALL p(); END"],
   ["plpgsql", "BEGIN RAISE NOTICE 'SET ROLE x'; -- SET ROLE x\n RETURN $q$; SET ROLE x$q$; END"],
+  ["plpgsql", "DECLARE load int; BEGIN load := 1; reset = 2; prepare[1] := 3; set.a := 4; END"],
   ["plpgsql", "BEGIN MERGE INTO t USING u ON true WHEN MATCHED THEN UPDATE SET a = 1; END"],
   ["sql", "INSERT INTO t SELECT 1; SELECT 2"],
   ["sql", "INSERT INTO t SELECT setting FROM pg_settings"],

@@ -28,6 +28,13 @@ export const BEFORE_STATEMENT: ReadonlySet<string> = new Set([
   "then",
 ]);
 
+/** What begins at `index` is an assignment in PL/pgSQL: no statement has one of these behind its first word. */
+export function isAssignment(words: readonly string[], index: number): boolean {
+  return ASSIGNING.has(words[index + 1] ?? "");
+}
+
+const ASSIGNING: ReadonlySet<string> = new Set([":", "=", "[", "."]);
+
 const LOCAL_SETS: ReadonlySet<string> = new Set(["local", "transaction", "constraints"]);
 
 /**

@@ -1,6 +1,6 @@
 import type { BinaryString } from "./bytes.ts";
 import { SESSION_FUNCTIONS, type SessionEffect } from "./server_functions.ts";
-import { BEFORE_STATEMENT } from "./sql_statement.ts";
+import { BEFORE_STATEMENT, isAssignment } from "./sql_statement.ts";
 import { lowerCase } from "./sql_tokens.ts";
 
 /** State that no probe can see and nothing takes back, and what ends it where something does. */
@@ -32,8 +32,9 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     const word = words[i]!;
     const before = words[i - 1] ?? ";";
     const name = word.startsWith('"') ? word.slice(1) : word;
-    if (word === "load" && BEFORE_STATEMENT.has(before)) sticky.add("load");
-    else if (BEFORE_STATEMENT.has(before) && setsSeedAt(words, i)) sticky.add("setseed");
+    if (word === "load" && BEFORE_STATEMENT.has(before)) {
+      if (!isAssignment(words, i)) sticky.add("load");
+    } else if (BEFORE_STATEMENT.has(before) && setsSeedAt(words, i)) sticky.add("setseed");
     // `x.f` calls f(x).
     else if (words[i + 1] !== "(" && before !== ".") continue;
     else if (name.startsWith("dblink_connect")) sticky.add("dblink");
