@@ -9,6 +9,21 @@ const LITERALS = [
 /** By these they make what is kept of any text: its operators, and results of functions that are marked IMMUTABLE all the same. */
 const CONSTANTS = ["bytea_output", "extra_float_digits", "quote_all_identifiers", "transform_null_equals"];
 
+/**
+ * By these a server makes what it keeps of the plans of routines, which DISCARD PLANS makes it forget. How it reads the source of a
+ * routine it keeps all the same; and that comes in the encoding of the database.
+ */
+const IN_PLANS: ReadonlySet<string> = new Set(
+  [...LITERALS, ...CONSTANTS].filter((name) =>
+    name !== "client_encoding" && name !== "standard_conforming_strings"
+  ),
+);
+
+/** Whether plans that were made by another value of this setting may answer otherwise. */
+export function isInPlans(name: string): boolean {
+  return IN_PLANS.has(name);
+}
+
 const SEPARATOR = "\x01";
 
 /** What settings say of how a text is read: two that are equal read all texts alike. */

@@ -37,6 +37,8 @@ const KINDS = {
   "holdable cursor": { probe: "SELECT 1 FROM pg_cursor() c WHERE c.is_holdable" },
   /** Asked for apart, where the backend has a temporary schema; {@link "./probe.ts"}. */
   "temporary object": {},
+  /** One that the user who logged in may not set, or that no server takes back as it shows it; {@link "./probe.ts"}. */
+  "unrestorable setting": {},
   "advisory lock": {
     probe:
       "SELECT 1 FROM pg_lock_status() l WHERE l.locktype = 'advisory' AND l.pid = pg_backend_pid() AND l.granted",

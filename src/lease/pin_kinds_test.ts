@@ -67,7 +67,7 @@ Deno.test("PIN_KINDS: what is in the temporary schema is asked for apart, and LI
     const { probe, words, holds } = PIN_KINDS[reason];
     return probe === undefined && words === undefined && holds === undefined;
   });
-  deepEqual(unknown, ["temporary object", "listen"]);
+  deepEqual(unknown, ["temporary object", "unrestorable setting", "listen"]);
 });
 
 Deno.test("PIN_KINDS: what is for life is what no reset takes back: what only words tell of, and temporary slots", () => {

@@ -24,8 +24,8 @@ function rig(limits: Partial<PoolSettings> = {}) {
   return { pins: new Pins(host), host, watch, run, heard };
 }
 
-Deno.test("PIN_KINDS: each kind is found by a probe, by words or by the session, but for two that are asked for apart", () => {
-  const apart = ["temporary object", "listen"];
+Deno.test("PIN_KINDS: each kind is found by a probe, by words or by the session, but for three that are asked for apart", () => {
+  const apart = ["temporary object", "unrestorable setting", "listen"];
   for (const reason of PIN_REASONS) {
     const { probe, words, holds } = PIN_KINDS[reason];
     const ways = [probe, words, holds].filter((way) => way !== undefined).length;

@@ -54,15 +54,19 @@ const PINS: BinaryString = PIN_REASONS.flatMap((reason) => {
   return probe === undefined ? [] : [`SELECT 'k', '${reason}', '' WHERE EXISTS (${probe})`];
 }).join("\nUNION ALL\n");
 
+/** As many as SHOW has of a real number: one that has as many may have more. */
+const REAL_DIGITS = 6;
+
 const ASIDE: BinaryString = `'{${ASIDE_NAMES.join(",")}}'::text[]`;
 
 /**
- * Everything about a session that the server tells but for what is in its temporary schema, in one statement. `$1` is an array of
+ * Everything about a session that the server tells but for what is in its temporary schema, in one statement. `mayNotSet` says whether the
+ * user who logged in, as whom it runs, has no right to set `s.name`; `$1` is an array of
  * custom settings. It runs by {@link runOwn}, and reads from functions alone: a relation might be locked, and would have to be
  * planned for.
  */
-const PROBE: BinaryString = `
-WITH s AS MATERIALIZED (SELECT s.name, s.source, s.reset_val FROM pg_show_all_settings() s)
+const probeOf = (mayNotSet: BinaryString): BinaryString => `
+WITH s AS MATERIALIZED (SELECT s.name, s.setting, s.source, s.context, s.vartype, s.reset_val FROM pg_show_all_settings() s)
 SELECT CASE WHEN s.name = ANY (${ASIDE}) THEN 'd' ELSE 's' END, s.name,
  CASE WHEN s.name = ANY (${ASIDE}) THEN s.reset_val ELSE current_setting(s.name) END FROM s
  WHERE s.source = 'session' AND s.name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::text[])
@@ -70,6 +74,11 @@ UNION ALL
 SELECT 'n', count(*)::text, '' FROM pg_prepared_statement() p WHERE NOT p.from_sql AND starts_with(p.name, 'pgplex:')
 UNION ALL
 ${PINS}
+UNION ALL
+SELECT 'k', 'unrestorable setting', '' WHERE EXISTS
+ (SELECT 1 FROM s WHERE s.source = 'session' AND ((s.context = 'superuser' AND ${mayNotSet})
+  OR (s.vartype = 'real' AND length(ltrim(replace(split_part(s.setting, 'e', 1), '.', ''), '-0')) >= ${REAL_DIGITS})
+  OR (s.name = 'TimeZone' AND s.setting ~ ':[0-9]+:')))
 UNION ALL
 SELECT 'm', '', '' WHERE pg_my_temp_schema() <> 0
 UNION ALL
@@ -79,6 +88,12 @@ UNION ALL
 SELECT 'u', u.u, current_setting(u.u, true) FROM unnest($1::text[]) u(u)
  WHERE current_setting(u.u, true) IS NOT NULL AND u.u <> ALL (ARRAY(SELECT lower(s.name) FROM s WHERE strpos(s.name, '.') > 0))
 \0\0\0`;
+
+/** Since 15 others than superusers may be allowed to set what is theirs. */
+const PROBES = {
+  before15: probeOf("current_setting('is_superuser') = 'off'"),
+  since15: probeOf("NOT has_parameter_privilege(s.name, 'SET')"),
+};
 
 /** Channels, whose names the client's texts must meet: in the client's encoding. */
 const CHANNELS: BinaryString = "SELECT 'l', n.n, '' FROM pg_listening_channels() n(n)\0\0\0";
@@ -149,7 +164,7 @@ async function emptyByDefault(
 
 /** What {@link ask} is asked for. */
 interface Asked {
-  /** {@link PROBE} with these parameters, and {@link CHANNELS}. */
+  /** One of {@link PROBES} with these parameters, and {@link CHANNELS}. */
   readonly all: readonly BinaryString[] | null;
   /** That of channels; null for the server's own. */
   readonly encoding: BinaryString | null;
@@ -197,7 +212,7 @@ async function ask(
     return messages;
   };
   const groups: Uint8Array[][] = [];
-  if (all !== null) groups.push(asked(PROBE, all));
+  if (all !== null) groups.push(asked(isSince15(server) ? PROBES.since15 : PROBES.before15, all));
   if (encoding !== null) groups.push([encodeQuery(`SET LOCAL client_encoding TO '${encoding}'`)]);
   if (all !== null) groups.push(asked(CHANNELS, []));
   if (temporary) groups.push([BY_INDEX], asked(TEMPORARY, []));
@@ -222,6 +237,10 @@ export async function readSettings(
   const { rows } = await runOwn(server, [[encodeQuery(`SELECT ${calls.join(", ")}`)]]);
   const row = rows[0] ?? [];
   return new Map(names.flatMap((name, i) => row[i] == null ? [] : [[name, row[i]] as const]));
+}
+
+function isSince15({ identity: { parameters } }: ServerConnection): boolean {
+  return parseInt(parameters.values.get("server_version") ?? "", 10) >= 15;
 }
 
 /** The server's encoding, and the one in which channels are read: null for the former. */

@@ -1,4 +1,4 @@
-import { runTask, type Runtime, type ServerConnection, type Settings } from "../backend/mod.ts";
+import { isInPlans, runTask, type Runtime, type ServerConnection, type Settings } from "../backend/mod.ts";
 import { fraction, PgplexError, type Random } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -27,6 +27,9 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   "server_version",
 ]);
 
+/** Each has its own place in the order. */
+const SPECIAL: ReadonlySet<string> = new Set(["role", "session_authorization", "client_encoding"]);
+
 /** A null value resets: so the setting follows the server's configuration again. */
 export type Pair = readonly [name: string, value: BinaryString | null];
 
@@ -50,7 +53,7 @@ export interface LostSetting {
 /**
  * Makes the connection's state the session's, in a round trip of its own: never inside the client's transaction, whose
  * failure would take it back. It is a transaction of which no default of the session's can make it wait. In order: everything reset,
- * where there may be more than is known, and another seed, drawn from `random`; role and session user as at login; what should not be
+ * where there may be more than is known, and another seed, drawn from `random`; plans forgotten that were made by other settings; role and session user as at login; what should not be
  * there reset; values that are kept as the server has them; the encoding, so that other values are read in it; the rest; the session's
  * user; its role. Its prepared statements come when they are used.
  *
@@ -88,6 +91,12 @@ export async function restoreState(
     }
     const { error, status } = await runTask(server, ...together(changes));
     if (status !== TxStatus.Idle) throw failed(names, null);
+    const resets = names.some((name) => !SPECIAL.has(name) && !target.values.has(name));
+    if (error?.sqlstate === INSUFFICIENT_PRIVILEGE && resets && !server.state.mixed) {
+      // Whoever set that had more rights: RESET ALL asks for none.
+      server.state.mayHaveMore();
+      return await restoreState(server, wish, { statements, random });
+    }
     // Nothing of it was done: what can be, is done one by one.
     const lost = error === null ? [] : await oneByOne(server, changes, names, error);
     return restored(server, wish, target, names, lost);
@@ -172,7 +181,7 @@ function plan(
   target: Settings,
   { setConfig, random }: { readonly setConfig: BinaryString; readonly random: Random | null },
 ): { changes: Change[]; names: readonly string[] } {
-  const { mixed, base } = server.state;
+  const { mixed, plansMixed, base } = server.state;
   // Behind RESET nothing is left of what is known either.
   const before = mixed ? base : server.settings;
   const actual = before.values;
@@ -199,19 +208,19 @@ function plan(
     put(name, [name, !isSet && value === defaults.get(name) ? null : value]);
   };
   if (mixed) simple(random === null ? RESET : `${RESET}; ${seeding(random)}`);
+  if (plansMixed || server.settings.namesThatDiffer(target).some(isInPlans)) simple("DISCARD PLANS");
   if (actual.has("role") && names.length > 0) put(null, ["role", "none"]);
   // Also where the session's user stays the same: it may not set what the login's may.
   const user = defaults.get("session_authorization");
   if (user !== undefined && names.length > 0 && actual.get("session_authorization") !== user) {
     put(null, ["session_authorization", user]);
   }
-  const special = new Set(["role", "session_authorization", "client_encoding"]);
-  const rest = names.filter((name) => !special.has(name) && wanted.has(name));
+  const rest = names.filter((name) => !SPECIAL.has(name) && wanted.has(name));
   // What is not reported was read as the server has it, whatever the client's encoding is.
   const exact = rest.filter((name) =>
     !server.reported.values.has(name) && !(isAscii(name) && isAscii(wanted.get(name)!))
   );
-  const resets = names.filter((name) => !special.has(name) && !wanted.has(name));
+  const resets = names.filter((name) => !SPECIAL.has(name) && !wanted.has(name));
   const drops = [...server.sqlStatements].filter(([name, sql]) => wish.sqlStatements.get(name) !== sql);
   const encoding: Pair = ["client_encoding", wanted.get("client_encoding") ?? null];
   const asKept = exact.length > 0 || ![...resets, ...drops.map(([name]) => name)].every(isAscii);
@@ -257,6 +266,9 @@ export function statementOf([name, value]: Pair): BinaryString | null {
   if (QUOTED_LISTS.has(name) || value.includes("\\") || !isAscii(value)) return null;
   return `SET ${settingName(name)} TO '${value.replaceAll("'", "''")}'`;
 }
+
+/** SQLSTATE insufficient_privilege. */
+const INSUFFICIENT_PRIVILEGE = "42501";
 
 /** SQLSTATE invalid_sql_statement_name. */
 const UNDEFINED_STATEMENT = "26000";

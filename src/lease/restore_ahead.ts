@@ -23,7 +23,9 @@ export type AheadWish = Pick<LeaseHolder, "settings" | "loginName" | "sqlStateme
 export function changesAhead(server: AheadServer, wish: AheadWish): readonly ChangeAhead[] | null {
   const { state, settings: before, reported, identity: { parameters } } = server;
   const target = wish.settings;
-  if (target === null || state.mixed || state.hasTempSchema || server.tenancy.count === 0) return null;
+  if (
+    target === null || state.mixed || state.plansMixed || state.hasTempSchema || server.tenancy.count === 0
+  ) return null;
   for (const [name, sql] of server.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return null;
   if (lacksName(server, wish)) return null;
   const { values } = target;

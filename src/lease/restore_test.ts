@@ -25,6 +25,8 @@ Deno.test("restoreState sets what differs in one transaction and one write, the 
     "Q BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY, NOT DEFERRABLE",
     "C Spgplex:1",
     "P pgplex:1 SELECT pg_catalog.set_config($1, $2, false)",
+    "S",
+    "Q DISCARD PLANS",
     "B pgplex:1 client_encoding LATIN1",
     "E",
     "B pgplex:1 TimeZone CET",
@@ -42,9 +44,15 @@ Deno.test("restoreState sets the session's user last, and everything else as the
   await using script = new Script({ session_authorization: "app", TimeZone: "UTC" });
   script.silent.add("role");
   await script.restore({ session_authorization: "other", TimeZone: "CET" });
-  deepEqual(script.done(), ["set TimeZone CET", "set session_authorization other", "set role"]);
+  deepEqual(script.done(), [
+    "DISCARD PLANS",
+    "set TimeZone CET",
+    "set session_authorization other",
+    "set role",
+  ]);
   await script.restore({ session_authorization: "other", TimeZone: "EST" });
   deepEqual(script.done(), [
+    "DISCARD PLANS",
     "set session_authorization app",
     "set TimeZone EST",
     "set session_authorization other",
@@ -90,6 +98,7 @@ Deno.test("restoreState resets what should not be there, with the role taken off
   await script.restore({ TimeZone: "CET", role: "bob" });
   equal(script.writes, 1);
   deepEqual(script.done(), [
+    "DISCARD PLANS",
     "set role none",
     'RESET "work_mem"',
     'RESET "my app"."id"',
@@ -129,6 +138,29 @@ Deno.test("restoreState that fails names the settings, keeps the server's SQLSTA
   });
 });
 
+Deno.test("restoreState resets everything where whoever set something had more rights than the login", async () => {
+  await using script = new Script({ search_path: "a" });
+  const { state } = script.server;
+  state.found(state.settings.with("log_statement", "all"), false);
+  script.refuses.set('RESET "log_statement"', "42501");
+  deepEqual(await script.restore({ search_path: "b" }), []);
+  equal(script.done().some((statement) => statement.includes("RESET ALL")), true);
+  deepEqual([...script.server.settings.values], [["search_path", "b"]]);
+  equal(state.mixed, false);
+});
+
+Deno.test("restoreState has plans forgotten that were made by other settings, also where those are as before", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  const { state } = script.server;
+  state.reports("TimeZone", "CET");
+  state.reports("TimeZone", "UTC");
+  equal(state.plansMixed, true);
+  deepEqual(await script.restore({ TimeZone: "UTC" }), []);
+  deepEqual([script.done(), state.plansMixed], [["DISCARD PLANS"], false]);
+  state.reports("application_name", "x");
+  equal(state.plansMixed, false);
+});
+
 Deno.test("restoreState returns a setting that the server refuses, and restores all others one by one", async () => {
   await using script = new Script({ TimeZone: "UTC", DateStyle: "ISO", search_path: "" });
   await script.restore({ TimeZone: "UTC", DateStyle: "ISO", search_path: "b" }); // its statement is prepared
@@ -142,6 +174,7 @@ Deno.test("restoreState returns a setting that the server refuses, and restores 
     "42501",
   ]]);
   const tried = [
+    "DISCARD PLANS",
     "set TimeZone CET",
     "set DateStyle SQL",
     "set search_path a",
@@ -271,6 +304,7 @@ Deno.test("restoreState hands back values that are not ASCII as the server has t
   };
   await script.restore(session);
   deepEqual(script.done(), [
+    "DISCARD PLANS",
     "set client_encoding SQL_ASCII",
     "set my.app \xc3\xa9",
     "set client_encoding LATIN1",

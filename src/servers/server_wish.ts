@@ -45,7 +45,8 @@ export function fitness(connection: ServerConnection, wish: ServerWish, known: S
   if (connection.sqlStatements.size > 0) {
     for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
   }
-  if (connection.state.mixed && connection.tenancy.tenant !== wish.tenant) return 1;
+  const { mixed, plansMixed } = connection.state;
+  if ((mixed || plansMixed) && connection.tenancy.tenant !== wish.tenant) return 1;
   if (lacksName(connection, wish)) return 1;
   if (wish.settings === connection.settings) return 2;
   if (wish.settings === null) return connection.settings.equals(connection.state.base) ? 2 : 1;
