@@ -308,7 +308,9 @@ export class Arbiter {
     if (work.writing !== null || work.now.nowMs - work.stepSinceMs <= limitMs) return;
     const said = work.lastSaid("choice") ?? work.lastSaid("move") ?? work.lastSaid("hold");
     const why = said ?? "the nodes do not answer in time";
-    this.#answerWish(`${why}. Clients wait until that changes`);
+    const isOpen = work.record?.move?.step === "recruit";
+    const end = isOpen ? "; then it goes on. Where failover is set to follow, it is taken back" : "";
+    this.#answerWish(`${why}. Clients wait until that changes${end}`);
   }
 
   /** Whose move runs hears that it has not ended as it was asked for, and waits no longer. */

@@ -150,6 +150,7 @@ function coverageGap(
   synchronous: SynchronousNames | null = parts.synchronous,
 ): string | null {
   const { recruits, names, from, timeline, rules } = parts;
+  const isStar = synchronous?.names.includes("*") === true;
   const most = reachOf(best, parts) ?? 0n;
   const has = (recruit: Recruit) => {
     const reach = reachOf(recruit, parts);
@@ -159,11 +160,16 @@ function coverageGap(
   // The old primary itself stands there as a standby, with all that it has written.
   if (old !== undefined && old.frozen.timeline === timeline && has(old)) return null;
   if (synchronous === null) return "replication is asynchronous";
-  const listed = synchronous.names.includes("*")
+  const listed = isStar
     ? [...names].filter(([node]) => node !== from).map(([, name]) => name)
     : synchronous.names.filter((name) => names.get(from) !== name);
+  const absent = [...names.keys()].filter((node) =>
+    node !== from && !recruits.some((one) => one.name === node)
+  );
   const covered = listed.filter((name) => {
-    const nodes = [...names].filter(([, one]) => one === name).map(([node]) => node);
+    const called = [...names].filter(([, one]) => one === name).map(([node]) => node);
+    // One that is no node's own may have become that of any which cannot be asked now.
+    const nodes = isStar || names.has(name) ? called : [...called, ...absent];
     return nodes.length > 0 && nodes.every((node) => {
       const recruit = recruits.find((one) => one.name === node);
       return recruit !== undefined && has(recruit);

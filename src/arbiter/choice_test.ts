@@ -105,6 +105,17 @@ Deno.test("choose covers n - k + 1 of the synchronous names, the old primary's o
   match(String(chosen(parts([recruit("n2", 990)], { synchronous: star }))), /1 of 3/);
 });
 
+Deno.test("choose takes a name that is no node's own for that of any which cannot be asked", () => {
+  const synchronous = { method: "any", k: 1, names: ["walreceiver"] } as const;
+  const names = new Map([["n1", "n1"], ["n2", "walreceiver"], ["n3", "n3"]]);
+  const n2 = recruit("n2", 990, { standbyName: "walreceiver" });
+  match(String(chosen(parts([n2], { names, synchronous }))), /0 of 1 .*: not walreceiver/);
+  deepEqual(chosen(parts([n2, recruit("n3", 980)], { names, synchronous })), ["n2", 10n]);
+  deepEqual(chosen(parts([n2], { names, synchronous: { ...synchronous, names: ["*"], k: 2 } })), ["n2", 10n]);
+  const own = { ...synchronous, names: ["n2"] };
+  deepEqual(chosen(parts([recruit("n2", 990)], { synchronous: own })), ["n2", 10n]);
+});
+
 Deno.test("choose counts a standby that has died since by what it had when it stopped receiving", () => {
   const any1 = { method: "any", k: 1, names: ["n2", "n3"] } as const;
   const dead = (lsn: number) =>

@@ -62,7 +62,10 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     maxLagBytes: settings.maxFailoverLagBytes,
     rules,
   });
-  if (choice.kind === "none") return work.say("error", "choice", `nobody is promoted: ${choice.why}`);
+  if (choice.kind === "none") {
+    const failures = standbys.flatMap(({ node: { name } }) => failureOf(work, name));
+    return work.say("error", "choice", ["nobody is promoted: " + choice.why, ...failures].join("; "));
+  }
   const { recruit: { name, frozen }, lostBytes, evidence } = choice;
   const { isReplayed } = frozen;
   if (!isReplayed && heldMs < REPLAY_MS) {
@@ -110,6 +113,16 @@ function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean
   const result = work.ask(name, { kind: "freeze" });
   if (result?.ok) work.frozen.set(name, result.frozen);
   return isInspected && result !== null;
+}
+
+/** Why a standby has not stopped receiving, where the server said so. */
+function failureOf({ calls }: Work, name: string): string[] {
+  for (const kind of ["takeOver", "freeze"] as const) {
+    const result = calls.peek(name, kind);
+    if (result === null || result.ok || result.kind === "unknown") continue;
+    return [`${name}: ${result.reason}`];
+  }
+  return [];
 }
 
 function recruitsOf(work: Work, { rejoins }: ClusterRecord): Recruit[] {

@@ -5,6 +5,13 @@ import { showingOf, Shown } from "./showing.ts";
 import { type NodeCondition, recordedConditionOf } from "./standing.ts";
 import type { NodeView } from "./views.ts";
 
+/** How a {@link Follower} begins. */
+export interface FollowerParts {
+  readonly settings: Pick<ArbiterSettings, "nodes">;
+  readonly stored: StoredRecord | null;
+  readonly now: Moment;
+}
+
 /** It has nothing to do by itself. */
 const QUIET_MS = 60_000;
 
@@ -19,8 +26,13 @@ export class Follower {
   #nowMs: number;
   readonly #views = new Map<string, NodeView>();
   readonly #shown = new Shown();
+  /** The nodes of the file. */
+  #names: readonly string[];
+  /** The primary of the record of which it was said that the file does not have it. */
+  #missing: string | null = null;
 
-  constructor({ stored, now }: { readonly stored: StoredRecord | null; readonly now: Moment }) {
+  constructor({ settings, stored, now }: FollowerParts) {
+    this.#names = settings.nodes.map(({ name }) => name);
     this.#stored = stored;
     this.#nowMs = now.nowMs;
   }
@@ -41,8 +53,9 @@ export class Follower {
   }
 
   /** Another file is in force. */
-  configure(_settings: ArbiterSettings, now: Moment): ArbiterAction[] {
+  configure({ nodes }: ArbiterSettings, now: Moment): ArbiterAction[] {
     this.#nowMs = now.nowMs;
+    this.#names = nodes.map(({ name }) => name);
     return this.#show();
   }
 
@@ -62,7 +75,7 @@ export class Follower {
       this.#why = null;
     }
     if (event.kind === "command") {
-      const text = "this instance does not lead any more: try again";
+      const text = "this instance does not lead: try again";
       return [{ kind: "answer", id: event.id, ok: false, text }];
     }
     return this.#show();
@@ -75,6 +88,19 @@ export class Follower {
     const showing = this.#why === null
       ? showingOf(record, said)
       : { kind: "hold", epoch: record?.epoch ?? 0, startedAtMs: 0, cut: true, reason: this.#why } as const;
-    return this.#shown.isNew(showing) ? [showing] : [];
+    return [...this.#sayMissing(record), ...(this.#shown.isNew(showing) ? [showing] : [])];
+  }
+
+  /** Once for each, where its file does not have the primary: files of instances may be changed one after the other. */
+  #sayMissing(record: ClusterRecord | null): ArbiterAction[] {
+    const primary = record?.primary ?? null;
+    const missing = primary === null || this.#names.includes(primary) ? null : primary;
+    const isNew = missing !== null && missing !== this.#missing;
+    this.#missing = missing;
+    if (!isNew) return [];
+    const text =
+      `${missing}, which the others have as the primary, is not in this instance's file, so its clients wait: ` +
+      "the files of all instances must have the same nodes";
+    return [{ kind: "report", level: "error", text, evidence: [] }];
   }
 }

@@ -11,7 +11,7 @@ function kinds(actions: readonly { readonly kind: string }[]): string[] {
 }
 
 Deno.test("a follower lets its clients go and wait as the newest record says", () => {
-  const follower = new Follower({ stored: null, now: NOW });
+  const follower = new Follower({ settings: settings(), stored: null, now: NOW });
   deepEqual(kinds(follower.configure(settings(), NOW)), ["hold"]);
   const tell = (revision: number, stored = record()) =>
     kinds(follower.input({ kind: "record", stored: { revision, record: stored } }, NOW));
@@ -23,15 +23,35 @@ Deno.test("a follower lets its clients go and wait as the newest record says", (
 });
 
 Deno.test("a follower holds where the primary itself says that it is none", () => {
-  const follower = new Follower({ stored: { revision: 1, record: record() }, now: NOW });
+  const follower = new Follower({
+    settings: settings(),
+    stored: { revision: 1, record: record() },
+    now: NOW,
+  });
   const view = { node: "n1", health: "up", sinceMs: 0, silentMs: null, isRefused: false } as const;
   deepEqual(kinds(follower.input({ kind: "view", view: { ...view, said: inspected() } }, NOW)), ["hold"]);
   const said = inspected({ recovering: false, receiver: null });
   deepEqual(kinds(follower.input({ kind: "view", view: { ...view, said } }, NOW)), ["serve"]);
 });
 
+Deno.test("a follower says once that its file does not have the primary of the record", () => {
+  const follower = new Follower({ settings: settings(), stored: null, now: NOW });
+  const tell = (revision: number, primary: string) =>
+    kinds(follower.input({ kind: "record", stored: { revision, record: record({ primary }) } }, NOW));
+  deepEqual(tell(1, "n1"), ["serve"]);
+  deepEqual(tell(2, "x"), ["report", "serve"]);
+  deepEqual(tell(3, "x"), []);
+  deepEqual(tell(4, "n1"), ["serve"]);
+  deepEqual(tell(5, "x"), ["report", "serve"]);
+  deepEqual(kinds(follower.configure({ ...settings(), nodes: [] }, NOW)), []);
+});
+
 Deno.test("a follower stays out of what it does not understand, and obeys nobody", () => {
-  const follower = new Follower({ stored: { revision: 1, record: record() }, now: NOW });
+  const follower = new Follower({
+    settings: settings(),
+    stored: { revision: 1, record: record() },
+    now: NOW,
+  });
   deepEqual(kinds(follower.misunderstood("format 2", NOW)), ["hold"]);
   const command = { kind: "rejoin", node: "n1" } as const;
   deepEqual(kinds(follower.input({ kind: "command", id: 1, by: "op", command }, NOW)), ["answer"]);

@@ -241,7 +241,7 @@ export class ClusterMoves {
         rules,
       })
       // What it has heard meanwhile is not told again.
-      : new Follower({ stored: newer(stored, this.#newest), now });
+      : new Follower({ settings, stored: newer(stored, this.#newest), now });
     this.#recordCalls?.end();
     this.#recordCalls = this.#callsOf(this.#arbiter);
     this.#permit.look();
