@@ -18,6 +18,8 @@ export class Permit {
   readonly #parts: PermitParts;
   #has = false;
   #isWitnessed = false;
+  /** Its end was said, and is to be taken back. */
+  #isMissed = false;
 
   constructor(parts: PermitParts) {
     this.#parts = parts;
@@ -37,6 +39,17 @@ export class Permit {
     const has = !isOver || this.#isWitnessed;
     if (has === this.#has) return;
     this.#has = has;
+    // Who leaves the others has none any more, and wants none.
+    if (!has && !wasWitnessed && Number.isFinite(untilMs())) {
+      this.#isMissed = true;
+      this.#parts.say(
+        "warning",
+        "this instance has no permit any more, as the store does not answer it: clients of the primary wait",
+      );
+    } else if (has && this.#isMissed) {
+      this.#isMissed = false;
+      this.#parts.say("info", "this instance has a permit again");
+    }
     changed();
   }
 

@@ -25,7 +25,10 @@ Deno.test("a permit ends at its time, and comes back with another one", () => {
   permit.look();
   now.untilMs = 20;
   permit.look();
-  deepEqual(events, ["has", "has not", "has"]);
+  deepEqual(events, ["has", "warning", "has not", "info", "has"]);
+  now.untilMs = -Infinity;
+  permit.look();
+  deepEqual(events.slice(5), ["has not"], "it leaves the others");
 });
 
 Deno.test("whoever had a permit goes on while the primary is its own witness, and no longer", () => {
