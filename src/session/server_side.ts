@@ -294,8 +294,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       this.#destination.fingerprints.catalogue.claim(this.#sinceMs);
     if (isUnread || claims) {
       this.rests();
-      if (!claims && takeToldByWords(this.#parts, server!)) return this.endLease("clean");
       if (claims || this.#mustLook(server!)) {
+        if (!claims && takeToldByWords(this.#parts, server!)) return this.endLease("clean");
         relay.leaseEnds();
         this.lease.probe(this.#destination.fingerprints);
       } else {

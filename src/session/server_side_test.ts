@@ -292,16 +292,22 @@ Deno.test("ServerSide looks at once behind a search_path that may begin with a t
   }
 });
 
-Deno.test("ServerSide gives back a connection without a look, where words tell all that was set", async () => {
-  const { parts, destination, relay, side, told, lease, ask, end } = rig("state_check: learn");
+Deno.test("ServerSide gives a connection to whoever waits without a look, where words tell all that was set", async () => {
+  const { parts, destination, relay, side, told, ask, end } = rig(
+    "state_check: learn, default_pool_size: 1",
+  );
   parts.cluster.answer = (sql) => sql.startsWith("SET my.app") ? encodeCommandComplete("SET") : null;
   knowsCatalogue(destination);
   destination.fingerprints.placeholders.found(["my.app"], ["my.app"]);
-  const server = await lease();
   await ask("SET my.app = 'it''s'");
-  deepEqual([side.lease.held, relay.server], [false, null]);
-  deepEqual([told.current?.values.get("my.app"), server.settings === told.current], ["it's", true]);
+  equal(side.lease.unread, true);
+  const { server } = relay;
+  const other = waitElsewhere(destination);
+  await until(() => other.granted !== null);
+  deepEqual([side.lease.held, other.granted!.connection === server], [false, true]);
+  deepEqual([told.current?.values.get("my.app"), server!.settings === told.current], ["it's", true]);
   deepEqual(parts.cluster.servers[0]!.asked.slice(1), []);
+  destination.pool!.pool.release(other.granted!, "clean", 0);
   await end();
 });
 
