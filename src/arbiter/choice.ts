@@ -108,7 +108,7 @@ function mayBeNewer(one: Recruit, parts: ChoiceParts): boolean {
 /** How far it has what the primary wrote: where it has left that timeline for a newer one, up to there. Null where nobody knows. */
 function reachOf({ frozen, forks }: Recruit, { timeline, rules }: ChoiceParts): bigint | null {
   if (frozen.timeline <= timeline) return frozen.timeline < timeline ? 0n : rules.positionOf(frozen);
-  if (forks === null) return null;
+  if (forks === null || forks.length === 0) return null;
   const at = forks.find(([left]) => left === timeline)?.[1];
   if (at === undefined) return 0n;
   return at < rules.positionOf(frozen) ? at : rules.positionOf(frozen);
@@ -133,7 +133,7 @@ function whyNot(one: Recruit, { timeline, target }: ChoiceParts): string {
 function lossOf(best: Recruit, parts: ChoiceParts): bigint | null {
   const { lastLsn, recruits, from } = parts;
   const old = recruits.find(({ name }) => name === from);
-  const last = old === undefined ? lastLsn : old.frozen.lsn;
+  const last = old === undefined ? lastLsn : reachOf(old, parts) ?? old.frozen.lsn;
   if (last === null) return null;
   const has = best.frozen.timeline > parts.timeline ? reachOf(best, parts) : null;
   const lsn = has ?? best.frozen.lsn;
@@ -162,12 +162,16 @@ function coverageGap(
   if (synchronous === null) return "replication is asynchronous";
   const listed = isStar
     ? [...names].filter(([node]) => node !== from).map(([, name]) => name)
-    : synchronous.names.filter((name) => names.get(from) !== name);
-  const absent = [...names.keys()].filter((node) =>
-    node !== from && !recruits.some((one) => one.name === node)
-  );
+    // The primary's own name counts where another node has it as well.
+    : synchronous.names.filter((name) =>
+      names.get(from) !== name || [...names].some(([node, one]) => node !== from && one === name)
+    );
+  // Who is known to be called otherwise than by the node's name is not called by a third one.
+  const absent = [...names].filter(([node, one]) =>
+    node !== from && one === node && !recruits.some(({ name }) => name === node)
+  ).map(([node]) => node);
   const covered = listed.filter((name) => {
-    const called = [...names].filter(([, one]) => one === name).map(([node]) => node);
+    const called = [...names].filter(([node, one]) => node !== from && one === name).map(([node]) => node);
     // One that is no node's own may have become that of any which cannot be asked now.
     const nodes = isStar || names.has(name) ? called : [...called, ...absent];
     return nodes.length > 0 && nodes.every((node) => {

@@ -9,7 +9,7 @@ function recruit(name: string, lsn: number, changed: Partial<Recruit> & { timeli
     name,
     standbyName: name,
     frozen,
-    forks: [],
+    forks: timeline === 1 ? [] : [[1, BigInt(lsn)]],
     isUp: true,
     promote: true,
     priority: 100,
@@ -68,7 +68,7 @@ Deno.test("choose takes who has followed a candidate that died behind its promot
   const any1 = { method: "any", k: 1, names: ["n2", "n3"] } as const;
   deepEqual(of(990, { synchronous: any1 }), ["n2", 10n]);
   match(String(of(990, { synchronous: any1, abandoned: [] })), /1 of 2 .*: not n2/);
-  const unknown = recruit("n2", 2_000, { timeline: 2, forks: null });
+  const unknown = recruit("n2", 2_000, { timeline: 2, forks: [] });
   match(
     String(chosen(parts([recruit("n3", 950), unknown], { abandoned, synchronous: any1 }))),
     /1 of 2 .*: not n2/,
@@ -112,6 +112,12 @@ Deno.test("choose takes a name that is no node's own for that of any which canno
   match(String(chosen(parts([n2], { names, synchronous }))), /0 of 1 .*: not walreceiver/);
   deepEqual(chosen(parts([n2, recruit("n3", 980)], { names, synchronous })), ["n2", 10n]);
   deepEqual(chosen(parts([n2], { names, synchronous: { ...synchronous, names: ["*"], k: 2 } })), ["n2", 10n]);
+  // All nodes have the same one, the primary too.
+  const same = new Map([["n1", "walreceiver"], ["n2", "walreceiver"], ["n3", "walreceiver"]]);
+  match(String(chosen(parts([n2], { names: same, synchronous }))), /0 of 1 .*: not walreceiver/);
+  // Each has one of its own, which is not the node's name, and a third one is known by another.
+  const other = new Map([["n1", "pg-n1"], ["n2", "walreceiver"], ["n3", "pg-n3"]]);
+  deepEqual(chosen(parts([n2], { names: other, synchronous })), ["n2", 10n]);
   const own = { ...synchronous, names: ["n2"] };
   deepEqual(chosen(parts([recruit("n2", 990)], { synchronous: own })), ["n2", 10n]);
 });

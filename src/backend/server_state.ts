@@ -4,6 +4,8 @@ import type { Settings, SettingsTable } from "./settings.ts";
 
 /** What is known of the state of the server session behind one connection: its settings, and whether it has a temporary schema. Pure. */
 export class ServerState {
+  /** Whether plans of routines may have been made by other settings than those that hold now. */
+  plansMixed = false;
   readonly #base: Settings;
   #reported: Settings;
   #settings: Settings;
@@ -11,7 +13,6 @@ export class ServerState {
   #hasTempSchema = false;
   #mixed = false;
   #stained = false;
-  #plansMixed = false;
   #noDefault: Set<string> | null = null;
 
   /** @param reported what the server reported while logging in */
@@ -52,11 +53,6 @@ export class ServerState {
     return this.#mixed;
   }
 
-  /** Whether plans of routines may have been made by other settings than those that hold now. */
-  get plansMixed(): boolean {
-    return this.#plansMixed;
-  }
-
   /** Whether it is known that RESET of this custom setting leaves nothing. */
   hasNoDefault(name: string): boolean {
     return this.#noDefault !== null && this.#noDefault.has(name);
@@ -90,7 +86,7 @@ export class ServerState {
 
   /** ParameterStatus came. */
   reports(name: BinaryString, value: BinaryString): void {
-    if (isInPlans(name) && this.#reported.values.get(name) !== value) this.#plansMixed = true;
+    if (isInPlans(name) && this.#reported.values.get(name) !== value) this.plansMixed = true;
     this.#reported = this.#reported.with(name, value);
     this.#settings = this.#settings.with(name, value);
   }
@@ -112,7 +108,6 @@ export class ServerState {
     }
     this.#settings = settings.equals(target) ? target : settings;
     this.#nameIsSet = nameIsSet;
-    this.#plansMixed = false;
   }
 
   /** What differs from `target`, and is not reported, is being set: the connection is given up where that fails. */
@@ -128,7 +123,7 @@ export class ServerState {
   /** DISCARD ALL: but for a temporary schema, all is as it was when the connection was opened. */
   discarded(): void {
     this.reset();
-    this.#plansMixed = false;
+    this.plansMixed = false;
   }
 
   /** The backend has made its temporary schema. */

@@ -8,10 +8,17 @@ const NAMES_MAX = 500;
 export class Placeholders {
   /** By name, whether it is one. A library that defines it may be loaded later, and then stays. */
   readonly #known = new Map<string, boolean>();
+  /** Those that a server has taken from a SET: others may be no names to it (`app.user`). */
+  readonly #set = new Set<string>();
 
-  /** Whether no library has defined it on any connection that was looked at. */
+  /** Whether a server has taken it from a SET, and no library has defined it on any connection that was looked at. */
   has(name: string): boolean {
-    return this.#known.get(name) === true;
+    return this.#set.has(name) && this.#known.get(name) === true;
+  }
+
+  /** A server has taken it from a SET. */
+  wasSet(name: string): void {
+    if (this.#known.has(name)) this.#set.add(name);
   }
 
   /** Whether a look would tell for the first time. */

@@ -9,7 +9,10 @@ function known(placeholders: Placeholders, ...names: string[]): [boolean, boolea
 Deno.test("Placeholders knows what looks have found", () => {
   const placeholders = new Placeholders();
   deepEqual(known(placeholders, "app.a"), [[false, true]]);
+  placeholders.wasSet("app.a");
   placeholders.found(["app.a", "Ext.Limit", "work_mem"], ["app.a"]);
+  deepEqual(known(placeholders, "app.a"), [[false, false]], "no server has taken it from a SET");
+  placeholders.wasSet("app.a");
   deepEqual(known(placeholders, "app.a", "ext.limit", "app.b"), [[true, false], [false, false], [
     false,
     true,
@@ -28,6 +31,7 @@ Deno.test("Placeholders keeps so many names, and asks for no more then", () => {
   const placeholders = new Placeholders();
   const names = Array.from({ length: 501 }, (_, i) => `app.a${i}`);
   placeholders.found(names, names);
+  for (const name of names) placeholders.wasSet(name);
   deepEqual(known(placeholders, "app.a499", "app.a500"), [[true, false], [false, false]]);
   placeholders.found(["app.a499"], []);
   deepEqual(known(placeholders, "app.a499"), [[false, false]]);

@@ -168,7 +168,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     const inVain = error.code === "query_wait_timeout";
     if (inVain) {
       const { cluster, database, user } = this.#destination.key;
-      const about = { session: this.wish.tenant, cluster, database, user };
+      const about = { session: Math.floor(this.wish.tenant), cluster, database, user };
       this.#parts.warnings.say(
         `waited ${cluster} ${database}`,
         "a session waited in vain for a server connection",

@@ -35,6 +35,12 @@ export class Pins {
   }
 
   /** A transaction ended that no probe looks behind: only what the session itself knows of may have changed. */
+  /** Whether anything holds the session, or will when the transaction has ended. */
+  get mayHold(): boolean {
+    const { options, holdsUnnamed } = this.#host;
+    return this.#reasons.length > 0 || options.pins || options.pinned || holdsUnnamed;
+  }
+
   transactionEnds(): void {
     const { options, holdsUnnamed } = this.#host;
     if (this.#reasons.length > 0 || options.pins || holdsUnnamed) this.set(this.#withHeld(this.#reasons));

@@ -77,8 +77,8 @@ ${PINS}
 UNION ALL
 SELECT 'k', 'unrestorable setting', '' WHERE EXISTS
  (SELECT 1 FROM s WHERE s.source = 'session' AND ((s.context = 'superuser' AND ${mayNotSet})
-  OR (s.vartype = 'real' AND length(ltrim(replace(split_part(s.setting, 'e', 1), '.', ''), '-0')) >= ${REAL_DIGITS})
-  OR (s.name = 'TimeZone' AND s.setting ~ ':[0-9]+:')))
+  OR (s.vartype = 'real' AND s.setting ~ '[.e]' AND length(ltrim(replace(split_part(s.setting, 'e', 1), '.', ''), '-0')) >= ${REAL_DIGITS})
+  OR (s.name = 'TimeZone' AND s.setting ~ '^<.*>.*:[0-9]+:[0-9]+$')))
 UNION ALL
 SELECT 'm', '', '' WHERE pg_my_temp_schema() <> 0
 UNION ALL

@@ -53,7 +53,8 @@ export interface LostSetting {
 /**
  * Makes the connection's state the session's, in a round trip of its own: never inside the client's transaction, whose
  * failure would take it back. It is a transaction of which no default of the session's can make it wait. In order: everything reset,
- * where there may be more than is known, and another seed, drawn from `random`; plans forgotten that were made by other settings; role and session user as at login; what should not be
+ * where there may be more than is known, and another seed, drawn from `random`; plans forgotten that another session may have made by
+ * other settings; role and session user as at login; what should not be
  * there reset; values that are kept as the server has them; the encoding, so that other values are read in it; the rest; the session's
  * user; its role. Its prepared statements come when they are used.
  *
@@ -69,7 +70,10 @@ export async function restoreState(
   const target = wish.settings ?? base;
   const setConfig = statements.use(SET_CONFIG);
   try {
-    const { changes, names } = plan(server, wish, target, { setConfig: setConfig.name, random });
+    const { changes, names, plans } = plan(server, wish, target, {
+      setConfig: setConfig.name,
+      random,
+    });
     if (changes.length === 0) return [];
     if (changes.every(({ sql }) => sql !== null)) {
       const { error, status } = await runTask(
@@ -77,7 +81,10 @@ export async function restoreState(
         [encodeQuery(changes.map(({ sql }) => sql).join(";"))],
         1,
       );
-      if (error === null && status === TxStatus.Idle) return restored(server, wish, target, names, []);
+      if (error === null && status === TxStatus.Idle) {
+        plansAre(plans, server);
+        return restored(server, wish, target, names, []);
+      }
     }
     // It may have been deallocated out of sight.
     if (!server.prepared.touch(setConfig) || server.prepared.isStale(setConfig, "")) {
@@ -99,10 +106,23 @@ export async function restoreState(
     }
     // Nothing of it was done: what can be, is done one by one.
     const lost = error === null ? [] : await oneByOne(server, changes, names, error);
+    plansAre(plans, server);
     return restored(server, wish, target, names, lost);
   } finally {
     statements.release(setConfig);
   }
+}
+
+/** The plans of routines on the connection: of the settings that hold now, also of others, or gone. */
+type Plans = "same" | "mixed" | "forgotten";
+
+/** A restore is done. Between its own steps nothing ran, whatever they have reported. */
+function plansAre(plans: Plans, { state, prepared, unnamed }: ServerConnection): void {
+  state.plansMixed = plans === "mixed";
+  if (plans !== "forgotten") return;
+  // Statements that are prepared there would be read by the settings of now when they run next: they are prepared again.
+  prepared.expire();
+  unnamed.clear();
 }
 
 /** All is done but what was lost. */
@@ -180,7 +200,7 @@ function plan(
   wish: ServerWish,
   target: Settings,
   { setConfig, random }: { readonly setConfig: BinaryString; readonly random: Random | null },
-): { changes: Change[]; names: readonly string[] } {
+): { changes: Change[]; names: readonly string[]; plans: Plans } {
   const { mixed, plansMixed, base } = server.state;
   // Behind RESET nothing is left of what is known either.
   const before = mixed ? base : server.settings;
@@ -208,7 +228,10 @@ function plan(
     put(name, [name, !isSet && value === defaults.get(name) ? null : value]);
   };
   if (mixed) simple(random === null ? RESET : `${RESET}; ${seeding(random)}`);
-  if (plansMixed || server.settings.namesThatDiffer(target).some(isInPlans)) simple("DISCARD PLANS");
+  // On a connection of its own a session would find its own.
+  const areMixed = plansMixed || server.settings.namesThatDiffer(target).some(isInPlans);
+  const plans = !areMixed ? "same" : server.tenancy.tenant === wish.tenant ? "mixed" : "forgotten";
+  if (plans === "forgotten") simple("DISCARD PLANS");
   if (actual.has("role") && names.length > 0) put(null, ["role", "none"]);
   // Also where the session's user stays the same: it may not set what the login's may.
   const user = defaults.get("session_authorization");
@@ -246,7 +269,7 @@ function plan(
     put(null, ["role", null]);
   }
   if (role !== undefined && !isAscii(role)) put("client_encoding", encoding);
-  return { changes, names };
+  return { changes, names, plans };
 }
 
 /** Lists whose elements SET quotes: what is one literal to it is a list to set_config(). */

@@ -40,12 +40,14 @@ export class Permit {
     if (has === this.#has) return;
     this.#has = has;
     // Who leaves the others has none any more, and wants none.
-    if (!has && !wasWitnessed && Number.isFinite(untilMs())) {
+    if (!has && Number.isFinite(untilMs())) {
       this.#isMissed = true;
-      this.#parts.say(
-        "warning",
-        "this instance has no permit any more, as the store does not answer it: clients of the primary wait",
-      );
+      if (!wasWitnessed) {
+        this.#parts.say(
+          "warning",
+          "this instance has no permit any more, as the store does not answer it: clients of the primary wait",
+        );
+      }
     } else if (has && this.#isMissed) {
       this.#isMissed = false;
       this.#parts.say("info", "this instance has a permit again");

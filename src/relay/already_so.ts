@@ -24,6 +24,8 @@ export interface AlreadySoHost {
   readonly mayHaveMore: boolean;
   /** Whether this custom setting is known to take any text. */
   takesAnything(name: string): boolean;
+  /** The session is as new to each server connection; false: only a server can make it so. */
+  forgetsConnections(): boolean;
   /** A setting has another value from now on: the next server connection is given it. */
   sets(name: string, value: BinaryString): void;
   /** The client had an answer for which no server connection was needed. */
@@ -32,8 +34,8 @@ export interface AlreadySoHost {
 
 /**
  * Statements for which no server is needed, as they cannot fail, and nobody but the session itself can notice what they do: SET of a time
- * limit or of a search_path of one schema, which the next server connection is given with all else that the session has set; RESET ALL,
- * UNLISTEN * and CLOSE ALL where there is nothing to be taken back, as drivers' pools send them between two users of a connection. Of simple
+ * limit, of a search_path of one schema or of a custom setting that takes any text, which the next server connection is given with all
+ * else that the session has set; RESET ALL, DISCARD ALL, UNLISTEN * and CLOSE ALL where there is nothing to be taken back, as drivers' pools send them between two users of a connection. Of simple
  * queries alone, outside of transactions. Pure.
  */
 export class AlreadySo {
@@ -85,7 +87,8 @@ export class AlreadySo {
       case "discard all": {
         const { names, sql } = this.#relay;
         const hasStatements = names.size > 0 || sql.texts.size > 0;
-        return hasStatements || host.listens || !this.#isAsAtLogin(settings) ? null : DISCARD_COMPLETE;
+        if (hasStatements || host.listens || !this.#isAsAtLogin(settings)) return null;
+        return host.forgetsConnections() ? DISCARD_COMPLETE : null;
       }
       case "close all":
         // A cursor that outlives its transaction keeps the session at its connection.
@@ -106,7 +109,9 @@ export class AlreadySo {
   #setCustom(name: string, value: BinaryString, settings: Settings): Uint8Array | null {
     const host = this.#host!;
     const { values } = settings;
-    if (value === "" || isHeeded(name) || !values.has(name) || !host.takesAnything(name)) return null;
+    if (
+      value === "" || isHeeded(name) || LIBRARIES.test(name) || !values.has(name) || !host.takesAnything(name)
+    ) return null;
     if (values.has(ROLE) || values.get(USER) !== host.settingsAtLogin?.values.get(USER)) return null;
     if (values.get(name) !== value) host.sets(name, value);
     return SET_COMPLETE;
@@ -150,6 +155,9 @@ function mayBeOne(bytes: Uint8Array, at: number): boolean {
       return false;
   }
 }
+
+/** Settings of libraries that a backend loads when it needs them: until then they look as if they took any text. */
+const LIBRARIES = /^(?:plperl|plpgsql|pltcl|pg_trgm|hnsw|ivfflat|postgis|citus|timescaledb|pg_hint_plan)\./;
 
 /** Longer ones are not looked at. */
 const TEXT_BYTES_MAX = 1024;

@@ -15,6 +15,7 @@ async function played(
     listens = false,
     mayHaveMore = false,
     placeholders = ["app.tenant"],
+    mayForget = true,
   } = {},
 ): Promise<[heard: string, sent: string][]> {
   const play = new RelayPlay();
@@ -27,6 +28,7 @@ async function played(
     listens,
     mayHaveMore,
     takesAnything: (name) => placeholders.includes(name),
+    forgetsConnections: () => mayForget,
     sets: (name, value) => current = current.with(name, value),
     answeredItself() {},
   });
@@ -44,6 +46,7 @@ function resting(settings: Settings): RelayPlay {
     listens: false,
     mayHaveMore: false,
     takesAnything: () => false,
+    forgetsConnections: () => true,
     sets() {},
     answeredItself() {},
   });
@@ -119,7 +122,9 @@ Deno.test("AlreadySo answers DISCARD ALL where there is nothing to be taken back
   const texts = ["DISCARD ALL", "discard all ;"];
   deepEqual(await played(texts), texts.map(() => ["CZ", ""]));
   for (
-    const more of [{ settings: { work_mem: "1MB" } }, { mayHaveMore: true }, { listens: true }, {
+    const more of [{ mayForget: false }, { settings: { work_mem: "1MB" } }, { mayHaveMore: true }, {
+      listens: true,
+    }, {
       isKnown: false,
     }]
   ) deepEqual(await asked(texts, more), texts, JSON.stringify(more));
@@ -131,7 +136,7 @@ Deno.test("AlreadySo answers DISCARD ALL where there is nothing to be taken back
 });
 
 Deno.test("AlreadySo answers SET of a custom setting that takes any text, where the session has one", async () => {
-  const settings = { "app.tenant": "1", "app.other": "1", "pgaudit.log": "none" };
+  const settings = { "app.tenant": "1", "app.other": "1", "pgaudit.log": "none", "plpgsql.x": "1" };
   const texts = ["SET app.tenant = '2'", "set session App.Tenant to 'it''s' ;", "SET app.tenant = '2'"];
   deepEqual(await played(texts, { settings }), texts.map(() => ["CZ", ""]));
   deepEqual(await asked(texts), texts);
@@ -143,8 +148,9 @@ Deno.test("AlreadySo answers SET of a custom setting that takes any text, where 
     "SET app.tenant = '2'; SELECT 1",
     "SET app.other = '2'",
     "SET pgaudit.log = 'all'",
+    "SET plpgsql.x = '2'",
   ];
-  const placeholders = ["app.tenant", "pgaudit.log"];
+  const placeholders = ["app.tenant", "pgaudit.log", "plpgsql.x"];
   deepEqual(await asked(others, { settings, placeholders }), others);
 });
 

@@ -12,7 +12,11 @@ export interface AtRestParts {
   readonly pins: Pins;
   readonly listening: Listening;
   readonly options: SessionOptions;
+  readonly facts: { readonly id: number };
 }
+
+/** So much of the distance to the next session's number one DISCARD ALL takes. */
+const TENANT_STEP = 2 ** -20;
 
 /** The server's side of the session. */
 export interface AtRestSide {
@@ -25,11 +29,25 @@ export class AtRest implements AlreadySoHost {
   readonly #parts: AtRestParts;
   readonly #side: AtRestSide;
   readonly #host: { readonly limits: PoolSettings };
+  #tenant: number;
 
   constructor(parts: AtRestParts, side: AtRestSide, host: { readonly limits: PoolSettings }) {
     this.#parts = parts;
     this.#side = side;
     this.#host = host;
+    this.#tenant = parts.facts.id;
+  }
+
+  /** As whom server connections know the session: what it left there is nobody's behind a DISCARD ALL that none of them has heard of. */
+  get tenant(): number {
+    return this.#tenant;
+  }
+
+  forgetsConnections(): boolean {
+    const next = this.#tenant + TENANT_STEP;
+    if (next >= this.#parts.facts.id + 1) return false;
+    this.#tenant = next;
+    return true;
   }
 
   get settings(): Settings | null {

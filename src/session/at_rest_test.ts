@@ -30,6 +30,7 @@ function resting({
     pins: { reasons: pins },
     listening: { channels, suspicious },
     options: { settled, wasSet },
+    facts: { id: 7 },
   } as unknown as AtRestParts;
   const failure = failed ? {} : null;
   const side = { lease: { held, waiting, failure }, answeredItself() {} } as unknown as AtRestSide;
@@ -57,6 +58,14 @@ Deno.test("AtRest knows nothing where more may be on a connection, or something 
       { check: "off" },
     ]
   ) equal(resting(changed).rest.settings, null, JSON.stringify(changed));
+});
+
+Deno.test("AtRest is somebody else to server connections behind each of a million DISCARD ALL, and never another session", () => {
+  const { rest } = resting();
+  const known = new Set([rest.tenant]);
+  while (rest.forgetsConnections()) known.add(rest.tenant);
+  equal(known.size, 2 ** 20);
+  equal(rest.tenant < 8 && known.has(7), true);
 });
 
 Deno.test("AtRest tells which settings take anything", () => {

@@ -38,7 +38,8 @@ import { type Doubt, survive } from "./survival.ts";
 import { Reading } from "./reading.ts";
 import type { TimeLimits, Waits } from "./time_limits.ts";
 import { Vacating } from "./vacating.ts";
-import { asksForKinds, takeToldByWords } from "./told_by_words.ts";
+import { mustLook } from "./must_look.ts";
+import { takeToldByWords } from "./told_by_words.ts";
 import type { WorkTime } from "./work_time.ts";
 
 /**
@@ -69,6 +70,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   readonly #host: ServerSideHost;
   readonly #reading: Reading;
   readonly #vacating: Vacating;
+  readonly #rest: AtRest;
   #sinceMs: number;
   #lastWriteMs = -Infinity;
   #renewing = false;
@@ -99,7 +101,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#vacating = new Vacating(worker, parts.destination);
     parts.relay.preamble.serveBy(this);
     parts.relay.reads.serveBy(this.#reading);
-    parts.clientScan.alreadySo.serveBy(new AtRest(parts, this, host));
+    this.#rest = new AtRest(parts, this, host);
+    parts.clientScan.alreadySo.serveBy(this.#rest);
   }
 
   /** What the connection has been for others stands in a statement's way, and nothing of this session's is on it: it ends. */
@@ -133,7 +136,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   // What the session is to a lease.
   get tenant(): number {
-    return this.#facts.id;
+    return this.#rest.tenant;
   }
 
   get settings(): Settings | null {
@@ -180,7 +183,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   leaseBegins(server: ServerConnection, nowMs: number): void {
     this.#options.forgetPending();
     this.#renewing = false;
-    const sequencesForeign = !server.tenancy.isOf(this.#facts.id) && this.#host.limits.currval === "pin";
+    const sequencesForeign = !server.tenancy.isOf(this.tenant) && this.#host.limits.currval === "pin";
     this.#relay.leaseBegins(server, sequencesForeign);
     this.#relay.reads.leaseBegins(this.reads);
     if (this.#relay.reads.on) this.#relay.attention.begin();
@@ -294,7 +297,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       this.#destination.fingerprints.catalogue.claim(this.#sinceMs);
     if (isUnread || claims) {
       this.rests();
-      if (claims || this.#mustLook(server!)) {
+      if (claims || mustLook(this.#parts, this.lease, server!)) {
         if (!claims && takeToldByWords(this.#parts, server!)) return this.endLease("clean");
         relay.leaseEnds();
         this.lease.probe(this.#destination.fingerprints);
@@ -324,6 +327,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   ): boolean {
     const { watch } = this.#relay;
     const suspicion = watch.judge(check, this.#sinceMs, this.#pins.reasons.length > 0);
+    if (watch.readsOtherwise(false)) state.plansMixed = true;
     if (suspicion === Suspicion.Anything) {
       state.mayHaveMore(watch.fingerprints.stain(watch.ran, this.#sinceMs));
     }
@@ -331,14 +335,6 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
       this.#listening.suspicious || watch.optionsMentioned ||
       // The temporary schema of the backend may be the session's own, which makes its tables there: a look tells.
       (watch.madeTempSchema && this.#told.current?.createsInTemp === true));
-  }
-
-  /** Whether what is unread must be read at once. */
-  #mustLook(server: ServerConnection): boolean {
-    const { watch } = this.#relay;
-    return watch.urgent || this.#listening.suspicious || this.#listening.isForeign(server) ||
-      this.lease.wanted || this.#told.nameDoubtful(server) || asksForKinds(this.#relay) ||
-      (server.state.hasTempSchema && watch.setsPath && server.reported.mayCreateInTemp);
   }
 
   /** The client's last statement is answered: nothing of its own holds any more. */
@@ -440,7 +436,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
 
   #findOut(doubt: Doubt): void {
     const host = { queryWaitTimeoutMs: this.queryWaitTimeoutMs, found: () => this.#goesOn() };
-    this.#afterLoss = new FindingOut(this.#worker, this.#destination.key.cluster, this.tenant, doubt, host);
+    const { id } = this.#facts;
+    this.#afterLoss = new FindingOut(this.#worker, this.#destination.key.cluster, id, doubt, host);
   }
 
   #readAgain(bytes: Uint8Array, avoids: ReadAgain["avoids"]): void {

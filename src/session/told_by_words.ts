@@ -16,23 +16,17 @@ export function takeToldByWords(
   { relay, told, pins, listening }: ToldByWordsParts,
   server: ServerConnection,
 ): boolean {
-  const { assigned } = relay.watch;
-  if (assigned === null || pins.reasons.length > 0) return false;
+  const { watch } = relay;
+  const { assigned, fingerprints: { placeholders } } = watch;
+  if (assigned === null || pins.mayHold || watch.seeds) return false;
   if (server.foreignNames.size > 0 || listening.suspicious || told.current === null) return false;
-  const { placeholders } = relay.watch.fingerprints;
+  // The temporary schema of the backend may be the session's own.
+  if (watch.madeTempSchema && told.current.createsInTemp) return false;
   for (const [name, value] of assigned) {
     // Nothing may be a value, where the default is another.
     if (value === "" ? !server.state.hasNoDefault(name) : placeholders.wants(name)) return false;
   }
+  for (const name of assigned.keys()) placeholders.wasSet(name);
   told.assigned(server, assigned);
   return true;
-}
-
-/** Whether a look would tell for the first time what kinds of custom settings the words of what ran have set. */
-export function asksForKinds({ watch: { assigned, fingerprints } }: Pick<Relay, "watch">): boolean {
-  if (assigned === null) return false;
-  for (const [name, value] of assigned) {
-    if (value !== "" && fingerprints.placeholders.wants(name)) return true;
-  }
-  return false;
 }

@@ -1,31 +1,42 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import type { ServerConnection } from "../backend/mod.ts";
-import { asksForKinds, takeToldByWords, type ToldByWordsParts } from "./told_by_words.ts";
+import { takeToldByWords, type ToldByWordsParts } from "./told_by_words.ts";
 
 /** What the session takes for set, or null where a look has to tell. */
 function taken(
   assigned: Record<string, string> | null,
-  { pinned = false, suspicious = false, greeted = true, foreign = 0, hasNoDefault = false, unknown = false } =
-    {},
+  {
+    pinned = false,
+    suspicious = false,
+    greeted = true,
+    foreign = 0,
+    hasNoDefault = false,
+    unknown = false,
+    seeds = false,
+    madeTempSchema = false,
+  } = {},
 ): [string, string][] | null {
   let values: [string, string][] | null = null;
+  const set: string[] = [];
   const parts = {
     relay: {
       watch: {
         assigned: assigned && new Map(Object.entries(assigned)),
-        fingerprints: { placeholders: { wants: () => unknown } },
+        fingerprints: { placeholders: { wants: () => unknown, wasSet: (name: string) => set.push(name) } },
+        seeds,
+        madeTempSchema,
       },
     },
     told: {
-      current: greeted ? {} : null,
+      current: greeted ? { createsInTemp: true } : null,
       assigned: (_: ServerConnection, found: ReadonlyMap<string, string>) => values = [...found],
     },
-    pins: { reasons: pinned ? ["temp table"] : [] },
+    pins: { mayHold: pinned },
     listening: { suspicious },
   } as unknown as ToldByWordsParts;
-  equal(asksForKinds(parts.relay), unknown && assigned !== null && Object.values(assigned).join() !== "");
   const server = { foreignNames: { size: foreign }, state: { hasNoDefault: () => hasNoDefault } };
   equal(takeToldByWords(parts, server as unknown as ServerConnection), values !== null);
+  deepEqual(set, values === null ? [] : Object.keys(assigned!));
   return values;
 }
 
@@ -40,6 +51,8 @@ Deno.test("takeToldByWords takes nothing where more may have changed, or nothing
   const plain = { "app.a": "1" };
   equal(taken(plain, { unknown: true }), null);
   equal(taken(null, { unknown: true }), null);
+  equal(taken(plain, { seeds: true }), null);
+  equal(taken(plain, { madeTempSchema: true }), null);
   equal(taken(plain, { pinned: true }), null);
   equal(taken(plain, { suspicious: true }), null);
   equal(taken(plain, { greeted: false }), null);

@@ -172,6 +172,33 @@ const CASES: readonly [what: string, errors: readonly string[], ...steps: Compar
     "SHOW plpgsql.variable_conflict",
   ],
   [
+    "a name that SET does not take stays one",
+    ["42601"],
+    "SELECT set_config('app.user', '1', false)",
+    { b: "SELECT 1" },
+    "SET app.user = '2'",
+    "SELECT current_setting('app.user')",
+  ],
+  [
+    "a session that is pinned meanwhile stays where it is",
+    [],
+    "SET app.tenant = '1'",
+    "--!pgplex pin\nBEGIN",
+    "SET app.tenant = '2'",
+    "COMMIT",
+    "SELECT current_setting('app.tenant')",
+    "--!pgplex unpin\nSELECT 1",
+    "SHOW app.tenant",
+  ],
+  [
+    "DISCARD ALL forgets sequences",
+    ["55000"],
+    "SELECT nextval('numbers')",
+    "DISCARD ALL",
+    "SELECT currval('numbers')",
+    "SELECT setval('numbers', 1, false)",
+  ],
+  [
     "DISCARD ALL leaves nothing, whoever knows of it",
     ["26000", "26000"],
     "DISCARD ALL",
@@ -239,6 +266,7 @@ const setup = [
   "CREATE ROLE alice",
   "CREATE FUNCTION plpgsql_call() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
   "CREATE SCHEMA tenant_1",
+  "CREATE SEQUENCE numbers",
   "CREATE TABLE tenant_1.t AS SELECT 1 AS one",
 ];
 
@@ -256,7 +284,8 @@ for (const major of [14, 18] as const) {
       errors,
       // A library is loaded into the connection that needs it.
       ...(what.includes("library") && { pools: ["one" as const] }),
-      pins: what.startsWith("CLOSE ALL") || what.startsWith("DISCARD ALL") || what.startsWith("advisory"),
+      pins: what.startsWith("CLOSE ALL") || what.startsWith("DISCARD ALL") || what.includes("pinned") ||
+        what.startsWith("advisory"),
     })),
   );
 }
