@@ -390,7 +390,7 @@ export class ModelInstance {
     const { invariants, servers } = this.#parts;
     if (stance.kind === "hold") {
       if (clients.permit !== null) this.#tell(`clients are held: ${stance.reason}`);
-      invariants.holds(this.number);
+      invariants.holds(this.number, stance.epoch);
       return clients.hold();
     }
     const { epoch, primary, timeline } = stance;

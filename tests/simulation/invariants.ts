@@ -40,6 +40,8 @@ export class Invariants {
   readonly #sampled: (Sampled | null)[];
   /** The same at the moment when it held its clients last: it tells the others then. */
   readonly #told: (Sampled | null)[];
+  /** By which epoch it held then: another one's acknowledgement tells nobody. */
+  readonly #toldEpoch: number[];
   /** Of each instance and those that had told it, when it sent a record last. */
   readonly #knownAtSending: (readonly Sampled[])[];
   /** When that was. */
@@ -77,6 +79,7 @@ export class Invariants {
     this.#promotions = new PromotionRules(this.#sight, this.#verdict);
     this.#sampled = Array.from({ length: count }, () => null);
     this.#told = Array.from({ length: count }, () => null);
+    this.#toldEpoch = Array.from({ length: count }, () => 0);
     this.#sentMs = Array.from({ length: count }, () => -1e9);
     this.#knownAtSending = Array.from({ length: count }, () => []);
   }
@@ -135,7 +138,8 @@ export class Invariants {
   }
 
   /** Clients are held, which is acknowledged. */
-  holds(instance: number): void {
+  holds(instance: number, epoch: number): void {
+    this.#toldEpoch[instance] = epoch;
     this.#told[instance] = this.#sampled[instance]!;
   }
 
@@ -266,7 +270,10 @@ export class Invariants {
   /** An instance sends a record. Whoever finds it in the store cannot know more than what it was decided by. */
   writesSoon(instance: number): void {
     const asked = this.#instances[instance]!.coordination?.instancesOf(CLUSTER) ?? [];
-    const told = this.#told.filter((_, at) => at !== instance && asked.includes(this.#instances[at]!.id));
+    const epoch = this.#store.record?.epoch;
+    const told = this.#told.filter((_, at) =>
+      at !== instance && asked.includes(this.#instances[at]!.id) && this.#toldEpoch[at] === epoch
+    );
     this.#sentMs[instance] = this.#agenda.nowMs;
     this.#knownAtSending[instance] = [this.#sampled[instance]!, ...told].filter((one) => one !== null);
   }
