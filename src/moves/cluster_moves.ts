@@ -26,7 +26,7 @@ import type { Timer } from "../kernel/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { Log } from "../telemetry/mod.ts";
 import { type NodeAddress, sameNode } from "../topology/mod.ts";
-import { seenOf, sightOf, viewOf } from "./node_view.ts";
+import { SeenPrimary, sightOf, viewOf } from "./node_view.ts";
 import { ClientHold, type Drain } from "./client_hold.ts";
 import { LastEnd } from "./last_end.ts";
 import { Permit } from "./permit.ts";
@@ -73,6 +73,7 @@ export class ClusterMoves {
   #endListening: () => void = () => {};
   /** What the monitor has found, by node. */
   readonly #heard = new Map<string, WatchedNode>();
+  readonly #seenPrimary = new SeenPrimary();
   /** Heard of others, while this instance decides too. */
   #newest: StoredRecord | null = null;
   /** Why the newest record is not understood; null where it is. */
@@ -342,13 +343,13 @@ export class ClusterMoves {
   heard(node: WatchedNode): void {
     this.#heard.set(node.name, node);
     this.#tell({ kind: "view", view: viewOf(node, this.#now().nowMs) });
-    this.#store?.publish(this.name, sightOf(this.record, this.#heard, this.#config.nodes));
+    this.#store?.publish(this.name, sightOf(this.record, this.#heard, this.#config.nodes, this.#seen));
     this.#permit.lookAtWitness();
   }
 
   /** The last position of the primary that this instance has heard of. */
   get #seen(): SeenPosition | null {
-    return seenOf(this.record, this.#heard);
+    return this.#seenPrimary.of(this.record, this.#heard);
   }
 
   /** An operator asks for something; resolves with the answer of whoever decides. */

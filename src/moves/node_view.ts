@@ -1,5 +1,6 @@
 import {
   type ClusterRecord,
+  furthest,
   type InstanceView,
   type NodeView,
   positionOf,
@@ -22,13 +23,20 @@ export function viewOf({ name, state, answer }: WatchedNode, nowMs: number): Nod
   };
 }
 
-/** The last position of the primary that the monitor has heard of; null where it has heard of none. */
-export function seenOf(
-  record: ClusterRecord | null,
-  heard: ReadonlyMap<string, WatchedNode>,
-): SeenPosition | null {
-  const answer = record === null ? null : heard.get(record.primary)?.answer ?? null;
-  return record === null || answer === null ? null : positionOf(record, saidOf(answer));
+/** How far an instance has seen a primary: also where something else answers in its place since. */
+export class SeenPrimary {
+  #last: SeenPosition | null = null;
+  #system = "";
+
+  /** The furthest position of the primary of this record that was heard of; null where none was. */
+  of(record: ClusterRecord | null, heard: ReadonlyMap<string, WatchedNode>): SeenPosition | null {
+    if (record === null) return null;
+    if (record.system !== this.#system) this.#last = null;
+    this.#system = record.system;
+    const answer = heard.get(record.primary)?.answer ?? null;
+    const now = answer === null ? null : positionOf(record, saidOf(answer));
+    return this.#last = furthest(record, [this.#last, now]);
+  }
 }
 
 /** How this instance sees the nodes of the file, for the others. */
@@ -36,6 +44,7 @@ export function sightOf(
   record: ClusterRecord | null,
   heard: ReadonlyMap<string, WatchedNode>,
   nodes: readonly { readonly name: string }[],
+  seen: SeenPosition | null,
 ): Omit<InstanceView, "instance"> {
   const healths = nodes.flatMap(({ name }) => {
     const node = heard.get(name);
@@ -43,7 +52,7 @@ export function sightOf(
   });
   // A primary that answers is elsewhere with each look: the others hear of that when it answers no more, or when this instance holds its clients.
   const isUp = record !== null && heard.get(record.primary)?.state.health === "up";
-  return { healths: new Map(healths), seen: isUp ? null : seenOf(record, heard) };
+  return { healths: new Map(healths), seen: isUp ? null : seen };
 }
 
 function saidOf(answer: NonNullable<WatchedNode["answer"]>): Said {

@@ -1,7 +1,7 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
 import type { WatchedNode } from "../monitor/mod.ts";
 import { record } from "../arbiter/scene_test.ts";
-import { sightOf, viewOf } from "./node_view.ts";
+import { SeenPrimary, sightOf, viewOf } from "./node_view.ts";
 
 const STATE: WatchedNode["state"] = { health: "up", reason: "it answers", silentMs: null, refusedMs: null };
 
@@ -45,18 +45,35 @@ Deno.test("viewOf takes names that no server would take for none", () => {
   deepEqual(viewOf({ name: "n1", state: STATE, answer }, 0).said!.synchronous, null);
 });
 
+/** What is heard of n1, beside a node that is not in the file. */
+function heardOf(health: "up" | "down", changed: Partial<typeof ANSWER> = {}): Map<string, WatchedNode> {
+  return new Map([
+    ["n1", { name: "n1", state: { ...STATE, health }, answer: { ...ANSWER, ...changed } }],
+    ["n9", { name: "n9", state: STATE, answer: ANSWER }],
+  ]);
+}
+
 Deno.test("sightOf has the health of each node of the file, and how far a primary was that does not answer any more", () => {
-  const of = (health: "up" | "down", changed: Partial<typeof ANSWER> = {}) => {
-    const heard = new Map([
-      ["n1", { name: "n1", state: { ...STATE, health }, answer: { ...ANSWER, ...changed } }],
-      ["n9", { name: "n9", state: STATE, answer: ANSWER }],
-    ]);
-    return sightOf(record({ system: "7", timeline: 2 }), heard, [{ name: "n1" }, { name: "n2" }]);
-  };
+  const seen = { primary: "n1", timeline: 2, lsn: 5n };
+  const of = (health: "up" | "down") =>
+    sightOf(
+      record({ system: "7", timeline: 2 }),
+      heardOf(health),
+      [{ name: "n1" }, { name: "n2" }],
+      seen,
+    );
   deepEqual(of("up"), { healths: new Map([["n1", "up"]]), seen: null });
-  deepEqual(of("down"), {
-    healths: new Map([["n1", "down"]]),
-    seen: { primary: "n1", timeline: 2, lsn: 5n },
-  });
-  deepEqual([of("down", { recovering: true }).seen, of("down", { timeline: 3 }).seen], [null, null]);
+  deepEqual(of("down"), { healths: new Map([["n1", "down"]]), seen });
+});
+
+Deno.test("SeenPrimary keeps how far the primary was, whatever answers in its place since", () => {
+  const primary = new SeenPrimary();
+  const of = (changed: Partial<typeof ANSWER>, recorded = {}) =>
+    primary.of(record({ system: "7", timeline: 2, ...recorded }), heardOf("up", changed))?.lsn ?? null;
+  deepEqual(primary.of(null, heardOf("up")), null);
+  deepEqual([of({ recovering: true }), of({ timeline: 3 }), of({ system: "8" })], [null, null, null]);
+  deepEqual([of({}), of({ lsn: 7n }), of({ lsn: 6n })], [5n, 7n, 7n]);
+  deepEqual([of({ recovering: true }), of({ system: "8" })], [7n, 7n]);
+  deepEqual(of({ timeline: 3, lsn: 2n }, { timeline: 3 }), 2n);
+  deepEqual(of({ timeline: 3, lsn: 1n, system: "8" }, { timeline: 3, system: "8" }), 1n);
 });
