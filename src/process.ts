@@ -288,6 +288,13 @@ export class Process {
   }
 
   async #installSchema(name: string, runtime: Runtime): Promise<readonly string[]> {
+    const why = this.#moves.whyHeld(name);
+    if (why !== null) {
+      throw new PgplexError(
+        "wrong_state",
+        `the schema is not installed: clients of ${name} are held: ${why}`,
+      );
+    }
     const { clusters, monitor } = this.#live.config;
     const connectTimeoutMs = monitor.connect_timeout;
     const result = await runSchemaCommand("install", clusters.get(name)!, { runtime, connectTimeoutMs });

@@ -130,6 +130,12 @@ export class Moves {
     return { ...snapshot, clusters };
   }
 
+  /** Why nothing may be sent to the primary of a cluster for now; null: it may. */
+  whyHeld(cluster: string): string | null {
+    const stance = this.#clusters.get(cluster)?.stance;
+    return stance?.kind === "hold" ? stance.reason : null;
+  }
+
   /** What is settled about a cluster; null where nobody settles anything. */
   recordOf(cluster: string): ClusterRecord | null {
     return this.#clusters.get(cluster)?.record ?? null;

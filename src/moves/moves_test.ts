@@ -141,8 +141,10 @@ class Rig {
 
 Deno.test("Moves takes the only node for the primary, and serves it", async () => {
   const rig = new Rig();
+  equal(rig.moves.whyHeld("main") !== null, true, "nobody knows yet");
   await rig.pass(2);
   equal(rig.stored?.record.primary, "n1");
+  deepEqual([rig.moves.whyHeld("main"), rig.moves.whyHeld("other")], [null, null]);
   deepEqual(rig.errors, []);
   rig.moves.stop();
   equal(rig.clock.pending, 0);
