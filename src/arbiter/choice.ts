@@ -102,7 +102,7 @@ export function choose(parts: ChoiceParts): Choice {
 function mayBeNewer(one: Recruit, parts: ChoiceParts): boolean {
   const { timeline, isForced, target, abandoned } = parts;
   if (one.frozen.timeline <= timeline) return false;
-  return (isForced && target !== null) || (abandoned.length > 0 && reachOf(one, parts) !== null);
+  return (isForced && target !== null) || (abandoned.length > 0 && (reachOf(one, parts) ?? 0n) > 0n);
 }
 
 /** How far it has what the primary wrote: where it has left that timeline for a newer one, up to there. Null where nobody knows. */

@@ -74,6 +74,8 @@ Deno.test("choose takes who has followed a candidate that died behind its promot
     /1 of 2 .*: not n2/,
   );
   deepEqual(chosen(parts([recruit("n3", 950), unknown], { abandoned })), ["n3", 50n]);
+  const stranger = recruit("n2", 2_000, { timeline: 3, forks: [[2, 900n]] });
+  match(String(chosen(parts([stranger], { abandoned }))), /no standby may be promoted/);
 });
 
 Deno.test("choose leaves out whose rejoin has failed, unless an operator names it and forces that", () => {
