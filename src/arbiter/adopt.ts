@@ -22,7 +22,12 @@ export function adopt(
   });
   const silent = all.filter((name) => !heard.some((node) => node.name === name));
   if (silent.length > 0 && named === null && !rules.adoptsUnheard()) {
-    if (heard.length > 0) {
+    // When pgplex starts some answer a moment before others.
+    const isEarly = silent.some((name) => {
+      const view = work.nodes.get(name)?.view ?? null;
+      return view === null || view.health === "suspect";
+    });
+    if (heard.length > 0 && !isEarly) {
       const text =
         `there is no record of the cluster, and ${silent.join(", ")} may be its primary: when all ` +
         "nodes answer it is known, or say FAILOVER with TO and the primary's name";
