@@ -166,7 +166,7 @@ Deno.test("TLS to servers keeps what each mode of libpq promises", async (t) => 
   await using pgplex = await startPgplex({
     config: {
       auth: { users: { postgres: "postgres" } },
-      pool: { query_wait_timeout: "400ms", server_login_retry: "10s" },
+      pool: { query_wait_timeout: "1s", server_login_retry: "10s" },
       clusters: Object.fromEntries(rows.map(([node, tls, host], i) => [
         `c${i}`,
         cluster({ ...node, port: host === "127.0.0.2" ? other.port : node.port } as PostgresNode, tls, host),
