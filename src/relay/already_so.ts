@@ -35,8 +35,8 @@ export interface AlreadySoHost {
 /**
  * Statements for which no server is needed, as they cannot fail, and nobody but the session itself can notice what they do: SET of a time
  * limit, of a search_path of one schema or of a custom setting that takes any text, which the next server connection is given with all
- * else that the session has set; RESET ALL, DISCARD ALL, UNLISTEN * and CLOSE ALL where there is nothing to be taken back, as drivers' pools send them between two users of a connection. Of simple
- * queries alone, outside of transactions. Pure.
+ * else that the session has set; RESET ALL, DISCARD ALL, UNLISTEN * and CLOSE ALL where there is nothing to be taken back, as drivers'
+ * pools send them between two users of a connection. Of simple queries alone, outside of transactions. Pure.
  */
 export class AlreadySo {
   readonly #relay: Relay;

@@ -38,7 +38,7 @@ export class AtRest implements AlreadySoHost {
     this.#tenant = parts.facts.id;
   }
 
-  /** As whom server connections know the session: what it left there is nobody's behind a DISCARD ALL that none of them has heard of. */
+  /** As whom server connections know the session: another one behind a DISCARD ALL of which they have not heard. */
   get tenant(): number {
     return this.#tenant;
   }
