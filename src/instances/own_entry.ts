@@ -44,6 +44,8 @@ export class OwnEntry {
     this.#heardAt = revision;
     if (revision < this.#writtenAt) return;
     this.#isThere = entries.get(this.#parts.key)?.value === this.#text;
+    // A late write, or somebody's hand: until it is mended the others go by it.
+    void this.write();
   }
 
   /** Writes it where it is not there. To be called now and then. */

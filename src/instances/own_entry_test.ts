@@ -79,6 +79,15 @@ Deno.test("what is heard late, of before one's own write, does not count", async
   deepEqual(store.sent, ["mine"]);
 });
 
+Deno.test("what a late write has put over it is written again as soon as that is heard", async () => {
+  const store = new SlowStore();
+  store.entry.say("mine");
+  await store.come()();
+  store.put("an earlier word");
+  store.entry.heard(store.keys.list(""));
+  deepEqual(store.sent, ["mine", "mine"]);
+});
+
 Deno.test("what was written to a store that has begun anew since is written again", async () => {
   const store = new SlowStore();
   for (let at = 0; at < 5; at++) store.put("before");
