@@ -19,7 +19,7 @@ import { type Glance, Membership, type Self } from "./membership.ts";
 import { OwnEntry } from "./own_entry.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
-import type { Healths } from "./sight.ts";
+import type { SharedCluster } from "./shared_cluster.ts";
 import {
   ackValue,
   clusterKey,
@@ -53,29 +53,13 @@ export interface SharedParts {
 /** A look around behind a write that announces something is tried again behind this time. */
 const LOOK_AGAIN_MS = 100;
 
-interface Cluster {
-  readonly listener: CoordinationListener;
-  /** Of the record that was told last. */
-  revision: number;
-  /** When a renewal was sent that has found a record. */
-  foundMs: number;
-  readonly ack: OwnEntry;
-  readonly view: OwnEntry;
-  /** As {@link view} says it. */
-  healths: Healths;
-  readonly acks: Acknowledged;
-  /** What was told last of the others. */
-  views: string;
-  instances: string;
-}
-
 /** The coordination of several instances, which agree by a {@link KeyStore}. */
 export class SharedCoordination implements Coordination {
   readonly #parts: SharedParts;
   readonly #rules: InstanceRules;
   readonly #membership: Membership;
   readonly #requests: Requests;
-  readonly #clusters = new Map<string, Cluster>();
+  readonly #clusters = new Map<string, SharedCluster>();
   /** Clusters of which a write of the record is on its way, or has an unknown end. */
   readonly #unsettled = new Set<string>();
   #listing: Listing | null = null;
@@ -203,12 +187,13 @@ export class SharedCoordination implements Coordination {
     const wasSettled = !this.#unsettled.has(cluster);
     this.#unsettled.add(cluster);
     const conditions = this.#rules.comparesLeader() ? [leading, free] : [free];
+    const sentMs = this.#nowMs;
     const answer = await this.#put(key, recordValue(recordText(next)), conditions);
     const isSettled = answer.kind === "done" && answer.value.isWritten;
     if (isSettled || (wasSettled && answer.kind !== "unknown")) this.#unsettled.delete(cluster);
     if (answer.kind !== "done") return answer;
     const { isWritten, entries: [, entry = null] } = answer.value;
-    if (isWritten) return await this.#written(answer.value);
+    if (isWritten) return await this.#written(cluster, answer.value, sentMs);
     const why = await this.#lookBehind();
     if (why !== null) return { kind: "unknown", reason: why };
     try {
@@ -234,7 +219,12 @@ export class SharedCoordination implements Coordination {
     return answer;
   }
 
-  async #written({ revision }: Committed): Promise<SwapResult> {
+  async #written(cluster: string, { revision }: Committed, sentMs: number): Promise<SwapResult> {
+    const known = this.#clusters.get(cluster);
+    if (known !== undefined) {
+      known.written = revision;
+      known.foundMs = Math.max(known.foundMs, sentMs);
+    }
     for (;;) {
       const why = await this.#lookBehind();
       if (why === null) return { kind: "written", revision };
@@ -279,9 +269,10 @@ export class SharedCoordination implements Coordination {
   }
 
   listen(cluster: string, listener: CoordinationListener): () => void {
-    const known: Cluster = {
+    const known: SharedCluster = {
       listener,
       revision: 0,
+      written: 0,
       foundMs: -Infinity,
       ack: this.#ownEntry(cluster, "acks"),
       view: this.#ownEntry(cluster, "views"),
@@ -445,16 +436,19 @@ export class SharedCoordination implements Coordination {
     sight.compare(own, others, this.#nowMs);
   }
 
-  #tellFound(known: Cluster, entry: Entry | null, { revision, sentMs, permitSinceMs }: Glance): void {
+  #tellFound(known: SharedCluster, entry: Entry | null, { revision, sentMs, permitSinceMs }: Glance): void {
     if (entry !== null) {
       known.foundMs = sentMs;
       this.#tellRecord(known, entry);
-    } else if (known.revision > 0 && revision > known.revision) {
+      return;
+    }
+    const last = Math.max(known.revision, known.written);
+    if (last > 0 && revision > last) {
       known.listener.lost({ isOld: permitSinceMs > known.foundMs });
     }
   }
 
-  #tellRecord(known: Cluster, entry: Entry): void {
+  #tellRecord(known: SharedCluster, entry: Entry): void {
     if (entry.modRevision <= known.revision) return;
     known.revision = entry.modRevision;
     try {
@@ -465,7 +459,7 @@ export class SharedCoordination implements Coordination {
     }
   }
 
-  #tellAck({ acks, listener }: Cluster, instance: number, { value }: Entry): void {
+  #tellAck({ acks, listener }: SharedCluster, instance: number, { value }: Entry): void {
     if (instance === this.#parts.self.id) return;
     const ack = acks.take(instance, value, this.#membership.roll.members());
     if (ack !== null) listener.acknowledged(ack);

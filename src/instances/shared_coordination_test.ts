@@ -466,6 +466,18 @@ Deno.test("a record that somebody removes is told to be lost, until it is there 
   equal(one.lost, 0);
 });
 
+Deno.test("a record that is removed before whoever wrote it has heard of it is told to be lost", async () => {
+  const town = new Town();
+  const one = town.instance(1, { isWatching: false });
+  await town.pass(2_500);
+  const swapped = one.coordination.swap("main", 0, record(1));
+  await town.pass(50);
+  equal((await swapped).kind, "written");
+  town.keys.commit([], [{ kind: "remove", key: recordKey("main") }]);
+  await town.pass(5_000);
+  deepEqual([one.lost > 0, one.lostOld], [true, 0]);
+});
+
 Deno.test("a record that is removed while an instance has no permit may have been another one by then", async () => {
   const town = new Town();
   const [one, two] = [town.instance(1), town.instance(2)];

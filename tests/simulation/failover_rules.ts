@@ -37,8 +37,9 @@ export class FailoverRules {
     const isStarting = node.process === "running" && nowMs < node.startingUntilMs;
     const startingMs = nowMs - node.startingSinceMs;
     this.#verdict.check(
-      // By a clock that goes 5 % faster 30 s are 28.5.
+      // By a clock that goes 5 % faster 30 s are 28.5. One that answers slowly may be silent for long enough.
       !(isStarting && startingMs < 28_400 && this.#sight.isOpen(node, writer) &&
+        !this.#sight.isSlow(node, writer) &&
         this.#sight.isStable(node, writer, 2_500)),
       "premature",
       `${primary} starts for ${startingMs} ms, and is given up`,

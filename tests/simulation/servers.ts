@@ -278,7 +278,8 @@ export class Servers {
     this.change(node, () => {
       node.process = "running";
       node.zombieUntilMs = 0;
-      node.startingSinceMs = this.agenda.nowMs;
+      // Who dies while it starts, or within a second of that, and starts again, was not seen to be up.
+      if (this.agenda.nowMs - node.startingUntilMs > 1_000) node.startingSinceMs = this.agenda.nowMs;
       node.startingUntilMs = this.agenda.nowMs + startMs;
     });
     const until = node.startingUntilMs;
