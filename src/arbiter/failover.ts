@@ -34,6 +34,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     );
   }
   if (heedClaims(work, record, move)) return;
+  forgetStrangers(work);
   // Who answers is asked again in this step: it may have become a primary.
   const unheard = [...work.nodes.keys()].filter((name) =>
     work.isUp(name) && work.fresh(name, stepSinceMs) === null
@@ -89,6 +90,16 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     watermark: isReplayed ? frozen.xidWatermark : null,
     evidence: [...move.evidence, ...evidence],
   });
+}
+
+/** Where another cluster's server answers in a node's place, what has stopped receiving there may have been that one. */
+function forgetStrangers(work: Work): void {
+  for (const name of work.nodes.keys()) {
+    const said = work.isUp(name) ? work.said(name) : null;
+    if (said === null || work.isOwn(said)) continue;
+    work.frozen.delete(name);
+    work.calls.forget(name, "freeze");
+  }
 }
 
 /** How far the old primary was seen: also by those that have said it since the move began, when they held their clients. */
