@@ -67,6 +67,28 @@ Deno.test("recruit counts a standby that cannot be frozen as one that may have a
   ok(scene.done.includes("promote n2"));
 });
 
+Deno.test("recruit forgets what another cluster's server has said in a standby's place", () => {
+  const synchronous = { method: "any", k: 1, names: ["n2", "n3"] } as const;
+  const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
+  let lsn = 9_000_000n;
+  scene.results["freeze"] = (node) =>
+    node === "n2" ? { ok: false, kind: "failed", reason: "x" } : {
+      ok: true,
+      frozen: { lsn, replayLsn: lsn, timeline: 1, isReplayed: true, xidWatermark: null },
+    };
+  scene.pass(6_000);
+  equal(scene.record?.move?.step, "recruit");
+  const own = scene.nodes["n3"]!;
+  if (typeof own === "string") throw new Error("n3 answers");
+  scene.nodes["n3"] = { ...own, system: "999" };
+  scene.pass(3_000);
+  lsn = 4_000n;
+  scene.nodes["n3"] = own;
+  scene.done.length = 0;
+  scene.pass(3_000);
+  ok(scene.done.includes("freeze n3"), scene.done.join());
+});
+
 Deno.test("recruit waits for the replay of what was received, so that the watermark is exact", () => {
   const scene = bereaved();
   let isReplayed = false;
