@@ -160,12 +160,7 @@ function coverageGap(
   // The old primary itself stands there as a standby, with all that it has written.
   if (old !== undefined && old.frozen.timeline === timeline && has(old)) return null;
   if (synchronous === null) return "replication is asynchronous";
-  const listed = isStar
-    ? [...names].filter(([node]) => node !== from).map(([, name]) => name)
-    // The primary's own name counts where another node has it as well.
-    : synchronous.names.filter((name) =>
-      names.get(from) !== name || [...names].some(([node, one]) => node !== from && one === name)
-    );
+  const listed = listedNames(synchronous, names, from);
   // Who is known to be called otherwise than by the node's name is not called by a third one.
   const absent = [...names].filter(([node, one]) =>
     node !== from && one === node && !recruits.some(({ name }) => name === node)
@@ -183,6 +178,17 @@ function coverageGap(
   if (covered.length >= needed) return null;
   const missing = listed.filter((name) => !covered.includes(name)).join(", ");
   return `${covered.length} of ${listed.length} synchronous standbys are covered, and must be ${needed}: not ${missing}`;
+}
+
+/** By whose names commits of `from` are acknowledged. Its own counts where another node has it as well. `names`: as in {@link ChoiceParts}. */
+export function listedNames(
+  synchronous: SynchronousNames,
+  names: ReadonlyMap<string, string>,
+  from: string,
+): readonly string[] {
+  const others = [...names].filter(([node]) => node !== from).map(([, name]) => name);
+  if (synchronous.names.includes("*")) return others;
+  return synchronous.names.filter((name) => names.get(from) !== name || others.includes(name));
 }
 
 /** The same of what was acknowledged by earlier names: whoever has all of that needs none of them. */

@@ -1,4 +1,5 @@
 import { lsnText } from "../topology/mod.ts";
+import { listedNames } from "./choice.ts";
 import { noteNames } from "./cohorts.ts";
 import { deathOf } from "./detection.ts";
 import { standbyNames } from "./failover.ts";
@@ -146,10 +147,7 @@ function hopeless(work: Work, record: ClusterRecord): string | null {
       : `nobody has seen how far ${primary} was: say FAILOVER with FORCE`;
   }
   const names = standbyNames(work);
-  const own = names.get(primary);
-  const listed = synchronous.names.includes("*")
-    ? [...names].filter(([node]) => node !== primary).map(([, name]) => name)
-    : synchronous.names.filter((name) => name !== own);
+  const listed = listedNames(synchronous, names, primary);
   const there = listed.filter((name) => up.some(({ node }) => names.get(node.name) === name)).length;
   const needed = work.rules.quorum(listed.length, synchronous.k);
   return there >= needed

@@ -32,9 +32,8 @@ export function stickyIn(words: readonly string[]): Sticky[] {
     const word = words[i]!;
     const before = words[i - 1] ?? ";";
     const name = word.startsWith('"') ? word.slice(1) : word;
-    if (word === "load" && BEFORE_STATEMENT.has(before)) {
-      if (!isAssignment(words, i)) sticky.add("load");
-    } else if (BEFORE_STATEMENT.has(before) && setsSeedAt(words, i)) sticky.add("setseed");
+    if (word === "load" && BEFORE_STATEMENT.has(before) && !isAssignment(words, i)) sticky.add("load");
+    else if (BEFORE_STATEMENT.has(before) && setsSeedAt(words, i)) sticky.add("setseed");
     // `x.f` calls f(x).
     else if (words[i + 1] !== "(" && before !== ".") continue;
     else if (name.startsWith("dblink_connect")) sticky.add("dblink");
