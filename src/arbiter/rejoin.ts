@@ -69,7 +69,7 @@ export function beginRejoin(
   };
   work.say("info", `rejoin/${name}`, `${name} is made a standby (${mode})`);
   work.rejoinSinceMs = null;
-  for (const kind of ["rejoin", "rejoinState", "unfence"] as const) work.calls.forget(name, kind);
+  for (const kind of ["rejoin", "rejoinState", "unfence", "freeze"] as const) work.calls.forget(name, kind);
   work.calls.forget(record.primary, "checkpoint");
   work.write({ ...record, rejoins: [...record.rejoins.filter(({ node }) => node !== name), one] });
   return true;
@@ -98,7 +98,7 @@ function wayBack(
 
 function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): boolean {
   const { rules, now: { nowMs } } = work;
-  work.rejoinSinceMs ??= { atMs: nowMs, sentMs: null };
+  work.rejoinSinceMs ??= { atMs: nowMs, stillMs: null, sentMs: null };
   const life = work.rejoinSinceMs;
   const fail = (reason: string) => {
     work.say("error", `rejoin/${name}`, `${name} is not a standby: ${reason}. REJOIN tries again`);
@@ -137,8 +137,9 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
     // The primary may be another one than when the rejoin was announced.
     const known = work.nodes.get(name)!;
     const primary = work.inspected(record.primary, nowMs - 2_000);
-    // A standby may have received another history until it was pointed at the primary.
-    if (primary === null || work.inspected(name, Math.max(life.atMs, nowMs - 2_000)) === null) return false;
+    // A standby may have received another history until it stopped.
+    const sinceMs = Math.max(life.stillMs ?? life.atMs, nowMs - 2_000);
+    if (primary === null || work.inspected(name, sinceMs) === null) return false;
     const standing = standingOf(work, record, known, primary);
     if (standing === "unknown") return false;
     const way = wayBack(work, record, known, standing);
@@ -147,6 +148,12 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
       const rejoins = record.rejoins.map((one) => one.node === name ? { ...one, mode: way.mode } : one);
       work.write({ ...record, rejoins });
       return true;
+    }
+    if (mode === "standby" && life.stillMs === null) {
+      if (!work.tookOver(name, record.epoch)) return false;
+      const result = work.ask(name, { kind: "freeze" });
+      if (result?.ok) life.stillMs = nowMs + 1;
+      return result?.ok === false && result.kind === "not possible" ? fail(result.reason) : false;
     }
     if (rules.checkpointsFirst()) {
       if (!work.tookOver(record.primary, record.epoch)) return false;

@@ -6,6 +6,8 @@ const n1 = primarySays({ timeline: 2, lsn: 9_000n, forks: [[1, 5_000n]] });
 const receiver = { status: "streaming", timeline: 2, fromHost: "10.0.0.1", fromPort: 5432, heardAgeMs: 1 };
 const n3: Inspected = inspected({ timeline: 2, lsn: 9_000n, receiver });
 
+const running = { node: "n2", state: "running", reason: "it was the primary", startedAtMs: 0 } as const;
+
 function scene(options: ConstructorParameters<typeof Scene>[0] = {}): Scene {
   const { nodes, ...rest } = options ?? {};
   return new Scene({
@@ -100,7 +102,6 @@ Deno.test("rejoin by hand looks at a node itself at which nobody has looked sinc
 });
 
 Deno.test("rejoin that the primary's move has overtaken is judged anew before anything is done", () => {
-  const running = { node: "n2", state: "running", reason: "it was the primary", startedAtMs: 0 } as const;
   const begin = (n2: Inspected, mode: "rewind" | "standby") => {
     const one = scene({
       stored: record({ timeline: 2, rejoins: [{ ...running, mode }] }),
@@ -119,4 +120,24 @@ Deno.test("rejoin that the primary's move has overtaken is judged anew before an
   const beyond = begin(inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null }), "standby");
   ok(beyond.done.includes("rejoin n2"));
   equal(beyond.record!.rejoins[0]!.mode, "rewind");
+});
+
+Deno.test("rejoin of a node that is to stay as it is looks at it again when it does not receive from anybody any more", () => {
+  const one = scene({
+    stored: record({ timeline: 2, rejoins: [{ ...running, mode: "standby" }] }),
+    changed: { rejoin: "manual" },
+    nodes: { n2: inspected({ lsn: 4_000n, replayLsn: 4_000n, receiver: null }) },
+  });
+  one.results["freeze"] = () => {
+    // From the old primary, until then.
+    one.nodes["n2"] = inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null });
+    const frozen = { lsn: 6_000n, replayLsn: 6_000n, timeline: 1, isReplayed: true, xidWatermark: "7" };
+    return { ok: true, frozen };
+  };
+  one.pass(3_000);
+  deepEqual(one.done.filter((text) => text === "freeze n2" || text === "rejoin n2"), [
+    "freeze n2",
+    "rejoin n2",
+  ]);
+  equal(one.record?.rejoins[0]?.mode, "rewind");
 });

@@ -96,8 +96,11 @@ export class Work {
   readonly astray = new Map<string, number>();
   /** How the others stood to the primary when that was known last, by node. */
   readonly standings = new Map<string, Standing>();
-  /** When this life of the machine began with the running rejoin, and when it has started the script; null before. */
-  rejoinSinceMs: { readonly atMs: number; sentMs: number | null } | null = null;
+  /**
+   * When this life of the machine began with the running rejoin, when a node that is to stay as it is had stopped receiving, and when the script
+   * was started; null before.
+   */
+  rejoinSinceMs: { readonly atMs: number; stillMs: number | null; sentMs: number | null } | null = null;
   #out: ArbiterAction[] = [];
   readonly #said = new Map<string, string>();
 

@@ -378,6 +378,7 @@ export class Invariants {
     const { record } = this.#store;
     const move = record?.move ?? null;
     const { name } = node;
+    const isRejoined = record?.rejoins.some((one) => one.node === name && one.state === "running");
     // What was asked for under an earlier record may still be on its way.
     const { instance, life, isLate, isOwned, askedMs } = by;
     // Whoever acts goes by the record that he knows, also while it is removed.
@@ -389,7 +390,11 @@ export class Invariants {
         return this.#promotes(node, instance, isOwned);
       case "freeze":
         if (isOld) return;
-        this.#check(move?.step === "recruit", "announced", `${name} is frozen, which no record announces`);
+        this.#check(
+          move?.step === "recruit" || isRejoined,
+          "announced",
+          `${name} is frozen, which no record announces`,
+        );
         return this.#changes(record);
       case "demote":
         if (isOld) return;
@@ -419,8 +424,7 @@ export class Invariants {
       case "rejoin": {
         this.#check(record?.primary !== name, "rejoin", `${name} is the primary`);
         if (isOld) return;
-        const isAnnounced = record?.rejoins.some((one) => one.node === name && one.state === "running");
-        this.#check(isAnnounced, "announced", `${name} is rejoined, which no record announces`);
+        this.#check(isRejoined, "announced", `${name} is rejoined, which no record announces`);
         const upstream = this.#servers.nodes.find((one) => one.name === verb.upstream.name)!;
         // Of two timelines with one number, of which somebody has made one by hand, nobody can tell.
         const isTwin = node.timeline === upstream.timeline;
