@@ -122,6 +122,10 @@ function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean
     return isInspected;
   }
   const result = work.ask(name, { kind: "freeze" });
+  if (result?.ok && !work.isOwn(result)) {
+    work.calls.forget(name, "freeze");
+    return false;
+  }
   if (result?.ok) work.frozen.set(name, result.frozen);
   return isInspected && result !== null;
 }

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { inspected, primarySays, record, Scene, settings } from "./scene_test.ts";
+import { inspected, primarySays, record, Scene, settings, stopped } from "./scene_test.ts";
 import type { Inspected, SeenPosition } from "./views.ts";
 
 const alone: Inspected = inspected({ receiver: null });
@@ -52,17 +52,10 @@ Deno.test("recruit gives the cluster back although another node says primary of 
 Deno.test("recruit counts a standby that cannot be frozen as one that may have acknowledged", () => {
   const synchronous = { method: "any", k: 1, names: ["n2", "n3"] } as const;
   const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
-  scene.results["freeze"] = (node) =>
-    node === "n3" ? { ok: false, kind: "failed", reason: "x" } : {
-      ok: true,
-      frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, isReplayed: true, xidWatermark: null },
-    };
+  scene.results["freeze"] = (node) => node === "n3" ? { ok: false, kind: "failed", reason: "x" } : stopped();
   scene.pass(10_000);
   equal(scene.record?.move?.step, "recruit");
-  scene.results["freeze"] = () => ({
-    ok: true,
-    frozen: { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, isReplayed: true, xidWatermark: null },
-  });
+  scene.results["freeze"] = () => stopped();
   scene.pass(2_000);
   ok(scene.done.includes("promote n2"));
 });
@@ -72,10 +65,7 @@ Deno.test("recruit forgets what another cluster's server has said in a standby's
   const scene = bereaved({ nodes: { n1: primarySays({ synchronous }) } });
   let lsn = 9_000_000n;
   scene.results["freeze"] = (node) =>
-    node === "n2" ? { ok: false, kind: "failed", reason: "x" } : {
-      ok: true,
-      frozen: { lsn, replayLsn: lsn, timeline: 1, isReplayed: true, xidWatermark: null },
-    };
+    node === "n2" ? { ok: false, kind: "failed", reason: "x" } : stopped({ lsn, replayLsn: lsn });
   scene.pass(6_000);
   equal(scene.record?.move?.step, "recruit");
   const own = scene.nodes["n3"]!;
@@ -89,14 +79,20 @@ Deno.test("recruit forgets what another cluster's server has said in a standby's
   ok(scene.done.includes("freeze n3"), scene.done.join());
 });
 
+Deno.test("recruit counts nothing that another cluster's server says of itself behind a look at the standby", () => {
+  const scene = bereaved();
+  scene.results["freeze"] = (node) =>
+    node === "n2" ? stopped({ lsn: 9_000_000n, replayLsn: 9_000_000n }, "999") : stopped();
+  scene.pass(10_000);
+  ok(scene.done.includes("promote n3"), scene.done.join());
+  ok(!scene.done.includes("promote n2"));
+});
+
 Deno.test("recruit waits for the replay of what was received, so that the watermark is exact", () => {
   const scene = bereaved();
   let isReplayed = false;
   // The last bytes are the beginning of a record whose end never came.
-  scene.results["freeze"] = () => ({
-    ok: true,
-    frozen: { lsn: 5_000n, replayLsn: 4_900n, timeline: 1, isReplayed, xidWatermark: "8" },
-  });
+  scene.results["freeze"] = () => stopped({ replayLsn: 4_900n, isReplayed, xidWatermark: "8" });
   scene.pass(2_000);
   equal(scene.record?.move?.step, "recruit");
   isReplayed = true;

@@ -152,7 +152,7 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
     if (mode === "standby" && life.stillMs === null) {
       if (!work.tookOver(name, record.epoch)) return false;
       const result = work.ask(name, { kind: "freeze" });
-      if (result?.ok) life.stillMs = nowMs + 1;
+      if (result?.ok && work.isOwn(result)) life.stillMs = nowMs + 1;
       return result?.ok === false && result.kind === "not possible" ? fail(result.reason) : false;
     }
     if (rules.checkpointsFirst()) {

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
-import { inspected, primarySays, record, Scene } from "./scene_test.ts";
+import { inspected, primarySays, record, Scene, stopped } from "./scene_test.ts";
 import type { Inspected } from "./views.ts";
 
 const n1 = primarySays({ timeline: 2, lsn: 9_000n, forks: [[1, 5_000n]] });
@@ -131,8 +131,7 @@ Deno.test("rejoin of a node that is to stay as it is looks at it again when it d
   one.results["freeze"] = () => {
     // From the old primary, until then.
     one.nodes["n2"] = inspected({ lsn: 6_000n, replayLsn: 6_000n, receiver: null });
-    const frozen = { lsn: 6_000n, replayLsn: 6_000n, timeline: 1, isReplayed: true, xidWatermark: "7" };
-    return { ok: true, frozen };
+    return stopped({ lsn: 6_000n, replayLsn: 6_000n });
   };
   one.pass(3_000);
   deepEqual(one.done.filter((text) => text === "freeze n2" || text === "rejoin n2"), [

@@ -14,6 +14,7 @@ import {
   type VerbKind,
   type VerbResult,
 } from "./mod.ts";
+import type { Frozen } from "./verbs.ts";
 import { type KnownEnd, Work } from "./work.ts";
 
 /** Settings of a cluster of n1, n2 and n3. */
@@ -38,6 +39,12 @@ export function settings(changed: Partial<ArbiterSettings> = {}): ArbiterSetting
     primaryStartTimeoutMs: 30_000,
     ...changed,
   };
+}
+
+/** A standby that has stopped receiving, with `changed`. */
+export function stopped(changed: Partial<Frozen> = {}, system = "111"): VerbResult<"freeze"> {
+  const frozen = { lsn: 5_000n, replayLsn: 5_000n, timeline: 1, isReplayed: true, xidWatermark: null };
+  return { ok: true, frozen: { ...frozen, ...changed }, system };
 }
 
 /** What a standby of n1 on timeline 1 says, with `changed`. */
@@ -295,10 +302,7 @@ export class Scene {
       case "freeze": {
         const { lsn, replayLsn, timeline } = says;
         this.nodes[node] = { ...says, receiver: null, hasUpstream: false };
-        return {
-          ok: true,
-          frozen: { lsn, replayLsn, timeline: timeline!, isReplayed: true, xidWatermark: "77" },
-        };
+        return stopped({ lsn, replayLsn, timeline: timeline!, xidWatermark: "77" }, says.system);
       }
       case "repoint": {
         const receiver = {

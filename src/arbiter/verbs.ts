@@ -43,7 +43,8 @@ export interface Frozen {
 export interface VerbValues {
   readonly takeOver: Record<never, never>;
   readonly inspect: { readonly inspected: Inspected };
-  readonly freeze: { readonly frozen: Frozen };
+  /** `system`: of which cluster's server. */
+  readonly freeze: { readonly frozen: Frozen; readonly system: string };
   readonly repoint: Record<never, never>;
   readonly promote: { readonly timeline: number };
   readonly fence: Record<never, never>;

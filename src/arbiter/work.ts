@@ -244,7 +244,7 @@ export class Work {
   }
 
   /** Whether a node's own words say that it belongs to the cluster. */
-  isOwn(said: Said): boolean {
+  isOwn(said: Pick<Said, "system">): boolean {
     const { record } = this;
     return record === null || this.rules.isSameSystem(said.system, record.system);
   }

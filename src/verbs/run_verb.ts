@@ -35,6 +35,7 @@ export interface VerbValues {
       /** In decimal digits. */
       readonly xidWatermark: string;
     };
+    readonly system: string;
   };
   readonly promote: { readonly timeline: number };
   readonly endSessions: { readonly count: number };
@@ -74,8 +75,9 @@ async function run(
     case "inspect":
       return valueOf(await node.inspect(), ({ ok: _, ...inspected }) => ({ inspected }));
     case "freeze":
-      return valueOf(await node.freeze(), ({ ok: _, xidWatermark, ...frozen }) => ({
+      return valueOf(await node.freeze(), ({ ok: _, xidWatermark, system, ...frozen }) => ({
         frozen: { ...frozen, xidWatermark: String(xidWatermark) },
+        system,
       }));
     case "repoint":
       return await node.repoint({ upstream: verb.upstream, slot });

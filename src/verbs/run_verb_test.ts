@@ -47,9 +47,10 @@ Deno.test("runVerb calls the verb of its kind, with what the file says of the no
 Deno.test("runVerb brings values under the names that the arbiter knows, and failures as they are", async () => {
   const one = async (verb: Verb, result: object) => await fake(result).run(verb);
   deepEqual(await one({ kind: "inspect" }, { ok: true, lsn: 1n }), { ok: true, inspected: { lsn: 1n } });
-  deepEqual(await one({ kind: "freeze" }, { ok: true, lsn: 1n, xidWatermark: 7n }), {
+  deepEqual(await one({ kind: "freeze" }, { ok: true, lsn: 1n, xidWatermark: 7n, system: "1" }), {
     ok: true,
     frozen: { lsn: 1n, xidWatermark: "7" },
+    system: "1",
   });
   deepEqual(await one({ kind: "endSessions" }, { ok: true, ended: 2 }), { ok: true, count: 2 });
   deepEqual(await one({ kind: "rejoinState" }, { ok: true, state: "failed", why: "x" }), {

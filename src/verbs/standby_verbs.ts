@@ -22,6 +22,8 @@ export interface Frozen {
   readonly isReplayed: boolean;
   /** The first transaction id of which the standby knows nothing: at or above it nothing was committed that it has replayed. */
   readonly xidWatermark: bigint;
+  /** The system identifier of its cluster. */
+  readonly system: string;
 }
 
 /**
@@ -57,14 +59,14 @@ const IDLE_MS = 100;
 
 async function frozen(
   session: ArbiterSession,
-  { lsn, replayLsn, timeline }: Inspection,
+  { lsn, replayLsn, timeline, system }: Inspection,
   { version, isReplayed, until }: { version: number; isReplayed: boolean; until: Deadline },
 ): Promise<Frozen> {
   const sql = version >= 130000
     ? "SELECT pg_snapshot_xmax(pg_current_snapshot())"
     : "SELECT txid_snapshot_xmax(txid_current_snapshot())";
   const [row] = await session.run(sql, { until, acts: false });
-  return { lsn, replayLsn, timeline, isReplayed, xidWatermark: BigInt(row![0]!) };
+  return { lsn, replayLsn, timeline, isReplayed, xidWatermark: BigInt(row![0]!), system };
 }
 
 /**

@@ -222,7 +222,8 @@ export class ModelRunner {
           const [lsn, replayLsn] = [BigInt(node.lsn), BigInt(node.replayLsn)];
           const { timeline } = node;
           const isReplayed = lsn === replayLsn;
-          reply({ ok: true, frozen: { lsn, replayLsn, timeline, isReplayed, xidWatermark: "1" } });
+          const frozen = { lsn, replayLsn, timeline, isReplayed, xidWatermark: "1" };
+          reply({ ok: true, frozen, system: node.options.system });
         });
       case "repoint":
         if (!node.isStandby) return reply({ ok: false, kind: "refused", reason: "it is no standby" });
