@@ -1,5 +1,6 @@
 import { lsnText } from "../topology/mod.ts";
 import type { ClusterRecord } from "./record.ts";
+import { isSameName } from "./standby_names.ts";
 import { blank } from "./steady.ts";
 import { addressOf, begun, type NewMove, type Work } from "./work.ts";
 
@@ -132,7 +133,9 @@ export function adopt(
     // Whoever acknowledges commits has to receive from the primary itself; which moves have led elsewhere is lost.
     moved: work.settings.mode === "follow" || said.recovering
       ? []
-      : all.filter((other) => other !== name && said.synchronous?.names.includes(other) === true),
+      : all.filter((other) =>
+        other !== name && said.synchronous?.names.some((one) => isSameName(one, other)) === true
+      ),
     disowned: [],
   });
   return true;

@@ -1,14 +1,13 @@
 import { lsnText } from "../topology/mod.ts";
 import type { EarlierNames, SynchronousNames } from "./record.ts";
 import type { Rules } from "./rules.ts";
+import { isSameName, listedNames } from "./standby_names.ts";
 import type { Frozen } from "./verbs.ts";
 import type { Inspected } from "./views.ts";
 
 /** A standby that has stopped receiving. */
 export interface Recruit {
   readonly name: string;
-  /** By which its upstream knows it. */
-  readonly standbyName: string;
   readonly frozen: Frozen;
   /** Timelines that it has left, as in {@link Inspected.forks}; null where nobody knows. */
   readonly forks: Inspected["forks"] | null;
@@ -161,14 +160,15 @@ function coverageGap(
   if (old !== undefined && old.frozen.timeline === timeline && has(old)) return null;
   if (synchronous === null) return "replication is asynchronous";
   const listed = listedNames(synchronous, names, from);
+  const others = [...names].filter(([node]) => node !== from);
   // Who is known to be called otherwise than by the node's name is not called by a third one.
-  const absent = [...names].filter(([node, one]) =>
-    node !== from && one === node && !recruits.some(({ name }) => name === node)
-  ).map(([node]) => node);
+  const absent = others.filter(([node, one]) => one === node && !recruits.some(({ name }) => name === node))
+    .map(([node]) => node);
   const covered = listed.filter((name) => {
-    const called = [...names].filter(([node, one]) => node !== from && one === name).map(([node]) => node);
+    const called = others.filter(([, one]) => isSameName(one, name)).map(([node]) => node);
     // One that is no node's own may have become that of any which cannot be asked now.
-    const nodes = isStar || names.has(name) ? called : [...called, ...absent];
+    const isNodes = [...names.keys()].some((node) => isSameName(node, name));
+    const nodes = isStar || isNodes ? called : [...called, ...absent];
     return nodes.length > 0 && nodes.every((node) => {
       const recruit = recruits.find((one) => one.name === node);
       return recruit !== undefined && has(recruit);
@@ -178,17 +178,6 @@ function coverageGap(
   if (covered.length >= needed) return null;
   const missing = listed.filter((name) => !covered.includes(name)).join(", ");
   return `${covered.length} of ${listed.length} synchronous standbys are covered, and must be ${needed}: not ${missing}`;
-}
-
-/** By whose names commits of `from` are acknowledged. Its own counts where another node has it as well. `names`: as in {@link ChoiceParts}. */
-export function listedNames(
-  synchronous: SynchronousNames,
-  names: ReadonlyMap<string, string>,
-  from: string,
-): readonly string[] {
-  const others = [...names].filter(([node]) => node !== from).map(([, name]) => name);
-  if (synchronous.names.includes("*")) return others;
-  return synchronous.names.filter((name) => names.get(from) !== name || others.includes(name));
 }
 
 /** The same of what was acknowledged by earlier names: whoever has all of that needs none of them. */

@@ -7,7 +7,6 @@ function recruit(name: string, lsn: number, changed: Partial<Recruit> & { timeli
   const frozen = { lsn: BigInt(lsn), replayLsn: BigInt(lsn), timeline, isReplayed: true, xidWatermark: null };
   return {
     name,
-    standbyName: name,
     frozen,
     forks: timeline === 1 ? [] : [[1, BigInt(lsn)]],
     isUp: true,
@@ -110,7 +109,7 @@ Deno.test("choose covers n - k + 1 of the synchronous names, the old primary's o
 Deno.test("choose takes a name that is no node's own for that of any which cannot be asked", () => {
   const synchronous = { method: "any", k: 1, names: ["walreceiver"] } as const;
   const names = new Map([["n1", "n1"], ["n2", "walreceiver"], ["n3", "n3"]]);
-  const n2 = recruit("n2", 990, { standbyName: "walreceiver" });
+  const n2 = recruit("n2", 990);
   match(String(chosen(parts([n2], { names, synchronous }))), /0 of 1 .*: not walreceiver/);
   deepEqual(chosen(parts([n2, recruit("n3", 980)], { names, synchronous })), ["n2", 10n]);
   deepEqual(chosen(parts([n2], { names, synchronous: { ...synchronous, names: ["*"], k: 2 } })), ["n2", 10n]);
@@ -122,6 +121,17 @@ Deno.test("choose takes a name that is no node's own for that of any which canno
   deepEqual(chosen(parts([n2], { names: other, synchronous })), ["n2", 10n]);
   const own = { ...synchronous, names: ["n2"] };
   deepEqual(chosen(parts([recruit("n2", 990)], { synchronous: own })), ["n2", 10n]);
+});
+
+Deno.test("choose takes names for one as PostgreSQL does, whatever their case", () => {
+  const synchronous = { method: "any", k: 1, names: ["N2", "N3"] } as const;
+  match(String(chosen(parts([recruit("n2", 990)], { synchronous }))), /1 of 2 .*: not N3/);
+  deepEqual(chosen(parts([recruit("n2", 990), recruit("n3", 980)], { synchronous })), ["n2", 10n]);
+  // n3 acknowledges as n2, too, and has more.
+  const names = new Map([["n1", "N1"], ["n2", "n2"], ["n3", "N2"]]);
+  const any = { ...synchronous, names: ["n1", "n2"] };
+  const both = [recruit("n2", 980), recruit("n3", 990, { promote: false })];
+  match(String(chosen(parts(both, { names, synchronous: any }))), /0 of 1 .*: not n2/);
 });
 
 Deno.test("choose counts a standby that has died since by what it had when it stopped receiving", () => {

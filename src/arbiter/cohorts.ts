@@ -1,4 +1,5 @@
 import type { ClusterRecord, EarlierNames, SynchronousNames } from "./record.ts";
+import { foldedName, isSameName } from "./standby_names.ts";
 import type { Said } from "./views.ts";
 
 /** Earlier names that are remembered; who changes them more often, within seconds, waits for the oldest of these. */
@@ -39,8 +40,10 @@ function isCovered({ synchronous, replicas }: Said, lsn: bigint): boolean {
   const has = streaming.filter(({ flushLsn }) => flushLsn !== null && flushLsn >= lsn);
   if (synchronous === null) return has.length === streaming.length;
   const { k, names } = synchronous;
-  const counted = names.includes("*") ? has : has.filter(({ name }) => names.includes(name));
-  return new Set(counted.map(({ name }) => name)).size >= k;
+  const counted = names.includes("*")
+    ? has
+    : has.filter((one) => names.some((name) => isSameName(name, one.name)));
+  return new Set(counted.map(({ name }) => foldedName(name))).size >= k;
 }
 
 function sameNames(a: SynchronousNames | null, b: SynchronousNames | null): boolean {

@@ -2,8 +2,9 @@ import { lsnText } from "../topology/mod.ts";
 import { choose, type Recruit } from "./choice.ts";
 import { earlierNames } from "./cohorts.ts";
 import type { ClusterRecord, Move } from "./record.ts";
+import { isSameName, standbyNames, strangeNames } from "./standby_names.ts";
 import { mayFollow, type Said } from "./views.ts";
-import type { Known, Work } from "./work.ts";
+import type { Work } from "./work.ts";
 
 /** A standby that answers has so long to stop receiving, before it counts as one that does not. */
 const FREEZE_MS = 4_000;
@@ -34,6 +35,7 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
     );
   }
   if (heedClaims(work, record, move)) return;
+  if (noteStrangeNames(work, record, move)) return;
   forgetStrangers(work);
   // Who answers is asked again in this step: it may have become a primary.
   const unheard = [...work.nodes.keys()].filter((name) =>
@@ -92,6 +94,17 @@ export function recruit(work: Work, record: ClusterRecord, move: Move): void {
   });
 }
 
+/**
+ * By what name a standby acknowledges commits cannot be asked any more once it has stopped receiving: who goes on with this move finds it in the
+ * record. Whether that is written.
+ */
+function noteStrangeNames(work: Work, record: ClusterRecord, move: Move): boolean {
+  const found = strangeNames(work.nodes.values());
+  if (Object.entries(found).every(([node, name]) => move.names?.[node] === name)) return false;
+  work.write({ ...record, move: { ...move, names: { ...move.names, ...found } } });
+  return true;
+}
+
 /** Where another cluster's server answers in a node's place, what has stopped receiving there may have been that one. */
 function forgetStrangers(work: Work): void {
   for (const name of work.nodes.keys()) {
@@ -121,6 +134,7 @@ function recruitOne(work: Work, { epoch }: ClusterRecord, name: string): boolean
     work.frozen.set(name, { lsn, replayLsn, timeline: timeline ?? 0, isReplayed, xidWatermark: null });
     return isInspected;
   }
+  if (!isInspected && work.calls.sentMs(name, "freeze") === null) return false;
   const result = work.ask(name, { kind: "freeze" });
   if (result?.ok && !work.isOwn(result)) {
     work.calls.forget(name, "freeze");
@@ -149,7 +163,6 @@ function recruitsOf(work: Work, { rejoins }: ClusterRecord): Recruit[] {
     const isDelayed = inspected === null || inspected.isPaused || inspected.applyDelayMs > 0;
     return [{
       name,
-      standbyName: nameOf(known),
       frozen,
       forks: inspected?.timeline === frozen.timeline ? inspected.forks : null,
       isUp: work.isUp(name),
@@ -159,15 +172,6 @@ function recruitsOf(work: Work, { rejoins }: ClusterRecord): Recruit[] {
       isQuarantined: rejoins.some(({ node, state }) => node === name && state === "failed"),
     }];
   });
-}
-
-/** Of each node the name by which its upstream knows it. */
-export function standbyNames(work: Work): Map<string, string> {
-  return new Map([...work.nodes.values()].map((known) => [known.node.name, nameOf(known)]));
-}
-
-function nameOf({ node, inspected }: Known): string {
-  return inspected?.standbyName ?? node.name;
 }
 
 /** Nobody is promoted beside a node that says that it is the primary already. Whether that ended the search. */
@@ -300,7 +304,9 @@ function settle(work: Work, record: ClusterRecord, move: Move, said: Said): void
     if (said.synchronous === null) {
       const { method, k, names } = record.synchronous;
       const own = standbyNames(work);
-      const list = names.map((one) => one === own.get(name) ? own.get(move.from) ?? one : one);
+      const list = names.map((one) =>
+        isSameName(one, own.get(name) ?? name) ? own.get(move.from) ?? one : one
+      );
       const text = `${method.toUpperCase()} ${k} (${
         list.map((one) => one === "*" ? one : `"${one.replaceAll('"', '""')}"`).join(", ")
       })`;

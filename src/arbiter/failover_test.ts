@@ -88,6 +88,55 @@ Deno.test("recruit counts nothing that another cluster's server says of itself b
   ok(!scene.done.includes("promote n2"));
 });
 
+/** Answers a freeze as a standby does, which does not say any more by what name it was known. */
+function stop(scene: Scene, node: string): ReturnType<typeof stopped> {
+  const says = scene.nodes[node]!;
+  if (typeof says === "string") return { ok: false, kind: "failed", reason: "connection refused" };
+  scene.nodes[node] = { ...says, receiver: null, hasUpstream: false, standbyName: null };
+  return stopped({ lsn: says.lsn, replayLsn: says.lsn });
+}
+
+Deno.test("recruit knows by what names standbys acknowledged when they have stopped receiving, also in another life", () => {
+  const synchronous = { method: "any", k: 1, names: ["a", "b"] } as const;
+  for (const isRestarted of [false, true]) {
+    const scene = bereaved({
+      nodes: {
+        n1: primarySays({ synchronous }),
+        n2: inspected({ standbyName: "a" }),
+        n3: inspected({ standbyName: "b" }),
+      },
+    });
+    let isReplayed = false;
+    scene.results["freeze"] = (node) => {
+      const result = stop(scene, node);
+      return result.ok ? { ...result, frozen: { ...result.frozen, isReplayed } } : result;
+    };
+    scene.pass(2_500);
+    equal(scene.record?.move?.step, "recruit");
+    deepEqual(scene.record?.move?.names, { n2: "a", n3: "b" });
+    if (isRestarted) scene.restart();
+    isReplayed = true;
+    scene.pass(6_000);
+    match(scene.done.join(), /promote n[23]/);
+  }
+});
+
+Deno.test("recruit promotes nobody without a standby that has another's name, and more, when both have stopped receiving", () => {
+  const synchronous = { method: "any", k: 1, names: ["n2"] } as const;
+  const scene = bereaved({
+    nodes: {
+      n1: primarySays({ synchronous }),
+      n2: inspected({ standbyName: "n2" }),
+      n3: inspected({ standbyName: "n2", lsn: 6_000n, replayLsn: 6_000n }),
+    },
+    changed: { nodes: settings().nodes.map((node) => ({ ...node, promote: node.name !== "n3" })) },
+  });
+  scene.results["freeze"] = (node) => stop(scene, node);
+  scene.pass(20_000);
+  ok(scene.done.includes("freeze n3"));
+  ok(!scene.done.some((text) => text.startsWith("promote")), scene.done.join());
+});
+
 Deno.test("recruit waits for the replay of what was received, so that the watermark is exact", () => {
   const scene = bereaved();
   let isReplayed = false;

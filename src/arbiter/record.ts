@@ -58,6 +58,8 @@ export interface Move {
   readonly watermark: string | null;
   /** Candidates that died while they were to be promoted. */
   readonly abandoned: readonly string[];
+  /** Of nodes that upstreams know by another name than the file's: that one, as it was known before they stopped receiving. */
+  readonly names?: Readonly<Record<string, string>>;
 }
 
 /**

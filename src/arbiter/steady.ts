@@ -1,8 +1,7 @@
 import { lsnText } from "../topology/mod.ts";
-import { listedNames } from "./choice.ts";
 import { noteNames } from "./cohorts.ts";
 import { deathOf } from "./detection.ts";
-import { standbyNames } from "./failover.ts";
+import { isSameName, listedNames, standbyNames, strangeNames } from "./standby_names.ts";
 import { type ClusterRecord, endedMs, lastFailover, type Move } from "./record.ts";
 import type { Work } from "./work.ts";
 
@@ -148,7 +147,8 @@ function hopeless(work: Work, record: ClusterRecord): string | null {
   }
   const names = standbyNames(work);
   const listed = listedNames(synchronous, names, primary);
-  const there = listed.filter((name) => up.some(({ node }) => names.get(node.name) === name)).length;
+  const there =
+    listed.filter((name) => up.some(({ node }) => isSameName(names.get(node.name)!, name))).length;
   const needed = work.rules.quorum(listed.length, synchronous.k);
   return there >= needed
     ? null
@@ -166,6 +166,7 @@ export function beginFailover(
     ...parts,
     kind: "failover",
     step: "recruit",
+    names: strangeNames(work.nodes.values()),
   }, [...work.nodes.keys()]);
 }
 

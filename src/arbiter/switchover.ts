@@ -1,7 +1,8 @@
 import { lsnText } from "../topology/mod.ts";
 import { isFrom } from "./detection.ts";
 import type { Command } from "./events.ts";
-import { followsClaim, standbyNames } from "./failover.ts";
+import { followsClaim } from "./failover.ts";
+import { isSameName, standbyNames } from "./standby_names.ts";
 import type { ClusterRecord, Move } from "./record.ts";
 import type { Inspected } from "./views.ts";
 import type { Known, Wish, Work } from "./work.ts";
@@ -159,7 +160,7 @@ function candidateProblems(
 function bringsOthers(work: Work, { synchronous }: ClusterRecord, candidate: string): boolean {
   if (synchronous === null) return true;
   const name = standbyNames(work).get(candidate)!;
-  return synchronous.k === 1 && (synchronous.names.includes(name) || synchronous.names.includes("*"));
+  return synchronous.k === 1 && synchronous.names.some((one) => one === "*" || isSameName(one, name));
 }
 
 /** The other standbys are pointed at the candidate, while the primary serves. */

@@ -1,4 +1,5 @@
 import type { ClusterRecord } from "./record.ts";
+import { isSameName } from "./standby_names.ts";
 import type { NodeView } from "./views.ts";
 
 /** What a primary said longer ago says nothing of now, in milliseconds. */
@@ -23,6 +24,6 @@ export function isWitnessed(
   if (said === null || nowMs - said.askedMs > WITNESS_MS) return false;
   if (said.recovering || said.system !== system || said.timeline !== timeline) return false;
   return others.every((other) =>
-    said.replicas.some(({ name, state }) => name === other && state === "streaming")
+    said.replicas.some(({ name, state }) => isSameName(name, other) && state === "streaming")
   );
 }

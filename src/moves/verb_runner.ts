@@ -49,10 +49,8 @@ export class NodeRunners {
 export class VerbRunner {
   readonly #verbs: NodeVerbs;
   readonly #setting: VerbSetting;
-  readonly #name: string;
 
   constructor(node: NodeAddress, setting: VerbSetting) {
-    this.#name = node.name;
     this.#setting = setting;
     this.#verbs = new NodeVerbs(node, {
       runtime: setting.runtime,
@@ -84,7 +82,7 @@ export class VerbRunner {
     const result = await runVerb(this.#verbs, verb, { instance, supervised, slot: null });
     if (!result.ok) return failure(result);
     if (!("inspected" in result)) return result as VerbResult;
-    return { ok: true, inspected: inspectedOf(result.inspected as Inspection, askedMs, this.#name) };
+    return { ok: true, inspected: inspectedOf(result.inspected as Inspection, askedMs) };
   }
 }
 
@@ -92,12 +90,11 @@ function failure({ kind, reason, instead }: VerbFailure): VerbResult {
   return { ok: false, kind, reason: instead === undefined ? reason : `${reason}; by hand: ${instead}` };
 }
 
-function inspectedOf(found: Inspection, askedMs: number, name: string): Inspected {
-  const { receiver, standbyName } = found;
+function inspectedOf(found: Inspection, askedMs: number): Inspected {
+  const { receiver } = found;
   return {
     ...found,
     askedMs,
     receiver: receiver === null ? null : { ...receiver, heardAgeMs: receiver.heardAgeMs ?? Infinity },
-    standbyName: standbyName ?? name,
   };
 }

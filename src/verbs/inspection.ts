@@ -54,7 +54,7 @@ export interface Inspection {
   readonly dataDirectory: string | null;
   /** As `0700`: what it was when the server started; `unsafe` where {@link host} says that it would not start again. */
   readonly dataDirMode: string;
-  /** The application_name by which its upstream knows it; null where nothing gives it one, or the role may not see it. */
+  /** The application_name by which its upstream knows it; null where primary_conninfo is empty, or the role may not see it. */
   readonly standbyName: string | null;
   /** What only a program on the host can see; null where it was not asked for, or cannot be had. */
   readonly host: HostState | null;
@@ -94,6 +94,17 @@ export const OTHERS =
  AND application_name IN (${literal(ARBITER_NAME)}, ${literal(MONITOR_NAME)}))`;
 
 /**
+ * By what name a standby's upstream knows it, as an array of which the first element that is not null counts: of primary_conninfo a quoted
+ * value, a bare one, a part of a URI, and what a WAL receiver says that is given none. Source: WalReceiverMain in walreceiver.c.
+ */
+const STANDBY_NAME = `(SELECT CASE WHEN c <> '' THEN jsonb_build_array(
+  substring(c FROM '(?:^|\\s)application_name\\s*=\\s*''((?:[^''\\\\]|\\\\.)*)'''),
+  substring(c FROM '(?:^|\\s)application_name\\s*=\\s*([^\\s'']\\S*)'),
+  substring(c FROM '^postgres(?:ql)?://.*[?&]application_name=([^&]*)'),
+  coalesce(nullif(current_setting('cluster_name'), ''), 'walreceiver')) END
+  FROM (SELECT coalesce(current_setting('primary_conninfo', true), '') AS c) c)`;
+
+/**
  * The statement of an inspection: one row with one JSON, on primary and standby, from PostgreSQL 12 to 18. Functions that only a
  * superuser may call are in it only where the role is one: a server checks that even where they are not reached.
  *
@@ -109,8 +120,7 @@ export function inspectionSql({ isSuperuser }: Pick<Rights, "isSuperuser">): str
  'readonly', EXISTS (SELECT FROM pg_file_settings WHERE name = 'default_transaction_read_only'
   AND setting = 'on' AND sourcefile LIKE '%/postgresql.auto.conf'),
  'signal', (pg_stat_file('standby.signal', true)).size IS NOT NULL,
- 'name', coalesce(substring(current_setting('primary_conninfo', true) FROM 'application_name *= *''?([^ '']+)'),
-  nullif(current_setting('cluster_name'), '')),
+ 'name', ${STANDBY_NAME},
  'upstream', coalesce(current_setting('primary_conninfo', true), '') <> '')`
     : "'{}'::jsonb";
   return `SELECT jsonb_build_object('recovering', r.recovering,
@@ -176,7 +186,7 @@ interface Told {
   readonly readonly?: boolean;
   readonly upstream?: boolean;
   readonly signal?: boolean;
-  readonly name?: string | null;
+  readonly name?: readonly (string | null)[] | null;
   readonly mode: string;
 }
 
@@ -230,9 +240,20 @@ export function parseInspection(
     isSetToFollow: !told.recovering && (told.signal ?? false),
     dataDirectory: told.directory,
     dataDirMode: told.mode,
-    standbyName: told.name ?? null,
+    standbyName: standbyNameOf(told.name ?? []),
     host: null,
   };
+}
+
+function standbyNameOf([quoted = null, bare = null, ofUri = null, other = null]: NonNullable<Told["name"]>) {
+  const given = quoted ?? bare;
+  if (given !== null) return given.replaceAll(/\\([\s\S])/g, "$1");
+  if (ofUri === null) return other;
+  try {
+    return decodeURIComponent(ofUri);
+  } catch {
+    return ofUri;
+  }
 }
 
 /** A timeline's history file: each earlier timeline, and where it ended. Source: readTimeLineHistory in timeline.c. */

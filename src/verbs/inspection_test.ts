@@ -25,7 +25,7 @@ const TOLD = {
   readonly: false,
   upstream: true,
   signal: true,
-  name: "s1",
+  name: [null, "s1", null, "walreceiver"],
   mode: "0700",
 };
 const RIGHTS = { isSuperuser: true, canRunPrograms: true, askedMs: 5 };

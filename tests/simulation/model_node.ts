@@ -263,7 +263,7 @@ export class ModelNode {
       canRunPrograms: this.options.canRunPrograms,
       openTransactions: this.openTransactions,
       isFenced: this.isFenced,
-      standbyName: null,
+      standbyName: this.upstream === null ? null : this.name,
     };
   }
 

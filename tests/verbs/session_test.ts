@@ -39,6 +39,39 @@ for (const major of [12, 14, 18] as const) {
   });
 }
 
+for (const [major, clusterName] of [[12, ""], [18, "18/main"]] as const) {
+  Deno.test(`PostgreSQL ${major}: a standby's name is the one by which its upstream knows it, however it is given`, async () => {
+    await using rig = await VerbsRig.start({
+      major,
+      settings: { wal_retrieve_retry_interval: "100ms", cluster_name: clusterName },
+    });
+    const [primary, standby] = [rig.node(0), rig.node(1)];
+    assert.equal(good(await rig.verbs(0).inspect()).standbyName, null);
+    const at = `host=127.0.0.1 port=${primary.port} user=postgres`;
+    const uri = `postgres://postgres@127.0.0.1:${primary.port}/postgres`;
+    for (
+      const text of [
+        at,
+        `${at} application_name='my \\\'node\\\''`,
+        `application_name = N2 ${at}`,
+        `${at} fallback_application_name=other application_name=''`,
+        `${uri}?application_name=n%202&connect_timeout=5`,
+        uri,
+      ]
+    ) {
+      await standby.sql(`ALTER SYSTEM SET primary_conninfo = '${text.replaceAll("'", "''")}'`);
+      await standby.restart();
+      const said = good(await rig.verbs(1).inspect()).standbyName;
+      await waitFor(async () => {
+        const [replica] = await primary.sql("SELECT application_name FROM pg_stat_replication");
+        return replica?.["application_name"] === said;
+      }, { what: `a standby called ${said}, by ${text}` });
+    }
+    good(await rig.verbs(1).freeze());
+    assert.equal(good(await rig.verbs(1).inspect()).standbyName, null);
+  });
+}
+
 Deno.test("a data directory whose mode has changed is seen, although the server says what it was", async () => {
   await using rig = await VerbsRig.start({ standbys: 0 });
   const verbs = rig.verbs(0);
