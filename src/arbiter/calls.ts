@@ -104,7 +104,8 @@ export class Calls {
   ended(id: number, result: VerbResult, nowMs: number): void {
     this.#nodes.delete(id);
     for (const call of this.#calls.values()) {
-      if (call.id !== id || !call.isRunning) continue;
+      // Also of one that was taken for unknown since: whatever came later of it is the truth.
+      if (call.id !== id) continue;
       call.isRunning = false;
       call.endedMs = nowMs;
       call.result = result;

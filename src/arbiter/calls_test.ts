@@ -39,6 +39,20 @@ Deno.test("Calls takes a verb of which nobody tells for unknown behind its deadl
   equal(one.peek("n1", "fence")?.ok, false);
 });
 
+Deno.test("Calls takes what comes later than its deadline for the truth, unless it was asked for again", () => {
+  const { calls: one } = calls();
+  one.ask("n1", { kind: "fence" }, 0, { retryMs: Infinity });
+  one.tick(10_000);
+  equal(one.peek("n1", "fence")?.ok, false);
+  one.ended(1, { ok: true }, 11_000);
+  deepEqual(one.peek("n1", "fence"), { ok: true });
+  one.ask("n1", { kind: "inspect" }, 0);
+  one.tick(10_000);
+  one.ask("n1", { kind: "inspect" }, 11_000);
+  one.ended(2, { ok: false, kind: "failed", reason: "x" }, 11_500);
+  deepEqual(one.peek("n1", "inspect"), { ok: false, kind: "unknown", reason: "no answer in time" });
+});
+
 Deno.test("Calls notes nothing of what was asked in an earlier step, but knows at which node it was", () => {
   const { calls: one } = calls();
   one.ask("n1", { kind: "inspect" }, 0);

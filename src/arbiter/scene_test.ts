@@ -335,6 +335,10 @@ export class Scene {
       case "demote":
         this.nodes[node] = { ...says, recovering: true, receiver: null, hasUpstream: true };
         return { ok: true };
+      case "stayPrimary":
+        return says.recovering
+          ? { ok: false, kind: "refused", reason: "it is a standby already" }
+          : { ok: true };
       case "rejoin":
         this.nodes[node] = "down";
         return { ok: true };

@@ -22,6 +22,9 @@ const PREPARE_MS = 3_000;
 /** The old primary has so long to come up as a standby, and the candidate to have what it has. */
 const DEMOTE_MS = 15_000;
 
+/** And so long, behind that, to say that it will not be. */
+const STAY_MS = 5_000;
+
 /** An operator's wish for a switchover, with the time at which it came. */
 export interface SwitchoverWish extends Wish {
   readonly command: Command & { readonly kind: "switchover" };
@@ -283,6 +286,10 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
       : isLate
       ? `${from} goes on as the primary`
       : `${candidate} is down`;
+    if (verb === "demote" && !staysPrimary(work, record, from)) {
+      if (nowMs - stepSinceMs < DEMOTE_MS + STAY_MS) return;
+      work.say("error", "move", `${from} may become a standby when it restarts: rm standby.signal there`);
+    }
     return work.undo(record, move, why);
   }
   // The old primary, too, may have been restarted and promoted by hand.
@@ -299,10 +306,10 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
   }
   if (!work.tookOver(from, record.epoch)) return;
   if (verb === "demote" && !(old?.recovering) && isInFile) {
-    work.ask(from, { kind: "demote", upstream: work.upstream(candidate) }, {
-      retryMs: 3_000,
-      refreshMs: 5_000,
-    });
+    // What is not done when this step is over must not be done behind it.
+    const timeoutMs = Math.max(1_000, stepSinceMs + DEMOTE_MS - nowMs);
+    const ask = { kind: "demote", upstream: work.upstream(candidate), timeoutMs } as const;
+    work.ask(from, ask, { timeoutMs, retryMs: 3_000, refreshMs: 5_000 });
   }
   if (verb === "fence" && !work.ask(from, { kind: "fence" }, { retryMs: Infinity })?.ok) return;
   const sinceMs = verb === "fence" ? fencedMs(work) : stepSinceMs;
@@ -317,6 +324,15 @@ export function demote(work: Work, record: ClusterRecord, move: Move): void {
     return work.step(record, move, "promote", { lastLsn: last.lsn, lostBytes: 0n });
   }
   work.ask(candidate, { kind: "inspect" }, { refreshMs: 100, retryMs: 200 });
+}
+
+/** Whether a demotion that may be on its way, or have broken off, does not come to its restart any more. */
+function staysPrimary(work: Work, { epoch }: ClusterRecord, from: string): boolean {
+  if (!work.tookOver(from, epoch)) return false;
+  const [demotedMs, stayMs] = [work.calls.sentMs(from, "demote"), work.calls.sentMs(from, "stayPrimary")];
+  if (stayMs !== null && stayMs < (demotedMs ?? 0)) work.calls.forget(from, "stayPrimary");
+  const result = work.ask(from, { kind: "stayPrimary" });
+  return result !== null && (result.ok || result.kind === "not possible");
 }
 
 /** When the old primary was known to be fenced. */

@@ -103,6 +103,30 @@ Deno.test("a switchover goes back when the demotion is refused, and forward by w
   equal(died.record?.timeline, 2);
 });
 
+Deno.test("a switchover goes back behind a demotion of unknown end only when that cannot come to its restart any more", () => {
+  const scene = new Scene();
+  scene.results["demote"] = () => null;
+  let isStuck = true;
+  scene.results["stayPrimary"] = () =>
+    isStuck ? { ok: false, kind: "failed", reason: "stuck" } : { ok: true };
+  told(scene).pass(17_000);
+  equal(scene.record?.move?.step, "demote");
+  isStuck = false;
+  scene.pass(1_500);
+  deepEqual([scene.record?.phase, scene.record?.primary], ["serving", "n1"]);
+  match(scene.answers[0]!, /n1 goes on as the primary/);
+  // It has come to it meanwhile: nothing is taken back.
+  const restarted = new Scene();
+  restarted.results["demote"] = () => null;
+  restarted.results["stayPrimary"] = (node) => {
+    restarted.nodes[node] = inspected({ receiver: null });
+    return { ok: false, kind: "refused", reason: "it is a standby already" };
+  };
+  told(restarted).pass(25_000);
+  equal(restarted.record?.phase, "serving");
+  equal(restarted.record?.timeline, 2);
+});
+
 Deno.test("a switchover promotes nobody beside an old primary that was restarted and promoted by hand meanwhile", () => {
   const scene = new Scene();
   scene.results["demote"] = (node) => {

@@ -19,7 +19,8 @@ export type Verb =
   | { readonly kind: "unfence" }
   | { readonly kind: "endSessions" }
   | { readonly kind: "checkpoint" }
-  | { readonly kind: "demote"; readonly upstream: Upstream }
+  | { readonly kind: "demote"; readonly upstream: Upstream; readonly timeoutMs: number }
+  | { readonly kind: "stayPrimary" }
   | { readonly kind: "rejoin"; readonly upstream: Upstream; readonly mode: "standby" | "rewind" }
   | { readonly kind: "rejoinState" }
   | { readonly kind: "witness"; readonly of: Upstream }
@@ -52,6 +53,7 @@ export interface VerbValues {
   readonly endSessions: { readonly count: number };
   readonly checkpoint: Record<never, never>;
   readonly demote: Record<never, never>;
+  readonly stayPrimary: Record<never, never>;
   readonly rejoin: Record<never, never>;
   readonly rejoinState: { readonly state: "none" | "running" | "done" | "failed"; readonly reason: string };
   readonly witness: { readonly sees: "up" | "down" };

@@ -122,11 +122,17 @@ export class NodeVerbs {
     return this.#do("checkpoint", (until) => primary.checkpoint(this.#session, until));
   }
 
-  /** The primary restarts as a standby of a node that is not promoted yet. Look at it until it is one. */
-  demote(
-    request: { readonly upstream: Upstream; readonly supervised: boolean; readonly slot: string | null },
-  ): Promise<VerbResult<{ readonly alreadyStandby: boolean }>> {
-    return this.#do("demote", (until) => primary.demote(this.#session, request, until));
+  /**
+   * The primary restarts as a standby of a node that is not promoted yet. Look at it until it is one. Where it is not known to have come to
+   * that: {@link stayPrimary} before anybody goes on with it.
+   */
+  demote({ timeoutMs = this.#timeouts.demote, ...request }: {
+    readonly upstream: Upstream;
+    readonly supervised: boolean;
+    readonly slot: string | null;
+    readonly timeoutMs?: number;
+  }): Promise<VerbResult<{ readonly alreadyStandby: boolean }>> {
+    return attempt(() => primary.demote(this.#session, request, this.#session.deadline(timeoutMs)));
   }
 
   /** Takes a demotion back that has not come to its restart. */

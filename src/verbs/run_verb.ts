@@ -15,7 +15,7 @@ export type Verb =
   | { readonly kind: "unfence" }
   | { readonly kind: "endSessions" }
   | { readonly kind: "checkpoint" }
-  | { readonly kind: "demote"; readonly upstream: Upstream }
+  | { readonly kind: "demote"; readonly upstream: Upstream; readonly timeoutMs: number }
   | { readonly kind: "stayPrimary" }
   | { readonly kind: "rejoin"; readonly upstream: Upstream; readonly mode: "standby" | "rewind" }
   | { readonly kind: "rejoinState" }
@@ -92,7 +92,7 @@ async function run(
     case "checkpoint":
       return await node.checkpoint();
     case "demote":
-      return await node.demote({ upstream: verb.upstream, supervised, slot });
+      return await node.demote({ upstream: verb.upstream, supervised, slot, timeoutMs: verb.timeoutMs });
     case "stayPrimary":
       return await node.stayPrimary();
     case "rejoin":

@@ -22,7 +22,7 @@ Deno.test("runVerb calls the verb of its kind, with what the file says of the no
   await run({ kind: "takeOver", epoch: 2, system: "111" });
   await run({ kind: "repoint", upstream: UPSTREAM });
   await run({ kind: "promote", timeoutMs: 5 });
-  await run({ kind: "demote", upstream: UPSTREAM });
+  await run({ kind: "demote", upstream: UPSTREAM, timeoutMs: 900 });
   await run({ kind: "rejoin", upstream: UPSTREAM, mode: "rewind" });
   await run({ kind: "witness", of: UPSTREAM });
   await run({ kind: "synchronousNames", text: "a" });
@@ -32,7 +32,7 @@ Deno.test("runVerb calls the verb of its kind, with what the file says of the no
     ["takeOver", { epoch: 2, instance: 3, system: "111" }],
     ["repoint", { upstream: UPSTREAM, slot: "pgplex_n1" }],
     ["promote", { timeoutMs: 5 }],
-    ["demote", { upstream: UPSTREAM, supervised: true, slot: "pgplex_n1" }],
+    ["demote", { upstream: UPSTREAM, supervised: true, slot: "pgplex_n1", timeoutMs: 900 }],
     ["rejoin", { upstream: UPSTREAM, mode: "rewind", supervised: true, slot: "pgplex_n1" }],
     ["witness", UPSTREAM],
     ["synchronousNames", "a"],

@@ -263,6 +263,9 @@ export class ModelRunner {
         return agenda.after(30, () => {
           if (node.process === "running") servers.demote(node, upstreamOf(verb.upstream));
         });
+      case "stayPrimary":
+        if (node.isStandby) return reply({ ok: false, kind: "refused", reason: "it is a standby already" });
+        return reply({ ok: true });
       case "rejoin":
         reply({ ok: true });
         return agenda.after(30, () => {
