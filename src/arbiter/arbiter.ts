@@ -209,6 +209,7 @@ export class Arbiter {
     work.stepSinceMs = work.now.nowMs;
     work.confirmedSinceMs = null;
     work.heldSinceMs = null;
+    work.missing = null;
     work.demotedSinceMs = null;
     if (move === null) work.frozen.clear();
     if (move?.step !== "promote") work.unasked = null;
@@ -283,7 +284,8 @@ export class Arbiter {
         return this.#answerLate(COMMAND_MS);
       case "demote":
       case "fence":
-        return demote(work, record, move);
+        demote(work, record, move);
+        return this.#answerLate(2 * COMMAND_MS);
       case "promote":
         promote(work, record, move);
         return this.#answerLate(work.settings.promoteTimeoutMs);

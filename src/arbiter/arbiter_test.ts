@@ -161,6 +161,7 @@ Deno.test("Arbiter in follow refuses to promote anybody, and manual only does it
   Object.assign(manual.nodes, down);
   manual.pass(5_000);
   equal(manual.record?.primary, "n1");
+  match(manual.reports.join("\n"), /n1 is gone, and failover is manual: FAILOVER replaces it/);
   manual.input({
     kind: "command",
     id: 1,

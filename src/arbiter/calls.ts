@@ -23,6 +23,9 @@ interface Call {
 /** How long a verb may take where nobody says another time. */
 export const VERB_TIMEOUT_MS = 3_000;
 
+/** What a server cannot do is asked for again behind this time: somebody may have given it the right, or the program. */
+const FUTILE_MS = 10_000;
+
 /** Who executes verbs has so long to say that a deadline has passed. */
 const GRACE_MS = 500;
 
@@ -72,8 +75,8 @@ export class Calls {
     if (call !== undefined) {
       const { result, isRunning } = call;
       if (isRunning) return result as VerbResult<V["kind"]> | null;
-      const isNever = result?.ok === false && result.kind === "not possible";
-      const restMs = isNever ? Infinity : result?.ok === true ? refreshMs : retryMs;
+      const isFutile = result?.ok === false && result.kind === "not possible";
+      const restMs = result?.ok === true ? refreshMs : isFutile ? Math.max(FUTILE_MS, retryMs) : retryMs;
       if (nowMs - call.endedMs < restMs) return result as VerbResult<V["kind"]> | null;
     }
     const id = this.#nextId++;

@@ -17,7 +17,7 @@ Deno.test("Calls asks once, and gives the result from then on", () => {
   equal(sent.length, 1);
 });
 
-Deno.test("Calls asks again behind a failure and its pause, never where it is not possible", () => {
+Deno.test("Calls asks again behind a failure and its pause, a longer one where it is not possible", () => {
   const { calls: one, sent } = calls();
   one.ask("n1", { kind: "fence" }, 0);
   one.ended(1, { ok: false, kind: "failed", reason: "x" }, 100);
@@ -26,8 +26,13 @@ Deno.test("Calls asks again behind a failure and its pause, never where it is no
   one.ask("n1", { kind: "fence" }, 600);
   equal(sent.length, 2);
   one.ended(2, { ok: false, kind: "not possible", reason: "x" }, 700);
-  one.ask("n1", { kind: "fence" }, 1e9);
+  one.ask("n1", { kind: "fence" }, 10_699);
   equal(sent.length, 2);
+  one.ask("n1", { kind: "fence" }, 10_700);
+  equal(sent.length, 3);
+  one.ended(3, { ok: false, kind: "not possible", reason: "x" }, 10_800);
+  one.ask("n1", { kind: "fence" }, 1e9, { retryMs: Infinity });
+  equal(sent.length, 3);
 });
 
 Deno.test("Calls takes a verb of which nobody tells for unknown behind its deadline", () => {

@@ -104,6 +104,10 @@ export function failOver(work: Work, record: ClusterRecord): boolean {
     }
     return false;
   }
+  if (settings.mode === "manual") {
+    const text = `${record.primary} is gone, and failover is manual: FAILOVER replaces it`;
+    work.say("error", "death", text, [death.reason, ...death.evidence]);
+  }
   if (settings.mode !== "auto") return false;
   const last = lastFailover(record);
   // The store may have taken a while for it: clients were held until then.

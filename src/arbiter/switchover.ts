@@ -147,10 +147,7 @@ function candidateProblems(
   }
   if (receiver?.status !== "streaming" || receiver.timeline !== record.timeline) {
     problems.push("does not stream on the primary's timeline");
-  } else if (
-    receiver.fromHost !== work.upstream(record.primary).host ||
-    receiver.fromPort !== work.upstream(record.primary).port
-  ) {
+  } else if (!isFrom(work, receiver, work.nodes.get(record.primary)!)) {
     problems.push("streams from another standby");
   }
   const lag = primary.lsn > lsn ? primary.lsn - lsn : 0n;
@@ -239,31 +236,50 @@ export function takeBackFound(work: Work, record: ClusterRecord, move: Move): vo
 
 /** Clients are held; their transactions end, or are given up for, or cut. */
 export function hold(work: Work, record: ClusterRecord, move: Move, withinMs: number): void {
-  const { rules, now: { nowMs }, stepSinceMs } = work;
   const why = brokenBy(work, record, move);
   if (why !== null) return work.undo(record, move, why);
-  const from = record.primary;
-  const isLate = nowMs - stepSinceMs >= withinMs;
-  const isOver = isLate && (!move.isForced || nowMs - stepSinceMs >= withinMs + DEMOTE_MS);
-  if (isOver) return work.undo(record, move, `transactions had not ended within ${withinMs} ms`);
-  if (isLate && !move.cuts) return work.cut(record, move);
-  if (move.cuts) work.ask(from, { kind: "endSessions" });
+  const ageMs = work.now.nowMs - work.stepSinceMs;
+  if (ageMs >= withinMs && move.isForced && !move.cuts) return work.cut(record, move);
+  if (move.cuts) work.ask(record.primary, { kind: "endSessions" });
+  const open = stopWriting(work, record, move);
+  const isOver = ageMs >= withinMs + (move.isForced ? DEMOTE_MS : 0);
+  if (open === null) return;
+  if (open !== ASKED) work.missing = open;
+  if (isOver) {
+    work.undo(record, move, `${work.missing ?? "the nodes had not answered"} within ${withinMs} ms`);
+  }
+}
+
+/** Something was asked, which says nothing yet of what is missing. */
+const ASKED = "";
+
+/** Goes on with the demotion where nobody writes any more, and the candidate has all; else what is missing, for people, or {@link ASKED}. */
+function stopWriting(work: Work, record: ClusterRecord, move: Move): string | null {
+  const { rules, now: { nowMs } } = work;
+  const [from, candidate] = [record.primary, move.candidate!];
   const drained = rules.awaitsTransactions();
-  if (!work.isHeld(record.epoch, { drained })) return;
+  if (!work.isHeld(record.epoch)) return "not all instances held their clients";
+  if (!work.isHeld(record.epoch, { drained })) return "transactions had not ended";
   work.heldSinceMs ??= nowMs;
   const primary = work.inspected(from, Math.max(work.heldSinceMs, nowMs - FRESH_MS), {
     refreshMs: 0,
     retryMs: 200,
   });
-  if (primary === null || (drained && primary.openTransactions > 0)) return;
-  const candidate = work.inspected(move.candidate!, primary.askedMs, { refreshMs: 0, retryMs: 200 });
-  if (candidate === null || !rules.isCaughtUp(candidate.lsn, primary.lsn)) return;
-  if (!work.tookOver(from, record.epoch)) return;
+  if (primary === null) return ASKED;
+  if (drained && primary.openTransactions > 0) return "transactions had not ended";
+  const has = work.inspected(candidate, primary.askedMs, { refreshMs: 0, retryMs: 200 });
+  if (has === null) return ASKED;
+  if (!rules.isCaughtUp(has.lsn, primary.lsn)) return `${candidate} had not got what ${from} has`;
+  if (!work.tookOver(from, record.epoch)) {
+    const taken = work.calls.peek(from, "takeOver");
+    return taken?.ok === false ? `${from} could not be taken over (${taken.reason})` : ASKED;
+  }
   const checkpoint = work.ask(from, { kind: "checkpoint" }, { timeoutMs: DEMOTE_MS });
-  if (checkpoint === null) return;
-  if (!checkpoint.ok) return work.undo(record, move, `CHECKPOINT on ${from}: ${checkpoint.reason}`);
-  if (!rules.demotesFirst()) return work.step(record, move, "promote", { lostBytes: 0n });
-  work.step(record, move, work.settings.rejoin === "sql" ? "demote" : "fence", { lastLsn: primary.lsn });
+  if (checkpoint === null) return `a CHECKPOINT on ${from} had not ended`;
+  if (!checkpoint.ok) work.undo(record, move, `CHECKPOINT on ${from}: ${checkpoint.reason}`);
+  else if (!rules.demotesFirst()) work.step(record, move, "promote", { lostBytes: 0n });
+  else work.step(record, move, work.settings.rejoin === "sql" ? "demote" : "fence", { lastLsn: primary.lsn });
+  return null;
 }
 
 /** The old primary restarts as a standby of the candidate, or is made read-only; the candidate gets what it has. */

@@ -86,6 +86,38 @@ Deno.test("a switchover with FORCE cuts what has not ended", () => {
   equal(scene.record?.primary, "n2");
 });
 
+Deno.test("a switchover that is not ready in time says what it waited for", () => {
+  const answerOf = (change: (scene: Scene) => void) => {
+    const scene = new Scene();
+    change(scene);
+    told(scene).pass(8_000);
+    equal(scene.record?.primary, "n1");
+    return scene.answers[0]!;
+  };
+  const taken = answerOf((scene) => {
+    scene.results["takeOver"] = (node) =>
+      node === "n1" ? { ok: false, kind: "refused", reason: "a later one has it" } : { ok: true };
+  });
+  match(taken, /n1 could not be taken over \(a later one has it\) within 5000 ms/);
+  match(
+    answerOf((scene) => scene.acknowledges = "never"),
+    /not all instances held their clients within 5000 ms/,
+  );
+});
+
+Deno.test("a switchover takes a standby that receives from an address which no node of the file has for the primary's", () => {
+  const receiver = {
+    status: "streaming",
+    timeline: 1,
+    fromHost: "db1.example",
+    fromPort: 5432,
+    heardAgeMs: 1,
+  };
+  const scene = told(new Scene({ nodes: { n2: inspected({ receiver }) } }));
+  scene.pass(3_000);
+  equal(scene.record?.primary, "n2");
+});
+
 Deno.test("a switchover goes back when the demotion is refused, and forward by whoever has most when the candidate dies", () => {
   const refused = new Scene();
   refused.results["demote"] = () => ({ ok: false, kind: "failed", reason: "no pg_ctl" });

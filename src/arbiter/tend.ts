@@ -76,10 +76,16 @@ export function tend(work: Work, record: ClusterRecord): boolean {
   const settled: string[] = [];
   const isMovedPrimary = record.moved.includes(record.primary);
   if (primary?.isFenced && (isOurs || isMovedPrimary)) {
+    const text =
+      `${record.primary} is read-only, or keeps others out: that is taken back, as it is the primary`;
+    work.say("warning", "unfence", text);
     if (work.tookOver(record.primary, record.epoch)) {
       work.ask(record.primary, { kind: "unfence" }, { refreshMs: INSPECT_MS });
     }
-  } else if (primary !== null && isMovedPrimary) settled.push(record.primary);
+  } else if (primary !== null) {
+    work.unsay("unfence");
+    if (isMovedPrimary) settled.push(record.primary);
+  }
   for (const known of work.others(record.primary)) {
     const { name } = known.node;
     if (record.rejoins.some(({ node }) => node === name)) continue;

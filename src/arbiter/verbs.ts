@@ -62,8 +62,8 @@ export interface VerbValues {
 }
 
 /**
- * Why a verb did not bring what it should. `unknown`: it may have happened all the same, also later; `not possible`: this server will
- * never do it.
+ * Why a verb did not bring what it should. `unknown`: it may have happened all the same, also later; `not possible`: this server
+ * cannot do it as it is.
  */
 export interface VerbFailure {
   readonly ok: false;

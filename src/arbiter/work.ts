@@ -80,6 +80,8 @@ export class Work {
   stepSinceMs: number;
   /** The last position of the primary that any instance has seen; null where none has. */
   seen: SeenPosition | null = null;
+  /** What a switchover that holds its clients waits for, for people; null: nothing is known to be missing. */
+  missing: string | null = null;
   /** Since when the primary says that it is a standby; null while it does not. */
   demotedSinceMs: number | null = null;
   /** The last automatic failover of whose end this instance has heard; null before. */
