@@ -60,6 +60,9 @@ export class Faults {
     this.#onStep.push(look);
   }
 
+  /** When the entry of an instance was removed by hand, by its id. */
+  readonly #removedMs = new Map<number, number>();
+
   #node(target: Target): ModelNode | null {
     const { servers: { nodes }, store, random } = this.#stage;
     if (target === "pgplex") return null;
@@ -310,6 +313,12 @@ export class Faults {
       case "remove": {
         const instance = this.#instance(fault.who);
         const { id } = instance;
+        if (fault.what === "instance") {
+          // Who does that again before the others can have seen that it is back takes what they go by.
+          const agoMs = agenda.nowMs - (this.#removedMs.get(id) ?? -Infinity);
+          if (agoMs < this.#stage.plan.ttlMs) return;
+          this.#removedMs.set(id, agenda.nowMs);
+        }
         for (const { number } of instances) invariants.disturbs(number);
         if (fault.what === "leader") return store.remove(LEADER);
         return store.remove(fault.what === "instance" ? instanceKey(id) : clusterKey(CLUSTER, "acks", id));
