@@ -56,7 +56,7 @@ export const COORDINATION_ROWS = restart(
     "coordination.etcd.password_env": env("password", "An environment variable that holds the password."),
     "coordination.lease_ttl": duration(
       10 * SECOND,
-      "How long what an instance was allowed holds without etcd; whole seconds.",
+      "How long what an instance was allowed holds without etcd; whole seconds, the same for all instances.",
       2 * SECOND,
     ),
     "coordination.advertise": text(

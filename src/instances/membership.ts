@@ -1,3 +1,4 @@
+import type { Glance } from "./glance.ts";
 import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
 import { type AnswerTimes, LeadEntry } from "./lead_entry.ts";
 import { type Line, Lines } from "./lines.ts";
@@ -18,7 +19,7 @@ import {
 } from "./values.ts";
 
 /** What an instance says of itself that does not change while it runs. */
-export interface Self extends Omit<InstanceValue, "counter" | "isGone" | "clusters"> {
+export interface Self extends Omit<InstanceValue, "counter" | "isGone" | "clusters" | "ttlMs"> {
   readonly id: number;
 }
 
@@ -32,17 +33,6 @@ export type MembershipCall =
     readonly keys: readonly string[];
     readonly prefix?: string;
   };
-
-/** What an answer showed of the records, all at one moment. */
-export interface Glance {
-  readonly revision: number;
-  /** By cluster; null: there is none. */
-  readonly records: ReadonlyMap<string, Entry | null>;
-  /** When it was asked for. */
-  readonly sentMs: number;
-  /** Since when this instance has had a permit, without a gap in which a move could have ended that did not wait for it. */
-  readonly permitSinceMs: number;
-}
 
 /** How many renewals fit into a lease. */
 const RENEWALS = 5;
@@ -263,7 +253,7 @@ export class Membership {
     this.#pending = null;
     if (answer.kind !== "done") return this.#failed(answer.reason, nowMs);
     const { entries } = answer.value;
-    this.roll.observe(entries.values(), { sentMs, nowMs });
+    this.#observe(entries, { sentMs, nowMs });
     this.#found = entries.get(instanceKey(this.self.id)) ?? null;
     const member = this.#found === null ? null : instanceOf(this.#found);
     if (member !== null && member.incarnation === this.self.incarnation) return this.#foundItself(member);
@@ -320,7 +310,7 @@ export class Membership {
       this.#announced = new Set(clusters);
       this.#extend(this.#rules.renewedMs(sentMs, nowMs));
       this.#hasLooked = listed !== undefined;
-      if (listed !== undefined) this.roll.observe(listed.values(), { sentMs, nowMs });
+      if (listed !== undefined) this.#observe(listed, { sentMs, nowMs });
     }
     this.#showed(clusters, answer.value, { sentMs, nowMs });
     if (stage === "campaign" && isWritten) {
@@ -330,6 +320,17 @@ export class Membership {
     if (!this.#hasLead) this.#yields = false;
     if (this.leading(nowMs) === null) this.#lines.unsay("leader");
     this.#stage = stage === "renew" ? "campaign" : "forget";
+  }
+
+  #observe(entries: ReadonlyMap<string, Entry>, times: Omit<AnswerTimes, "revision">): void {
+    this.roll.observe(entries.values(), times);
+    for (const { id, ttlMs } of this.roll.holders()) {
+      if (id === this.self.id || ttlMs === undefined || ttlMs === this.ttlMs) continue;
+      const text =
+        `instance ${id} has a lease_ttl of ${ttlMs} ms, and this one of ${this.ttlMs} ms: the longer one ` +
+        "counts until all have the same";
+      this.#lines.say("warning", `lease of ${id}`, text);
+    }
   }
 
   #send(call: MembershipCall, nowMs: number, stage: Stage | "leave" = this.#stage): MembershipCall {
@@ -394,7 +395,8 @@ export class Membership {
 
   #own({ isGone }: { readonly isGone: boolean }): Change {
     const { id, ...self } = this.self;
-    const value: InstanceValue = { ...self, clusters: this.#served, counter: this.#counter, isGone };
+    const { ttlMs } = this;
+    const value: InstanceValue = { ...self, ttlMs, clusters: this.#served, counter: this.#counter, isGone };
     return { kind: "put", key: instanceKey(id), value: JSON.stringify(value) };
   }
 
@@ -456,7 +458,7 @@ export class Membership {
     const leading = this.leading(nowMs);
     if (leading === null) return null;
     const gone = this.roll.members().find(({ id }) =>
-      this.roll.ageMs(id, nowMs)! > FORGET_LEASES * this.ttlMs
+      this.roll.ageMs(id, nowMs)! > FORGET_LEASES * this.roll.leaseMs(id)
     );
     if (gone === undefined) return null;
     const key = instanceKey(gone.id);

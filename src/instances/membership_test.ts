@@ -21,11 +21,11 @@ class One {
   readonly #keys: FakeKeys;
   nowMs = 0;
 
-  constructor(keys: FakeKeys, id: number, { incarnation = `i${id}`, nowMs = 0 } = {}) {
+  constructor(keys: FakeKeys, id: number, { incarnation = `i${id}`, nowMs = 0, ttlMs = TTL_MS } = {}) {
     this.#keys = keys;
     this.nowMs = nowMs;
     const self = { id, incarnation, name: `h${id}`, address: null, version: "1", sinceMs: 0 };
-    this.membership = new Membership(self, { ttlMs: TTL_MS, nowMs });
+    this.membership = new Membership(self, { ttlMs, nowMs });
     this.membership.serve(["main"], []);
   }
 
@@ -83,6 +83,19 @@ Deno.test("of two one leads, and the other one takes the lead a lease behind the
   equal(one.membership.leading(TTL_MS + 1_100), null);
   one.at(TTL_MS + 1_200);
   deepEqual([one.membership.isMember, one.membership.leaderId], [true, 2]);
+});
+
+Deno.test("one whose lease is longer is waited for until its permit has ended, and the difference is said once", () => {
+  const keys = new FakeKeys();
+  const [one, two] = [new One(keys, 1, { ttlMs: 3 * TTL_MS }), new One(keys, 2)];
+  one.at(0);
+  const text =
+    "instance 1 has a lease_ttl of 30000 ms, and this one of 10000 ms: the longer one counts until all have the same";
+  deepEqual(two.at(0), [text, "this instance is among the others"]);
+  two.until(one.membership.permitUntilMs);
+  deepEqual([two.membership.leading(two.nowMs), two.membership.roll.isHolder(1)], [null, true]);
+  two.until(3 * TTL_MS + 100);
+  deepEqual([two.membership.roll.isHolder(1), two.at(two.nowMs)], [false, []]);
 });
 
 Deno.test("a renewal that fails is worth nothing, one whose answer was lost is found", () => {

@@ -1,6 +1,6 @@
 import type { Entry } from "./key_store.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
-import { instanceOf, type InstanceValue, serves } from "./values.ts";
+import { instanceOf, type InstanceValue, leaseMsOf, serves } from "./values.ts";
 
 /** Who left so many leases ago had no reason to come back unseen. */
 const LEFT_LEASES = 10;
@@ -25,6 +25,8 @@ interface Seen {
  * A renewal is worth something for less than the time of a lease behind its sending. So an instance may be forgotten once a look
  * that began a whole lease behind the first sight of its last renewal has found no other one. That its entry has vanished says
  * nothing: it may have been renewed until then, unseen, so that it counts for a lease from there.
+ *
+ * A lease is as long as this instance's own, or as that of who has it where that is longer; of whom nothing is known, the longest of all.
  */
 export class Roll {
   readonly #ttlMs: number;
@@ -66,11 +68,11 @@ export class Roll {
       if (this.#rules.trustsAbsence()) this.#seen.delete(id);
       else if (seen.isThere) {
         // Of one that has left long ago who leads removes the entry; of others somebody has.
-        const isGone = seen.member.isGone && nowMs - seen.sinceMs > LEFT_LEASES * this.#ttlMs;
+        const isGone = seen.member.isGone && nowMs - seen.sinceMs > LEFT_LEASES * this.leaseMs(id);
         // Unseen, it may have come back until then, or have announced that it serves other clusters: it counts for all.
         const { clusters: _, ...member } = seen.member;
         this.#seen.set(id, { ...seen, member: { ...member, isGone }, sinceMs: nowMs, isThere: false });
-      } else if (this.#isOver(seen.sinceMs)) this.forget(id);
+      } else if (this.#isPast(seen)) this.forget(id);
     }
   }
 
@@ -84,7 +86,7 @@ export class Roll {
   /** Whether an instance, or this incarnation of it, may have a permit. */
   isHolder(id: number, incarnation?: string): boolean {
     const seen = incarnation === undefined ? this.#seen.get(id) : this.#seenOf(id, incarnation);
-    return seen !== undefined && !seen.member.isGone && !this.#isOver(seen.sinceMs);
+    return seen !== undefined && !seen.member.isGone && !this.#isPast(seen);
   }
 
   /** Whether an entry of this incarnation was seen. */
@@ -110,25 +112,31 @@ export class Roll {
 
   /** Whether one may have a permit whose place another incarnation has taken. */
   get hasReplaced(): boolean {
-    return [...this.#before.values()].some(({ member, sinceMs }) => !member.isGone && !this.#isOver(sinceMs));
+    return [...this.#before.values()].some((seen) => !seen.member.isGone && !this.#isPast(seen));
   }
 
   /** When a look that is begun behind `afterMs` may show the first time that somebody counts no more; Infinity where nobody counts. */
   nextEndMs(afterMs: number): number {
     let firstMs = Infinity;
     for (const { member, sinceMs } of this.#seen.values()) {
-      const endMs = sinceMs + this.#ttlMs;
+      const endMs = sinceMs + this.leaseMs(member.id);
       if (!member.isGone && endMs > afterMs) firstMs = Math.min(firstMs, endMs);
     }
+    const longestMs = this.#longestMs;
     for (const { sinceMs } of this.#heard.values()) {
-      if (sinceMs + this.#ttlMs > afterMs) firstMs = Math.min(firstMs, sinceMs + this.#ttlMs);
+      if (sinceMs + longestMs > afterMs) firstMs = Math.min(firstMs, sinceMs + longestMs);
     }
     return firstMs;
   }
 
-  /** Whether a look was begun a whole lease behind this time. */
+  /** Whether a look was begun behind this time by as much as the longest lease. */
   hasLooked(sinceMs: number): boolean {
     return this.#isOver(sinceMs);
+  }
+
+  /** How long an instance counts behind its last renewal, in milliseconds. */
+  leaseMs(id: number): number {
+    return leaseMsOf(this.#seen.get(id)?.member ?? {}, this.#ttlMs);
   }
 
   /** How long its last renewal has been known, in milliseconds; null of one that was not seen. */
@@ -164,7 +172,18 @@ export class Roll {
     return [this.#seen.get(id), this.#before.get(id)].find((one) => one?.member.incarnation === incarnation);
   }
 
+  #isPast({ member, sinceMs }: Seen): boolean {
+    return this.#lookedMs - sinceMs >= leaseMsOf(member, this.#ttlMs);
+  }
+
   #isOver(sinceMs: number): boolean {
-    return this.#lookedMs - sinceMs >= this.#ttlMs;
+    return this.#lookedMs - sinceMs >= this.#longestMs;
+  }
+
+  get #longestMs(): number {
+    return Math.max(
+      this.#ttlMs,
+      ...[...this.#seen.values()].map(({ member }) => leaseMsOf(member, this.#ttlMs)),
+    );
   }
 }

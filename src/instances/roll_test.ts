@@ -6,7 +6,7 @@ import { instanceKey } from "./values.ts";
 function entry(
   id: number,
   counter: number,
-  { incarnation = "a", isGone = false, clusters = [] as string[] } = {},
+  { incarnation = "a", isGone = false, clusters = [] as string[], ttlMs = undefined as unknown } = {},
 ): Entry {
   const value = {
     incarnation,
@@ -17,6 +17,7 @@ function entry(
     counter,
     isGone,
     clusters,
+    ttlMs,
   };
   return { key: instanceKey(id), value: JSON.stringify(value), createRevision: 1, modRevision: 1 };
 }
@@ -33,6 +34,43 @@ Deno.test("an instance counts until its counter was seen to stand still for a wh
   deepEqual(looked(roll, 1_000, entry(1, 1), entry(2, 2)), [1, 2]);
   deepEqual(looked(roll, 1_001, entry(1, 1), entry(2, 2)), [2]);
   deepEqual(looked(roll, 1_100, entry(1, 2), entry(2, 2)), [1, 2]);
+});
+
+Deno.test("one whose lease is longer counts for that, one whose lease is shorter for as long as the others", () => {
+  const roll = new Roll(1_000);
+  const two = entry(2, 1, { ttlMs: 3_000 });
+  looked(roll, 0, entry(1, 1, { ttlMs: 500 }), two);
+  deepEqual([roll.leaseMs(1), roll.leaseMs(2), roll.nextEndMs(1_001)], [1_000, 3_000, 3_001]);
+  deepEqual(looked(roll, 1_000, entry(1, 1, { ttlMs: 500 }), two), [1, 2]);
+  deepEqual(looked(roll, 3_000, two), [1, 2]);
+  deepEqual(looked(roll, 3_001, two), [1]);
+  // What a later version might say is not a time.
+  deepEqual(looked(roll, 4_001, entry(3, 1, { ttlMs: "long" })), [2, 3]);
+  deepEqual(roll.leaseMs(3), 1_000);
+});
+
+Deno.test("one whose entry has vanished, and whose place another life has, counts for its own lease", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1, { ttlMs: 3_000 }));
+  looked(roll, 10, entry(1, 1, { incarnation: "b", ttlMs: 1_000 }));
+  looked(roll, 3_000, entry(1, 2, { incarnation: "b", ttlMs: 1_000 }));
+  deepEqual([roll.isHolder(1, "a"), roll.hasReplaced], [true, true]);
+  looked(roll, 3_001, entry(1, 3, { incarnation: "b", ttlMs: 1_000 }));
+  deepEqual([roll.isHolder(1, "a"), roll.hasReplaced], [false, false]);
+  const other = new Roll(1_000);
+  looked(other, 0, entry(1, 1, { ttlMs: 3_000 }));
+  looked(other, 100);
+  deepEqual([looked(other, 3_100), looked(other, 3_101)], [[1], []]);
+});
+
+Deno.test("one of whom nothing is known counts for the longest lease of all", () => {
+  const roll = new Roll(1_000);
+  looked(roll, 0, entry(1, 1, { ttlMs: 3_000 }));
+  roll.doubt(2, "a", 10);
+  looked(roll, 3_009, entry(1, 2, { ttlMs: 3_000 }));
+  deepEqual([roll.doubtful(), roll.hasLooked(10), roll.hasLooked(9)], [[2], false, true]);
+  looked(roll, 3_010, entry(1, 2, { ttlMs: 3_000 }));
+  deepEqual(roll.doubtful(), []);
 });
 
 Deno.test("time alone forgets nobody: who does not look knows nothing", () => {

@@ -15,7 +15,8 @@ import {
 import type { Clock, Timer } from "../kernel/mod.ts";
 import { Acknowledged } from "./acknowledged.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
-import { type Glance, Membership, type Self } from "./membership.ts";
+import type { Glance } from "./glance.ts";
+import { Membership, type Self } from "./membership.ts";
 import { OwnEntry } from "./own_entry.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
@@ -140,10 +141,10 @@ export class SharedCoordination implements Coordination {
   }
 
   members(): readonly InstanceInfo[] {
-    const { roll, leaderId, ttlMs } = this.#membership;
+    const { roll, leaderId } = this.#membership;
     return roll.members().map(({ id, name, address, version, sinceMs }) => {
       const isThere = roll.isHolder(id);
-      const leaseMs = isThere ? Math.max(0, ttlMs - (roll.ageMs(id, this.#nowMs) ?? ttlMs)) : 0;
+      const leaseMs = isThere ? Math.max(0, roll.leaseMs(id) - roll.ageMs(id, this.#nowMs)!) : 0;
       return { id, name, address, version, sinceMs, isThere, leaseMs, isLeading: isThere && id === leaderId };
     });
   }

@@ -58,6 +58,8 @@ export interface InstanceValue {
   readonly version: string;
   /** When it started, in milliseconds of its wall clock. */
   readonly sinceMs: number;
+  /** Its `lease_ttl`, in milliseconds; earlier versions do not say it. */
+  readonly ttlMs?: number;
   /** The clusters that it lets clients to; earlier versions do not say it, and count for all. */
   readonly clusters?: readonly string[];
   /** Rises with each renewal. */
@@ -134,6 +136,11 @@ export function instanceOf({ key, value }: Entry): (InstanceValue & { readonly i
 /** Whether an instance may let transactions begin in a cluster, or cannot be told not to. */
 export function serves({ clusters }: Pick<InstanceValue, "clusters">, cluster: string): boolean {
   return !Array.isArray(clusters) || clusters.includes(cluster);
+}
+
+/** How long an instance counts behind its last renewal for one whose own lease is `ownMs`: for the longer of both. */
+export function leaseMsOf({ ttlMs }: Pick<InstanceValue, "ttlMs">, ownMs: number): number {
+  return Number.isSafeInteger(ttlMs) ? Math.max(ttlMs!, ownMs) : ownMs;
 }
 
 /** Who leads by an entry; null where the entry says nobody. */
