@@ -14,8 +14,10 @@ import {
 } from "../arbiter/mod.ts";
 import type { Clock, Timer } from "../kernel/mod.ts";
 import { Acknowledged } from "./acknowledged.ts";
-import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import type { Glance } from "./glance.ts";
+import { guarded } from "./guarded.ts";
+import { healthsBy, viewsIn } from "./heard_views.ts";
+import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import { Membership, type Self } from "./membership.ts";
 import { OwnEntry } from "./own_entry.ts";
 import { Requests } from "./requests.ts";
@@ -30,10 +32,8 @@ import {
   LEADER,
   recordKey,
   recordValue,
-  seenOf,
   seenValue,
   storedIn,
-  viewOf,
   viewValue,
 } from "./values.ts";
 
@@ -41,7 +41,9 @@ import {
 export interface SharedParts {
   readonly store: KeyStore;
   readonly clock: Clock;
-  readonly log: Readonly<Record<"info" | "warning" | "error", (text: string) => void>>;
+  readonly log: Readonly<
+    Record<"info" | "warning" | "error", (text: string, fields?: Readonly<Record<string, string>>) => void>
+  >;
   readonly self: Self;
   /** How long an instance counts behind its last renewal, in milliseconds. */
   readonly ttlMs: number;
@@ -53,6 +55,9 @@ export interface SharedParts {
 
 /** A look around behind a write that announces something is tried again behind this time. */
 const LOOK_AGAIN_MS = 100;
+
+/** So long behind a round that a defect has ended the next one begins. */
+const FAILED_MS = 1_000;
 
 /** The coordination of several instances, which agree by a {@link KeyStore}. */
 export class SharedCoordination implements Coordination {
@@ -271,7 +276,7 @@ export class SharedCoordination implements Coordination {
 
   listen(cluster: string, listener: CoordinationListener): () => void {
     const known: SharedCluster = {
-      listener,
+      listener: guarded(listener, (thrown) => this.#failed(thrown, { cluster })),
       revision: 0,
       written: 0,
       foundMs: -Infinity,
@@ -307,14 +312,32 @@ export class SharedCoordination implements Coordination {
 
   #wake(): void {
     this.#timer?.cancel();
-    this.#stepping ??= this.#step().finally(() => this.#stepping = null).then(() => this.#sleep());
+    this.#stepping ??= this.#stepOn();
   }
 
-  #sleep(): void {
+  /** Whatever becomes of a round, another one comes. */
+  async #stepOn(): Promise<void> {
+    let pauseMs = 0;
+    try {
+      await this.#step();
+    } catch (thrown) {
+      this.#failed(thrown);
+      pauseMs = FAILED_MS;
+    }
+    this.#stepping = null;
+    this.#sleep(pauseMs);
+  }
+
+  #sleep(leastMs: number): void {
     if (this.#left !== null && this.#membership.hasLeft) return this.#left.resolve();
     const { clock } = this.#parts;
-    const delayMs = Math.max(0, this.#membership.dueMs - this.#nowMs);
+    const delayMs = Math.max(leastMs, this.#membership.dueMs - this.#nowMs);
     this.#timer = clock.after(Math.min(delayMs, this.#parts.ttlMs), () => this.#wake());
+  }
+
+  #failed(thrown: unknown, fields: Readonly<Record<string, string>> = {}): void {
+    const error = thrown instanceof Error ? thrown.stack ?? thrown.message : String(thrown);
+    this.#parts.log.error("a defect in what instances agree upon, which goes on", { ...fields, error });
   }
 
   async #step(): Promise<void> {
@@ -399,15 +422,21 @@ export class SharedCoordination implements Coordination {
   #tellAll(): void {
     const listing = this.#listing;
     if (listing === null) return;
-    const views = new Map<string, InstanceView[]>();
     for (const entry of listing.entries.values()) {
       const part = clusterPartOf(entry.key);
       const known = part === null ? undefined : this.#clusters.get(part.cluster);
       if (part === null || known === undefined) continue;
       if (part.folder === "record") this.#tellRecord(known, entry);
       if (part.folder === "acks") this.#tellAck(known, Number(part.name), entry);
-      if (part.folder === "views") this.#seeView(Number(part.name), entry, views, part.cluster);
     }
+    this.#tellViews(listing);
+    this.#requests.heard(listing);
+  }
+
+  /** What the others see of the nodes, which is compared with what this instance does. */
+  #tellViews(listing: Listing): void {
+    const { roll, self: { id: selfId }, sight } = this.#membership;
+    const views = viewsIn(listing, { clusters: this.#clusters, roll, selfId, nowMs: this.#nowMs });
     for (const [cluster, known] of this.#clusters) {
       const of = views.get(cluster) ?? [];
       const text = JSON.stringify(
@@ -417,23 +446,8 @@ export class SharedCoordination implements Coordination {
       known.views = text;
       known.listener.views(of);
     }
-    this.#compare(views);
-    this.#requests.heard(listing);
-  }
-
-  /** What the others see of the nodes, and what this instance does. */
-  #compare(views: ReadonlyMap<string, readonly InstanceView[]>): void {
-    const { roll, self, sight } = this.#membership;
-    const own = new Map(
-      [...this.#clusters].map(([cluster, { healths }]) => [cluster, healths]),
-    );
-    const others = roll.holders().filter(({ id }) => id !== self.id).map(({ id }) =>
-      new Map(
-        [...views].flatMap(([cluster, of]) =>
-          of.filter(({ instance }) => instance === id).map(({ healths }) => [cluster, healths] as const)
-        ),
-      )
-    );
+    const own = new Map([...this.#clusters].map(([cluster, { healths }]) => [cluster, healths]));
+    const others = roll.holders().filter(({ id }) => id !== selfId).map(({ id }) => healthsBy(id, views));
     sight.compare(own, others, this.#nowMs);
   }
 
@@ -464,24 +478,6 @@ export class SharedCoordination implements Coordination {
     if (instance === this.#parts.self.id) return;
     const ack = acks.take(instance, value, this.#membership.roll.members());
     if (ack !== null) listener.acknowledged(ack);
-  }
-
-  #seeView(
-    instance: number,
-    { value }: Entry,
-    views: Map<string, InstanceView[]>,
-    cluster: string,
-  ): void {
-    const view = viewOf(value);
-    if (view === null || instance === this.#parts.self.id) return;
-    this.#membership.roll.doubt(instance, view.incarnation, this.#nowMs);
-    const isThere = this.#membership.roll.holders(cluster).some(({ id, incarnation }) =>
-      id === instance && incarnation === view.incarnation
-    );
-    if (!isThere) return;
-    const of = views.get(cluster) ?? [];
-    of.push({ instance, healths: new Map(Object.entries(view.healths)), seen: seenOf(view.seen) });
-    views.set(cluster, of);
   }
 
   #ownEntry(cluster: string, folder: "acks" | "views"): OwnEntry {

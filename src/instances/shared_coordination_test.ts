@@ -1,105 +1,10 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
-import {
-  type Acknowledgement,
-  type CoordinationListener,
-  type InstanceView,
-  type StoredRecord,
-  UNKNOWN_INSTANCE,
-} from "../arbiter/mod.ts";
+import { UNKNOWN_INSTANCE } from "../arbiter/mod.ts";
 import { record as recordWith } from "../arbiter/scene_test.ts";
-import { VirtualClock } from "../kernel/mod.ts";
-import { FakeKeys, FakeStore, pass } from "./fake_store_test.ts";
-import { SharedCoordination } from "./shared_coordination.ts";
-import { clusterKey, instanceKey, instanceOf, LEADER, NO_LEADER, recordKey } from "./values.ts";
-
-const TTL_MS = 10_000;
+import { Town, TTL_MS } from "./town_test.ts";
+import { clusterKey, instanceKey, instanceOf, LEADER, recordKey } from "./values.ts";
 
 const record = (epoch: number) => recordWith({ epoch });
-
-/** One instance, and what its part in cluster main has heard. */
-interface Heard {
-  readonly coordination: SharedCoordination;
-  readonly store: FakeStore;
-  standings: string[];
-  records: StoredRecord[];
-  lost: number;
-  /** The same where it had no permit before. */
-  lostOld: number;
-  misunderstood: string[];
-  instances: readonly number[];
-  acks: Acknowledgement[];
-  views: readonly InstanceView[];
-  commands: string[];
-  /** Takes part in the moves of cluster main; the result ends that. */
-  listen: () => () => void;
-}
-
-class Town {
-  readonly clock = new VirtualClock();
-  readonly keys = new FakeKeys();
-  readonly #watches = new Set<() => void>();
-  #ids = 0;
-
-  /** `isUsed`: instances were there before. */
-  constructor({ isUsed = true } = {}) {
-    if (isUsed) this.keys.commit([], [{ kind: "put", key: LEADER, value: NO_LEADER }]);
-  }
-
-  instance(id: number, { has = true, isWatching = true } = {}): Heard {
-    const { clock } = this;
-    const store = new FakeStore(this.keys, clock, this.#watches);
-    store.isWatching = isWatching;
-    const none = () => {};
-    const coordination = new SharedCoordination({
-      store,
-      clock,
-      log: { info: none, warning: none, error: none },
-      self: { id, incarnation: `i${id}`, name: `h${id}`, address: null, version: "1", sinceMs: 0 },
-      ttlMs: TTL_MS,
-      newId: () => `r${++this.#ids}`,
-    });
-    const heard: Heard = {
-      coordination,
-      store,
-      standings: [],
-      records: [],
-      lost: 0,
-      lostOld: 0,
-      misunderstood: [],
-      instances: [],
-      acks: [],
-      views: [],
-      commands: [],
-      listen: () => () => {},
-    };
-    const listener: CoordinationListener = {
-      standing: () =>
-        heard.standings.push(
-          `${coordination.isLeading ? "leads" : "follows"} ${
-            clock.nowMs() < coordination.permitUntilMs("main")
-          }`,
-        ),
-      record: (stored) => heard.records.push(stored),
-      lost: ({ isOld }) => isOld ? heard.lostOld++ : heard.lost++,
-      misunderstood: (why) => heard.misunderstood.push(why),
-      instances: (ids) => heard.instances = ids,
-      acknowledged: (ack) => heard.acks.push(ack),
-      views: (views) => heard.views = views,
-      command: (command, by) => {
-        heard.commands.push(`${command.kind} ${by}`);
-        return Promise.resolve({ ok: true, text: `done by ${id}` });
-      },
-    };
-    heard.listen = () => coordination.listen("main", listener);
-    if (has) heard.listen();
-    coordination.start();
-    return heard;
-  }
-
-  async pass(ms: number): Promise<void> {
-    await pass(this.clock, ms);
-  }
-}
 
 Deno.test("a record that the leader writes is heard by the others, and by none but the leader written", async () => {
   const town = new Town();
@@ -491,4 +396,22 @@ Deno.test("a record that is removed while an instance has no permit may have bee
   two.store.fate = "done";
   await town.pass(3_000);
   deepEqual([one.lost > 0, one.lostOld, two.lost, two.lostOld > 0], [true, 0, 0, true]);
+});
+
+Deno.test("a defect in one cluster's part ends neither renewals nor what the other clusters hear", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(2_500);
+  two.listen("other");
+  two.standings.length = 0;
+  two.defect = new Error("a nil pool");
+  two.coordination.serve(["third"]);
+  await town.pass(50);
+  deepEqual([two.standings, two.log.at(-1)], [
+    ["follows true"],
+    "a defect in what instances agree upon, which goes on",
+  ]);
+  await town.pass(3 * TTL_MS);
+  equal(two.coordination.permitUntilMs("main") > town.clock.nowMs(), true);
+  deepEqual(one.instances, [1, 2]);
 });

@@ -14,21 +14,19 @@ import {
   newer,
   type NodeCondition,
   RULES,
-  type Rules,
   type SeenPosition,
   settingsOf,
   type StoredRecord,
   type VerbResult,
 } from "../arbiter/mod.ts";
-import type { Runtime } from "../backend/mod.ts";
 import type { MonitorConfig } from "../config/mod.ts";
 import type { Timer } from "../kernel/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
-import type { Log } from "../telemetry/mod.ts";
-import { type NodeAddress, sameNode } from "../topology/mod.ts";
+import { sameNode } from "../topology/mod.ts";
 import { SeenPrimary, sightOf, viewOf } from "./node_view.ts";
-import { ClientHold, type Drain } from "./client_hold.ts";
+import { ClientHold } from "./client_hold.ts";
 import { LastEnd } from "./last_end.ts";
+import type { MovesParts } from "./moves_parts.ts";
 import { Permit } from "./permit.ts";
 import { RecordCalls } from "./record_calls.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
@@ -36,28 +34,6 @@ import { type NodeRunner, NodeRunners, type OwnedCluster, VerbRunner } from "./v
 
 /** So long behind a failure it begins anew, in milliseconds. */
 const BEGIN_ANEW_MS = 1_000;
-
-/** What executing moves needs of the process. */
-export interface MovesParts {
-  readonly runtime: Runtime;
-  readonly log: Log;
-  /** Where records are kept; opened when the first cluster begins. */
-  readonly store: () => Promise<Coordination>;
-  /** The id of this instance. */
-  readonly instance: number;
-  /** Whether a primary goes on without a permit while it shows itself that no other node was promoted. */
-  readonly failsafe: () => boolean;
-  /** The stance of a cluster is another one. */
-  readonly changed: (cluster: string) => void;
-  /** The clients of a cluster are held. Whether no transaction runs at `node` any more. */
-  readonly drain: (cluster: string, node: string, how: Drain) => boolean;
-  /** They are not held any more, or anew. */
-  readonly release: (cluster: string) => void;
-  /** For tests: what executes verbs at a node, in place of a {@link VerbRunner}. */
-  readonly runnerOf?: (node: NodeAddress) => NodeRunner;
-  /** For tests: what is left out. */
-  readonly rules?: Rules;
-}
 
 /** Why clients are held whose instance has no permit. */
 const NO_PERMIT = "this instance has no permit, as the store that the instances share does not answer it";
@@ -131,8 +107,11 @@ export class ClusterMoves {
       untilMs: () => this.permitUntilMs,
       isWitnessed: () => parts.failsafe() && this.#isWitnessed(),
       changed: () => {
-        parts.changed(name);
-        this.#enforcePermit();
+        try {
+          parts.changed(name);
+        } finally {
+          this.#enforcePermit();
+        }
       },
       say: (level, text) => parts.log[level](text, { cluster: name }),
     });

@@ -1,4 +1,4 @@
-import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal, throws } from "node:assert/strict";
 import type {
   Acknowledgement,
   ClusterRecord,
@@ -55,6 +55,8 @@ class Rig {
   readonly drainedAt: string[] = [];
   /** How far it tells the others to have seen the primary. */
   readonly told: string[] = [];
+  /** What the process does where the stance is another one. */
+  changed = () => {};
   listener!: CoordinationListener;
 
   constructor() {
@@ -107,7 +109,7 @@ class Rig {
       log: NO_LOG,
       store: () => Promise.resolve(coordination),
       instance: 1,
-      changed: () => {},
+      changed: () => this.changed(),
       drain: (_cluster, node, { cut }) => {
         this.drains.push(cut);
         this.drainedAt.push(node);
@@ -199,6 +201,18 @@ Deno.test("an instance that led goes by the newest record that it has heard mean
   rig.lead(false);
   await rig.pass(100);
   deepEqual([rig.moves.record?.epoch, rig.moves.stance.kind], [4, "hold"]);
+  rig.moves.stop("over");
+});
+
+Deno.test("without a permit transactions are cut, also where a defect keeps the process from hearing of it", async () => {
+  const rig = await begun();
+  rig.parts.permitUntilMs = 0;
+  rig.changed = () => {
+    throw new Error("a nil pool");
+  };
+  throws(() => rig.listener.standing(), /nil pool/);
+  deepEqual(rig.drains, [true]);
+  rig.changed = () => {};
   rig.moves.stop("over");
 });
 

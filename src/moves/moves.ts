@@ -2,12 +2,13 @@ import type { ClusterRecord, Command, CommandAnswer, NodeCondition } from "../ar
 import { type ClusterConfig, type Config, isArbitrated } from "../config/mod.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import type { TopologyCluster, TopologySnapshot } from "../topology/mod.ts";
-import { ClusterMoves, type MovesParts } from "./cluster_moves.ts";
+import { ClusterMoves } from "./cluster_moves.ts";
 import { Leaving } from "./leaving.ts";
+import type { MovesParts } from "./moves_parts.ts";
 import { underStance } from "./stance.ts";
 import type { OwnedCluster } from "./verb_runner.ts";
 
-export type { MovesParts } from "./cluster_moves.ts";
+export type { MovesParts } from "./moves_parts.ts";
 
 /** The arbiters of all clusters whose primary is settled in a record. */
 export class Moves {
