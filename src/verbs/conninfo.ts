@@ -55,7 +55,7 @@ export function upstreamConninfo(
   // Who logs in as somebody else does so by that one's means alone.
   const kept = before !== null && before.has("user") ? before : own;
   const next = new Map<string, string>([["host", upstream.host], ["port", String(upstream.port)]]);
-  for (const [name, value] of kept) if (!ADDRESS.has(name)) next.set(name, value);
+  for (const [name, value] of withoutAddress(kept)) next.set(name, value);
   const password = own.get("password") ?? "";
   if (password !== "" && next.get("user") === own.get("user")) {
     // It may have changed since.
@@ -65,6 +65,11 @@ export function upstreamConninfo(
   const called = before?.get("application_name") ?? "";
   next.set("application_name", called === "" ? standby : called);
   return next;
+}
+
+/** How somebody logs in, wherever that is. */
+export function withoutAddress(parameters: Conninfo): Conninfo {
+  return new Map([...parameters].filter(([name]) => !ADDRESS.has(name)));
 }
 
 /** Parameters that name another server than the one that is meant. */

@@ -4,7 +4,7 @@ import { type ArbiterAccess, ArbiterSession, type Deadline } from "./arbiter_ses
 import type { Claim } from "./claim.ts";
 import type { Conninfo, Upstream } from "./conninfo.ts";
 import type { Inspection } from "./inspection.ts";
-import { lookAt } from "./node_facts.ts";
+import { keepConninfo, lookAt, presentConninfo } from "./node_facts.ts";
 import * as primary from "./primary_verbs.ts";
 import * as records from "./record_verbs.ts";
 import * as rejoining from "./rejoin.ts";
@@ -45,7 +45,7 @@ export type TimedVerb = keyof typeof VERB_TIMEOUTS_MS;
 export class NodeVerbs {
   readonly #session: ArbiterSession;
   readonly #timeouts: Readonly<Record<TimedVerb, number>>;
-  /** How the standby logged in to its upstream before it was frozen. Secret. */
+  /** How the node logged in to its upstream when it was asked last, for where the host keeps nothing. Secret. */
   #kept: Conninfo | null = null;
 
   constructor(
@@ -79,7 +79,7 @@ export class NodeVerbs {
   /** The standby stops to receive, for good, and replays what it has. */
   freeze(): Promise<VerbResult<standby.Frozen>> {
     return this.#doOrRestart("freeze", async (until) => {
-      await this.#keep(until);
+      this.#kept = await keepConninfo(this.#session, until) ?? this.#kept;
       return await standby.freeze(this.#session, until);
     });
   }
@@ -89,8 +89,8 @@ export class NodeVerbs {
     { upstream, slot }: { readonly upstream: Upstream; readonly slot: string | null },
   ): Promise<VerbResult<{ readonly isStreaming: boolean }>> {
     return this.#doOrRestart("repoint", async (until) => {
-      await this.#keep(until);
-      return await standby.repoint(this.#session, { upstream, slot, before: this.#kept }, until);
+      const before = await this.#present(until);
+      return await standby.repoint(this.#session, { upstream, slot, before }, until);
     });
   }
 
@@ -132,7 +132,10 @@ export class NodeVerbs {
     readonly slot: string | null;
     readonly timeoutMs?: number;
   }): Promise<VerbResult<{ readonly alreadyStandby: boolean }>> {
-    return attempt(() => primary.demote(this.#session, request, this.#session.deadline(timeoutMs)));
+    const until = this.#session.deadline(timeoutMs);
+    return attempt(async () =>
+      await primary.demote(this.#session, { ...request, before: await this.#present(until) }, until)
+    );
   }
 
   /** Takes a demotion back that has not come to its restart. */
@@ -141,8 +144,14 @@ export class NodeVerbs {
   }
 
   /** Starts the script that makes a standby of the node. */
-  rejoin(request: rejoining.RejoinRequest): Promise<VerbResult<{ readonly token: string }>> {
-    return this.#do("rejoin", (until) => rejoining.rejoin(this.#session, request, until));
+  rejoin(
+    request: Omit<rejoining.RejoinRequest, "before">,
+  ): Promise<VerbResult<{ readonly token: string }>> {
+    return this.#do("rejoin", async (until) => {
+      // A rewind that is refused empties primary_conninfo.
+      this.#kept = await keepConninfo(this.#session, until) ?? this.#kept;
+      return await rejoining.rejoin(this.#session, { ...request, before: this.#kept }, until);
+    });
   }
 
   /** How far that is. */
@@ -188,8 +197,9 @@ export class NodeVerbs {
     this.#session.close();
   }
 
-  async #keep(until: Deadline): Promise<void> {
-    this.#kept = await standby.presentConninfo(this.#session, until) ?? this.#kept;
+  async #present(until: Deadline): Promise<Conninfo | null> {
+    this.#kept = await presentConninfo(this.#session, until) ?? this.#kept;
+    return this.#kept;
   }
 
   #do<T extends object>(verb: TimedVerb, work: (until: Deadline) => Promise<T>): Promise<VerbResult<T>> {

@@ -1,5 +1,5 @@
 import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
-import type { Upstream } from "./conninfo.ts";
+import type { Conninfo, Upstream } from "./conninfo.ts";
 import { fencedHba, HBA_MARK, type HbaRule } from "./hba.ts";
 import { startScript } from "./host_runs.ts";
 import { hostLookCommand, type HostState, hostStateOf, OTHERS } from "./inspection.ts";
@@ -157,8 +157,10 @@ export async function hostLook(session: ArbiterSession, until: Deadline): Promis
  */
 export async function demote(
   session: ArbiterSession,
-  { upstream, supervised, slot }: {
+  { upstream, before, supervised, slot }: {
     readonly upstream: Upstream;
+    /** How it logged in to its upstream when it was a standby, or would; null: nothing says that. */
+    readonly before: Conninfo | null;
     readonly supervised: boolean;
     readonly slot: string | null;
   },
@@ -167,7 +169,7 @@ export async function demote(
   const found = await lookAt(session, until);
   if (found.recovering) return { alreadyStandby: true };
   const place = await placeOf(session, until);
-  const conninfo = await conninfoFor(session, { upstream, before: null }, until);
+  const conninfo = await conninfoFor(session, { upstream, before }, until);
   const host = await hostLook(session, until);
   if (host !== null && !host.isModeSafe) {
     throw new VerbTrouble(

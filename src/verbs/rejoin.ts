@@ -1,5 +1,5 @@
 import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
-import { formatConninfo, type Upstream } from "./conninfo.ts";
+import { type Conninfo, formatConninfo, type Upstream } from "./conninfo.ts";
 import { resultOf, startScript } from "./host_runs.ts";
 import { conninfoFor, lookAt, ownConninfo, placeOf } from "./node_facts.ts";
 import { hostLook } from "./primary_verbs.ts";
@@ -13,6 +13,8 @@ export type RejoinMode = "standby" | "rewind";
 /** What a rejoin is to do. */
 export interface RejoinRequest {
   readonly upstream: Upstream;
+  /** How it logged in to its upstream until now; null: nothing says that. */
+  readonly before: Conninfo | null;
   readonly mode: RejoinMode;
   readonly slot: string | null;
   readonly supervised: boolean;
@@ -28,7 +30,7 @@ export interface RejoinRequest {
  */
 export async function rejoin(
   session: ArbiterSession,
-  { upstream, mode, slot, supervised }: RejoinRequest,
+  { upstream, before, mode, slot, supervised }: RejoinRequest,
   until: Deadline,
 ): Promise<{ token: string }> {
   const { name, host, port } = session.node;
@@ -65,7 +67,7 @@ export async function rejoin(
     }
   }
   // In postgresql.auto.conf now: the script puts that file back behind pg_rewind. Nothing reads it before the server starts again.
-  const conninfo = await conninfoFor(session, { upstream, before: null }, until);
+  const conninfo = await conninfoFor(session, { upstream, before }, until);
   await setUpstream(session, conninfo, { slot, until });
   if (mode === "standby") {
     const signal = shellWord(`${place.dataDirectory}/standby.signal`);

@@ -2,7 +2,7 @@ import type { ArbiterSession, Deadline } from "./arbiter_session.ts";
 import { type Conninfo, type Upstream } from "./conninfo.ts";
 import { NO_PROGRAMS, startScript } from "./host_runs.ts";
 import type { Inspection } from "./inspection.ts";
-import { conninfoFor, conninfoOf, lookAt, placeOf } from "./node_facts.ts";
+import { conninfoFor, lookAt, placeOf } from "./node_facts.ts";
 import { exitCodeOf, literal, programStatement, shellWord } from "./programs.ts";
 import { orByHand, VerbTrouble } from "./result.ts";
 import { bringSegment } from "./wal_segment.ts";
@@ -242,14 +242,4 @@ async function binDirectory(session: ArbiterSession, until: Deadline): Promise<s
   if (!(await session.rights(until)).isSuperuser) return "/nonexistent";
   const sql = "SELECT setting FROM pg_config WHERE name = 'BINDIR'";
   return (await session.run(sql, { until, acts: false }))[0]![0]!;
-}
-
-/** What a standby's primary_conninfo says now; null where it cannot be had. Secret. */
-export async function presentConninfo(session: ArbiterSession, until: Deadline): Promise<Conninfo | null> {
-  try {
-    return await conninfoOf(session, until);
-  } catch (thrown) {
-    if (thrown instanceof VerbTrouble) return null;
-    throw thrown;
-  }
 }

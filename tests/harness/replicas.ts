@@ -20,6 +20,8 @@ export interface ReplicasOptions {
   binDir?: string;
   /** Lines of pg_hba.conf before those that trust everybody. */
   hba?: string[];
+  /** How a node logs in to its upstream, in libpq's words; as the superuser, under its own name, unless said. */
+  login?: (name: string) => string;
   /** Where the servers run, the primary first; all on 127.0.0.1 unless said. */
   places?: readonly Place[];
 }
@@ -33,6 +35,7 @@ export class Replicas implements AsyncDisposable {
   readonly nodes: PostgresNode[] = [];
   /** Their names in a configuration: n1, n2, … */
   readonly names: string[] = [];
+  #login = (name: string) => `user=postgres application_name=${name}`;
 
   static async start(options: ReplicasOptions = {}): Promise<Replicas> {
     const replicas = new Replicas();
@@ -46,8 +49,9 @@ export class Replicas implements AsyncDisposable {
   }
 
   async #start(
-    { major = 18, standbys = 1, settings = {}, setup, binDir, hba = [], places = [] }: ReplicasOptions,
+    { major = 18, standbys = 1, settings = {}, setup, binDir, hba = [], login, places = [] }: ReplicasOptions,
   ): Promise<void> {
+    if (login !== undefined) this.#login = login;
     const common = {
       major,
       auth: "trust",
@@ -96,7 +100,7 @@ export class Replicas implements AsyncDisposable {
     const node = this.nodes[index]!;
     const upstream = this.nodes[of]!;
     await node.makeStandby(
-      `host=${upstream.host} port=${upstream.port} user=postgres application_name=${this.names[index]}`,
+      `host=${upstream.host} port=${upstream.port} ${this.#login(this.names[index]!)}`,
     );
     await node.start();
     await this.streams(index);
