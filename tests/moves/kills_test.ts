@@ -42,7 +42,8 @@ Deno.test({
       major: 15,
       binDir: BIN,
       standbys: 2,
-      settings: { wal_log_hints: "on", full_page_writes: "on" },
+      // Debian names every cluster so.
+      settings: { wal_log_hints: "on", full_page_writes: "on", cluster_name: "15/main" },
       setup: "CREATE TABLE w (n int); CREATE INDEX ON w (n)",
     });
     for (const node of replicas.nodes) await node.reload({ synchronous_standby_names: "ANY 1 (n1, n2, n3)" });
