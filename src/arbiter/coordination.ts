@@ -25,6 +25,8 @@ export interface CoordinationListener {
    * nothing of may have ended meanwhile.
    */
   lost(how: { readonly isOld: boolean }): void;
+  /** The store is another one, or was put back from a backup: revisions of before say nothing of which record is newer. What is there comes behind this. */
+  storeBeganAnew(): void;
   /** The record is in a form that this pgplex does not understand; for people. */
   misunderstood(why: string): void;
   /** Which instances may hold a permit: this one too, and {@link "./views.ts".UNKNOWN_INSTANCE}. */

@@ -153,7 +153,7 @@ export interface StoredRecord {
 
 /** The one that came to the store later; the first one of equals. */
 export function newer(a: StoredRecord | null, b: StoredRecord | null): StoredRecord | null {
-  return (b?.revision ?? 0) > (a?.revision ?? 0) ? b : a;
+  return b !== null && (a === null || b.revision > a.revision) ? b : a;
 }
 
 /** Of a record's text: JSON, positions as `lsn:` and decimal digits. */

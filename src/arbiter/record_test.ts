@@ -51,4 +51,8 @@ Deno.test("newer goes by revisions, and prefers anything to nothing", () => {
   equal(newer(null, old), old);
   equal(newer(old, null), old);
   equal(newer(null, null), null);
+  // One whose revision says nothing any more.
+  const without = { revision: 0, record: record() };
+  equal(newer(null, without), without);
+  equal(newer(without, old), old);
 });

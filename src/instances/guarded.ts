@@ -16,6 +16,7 @@ export function guarded(
     standing: guard(() => listener.standing()),
     record: guard((stored) => listener.record(stored)),
     lost: guard((how) => listener.lost(how)),
+    storeBeganAnew: guard(() => listener.storeBeganAnew()),
     misunderstood: guard((why) => listener.misunderstood(why)),
     instances: guard((ids) => listener.instances(ids)),
     acknowledged: guard((acknowledgement) => listener.acknowledged(acknowledgement)),

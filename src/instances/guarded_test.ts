@@ -13,6 +13,7 @@ Deno.test("what a listener throws is told, and none of its calls throws", async 
     standing: fail,
     record: (stored) => heard.push(stored.revision),
     lost: fail,
+    storeBeganAnew: fail,
     misunderstood: fail,
     instances: (ids) => heard.push(ids),
     acknowledged: fail,

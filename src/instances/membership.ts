@@ -1,7 +1,8 @@
 import type { Glance } from "./glance.ts";
 import type { Answer, Change, Committed, Condition, Entry, Listing } from "./key_store.ts";
-import { type AnswerTimes, LeadEntry } from "./lead_entry.ts";
+import { LeadEntry } from "./lead_entry.ts";
 import { type Line, Lines } from "./lines.ts";
+import type { AnswerTimes } from "./newest_answer.ts";
 import { Roll } from "./roll.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import { Sight } from "./sight.ts";

@@ -1,15 +1,13 @@
 import type { CoordinationListener } from "../arbiter/mod.ts";
 import type { Acknowledged } from "./acknowledged.ts";
 import type { OwnEntry } from "./own_entry.ts";
+import type { RecordEntry } from "./record_entry.ts";
 import type { Healths } from "./sight.ts";
 
 /** What an instance knows of the coordination of one cluster. */
 export interface SharedCluster {
   readonly listener: CoordinationListener;
-  /** Of the record that was told last. */
-  revision: number;
-  /** Of the record that this instance wrote last, which it may not have heard of yet. */
-  written: number;
+  readonly record: RecordEntry;
   /** When a renewal was sent that has found a record, or a record that was written. */
   foundMs: number;
   readonly ack: OwnEntry;

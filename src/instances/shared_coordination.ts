@@ -20,6 +20,7 @@ import { healthsBy, viewsIn } from "./heard_views.ts";
 import type { Answer, Committed, Condition, Entry, KeyStore, Listing } from "./key_store.ts";
 import { Membership, type Self } from "./membership.ts";
 import { OwnEntry } from "./own_entry.ts";
+import { RecordEntry } from "./record_entry.ts";
 import { Requests } from "./requests.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
 import type { SharedCluster } from "./shared_cluster.ts";
@@ -228,7 +229,9 @@ export class SharedCoordination implements Coordination {
   async #written(cluster: string, { revision }: Committed, sentMs: number): Promise<SwapResult> {
     const known = this.#clusters.get(cluster);
     if (known !== undefined) {
-      known.written = revision;
+      if (known.record.wrote({ revision, sentMs, nowMs: this.#nowMs }) === "anew") {
+        known.listener.storeBeganAnew();
+      }
       known.foundMs = Math.max(known.foundMs, sentMs);
     }
     for (;;) {
@@ -277,8 +280,7 @@ export class SharedCoordination implements Coordination {
   listen(cluster: string, listener: CoordinationListener): () => void {
     const known: SharedCluster = {
       listener: guarded(listener, (thrown) => this.#failed(thrown, { cluster })),
-      revision: 0,
-      written: 0,
+      record: new RecordEntry(),
       foundMs: -Infinity,
       ack: this.#ownEntry(cluster, "acks"),
       view: this.#ownEntry(cluster, "views"),
@@ -289,7 +291,8 @@ export class SharedCoordination implements Coordination {
     };
     this.#clusters.set(cluster, known);
     this.#announce();
-    if (this.#listing !== null) this.#tellAll();
+    if (this.#listing !== null) this.#tellListed(cluster, known, this.#listing);
+    this.#tellAll();
     return () => {
       if (this.#clusters.get(cluster) !== known) return;
       this.#clusters.delete(cluster);
@@ -405,13 +408,15 @@ export class SharedCoordination implements Coordination {
     this.#listing = listing;
     // Somebody has removed it by hand, and perhaps all else: who leads hears of that as soon as can be.
     const isLost = (key: string) => before?.entries.has(key) === true && !listing.entries.has(key);
-    if ([...this.#clusters.keys()].map(recordKey).some(isLost)) {
+    const isBack = before !== null && listing.revision < before.revision;
+    if (isBack || [...this.#clusters.keys()].map(recordKey).some(isLost)) {
       this.#membership.lookNow();
       this.#wake();
     }
-    for (const { ack, view } of this.#clusters.values()) {
-      ack.heard(listing);
-      view.heard(listing);
+    for (const [cluster, known] of this.#clusters) {
+      known.ack.heard(listing);
+      known.view.heard(listing);
+      this.#tellListed(cluster, known, listing);
     }
     this.#tellAll();
     this.#tellInstances();
@@ -426,7 +431,6 @@ export class SharedCoordination implements Coordination {
       const part = clusterPartOf(entry.key);
       const known = part === null ? undefined : this.#clusters.get(part.cluster);
       if (part === null || known === undefined) continue;
-      if (part.folder === "record") this.#tellRecord(known, entry);
       if (part.folder === "acks") this.#tellAck(known, Number(part.name), entry);
     }
     this.#tellViews(listing);
@@ -452,25 +456,27 @@ export class SharedCoordination implements Coordination {
   }
 
   #tellFound(known: SharedCluster, entry: Entry | null, { revision, sentMs, permitSinceMs }: Glance): void {
-    if (entry !== null) {
-      known.foundMs = sentMs;
-      this.#tellRecord(known, entry);
-      return;
-    }
-    const last = Math.max(known.revision, known.written);
-    if (last > 0 && revision > last) {
-      known.listener.lost({ isOld: permitSinceMs > known.foundMs });
-    }
+    if (entry !== null) known.foundMs = sentMs;
+    const { worth, isNews } = known.record.saw(entry, { revision, sentMs, nowMs: this.#nowMs });
+    if (worth === "anew") known.listener.storeBeganAnew();
+    if (isNews) this.#tellRecord(known, entry);
+    const isLost = worth !== "old" && entry === null && known.record.wasThere;
+    if (isLost) known.listener.lost({ isOld: permitSinceMs > known.foundMs });
   }
 
-  #tellRecord(known: SharedCluster, entry: Entry): void {
-    if (entry.modRevision <= known.revision) return;
-    known.revision = entry.modRevision;
+  /** As a watch tells it. Where the store has begun anew the next renewal finds that out. */
+  #tellListed(cluster: string, known: SharedCluster, { revision, entries }: Listing): void {
+    const entry = entries.get(recordKey(cluster)) ?? null;
+    const times = { revision, sentMs: -Infinity, nowMs: this.#nowMs };
+    if (known.record.saw(entry, times).isNews) this.#tellRecord(known, entry);
+  }
+
+  #tellRecord({ listener }: SharedCluster, entry: Entry | null): void {
     try {
       const stored = storedIn(entry);
-      if (stored !== null) known.listener.record(stored);
+      if (stored !== null) listener.record(stored);
     } catch (thrown) {
-      known.listener.misunderstood(String(thrown instanceof Error ? thrown.message : thrown));
+      listener.misunderstood(String(thrown instanceof Error ? thrown.message : thrown));
     }
   }
 

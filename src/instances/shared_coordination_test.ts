@@ -415,3 +415,48 @@ Deno.test("a defect in one cluster's part ends neither renewals nor what the oth
   equal(two.coordination.permitUntilMs("main") > town.clock.nowMs(), true);
   deepEqual(one.instances, [1, 2]);
 });
+
+Deno.test("where etcd is replaced by an empty one its records are heard by all, by whatever revision", async () => {
+  const town = new Town();
+  town.keys.revision = 100_000;
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(2_500);
+  void one.coordination.swap("main", 0, record(1));
+  await town.pass(50);
+  equal(two.records.length, 1);
+  town.keys.entries.clear();
+  town.keys.revision = 1;
+  await town.pass(3 * TTL_MS);
+  deepEqual([one.anew, two.anew, one.lostOld > 0, two.lostOld > 0], [1, 1, true, true]);
+  const [leader, other] = one.coordination.isLeading ? [one, two] : [two, one];
+  const swapped = leader.coordination.swap("main", 0, record(12));
+  await town.pass(50);
+  const { revision } = await swapped as { revision: number };
+  deepEqual([other.records.at(-1), revision < 1_000], [{ revision, record: record(12) }, true]);
+  await town.pass(TTL_MS);
+  deepEqual([one.anew, two.anew, leader.records.at(-1)], [1, 1, { revision, record: record(12) }]);
+});
+
+Deno.test("where etcd is put back from a backup its record is heard by all, and so is what comes behind it", async () => {
+  const town = new Town();
+  const [one, two] = [town.instance(1), town.instance(2)];
+  await town.pass(2_500);
+  const swap = async (revision: number, epoch: number) => {
+    const swapped = one.coordination.swap("main", revision, record(epoch));
+    await town.pass(50);
+    return (await swapped as { revision: number }).revision;
+  };
+  const first = await swap(0, 1);
+  const backup = { entries: [...town.keys.entries], revision: town.keys.revision };
+  await town.pass(TTL_MS);
+  await swap(first, 2);
+  town.keys.entries.clear();
+  for (const [key, entry] of backup.entries) town.keys.entries.set(key, entry);
+  town.keys.revision = backup.revision;
+  await town.pass(TTL_MS / 5 + 100);
+  const old = { revision: first, record: record(1) };
+  deepEqual([one.anew, two.anew, one.records.at(-1), two.records.at(-1)], [1, 1, old, old]);
+  deepEqual([one.coordination.isLeading, one.lost, two.lost], [true, 0, 0]);
+  const revision = await swap(first, 3);
+  deepEqual(two.records.at(-1), { revision, record: record(3) });
+});

@@ -17,6 +17,8 @@ export interface Heard {
   lost: number;
   /** The same where it had no permit before. */
   lostOld: number;
+  /** How often it was told that the store has begun anew. */
+  anew: number;
   misunderstood: string[];
   instances: readonly number[];
   acks: Acknowledgement[];
@@ -63,6 +65,7 @@ export class Town {
       records: [],
       lost: 0,
       lostOld: 0,
+      anew: 0,
       misunderstood: [],
       instances: [],
       acks: [],
@@ -85,6 +88,7 @@ export class Town {
       },
       record: (stored) => heard.records.push(stored),
       lost: ({ isOld }) => isOld ? heard.lostOld++ : heard.lost++,
+      storeBeganAnew: () => heard.anew++,
       misunderstood: (why) => heard.misunderstood.push(why),
       instances: (ids) => heard.instances = ids,
       acknowledged: (ack) => heard.acks.push(ack),

@@ -158,7 +158,9 @@ export class ClusterMoves {
         leads = store.isLeading;
         const stored = await store.record(this.name);
         if (isOver()) return;
-        if (leads === store.isLeading) this.#takePart(stored);
+        if (leads !== store.isLeading) continue;
+        this.#answerAll("the moves of the cluster begin anew with its record: see SHOW FAILOVERS");
+        this.#takePart(stored);
       }
       this.#failure = null;
     } catch (thrown) {
@@ -187,6 +189,7 @@ export class ClusterMoves {
         if (isOld) this.#forget();
         else if (this.#arbiter instanceof Arbiter) this.#recordCalls?.lookAgain();
       },
+      storeBeganAnew: () => this.#storeBeganAnew(),
       misunderstood: (why) => {
         this.#misunderstood = why;
         this.#stayOut();
@@ -239,6 +242,14 @@ export class ClusterMoves {
     this.#runners.close();
     this.#takePart(null);
     this.#answerAll("the record of the cluster is lost: see SHOW CLUSTERS");
+  }
+
+  /** What is known goes on until the record is read, and is kept where there is none: by no revision that anything could be older than. */
+  #storeBeganAnew(): void {
+    const decided = this.#arbiter instanceof Arbiter ? this.#arbiter.stored : null;
+    const known = newer(this.#newest, decided);
+    this.#newest = known === null ? null : { revision: 0, record: known.record };
+    void this.start();
   }
 
   #callsOf(arbiter: Arbiter | Follower): RecordCalls {

@@ -355,3 +355,43 @@ Deno.test("who leads and has lost its record, which may have been an old one, as
   rig.listener.lost({ isOld: true });
   rig.moves.stop("over");
 });
+
+Deno.test("who follows goes by the record of a store that has begun anew, whatever its revision, and by its own until there is one", async () => {
+  const rig = await begun();
+  rig.stored = { revision: 90, record: { ...SERVING, epoch: 4 } };
+  rig.listener.record(rig.stored);
+  rig.stored = null;
+  rig.listener.storeBeganAnew();
+  await rig.pass(100);
+  deepEqual([rig.moves.record?.epoch, rig.moves.stance.kind], [4, "serve"]);
+  rig.stored = { revision: 2, record: { ...MOVING, epoch: 14 } };
+  rig.listener.record(rig.stored);
+  deepEqual([rig.moves.record?.epoch, rig.moves.stance.kind], [14, "hold"]);
+  // What was put back from a backup is there at once.
+  rig.stored = { revision: 1, record: SERVING };
+  rig.listener.storeBeganAnew();
+  rig.listener.record(rig.stored);
+  await rig.pass(100);
+  deepEqual(rig.moves.record?.epoch, 3);
+  rig.moves.stop("over");
+});
+
+Deno.test("who leads begins anew with the record of a store that has begun anew, and leaves nobody waiting", async () => {
+  const rig = await begun();
+  rig.stored = { revision: 90, record: SERVING };
+  rig.lead(true);
+  await rig.pass(100);
+  const asked = rig.listener.command({ kind: "switchover", to: null, withinMs: null, isForced: false }, "op");
+  rig.stored = { revision: 2, record: { ...SERVING, epoch: 2 } };
+  rig.listener.storeBeganAnew();
+  rig.listener.record(rig.stored);
+  await rig.pass(100);
+  deepEqual([rig.moves.decides, rig.moves.record?.epoch, (await asked).ok], [true, 2, false]);
+  // Where there is none it puts its own there, behind all epochs that may have been.
+  rig.stored = null;
+  rig.listener.storeBeganAnew();
+  await rig.pass(100);
+  deepEqual(rig.written.at(-1)?.revision, 0);
+  deepEqual(rig.moves.record?.epoch, 12);
+  rig.moves.stop("over");
+});

@@ -148,6 +148,7 @@ Deno.test("an operator's wish goes to the cluster's own arbiter, and to none onc
     standing: none,
     record: none,
     lost: none,
+    storeBeganAnew: none,
     misunderstood: none,
     instances: none,
     acknowledged: none,

@@ -21,7 +21,10 @@ const CALL_MS = 1_000;
 /** The store that instances share: what etcd does with keys, and what may become of calls to it. */
 export class ModelKeys {
   readonly entries = new Map<string, Entry>();
-  revision = 1;
+  /** It was in use for long: a fresh one begins with 1. */
+  revision = 100_000;
+  /** How often it was replaced. */
+  life = 0;
   /** It has no majority: nothing is read or written. */
   isStill = false;
   /** Its disk is full: nothing is put there. */
@@ -126,6 +129,18 @@ export class ModelKeys {
   /** Somebody removes all of them by hand. */
   wipe(): void {
     this.#write([...this.entries.keys()].map((key) => ({ kind: "remove", key }) as const));
+  }
+
+  /** A fresh one takes its place, with nothing in it: what is on its way to the old one is lost. */
+  replace(): void {
+    // By chance what is known of a fresh one might be so in the next one too; of a real one nobody has the luck.
+    if (this.life > 0) return this.wipe();
+    this.life++;
+    this.entries.clear();
+    this.revision = 1;
+    this.#queue = [];
+    this.#record = null;
+    for (const tell of this.#watches) tell();
   }
 
   /** Calls `tell` with each change; the result ends that. */
@@ -259,8 +274,10 @@ export class KeysOfInstance implements KeyStore {
       () => end({ kind: writes ? "unknown" : "failed", reason: "no answer" }),
     );
     const isOpen = () => servers.isOpen(placeOf(number), STORE);
+    const { life } = this.#keys;
     const execute = () =>
       this.#keys.run(() => {
+        if (life !== this.#keys.life) return;
         const hasRoom = !this.#keys.isFull || changes.every(({ kind }) => kind === "remove");
         const answer: Answer<T> = hasRoom
           ? { kind: "done", value: run() }

@@ -21,7 +21,20 @@ Deno.test("one instance and several break no invariant in any seed", async () =>
 
 Deno.test("what has broken an invariant with three instances once holds", async () => {
   for (
-    const seed of [52_006_247, 64_002_637, 64_005_548, 79, 2_670, 3_851, 3_904, 700_001_040, 750_001_434]
+    const seed of [
+      52_006_247,
+      64_002_637,
+      64_005_548,
+      79,
+      2_670,
+      3_851,
+      3_904,
+      700_001_040,
+      750_001_434,
+      29,
+      97,
+      553,
+    ]
   ) {
     equal((await run(seed, { instances: 3 })).broken?.text, undefined, `${seed}`);
   }

@@ -76,11 +76,12 @@ export type UpkeepFault =
     readonly backMs: number;
     readonly forMs: number;
   }
-  /** All that is in the store is removed by hand; `ends`: the instance that leads dies with it. */
+  /** All that is in the store is removed by hand, or the store is replaced by a fresh one; `ends`: the instance that leads dies with it. */
   | {
     readonly kind: "wipe";
     readonly step: MoveStep | null;
     readonly ends: boolean;
+    readonly isFresh: boolean;
     readonly backMs: number;
   };
 
@@ -186,7 +187,14 @@ export function mishapOf(
     case "no space":
       return { kind: "no space", atMs, step, forMs };
     case "wipe":
-      return { kind: "wipe", atMs, step, ends: chance(0.3), backMs: between(100, 8_000) };
+      return {
+        kind: "wipe",
+        atMs,
+        step,
+        ends: chance(0.3),
+        backMs: between(100, 8_000),
+        isFresh: chance(0.5),
+      };
   }
 }
 
@@ -356,10 +364,11 @@ export function beginUpkeep(parts: UpkeepParts, fault: UpkeepFault): void {
       return atStep(fault.step, () => {
         if (!(store instanceof ModelKeys)) return;
         const leader = parts.instance("leader");
-        tell("all that is in the store is removed by hand");
+        tell(fault.isFresh ? "the store is a fresh one" : "all that is in the store is removed by hand");
         for (const { number } of instances) invariants.disturbs(number);
         invariants.forgets();
-        store.wipe();
+        if (fault.isFresh) store.replace();
+        else store.wipe();
         if (!fault.ends) return;
         leader.end();
         agenda.after(fault.backMs, () => leader.start());
