@@ -26,10 +26,22 @@ const ANSWER_MS = 15 * 60_000;
 /** A request that nobody has taken up behind this time is taken back, in milliseconds. */
 const TAKE_UP_MS = 15_000;
 
+/** Where the store does not answer that is tried for so long, in milliseconds. */
+const GIVE_UP_MS = 60_000;
+
+/** It may have been taken up, or may be yet. */
+const UNKNOWN: CommandAnswer = {
+  ok: false,
+  text:
+    "nobody can tell whether it was taken up, as the store that the instances share does not answer: see SHOW FAILOVERS",
+};
+
 /** Of one that was taken up nothing more is heard. */
 const NO_ANSWER: CommandAnswer = { ok: false, text: "no answer has come: see SHOW FAILOVERS" };
 
 interface Waiting {
+  /** When it was asked for, in clock milliseconds. */
+  readonly sinceMs: number;
   readonly resolve: (answer: CommandAnswer) => void;
   isTaken: boolean;
   timer: Timer;
@@ -64,7 +76,7 @@ export class Requests {
     const value: RequestValue = { instance, incarnation, by, command, takenBy: null, answer: null };
     const { promise, resolve } = Promise.withResolvers<CommandAnswer>();
     const timer = clock.after(TAKE_UP_MS, () => void this.#takeBack(key));
-    this.#waiting.set(key, { resolve, isTaken: false, timer });
+    this.#waiting.set(key, { sinceMs: clock.nowMs(), resolve, isTaken: false, timer });
     const written = await store.commit([{ key, createRevision: 0 }], [
       { kind: "put", key, value: JSON.stringify(value) },
     ]);
@@ -98,9 +110,11 @@ export class Requests {
     const { self, isLeading, isThere, clock } = this.#parts;
     const { key } = entry;
     const waiting = this.#waiting.get(key);
-    if (waiting !== undefined && request.answer !== null) {
-      this.#answered(key, request.answer);
-      return void this.#remove(entry);
+    if (request.instance === self.id && request.incarnation === self.incarnation) {
+      if (request.answer !== null) this.#answered(key, request.answer);
+      // What nobody waits for any more must not be done later.
+      const isGivenUp = waiting === undefined && request.takenBy === null;
+      if (request.answer !== null || isGivenUp) return void this.#remove(entry);
     }
     if (waiting !== undefined && request.takenBy !== null && !waiting.isTaken) {
       waiting.isTaken = true;
@@ -182,6 +196,7 @@ export class Requests {
     if (isRemoved) return this.#answered(key, { ok: false, text: "no instance has taken it up: try again" });
     const waiting = this.#waiting.get(key);
     if (waiting === undefined || waiting.isTaken) return;
+    if (clock.nowMs() - waiting.sinceMs >= GIVE_UP_MS) return this.#answered(key, UNKNOWN);
     waiting.timer = clock.after(TAKE_UP_MS, () => void this.#takeBack(key));
   }
 

@@ -125,3 +125,34 @@ Deno.test("whoever asks hears where a request that was taken up is removed", asy
   deepEqual((await asked).ok, false);
   deepEqual(clock.pending, 0);
 });
+
+Deno.test("whoever asks while the store is away hears that nobody knows, and what is there of it is not done later", async () => {
+  const { clock, store, requests, keys } = rig({ isLeading: false });
+  store.fate = "late";
+  let answer: CommandAnswer | null = null;
+  void requests.ask("main", { kind: "rejoin", node: "n1" }, "op").then((said) => answer = said);
+  await pass(clock, 59_000);
+  deepEqual(answer, null);
+  await pass(clock, 2_000);
+  deepEqual(answer, {
+    ok: false,
+    text:
+      "nobody can tell whether it was taken up, as the store that the instances share does not answer: see SHOW FAILOVERS",
+  });
+  deepEqual(clock.pending, 0);
+  // The write comes to the store when it is back.
+  store.fate = "done";
+  store.deliverLate();
+  deepEqual(keys.list(CLUSTERS).entries.size, 1);
+  requests.heard(keys.list(CLUSTERS));
+  await pass(clock, 50);
+  deepEqual(keys.list(CLUSTERS).entries.size, 0);
+});
+
+Deno.test("an answer for which nobody waits any more is removed", async () => {
+  const { clock, put, stored } = rig({ isLeading: false });
+  const answer = { ok: true, text: "done" };
+  put({ instance: 1, incarnation: "me", command: { kind: "rejoin", node: "n1" }, takenBy: "you", answer });
+  await pass(clock, 50);
+  deepEqual(stored(), null);
+});
