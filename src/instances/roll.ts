@@ -1,6 +1,6 @@
 import type { Entry } from "./key_store.ts";
 import { INSTANCE_RULES, type InstanceRules } from "./rules.ts";
-import { instanceOf, type InstanceValue, leaseMsOf, serves } from "./values.ts";
+import { instanceOf, type InstanceValue, serves } from "./values.ts";
 
 /** Who left so many leases ago had no reason to come back unseen. */
 const LEFT_LEASES = 10;
@@ -136,7 +136,7 @@ export class Roll {
 
   /** How long an instance counts behind its last renewal, in milliseconds. */
   leaseMs(id: number): number {
-    return leaseMsOf(this.#seen.get(id)?.member ?? {}, this.#ttlMs);
+    return this.#leaseMsOf(this.#seen.get(id)?.member ?? {});
   }
 
   /** How long its last renewal has been known, in milliseconds; null of one that was not seen. */
@@ -173,17 +173,22 @@ export class Roll {
   }
 
   #isPast({ member, sinceMs }: Seen): boolean {
-    return this.#lookedMs - sinceMs >= leaseMsOf(member, this.#ttlMs);
+    return this.#lookedMs - sinceMs >= this.#leaseMsOf(member);
   }
 
   #isOver(sinceMs: number): boolean {
     return this.#lookedMs - sinceMs >= this.#longestMs;
   }
 
+  /** Earlier versions do not say their lease. */
+  #leaseMsOf({ ttlMs }: Pick<InstanceValue, "ttlMs">): number {
+    return Number.isSafeInteger(ttlMs) ? this.#rules.leaseMs(this.#ttlMs, ttlMs!) : this.#ttlMs;
+  }
+
   get #longestMs(): number {
     return Math.max(
       this.#ttlMs,
-      ...[...this.#seen.values()].map(({ member }) => leaseMsOf(member, this.#ttlMs)),
+      ...[...this.#seen.values()].map(({ member }) => this.#leaseMsOf(member)),
     );
   }
 }

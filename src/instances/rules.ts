@@ -7,6 +7,8 @@ import type { KeyStore } from "./key_store.ts";
 export interface InstanceRules {
   /** How much before the end of a lease its holder lets go, for clocks whose rates differ. Milliseconds. */
   marginMs(ttlMs: number): number;
+  /** How long an instance counts for another one, by the lease of this and of that one. Milliseconds. */
+  leaseMs(ownMs: number, theirsMs: number): number;
   /** From when on a renewal counts that was sent, and answered, at these times. */
   renewedMs(sentMs: number, answeredMs: number): number;
   /** Whether a renewal that was found in the store counts although nothing is known of the records behind it. */
@@ -32,6 +34,7 @@ export interface InstanceRules {
 /** The rules as they are. */
 export const INSTANCE_RULES: InstanceRules = Object.freeze({
   marginMs: (ttlMs: number) => Math.max(500, ttlMs / 10),
+  leaseMs: (ownMs: number, theirsMs: number) => Math.max(ownMs, theirsMs),
   renewedMs: (sentMs: number) => sentMs,
   countsUnread: () => false,
   readsRecords: () => true,

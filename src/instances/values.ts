@@ -138,11 +138,6 @@ export function serves({ clusters }: Pick<InstanceValue, "clusters">, cluster: s
   return !Array.isArray(clusters) || clusters.includes(cluster);
 }
 
-/** How long an instance counts behind its last renewal for one whose own lease is `ownMs`: for the longer of both. */
-export function leaseMsOf({ ttlMs }: Pick<InstanceValue, "ttlMs">, ownMs: number): number {
-  return Number.isSafeInteger(ttlMs) ? Math.max(ttlMs!, ownMs) : ownMs;
-}
-
 /** Who leads by an entry; null where the entry says nobody. */
 export function leaderOf(entry: Entry | null): LeaderValue | null {
   if (entry === null || entry.value === NO_LEADER) return null;

@@ -61,6 +61,10 @@ export const INSTANCE_MUTATIONS: readonly Mutation[] = [
     instances: 3,
   }),
   among("has permits without a margin", { marginMs: () => 0 }, { scene: "lonely", way: "no store" }),
+  among("counts others for its own lease only", { leaseMs: (ownMs) => ownMs }, {
+    scene: "lonely",
+    way: "no store",
+  }),
   among("counts a permit from the answer, not from the sending", {
     renewedMs: (_, answeredMs) => answeredMs,
   }, { scene: "lonely", way: "doze" }),

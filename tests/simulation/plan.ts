@@ -28,8 +28,8 @@ export interface Plan {
   readonly instances: number;
   /** How fast the clock of each instance goes. */
   readonly rates: readonly number[];
-  /** How long an instance counts behind its last renewal. */
-  readonly ttlMs: number;
+  /** How long each instance counts behind its last renewal, which should be the same. */
+  readonly ttlsMs: readonly number[];
   /** Who loses the store goes on while the primary shows that all standbys stream from it. */
   readonly isFailsafe: boolean;
   readonly faults: readonly Fault[];
@@ -304,7 +304,7 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
         return count === 1 ? 1 : pick(rates);
       },
     ),
-    ttlMs,
+    ttlsMs: Array.from({ length: count }, () => ttlMs),
     isFailsafe: false,
     faults: [],
   };
@@ -323,7 +323,9 @@ export function planOf(seed: number, random: Random, { instances, scene, way }: 
     faults.push(...Array.from({ length: between(1, 2) }, () => mishapOf(drawing)));
   }
   if (scene === undefined && count > 1 && chance(0.1)) faults.push(twinOf(drawing));
-  return { ...plan, isFailsafe, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
+  const odd = count > 1 && chance(0.2) ? upTo(count) : null;
+  const ttlsMs = plan.ttlsMs.map((ms, at) => at === odd ? (ms === 5_000 ? 15_000 : 5_000) : ms);
+  return { ...plan, ttlsMs, isFailsafe, faults: faults.toSorted((a, b) => a.atMs - b.atMs) };
 }
 
 /** An instance gets a cluster by a reload while its primary is being moved, or loses it. */

@@ -134,7 +134,7 @@ class World {
           invariants,
           acknowledged,
           rate: plan.rates[number]!,
-          ttlMs: plan.ttlMs,
+          ttlMs: plan.ttlsMs[number]!,
           clients: plan.instances === 1 ? 2 : 1,
           tell: plan.instances === 1 ? this.#tell : (text) => this.#tell(`[${number + 1}] ${text}`),
           touched: () => this.#isTouched = true,
