@@ -97,8 +97,14 @@ function wayBack(
 }
 
 function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): boolean {
-  const { rules, now: { nowMs } } = work;
-  work.rejoinSinceMs ??= { atMs: nowMs, stillMs: null, sentMs: null };
+  const { rules, now: { nowMs, wallMs } } = work;
+  // Whose result is awaited: a former run of this node may have left one.
+  work.rejoinSinceMs ??= {
+    atMs: nowMs,
+    stillMs: null,
+    sentMs: null,
+    token: `${work.instance}x${Math.round(wallMs)}`,
+  };
   const life = work.rejoinSinceMs;
   const fail = (reason: string) => {
     work.say("error", `rejoin/${name}`, `${name} is not a standby: ${reason}. REJOIN tries again`);
@@ -131,7 +137,7 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
   if (!work.isUp(record.primary)) return false;
   if (life.sentMs === null) {
     // A script that an earlier life has started goes on by itself.
-    const state = work.ask(name, { kind: "rejoinState" }, { refreshMs: 1_000, retryMs: 1_000 });
+    const state = work.ask(name, { kind: "rejoinState", token: "" }, { refreshMs: 1_000, retryMs: 1_000 });
     if (state?.ok && state.state === "running") return false;
     if (!work.isUp(name)) return ageMs > SILENT_MS ? fail("it does not answer") : false;
     // The primary may be another one than when the rejoin was announced.
@@ -162,16 +168,17 @@ function goOn(work: Work, record: ClusterRecord, { node: name, mode }: Rejoin): 
       }
     }
     if (!work.tookOver(name, record.epoch)) return false;
-    const result = work.ask(name, { kind: "rejoin", upstream: work.upstream(record.primary), mode }, {
-      retryMs: Infinity,
-    });
+    const { token } = life;
+    const upstream = work.upstream(record.primary);
+    const result = work.ask(name, { kind: "rejoin", upstream, mode, token }, { retryMs: Infinity });
     if (result === null) return false;
     if (!result.ok && result.kind !== "unknown") return fail(result.reason);
     life.sentMs = nowMs;
     work.calls.forget(name, "rejoinState");
     return false;
   }
-  const state = work.ask(name, { kind: "rejoinState" }, { refreshMs: 1_000, retryMs: 1_000 });
+  const { token } = life;
+  const state = work.ask(name, { kind: "rejoinState", token }, { refreshMs: 1_000, retryMs: 1_000 });
   if (state?.ok && state.state === "failed") return fail(state.reason);
   if (nowMs - life.sentMs > SILENT_MS && !(state?.ok && state.state === "running")) {
     return fail(work.isUp(name) ? "it does not stream from the primary" : "it did not come back");

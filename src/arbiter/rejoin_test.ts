@@ -87,6 +87,26 @@ Deno.test("rejoin that an earlier life has started is waited for, not started ag
   deepEqual(one.record?.rejoins, []);
 });
 
+Deno.test("rejoin whose answer is late does not take the result of a former run for its own", () => {
+  const one = scene();
+  one.results["rejoin"] = () => ({ ok: false, kind: "unknown", reason: "no answer in time" });
+  const tokens = new Set<string>();
+  one.results["rejoinState"] = (_, verb) => {
+    const token = verb.kind === "rejoinState" ? verb.token : undefined;
+    if (!token) return { ok: true, state: "failed", reason: "of a former run" };
+    tokens.add(token);
+    return { ok: true, state: "none", reason: "" };
+  };
+  one.pass(5_000);
+  ok(one.done.includes("rejoin n2"));
+  deepEqual(one.record?.rejoins.map(({ state }) => state), ["running"]);
+  // A later run has another one.
+  one.restart();
+  one.pass(5_000);
+  equal(tokens.size, 2);
+  for (const token of tokens) match(token, /^[A-Za-z0-9]+$/);
+});
+
 Deno.test("rejoin by hand looks at a node itself at which nobody has looked since its rejoin has failed", () => {
   const failed = { node: "n2", mode: "rewind", state: "failed", reason: "no", startedAtMs: 0 } as const;
   const one = scene({

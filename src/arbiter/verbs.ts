@@ -21,8 +21,15 @@ export type Verb =
   | { readonly kind: "checkpoint" }
   | { readonly kind: "demote"; readonly upstream: Upstream; readonly timeoutMs: number }
   | { readonly kind: "stayPrimary" }
-  | { readonly kind: "rejoin"; readonly upstream: Upstream; readonly mode: "standby" | "rewind" }
-  | { readonly kind: "rejoinState" }
+  /** `token`: of this one's result alone, of letters and digits. */
+  | {
+    readonly kind: "rejoin";
+    readonly upstream: Upstream;
+    readonly mode: "standby" | "rewind";
+    readonly token: string;
+  }
+  /** `token`: of the {@link Verb} `rejoin`; empty: of whichever script was the last one at the node. */
+  | { readonly kind: "rejoinState"; readonly token: string }
   | { readonly kind: "witness"; readonly of: Upstream }
   | { readonly kind: "synchronousNames"; readonly text: string }
   | { readonly kind: "recordEpoch"; readonly epoch: number; readonly text: string };

@@ -100,9 +100,14 @@ export class Work {
   readonly standings = new Map<string, Standing>();
   /**
    * When this life of the machine began with the running rejoin, when a node that is to stay as it is had stopped receiving, and when the script
-   * was started; null before.
+   * was started; null before. `token`: of the script's result.
    */
-  rejoinSinceMs: { readonly atMs: number; stillMs: number | null; sentMs: number | null } | null = null;
+  rejoinSinceMs: {
+    readonly atMs: number;
+    stillMs: number | null;
+    sentMs: number | null;
+    readonly token: string;
+  } | null = null;
   #out: ArbiterAction[] = [];
   readonly #said = new Map<string, string>();
 

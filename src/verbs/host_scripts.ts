@@ -42,6 +42,15 @@ export const NO_FOLDER = 70;
 /** That means that another script runs. */
 export const SCRIPT_RUNS = 72;
 
+/** A condition of a POSIX shell: the script of the folder `$W` runs. Its number may be another process's of the same user since. */
+const RUNS = `P=$(cat "$W/pid" 2>/dev/null) && kill -0 "$P" 2>/dev/null && ` +
+  `{ [ ! -r "/proc/$P/cmdline" ] || grep -q run.sh "/proc/$P/cmdline"; }`;
+
+/** A command that ends with {@link SCRIPT_RUNS} where the script of a folder runs. */
+export function scriptLookCommand(folder: string): string {
+  return `W=${shellWord(folder)}; ! { ${RUNS}; } || exit ${SCRIPT_RUNS}`;
+}
+
 /**
  * A command that reads a script from standard input, in base64, and starts it detached. It ends at once: with {@link SCRIPT_RUNS} where
  * another one still runs. The folder is the server's user's
@@ -49,11 +58,10 @@ export const SCRIPT_RUNS = 72;
  */
 export function startCommand(place: HostPlace): string {
   const [first, second] = scratchFolders(place).map(shellWord);
-  return `umask 077; for W in ${first} ${second}; do mkdir "$W" 2>/dev/null; ` +
+  // A server that is told to stop tells the programs of its backends too.
+  return `trap : TERM; umask 077; for W in ${first} ${second}; do mkdir "$W" 2>/dev/null; ` +
     `[ -d "$W" ] && [ -O "$W" ] && [ ! -L "$W" ] && [ -w "$W" ] && break; W=; done; ` +
-    `[ -n "$W" ] || exit ${NO_FOLDER}; P=$(cat "$W/pid" 2>/dev/null) && kill -0 "$P" 2>/dev/null && ` +
-    // After a restart of the host another process of the same user may have that number.
-    `{ [ ! -r "/proc/$P/cmdline" ] || grep -q run.sh "/proc/$P/cmdline"; } && exit ${SCRIPT_RUNS}; base64 -d >"$W/run.sh" || exit 71; rm -f "$W/result"; S=$(command -v setsid); ` +
+    `[ -n "$W" ] || exit ${NO_FOLDER}; ${RUNS} && exit ${SCRIPT_RUNS}; base64 -d >"$W/run.sh" || exit 71; rm -f "$W/result"; S=$(command -v setsid); ` +
     `{ $S nohup sh "$W/run.sh" "$W" 3>&2 </dev/null >"$W/log" 2>&1 & echo $! >"$W/pid"; }`;
 }
 
@@ -77,8 +85,8 @@ export function scriptText(place: HostPlace, script: HostScript): string {
 }
 
 const COMMON = `say() { echo "$(date '+%Y-%m-%d %H:%M:%S') $*"; }
-finish() { say "$*"; rm -f "$W/pid"; printf '%s %s\\n' "$T" "$*" >"$W/result.new"; mv -f "$W/result.new" "$W/result"; }
-printf '%s running\\n' "$T" >"$W/result"
+finish() { say "$*"; printf '%s %s\\n' "$T" "$*" >"$W/result.new"; mv -f "$W/result.new" "$W/result"; rm -f "$W/pid"; }
+echo $$ >"$W/pid"; printf '%s running\\n' "$T" >"$W/result"
 start() {
   [ $SUPERVISED = 1 ] && return 0
   "$B/pg_ctl" -D "$D" -s -w -t $LIMIT restart >&3 2>&3 3>&-

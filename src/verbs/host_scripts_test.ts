@@ -1,5 +1,12 @@
 import { deepStrictEqual as deepEqual, match, strictEqual as equal } from "node:assert/strict";
-import { type HostPlace, parseResult, scratchFolders, scriptText, startCommand } from "./host_scripts.ts";
+import {
+  type HostPlace,
+  parseResult,
+  scratchFolders,
+  scriptLookCommand,
+  scriptText,
+  startCommand,
+} from "./host_scripts.ts";
 
 const PLACE: HostPlace = {
   dataDirectory: "/var/lib/it's/main",
@@ -17,6 +24,10 @@ Deno.test("scratchFolders lie outside of the data directory", () => {
 
 Deno.test("startCommand has no text of the script in it, and quotes its folders", () => {
   match(startCommand(PLACE), /for W in '\/var\/lib\/it'\\''s\/pgplex\.main' /);
+});
+
+Deno.test("scriptLookCommand quotes its folder", () => {
+  match(scriptLookCommand("/it's"), /^W='\/it'\\''s'; /);
 });
 
 Deno.test("scriptText has the password in the environment only, and removes itself", () => {

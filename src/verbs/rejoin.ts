@@ -18,6 +18,8 @@ export interface RejoinRequest {
   readonly mode: RejoinMode;
   readonly slot: string | null;
   readonly supervised: boolean;
+  /** Of its result, of letters and digits; a random one unless it is given. */
+  readonly token?: string;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface RejoinRequest {
  */
 export async function rejoin(
   session: ArbiterSession,
-  { upstream, before, mode, slot, supervised }: RejoinRequest,
+  { upstream, before, mode, slot, supervised, token }: RejoinRequest,
   until: Deadline,
 ): Promise<{ token: string }> {
   const { name, host, port } = session.node;
@@ -40,6 +42,7 @@ export async function rejoin(
   const found = await lookAt(session, until);
   const place = await placeOf(session, until);
   const own = ownConninfo(session);
+  const ofToken = token === undefined ? {} : { token };
 
   const look = await hostLook(session, until);
   if (look !== null && !look.isModeSafe) {
@@ -75,7 +78,7 @@ export async function rejoin(
       `touch ${signal} && pg_ctl -D ${shellWord(place.dataDirectory)} -m fast restart`,
       () => session.run(programStatement(`umask 077; : >${signal}`), { until, acts: true }),
     );
-    return { token: await startScript(session, place, { work: "restart", supervised }, until) };
+    return { token: await startScript(session, place, { work: "restart", supervised, ...ofToken }, until) };
   }
   const source = new Map([
     ["host", upstream.host],
@@ -88,6 +91,7 @@ export async function rejoin(
     work: "rewind",
     supervised,
     source: { conninfo: formatConninfo(source), password },
+    ...ofToken,
   } as const;
   return { token: await startScript(session, place, script, until) };
 }

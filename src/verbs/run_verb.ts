@@ -17,8 +17,13 @@ export type Verb =
   | { readonly kind: "checkpoint" }
   | { readonly kind: "demote"; readonly upstream: Upstream; readonly timeoutMs: number }
   | { readonly kind: "stayPrimary" }
-  | { readonly kind: "rejoin"; readonly upstream: Upstream; readonly mode: "standby" | "rewind" }
-  | { readonly kind: "rejoinState" }
+  | {
+    readonly kind: "rejoin";
+    readonly upstream: Upstream;
+    readonly mode: "standby" | "rewind";
+    readonly token: string;
+  }
+  | { readonly kind: "rejoinState"; readonly token: string }
   | { readonly kind: "witness"; readonly of: Upstream }
   | { readonly kind: "synchronousNames"; readonly text: string }
   | { readonly kind: "recordEpoch"; readonly epoch: number; readonly text: string };
@@ -96,9 +101,15 @@ async function run(
     case "stayPrimary":
       return await node.stayPrimary();
     case "rejoin":
-      return await node.rejoin({ upstream: verb.upstream, mode: verb.mode, supervised, slot });
+      return await node.rejoin({
+        upstream: verb.upstream,
+        mode: verb.mode,
+        token: verb.token,
+        supervised,
+        slot,
+      });
     case "rejoinState":
-      return valueOf(await node.rejoinState(""), ({ state, why }) => ({ state, reason: why }));
+      return valueOf(await node.rejoinState(verb.token), ({ state, why }) => ({ state, reason: why }));
     case "witness":
       return await node.witness(verb.of);
     case "synchronousNames":

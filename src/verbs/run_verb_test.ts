@@ -23,7 +23,8 @@ Deno.test("runVerb calls the verb of its kind, with what the file says of the no
   await run({ kind: "repoint", upstream: UPSTREAM });
   await run({ kind: "promote", timeoutMs: 5 });
   await run({ kind: "demote", upstream: UPSTREAM, timeoutMs: 900 });
-  await run({ kind: "rejoin", upstream: UPSTREAM, mode: "rewind" });
+  await run({ kind: "rejoin", upstream: UPSTREAM, mode: "rewind", token: "t1" });
+  await run({ kind: "rejoinState", token: "t1" });
   await run({ kind: "witness", of: UPSTREAM });
   await run({ kind: "synchronousNames", text: "a" });
   await run({ kind: "recordEpoch", epoch: 2, text: "t" });
@@ -33,7 +34,8 @@ Deno.test("runVerb calls the verb of its kind, with what the file says of the no
     ["repoint", { upstream: UPSTREAM, slot: "pgplex_n1" }],
     ["promote", { timeoutMs: 5 }],
     ["demote", { upstream: UPSTREAM, supervised: true, slot: "pgplex_n1", timeoutMs: 900 }],
-    ["rejoin", { upstream: UPSTREAM, mode: "rewind", supervised: true, slot: "pgplex_n1" }],
+    ["rejoin", { upstream: UPSTREAM, mode: "rewind", token: "t1", supervised: true, slot: "pgplex_n1" }],
+    ["rejoinState", "t1"],
     ["witness", UPSTREAM],
     ["synchronousNames", "a"],
     ["recordEpoch", { epoch: 2, text: "t" }],
@@ -53,13 +55,14 @@ Deno.test("runVerb brings values under the names that the arbiter knows, and fai
     system: "1",
   });
   deepEqual(await one({ kind: "endSessions" }, { ok: true, ended: 2 }), { ok: true, count: 2 });
-  deepEqual(await one({ kind: "rejoinState" }, { ok: true, state: "failed", why: "x" }), {
+  deepEqual(await one({ kind: "rejoinState", token: "" }, { ok: true, state: "failed", why: "x" }), {
     ok: true,
     state: "failed",
     reason: "x",
   });
   const failure = { ok: false, kind: "unknown", reason: "lost" };
-  for (const kind of ["inspect", "freeze", "endSessions", "rejoinState", "fence"] as const) {
+  deepEqual(await one({ kind: "rejoinState", token: "" }, failure), failure);
+  for (const kind of ["inspect", "freeze", "endSessions", "fence"] as const) {
     deepEqual(await one({ kind }, failure), failure);
   }
 });

@@ -120,7 +120,11 @@ export class ModelNode {
   readonly sessions = new Set<NodeSession>();
   /** What came while it was stopped. */
   inbox: (() => void)[] = [];
-  rejoin: { state: "none" | "running" | "done" | "failed"; reason: string } = { state: "none", reason: "" };
+  rejoin: { token: string; state: "none" | "running" | "done" | "failed"; reason: string } = {
+    token: "",
+    state: "none",
+    reason: "",
+  };
   /** By instance. */
   readonly reach: readonly Reach[];
   /** When a fault last touched it. */

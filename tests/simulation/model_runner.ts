@@ -270,11 +270,16 @@ export class ModelRunner {
         reply({ ok: true });
         return agenda.after(30, () => {
           if (node.process === "running") {
-            servers.rejoin(node, { upstream: upstreamOf(verb.upstream), mode: verb.mode });
+            const { mode, token } = verb;
+            servers.rejoin(node, { upstream: upstreamOf(verb.upstream), mode, token });
           }
         });
       case "rejoinState":
-        return reply({ ok: true, ...node.rejoin });
+        return reply(
+          verb.token === "" || verb.token === node.rejoin.token
+            ? { ok: true, ...node.rejoin }
+            : { ok: true, state: "none", reason: "" },
+        );
       case "witness": {
         if (!node.options.canRunPrograms) {
           return reply({ ok: false, kind: "not possible", reason: "no right to run programs" });

@@ -369,11 +369,14 @@ export class Servers {
   }
 
   /** The detached script: stop, rewind, start. */
-  rejoin(node: ModelNode, { upstream, mode }: { upstream: ModelNode; mode: "standby" | "rewind" }): void {
-    node.rejoin = { state: "running", reason: "" };
+  rejoin(
+    node: ModelNode,
+    { upstream, mode, token = "" }: { upstream: ModelNode; mode: "standby" | "rewind"; token?: string },
+  ): void {
+    node.rejoin = { token, state: "running", reason: "" };
     this.kill(node);
     const fail = (reason: string) => {
-      node.rejoin = { state: "failed", reason };
+      node.rejoin = { token, state: "failed", reason };
       this.tell(`the rejoin of ${node.name} fails: ${reason}`);
     };
     this.agenda.after(this.between(500, 4_000), () => {
@@ -392,7 +395,7 @@ export class Servers {
       }
       node.isStandby = true;
       node.upstream = upstream;
-      node.rejoin = { state: "done", reason: "" };
+      node.rejoin = { token, state: "done", reason: "" };
       this.start(node, this.between(100, 500));
     });
   }

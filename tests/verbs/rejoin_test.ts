@@ -225,3 +225,43 @@ withRewind("a script that was killed does not keep others out, whoever has its n
   await rejoined(rig);
   await ended(old, token);
 });
+
+for (const major of [12, 18] as const) {
+  Deno.test(`PostgreSQL ${major}: a script that was ended in the middle has failed, and stands in nobody's way`, async () => {
+    await using rig = await VerbsRig.start({ major, settings: { wal_sender_timeout: "60s" } });
+    const old = rig.verbs(0);
+    const request = { upstream: rig.upstream(1), slot: null, supervised: false, mode: "standby" } as const;
+    // The stop waits for the standby.
+    await rig.node(1).kill("SIGSTOP");
+    await rig.node(0).sql("CREATE TABLE t ()");
+    assert.equal(good(await old.rejoin({ ...request, token: "t1" })).token, "t1");
+    const folder = `${rig.node(0).dataDir}/../pgplex.data`;
+    await waitFor(
+      async () => /t1 running/.test(await Deno.readTextFile(`${folder}/result`).catch(() => "")),
+      {
+        what: "the script to run",
+      },
+    );
+    const pid = Number(await Deno.readTextFile(`${folder}/pid`));
+    Deno.kill(-pid, "SIGKILL");
+    await rig.node(0).kill("SIGKILL");
+    await rig.node(1).kill("SIGCONT");
+    await rig.node(0).start();
+    for (const token of ["t1", ""]) {
+      const { state, why } = good(await old.rejoinState(token));
+      assert.deepEqual([state, /ended in the middle/.test(why)], ["failed", true]);
+    }
+    // One that runs has not.
+    const { uid, gid } = await Deno.stat(folder);
+    const who = { uid: uid!, gid: gid! };
+    const script = new Deno.Command("sh", { args: ["-c", "read x; : run.sh"], stdin: "piped", ...who })
+      .spawn();
+    await Deno.writeTextFile(`${folder}/pid`, `${script.pid}\n`);
+    assert.equal(good(await old.rejoinState("t1")).state, "running");
+    await script.stdin.close();
+    await script.status;
+    const { token } = good(await old.rejoin(request));
+    await rig.isStandby(0, old);
+    await ended(old, token);
+  });
+}
