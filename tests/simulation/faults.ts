@@ -316,7 +316,7 @@ export class Faults {
         if (fault.what === "instance") {
           // Who does that again before the others can have seen that it is back takes what they go by.
           const agoMs = agenda.nowMs - (this.#removedMs.get(id) ?? -Infinity);
-          if (agoMs < this.#stage.plan.ttlMs) return;
+          if (agoMs < Math.max(...this.#stage.plan.ttlsMs)) return;
           this.#removedMs.set(id, agenda.nowMs);
         }
         for (const { number } of instances) invariants.disturbs(number);
