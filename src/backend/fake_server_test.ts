@@ -3,6 +3,7 @@ import { SeededRandom, VirtualClock } from "../kernel/mod.ts";
 import { ServerConnection, type ServerIdentity } from "./connection.ts";
 import { StatementStore } from "./statement.ts";
 import { Settings } from "./settings.ts";
+import type { SqlStatement } from "./sql_texts.ts";
 
 /** A socket whose other end is the test: what it says, and when. */
 export class FakeStream implements ByteStream {
@@ -131,4 +132,9 @@ export function fakeServer(options: {
     buffers,
     statements,
   };
+}
+
+/** A statement that SQL prepared. */
+export function sqlStatement(sql: string): SqlStatement {
+  return { sql, literals: "", path: null };
 }

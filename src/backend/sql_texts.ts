@@ -1,13 +1,26 @@
 import type { BinaryString } from "../protocol/mod.ts";
 
-const NONE: ReadonlyMap<BinaryString, BinaryString> = new Map();
+/**
+ * A prepared statement that SQL made. Each PREPARE makes one of its own, also where another one has the same name and text: it may have
+ * been read by other settings, or have found other tables.
+ */
+export interface SqlStatement {
+  /** The PREPARE, as the server keeps it. */
+  readonly sql: BinaryString;
+  /** By what settings its literals were read. */
+  readonly literals: BinaryString;
+  /** Under which search_path it was made; null where that is not known. */
+  readonly path: BinaryString | null;
+}
 
-/** Prepared statements that SQL made: by name, the PREPARE. Most often there are none. Pure. */
+const NONE: ReadonlyMap<BinaryString, SqlStatement> = new Map();
+
+/** Prepared statements that SQL made, by name. Most often there are none. Pure. */
 export class SqlTexts {
   #map = NONE;
 
   /** All of them as they are now: a change makes another map. */
-  get map(): ReadonlyMap<BinaryString, BinaryString> {
+  get map(): ReadonlyMap<BinaryString, SqlStatement> {
     return this.#map;
   }
 
@@ -19,16 +32,16 @@ export class SqlTexts {
     return this.#map.has(name);
   }
 
-  get(name: BinaryString): BinaryString | undefined {
+  get(name: BinaryString): SqlStatement | undefined {
     return this.#map.get(name);
   }
 
-  [Symbol.iterator](): IterableIterator<[BinaryString, BinaryString]> {
+  [Symbol.iterator](): IterableIterator<[BinaryString, SqlStatement]> {
     return this.#map.entries();
   }
 
-  add(name: BinaryString, sql: BinaryString): void {
-    this.#map = new Map([...this.#map, [name, sql]]);
+  add(name: BinaryString, statement: SqlStatement): void {
+    this.#map = new Map([...this.#map, [name, statement]]);
   }
 
   delete(name: BinaryString): void {
@@ -36,13 +49,13 @@ export class SqlTexts {
   }
 
   /** Those stay of which `stays` says so. */
-  keepIf(stays: (name: BinaryString, sql: BinaryString) => boolean): void {
-    this.#map = new Map([...this.#map].filter(([name, sql]) => stays(name, sql)));
+  keepIf(stays: (name: BinaryString, statement: SqlStatement) => boolean): void {
+    this.#map = new Map([...this.#map].filter(([name, statement]) => stays(name, statement)));
   }
 
   /** These are all that there are. */
-  replace(texts: ReadonlyMap<BinaryString, BinaryString>): void {
-    this.#map = texts;
+  replace(statements: ReadonlyMap<BinaryString, SqlStatement>): void {
+    this.#map = statements;
   }
 
   /** None is left. */

@@ -1,5 +1,5 @@
 import { fakeServer, type FakeStream } from "../backend/fake_server_test.ts";
-import { type ServerConnection, Settings, type StatementStore } from "../backend/mod.ts";
+import { type ServerConnection, Settings, type SqlStatement, type StatementStore } from "../backend/mod.ts";
 import { PgplexError, SeededRandom } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -25,7 +25,7 @@ export class Script implements AsyncDisposable {
   writes = 0;
   readonly reader: Promise<void>;
   /** The session's prepared statements that SQL made. */
-  sqlStatements: ReadonlyMap<string, string> = new Map();
+  sqlStatements: ReadonlyMap<string, SqlStatement> = new Map();
   /** Settings that cannot be set, and statements that fail, each with its SQLSTATE. */
   readonly refuses = new Map<string, string>();
   /** Settings of which it reports nothing. */

@@ -180,7 +180,7 @@ Deno.test("takeFindings keeps statements that SQL prepared, and drops those that
   const { server, relay, find } = rig();
   const made = new Map([["a", "PREPARE a AS SELECT 1"], ["b", "PREPARE b AS SELECT 2"]]);
   await find({ sqlStatements: made });
-  deepEqual([...relay.sql.texts], [...made]);
+  deepEqual([...relay.sql.texts].map(([name, { sql }]) => [name, sql]), [...made]);
   await find({ sqlStatements: new Map([["b", "PREPARE b AS SELECT 2"]]) });
   deepEqual([[...relay.sql.texts.keys()], [...server.sqlStatements.map.keys()]], [["b"], ["b"]]);
 });

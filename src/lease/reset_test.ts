@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, rejects, strictEqual as equal } from "node:assert/strict";
 import { queriesIn } from "../backend/fake_network_test.ts";
-import { fakeServer } from "../backend/fake_server_test.ts";
+import { fakeServer, sqlStatement } from "../backend/fake_server_test.ts";
 import { Settings } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { encodeError, encodeReadyForQuery, encodeTextRow, TxStatus } from "../protocol/mod.ts";
@@ -53,7 +53,7 @@ Deno.test("resetConnection forgets what the session left: statements, settings t
   const owner = {};
   server.unnamed.parseSent(owner, 1, 0);
   server.state.found(server.settings.with("work_mem", "1"), true);
-  server.sqlStatements.add("s", "PREPARE s AS SELECT 1");
+  server.sqlStatements.add("s", sqlStatement("PREPARE s AS SELECT 1"));
   await resetConnection(server);
   equal(statements.size, 0);
   deepEqual([server.unnamed.holds(owner, 1), server.state.nameIsSet, server.sqlStatements.size], [

@@ -138,7 +138,7 @@ function restored(
   const nameIsSet = names.includes("application_name") ? wish.loginName != null : state.nameIsSet;
   const leftOut = lost.length === 0 ? READ_ONLY : new Set([...READ_ONLY, ...lost.map(({ name }) => name)]);
   state.restored(target, { nameIsSet, leftOut });
-  sqlStatements.keepIf((name, sql) => wish.sqlStatements.get(name) === sql);
+  sqlStatements.keepIf((name, statement) => wish.sqlStatements.get(name) === statement);
   return lost;
 }
 
@@ -244,7 +244,7 @@ function plan(
     !server.reported.values.has(name) && !(isAscii(name) && isAscii(wanted.get(name)!))
   );
   const resets = names.filter((name) => !SPECIAL.has(name) && !wanted.has(name));
-  const drops = [...server.sqlStatements].filter(([name, sql]) => wish.sqlStatements.get(name) !== sql);
+  const drops = [...server.sqlStatements].filter(([name, made]) => wish.sqlStatements.get(name) !== made);
   const encoding: Pair = ["client_encoding", wanted.get("client_encoding") ?? null];
   const asKept = exact.length > 0 || ![...resets, ...drops.map(([name]) => name)].every(isAscii);
   if (asKept) simple(SERVER_ENCODING);

@@ -26,7 +26,7 @@ export function changesAhead(server: AheadServer, wish: AheadWish): readonly Cha
   if (
     target === null || state.mixed || state.plansMixed || state.hasTempSchema || server.tenancy.count === 0
   ) return null;
-  for (const [name, sql] of server.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return null;
+  for (const [name, made] of server.sqlStatements) if (wish.sqlStatements.get(name) !== made) return null;
   if (lacksName(server, wish)) return null;
   const { values } = target;
   for (const name of ENDS_STATEMENTS) {

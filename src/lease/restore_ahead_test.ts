@@ -1,6 +1,6 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { fakeServer } from "../backend/fake_server_test.ts";
-import { Settings } from "../backend/mod.ts";
+import { fakeServer, sqlStatement } from "../backend/fake_server_test.ts";
+import { Settings, type SqlStatement } from "../backend/mod.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
 import { changesAhead, tryRestoreAhead } from "./restore_ahead.ts";
 
@@ -22,7 +22,7 @@ const settings = (set: Record<string, string>) => Settings.from([...LOGIN, ...Ob
 
 const wish = (set: Record<string, string>, more: Partial<LeaseHolder> = {}) => ({
   settings: settings(set),
-  sqlStatements: new Map<string, string>(),
+  sqlStatements: new Map<string, SqlStatement>(),
   ...more,
 });
 
@@ -73,9 +73,11 @@ Deno.test("changesAhead asks what else there is on the connection, and in the se
   temporary.state.tempSchemaMade();
   equal(changesAhead(temporary, plain), null);
   const prepared = connection();
-  prepared.sqlStatements.add("s", "SELECT 1");
+  const own = sqlStatement("SELECT 1");
+  prepared.sqlStatements.add("s", own);
   equal(changesAhead(prepared, plain), null);
-  equal(changesAhead(prepared, { ...plain, sqlStatements: new Map([["s", "SELECT 1"]]) })?.length, 1);
+  equal(changesAhead(prepared, { ...plain, sqlStatements: new Map([["s", own]]) })?.length, 1);
+  equal(changesAhead(prepared, { ...plain, sqlStatements: new Map([["s", { ...own }]]) }), null);
   equal(changesAhead(connection(), { ...plain, settings: null }), null);
   equal(changesAhead(connection(), { ...plain, loginName: "psql" }), null);
   // Nobody has seen it alive.

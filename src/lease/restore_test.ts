@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual, ok, rejects, strictEqual as equal } from "node:assert/strict";
+import { sqlStatement } from "../backend/fake_server_test.ts";
 import { PgplexError, SeededRandom } from "../kernel/mod.ts";
 import { Script } from "./fake_restore_test.ts";
 import { resetSettings } from "./restore.ts";
@@ -108,16 +109,20 @@ Deno.test("restoreState resets what should not be there, with the role taken off
   deepEqual([...script.server.settings.values], [["TimeZone", "CET"], ["role", "bob"]]);
 });
 
-Deno.test("restoreState deallocates statements that are not the session's, and leaves its own", async () => {
+Deno.test("restoreState deallocates statements that are not the session's, of the same text too, and leaves its own", async () => {
   await using script = new Script({ TimeZone: "UTC" });
-  script.server.sqlStatements.add("mine", "PREPARE mine AS SELECT 1");
-  script.server.sqlStatements.add('a"b', 'PREPARE "a""b" AS SELECT 2');
-  script.sqlStatements = new Map([["mine", "PREPARE mine AS SELECT 1"], [
-    "elsewhere",
-    "PREPARE elsewhere AS SELECT 3",
-  ]]);
+  const mine = sqlStatement("PREPARE mine AS SELECT 1");
+  const shared = "PREPARE same AS SELECT 2";
+  script.server.sqlStatements.add("mine", mine);
+  script.server.sqlStatements.add('a"b', sqlStatement('PREPARE "a""b" AS SELECT 2'));
+  script.server.sqlStatements.add("same", sqlStatement(shared));
+  script.sqlStatements = new Map([
+    ["mine", mine],
+    ["same", sqlStatement(shared)],
+    ["elsewhere", sqlStatement("PREPARE elsewhere AS SELECT 3")],
+  ]);
   await script.restore({ TimeZone: "UTC" });
-  deepEqual(script.done(), ['DEALLOCATE "a""b"']);
+  deepEqual(script.done(), ['DEALLOCATE "a""b"', 'DEALLOCATE "same"']);
   deepEqual([...script.server.sqlStatements.map.keys()], ["mine"]);
 });
 

@@ -1,4 +1,4 @@
-import type { ServerConnection, Settings, SettingsTable } from "../backend/mod.ts";
+import type { ServerConnection, Settings, SettingsTable, SqlStatement } from "../backend/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
 import type { NodeAddress } from "../topology/mod.ts";
 
@@ -29,8 +29,8 @@ export interface ServerWish {
   readonly avoids?: NodeAddress | null;
   /** No earlier than when the server answered the session's last write, in clock milliseconds. */
   readonly lastWriteMs?: number;
-  /** The session's prepared statements that SQL made; a connection that has others must lose them first. */
-  readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
+  /** The session's prepared statements that SQL made; a connection that has others must lose them first, those of the same text too. */
+  readonly sqlStatements: ReadonlyMap<BinaryString, SqlStatement>;
 }
 
 /**
@@ -43,7 +43,7 @@ export function fitness(connection: ServerConnection, wish: ServerWish, known: S
   if (connection.identity.hasLentName && wish.loginName == null) return 0;
   if (connection.state.hasTempSchema && !toleratesTempSchema(connection, wish)) return 0;
   if (connection.sqlStatements.size > 0) {
-    for (const [name, sql] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== sql) return 1;
+    for (const [name, made] of connection.sqlStatements) if (wish.sqlStatements.get(name) !== made) return 1;
   }
   const { mixed, plansMixed } = connection.state;
   if ((mixed || plansMixed) && connection.tenancy.tenant !== wish.tenant) return 1;

@@ -1,5 +1,5 @@
 import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
-import { fakeServer } from "../backend/fake_server_test.ts";
+import { fakeServer, sqlStatement } from "../backend/fake_server_test.ts";
 import { type ServerConnection, Settings, SettingsTable } from "../backend/mod.ts";
 import { fitness, lacksName, type ServerWish } from "./server_wish.ts";
 
@@ -58,10 +58,15 @@ Deno.test("fitness is 0 where the connection has its temporary schema, and the s
 });
 
 Deno.test("fitness is 1 where SQL prepared a statement that is not the session's, or is another under its name", () => {
-  const has = (server: ServerConnection) => server.sqlStatements.add("s", "PREPARE s AS SELECT 1");
+  const s = sqlStatement("PREPARE s AS SELECT 1");
+  const has = (server: ServerConnection) => server.sqlStatements.add("s", s);
   equal(fit(has).fits, 1);
-  equal(fit(has, { sqlStatements: new Map([["s", "PREPARE s AS SELECT 2"]]) }).fits, 1);
-  const own = new Map([["s", "PREPARE s AS SELECT 1"], ["t", "PREPARE t AS SELECT 2"]]);
+  equal(
+    fit(has, { sqlStatements: new Map([["s", sqlStatement(s.sql)]]) }).fits,
+    1,
+    "made by another session",
+  );
+  const own = new Map([["s", s], ["t", sqlStatement("PREPARE t AS SELECT 2")]]);
   equal(fit(has, { sqlStatements: own }).fits, 2, "what is missing is made when it is used");
   equal(fit(() => {}, { sqlStatements: own }).fits, 2);
 });

@@ -1,4 +1,4 @@
-import type { ServerConnection, Settings } from "../backend/mod.ts";
+import type { ServerConnection, Settings, SqlStatement } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import {
@@ -158,7 +158,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     return this.#facts.mode === "transaction" && this.#pins.reasons.length === 0 && this.look() !== null;
   }
 
-  get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
+  get sqlStatements(): ReadonlyMap<BinaryString, SqlStatement> {
     return this.#relay.sql.texts;
   }
 

@@ -1,4 +1,4 @@
-import type { ServerConnection, Settings } from "../backend/mod.ts";
+import type { ServerConnection, Settings, SqlStatement } from "../backend/mod.ts";
 import type { PoolSettings } from "../config/mod.ts";
 import type { Lease, PinReason, Pins } from "../lease/mod.ts";
 import type { Listening } from "../listen/mod.ts";
@@ -132,8 +132,8 @@ export class SessionView {
     return this.#parts.relay.names;
   }
 
-  /** Those that SQL made: by name, the PREPARE. */
-  get sqlStatements(): ReadonlyMap<BinaryString, BinaryString> {
+  /** Those that SQL made. */
+  get sqlStatements(): ReadonlyMap<BinaryString, SqlStatement> {
     return this.#parts.relay.sql.texts;
   }
 

@@ -7,6 +7,7 @@ import {
   readIn,
   runInternalAmid,
   type ServerConnection,
+  type SqlStatement,
   SqlTexts,
 } from "../../backend/mod.ts";
 import type { StateWatch } from "../../learning/mod.ts";
@@ -14,6 +15,7 @@ import {
   type BinaryString,
   type ClientEncoding,
   isAscii,
+  SetsReading,
   type SqlTraits,
   TxStatus,
 } from "../../protocol/mod.ts";
@@ -39,20 +41,12 @@ export interface Lending {
   readonly sure: boolean;
 }
 
-/** By what settings a statement was made; where its search_path is not known that is null. */
-interface MadeBy {
-  readonly literals: BinaryString;
-  readonly path: BinaryString | null;
-}
-
 /** The session's prepared statements that SQL made, as of the last boundary, and how a server comes to have them. Pure. */
 export class SqlStatements {
   readonly #parts: SqlStatementsParts;
   readonly #texts = new SqlTexts();
-  /** By what settings they were read, as far as that is known. */
-  #readings: Map<BinaryString, MadeBy> | null = null;
-  /** Under which search_path those are made that a text since the last look prepares; null for one that is not known. */
-  #paths: Map<BinaryString, BinaryString | null> | null = null;
+  /** By what settings those are made that a text since the last look prepares; null for what is not known. */
+  #prepared: Map<BinaryString, Partial<ReadBy>> | null = null;
   /** Those that a server is being made to have. */
   readonly #inFlight = new InFlight<BinaryString>();
 
@@ -60,8 +54,8 @@ export class SqlStatements {
     this.#parts = parts;
   }
 
-  /** All of them: by name, the PREPARE, both as the server keeps them. */
-  get texts(): ReadonlyMap<BinaryString, BinaryString> {
+  /** All of them, by name as the server keeps it. */
+  get texts(): ReadonlyMap<BinaryString, SqlStatement> {
     return this.#texts.map;
   }
 
@@ -72,7 +66,7 @@ export class SqlStatements {
 
   /** Whether it is one that shows what statements there are. */
   lists(name: BinaryString): boolean {
-    return /pg_prepared_statement/i.test(this.#texts.get(name) ?? "");
+    return /pg_prepared_statement/i.test(this.#texts.get(name)?.sql ?? "");
   }
 
   /** Whether it was made on another connection, and this one does not have it. */
@@ -100,54 +94,66 @@ export class SqlStatements {
   /** The server is made to have one that was made on another connection, before a message that names it. */
   ensure(server: ServerConnection, name: BinaryString, { simple, sure }: Lending): void {
     const { changes: { drops }, control, progress } = this.#parts;
-    const sql = this.#texts.get(name);
-    if (sql === undefined || server.sqlStatements.has(name)) return;
+    const statement = this.#texts.get(name);
+    if (statement === undefined || server.sqlStatements.has(name)) return;
     if (control.refuses(server) || drops.standsBefore(server.owed)) return;
-    server.sqlStatements.add(name, sql);
+    server.sqlStatements.add(name, statement);
     const done = () => this.#inFlight.settle(name);
     const undo = () => {
       done();
       server.sqlStatements.delete(name);
     };
-    readAs(server, this.#readingOf(server, name, sql, sure), () => {
+    readAs(server, this.#readingOf(server, statement, sure), () => {
       this.#inFlight.begin(name, server.owed.batch);
-      runInternalAmid(server, sql, { effect: { done, undo } });
+      runInternalAmid(server, statement.sql, { effect: { done, undo } });
     });
     progress.syncAhead(server, simple);
   }
 
   /** How the server is to read its text, which is as the server keeps it. */
-  #readingOf(server: ServerConnection, name: BinaryString, sql: BinaryString, sure: boolean): ReadBy {
+  #readingOf(
+    server: ServerConnection,
+    { sql, literals, path: madeUnder }: SqlStatement,
+    sure: boolean,
+  ): ReadBy {
     const now = readNow(server);
-    const then = this.#readings?.get(name);
-    const path = (sure ? then?.path : null) ?? now.path;
+    const path = (sure ? madeUnder : null) ?? now.path;
     if (!hasLiterals(sql)) return { literals: now.literals, path };
     const kept = this.#parts.encoding.differs && !isAscii(sql);
     const encoding = kept ? "SQL_ASCII" : encodingIn(now.literals);
-    return { literals: readIn(then?.literals ?? now.literals, encoding), path };
+    return { literals: readIn(literals, encoding), path };
   }
 
   /** A Close ends it, on whichever connection it was made. @returns what is to be undone where the server skips that */
   close(name: BinaryString): Effect {
     const { drops } = this.#parts.changes;
-    const sql = this.#texts.get(name);
+    const statement = this.#texts.get(name);
     const { count } = drops;
     this.#texts.delete(name);
     const undo = () => {
-      if (sql !== undefined && drops.count === count) this.#texts.add(name, sql);
+      if (statement !== undefined && drops.count === count) this.#texts.add(name, statement);
     };
     return { done() {}, undo };
   }
 
-  /** A text that names statements goes to the server: those that it prepares are read by the search_path that holds now. */
-  texted(server: ServerConnection, { statements, setsPath, outlasts }: SqlTraits): void {
-    if (!outlasts) return; // it prepares none
+  /** A text that names statements goes to the server: those that it prepares are read by the settings that hold now. */
+  texted(server: ServerConnection, traits: SqlTraits): void {
+    if (!traits.outlasts) return; // it prepares none
     const { encoding, watch } = this.#parts;
-    const isKnown = !setsPath && (!watch.setsPath || knowsPath(server, this.#parts));
-    const paths = this.#paths ??= new Map();
-    for (const name of encoding.allToServer(statements)) {
-      paths.set(name, isKnown ? server.settings.searchPath : null);
-    }
+    const now = readNow(server);
+    const by: Partial<ReadBy> = {
+      ...(!traits.setsPath && (!watch.setsPath || knowsPath(server, this.#parts)) && { path: now.path }),
+      ...(this.#knowsLiterals(server, traits) && { literals: now.literals }),
+    };
+    const prepared = this.#prepared ??= new Map();
+    for (const name of encoding.allToServer(traits.statements)) prepared.set(name, by);
+  }
+
+  /** Whether it is certain by what settings the literals of a text are read: the server has reported them, and nothing else set them. */
+  #knowsLiterals({ owed }: ServerConnection, { setsReading, setsByFunction }: SqlTraits): boolean {
+    const { watch, progress } = this.#parts;
+    if (setsReading !== SetsReading.No || setsByFunction || watch.readsOtherwise(true)) return false;
+    return owed.settled && !progress.batchSent;
   }
 
   /** A look at the server `found` these: SQL made or deallocated what differs. Whether anything does. */
@@ -156,34 +162,39 @@ export class SqlStatements {
     const after = new Map(before);
     // What the server had and has no more was deallocated; what it never had is still the session's.
     for (const [name] of server.sqlStatements) if (!found.has(name)) after.delete(name);
-    for (const [name, sql] of found) after.set(name, sql);
-    server.sqlStatements.replace(found);
-    const changed = after.size !== before.size || [...after].some(([name, sql]) => before.get(name) !== sql);
-    if (changed || this.#paths !== null) this.#replace(after, server);
-    this.#paths = null;
+    const there = new Map([...found].map(([name, sql]) => [name, this.#foundOn(server, name, sql)]));
+    for (const [name, statement] of there) after.set(name, statement);
+    server.sqlStatements.replace(there);
+    this.#prepared = null;
+    const changed = after.size !== before.size ||
+      [...after].some(([name, statement]) => before.get(name) !== statement);
+    if (changed) this.#texts.replace(after);
     return changed;
   }
 
-  #replace(texts: ReadonlyMap<BinaryString, BinaryString>, { settings }: ServerConnection): void {
-    const { literals } = settings.reading;
-    const paths = this.#paths;
+  /** What was there before, or another one where it may have been made anew. */
+  #foundOn(
+    { sqlStatements, settings }: ServerConnection,
+    name: BinaryString,
+    sql: BinaryString,
+  ): SqlStatement {
+    const before = sqlStatements.get(name);
+    const isKnown = before?.sql === sql;
+    const prepared = this.#prepared?.get(name);
+    if (isKnown && prepared === undefined) return before;
     // What failed may have been the PREPARE of a name that was taken.
-    const { undone } = this.#parts.watch;
-    const before = this.#readings;
-    this.#readings = texts.size === 0 ? null : new Map();
-    for (const [name, sql] of texts) {
-      const isSame = this.#texts.get(name) === sql && (undone || paths?.has(name) !== true);
-      const known = isSame ? before?.get(name) : undefined;
-      this.#readings!.set(name, known ?? { literals, path: paths?.get(name) ?? null });
-    }
-    this.#texts.replace(texts);
+    if (isKnown && this.#parts.watch.undone) return { ...before };
+    return {
+      sql,
+      literals: prepared?.literals ?? settings.reading.literals,
+      path: prepared?.path ?? null,
+    };
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through on `server`. */
   allDropped(server: ServerConnection): void {
     server.sqlStatements.clear();
     this.#texts.clear();
-    this.#readings = null;
-    this.#paths = null;
+    this.#prepared = null;
   }
 }

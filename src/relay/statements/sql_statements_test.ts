@@ -31,7 +31,11 @@ Deno.test("SqlStatements makes a server have what was made elsewhere, once, and 
   server.noteStatus(TxStatus.Idle);
   for (let i = 0; i < 2; i++) sql.ensure(server, "a", QUERY);
   sql.ensure(server, "b", QUERY);
-  deepEqual([server.owed.length, server.sqlStatements.get("a"), sql.outOfReach(server, "a")], [5, A, false]);
+  deepEqual([server.owed.length, server.sqlStatements.get("a")?.sql, sql.outOfReach(server, "a")], [
+    5,
+    A,
+    false,
+  ]);
   await server.out.flush();
   equal(new TextDecoder().decode(stream.taken()).split(A).length, 2);
 });
@@ -80,7 +84,7 @@ Deno.test("SqlStatements.mayBe knows those that are, and those that a text of th
 Deno.test("SqlStatements.close takes one away, and back, unless all were dropped meanwhile", () => {
   const { sql, drops } = made();
   sql.close("a").undo();
-  equal(sql.texts.get("a"), A);
+  equal(sql.texts.get("a")?.sql, A);
   const closed = sql.close("a");
   equal(sql.texts.size, 0);
   drops.done();
@@ -99,6 +103,21 @@ Deno.test("SqlStatements.found: what the server had and has no more is gone, wha
   deepEqual([...sql.texts.keys()], ["a"]);
   sql.allDropped(server);
   deepEqual([sql.texts.size, server.sqlStatements.size], [0, 0]);
+});
+
+Deno.test("SqlStatements.found: one that was prepared anew is another one, though its text is the same", () => {
+  const { sql, watch } = made();
+  const { server } = fakeServer();
+  const found = () => {
+    sql.found(server, new Map([["a", A]]));
+    return sql.texts.get("a");
+  };
+  const elsewhere = sql.texts.get("a");
+  const first = found();
+  equal(elsewhere === first, false);
+  equal(found(), first);
+  sql.texted(server, watch.look(new TextEncoder().encode(A), 0, A.length).traits);
+  equal(found() === first, false);
 });
 
 Deno.test("SqlStatements makes nothing behind a DEALLOCATE ALL of the same batch", () => {
