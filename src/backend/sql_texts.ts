@@ -7,8 +7,8 @@ import type { BinaryString } from "../protocol/mod.ts";
 export interface SqlStatement {
   /** The PREPARE, as the server keeps it. */
   readonly sql: BinaryString;
-  /** By what settings its literals were read. */
-  readonly literals: BinaryString;
+  /** By what settings its literals were read; null: by those of its next use. */
+  literals: BinaryString | null;
   /** Under which search_path it was made; null where that is not known. */
   readonly path: BinaryString | null;
 }

@@ -129,6 +129,17 @@ export class Relay {
     else this.client.put(reply);
   }
 
+  /**
+   * DISCARD PLANS went through: the server reads what is prepared there anew, by the settings of its next use. So it is with the
+   * session's own statements, on any connection; those of others are prepared again, and read as they were.
+   */
+  plansDiscarded(server: ServerConnection): void {
+    server.prepared.expire();
+    if (!this.onServer.hasUnnamed(server)) server.unnamed.clear();
+    this.names.plansDiscarded();
+    this.sql.plansDiscarded(server);
+  }
+
   /** DISCARD ALL or DEALLOCATE ALL went through: no statement is left, but for those that are made behind it. */
   forgetStatements(server: ServerConnection): void {
     server.prepared.forget();

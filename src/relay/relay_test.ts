@@ -72,3 +72,23 @@ Deno.test("Relay.forgetStatements forgets what the session and the server had, b
   );
   equal(server.sqlStatements.size, 0);
 });
+
+Deno.test("Relay.plansDiscarded has the session's own statements read anew, and others' prepared again", () => {
+  const { relay, store } = made();
+  const { server } = fakeServer({ statements: store });
+  relay.leaseBegins(server, false);
+  const [own, others] = [store.use("SELECT 'a'\0\0\0"), store.use("SELECT 'b'\0\0\0")];
+  relay.names.set("s", own);
+  for (const statement of [own, others]) server.prepared.add(statement, "public");
+  relay.sql.found(server, new Map([["t", "PREPARE t AS SELECT 'c'"]]));
+  server.unnamed.parseSent(others, 1, 0);
+  relay.plansDiscarded(server);
+  deepEqual([own, others].map((statement) => server.prepared.isStale(statement, "public")), [true, true]);
+  equal(server.unnamed.holds(others, 1), false);
+  const t = relay.sql.texts.get("t")!;
+  deepEqual([t.literals, server.sqlStatements.get("t") === t], [null, true]);
+  relay.names.used("s", "as now");
+  equal(relay.names.findName("s")?.reading?.literals, "as now");
+  relay.names.used("s", "as later");
+  equal(relay.names.findName("s")?.reading?.literals, "as now");
+});

@@ -273,7 +273,7 @@ export class ServerScan implements RowTaker {
   }
 
   #commandComplete(server: ServerConnection, bytes: Uint8Array, at: number, length: number): void {
-    // "RESET", "DISCARD ALL" or "DEALLOCATE ALL", each followed by NUL.
+    // "RESET", "DISCARD ALL", "DISCARD PLANS" or "DEALLOCATE ALL", each followed by NUL.
     const first = bytes[at + 5];
     if (first !== 0x44 && first !== 0x52) return;
     const { renames, watch } = this.#relay;
@@ -285,6 +285,8 @@ export class ServerScan implements RowTaker {
       this.#relay.preamble.lender?.discarded();
     } else if (renames && length === 4 + 15 && tagIs(bytes, at + 5, "DEALLOCATE ALL")) {
       this.#relay.forgetStatements(server);
+    } else if (renames && length === 4 + 14 && tagIs(bytes, at + 5, "DISCARD PLANS")) {
+      this.#relay.plansDiscarded(server);
     }
   }
 

@@ -1,11 +1,16 @@
 import { type Compared, comparedTests } from "../harness/compared.ts";
 import { CROWD_SETUP } from "../harness/crowd.ts";
+import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
+const { bind, execute, parse } = frontend;
+
 const EPOCH = "PREPARE q AS SELECT extract(epoch FROM timestamptz '2024-03-01 00:00')";
+const P = [parse("SELECT extract(epoch FROM timestamptz '2024-01-01 00:00')", { name: "p" })];
+const RUN_P = [bind({ statement: "p" }), execute()];
 const TOKYO = "SET TimeZone = 'Asia/Tokyo'";
 
-/** Two sessions prepare the same text under the same name, in SQL: it is one statement for each. */
+/** Two sessions prepare the same text under the same name, in SQL: it is one statement for each. And DISCARD PLANS is said by the client. */
 const CASES: readonly Compared[] = [
   {
     name: "EXECUTE runs what the session itself has prepared: of its own schema",
@@ -54,6 +59,69 @@ const CASES: readonly Compared[] = [
       "EXECUTE q",
       { b: "COMMIT" },
       "EXECUTE q",
+    ],
+  },
+  {
+    name: "Somebody else's DISCARD PLANS has nothing read anew that was prepared by protocol or in SQL",
+    steps: [
+      P,
+      EPOCH,
+      TOKYO,
+      { b: TOKYO },
+      RUN_P,
+      "EXECUTE q",
+      { b: "DISCARD PLANS" },
+      RUN_P,
+      "EXECUTE q",
+    ],
+  },
+  {
+    name: "A session's own DISCARD PLANS has its statements read anew, on any connection, and once",
+    steps: [
+      P,
+      EPOCH,
+      TOKYO,
+      "DISCARD PLANS",
+      RUN_P,
+      "EXECUTE q",
+      "SET TimeZone = 'CET'",
+      { b: "SELECT 1" },
+      RUN_P,
+      "EXECUTE q",
+      { b: "BEGIN" },
+      "SELECT 1",
+      RUN_P,
+      "EXECUTE q",
+      { b: "COMMIT" },
+    ],
+    pools: ["two"],
+  },
+  {
+    name: "Behind DISCARD PLANS statements are read by the settings of their next use",
+    steps: [
+      P,
+      EPOCH,
+      "DISCARD PLANS",
+      TOKYO,
+      { b: "SELECT 1" },
+      RUN_P,
+      "EXECUTE q",
+      "SET TimeZone = 'CET'",
+      { b: "SELECT 1" },
+      RUN_P,
+      "EXECUTE q",
+    ],
+  },
+  {
+    name: "Behind DISCARD PLANS by protocol the unnamed statement is read anew, too",
+    steps: [
+      [parse("DISCARD PLANS", { name: "d" }), parse(`${TOKYO}`, { name: "s" })],
+      [parse("SELECT extract(epoch FROM timestamptz '2024-02-01 00:00')")],
+      [bind({ statement: "s" }), execute()],
+      { b: "SELECT 1" },
+      [bind({ statement: "d" }), execute()],
+      { b: "SELECT 1" },
+      [bind(), execute()],
     ],
   },
 ];

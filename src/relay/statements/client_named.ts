@@ -56,10 +56,11 @@ export class ClientNamed {
   /** The server is made to have one that came by Parse. */
   #lend(server: ServerConnection, name: BinaryString, { simple, sure }: Lending): void {
     const { names, changes, control, progress } = this.#parts;
-    const statement = names.findName(name);
     const { foreignNames, owed, out } = server;
-    if (statement === null || foreignNames.has(name)) return;
+    if (names.findName(name) === null || foreignNames.has(name)) return;
     if (control.refuses(server) || changes.drops.frees(owed, name)) return;
+    if (!changes.changes(name)) names.used(name, server.settings.reading.literals);
+    const statement = names.findName(name)!;
     const how = this.#writing(server, statement, name);
     if (how === null) return;
     const { reading: literals, written } = how;

@@ -22,6 +22,8 @@ export class NamedStatement implements Effect {
   readonly told: Description;
   /** The search_path under which its client prepared it; null where that is not known. */
   readonly path: BinaryString | null;
+  /** Its literals are read by the settings of its next use. */
+  rereads = false;
   readonly #names: PreparedNames;
 
   constructor(
@@ -135,7 +137,23 @@ export class PreparedNames {
   read(named: NamedStatement, reading: Reading | null): void {
     const before = named.statement;
     named.statement = this.#store.useRead(before, reading);
+    named.rereads = false;
     this.#store.release(before);
+  }
+
+  /** DISCARD PLANS went through: literals are read by the settings of the next use. */
+  plansDiscarded(): void {
+    for (const bucket of this.#buckets?.values() ?? []) {
+      for (const named of bucket) named.rereads = named.statement.hasLiterals;
+    }
+    this.unnamed.reading = "";
+  }
+
+  /** The statement with this name is used by a server that reads literals so. */
+  used(name: BinaryString, literals: BinaryString): void {
+    const named = this.#namedText(name);
+    const reading = named?.statement.reading ?? null;
+    if (named?.rereads === true && reading !== null) this.read(named, { ...reading, literals });
   }
 
   /** What this statement's text asks of pgplex each time that it runs; null for most. The unnamed one's is named "". */

@@ -95,7 +95,9 @@ export class SqlStatements {
   ensure(server: ServerConnection, name: BinaryString, { simple, sure }: Lending): void {
     const { changes: { drops }, control, progress } = this.#parts;
     const statement = this.#texts.get(name);
-    if (statement === undefined || server.sqlStatements.has(name)) return;
+    if (statement === undefined) return;
+    if (!this.#parts.watch.readsOtherwise(false)) statement.literals ??= readNow(server).literals;
+    if (server.sqlStatements.has(name)) return;
     if (control.refuses(server) || drops.standsBefore(server.owed)) return;
     server.sqlStatements.add(name, statement);
     const done = () => this.#inFlight.settle(name);
@@ -121,7 +123,7 @@ export class SqlStatements {
     if (!hasLiterals(sql)) return { literals: now.literals, path };
     const kept = this.#parts.encoding.differs && !isAscii(sql);
     const encoding = kept ? "SQL_ASCII" : encodingIn(now.literals);
-    return { literals: readIn(literals, encoding), path };
+    return { literals: readIn(literals ?? now.literals, encoding), path };
   }
 
   /** A Close ends it, on whichever connection it was made. @returns what is to be undone where the server skips that */
@@ -189,6 +191,20 @@ export class SqlStatements {
       literals: prepared?.literals ?? settings.reading.literals,
       path: prepared?.path ?? null,
     };
+  }
+
+  /** DISCARD PLANS went through on `server`: literals are read by the settings of the next use, also by other servers. */
+  plansDiscarded({ sqlStatements }: ServerConnection): void {
+    for (const [name, { path }] of this.#prepared ?? []) {
+      this.#prepared!.set(name, path === undefined ? {} : { path });
+    }
+    const before = this.#texts.map;
+    this.#texts.replace(new Map([...before].map(([name, made]) => [name, { ...made, literals: null }])));
+    const there = [...sqlStatements].map(([name, made]): [BinaryString, SqlStatement] => [
+      name,
+      before.get(name) === made ? this.#texts.get(name)! : made,
+    ]);
+    sqlStatements.replace(new Map(there));
   }
 
   /** DISCARD ALL or DEALLOCATE ALL went through on `server`. */

@@ -44,16 +44,18 @@ export class StatementMessages {
    * what is made by settings that nobody has looked at. True where the message at hand has to wait, as answers on their way tell those.
    */
   adapt(named: NamedStatement): boolean {
-    const { reading } = named.statement;
+    const { statement: { reading }, rereads } = named;
     if (reading === null) return false;
     const { owed, prepared } = this.#cursor.server;
     const comes = this.#relay.watch.readingComes;
     // What the server has is read already.
-    const isMade = comes && prepared.touch(named.statement);
+    const isMade = comes && !rereads && prepared.touch(named.statement);
     if (comes && !isMade && this.#cursor.awaitWhile(() => owed.readies > 0 && !owed.copyIn)) return true;
     const sure = isMade || !this.readsOtherwise;
-    const { constants } = this.#cursor.server.settings.reading;
-    if (!sure || reading.constants !== constants) this.#adapt(named, sure ? { ...reading, constants } : null);
+    const { literals, constants } = this.#cursor.server.settings.reading;
+    if (!sure) this.#adapt(named, null);
+    else if (rereads) this.#adapt(named, { literals, constants });
+    else if (reading.constants !== constants) this.#adapt(named, { ...reading, constants });
     return false;
   }
 
