@@ -66,6 +66,8 @@ export class Arbiter {
   #stepKey = "";
   readonly #shown = new Shown();
   #retryMs = 0;
+  /** When a write of which nobody tells was looked up last. */
+  #lookedMs = 0;
   #withinMs = 0;
 
   constructor(
@@ -122,8 +124,8 @@ export class Arbiter {
     switch (event.kind) {
       case "time":
         work.calls.tick(nowMs);
-        if (work.writing !== null && nowMs - work.writingSinceMs >= WRITE_MS) {
-          work.writingSinceMs = nowMs;
+        if (work.writing !== null && nowMs - Math.max(work.writingSinceMs, this.#lookedMs) >= WRITE_MS) {
+          this.#lookedMs = nowMs;
           work.act({ kind: "read" });
         }
         return;
@@ -141,15 +143,19 @@ export class Arbiter {
         if (work.writing === null) return;
         work.stored = { revision: event.revision, record: work.writing };
         work.writing = null;
-        return;
+        return work.unsay("store");
       case "write failed":
         work.writing = null;
         this.#retryMs = nowMs + WRITE_RETRY_MS;
         return work.say("error", "store", `the record of the cluster cannot be written: ${event.reason}`);
-      case "write unknown":
+      case "write unknown": {
+        const text = `it is not known whether the record of the cluster is written: ${event.reason}`;
+        work.say("warning", "store", text);
         return work.act({ kind: "read" });
+      }
       case "record":
         work.writing = null;
+        work.unsay("store");
         if (event.stored !== null) work.stored = event.stored;
         else if (work.stored !== null) work.stored = { revision: 0, record: work.stored.record };
         return;
@@ -181,7 +187,8 @@ export class Arbiter {
     this.#enter();
     work.notePosition();
     this.#show();
-    if (work.writing !== null || work.now.nowMs < this.#retryMs) return;
+    if (work.writing !== null) return this.#answerUnwritten();
+    if (work.now.nowMs < this.#retryMs) return;
     const { record } = work;
     // Who starts now finds nothing: it is put back before anything else.
     if (record !== null && work.stored?.revision === 0) return work.putBack(record);
@@ -313,6 +320,21 @@ export class Arbiter {
     const isOpen = work.record?.move?.step === "recruit";
     const end = isOpen ? "; then it goes on. Where failover is set to follow, it is taken back" : "";
     this.#answerWish(`${why}. Clients wait until that changes${end}`);
+  }
+
+  /** While a write is open nothing is begun: whoever has waited for long enough hears so. */
+  #answerUnwritten(): void {
+    const work = this.#work;
+    const { nowMs } = work.now;
+    const why = work.lastSaid("store") ?? "the record of the cluster is not written in time";
+    if (nowMs - work.writingSinceMs >= COMMAND_MS) {
+      this.#answerWish(`${why}. What becomes of the move stands in SHOW FAILOVERS`);
+    }
+    this.#commands = this.#commands.filter(({ id, sinceMs }) => {
+      if (nowMs - sinceMs < COMMAND_MS) return true;
+      work.act({ kind: "answer", id, ok: false, text: `nothing is begun: ${why}` });
+      return false;
+    });
   }
 
   /** Whose move runs hears that it has not ended as it was asked for, and waits no longer. */

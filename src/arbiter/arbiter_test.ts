@@ -128,8 +128,8 @@ Deno.test("Arbiter reads again what a write of unknown end has left, and goes on
   const view = { node: "n1", health: "up", sinceMs: 0, silentMs: null, isRefused: false, said } as const;
   const [write] = scene.arbiter.input({ kind: "view", view }, now).filter(({ kind }) => kind === "write");
   ok(write?.kind === "write");
-  const [read] = scene.arbiter.input({ kind: "write unknown", reason: "lost" }, now);
-  equal(read?.kind, "read");
+  const actions = scene.arbiter.input({ kind: "write unknown", reason: "lost" }, now);
+  deepEqual(actions.map(({ kind }) => kind), ["report", "read"]);
   scene.arbiter.input({ kind: "record", stored: { revision: 2, record: write.record } }, now);
   deepEqual(scene.arbiter.record?.synchronous?.names, ["n2"]);
 });
@@ -250,4 +250,32 @@ Deno.test("Arbiter obeys FAILOVER where another cluster's server is in the prima
   scene.pass(2_000);
   equal(scene.record?.primary, "n2");
   match(scene.answers[0]!, /^done/);
+});
+
+Deno.test("Arbiter answers commands while a store does not say what became of a write, and says that once", () => {
+  const scene = new Scene({ changed: { mode: "manual" } });
+  scene.pass(1_000);
+  scene.nodes["n1"] = "down";
+  scene.pass(4_000);
+  scene.readable = false;
+  scene.storesFor = () => Infinity;
+  const say = (id: number, node: string) =>
+    scene.input({ kind: "command", id, by: "me", command: { kind: "rejoin", node } });
+  scene.input({ kind: "command", id: 1, by: "me", command: { kind: "failover", to: null, isForced: false } });
+  for (let count = 0; count < 2; count++) scene.input({ kind: "write unknown", reason: "the disk hangs" });
+  say(2, "n3");
+  scene.pass(9_000);
+  deepEqual(scene.answers, []);
+  scene.pass(2_000);
+  equal(scene.answers.length, 2);
+  match(scene.answers.join("\n"), /^refused: it is not known .* the disk hangs\. .* SHOW FAILOVERS/);
+  match(scene.answers[1]!, /^refused: nothing is begun: .* the disk hangs$/);
+  const said = () => scene.reports.filter((text) => /not known whether/.test(text)).length;
+  equal(said(), 1);
+  // The store answers again: what was announced is not there, and the next time is another one.
+  scene.readable = true;
+  scene.storesFor = () => 0;
+  scene.pass(6_000);
+  scene.input({ kind: "write unknown", reason: "the disk hangs" });
+  equal(said(), 2);
 });

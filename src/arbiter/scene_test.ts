@@ -156,6 +156,8 @@ export class Scene {
   acknowledges: "drained" | "held" | "never" = "drained";
   /** How long the store takes for a record, in milliseconds. */
   storesFor: (record: ClusterRecord) => number = () => 0;
+  /** Whether the store says what it has. */
+  readable = true;
   #storing: { readonly dueMs: number; readonly store: () => void }[] = [];
   readonly #settings: ArbiterSettings;
 
@@ -251,7 +253,7 @@ export class Scene {
         return this.#store(next, revision);
       }
       case "read":
-        return this.input({ kind: "record", stored: this.stored });
+        return this.readable ? this.input({ kind: "record", stored: this.stored }) : undefined;
       case "verb": {
         if (action.verb.kind !== "inspect" && action.verb.kind !== "takeOver") {
           this.done.push(`${action.verb.kind} ${action.node}`);

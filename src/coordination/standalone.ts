@@ -29,6 +29,8 @@ export type Memory = { readonly kind: "known" | "fresh" } | {
 /** A disk that takes longer for a few kilobytes hangs. */
 const WRITE_TIMEOUT_MS = 5_000;
 
+const HANGS = "the disk does not answer";
+
 /**
  * The coordination of an instance that decides alone: always the leader, permits without end, records in a state file.
  *
@@ -45,6 +47,8 @@ export class Standalone implements Coordination {
   /** Null while it has to be read again. */
   #state: State<ClusterRecord> | null;
   #last: Promise<unknown> = Promise.resolve();
+  /** A look that has not come to its end, and behind which nothing is written. */
+  #looking: Promise<State<ClusterRecord>> | null = null;
   readonly #listeners = new Map<string, CoordinationListener>();
 
   private constructor(
@@ -97,15 +101,21 @@ export class Standalone implements Coordination {
   }
 
   async record(cluster: string): Promise<StoredRecord | null> {
-    const state = await this.#inTurn(() => this.#known());
-    if (state === null) throw new Error(`${this.#file.path} cannot be read`);
+    const state = await this.#inTime(this.#look());
+    if (state === null) throw new Error(`${this.#file.path}: ${HANGS}`);
     return state.get(cluster) ?? null;
   }
 
   swap(cluster: string, revision: number, record: ClusterRecord): Promise<SwapResult> {
-    return this.#inTurn(async (): Promise<SwapResult> => {
-      const state = await this.#known();
-      if (state === null) return { kind: "failed", reason: `${this.#file.path} cannot be read` };
+    // Who looks behind this is to see it.
+    this.#looking = null;
+    const swapping = this.#inTurn(async (): Promise<SwapResult> => {
+      let state: State<ClusterRecord>;
+      try {
+        state = await this.#known();
+      } catch (thrown) {
+        return { kind: "failed", reason: thrown instanceof Error ? thrown.message : String(thrown) };
+      }
       const stored = state.get(cluster) ?? null;
       if ((stored?.revision ?? 0) !== revision) return { kind: "conflict", stored };
       const next = new Map(state).set(cluster, { revision: revision + 1, record });
@@ -116,8 +126,9 @@ export class Standalone implements Coordination {
       }
       this.#state = next;
       return { kind: "written", revision: revision + 1 };
-    }).then((swapped) =>
-      swapped ?? { kind: "unknown", reason: `${this.#file.path}: the disk does not answer` }
+    });
+    return this.#inTime(swapping).then((swapped) =>
+      swapped ?? { kind: "unknown", reason: `${this.#file.path}: ${HANGS}` }
     );
   }
 
@@ -145,21 +156,39 @@ export class Standalone implements Coordination {
 
   /** Gives the file up, behind what is being written: another process may have it then. */
   async leave(): Promise<void> {
-    await this.#inTurn(() => Promise.resolve(this.#file[Symbol.dispose]?.()));
+    await this.#inTime(this.#inTurn(() => Promise.resolve(this.#file[Symbol.dispose]?.())));
   }
 
-  async #known(): Promise<State<ClusterRecord> | null> {
+  /** What is known when everything before has had its turn. While a disk hangs all who ask share one look, or they would pile up. */
+  #look(): Promise<State<ClusterRecord>> {
+    if (this.#looking !== null) return this.#looking;
+    const looking = this.#inTurn(() => this.#known());
+    const end = () => {
+      if (this.#looking === looking) this.#looking = null;
+    };
+    looking.then(end, end);
+    return this.#looking = looking;
+  }
+
+  /** @throws Error where the file says nothing */
+  async #known(): Promise<State<ClusterRecord>> {
     if (this.#state !== null) return this.#state;
-    const found = await this.#file.read().catch(() => null);
-    if (found?.kind === "state") this.#state = found.state;
-    if (found?.kind === "absent") this.#state = new Map();
+    const failed = (thrown: unknown) => ({ kind: "damaged", reason: String(thrown) } as const);
+    const found = await this.#file.read().catch(failed);
+    if (found.kind === "damaged") throw new Error(`${this.#file.path} cannot be read: ${found.reason}`);
+    this.#state = found.kind === "state" ? found.state : new Map();
     return this.#state;
   }
 
-  /** One call behind the other; null where its turn, or its end, does not come in time: the disk hangs. It may still come later. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T | null> {
+  /** One call behind the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#last.then(work);
     this.#last = done.catch(() => {});
+    return done;
+  }
+
+  /** What a call has come to; null where its turn, or its end, does not come in time: the disk hangs. It may still come later. */
+  async #inTime<T>(done: Promise<T>): Promise<T | null> {
     const late = Promise.withResolvers<null>();
     const timer = this.#clock.after(WRITE_TIMEOUT_MS, () => late.resolve(null));
     try {

@@ -28,6 +28,7 @@ import { ClientHold } from "./client_hold.ts";
 import { LastEnd } from "./last_end.ts";
 import type { MovesParts } from "./moves_parts.ts";
 import { Permit } from "./permit.ts";
+import { ReadFailures } from "./read_failures.ts";
 import { RecordCalls } from "./record_calls.ts";
 import { NO_STANCE, type Stance } from "./stance.ts";
 import { type NodeRunner, NodeRunners, type OwnedCluster, VerbRunner } from "./verb_runner.ts";
@@ -73,8 +74,9 @@ export class ClusterMoves {
   readonly #events: ArbiterEvent[] = [];
   readonly #answers = new Map<number, (answer: CommandAnswer) => void>();
   #stopped = false;
-  /** The last reason why it could not begin, which is said once. */
-  #failure: string | null = null;
+  readonly #readFailures = new ReadFailures((error) =>
+    this.#parts.log.error("the record of a cluster cannot be read", { cluster: this.name, error })
+  );
 
   constructor(name: string, config: OwnedCluster, monitor: MonitorConfig, parts: MovesParts) {
     this.name = name;
@@ -162,15 +164,10 @@ export class ClusterMoves {
         this.#answerAll("the moves of the cluster begin anew with its record: see SHOW FAILOVERS");
         this.#takePart(stored);
       }
-      this.#failure = null;
+      this.#readFailures.over();
     } catch (thrown) {
       if (isOver()) return;
-      const { name: cluster } = this;
-      const error = thrown instanceof Error ? thrown.message : String(thrown);
-      if (error !== this.#failure) {
-        this.#parts.log.error("the record of a cluster cannot be read", { cluster, error });
-      }
-      this.#failure = error;
+      this.#readFailures.failed(thrown);
       return this.#beginLater();
     }
   }
@@ -257,6 +254,7 @@ export class ClusterMoves {
       cluster: this.name,
       store: this.#store!,
       clock: this.#parts.runtime.clock,
+      failures: this.#readFailures,
       tell: (event) => this.#tell(event),
       isBehind: () => arbiter instanceof Arbiter && newer(arbiter.stored, this.#newest) !== arbiter.stored,
     });
@@ -421,7 +419,7 @@ export class ClusterMoves {
       case "write":
         return void this.#recordCalls!.write(action.record, action.revision);
       case "read":
-        return void this.#recordCalls!.read();
+        return this.#recordCalls!.read();
       case "verb":
         return void this.#run(action);
       case "serve": {

@@ -1,5 +1,6 @@
-import type { ArbiterEvent, ClusterRecord, Coordination, SwapResult } from "../arbiter/mod.ts";
+import type { ArbiterEvent, ClusterRecord, Coordination, StoredRecord, SwapResult } from "../arbiter/mod.ts";
 import type { Clock } from "../kernel/mod.ts";
+import type { ReadFailures } from "./read_failures.ts";
 
 /** So long behind a read of the record that has failed it is read again, in milliseconds. */
 const READ_AGAIN_MS = 200;
@@ -9,6 +10,7 @@ export interface RecordCallsParts {
   readonly cluster: string;
   readonly store: Pick<Coordination, "record" | "swap">;
   readonly clock: Clock;
+  readonly failures: ReadFailures;
   /** What a call has come to. */
   readonly tell: (event: ArbiterEvent) => void;
   /** Whether a newer record was heard of than the one that is known. */
@@ -22,6 +24,8 @@ export class RecordCalls {
   /** How many were begun. */
   #writes = 0;
   #isReading = false;
+  /** Behind which write it was asked last to read. */
+  #readBehind = 0;
   #hasEnded = false;
 
   constructor(parts: RecordCallsParts) {
@@ -52,27 +56,43 @@ export class RecordCalls {
 
   /** It may not be what it was, unless a call is on its way that shows that. */
   lookAgain(): void {
-    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) void this.read();
+    if (!this.#hasEnded && !this.#isWriting && !this.#isReading) this.read();
   }
 
-  /** Until it is read. Where a write has begun by then nothing is told: the end of that tells. */
-  read(): Promise<void> {
-    return this.#read(this.#writes);
-  }
-
-  async #read(behind: number): Promise<void> {
-    const { store, cluster, clock, tell } = this.#parts;
+  /**
+   * Reads until it is read, one call at a time, whoever asks meanwhile. What was sent before the last write began is not told: the end of that
+   * tells, or a read that is asked for behind it.
+   */
+  read(): void {
+    this.#readBehind = this.#writes;
+    if (this.#isReading) return;
     this.#isReading = true;
-    const stored = await store.record(cluster).catch(() => undefined);
-    if (this.#hasEnded) return;
-    if (stored === undefined) {
-      clock.after(READ_AGAIN_MS, () => {
-        if (!this.#hasEnded) void this.#read(behind);
-      });
+    void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    const { store, cluster, clock, failures, tell } = this.#parts;
+    const behind = this.#writes;
+    let stored: StoredRecord | null;
+    try {
+      stored = await store.record(cluster);
+    } catch (thrown) {
+      if (this.#hasEnded) return;
+      failures.failed(thrown);
+      clock.after(READ_AGAIN_MS, () => this.#readOn());
       return;
     }
+    if (this.#hasEnded) return;
+    failures.over();
+    if (behind !== this.#writes) return this.#readOn();
     this.#isReading = false;
-    if (behind === this.#writes) tell({ kind: "record", stored });
+    tell({ kind: "record", stored });
+  }
+
+  #readOn(): void {
+    if (this.#hasEnded) return;
+    if (this.#readBehind === this.#writes) void this.#read();
+    else this.#isReading = false;
   }
 }
 

@@ -1,7 +1,8 @@
-import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import { deepStrictEqual as deepEqual, strictEqual as equal } from "node:assert/strict";
 import type { ArbiterEvent, StoredRecord, SwapResult } from "../arbiter/mod.ts";
 import { record } from "../arbiter/scene_test.ts";
 import { VirtualClock } from "../kernel/mod.ts";
+import { ReadFailures } from "./read_failures.ts";
 import { RecordCalls } from "./record_calls.ts";
 
 const STORED: StoredRecord = { revision: 5, record: record() };
@@ -12,10 +13,12 @@ class Rig {
   readonly events: ArbiterEvent[] = [];
   readonly reads: PromiseWithResolvers<StoredRecord | null>[] = [];
   readonly writes: PromiseWithResolvers<SwapResult>[] = [];
+  readonly failures: string[] = [];
   isBehind = false;
   readonly calls = new RecordCalls({
     cluster: "main",
     clock: this.clock,
+    failures: new ReadFailures((error) => this.failures.push(error)),
     store: {
       record: () => this.#called(this.reads),
       swap: () => this.#called(this.writes),
@@ -58,7 +61,7 @@ Deno.test("RecordCalls tells what a write has come to", async () => {
 
 Deno.test("RecordCalls reads again until it has read", async () => {
   const rig = new Rig();
-  void rig.calls.read();
+  rig.calls.read();
   rig.reads[0]!.reject(new Error("the store is away"));
   await settled();
   deepEqual([rig.kinds, rig.reads.length], [[], 1]);
@@ -85,7 +88,7 @@ Deno.test("RecordCalls tells nothing, and asks nothing, behind its end", async (
   const rig = new Rig();
   rig.isBehind = true;
   void rig.calls.write(record(), 5);
-  void rig.calls.read();
+  rig.calls.read();
   rig.calls.end();
   rig.writes[0]!.resolve({ kind: "written", revision: 6 });
   rig.reads[0]!.reject(new Error("the store is away"));
@@ -109,25 +112,46 @@ Deno.test("RecordCalls tells nothing of a look of its own accord that a write ha
   }
 });
 
-Deno.test("RecordCalls tells of two looks behind a write of unknown end what comes first, and of none behind the next write", async () => {
+Deno.test("RecordCalls reads once at a time, however often it is asked, and says once why that fails", async () => {
   const rig = new Rig();
   void rig.calls.write(record({ epoch: 2 }), 5);
   rig.writes[0]!.resolve({ kind: "unknown", reason: "late" });
   await settled();
-  void rig.calls.read();
-  void rig.calls.read();
-  rig.reads[0]!.resolve(null);
+  for (let count = 0; count < 3; count++) {
+    rig.calls.read();
+    rig.calls.read();
+    equal(rig.reads.length, count + 1);
+    rig.reads[count]!.reject(new Error("the disk hangs"));
+    await settled();
+    rig.calls.read();
+    rig.clock.advance(200);
+  }
+  deepEqual(rig.failures, ["the disk hangs"]);
+  rig.reads[3]!.resolve(null);
   await settled();
-  void rig.calls.write(record({ epoch: 3 }), 0);
-  rig.reads[1]!.resolve(null);
+  rig.clock.advance(1_000);
+  deepEqual([rig.kinds, rig.reads.length, rig.clock.pending], [["write unknown", "record"], 4, 0]);
+});
+
+Deno.test("RecordCalls reads anew behind a write of unknown end what it was reading before it", async () => {
+  const rig = new Rig();
+  rig.calls.lookAgain();
+  void rig.calls.write(record({ epoch: 2 }), 5);
+  rig.writes[0]!.resolve({ kind: "unknown", reason: "late" });
   await settled();
-  deepEqual(rig.kinds, ["write unknown", "record"]);
+  rig.calls.read();
+  rig.reads[0]!.resolve(STORED);
+  await settled();
+  deepEqual([rig.kinds, rig.reads.length], [["write unknown"], 2]);
+  rig.reads[1]!.resolve({ revision: 6, record: record({ epoch: 2 }) });
+  await settled();
+  deepEqual(rig.events.slice(1), [{ kind: "record", stored: { revision: 6, record: record({ epoch: 2 }) } }]);
 });
 
 Deno.test("RecordCalls takes the end of a write for that of no other one, where a look has told of it before", async () => {
   const rig = new Rig();
   void rig.calls.write(record({ epoch: 2 }), 5);
-  void rig.calls.read();
+  rig.calls.read();
   rig.reads[0]!.resolve({ revision: 6, record: record({ epoch: 2 }) });
   await settled();
   void rig.calls.write(record({ epoch: 3 }), 6);

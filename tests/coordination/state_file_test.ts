@@ -138,6 +138,35 @@ Deno.test("a disk that hangs hangs nobody: the swap is unknown in time, and come
   assert.equal(clock.pending, 0);
 });
 
+Deno.test("who reads while the disk hangs shares one look, and hears why it fails", async () => {
+  await using dir = await tempDir();
+  using file = await StateFile.open<ClusterRecord>(`${dir.path}/state`);
+  const clock = new VirtualClock();
+  const disk = Promise.withResolvers<void>();
+  let reads = 0;
+  const alone = await open({
+    path: file.path,
+    read: async () => {
+      if (reads++ === 0) return await file.read();
+      await disk.promise;
+      throw new Error("I/O error");
+    },
+    putAside: () => file.putAside(),
+    write: () => Promise.resolve({ kind: "unknown", reason: "the folder" }),
+  }, clock);
+  assert.equal((await alone.swap("main", 0, of("n1"))).kind, "unknown");
+  for (let count = 0; count < 3; count++) {
+    const hung = assert.rejects(alone.record("main"), /the disk does not answer/);
+    clock.advance(5_000);
+    await hung;
+  }
+  const last = assert.rejects(alone.record("main"), /cannot be read: .*I\/O error/);
+  disk.resolve();
+  await last;
+  assert.equal(reads, 2);
+  assert.equal((await alone.swap("main", 0, of("n1"))).kind, "failed");
+});
+
 Deno.test("an operator's wish goes to the cluster's own arbiter, and to none once it has gone", async () => {
   await using dir = await tempDir();
   using file = await StateFile.open<ClusterRecord>(`${dir.path}/state`);
