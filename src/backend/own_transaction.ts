@@ -52,17 +52,19 @@ export interface OwnResult {
  * and texts are in the server's encoding. Behind it the session's own hold again.
  *
  * @param groups messages that end in one ReadyForQuery each
+ * @param kept names of {@link ASIDE_NAMES} that stay as the session has them
  * @throws PgplexError when something of it fails, or the connection is lost
  */
 export async function runOwn(
   server: ServerConnection,
   groups: readonly (readonly Uint8Array[])[],
+  kept: readonly string[] = [],
 ): Promise<OwnResult> {
   if (isUnspeakable(server)) {
     throw new PgplexError("server_protocol", "the session's user cannot be reported in its client_encoding");
   }
   const names = asideNames(server);
-  const messages = [encodeQuery(beginning(server, names)), ...groups.flat(), COMMIT];
+  const messages = [encodeQuery(beginning(server, names, kept)), ...groups.flat(), COMMIT];
   for (let tries = 1;; tries++) {
     server.unnamed.clear();
     const { rows, error, status } = await runTask(server, messages, groups.length + 2);
@@ -100,7 +102,11 @@ function asideNames({ identity }: ServerConnection): string[] {
 }
 
 /** Shows what is put aside, then puts it aside. Utility statements alone: they are neither planned nor compiled. */
-function beginning(server: ServerConnection, names: readonly string[]): BinaryString {
+function beginning(
+  server: ServerConnection,
+  names: readonly string[],
+  kept: readonly string[],
+): BinaryString {
   const authorization = "session_authorization";
   const isAnother = server.reported.values.get(authorization) !==
     server.identity.parameters.values.get(authorization);
@@ -115,7 +121,8 @@ function beginning(server: ServerConnection, names: readonly string[]): BinarySt
   ];
   for (const name of names) {
     const value = name === TRANSACTION_TIMEOUT ? "0" : ASIDE[name];
-    if (value !== undefined && name !== "client_encoding") statements.push(`SET LOCAL ${name} TO ${value}`);
+    if (value === undefined || name === "client_encoding" || kept.includes(name)) continue;
+    statements.push(`SET LOCAL ${name} TO ${value}`);
   }
   return statements.join(";");
 }

@@ -191,3 +191,14 @@ Deno.test("runOwn takes the unnamed statement from whoever had it, and fails wit
   server.close();
   await rejects(runOwn(server, []), { code: "server_lost" });
 });
+
+Deno.test("runOwn leaves as the session has it what it is told to keep, and shows it all the same", async () => {
+  await using script = new Script({ server_version: "17.2" });
+  const { aside } = await runOwn(script.server, [], ["work_mem", "jit"]);
+  const statements = beginning(script);
+  for (const name of ["work_mem", "jit"]) {
+    equal(statements.some((sql) => sql.startsWith(`SET LOCAL ${name} `)), false);
+    equal(aside.get(name), name.toUpperCase());
+  }
+  equal(statements.some((sql) => sql.startsWith("SET LOCAL lock_timeout ")), true);
+});

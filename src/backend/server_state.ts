@@ -97,12 +97,19 @@ export class ServerState {
     this.#nameIsSet = nameIsSet;
   }
 
-  /** The settings of `target` were set but for those `leftOut`. What ParameterStatus does not tell is from now on what was just set. */
+  /**
+   * The settings of `target` were set but for those `leftOut`. What ParameterStatus does not tell is from now on what was just set.
+   * `wereSet`: which of those that it tells of are SET from now on.
+   */
   restored(
     target: Settings,
-    { nameIsSet, leftOut }: { readonly nameIsSet: boolean; readonly leftOut: ReadonlySet<string> },
+    { nameIsSet, wereSet, leftOut }: {
+      readonly nameIsSet: boolean;
+      readonly wereSet: ReadonlySet<string>;
+      readonly leftOut: ReadonlySet<string>;
+    },
   ): void {
-    let settings = this.#reported;
+    let settings = this.#reported.marked(wereSet);
     for (const [name, value] of target.values) {
       if (!settings.values.has(name) && !leftOut.has(name)) settings = settings.with(name, value);
     }

@@ -19,10 +19,10 @@ Deno.test("ServerState takes what the server reports, and what a probe finds bes
 Deno.test("ServerState is the session's own settings after a restore, but for what the server reports otherwise", () => {
   const state = new ServerState(opened);
   const same = opened.with("work_mem", "1");
-  state.restored(same, { nameIsSet: false, leftOut });
+  state.restored(same, { nameIsSet: false, wereSet: new Set(), leftOut });
   equal(state.settings, same);
   const other = Settings.from([["TimeZone", "CET"], ["work_mem", "2"], ["is_superuser", "on"]]);
-  state.restored(other, { nameIsSet: true, leftOut });
+  state.restored(other, { nameIsSet: true, wereSet: new Set(), leftOut });
   deepEqual([[...state.settings.values], state.nameIsSet], [[["TimeZone", "UTC"], ["work_mem", "2"]], true]);
 });
 
@@ -48,7 +48,7 @@ Deno.test("ServerState is mixed where anything may have been set, until everythi
   for (const end of ["reset", "discarded"] as const) {
     state.found(opened.with("work_mem", "1"), true);
     state.mayHaveMore();
-    state.restored(opened.with("work_mem", "2"), { nameIsSet: true, leftOut });
+    state.restored(opened.with("work_mem", "2"), { nameIsSet: true, wereSet: new Set(), leftOut });
     equal(state.mixed, true, "no restore knows of what it does not name");
     state[end]();
     deepEqual([state.mixed, state.settings, state.nameIsSet], [false, opened, false], end);
@@ -58,7 +58,18 @@ Deno.test("ServerState is mixed where anything may have been set, until everythi
 Deno.test("ServerState is without what a restore left out", () => {
   const state = new ServerState(opened);
   const target = opened.with("work_mem", "1").with("role", "gone");
-  state.restored(target, { nameIsSet: false, leftOut: new Set(["role"]) });
+  state.restored(target, { nameIsSet: false, wereSet: new Set(), leftOut: new Set(["role"]) });
   deepEqual([...state.settings.values], [["TimeZone", "UTC"], ["work_mem", "1"]]);
   equal(state.base, opened);
+});
+
+Deno.test("ServerState knows what of the reported a restore has SET, until everything is reset", () => {
+  const state = new ServerState(opened);
+  const target = opened.marked(new Set(["TimeZone"]));
+  state.restored(target, { nameIsSet: false, wereSet: target.wereSet, leftOut });
+  equal(state.settings, target);
+  state.reports("DateStyle", "SQL");
+  deepEqual([...state.settings.wereSet], ["TimeZone"]);
+  state.reset();
+  deepEqual([...state.settings.wereSet], []);
 });

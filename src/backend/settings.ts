@@ -4,6 +4,13 @@ import { type Reading, readingOf } from "./reading.ts";
 /** Reported like a setting, but a fact of the node: whether it is in recovery. It makes no two sessions different. */
 export const NODE_FACT = "in_hot_standby";
 
+/** Reported settings for which nobody asks whether they were SET. */
+export const UNMARKED_NAMES: readonly string[] = [
+  "application_name", // known for itself
+  "client_encoding", // set anew by each restore that needs another one meanwhile
+  "session_authorization",
+];
+
 /** Milliseconds, or kilobytes, of the units in which SHOW shows them (convert_int_from_base_unit in guc.c). */
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -32,15 +39,23 @@ export function shownTime(ms: number): BinaryString {
 
 const TIME_UNITS = ["d", "h", "min", "s", "ms"] as const;
 
+/** No names. */
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * A set of settings by name, never changed: every change makes another. A session and a server connection each hold one,
  * and to ask whether a connection fits is, nearly always, to compare two references.
  */
 export class Settings {
   /** No setting at all. */
-  static readonly none: Settings = new Settings(new Map(), 0);
+  static readonly none: Settings = new Settings(new Map(), NONE, 0);
 
   readonly values: ReadonlyMap<string, BinaryString>;
+  /**
+   * Those of {@link values} that servers report and that were SET, be it to their defaults, which may become others. What is not reported is
+   * among the values only where it was SET.
+   */
+  readonly wereSet: ReadonlySet<string>;
   /** The session's search_path where it was set, else empty. */
   readonly searchPath: BinaryString;
   /** application_name, which each lease asks for; undefined where it is not known. */
@@ -59,8 +74,13 @@ export class Settings {
   #changedValue: BinaryString = "";
   #changed: WeakRef<Settings> | null = null;
 
-  private constructor(values: ReadonlyMap<string, BinaryString>, hash: number) {
+  private constructor(
+    values: ReadonlyMap<string, BinaryString>,
+    wereSet: ReadonlySet<string>,
+    hash: number,
+  ) {
     this.values = values;
+    this.wereSet = wereSet;
     this.searchPath = values.get("search_path") ?? "";
     this.applicationName = values.get("application_name");
     this.idleSessionTimeoutMs = Number(rawSetting(values.get("idle_session_timeout") ?? "0"));
@@ -79,12 +99,21 @@ export class Settings {
     return this.createsInTemp || this.searchPath === "";
   }
 
-  /** The settings of these pairs. */
-  static from(pairs: Iterable<readonly [string, BinaryString]>): Settings {
+  /** The settings of these pairs, of which `wereSet` are {@link wereSet}. */
+  static from(
+    pairs: Iterable<readonly [string, BinaryString]>,
+    wereSet: ReadonlySet<string> = NONE,
+  ): Settings {
     const values = new Map(pairs);
     let hash = 0;
     for (const [name, value] of values) if (name !== NODE_FACT) hash = (hash + hashOf(name, value)) | 0;
-    return new Settings(values, hash);
+    for (const name of wereSet) hash = (hash + hashOf(name, WAS_SET)) | 0;
+    return new Settings(values, wereSet.size === 0 ? NONE : wereSet, hash);
+  }
+
+  /** The same settings, of which these are {@link wereSet}; this very object when nothing changes. */
+  marked(wereSet: ReadonlySet<string>): Settings {
+    return isSame(this.wereSet, wereSet) ? this : Settings.from(this.values, wereSet);
   }
 
   /** The same settings with `name` at `value`; this very object when nothing changes. */
@@ -100,7 +129,7 @@ export class Settings {
     const hash = name === NODE_FACT
       ? this.hash
       : this.hash - (old === undefined ? 0 : hashOf(name, old)) + hashOf(name, value);
-    const changed = new Settings(values, hash | 0);
+    const changed = new Settings(values, this.wereSet, hash | 0);
     this.#remember(name, value, changed);
     if (old !== undefined) changed.#remember(name, old, this);
     return changed;
@@ -114,7 +143,8 @@ export class Settings {
 
   /** The same settings but for `name`. */
   without(name: string): Settings {
-    return Settings.from([...this.values].filter(([other]) => other !== name));
+    const wereSet = new Set([...this.wereSet].filter((other) => other !== name));
+    return Settings.from([...this.values].filter(([other]) => other !== name), wereSet);
   }
 
   /** Whether both say the same, wherever they hold: {@link NODE_FACT} is not compared. */
@@ -124,7 +154,7 @@ export class Settings {
     for (const [name, value] of this.values) {
       if (other.values.get(name) !== value && name !== NODE_FACT) return false;
     }
-    return true;
+    return isSame(this.wereSet, other.wereSet);
   }
 
   /** How many there are, but for {@link NODE_FACT}. */
@@ -132,10 +162,14 @@ export class Settings {
     return this.values.size - (this.hotStandby === undefined ? 0 : 1);
   }
 
-  /** Names whose value differs in `other`, or which only one of both has; never {@link NODE_FACT}. */
+  /** Names whose value differs in `other`, or which only one of both has, or was SET; never {@link NODE_FACT}. */
   namesThatDiffer(other: Settings): string[] {
     const names: string[] = [];
-    for (const [name, value] of this.values) if (other.values.get(name) !== value) names.push(name);
+    for (const [name, value] of this.values) {
+      if (other.values.get(name) !== value || this.wereSet.has(name) !== other.wereSet.has(name)) {
+        names.push(name);
+      }
+    }
     for (const name of other.values.keys()) if (!this.values.has(name)) names.push(name);
     return names.filter((name) => name !== NODE_FACT);
   }
@@ -162,6 +196,16 @@ export class SettingsTable {
     this.#known.set(settings.hash, settings);
     return settings;
   }
+}
+
+/** Stands for a value in the hash of {@link Settings.wereSet}: no value has a NUL. */
+const WAS_SET = "\0";
+
+function isSame(one: ReadonlySet<string>, other: ReadonlySet<string>): boolean {
+  if (one === other) return true;
+  if (one.size !== other.size) return false;
+  for (const name of one) if (!other.has(name)) return false;
+  return true;
 }
 
 /** FNV-1a over both texts; addition makes the sum independent of order. */

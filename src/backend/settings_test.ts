@@ -133,3 +133,19 @@ Deno.test("Settings: in_hot_standby is a fact of the node, and makes no two sett
   equal(on.equals(Settings.from([["a", "2"], ["in_hot_standby", "on"]])), false);
   equal(on.equals(Settings.from([["b", "1"], ["in_hot_standby", "on"]])), false);
 });
+
+Deno.test("Settings that were SET to their defaults are others than those that nobody SET", () => {
+  const opened = Settings.from([["TimeZone", "UTC"], ["DateStyle", "ISO"]]);
+  const set = opened.marked(new Set(["TimeZone"]));
+  equal(opened.marked(new Set()), opened);
+  equal(set.marked(new Set(["TimeZone"])), set);
+  deepEqual([set.equals(opened), opened.equals(set)], [false, false]);
+  equal(set.equals(Settings.from(opened.values, new Set(["TimeZone"]))), true);
+  equal(set.equals(opened.marked(new Set(["DateStyle"]))), false);
+  deepEqual([set.namesThatDiffer(opened), opened.namesThatDiffer(set)], [["TimeZone"], ["TimeZone"]]);
+  const later = set.with("DateStyle", "SQL");
+  deepEqual([...later.wereSet], ["TimeZone"], "a change of another one leaves it SET");
+  equal(later.with("DateStyle", "ISO").equals(set), true);
+  deepEqual([...later.without("TimeZone").wereSet], []);
+  equal(set.marked(new Set()).equals(opened), true);
+});

@@ -11,5 +11,6 @@ export * from "./catalogue_refresh.ts";
 export * from "./catalogue_watch.ts";
 export * from "./fingerprints.ts";
 export * from "./hidden_callers.ts";
+export * from "./sets_aside.ts";
 export * from "./state_watch.ts";
 export * from "./suspicion.ts";

@@ -14,6 +14,9 @@ import { restoreState } from "./restore.ts";
 const errorOf = (sqlstate: string) =>
   encodeError("ERROR", new PgplexError("internal", `no: ${sqlstate}`, { sqlstate }));
 
+/** Of what tests set, what is reported, and may be known to be SET. */
+const MARKED = ["TimeZone", "DateStyle", "search_path"];
+
 /** A server that reports each setting that it is asked to set, has transactions, and keeps what was asked. */
 export class Script implements AsyncDisposable {
   readonly server: ServerConnection;
@@ -52,13 +55,17 @@ export class Script implements AsyncDisposable {
     this.reader = server.start();
   }
 
+  /** `wereSet`: what was SET of what is reported; all that is no default, unless said. */
   restore(
     settings: Record<string, string>,
-    wish: { readonly loginName?: string } = {},
+    { wereSet, ...wish }: { readonly loginName?: string; readonly wereSet?: readonly string[] } = {},
   ): ReturnType<typeof restoreState> {
+    const isOther = (name: string) =>
+      MARKED.includes(name) && this.#opening.has(name) && this.#opening.get(name) !== settings[name];
+    const marked = new Set(wereSet ?? Object.keys(settings).filter(isOther));
     const wished = {
       base: { key: "[]", params: new Map() },
-      settings: Settings.from(Object.entries(settings)),
+      settings: Settings.from(Object.entries(settings), marked),
       tenant: 1,
       sqlStatements: this.sqlStatements,
       ...wish,

@@ -303,10 +303,11 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
 
   async #look(connection: ServerConnection, fingerprints: Fingerprints): Promise<void> {
     const { log, runtime: { statements } } = this.#parts;
-    const { database } = this.#destination.key;
-    await refreshCatalogue(connection, fingerprints, { clock: this.#clock, log, database });
-    const customSettings = [...new Set([...fingerprints.customSettings, ...this.wish.ownSettings])];
-    const found = await probe(connection, { customSettings }, statements);
+    const about = { clock: this.#clock, log, database: this.#destination.key.database };
+    await refreshCatalogue(connection, fingerprints, about);
+    const { maySet } = this.wish;
+    const customSettings = [...new Set([...fingerprints.customSettings, ...maySet.customSettings])];
+    const found = await probe(connection, { ...maySet, customSettings }, statements);
     fingerprints.foundSettings(found.settings.values.keys());
     fingerprints.placeholders.found(found.settings.values.keys(), found.placeholders);
     try {
@@ -324,8 +325,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     // RESET took the connection back to what it was opened with, which is not all that the client logged in with.
     if (this.#pins.reasons.length === 0 || this.wish.settings === connection.settings) return;
     const { mixed } = connection.state;
-    const { statements } = this.#parts.runtime;
-    const lost = await restoreState(connection, this.wish, { statements });
+    const lost = await restoreState(connection, this.wish, { statements: this.#parts.runtime.statements });
     // The seed is left to the session, whose own it may be.
     if (mixed) connection.state.mayHaveMore();
     if (lost.length === 0) return;

@@ -2,7 +2,7 @@ import type { ServerConnection, ServerSink } from "../backend/mod.ts";
 import type { PgplexError } from "../kernel/mod.ts";
 import type { Recall } from "../pool/mod.ts";
 import type { ServerWish } from "../servers/mod.ts";
-import type { ProbeResult } from "./probe.ts";
+import type { ProbeResult, ProbeWish } from "./probe.ts";
 import type { LostSetting } from "./restore.ts";
 
 /** What a session is to a lease: it wishes, and it takes what the server sends. */
@@ -18,8 +18,8 @@ export interface LeaseHolder extends ServerWish, ServerSink {
   leaseBegins(server: ServerConnection, nowMs: number): void;
   /** A probe found this on the connection; what was leased before is the session's state from now on. */
   stateFound(server: ServerConnection, found: ProbeResult): Promise<void>;
-  /** Names of custom settings that the session may have set. */
-  readonly ownSettings: Iterable<string>;
+  /** What the session may have set since it was last looked at, or before. */
+  readonly maySet: ProbeWish;
   /** A notification came while the connection was probed. */
   notified(server: ServerConnection, message: Uint8Array): void;
   /** Since when the session is at rest, in clock milliseconds, if it is. */

@@ -7,6 +7,7 @@ import {
   Settings,
   type Statement,
   type StatementStore,
+  UNMARKED_NAMES,
 } from "../backend/mod.ts";
 import { PgplexError } from "../kernel/mod.ts";
 import { isCut, settingName } from "./setting_name.ts";
@@ -46,6 +47,8 @@ export interface ProbeResult {
 export interface ProbeWish {
   /** Custom settings, which are in no catalogue. */
   readonly customSettings: readonly string[];
+  /** What is put aside may have been SET since the connection was last looked at. */
+  readonly aside: boolean;
 }
 
 /** The kinds of pins that functions of the server tell of, each with its name. */
@@ -107,6 +110,11 @@ const UNDEFINED_STATEMENT = "26000";
 /** SQLSTATE untranslatable_character. */
 const UNTRANSLATABLE = "22P05";
 
+/** Qualified, as the search_path may be the session's. It is not compiled, whatever the session says of costs. */
+const SET_NAMES = encodeQuery(
+  "SET LOCAL jit_above_cost TO -1; SELECT s.name FROM pg_catalog.pg_show_all_settings() s WHERE s.source OPERATOR(pg_catalog.=) 'session'",
+);
+
 /** By its index, whatever the session has switched off. */
 const BY_INDEX = encodeQuery("SET LOCAL enable_indexscan TO on; SET LOCAL enable_seqscan TO on");
 
@@ -118,7 +126,7 @@ const BY_INDEX = encodeQuery("SET LOCAL enable_indexscan TO on; SET LOCAL enable
  */
 export async function probe(
   server: ServerConnection,
-  { customSettings }: ProbeWish,
+  { customSettings, aside }: ProbeWish,
   store: StatementStore,
 ): Promise<ProbeResult> {
   const encodings = encodingsOf(server);
@@ -138,7 +146,33 @@ export async function probe(
   if (!known && rows.some(([kind]) => kind === "m")) {
     found.push(...(await askAgain(server, store, { all: null, encoding: null, temporary: true })).rows);
   }
-  return { ...read(server, own, found), channelsAreWritten: written };
+  const atDefault = rows.flatMap(([kind, name, value]) =>
+    kind === "d" && name !== "client_encoding" && isDefault(own.aside.get(name!)!, value!) ? [name!] : []
+  );
+  const { values, wereSet } = server.settings;
+  const isReported = (name: string) => server.reported.values.has(name);
+  const wasSet = (name: string) => isReported(name) ? wereSet.has(name) : values.has(name);
+  const toDefault = await setToDefault(server, aside ? atDefault : atDefault.filter(wasSet));
+  return { ...read(server, { ...own, toDefault }, found), channelsAreWritten: written };
+}
+
+/** Whether what SHOW shows is what pg_settings has as the default. */
+function isDefault(shown: BinaryString, resetValue: BinaryString): boolean {
+  return rawSetting(shown) === resetValue;
+}
+
+/**
+ * Which of these settings, that are put aside otherwise and were found at their defaults, were SET to them all the same: the default may become another
+ * one. Here they stay as they are, which is what anybody's transaction bears.
+ */
+async function setToDefault(
+  server: ServerConnection,
+  names: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (names.length === 0) return new Set();
+  const { rows } = await runOwn(server, [[SET_NAMES]], names);
+  const areSet = rows.map(([name]) => name!);
+  return new Set(names.filter((name) => areSet.includes(name)));
 }
 
 /**
@@ -254,7 +288,7 @@ function encodingsOf(
 
 function read(
   { reported }: ServerConnection,
-  { aside, roleDefault }: Omit<OwnResult, "rows">,
+  { aside, roleDefault, toDefault }: Omit<OwnResult, "rows"> & { readonly toDefault: ReadonlySet<string> },
   rows: readonly (readonly (BinaryString | null)[])[],
 ): Omit<ProbeResult, "channelsAreWritten"> {
   const values = new Map(reported.values);
@@ -264,8 +298,10 @@ function read(
   const channels: BinaryString[] = [];
   const placeholders: string[] = [];
   let [nameIsSet, tempSchema] = [false, false];
+  const wereSet = new Set<string>();
   const isSet = (name: string, value: BinaryString) => {
     if (!reported.values.has(name)) values.set(name, value);
+    else if (!UNMARKED_NAMES.includes(name)) wereSet.add(name);
   };
   for (const [kind, name, value] of rows) {
     switch (kind) {
@@ -279,7 +315,7 @@ function read(
         break;
       case "d": {
         const shown = aside.get(name!)!;
-        if (rawSetting(shown) !== value) isSet(name!, shown);
+        if (!isDefault(shown, value!) || toDefault.has(name!)) isSet(name!, shown);
         break;
       }
       case "p":
@@ -301,7 +337,7 @@ function read(
   }
   const role = aside.get("role")!;
   if (role !== roleDefault) values.set("role", role);
-  const settings = Settings.from(values);
+  const settings = Settings.from(values, wereSet);
   return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, placeholders, foreignStatements };
 }
 

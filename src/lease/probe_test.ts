@@ -54,7 +54,7 @@ for (const canceled of [0, 1, 2, 7, 19]) {
   Deno.test(`probe() finds what the session has set though its statement_timeout cancels ${canceled} requests`, async () => {
     const { server, stream, statements } = busyServer(canceled);
     const reader = server.start();
-    const found = await probe(server, { customSettings: ["my.name"] }, statements);
+    const found = await probe(server, { customSettings: ["my.name"], aside: false }, statements);
     deepEqual([...found.settings.values].filter(([name]) => name !== "server_version"), [
       ["TimeZone", "UTC"],
       ["statement_timeout", "5s"],
@@ -76,7 +76,7 @@ for (const canceled of [0, 1, 2, 7, 19]) {
 Deno.test("probe() gives up, rather than guess, where every request is cancelled", async () => {
   const { server, stream, statements, requests } = busyServer(Infinity);
   const reader = server.start();
-  await rejects(probe(server, { customSettings: [] }, statements), { sqlstate: "57014" });
+  await rejects(probe(server, { customSettings: [], aside: false }, statements), { sqlstate: "57014" });
   equal(requests.length, 20);
   equal(server.prepared.size, 0);
   stream.onWrite = null;
@@ -87,7 +87,7 @@ Deno.test("probe() gives up, rather than guess, where every request is cancelled
 Deno.test("probe() asks for custom settings by names that the server can read", async () => {
   const { server, stream, statements, requests } = busyServer(0);
   const reader = server.start();
-  await probe(server, { customSettings: ["a.b", "c.\xe9"] }, statements);
+  await probe(server, { customSettings: ["a.b", "c.\xe9"], aside: false }, statements);
   equal(requests[0]!.includes('{"a.b"}'), true);
   stream.onWrite = null;
   server.close();
@@ -144,7 +144,7 @@ function tempServer(
     }
   };
   const reader = server.start();
-  const look = () => probe(server, { customSettings: [] }, fake.statements);
+  const look = () => probe(server, { customSettings: [], aside: false }, fake.statements);
   const end = async () => {
     server.close();
     await reader;
@@ -215,7 +215,7 @@ Deno.test("probe() takes nothing for a custom setting's value where its default 
   };
   const reader = server.start();
   const values = async () => {
-    const found = await probe(server, { customSettings: ["my.given", "my.other"] }, statements);
+    const found = await probe(server, { customSettings: ["my.given", "my.other"], aside: false }, statements);
     return ["my.given", "my.other"].map((name) => found.settings.values.get(name));
   };
   deepEqual(await values(), ["", undefined]);
@@ -226,4 +226,62 @@ Deno.test("probe() takes nothing for a custom setting's value where its default 
   stream.onWrite = null;
   server.close();
   await reader;
+});
+
+/** A server whose session has `set` SET, be it to its default; and how often it was asked for that. */
+function asDefaultServer(set: readonly string[]) {
+  const fake = fakeServer({ settings: Settings.from([["TimeZone", "UTC"], ["search_path", "public"]]) });
+  const { server, stream } = fake;
+  const shownAs: Record<string, string> = {
+    work_mem: "4MB",
+    search_path: "public",
+    jit: "off",
+    role: "none",
+  };
+  const asked: string[] = [];
+  stream.onWrite = (bytes) => {
+    const text = new TextDecoder().decode(bytes);
+    const shown = [...text.matchAll(/SHOW (\w+)/g)].map(([, name]) => row(shownAs[name!] ?? ""));
+    if (text.includes("jit_above_cost")) {
+      asked.push([...text.matchAll(/SET LOCAL (\w+)/g)].map(([, name]) => name!).join());
+      stream.say(...shown, READY, ...set.map((name) => row(name)), READY, READY);
+    } else {
+      const found = [
+        ...[row("d", "work_mem", "4096"), row("d", "search_path", "public"), row("d", "jit", "on")],
+        ...set.filter((name) => name === "TimeZone").map((name) => row("s", name, "UTC")),
+      ];
+      stream.say(...shown, READY, ...found, row("n", "2", ""), READY, READY, READY);
+    }
+  };
+  const reader = server.start();
+  const look = async (aside: boolean) => {
+    const { settings } = await probe(server, { customSettings: [], aside }, fake.statements);
+    server.state.found(settings, false);
+    const values = [...settings.values].map(([name, value]) => `${name}=${value}`);
+    return [values.slice(2), [...settings.wereSet].sort()];
+  };
+  const end = async () => {
+    stream.onWrite = null;
+    server.close();
+    await reader;
+  };
+  return { asked, look, end };
+}
+
+Deno.test("probe() tells what was SET to its default from what nobody SET, where something may have been", async () => {
+  const { asked, look, end } = asDefaultServer(["work_mem", "search_path", "TimeZone"]);
+  deepEqual(await look(false), [["jit=off"], ["TimeZone"]]);
+  equal(asked.length, 0, "nothing that ran sets it");
+  deepEqual(await look(true), [["work_mem=4MB", "jit=off"], ["TimeZone", "search_path"]]);
+  equal(asked[0]!.includes("jit"), true, "it is another than the default");
+  equal(/work_mem|search_path/.test(asked[0]!), false, "these stay as the session has them");
+  deepEqual(await look(false), [["work_mem=4MB", "jit=off"], ["TimeZone", "search_path"]]);
+  equal(asked.length, 2, "it was SET before");
+  await end();
+});
+
+Deno.test("probe() finds what nobody SET at its default, though something may have been", async () => {
+  const { asked, look, end } = asDefaultServer([]);
+  deepEqual([await look(true), asked.length], [[["jit=off"], []], 1]);
+  await end();
 });

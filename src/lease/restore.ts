@@ -1,4 +1,11 @@
-import { isInPlans, runTask, type Runtime, type ServerConnection, type Settings } from "../backend/mod.ts";
+import {
+  isInPlans,
+  runTask,
+  type Runtime,
+  type ServerConnection,
+  type Settings,
+  UNMARKED_NAMES,
+} from "../backend/mod.ts";
 import { fraction, PgplexError, type Random } from "../kernel/mod.ts";
 import {
   type BinaryString,
@@ -82,7 +89,7 @@ export async function restoreState(
         1,
       );
       if (error === null && status === TxStatus.Idle) {
-        plansAre(plans, server);
+        plansAre(plans, target, server);
         return restored(server, wish, target, names, []);
       }
     }
@@ -106,7 +113,7 @@ export async function restoreState(
     }
     // Nothing of it was done: what can be, is done one by one.
     const lost = error === null ? [] : await oneByOne(server, changes, names, error);
-    plansAre(plans, server);
+    plansAre(plans, target, server);
     return restored(server, wish, target, names, lost);
   } finally {
     statements.release(setConfig);
@@ -117,8 +124,11 @@ export async function restoreState(
 type Plans = "same" | "mixed" | "forgotten";
 
 /** A restore is done. Between its own steps nothing ran, whatever they have reported. */
-function plansAre(plans: Plans, { state, prepared, unnamed }: ServerConnection): void {
-  state.plansMixed = plans === "mixed";
+function plansAre(plans: Plans, target: Settings, { state, prepared, unnamed }: ServerConnection): void {
+  // A default that has become another one meanwhile is a value that nobody expected.
+  const isOther = ([name, value]: readonly [string, BinaryString]) =>
+    isInPlans(name) && target.values.get(name) !== value;
+  state.plansMixed = plans === "mixed" || (plans === "same" && [...state.reported.values].some(isOther));
   if (plans !== "forgotten") return;
   // Statements that are prepared there would be read by the settings of now when they run next: they are prepared again.
   prepared.expire();
@@ -137,7 +147,16 @@ function restored(
   if (state.mixed) state.reset();
   const nameIsSet = names.includes("application_name") ? wish.loginName != null : state.nameIsSet;
   const leftOut = lost.length === 0 ? READ_ONLY : new Set([...READ_ONLY, ...lost.map(({ name }) => name)]);
-  state.restored(target, { nameIsSet, leftOut });
+  const defaults = server.identity.parameters.values;
+  const wereSet = new Set(target.wereSet);
+  for (const name of names) {
+    const value = target.values.get(name);
+    // What is no default of this connection was set, whether or not the session has ever SET it.
+    const atLogin = defaults.get(name);
+    if (atLogin !== undefined && value !== undefined && value !== atLogin) wereSet.add(name);
+  }
+  for (const name of [...leftOut, ...UNMARKED_NAMES]) wereSet.delete(name);
+  state.restored(target, { nameIsSet, wereSet, leftOut });
   sqlStatements.keepIf((name, statement) => wish.sqlStatements.get(name) === statement);
   return lost;
 }
@@ -224,12 +243,14 @@ function plan(
   const want = (name: string) => {
     const value = wanted.get(name)!;
     // Whether it was RESET to that or SET must be seen by the next probe.
-    const isSet = name === "application_name" && wish.loginName != null;
+    const isSet = name === "application_name" ? wish.loginName != null : target.wereSet.has(name);
     put(name, [name, !isSet && value === defaults.get(name) ? null : value]);
   };
   if (mixed) simple(random === null ? RESET : `${RESET}; ${seeding(random)}`);
   // On a connection of its own a session would find its own.
-  const areMixed = plansMixed || server.settings.namesThatDiffer(target).some(isInPlans);
+  const hasOther = (name: string) => server.settings.values.get(name) !== wanted.get(name);
+  const areMixed = plansMixed ||
+    server.settings.namesThatDiffer(target).some((name) => isInPlans(name) && hasOther(name));
   const plans = !areMixed ? "same" : server.tenancy.tenant === wish.tenant ? "mixed" : "forgotten";
   if (plans === "forgotten") simple("DISCARD PLANS");
   if (actual.has("role") && names.length > 0) put(null, ["role", "none"]);

@@ -354,3 +354,22 @@ Deno.test("restoreState rejects when the server ends meanwhile", async () => {
   script.stream.onWrite = () => script.stream.end();
   await rejects(script.restore({ TimeZone: "CET" }), { code: "server_lost" });
 });
+
+Deno.test("restoreState sets what the session SET to the default, and resets what it did not", async () => {
+  await using script = new Script({ TimeZone: "UTC", DateStyle: "ISO" });
+  const settings = { TimeZone: "UTC", DateStyle: "ISO" };
+  await script.restore(settings, { wereSet: ["TimeZone"] });
+  deepEqual(script.done(), ["set TimeZone UTC"], "no plan is forgotten, as none has become another");
+  deepEqual([...script.server.settings.wereSet], ["TimeZone"]);
+  await script.restore(settings, { wereSet: ["TimeZone"] });
+  deepEqual(script.taken(), [], "nothing is to be done");
+  await script.restore(settings, { wereSet: ["DateStyle"] });
+  deepEqual(script.done(), ['RESET "TimeZone"', "set DateStyle ISO"]);
+  deepEqual([...script.server.settings.wereSet], ["DateStyle"]);
+});
+
+Deno.test("restoreState sets, for good, what the session found at its login and this connection did not", async () => {
+  await using script = new Script({ TimeZone: "UTC" });
+  await script.restore({ TimeZone: "CET" }, { wereSet: [] });
+  deepEqual([...script.server.settings.wereSet], ["TimeZone"]);
+});

@@ -19,7 +19,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
   const literals = tokens.filter((token) => token.startsWith("$") || token.startsWith("'"));
   const other = tokens.some((token) => lowerCase(token) === "language" || /^[eEuU]&?'/.test(token));
   const body = literals.length === 1 && !other ? bodyOf(literals[0]!) : null;
-  if (body === null) return { ...generic, hasBody: false, sticky: stickyWithin(text) };
+  if (body === null) return { ...generic, hasBody: false, setsAside: true, sticky: stickyWithin(text) };
   const traits = routineTraits(body, "plpgsql");
   // It is read by the standard_conforming_strings of whoever runs it, as that is when it runs.
   const words = [...sqlWords(body), ...(body.includes("\\") ? [";", ...sqlWords(body, true)] : [])];
@@ -36,6 +36,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
     hasBody: false,
     setsTempBuffers: setsTempBuffers(words) || body.includes("'temp_buffers'"),
     setsPath: stateful || names.length > 0,
+    setsAside: true,
     setsReading: namesReading(body),
     setsByFunction: stateful || names.length > 0,
     sticky,

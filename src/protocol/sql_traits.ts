@@ -36,6 +36,8 @@ export interface SqlTraits {
   readonly setsTempBuffers: boolean;
   /** It may set the search_path. */
   readonly setsPath: boolean;
+  /** It may set one of the settings that a look puts aside for itself, as far as its words tell. */
+  readonly setsAside: boolean;
   /** It may set by what servers read texts. */
   readonly setsReading: SetsReading;
   /**
@@ -99,6 +101,7 @@ export const OPAQUE_TRAITS: SqlTraits = Object.freeze({
   setsTempBuffers: false,
   resetsName: false,
   setsPath: true,
+  setsAside: true,
   setsReading: SetsReading.No, // or each that calls one would have statements of its own
   makesTempSchema: false, // it is looked at
   setsByFunction: true,
@@ -170,6 +173,10 @@ const NEUTRAL: ReadonlySet<string> = new Set([
   "savepoint",
   "start",
 ]);
+
+/** Names of what a look puts aside (`backend/own_transaction.ts`), and by what else SET says them. */
+const ASIDE =
+  /\b(?:(?:statement|lock|idle_in_transaction_session|transaction)_timeout|work_mem|search_path|schema|jit)\b|u&"/i;
 
 /** Words that begin a statement which may do anything. */
 const ANYTHING_FIRST: ReadonlySet<string> = new Set(["do", "load"]);
@@ -286,6 +293,7 @@ export function sqlTraits(text: BinaryString, backslashes = false): SqlTraits {
     hasBody: words[0] === "do" && !words.slice(0, -1).includes(";"),
     setsReading: setsReading(text),
     setsPath: stateful && (anything || setsByFunction || resetsName || words.includes("search_path")),
+    setsAside: (!stateful && !neutral) || anything || setsByFunction || ASIDE.test(text),
     makesTempSchema,
     setsByFunction,
     sticky,

@@ -130,9 +130,12 @@ export class AlreadySo {
     const value = name === SEARCH_PATH ? schemaOf(quoted ?? bare!.toLowerCase(), now) : timeOf(quoted, bare);
     // Whether it is a default, which may become another one, or was SET to the same, only a server knows.
     if (value === null || atLogin === undefined || atLogin.get(name) === value) return null;
-    if (now === value) return SET_COMPLETE;
+    const isReported = atLogin.has(name);
+    if (now === value && (!isReported || settings.wereSet.has(name))) return SET_COMPLETE;
     host.sets(name, value);
-    return atLogin.has(name) ? concat(SET_COMPLETE, encodeParameterStatus(name, value)) : SET_COMPLETE;
+    return isReported && now !== value
+      ? concat(SET_COMPLETE, encodeParameterStatus(name, value))
+      : SET_COMPLETE;
   }
 }
 

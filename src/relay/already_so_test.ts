@@ -172,3 +172,20 @@ Deno.test("AlreadySo answers nothing in a transaction, and ends the unnamed stat
   equal(await play.say(query("CLOSE ALL")), "CZ");
   equal(await play.say(frontend.bind(), frontend.sync()), "E26000 Z");
 });
+
+Deno.test("AlreadySo leaves RESET ALL to the server where something was SET to its default", async () => {
+  const atLogin = Settings.from([["TimeZone", "UTC"]]);
+  const play = new RelayPlay();
+  play.rig.clientScan.alreadySo.serveBy({
+    settings: atLogin.marked(new Set(["TimeZone"])),
+    settingsAtLogin: atLogin,
+    listens: false,
+    mayHaveMore: false,
+    takesAnything: () => false,
+    forgetsConnections: () => true,
+    sets() {},
+    answeredItself() {},
+  });
+  await play.say(query("RESET ALL"));
+  equal(play.sent(), "Q RESET ALL");
+});

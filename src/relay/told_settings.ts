@@ -54,6 +54,14 @@ export class ToldSettings {
     if (settings !== null) this.#relay.encoding.follow(settings.values);
   }
 
+  /** The session has SET this, of which no server has heard yet. */
+  wasSet(name: string, value: BinaryString): void {
+    const settings = this.#current!.with(name, value);
+    const { wereSet } = settings;
+    const isKnown = wereSet.has(name) || !this.#atLogin!.values.has(name);
+    this.current = isKnown ? settings : settings.marked(new Set([...wereSet, name]));
+  }
+
   /** What the greeting said; null before it. */
   get atLogin(): Settings | null {
     return this.#atLogin;
@@ -99,12 +107,18 @@ export class ToldSettings {
     }
     if (current !== null && current !== server.settings) {
       for (const name of current.namesThatDiffer(server.settings)) {
-        const value = server.reported.values.get(name);
-        if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
+        this.#tell(name, server.reported.values.get(name), current);
       }
       this.current = server.settings;
     }
     this.#before = this.current;
+  }
+
+  /** A setting that is reported has this value, and not the one of `known`. */
+  #tell(name: string, value: BinaryString | undefined, known: Settings): void {
+    if (value !== undefined && value !== known.values.get(name)) {
+      this.#out.put(encodeParameterStatus(name, value));
+    }
   }
 
   /** Some of what was wanted could not be had: what `server` has holds from now on. */
@@ -112,8 +126,7 @@ export class ToldSettings {
     const { current } = this;
     if (current === null) return;
     for (const name of current.namesThatDiffer(server.settings)) {
-      const value = server.reported.values.get(name);
-      if (value !== undefined) this.#out.put(encodeParameterStatus(name, value));
+      this.#tell(name, server.reported.values.get(name), current);
     }
     this.current = server.settings;
   }
@@ -140,7 +153,9 @@ export class ToldSettings {
     if (now === null || before === null) return;
     for (const name of now.namesThatDiffer(before)) {
       const value = before.values.get(name);
-      if (value !== undefined) this.#relay.client.put(encodeParameterStatus(name, value));
+      if (value !== undefined && value !== now.values.get(name)) {
+        this.#relay.client.put(encodeParameterStatus(name, value));
+      }
     }
     this.current = before;
     this.#relay.watch.readBackslashes(before.values.get("standard_conforming_strings") === "off");

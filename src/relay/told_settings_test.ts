@@ -126,3 +126,25 @@ Deno.test("ToldSettings.nameDoubtful where the server has the connection's own n
   told.reported(server, "application_name", "other");
   equal(told.nameDoubtful(server), false);
 });
+
+Deno.test("ToldSettings.wasSet knows what was SET of what servers report, be it to what it was", () => {
+  const { told, begin } = made();
+  begin();
+  told.wasSet("TimeZone", "UTC");
+  told.wasSet("lock_timeout", "5s");
+  deepEqual([[...told.current!.wereSet], told.current!.values.get("lock_timeout")], [["TimeZone"], "5s"]);
+  const { current } = told;
+  told.wasSet("TimeZone", "UTC");
+  equal(told.current, current);
+});
+
+Deno.test("ToldSettings tells the client nothing of what differs in that it was SET", async () => {
+  const { server, told, heard, begin } = made();
+  begin();
+  told.wasSet("TimeZone", "UTC");
+  begin();
+  deepEqual([await heard(), told.current === server.settings], [[], true]);
+  told.wasSet("TimeZone", "UTC");
+  told.lost(server);
+  deepEqual([await heard(), told.current === server.settings], [[], true]);
+});

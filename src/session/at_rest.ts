@@ -77,8 +77,7 @@ export class AtRest implements AlreadySoHost {
   }
 
   sets(name: string, value: string): void {
-    const { told } = this.#parts;
-    told.current = told.current!.with(name, value);
+    this.#parts.told.wasSet(name, value);
   }
 
   answeredItself(): void {

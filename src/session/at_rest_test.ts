@@ -19,6 +19,7 @@ function resting({
   const told = {
     current: Settings.from([["app.a", "1"]]),
     atLogin: Settings.none,
+    wasSet: (name: string, value: string) => told.current = told.current.with(name, value),
   };
   const parts = {
     relay: {

@@ -8,12 +8,13 @@ import {
   type LeaseHolder,
   type Pins,
   type ProbeResult,
+  type ProbeWish,
   type Recall,
   takeFindings,
 } from "../lease/mod.ts";
 import type { Listening } from "../listen/mod.ts";
 import type { SessionOptions } from "../options/mod.ts";
-import { Suspicion } from "../learning/mod.ts";
+import { maySetAside, Suspicion } from "../learning/mod.ts";
 import type { BinaryString } from "../protocol/mod.ts";
 import {
   type PreambleHost,
@@ -197,9 +198,10 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#listening.leased(server);
   }
 
-  get ownSettings(): Iterable<string> {
+  get maySet(): ProbeWish {
+    const { watch } = this.#relay;
     const known = [...this.#told.current?.values.keys() ?? []].filter((name) => name.includes("."));
-    return [...known, ...this.#relay.watch.settings];
+    return { customSettings: [...known, ...watch.settings], aside: maySetAside(watch) };
   }
 
   get restsSinceMs(): number {
