@@ -400,11 +400,11 @@ function nameAfter(words: readonly string[], index: number): BinaryString | null
 }
 
 /**
- * SET of a custom setting to a string, alone: what it leaves is known without asking a server. White space is the servers': 0xa0 is a
- * letter to them. A longer name they would cut. Each part can end in one place alone, so that no text takes long.
+ * SET of a custom setting to a string, alone: what it leaves is known without asking a server. White space is that of all servers: 0xa0 is
+ * a letter to them, and a vertical tab is none before PostgreSQL 16. A longer name they would cut. Each part can end in one place alone, so that no text takes long.
  */
 const ASSIGNMENT =
-  /^[ \t-\r]*set[ \t-\r]+(?:session[ \t-\r]+)?([a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62})[ \t-\r]*(?:=|to[ \t-\r])[ \t-\r]*'((?:[\x20-\x26\x28-\x5b\x5d-\x7e]|'')*)'[ \t-\r]*(?:;[ \t-\r]*)?$/i;
+  /^[ \t\n\f\r]*set[ \t\n\f\r]+(?:session[ \t\n\f\r]+)?([a-z_][a-z0-9_]{0,62}\.[a-z_][a-z0-9_]{0,62})[ \t\n\f\r]*(?:=|to[ \t\n\f\r])[ \t\n\f\r]*'((?:[\x20-\x26\x28-\x5b\x5d-\x7e]|'')*)'[ \t\n\f\r]*(?:;[ \t\n\f\r]*)?$/i;
 
 /** The value to which a text sets {@link SqlTraits.assigns}; null where it cannot be told. */
 export function assignedIn(text: BinaryString): BinaryString | null {

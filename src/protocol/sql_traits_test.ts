@@ -307,6 +307,8 @@ Deno.test("sqlTraits tells what a SET assigns by white space that servers know, 
   for (
     const sql of [
       "SET a.b\xa0= 'x'",
+      "SET\va.b = 'x'",
+      "SET a.b =\v'x'",
       "SET\xa0a.b = 'x'",
       "SET a.b = 'x'\xa0",
       "SET a.b = 'x';;",
