@@ -127,7 +127,7 @@ export class AlreadySo {
     const host = this.#host!;
     const atLogin = host.settingsAtLogin?.values;
     const now = settings.values.get(name);
-    const value = name === SEARCH_PATH ? schemaOf(quoted ?? bare!.toLowerCase(), now) : timeOf(quoted, bare);
+    const value = name === SEARCH_PATH ? schemaOf(quoted ?? bare!.toLowerCase()) : timeOf(quoted, bare);
     // Whether it is a default, which may become another one, or was SET to the same, only a server knows.
     if (value === null || atLogin === undefined || atLogin.get(name) === value) return null;
     const isReported = atLogin.has(name);
@@ -182,12 +182,12 @@ const CLOSE_COMPLETE = encodeCommandComplete("CLOSE CURSOR ALL");
 const UNLISTEN_COMPLETE = encodeCommandComplete("UNLISTEN");
 
 /**
- * A path of this one schema as SHOW shows it; null where that may need quotes: no keyword has a digit in it, and what is shown is as good as
- * it was.
+ * A path of this one schema as SHOW shows it; null where that may need quotes, or is DEFAULT: no keyword has a digit in it. What is shown
+ * proves nothing, as set_config takes any text.
  */
-function schemaOf(name: string, now: BinaryString | undefined): BinaryString | null {
+function schemaOf(name: string): BinaryString | null {
   if (!/^(?!pg_)[a-z_][a-z0-9_]*$/.test(name) || name.length > NAME_BYTES_MAX) return null;
-  return name === now || name === "public" || /[0-9]/.test(name) ? name : null;
+  return name === "public" || /[0-9]/.test(name) ? name : null;
 }
 
 /** A time as SHOW shows it; null where it is not plain, or too long. */

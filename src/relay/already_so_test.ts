@@ -101,8 +101,11 @@ Deno.test("AlreadySo reports a search_path that servers report, and leaves what 
   equal(heard[2]![1], "Q SET search_path = app1");
 });
 
-Deno.test("AlreadySo takes a path that is shown, where a name alone could be a keyword", async () => {
-  deepEqual(await asked(["SET search_path = app"], { settings: { search_path: "app" } }), []);
+Deno.test("AlreadySo asks for a path that may be a keyword, also where it is shown", async () => {
+  for (const path of ["app", "default"]) {
+    const text = `SET search_path = ${path}`;
+    deepEqual(await asked([text], { settings: { search_path: path } }), [text]);
+  }
   const list = { settings: { search_path: "app, public" } };
   deepEqual(await asked(["SET search_path = 'app, public'"], list), ["SET search_path = 'app, public'"]);
 });

@@ -29,6 +29,15 @@ const CASES: readonly [what: string, errors: readonly string[], ...steps: Compar
   ],
   ["a time limit ends a statement", ["57014"], "SET statement_timeout = '50ms'", "SELECT pg_sleep(20)"],
   [
+    "DEFAULT is no schema, whatever is shown",
+    [],
+    "SELECT set_config('search_path', 'default', false)",
+    "SHOW search_path",
+    "SET search_path = default",
+    "SHOW search_path",
+    "SELECT current_schemas(false)",
+  ],
+  [
     "what a server refuses is its to say",
     ["22023", "22023", "22023", "42601", "42601", "42601"],
     "SET statement_timeout = -1",
@@ -270,6 +279,19 @@ const setup = [
   "CREATE TABLE tenant_1.t AS SELECT 1 AS one",
 ];
 
+/** It is white space since 16. */
+const VERTICAL_TAB = {
+  steps: [
+    "SET app.t = '1'",
+    "SET app.t = '2'",
+    "SET\vapp.t = '3'",
+    "SHOW app.t",
+    "SET app.t =\v'4'",
+    "SHOW app.t",
+  ],
+  errors: { 14: ["42601", "42601"], 18: [] },
+};
+
 for (const major of [14, 18] as const) {
   const served = new Served({
     major,
@@ -288,4 +310,9 @@ for (const major of [14, 18] as const) {
         what.startsWith("advisory"),
     })),
   );
+  comparedTests(served, [{
+    name: `Without a server, on ${major}: a vertical tab is what it is to that server`,
+    steps: VERTICAL_TAB.steps,
+    errors: VERTICAL_TAB.errors[major],
+  }]);
 }
