@@ -171,7 +171,8 @@ Deno.test("a conninfo with quotes, backslashes, blanks and an empty password mak
   results.push(await verbs.freeze());
   await rig.node(1).sql("ALTER SYSTEM SET primary_conninfo = ''");
   await rig.node(1).sql("SELECT pg_reload_conf()");
-  // Another session, which has seen nothing of how it logged in before.
+  await Deno.remove(`${rig.node(1).dataDir}/pgplex.conninfo`);
+  // Another session, which has seen nothing of how it logged in before, nor was it kept.
   const fresh = rig.verbs(1, { user: "repl", password });
   results.push(good(await fresh.freeze()));
   const pointed = good(await fresh.repoint({ upstream: rig.upstream(0), slot: null }));
