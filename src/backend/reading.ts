@@ -13,7 +13,7 @@ const CONSTANTS = ["bytea_output", "extra_float_digits", "quote_all_identifiers"
  * By these a server makes what it keeps of the plans of routines, which DISCARD PLANS makes it forget. How it reads the source of a
  * routine it keeps all the same; and that comes in the encoding of the database.
  */
-const IN_PLANS: ReadonlySet<string> = new Set(
+export const IN_PLANS: ReadonlySet<string> = new Set(
   [...LITERALS, ...CONSTANTS].filter((name) =>
     name !== "client_encoding" && name !== "standard_conforming_strings"
   ),

@@ -4,7 +4,7 @@ import type { Settings, SettingsTable } from "./settings.ts";
 
 /** What is known of the state of the server session behind one connection: its settings, and whether it has a temporary schema. Pure. */
 export class ServerState {
-  /** Whether plans of routines may have been made by other settings than those that hold now. */
+  /** Whether plans of routines may have been made by other settings than those that hold now, or have held as far as it is known. */
   plansMixed = false;
   readonly #base: Settings;
   #reported: Settings;
@@ -74,7 +74,7 @@ export class ServerState {
    * @param stains it may have left what nothing takes back
    */
   mayHaveMore(stains = false): void {
-    this.#mixed = true;
+    this.#mixed = this.plansMixed = true;
     if (stains) this.#stained = true;
   }
 

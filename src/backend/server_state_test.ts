@@ -48,6 +48,7 @@ Deno.test("ServerState is mixed where anything may have been set, until everythi
   for (const end of ["reset", "discarded"] as const) {
     state.found(opened.with("work_mem", "1"), true);
     state.mayHaveMore();
+    equal(state.plansMixed, true);
     state.restored(opened.with("work_mem", "2"), { nameIsSet: true, wereSet: new Set(), leftOut });
     equal(state.mixed, true, "no restore knows of what it does not name");
     state[end]();

@@ -1,4 +1,4 @@
-import { runOwn, type ServerConnection } from "../backend/mod.ts";
+import { IN_PLANS, runOwn, type ServerConnection } from "../backend/mod.ts";
 import {
   type BinaryString,
   encodeQuery,
@@ -127,7 +127,7 @@ WITH tree AS (
 ), reached AS (
   SELECT n.oid, pg_catalog.min(n.reach) AS reach FROM named n GROUP BY n.oid
 ), routine AS (
-  SELECT p.oid, p.proname, p.prosrc, p.pronargs, p.pronargdefaults, l.lanname, p.oid ${OWN} AS own,
+  SELECT p.oid, p.proname, p.prosrc, p.proconfig, p.pronargs, p.pronargdefaults, l.lanname, p.oid ${OWN} AS own,
     p.prokind ${EQUALS} 'a' AS aggregate, p.provolatile ${EQUALS} 'v' AS volatile,
     p.prorettype ${EQUALS} ANY ('{pg_catalog.trigger,pg_catalog.event_trigger}'::pg_catalog.regtype[]::pg_catalog.oid[]) AS trigger,
     coalesce(p.proargtypes[0] ${EQUALS} 'pg_catalog.internal'::pg_catalog.regtype, false) AS internal,
@@ -153,7 +153,11 @@ SELECT r.oid, ${encoded("r.proname::pg_catalog.text")},
     WHERE x.classid ${EQUALS} 'pg_catalog.pg_proc'::pg_catalog.regclass AND x.objid ${EQUALS} r.oid AND ${REFERENCES}),
   CASE WHEN r.own AND r.lanname ${EQUALS} ANY ('{c,internal}'::pg_catalog.name[]) THEN ${
   encoded("r.prosrc")
-} END
+} END,
+  (SELECT 't' FROM ROWS FROM (pg_catalog.unnest(r.proconfig)) c(c)
+    WHERE pg_catalog.split_part(c.c, '=', 1) ${EQUALS} ANY ('{${
+  [...IN_PLANS].join(",")
+}}'::pg_catalog.text[]) LIMIT 1)
  FROM routine r LEFT JOIN reached e ON e.oid ${EQUALS} r.oid
  WHERE r.own OR r.proname ${EQUALS} ANY (${arrayOf(SESSION_NAMES)})
   OR (r.volatile AND NOT r.internal AND NOT r.trigger AND NOT r.aggregate
@@ -202,7 +206,9 @@ export async function lookAtCatalogue(
   return search.found;
 }
 
-function routineOf([oid, encodedName, reach, language, single, uses, symbol]: Rows[number]): Routine {
+function routineOf(
+  [oid, encodedName, reach, language, single, uses, symbol, setsInPlans]: Rows[number],
+): Routine {
   const name = decoded(encodedName!);
   return {
     oid: oid!,
@@ -210,6 +216,7 @@ function routineOf([oid, encodedName, reach, language, single, uses, symbol]: Ro
     reach: Number(oid) >= FIRST_OWN && isTakenForHarmless(name) ? "any" : reach as Reach | null,
     language: language as Routine["language"],
     symbol: symbol === null || symbol === undefined ? null : decoded(symbol),
+    setsInPlans: setsInPlans === "t",
     single: single === "t",
     uses: uses?.split(" ") ?? [],
   };

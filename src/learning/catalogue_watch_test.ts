@@ -27,7 +27,7 @@ Deno.test("CatalogueWatch: before the first look anything may be reached, then w
 });
 
 Deno.test("CatalogueWatch: what began before a look that found another catalogue may have met the one before", () => {
-  const watch = known(new HiddenCallers("writing", "t", new Set(), new Map(), "writing"));
+  const watch = known(new HiddenCallers("writing", "t", new Set(), new Map(), { stains: "writing" }));
   const stained = (sinceMs: number) => watch.stainedBy({ reach: INSERT, calls: [] }, sinceMs);
   equal(stained(1), true);
   watch.found(watch.beginCheck(CHECK_EVERY_MS)!, "b", NONE, CHECK_EVERY_MS);

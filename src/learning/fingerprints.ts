@@ -4,6 +4,7 @@ import { Suspicion } from "./suspicion.ts";
 import { CatalogueWatch } from "./catalogue_watch.ts";
 import type { SaidSettings } from "./said_settings.ts";
 import {
+  bindsName,
   customSettingsIn,
   doTraits,
   OPAQUE_TRAITS,
@@ -53,14 +54,18 @@ export class Fingerprint {
   readonly plain: boolean;
   /** By its words it may do more than read; what its functions do is not in its words. */
   readonly writes: boolean;
+  /** Its parameters may name what it sets. */
+  readonly setsByParameter: boolean;
   /** How often it ran, as one of several in a row once; for the console. */
   seen = 0;
   /** Probes after it ran, and those that found a change; for the console. */
   probes = 0;
   hits = 0;
 
-  constructor(traits: SqlTraits) {
+  /** @param bindsName a set_config() in it has its name from a parameter */
+  constructor(traits: SqlTraits, bindsName = false) {
     this.traits = traits;
+    this.setsByParameter = traits.setsByFunction || bindsName;
     this.unseen = traits.sticky.length > 0 || traits.calls.length > 0 || traits.sequences !== null ||
       traits.altersDefaults;
     // SELECT … INTO makes a table.
@@ -78,7 +83,8 @@ export class Fingerprint {
 
   /** Such a text where servers may read it otherwise than it is read here: it may do anything, and this besides. */
   misread(): Fingerprint {
-    return new Fingerprint({ ...this.traits, neutral: false, stateful: true, anything: true, misread: true });
+    const traits = { ...this.traits, neutral: false, stateful: true, anything: true, misread: true };
+    return new Fingerprint(traits, this.setsByParameter);
   }
 
   /** What is known of it by itself; `neutral` is BEGIN and its kin. */
@@ -141,7 +147,7 @@ export class Fingerprints {
 
   /** Begins to know a statement; `backslashes` escape in all its strings. */
   learn(hash: number, text: string, backslashes = false): Fingerprint {
-    return this.#add(hash, sqlTraits(text, backslashes));
+    return this.#add(hash, sqlTraits(text, backslashes), bindsName(text));
   }
 
   /** {@link learn} of a DO, whose `hash` is that of all its text; `generic` is what is known of any that looks like it. */
@@ -149,9 +155,9 @@ export class Fingerprints {
     return this.#add(hash, doTraits(text, generic.traits, backslashes));
   }
 
-  #add(hash: number, traits: SqlTraits): Fingerprint {
+  #add(hash: number, traits: SqlTraits, bindsName = false): Fingerprint {
     if (this.#known.size >= FINGERPRINTS_MAX) this.#forgetAll();
-    const fingerprint = new Fingerprint(traits);
+    const fingerprint = new Fingerprint(traits, bindsName);
     if (traits.sequences === "read") this.readsSequences = true;
     this.catalogue.calls(traits.calls);
     this.#known.set(hash, fingerprint);
@@ -242,6 +248,12 @@ export class Fingerprints {
   /** Whether these may reach, without calling it by name, what leaves something that no look finds and nothing takes back. */
   stain(ran: readonly Fingerprint[], sinceMs: number): boolean {
     return ran.some(({ traits }) => this.catalogue.stainedBy(traits, sinceMs));
+  }
+
+  /** Whether these may have had routines planned by settings that held for a while, out of sight: by one that they call, or reach. */
+  mixPlans(ran: readonly Fingerprint[]): boolean {
+    const { hidden } = this.catalogue;
+    return hidden.mixesAny && ran.some(({ traits }) => hidden.mixesPlans(traits));
   }
 
   /** What a session may have changed by running it. `sinceMs`: when its transaction began. */

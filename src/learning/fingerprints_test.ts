@@ -187,3 +187,24 @@ Deno.test("Fingerprints.stateOf tells the console what a statement reaches and c
   found("writing", false);
   deepEqual(states(), ["exposed", "stateful", "neutral"]);
 });
+
+Deno.test("Fingerprints.mixPlans where the catalogue says so of what ran", () => {
+  const all = new Fingerprints();
+  const ran = ["SELECT f()", "SELECT g()"].map((sql, i) => all.learn(i, sql));
+  equal(all.mixPlans(ran), false);
+  const called = new Map([["f", { harmless: true, sticky: ["plans" as const] }], ["g", {
+    harmless: true,
+    sticky: [],
+  }]]);
+  all.catalogue.found(all.catalogue.beginCheck(0)!, "m", new HiddenCallers(null, null, new Set(), called), 0);
+  deepEqual([all.mixPlans(ran), all.mixPlans(ran.slice(1))], [true, false]);
+});
+
+Deno.test("Fingerprint.setsByParameter where parameters are handed to what may set something, or name it", () => {
+  const all = new Fingerprints();
+  const sets = (sql: string, hash: number) => all.learn(hash, sql).setsByParameter;
+  deepEqual(
+    ["SELECT set_config($1, $2, true)", "SELECT set_config('app.a', $1, true)", "SELECT f($1)"].map(sets),
+    [true, false, true],
+  );
+});

@@ -23,6 +23,8 @@ export interface Routine {
   readonly language: RoutineLanguage | "harmless" | "opaque";
   /** Of one in C the function there, whatever it is called here; null for others. */
   readonly symbol?: BinaryString | null;
+  /** Its header sets something by what the plans of what it calls are made. */
+  readonly setsInPlans?: boolean;
   /** It can be called with one argument, so that `x.name` calls it. */
   readonly single: boolean;
   /** Routines that it uses by what the catalogue says: an aggregate its functions, a default of a parameter what it calls. */
@@ -36,6 +38,10 @@ export class HiddenCallers {
   readonly #called: ReadonlyMap<BinaryString, Called>;
   /** Which statements may reach one that leaves what no look finds and nothing takes back; null for none. */
   readonly stains: Reach | null;
+  /** Which statements may reach one by which others are planned by settings that hold for a while; null for none. */
+  readonly #mixes: Reach | null;
+  /** Whether any statement may {@link mixesPlans}. */
+  readonly mixesAny: boolean;
 
   /** Which statements may reach one that may change session state; null for none. */
   readonly reach: Reach | null;
@@ -50,10 +56,12 @@ export class HiddenCallers {
     cause: BinaryString | null,
     members: ReadonlySet<number>,
     called: ReadonlyMap<BinaryString, Called> = new Map(),
-    stains: Reach | null = null,
+    { stains = null, mixes = null }: { readonly stains?: Reach | null; readonly mixes?: Reach | null } = {},
   ) {
     this.#called = called;
     this.stains = stains;
+    this.#mixes = mixes;
+    this.mixesAny = mixes !== null || [...called.values()].some(({ sticky }) => sticky.includes("plans"));
     this.reach = reach;
     this.cause = cause;
     this.members = members;
@@ -82,6 +90,15 @@ export class HiddenCallers {
     return this.stains === "any" || reach.writes || calls.length > 0;
   }
 
+  /** Whether behind a statement plans of routines may be of settings that held for a while, and are not seen any more. */
+  mixesPlans(
+    { reach, calls }: { readonly reach: SqlReach; readonly calls: readonly BinaryString[] },
+  ): boolean {
+    if (reach.nothing) return false;
+    if (this.#mixes === "any" || (this.#mixes === "writing" && reach.writes)) return true;
+    return this.stickyOf(calls).includes("plans");
+  }
+
   /** Whether a statement may reach something that may change session state. */
   reachedBy({ nothing, writes, members }: SqlReach): boolean {
     if (nothing) return false;
@@ -106,6 +123,9 @@ const NAMED = 4;
 
 /** What nothing takes back but the end of the connection. */
 const STAINS: ReadonlySet<Sticky> = new Set(["load", "setseed", "dblink", "origin", "backup", "extension"]);
+
+/** What DISCARD PLANS takes back. */
+const PLANS: ReadonlySet<Sticky> = new Set(["plans"]);
 
 /** Sources asked for at once. */
 const WANTED_MAX = 500;
@@ -178,24 +198,25 @@ export class HiddenCallerSearch {
     }
     const any = this.#causes.get(ANY);
     const called = this.#whatIsCalled();
-    const stains = this.#whatStains();
-    if (any !== undefined) return new HiddenCallers("any", any, members, called, stains);
+    const unseen = { stains: this.#whatReaches(STAINS), mixes: this.#whatReaches(PLANS) };
+    if (any !== undefined) return new HiddenCallers("any", any, members, called, unseen);
     const writing = this.#causes.get(WRITING);
-    if (writing === undefined) return new HiddenCallers(null, null, members, called, stains);
-    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members, called, stains);
+    if (writing === undefined) return new HiddenCallers(null, null, members, called, unseen);
+    return new HiddenCallers(this.#anyWrites ? "any" : "writing", writing, members, called, unseen);
   }
 
-  #whatStains(): Reach | null {
-    let stains: Reach | null = null;
+  /** Which statements may reach, without calling it by name, a routine that does any of `what`; null for none. */
+  #whatReaches(what: ReadonlySet<Sticky>): Reach | null {
+    let reach: Reach | null = null;
     for (const routine of this.#byOid.values()) {
       const bits = this.#reached.get(routine.oid) ?? 0;
-      if ((bits & (ANY | WRITING)) === 0 || !this.#stickyOf(routine).some((what) => STAINS.has(what))) {
+      if ((bits & (ANY | WRITING)) === 0 || !this.#stickyOf(routine).some((each) => what.has(each))) {
         continue;
       }
       if ((bits & ANY) !== 0 || this.#anyWrites) return "any";
-      stains = "writing";
+      reach = "writing";
     }
-    return stains;
+    return reach;
   }
 
   #whatIsCalled(): Map<BinaryString, Called> {
@@ -205,6 +226,10 @@ export class HiddenCallerSearch {
     const calls = new Map(reached.map((routine) => [routine, this.#callees(routine)]));
     const stateful = new Set(reached.filter((routine) => this.#isStateful(routine)));
     const sticky = new Map(reached.map((routine) => [routine, new Set(this.#stickyOf(routine))]));
+    // What is reached by what it writes.
+    if (this.#whatReaches(PLANS) !== null) {
+      for (const [{ oid }, own] of sticky) if (this.#traits.get(oid)?.writes !== false) own.add("plans");
+    }
     // From what is called to who calls it, until nothing is new.
     for (let changed = true; changed;) {
       changed = false;
@@ -244,8 +269,11 @@ export class HiddenCallerSearch {
   }
 
   /** What is in C has a name that says it. */
-  #stickyOf({ oid, name, language, symbol }: Routine): readonly Sticky[] {
-    return language === "opaque" ? stickyIn([symbol ?? name, "("]) : this.#traits.get(oid)?.sticky ?? [];
+  #stickyOf({ oid, name, language, symbol, setsInPlans }: Routine): readonly Sticky[] {
+    const sticky = language === "opaque"
+      ? stickyIn([symbol ?? name, "("])
+      : this.#traits.get(oid)?.sticky ?? [];
+    return setsInPlans === true ? [...sticky, "plans"] : sticky;
   }
 
   /** What `bits` stand for reaches this routine too, and what it calls. */

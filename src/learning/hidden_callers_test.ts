@@ -248,6 +248,34 @@ Deno.test("HiddenCallerSearch takes a long chain of calls by name from its end t
   deepEqual(called({ ...sources, f300: { source: LOUD } }, "f0").changes, [true]);
 });
 
+Deno.test("HiddenCallerSearch tells behind what others may be planned by settings that held for a while", () => {
+  const mixes = (sources: Readonly<Record<string, Source>>, ...texts: string[]) => {
+    const { found } = search(sources, ["f", "quiet", "put"]);
+    return [found.mixesAny, ...texts.map((text) => found.mixesPlans(sqlTraits(text)))];
+  };
+  const texts = [
+    "SELECT 1",
+    "SELECT a FROM t",
+    "SELECT f()",
+    "SELECT quiet()",
+    "SELECT put()",
+    "INSERT INTO t VALUES (1)",
+  ];
+  const quiet = { quiet: { source: QUIET }, put: { source: "BEGIN INSERT INTO t VALUES (1); END" } };
+  deepEqual(mixes({ f: { source: QUIET }, ...quiet }, ...texts), [false, ...texts.map(() => false)]);
+  const header: Source = { source: QUIET, setsInPlans: true };
+  const called = [true, false, false, true, false, false, false];
+  deepEqual(mixes({ f: header, ...quiet }, ...texts), called);
+  deepEqual(mixes({ f: { source: CALL("g") }, g: header, ...quiet }, ...texts), called);
+  const local: Source = { source: "BEGIN SET LOCAL DateStyle = ISO; RETURN NEW; END" };
+  deepEqual(mixes({ t: { ...local, reach: "writing" }, f: { source: QUIET }, ...quiet }, ...texts), [
+    ...[true, false, false, false, false, true, true],
+  ]);
+  deepEqual(mixes({ v: { ...local, reach: "any" }, f: { source: QUIET }, ...quiet }, ...texts), [
+    ...[true, false, true, true, true, true, true],
+  ]);
+});
+
 Deno.test("HiddenCallers.UNKNOWN: anything may be reached, and any name may change anything", () => {
   const { UNKNOWN } = HiddenCallers;
   deepEqual([UNKNOWN.knows(["f"]), UNKNOWN.knows([])], [false, true]);

@@ -6,6 +6,8 @@ import { resetSettings } from "./restore.ts";
 
 /** What takes back all settings, and the seed. */
 const RESET = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "set seed 0.6270739405887983"];
+/** What may have been set by others may have been planned by. */
+const ANEW = [...RESET, "DISCARD PLANS"];
 
 Deno.test("restoreState asks nothing of a server that says the same already", async () => {
   await using script = new Script({ TimeZone: "UTC", server_version: "16.1" });
@@ -252,7 +254,7 @@ Deno.test("restoreState resets a connection that may have more than is known of 
   script.values.set("nobody.knows", "1");
   await script.restore(session);
   deepEqual(script.done(), [
-    ...RESET,
+    ...ANEW,
     "set TimeZone CET",
     "set search_path a",
     "set my.app 1",
@@ -269,7 +271,7 @@ Deno.test("restoreState resets a mixed connection also for a session that is as 
   const { state } = script.server;
   state.mayHaveMore();
   await script.restore({ TimeZone: "UTC", search_path: "a" });
-  deepEqual([script.done(), state.mixed], [RESET, false]);
+  deepEqual([script.done(), state.mixed], [ANEW, false]);
   await script.restore({ TimeZone: "UTC", search_path: "b" });
   script.taken();
   state.mayHaveMore();
@@ -293,7 +295,7 @@ Deno.test("restoreState sets application_name again on a mixed connection, where
   deepEqual(script.taken(), []);
   state.mayHaveMore();
   await script.restore(own, { loginName: "mine" });
-  deepEqual(script.done(), [...RESET, "set application_name pool"]);
+  deepEqual(script.done(), [...ANEW, "set application_name pool"]);
   deepEqual([state.nameIsSet, state.mixed], [true, false]);
 });
 

@@ -1,5 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
-import { namesReading } from "./reading_words.ts";
+import { namesReading, setsReading } from "./reading_words.ts";
 import { routineTraits } from "./routine_traits.ts";
 import { sqlCalls } from "./sql_calls.ts";
 import { sqlReach } from "./sql_reach.ts";
@@ -37,7 +37,7 @@ export function doTraits(text: BinaryString, generic: SqlTraits, backslashes = f
     setsTempBuffers: setsTempBuffers(words) || body.includes("'temp_buffers'"),
     setsPath: stateful || names.length > 0,
     setsAside: true,
-    setsReading: namesReading(body),
+    setsReading: setsReading(body) || namesReading(body),
     setsByFunction: stateful || names.length > 0,
     sticky,
     outlasts: outlastsTransaction(effects, sticky),

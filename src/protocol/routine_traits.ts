@@ -1,4 +1,5 @@
 import type { BinaryString } from "./bytes.ts";
+import { SetsReading, setsReading } from "./reading_words.ts";
 import { commandsAt, updatesSettings, writesAt } from "./sql_reach.ts";
 import { isName, nameOf, sqlWords } from "./sql_tokens.ts";
 import { BEFORE_STATEMENT, isAssignment, isLocalSet, STATEFUL_FIRST } from "./sql_statement.ts";
@@ -54,6 +55,7 @@ function withNamed(traits: RoutineTraits, source: BinaryString): RoutineTraits {
   const sticky = new Set(traits.stateful ? [...traits.sticky, ...stickyWithin(source)] : traits.sticky);
   if (/temp_buffers/i.test(source)) sticky.add("temp buffers");
   if (setsSeed(source)) sticky.add("setseed");
+  if (setsReading(source) !== SetsReading.No) sticky.add("plans");
   return { ...traits, sticky: [...sticky] };
 }
 

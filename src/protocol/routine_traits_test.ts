@@ -78,3 +78,15 @@ Deno.test("routineTraits reads strings of what runs any SQL, and other languages
   deepEqual(sticky(`spi_exec_query("SELECT setseed(1)")`, "other"), ["setseed"]);
   deepEqual([routineTraits("return 1", "other").stateful, sticky("return 1", "other")], [true, []]);
 });
+
+Deno.test("routineTraits says that what a source calls may be planned by settings that hold for a while", () => {
+  const cases: readonly [string, boolean][] = [
+    ["BEGIN SET LOCAL TimeZone = 'UTC'; RETURN at(); END", true],
+    ["BEGIN PERFORM set_config('extra_float_digits', '0', true); RETURN at(); END", true],
+    ["BEGIN PERFORM set_config(a, b, true); RETURN at(); END", true],
+    ["BEGIN SET LOCAL work_mem = '5MB'; RETURN at() AT TIME ZONE 'UTC'; END", false],
+  ];
+  for (const [source, is] of cases) {
+    equal(routineTraits(source, "plpgsql").sticky.includes("plans"), is, source);
+  }
+});

@@ -14,7 +14,9 @@ export type Sticky =
   | "backup over"
   | "extension"
   /** Of a routine alone: it names temp_buffers. */
-  | "temp buffers";
+  | "temp buffers"
+  /** Of a routine alone: what it calls may be planned by settings that hold while it runs. */
+  | "plans";
 
 /** The function in C behind isn_weak. */
 const ISN_WEAK = "accept_weak_input";

@@ -29,6 +29,7 @@ import type { Outbox } from "../transport/mod.ts";
 import { AtRest } from "./at_rest.ts";
 import { FindingOut, markerBy } from "./finding_out.ts";
 import { notRestored } from "./not_restored.ts";
+import { mayMixPlans } from "./mixed_plans.ts";
 import { nameOwnPid } from "./own_pid.ts";
 import { endsSession } from "./server_loss.ts";
 import { ReadAgain } from "./read_again.ts";
@@ -323,13 +324,11 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
   }
 
   /** Whether the session's state may be another than what is known of it. */
-  #isUnread(
-    { owed, foreignNames, state }: ServerConnection,
-    check: PoolSettings["state_check"],
-  ): boolean {
+  #isUnread(server: ServerConnection, check: PoolSettings["state_check"]): boolean {
+    const { owed, foreignNames, state } = server;
     const { watch } = this.#relay;
+    if (mayMixPlans(watch, server)) state.plansMixed = true;
     const suspicion = watch.judge(check, this.#sinceMs, this.#pins.reasons.length > 0);
-    if (watch.readsOtherwise(false)) state.plansMixed = true;
     if (suspicion === Suspicion.Anything) {
       state.mayHaveMore(watch.fingerprints.stain(watch.ran, this.#sinceMs));
     }

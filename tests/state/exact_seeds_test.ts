@@ -3,7 +3,7 @@ import { CROWD_SETUP } from "../harness/crowd.ts";
 import { frontend } from "../harness/mod.ts";
 import { Served } from "../harness/served.ts";
 
-const { functionCall, parse } = frontend;
+const { bind, execute, functionCall, parse } = frontend;
 
 const SETSEED_OID = 1599; // in pg_proc.dat
 const SEED = "SELECT setseed(0.5)";
@@ -16,6 +16,9 @@ const LINKS = "SELECT dblink_get_connections()";
 /** The seed of random(), and what else no look finds, by ways that the words of a statement do not tell. */
 const WAYS: readonly (readonly [what: string, steps: readonly ComparedStep[], look: string])[] = [
   ["a seed by a name in dollars", ["SELECT set_config($$seed$$, '0.5', true)"], SEEDED],
+  ["a seed by a bound name", [
+    [parse("SELECT set_config($1, $2, true)"), bind({ values: ["seed", "0.5"] }), execute()],
+  ], SEEDED],
   ["a seed by a function's dynamic SQL", ["SELECT seed_it()"], SEEDED],
   ["a seed by a DO's dynamic SQL", ["DO $$ BEGIN EXECUTE 'SET seed = 0.5'; END $$"], SEEDED],
   [

@@ -197,14 +197,14 @@ export class BindMessages {
   /** The statement is bound: it will run. False when more of the message, or replies, must come first. */
   #runs(fingerprint: Fingerprint): boolean {
     const cursor = this.#cursor;
-    const { setsByFunction } = fingerprint.traits;
-    if (setsByFunction && 1 + cursor.length <= LOOK_BYTES_MAX) {
+    const { setsByParameter } = fingerprint;
+    if (setsByParameter && 1 + cursor.length <= LOOK_BYTES_MAX) {
       if (!cursor.whole) return cursor.wantWhole() > 0;
       this.#relay.watch.lookAtParameters(cursor.bytes, cursor.bodyStart, cursor.messageEnd);
     }
     if (!this.#messages.runs(fingerprint)) return false;
     if (!fingerprint.plain && dropsNames(fingerprint.traits)) this.#bindsDrop();
-    if (setsByFunction && 1 + cursor.length > LOOK_BYTES_MAX) {
+    if (setsByParameter && 1 + cursor.length > LOOK_BYTES_MAX) {
       cursor.readBy(this.#relay.watch.readParameters());
     }
     return true;
