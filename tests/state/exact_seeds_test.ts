@@ -38,6 +38,8 @@ const WAYS: readonly (readonly [what: string, steps: readonly ComparedStep[], lo
     "EXECUTE s",
   ], LINKS],
   ["a library by a DO's dynamic SQL", ["DO $$ BEGIN EXECUTE 'LOAD ''auto_explain'''; END $$"], LOADED],
+  ["a library by a function's dynamic SQL, in dollars", ["SELECT load_it()"], LOADED],
+  ["a library by a function's dynamic SQL, as format writes it", ["SELECT load_any('auto_explain')"], LOADED],
 ];
 
 /** Ways that are known to nobody before they have left their seed. */
@@ -67,6 +69,8 @@ const served = new Served({
   setup: `${CROWD_SETUP} CREATE EXTENSION dblink; CREATE TABLE t AS SELECT 1 AS v;
     CREATE FUNCTION seed_of(t) RETURNS text LANGUAGE sql AS $$ SELECT setseed(0.5)::text $$;
     CREATE FUNCTION seed_it() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE '${SEED}'; END $$;
+    CREATE FUNCTION load_it() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE 'LOAD $$auto_explain$$'; END $f$;
+    CREATE FUNCTION load_any(name text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE format('LOAD %L', name); END $$;
     CREATE FUNCTION here() RETURNS text LANGUAGE sql AS
       $$ SELECT 'host=127.0.0.1 user=postgres dbname=postgres port=' || current_setting('port') $$;
     ${SEED}; CREATE TABLE seeded AS SELECT random() AS v FROM generate_series(1, 100)`,
