@@ -38,3 +38,32 @@ Deno.test("NamedSettings.seed from where set_config may take it on", () => {
   other.text("SELECT pg_catalog.set_config('Seed', '0.5', true)");
   equal(other.seed, true);
 });
+
+Deno.test("NamedSettings.rounds: a number of more digits than SHOW has may be what a real setting is", () => {
+  const before = new Map([["seq_page_cost", "1000"], ["random_page_cost", "1.1"]]);
+  const rounds = (text: string, reals: Record<string, string>) => {
+    const named = new NamedSettings();
+    named.text(text);
+    return named.rounds(new Map(Object.entries(reals)), before);
+  };
+  for (const number of ["1000.004", "'123456.4'", "0.01234567", "1_000.004", "'0x1.00001p0'", "1000004e-3"]) {
+    equal(rounds(`SET SEQ_page_cost = ${number}`, { seq_page_cost: "1000" }), true, number);
+  }
+  for (const number of ["1000", "1.5", "0.000001", "123456", "12.5e-10"]) {
+    equal(rounds(`SET seq_page_cost = ${number}`, { seq_page_cost: "1000" }), false, number);
+  }
+  equal(rounds("SET work_mem = 1048576", { random_page_cost: "1.1" }), false, "it is as it was");
+  equal(rounds("SELECT f(1000.004)", { seq_page_cost: "1001" }), true, "it came with a change");
+  equal(rounds("SET seq_page_cost = 1000.004", {}), false, "it was taken back");
+});
+
+Deno.test("NamedSettings.rounds until the setting is another, by parameters too", () => {
+  const named = new NamedSettings();
+  const real = (shown: string) => new Map([["seq_page_cost", shown]]);
+  named.parameters("\0\x0dseq_page_cost\0\x081000.004");
+  equal(named.rounds(real("1000"), new Map()), true);
+  named.begin();
+  equal(named.rounds(real("1000"), real("1000")), true);
+  equal(named.rounds(real("7"), real("1000")), false);
+  equal(named.rounds(real("1000"), real("7")), false);
+});

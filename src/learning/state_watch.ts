@@ -48,7 +48,7 @@ export class StateWatch {
   #strange = false;
   /** Something was set since {@link begin} of which no text tells the value. */
   #untold = false;
-  readonly #named = new NamedSettings();
+  readonly named = new NamedSettings();
   /** The value in the text that was looked at last. */
   #value: BinaryString | null = null;
   #optionsMentioned = false;
@@ -133,7 +133,7 @@ export class StateWatch {
     this.#mentioned = null;
     this.#settings = this.#assigned = null;
     this.#untold = this.#strange = false;
-    this.#named.begin();
+    this.named.begin();
     this.#judged = this.#control = 0;
     this.#suspicion = Suspicion.None;
     this.#optionsMentioned =
@@ -205,7 +205,7 @@ export class StateWatch {
   }
 
   #look(bytes: Uint8Array, start: number, end: number): Fingerprint {
-    this.#named.tempBuffers = false;
+    this.named.tempBuffers = false;
     const hash = sqlFingerprint(bytes, start, end, this.#backslashes);
     const found = this.fingerprints.find(hash);
     if (found !== null && found.plain) return found;
@@ -231,7 +231,7 @@ export class StateWatch {
   #hears(said: SaidSettings, bytes: Uint8Array, start: number, end: number, text?: BinaryString): void {
     this.#value = said.valueIn(bytes, start, end);
     // Names of the server's own settings may be what texts of one shape differ in.
-    if (this.#value === null) this.#named.text(text ?? binaryString(bytes, start, end));
+    if (this.#value === null) this.named.text(text ?? binaryString(bytes, start, end));
     if (said.strange) this.#strange = true;
     if (said.settings.length > 0) {
       this.noteSettings(said.settings);
@@ -348,22 +348,22 @@ export class StateWatch {
 
   /** Whether servers may read what is odd in a text otherwise than it is read here. */
   get readsUnsurely(): boolean {
-    return this.#encoding.hidesAscii || this.#named.readsOtherwise(false);
+    return this.#encoding.hidesAscii || this.named.readsOtherwise(false);
   }
 
   /** Whether the session may have set the seed of random() by a name that is no word. */
   get seeds(): boolean {
-    return this.#named.seed;
+    return this.named.seed;
   }
 
   /** Whether servers may read a text by other settings than those that are known. `settled`: they have answered everything. */
   readsOtherwise(settled: boolean): boolean {
-    return this.#named.readsOtherwise(settled);
+    return this.named.readsOtherwise(settled);
   }
 
   /** Whether it is known by what settings servers read texts as soon as they have answered. */
   get readingComes(): boolean {
-    return this.#named.readsOtherwise(false) && !this.#named.readsOtherwise(true);
+    return this.named.readsOtherwise(false) && !this.named.readsOtherwise(true);
   }
 
   /** A statement goes to the server; a `simple` one is the one that was looked at last. */
@@ -376,7 +376,7 @@ export class StateWatch {
       if (ran.length === 0 || ran[ran.length - 1] !== fingerprint) this.#add(fingerprint);
       return;
     }
-    this.#named.sets(fingerprint.traits.setsReading);
+    this.named.sets(fingerprint.traits.setsReading);
     if (fingerprint.unseen) {
       this.#unseen ??= new Set();
       this.#unseen.delete(fingerprint);
@@ -433,7 +433,7 @@ export class StateWatch {
   /** Whether the statement that was looked at last may set temp_buffers. */
   setsTempBuffers({ traits: { setsTempBuffers, calls }, seen }: Fingerprint): boolean {
     const { hidden } = this.fingerprints.catalogue;
-    return setsTempBuffers || this.#named.tempBuffers || (seen === 0 && !hidden.knows(calls)) ||
+    return setsTempBuffers || this.named.tempBuffers || (seen === 0 && !hidden.knows(calls)) ||
       hidden.stickyOf(calls).includes("temp buffers");
   }
 
@@ -445,7 +445,7 @@ export class StateWatch {
   /** Parameters of a statement that calls set_config(), or what may call it: they may name custom settings. */
   lookAtParameters(bytes: Uint8Array, start: number, end: number): void {
     const text = binaryString(bytes, start, end);
-    this.#named.parameters(text);
+    this.named.parameters(text);
     this.#guessSettings(customSettingsInParameters(text));
   }
 

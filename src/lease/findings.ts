@@ -44,10 +44,12 @@ export async function takeFindings(
   const { destination, pools, relay, told, pins, listening } = host;
   const { watch } = relay;
   const tempPins = tempSchemaPins(pins, server, found);
+  const rounds = watch.named.rounds(found.reals, told.current?.values ?? new Map());
   const same = told.found(server, found);
   if (found.tempSchema) server.state.tempSchemaMade();
   optionsCommitted(host, found.settings.values);
-  const reasons = pins.after([...found.pins, ...tempPins]);
+  const unrestorable: readonly PinReason[] = rounds ? ["unrestorable setting"] : [];
+  const reasons = pins.after([...new Set([...found.pins, ...tempPins, ...unrestorable])]);
   const mayMove = reasons.length === 0 && found.channelsAreWritten;
   if (!await listening.found(server, found.channels, mayMove)) reasons.push("listen");
   const pinsChanged = reasons.join() !== pins.reasons.join();

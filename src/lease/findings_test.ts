@@ -69,6 +69,7 @@ function rig({ allowed = OPTION_NAMES as readonly string[], shared = true } = {}
       nameIsSet: false,
       sqlStatements: new Map(),
       pins: [],
+      reals: new Map(),
       tempSchema: false,
       channels: [],
       channelsAreWritten: true,
@@ -233,4 +234,26 @@ Deno.test("findOptions asks for every option in one query, in a transaction that
   stream.onWrite = null;
   server.close();
   await reader;
+});
+
+Deno.test("takeFindings pins for a real number that SHOW rounds, by the text that set it, until it is another", async () => {
+  const { run, find, pins, relay: { watch } } = rig();
+  const real = (shown: string) => ({
+    settings: UTC.with("seq_page_cost", shown),
+    reals: new Map([["seq_page_cost", shown]]),
+  });
+  run("SET seq_page_cost = 1000.5");
+  await find(real("1000.5"));
+  deepEqual(pins.reasons, []);
+  watch.begin();
+  run("SET seq_page_cost = 1000.004");
+  await find({ ...real("1000"), pins: ["unrestorable setting"] });
+  deepEqual(pins.reasons, ["unrestorable setting"]);
+  watch.begin();
+  await find(real("1000"));
+  deepEqual(pins.reasons, ["unrestorable setting"], "it is what it was");
+  watch.begin();
+  run("SET seq_page_cost = 3");
+  await find(real("3"));
+  deepEqual(pins.reasons, []);
 });

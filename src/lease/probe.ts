@@ -31,6 +31,8 @@ export interface ProbeResult {
   /** Prepared statements that SQL made: by name, the PREPARE, both as the server keeps them. */
   readonly sqlStatements: ReadonlyMap<BinaryString, BinaryString>;
   readonly pins: readonly PinReason[];
+  /** Settings that are real numbers, as SHOW shows them: in six digits. */
+  readonly reals: ReadonlyMap<string, BinaryString>;
   /** The backend has made its temporary schema, which it keeps for life. */
   readonly tempSchema: boolean;
   /** Channels that the connection listens to. */
@@ -70,7 +72,7 @@ const ASIDE: BinaryString = `'{${ASIDE_NAMES.join(",")}}'::text[]`;
  */
 const probeOf = (mayNotSet: BinaryString): BinaryString => `
 WITH s AS MATERIALIZED (SELECT s.name, s.setting, s.source, s.context, s.vartype, s.reset_val FROM pg_show_all_settings() s)
-SELECT CASE WHEN s.name = ANY (${ASIDE}) THEN 'd' ELSE 's' END, s.name,
+SELECT CASE WHEN s.name = ANY (${ASIDE}) THEN 'd' WHEN s.vartype = 'real' THEN 'r' ELSE 's' END, s.name,
  CASE WHEN s.name = ANY (${ASIDE}) THEN s.reset_val ELSE current_setting(s.name) END FROM s
  WHERE s.source = 'session' AND s.name <> ALL ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::text[])
 UNION ALL
@@ -297,6 +299,7 @@ function read(
   const foreignStatements: BinaryString[] = [];
   const channels: BinaryString[] = [];
   const placeholders: string[] = [];
+  const reals = new Map<string, BinaryString>();
   let [nameIsSet, tempSchema] = [false, false];
   const wereSet = new Set<string>();
   const isSet = (name: string, value: BinaryString) => {
@@ -307,6 +310,10 @@ function read(
     switch (kind) {
       case "u":
         placeholders.push(name!);
+        isSet(name!, value!);
+        break;
+      case "r":
+        reals.set(name!, value!);
         isSet(name!, value!);
         break;
       case "s":
@@ -338,7 +345,17 @@ function read(
   const role = aside.get("role")!;
   if (role !== roleDefault) values.set("role", role);
   const settings = Settings.from(values, wereSet);
-  return { settings, nameIsSet, sqlStatements, pins, tempSchema, channels, placeholders, foreignStatements };
+  return {
+    settings,
+    nameIsSet,
+    sqlStatements,
+    pins,
+    reals,
+    tempSchema,
+    channels,
+    placeholders,
+    foreignStatements,
+  };
 }
 
 function quoteElement(text: string): string {

@@ -92,6 +92,23 @@ const SHOWN_OTHERWISE: readonly Compared[] = [
     pins: true,
     pools: ["two"],
   },
+  ...["123456.4", "1000.004"].map((number): Compared => ({
+    name: `A number that SHOW rounds to a whole one stays what it is: ${number}`,
+    steps: [
+      `SET seq_page_cost = ${number}`,
+      { b: "SHOW seq_page_cost" },
+      "EXPLAIN SELECT * FROM numbers",
+      "SHOW seq_page_cost",
+      { b: "EXPLAIN SELECT * FROM numbers" },
+      "EXPLAIN SELECT * FROM numbers",
+      "SELECT set_config('seq_page_cost', '2', false)",
+      { b: "SHOW seq_page_cost" },
+      "EXPLAIN SELECT * FROM numbers",
+      { everywhere: "SHOW seq_page_cost" },
+    ],
+    pins: true,
+    pools: ["two"],
+  })),
   {
     name: "A number of few digits moves between connections",
     steps: ["SET seq_page_cost = 1.5", { everywhere: "SHOW seq_page_cost" }, "SHOW seq_page_cost"],
