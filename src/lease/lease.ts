@@ -7,7 +7,7 @@ import type { Pins } from "./pins.ts";
 import { probe, type ProbeResult } from "./probe.ts";
 import { PREPARE_TIMEOUT_MS, withinTimeout } from "./prepare_time.ts";
 import { resetConnection, resetIdleTimeout } from "./reset.ts";
-import { lostBy, sessionOver, settingsLost } from "./lease_errors.ts";
+import { lostBy, sessionOver } from "./lease_errors.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
 import { restoreState } from "./restore.ts";
 import { tryRestoreAhead } from "./restore_ahead.ts";
@@ -329,8 +329,7 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
     // The seed is left to the session, whose own it may be.
     if (mixed) connection.state.mayHaveMore();
     if (lost.length === 0) return;
-    this.wish.settingsLost(connection, lost);
-    this.fails(settingsLost(lost));
+    this.fails(this.wish.settingsLost(connection, lost));
   }
 
   /** The session asked for a connection while the last one was probed: it takes its place in the queue now. */
@@ -443,9 +442,9 @@ export class Lease implements Waiter<ServerWish, PooledServer>, Recallable, Unre
         const restored = restoreState(connection, this.wish, this.#parts.runtime);
         const lost = await withinTimeout(this.#clock, connection, restored);
         if (lost.length > 0) {
-          this.wish.settingsLost(connection, lost);
+          const error = this.wish.settingsLost(connection, lost);
           pool.release(server, "clean", clock.nowMs());
-          this.#settle(settingsLost(lost));
+          this.#settle(error);
           return;
         }
       }

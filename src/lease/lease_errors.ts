@@ -3,13 +3,19 @@ import { PgplexError } from "../kernel/mod.ts";
 import { utf8FromBinary } from "../protocol/mod.ts";
 import type { LostSetting } from "./restore.ts";
 
-/** What a client hears, once, whose settings the server does not take any more. */
-export function settingsLost(lost: readonly LostSetting[]): PgplexError {
-  const names = lost.map(({ name }) => utf8FromBinary(name)).join(", ");
+/** What a client hears, once, whose settings the server does not take any more; `kept`: names that go back to what they were before. */
+export function settingsLost(lost: readonly LostSetting[], kept: readonly string[] = []): PgplexError {
+  const shown = (names: readonly string[]) => names.map(utf8FromBinary).join(", ");
+  const names = shown(lost.map(({ name }) => name));
+  const without = shown(lost.map(({ name }) => name).filter((name) => !kept.includes(name)));
+  const goesOn = [
+    ...(without === "" ? [] : [`without ${without}`]),
+    ...(kept.length === 0 ? [] : [`with what ${shown(kept)} was before`]),
+  ];
   const { error } = lost[0]!;
   return new PgplexError("settings_lost", `the session's ${names} cannot be restored: ${error.message}`, {
     sqlstate: error.sqlstate,
-    detail: `The session goes on without ${names}.`,
+    detail: `The session goes on ${goesOn.join(", and ")}.`,
     hint: "Set it again, or connect again.",
   });
 }

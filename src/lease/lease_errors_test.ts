@@ -10,6 +10,10 @@ Deno.test("settingsLost names each setting, and keeps the server's SQLSTATE and 
   }]);
   equal(message, `the session's role, my.r\u00f4le cannot be restored: role "r" does not exist`);
   deepEqual([sqlstate, extra.detail], ["22023", "The session goes on without role, my.r\u00f4le."]);
+  const kept = settingsLost([{ name: "role", error }, { name: "ext.limit", error }], ["ext.limit"]);
+  equal(kept.extra.detail, "The session goes on without role, and with what ext.limit was before.");
+  const alone = settingsLost([{ name: "ext.limit", error }], ["ext.limit"]);
+  equal(alone.extra.detail, "The session goes on with what ext.limit was before.");
 });
 
 Deno.test("stateLost is a failure of the connection to drivers, and sessionOver ends who waits", () => {

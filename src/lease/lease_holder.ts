@@ -28,8 +28,8 @@ export interface LeaseHolder extends ServerWish, ServerSink {
   look(): Recall;
   /** The connection could not be looked at: the lease goes on as it was. */
   leaseGoesOn(server: ServerConnection): void;
-  /** Settings that no server takes any more: the session is without them, as `server` is. */
-  settingsLost(server: ServerConnection, lost: readonly LostSetting[]): void;
+  /** Settings that no server takes any more: the session is without them, as `server` is, or goes back to what it had before. What it hears. */
+  settingsLost(server: ServerConnection, lost: readonly LostSetting[]): PgplexError;
   /** The connection was lost, or closed, before anybody knew what the session did to it. */
   stateLost(error: PgplexError): void;
 }

@@ -5,6 +5,7 @@ import { PgplexError, VirtualClock } from "../kernel/mod.ts";
 import type { Recall, Recallable } from "../pool/mod.ts";
 import { encodeError, encodeParameterStatus, encodeReadyForQuery } from "../protocol/mod.ts";
 import { PoolCounters } from "../telemetry/mod.ts";
+import { settingsLost } from "./lease_errors.ts";
 import { Lease } from "./lease.ts";
 import type { Fingerprints } from "../learning/mod.ts";
 import type { LeaseHolder } from "./lease_holder.ts";
@@ -122,6 +123,7 @@ function rig({ takes = "takes it", wants = "UTC" }: { takes?: Takes; wants?: str
     settingsLost: (connection: ServerConnection, lost: readonly LostSetting[]) => {
       heard.push(`lost ${lost.map(({ name }) => name)}`);
       holder.settings = connection.settings;
+      return settingsLost(lost);
     },
     ended() {},
     stateLost: () => void heard.push("state lost"),

@@ -160,7 +160,8 @@ function mayBeOne(bytes: Uint8Array, at: number): boolean {
 }
 
 /** Settings of libraries that a backend loads when it needs them: until then they look as if they took any text. */
-const LIBRARIES = /^(?:plperl|plpgsql|pltcl|pg_trgm|hnsw|ivfflat|postgis|citus|timescaledb|pg_hint_plan)\./;
+const LIBRARIES =
+  /^(?:plperl|plpgsql|pltcl|plv8|isn|pg_trgm|pgcrypto|postgres_fdw|hnsw|ivfflat|postgis|citus|timescaledb|pg_hint_plan)\./;
 
 /** Longer ones are not looked at. */
 const TEXT_BYTES_MAX = 1024;

@@ -32,6 +32,10 @@ export class ToldSettings {
   #before: Settings | null = null;
   /** What it was told before the transaction at hand changed something; null: it has not. */
   #atBoundary: Settings | null = null;
+  /** What it had before it SET, since the last boundary, what servers may not take; null: it has not. */
+  #untried: Settings | null = null;
+  /** The SET behind it was done by a server. */
+  #tried = false;
   /** What it was told of `in_hot_standby`, which is a fact of the node that serves it. */
   #hotStandby: BinaryString | undefined;
   /** The server said something of application_name since the state was last looked at. */
@@ -58,6 +62,9 @@ export class ToldSettings {
   wasSet(name: string, value: BinaryString): void {
     const settings = this.#current!.with(name, value);
     const { wereSet } = settings;
+    if (this.#tried) this.#untried = null;
+    this.#untried ??= this.#current;
+    this.#tried = false;
     const isKnown = wereSet.has(name) || !this.#atLogin!.values.has(name);
     this.current = isKnown ? settings : settings.marked(new Set([...wereSet, name]));
   }
@@ -121,14 +128,39 @@ export class ToldSettings {
     }
   }
 
-  /** Some of what was wanted could not be had: what `server` has holds from now on. */
-  lost(server: ServerConnection): void {
+  /**
+   * Some of what was wanted could not be had: what `server` has holds from now on, but for what {@link loses} keeps.
+   *
+   * @returns the names that are kept
+   */
+  lost(server: ServerConnection, names: readonly string[]): string[] {
     const { current } = this;
-    if (current === null) return;
+    if (current === null) return [];
     for (const name of current.namesThatDiffer(server.settings)) {
       this.#tell(name, server.reported.values.get(name), current);
     }
-    this.current = server.settings;
+    const kept = names.filter((name) => this.#beforeSet(name) !== undefined);
+    let settings = server.settings;
+    for (const name of kept) settings = settings.with(name, this.#beforeSet(name)!);
+    this.#untried = null;
+    this.current = settings;
+    return kept;
+  }
+
+  /** No server takes the session's `name`: it has what that was before the last SET of which no server knew. Whether there is such a value. */
+  loses(name: string): boolean {
+    const before = this.#beforeSet(name);
+    const { current } = this;
+    this.#untried = null;
+    if (current !== null) {
+      this.current = before === undefined ? current.without(name) : current.with(name, before);
+    }
+    return before !== undefined;
+  }
+
+  #beforeSet(name: string): BinaryString | undefined {
+    const before = this.#untried?.values.get(name);
+    return before === this.#current?.values.get(name) ? undefined : before;
   }
 
   /** The server reported a setting. Whether the client is told. */
@@ -143,7 +175,7 @@ export class ToldSettings {
 
   /** A boundary is reached: what was set holds. */
   transactionEnds(): void {
-    this.#atBoundary = null;
+    this.#atBoundary = this.#untried = null;
   }
 
   /** The transaction is lost: what it set does not hold, and the client hears so. */
@@ -185,6 +217,9 @@ export class ToldSettings {
 
   /** Custom settings were set, as their statements say: `server` and the session have them from now on. */
   assigned(server: ServerConnection, values: ReadonlyMap<string, BinaryString>): void {
+    // One server has taken it: another one, which has loaded a library since, may not.
+    this.#untried = this.#current;
+    this.#tried = true;
     let { settings } = server.state;
     // One that is empty is as good as none.
     for (const [name, value] of values) {

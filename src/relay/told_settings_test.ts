@@ -101,9 +101,9 @@ Deno.test("ToldSettings.lost tells the client what holds in place of what could 
   const { server, told, heard, begin } = made();
   begin();
   told.current = opened.with("TimeZone", "Gone/Zone").with("role", "gone");
-  told.lost(server);
+  told.lost(server, []);
   deepEqual([await heard(), told.current === server.settings], [["TimeZone=UTC"], true]);
-  told.lost(server);
+  told.lost(server, []);
   deepEqual(await heard(), []);
 });
 
@@ -145,6 +145,34 @@ Deno.test("ToldSettings tells the client nothing of what differs in that it was 
   begin();
   deepEqual([await heard(), told.current === server.settings], [[], true]);
   told.wasSet("TimeZone", "UTC");
-  told.lost(server);
+  told.lost(server, []);
   deepEqual([await heard(), told.current === server.settings], [[], true]);
+});
+
+Deno.test("ToldSettings goes back to what a setting was before the last SET of which no server knew", () => {
+  const { server, told, begin } = made();
+  begin(opened.with("ext.limit", "1"));
+  told.transactionEnds();
+  told.wasSet("ext.limit", "2");
+  told.wasSet("ext.limit", "bogus");
+  begin(opened);
+  told.current = opened.with("ext.limit", "bogus");
+  deepEqual(told.lost(server, ["ext.limit", "role"]), ["ext.limit"]);
+  equal(told.current.values.get("ext.limit"), "1");
+  deepEqual(told.lost(server, ["ext.limit"]), [], "that is not taken either");
+  equal(told.current, server.settings);
+});
+
+Deno.test("ToldSettings.loses: a setting is gone where it was none before, or servers have taken it meanwhile", () => {
+  const { server, told, begin } = made();
+  begin();
+  told.wasSet("ext.limit", "1");
+  deepEqual([told.loses("ext.limit"), told.current?.values.has("ext.limit")], [false, false]);
+  told.assigned(server, new Map([["ext.limit", "1"]]));
+  told.transactionEnds();
+  deepEqual([told.loses("ext.limit"), told.current?.values.has("ext.limit")], [false, false]);
+  told.assigned(server, new Map([["ext.limit", "1"]]));
+  told.assigned(server, new Map([["ext.limit", "2"]]));
+  told.wasSet("ext.limit", "3");
+  deepEqual([told.loses("ext.limit"), told.current?.values.get("ext.limit")], [true, "2"]);
 });

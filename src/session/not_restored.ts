@@ -8,17 +8,15 @@ import type { ToldSettings } from "../relay/mod.ts";
  * The connection was given up as what went in front of the client's message failed there, which was not run then.
  *
  * @returns what the client hears; `error` where that is not so. Of a setting that the server does not take, with the session going on
- * without it.
+ * without it, or with what it was before.
  */
 export function notRestored(
   server: Pick<ServerConnection, "ahead"> | null,
-  told: Pick<ToldSettings, "current">,
+  told: Pick<ToldSettings, "current" | "loses">,
   error: PgplexError,
 ): PgplexError {
   const name = server?.ahead?.next ?? null;
-  const { current } = told;
   if (error.code !== "restore_failed" || error.sqlstate === QUERY_CANCELED) return error;
-  if (name === null || current === null) return error;
-  told.current = current.without(name);
-  return settingsLost([{ name, error }]);
+  if (name === null || told.current === null) return error;
+  return settingsLost([{ name, error }], told.loses(name) ? [name] : []);
 }

@@ -5,7 +5,13 @@ import { notRestored } from "./not_restored.ts";
 
 /** What is heard, and what the session has behind it, where this failed in front of its message. */
 function heard(next: string | null, sqlstate: string): [code: string, sqlstate: string, names: string[]] {
-  const told = { current: Settings.from([["app.a", "1"], ["app.b", "2"]]) };
+  const told = {
+    current: Settings.from([["app.a", "1"], ["app.b", "2"]]),
+    loses: (name: string) => {
+      told.current = told.current.without(name);
+      return false;
+    },
+  };
   const error = new PgplexError("restore_failed", "no", { sqlstate });
   const { code, sqlstate: state } = notRestored({ ahead: { next } }, told, error);
   return [code, state, [...told.current.values.keys()]];
@@ -21,7 +27,7 @@ Deno.test("notRestored leaves the session as it was where nothing is wrong with 
 });
 
 Deno.test("notRestored says of any other end what was said", () => {
-  const told = { current: Settings.none };
+  const told = { current: Settings.none, loses: () => false };
   const lost = new PgplexError("server_lost", "gone");
   equal(notRestored({ ahead: { next: "app.a" } }, told, lost), lost);
   equal(notRestored(null, told, lost), lost);

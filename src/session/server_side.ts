@@ -6,10 +6,11 @@ import {
   findOptions,
   Lease,
   type LeaseHolder,
+  type LostSetting,
   type Pins,
   type ProbeResult,
-  type ProbeWish,
   type Recall,
+  settingsLost,
   takeFindings,
 } from "../lease/mod.ts";
 import type { Listening } from "../listen/mod.ts";
@@ -199,7 +200,7 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     this.#listening.leased(server);
   }
 
-  get maySet(): ProbeWish {
+  get maySet(): LeaseHolder["maySet"] {
     const { watch } = this.#relay;
     const known = [...this.#told.current?.values.keys() ?? []].filter((name) => name.includes("."));
     return { customSettings: [...known, ...watch.settings], aside: maySetAside(watch) };
@@ -245,8 +246,8 @@ export class ServerSide implements LeaseHolder, ServerScanPort, PreambleHost {
     };
   }
 
-  settingsLost(server: ServerConnection): void {
-    this.#told.lost(server);
+  settingsLost(server: ServerConnection, lost: readonly LostSetting[]): PgplexError {
+    return settingsLost(lost, this.#told.lost(server, lost.map(({ name }) => name)));
   }
 
   stateLost(error: PgplexError): void {

@@ -1,7 +1,8 @@
+import assert from "node:assert/strict";
 import { type Compared, type ComparedStep, comparedTests } from "../harness/compared.ts";
 import { CROWD_SETUP } from "../harness/crowd.ts";
-import { frontend } from "../harness/mod.ts";
-import { Served } from "../harness/served.ts";
+import { errorOf, frontend } from "../harness/mod.ts";
+import { one, Served } from "../harness/served.ts";
 
 const { bind, execute, parse, query } = frontend;
 
@@ -274,6 +275,7 @@ const setup = [
   CROWD_SETUP,
   "CREATE ROLE alice",
   "CREATE FUNCTION plpgsql_call() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+  "CREATE EXTENSION isn",
   "CREATE SCHEMA tenant_1",
   "CREATE SEQUENCE numbers",
   "CREATE TABLE tenant_1.t AS SELECT 1 AS one",
@@ -296,11 +298,19 @@ for (const major of [14, 18] as const) {
   const served = new Served({
     major,
     setup: setup.join(";"),
-    pools: { one: { default_pool_size: 1 }, two: { default_pool_size: 2 } },
+    pools: {
+      one: { default_pool_size: 1 },
+      two: { default_pool_size: 2 },
+      loaded: { default_pool_size: 1 },
+      later: { default_pool_size: 1 },
+      trusted: { default_pool_size: 1 },
+    },
   });
   comparedTests(
     served,
-    CASES.map(([what, errors, ...steps]): Compared => ({
+    CASES.map((
+      [what, errors, ...steps],
+    ): Compared => ({
       name: `Without a server, on ${major}: ${what}`,
       steps,
       errors,
@@ -315,4 +325,34 @@ for (const major of [14, 18] as const) {
     steps: VERTICAL_TAB.steps,
     errors: VERTICAL_TAB.errors[major],
   }]);
+  // isn has had no setting before.
+  if (major !== 18) continue;
+  Deno.test(`Without a server, on ${major}: a setting of a library that a trusted statement loads is a server's`, async () => {
+    const loads = "SELECT isbn('0-393-04002-X')";
+    await using first = await served.client("loaded");
+    await using second = await served.client("loaded");
+    // It is looked at where somebody else wants the connection.
+    for (const reader of [first, second, first, second, first, second]) await one(reader, loads);
+    await using client = await served.client("trusted");
+    await using other = await served.client("trusted");
+    await one(client, "SET isn.weak = 'on'");
+    await one(other, "SELECT 1");
+    await one(client, "SET isn.weak = 'off'");
+    await one(other, "SELECT 1");
+    await one(client, loads);
+    assert.equal(errorOf(await client.query("SET isn.weak = 'bogus'"))?.["C"], "22023");
+    await one(other, "SELECT 1");
+    assert.equal(await one(client, "SHOW isn.weak"), "off");
+  });
+  Deno.test(`Without a server, on ${major}: what a library refuses that came later goes back to what it was`, async () => {
+    await using client = await served.client("later");
+    await using other = await served.client("later");
+    await one(client, "SET isn.weak = 'on'");
+    await one(other, "SELECT 1");
+    await one(client, "SET isn.weak = 'bogus'");
+    await one(other, "SELECT isbn('0-393-04002-X')");
+    const { C: sqlstate, D: detail } = errorOf(await client.query("SELECT 1"))!;
+    assert.deepEqual([sqlstate, detail], ["22023", "The session goes on with what isn.weak was before."]);
+    assert.equal(await one(client, "SHOW isn.weak"), "on");
+  });
 }
