@@ -50,18 +50,15 @@ export function stickyIn(words: readonly string[]): Sticky[] {
   return [...sticky];
 }
 
-/** What stands behind LOAD: a literal of any kind, a comment before it, or what a language puts in its place. */
-const LIBRARY = /\s*(?:['"{]|e'|u&'|\$\w*\$|\$\{|%(?:\d+\$)?[lsi]|--|\/\*)/y;
+/** No LOAD: what stands behind is no literal of any kind, no comment before it, and not what a language puts in its place. */
+const OTHER_LOAD = /\bload\b(?!\s*(?:['"{]|e'|u&'|\$\w*\$|\$\{|%(?:\d+\$)?[lsi]|--|\/\*))/g;
 
 /**
  * The same of a source in any language, strings included, as far as it says it in full: what it hands to the server may be in them. It
  * errs on the side of more.
  */
 export function stickyWithin(source: BinaryString): Sticky[] {
-  const plain = lowerCase(source).replace(/\bload\b/g, (load, at: number, all: BinaryString) => {
-    LIBRARY.lastIndex = at + load.length;
-    return LIBRARY.test(all) ? load : "";
-  }).replace(/['"`{]+|\$\w*\$/g, " ; ");
+  const plain = lowerCase(source).replace(OTHER_LOAD, "").replace(/['"`{]+|\$\w*\$/g, " ; ");
   return stickyIn(plain.match(/[a-z_][\w$]*|\S/g) ?? []);
 }
 
