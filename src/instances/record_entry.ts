@@ -27,6 +27,11 @@ export class RecordEntry {
   /** This instance has written it, which is not shown yet. */
   wrote(times: AnswerTimes): Worth {
     this.#wasThere = true;
+    return this.read(times);
+  }
+
+  /** Somebody has read it for himself: what that showed may be shown yet. */
+  read(times: AnswerTimes): Worth {
     const worth = this.#newest.take(times);
     if (worth === "anew") this.#entry = null;
     return worth;

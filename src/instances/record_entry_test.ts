@@ -30,6 +30,14 @@ Deno.test("behind a write of its own what was read before is old, and the write 
   deepEqual(record.saw(entry(7), at(7, -Infinity, 20)), NEWS);
 });
 
+Deno.test("a record that somebody has read for himself is news yet, and tells that the store has begun anew since", () => {
+  const record = new RecordEntry();
+  deepEqual([record.read(at(90, 0)), record.wasThere], ["newest", false]);
+  deepEqual(record.saw(entry(70), at(90, -Infinity, 5)), NEWS);
+  deepEqual(record.saw(entry(3), at(4, -Infinity, 10)), OLD);
+  deepEqual(record.saw(entry(3), at(5, 20)), { worth: "anew", isNews: true });
+});
+
 Deno.test("in a store that has begun anew a record is news by whatever revision, also the same one", () => {
   const record = new RecordEntry();
   record.saw(entry(90), at(100, 0));

@@ -160,9 +160,12 @@ export class SharedCoordination implements Coordination {
   }
 
   async record(cluster: string): Promise<StoredRecord | null> {
-    const key = recordKey(cluster);
+    const [key, sentMs] = [recordKey(cluster), this.#nowMs];
     const answer = await this.#put(key, null, []);
     if (answer.kind !== "done") throw new Error(answer.reason);
+    const known = this.#clusters.get(cluster);
+    const times = { revision: answer.value.revision, sentMs, nowMs: this.#nowMs };
+    if (known?.record.read(times) === "anew") known.listener.storeBeganAnew();
     const entry = await this.#settled(cluster, answer.value.entries[1] ?? null);
     const why = await this.#lookBehind();
     if (why !== null) throw new Error(why);
