@@ -87,14 +87,19 @@ export async function repoint(
   const conninfo = await conninfoFor(session, { upstream, before }, until);
   await bringSegment(session, upstream, until);
   await pointAt(session, conninfo, { slot, until });
-  for (;;) {
+  for (let count = 0;;) {
     const { recovering, receiver } = await lookAt(session, until);
     if (!recovering) throw new VerbTrouble("refused", "it is no standby (any more)");
     const isThere = receiver?.status === "streaming" && receiver.fromPort === upstream.port;
-    if (isThere || until.remainingMs < 3 * LOOK_MS) return { isStreaming: isThere };
+    count = isThere ? count + 1 : 0;
+    const isStreaming = count >= STREAMING_LOOKS;
+    if (isStreaming || until.remainingMs < 3 * LOOK_MS) return { isStreaming };
     await until.pause(LOOK_MS);
   }
 }
+
+/** A receiver says that it streams as soon as it is connected, before its upstream has refused it for want of a slot or of its timeline. */
+const STREAMING_LOOKS = 4;
 
 /** Puts primary_conninfo and primary_slot_name in force: by a reload, or a restart where the version needs one. */
 export async function pointAt(
