@@ -50,9 +50,10 @@ export function sightOf(
     const node = heard.get(name);
     return node === undefined ? [] : [[name, node.state.health] as const];
   });
-  // A primary that answers is elsewhere with each look: the others hear of that when it answers no more, or when this instance holds its clients.
-  const isUp = record !== null && heard.get(record.primary)?.state.health === "up";
-  return { healths: new Map(healths), seen: isUp ? null : seen };
+  // A primary that is served is elsewhere with each look: the others hear of that when it answers no more, or while it is being moved.
+  const isServed = record !== null && record.move === null &&
+    heard.get(record.primary)?.state.health === "up";
+  return { healths: new Map(healths), seen: isServed ? null : seen };
 }
 
 function saidOf(answer: NonNullable<WatchedNode["answer"]>): Said {

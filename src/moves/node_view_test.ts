@@ -1,4 +1,5 @@
 import { deepStrictEqual as deepEqual } from "node:assert/strict";
+import type { Move } from "../arbiter/record.ts";
 import type { WatchedNode } from "../monitor/mod.ts";
 import { record } from "../arbiter/scene_test.ts";
 import { SeenPrimary, sightOf, viewOf } from "./node_view.ts";
@@ -53,17 +54,20 @@ function heardOf(health: "up" | "down", changed: Partial<typeof ANSWER> = {}): M
   ]);
 }
 
-Deno.test("sightOf has the health of each node of the file, and how far a primary was that does not answer any more", () => {
+Deno.test("sightOf has the health of each node of the file, and how far a primary was that does not answer any more, or is being moved", () => {
   const seen = { primary: "n1", timeline: 2, lsn: 5n };
-  const of = (health: "up" | "down") =>
+  const of = (health: "up" | "down", move: Move | null = null) =>
     sightOf(
-      record({ system: "7", timeline: 2 }),
+      record({ system: "7", timeline: 2, move }),
       heardOf(health),
       [{ name: "n1" }, { name: "n2" }],
       seen,
     );
   deepEqual(of("up"), { healths: new Map([["n1", "up"]]), seen: null });
   deepEqual(of("down"), { healths: new Map([["n1", "down"]]), seen });
+  const move = { kind: "failover", step: "recruit", from: "n1" } as Move;
+  // It is back, and whoever decides does not reach it.
+  deepEqual(of("up", move), { healths: new Map([["n1", "up"]]), seen });
 });
 
 Deno.test("SeenPrimary keeps how far the primary was, whatever answers in its place since", () => {
