@@ -360,7 +360,8 @@ export class Invariants {
   ): void {
     if (!steps.some(({ step }) => step === "demote") || steps.some(({ step }) => step === "recruit")) return;
     const [old, next] = [from, to].map((name) => this.#servers.nodes.find((node) => node.name === name)!);
-    if (!old!.isStandby || old!.replaced !== null || next!.replaced !== null) return;
+    // Somebody may have promoted the old one meanwhile, and made it a standby again.
+    if (this.mayLose || !old!.isStandby || old!.replaced !== null || next!.replaced !== null) return;
     const isPart = old!.log.every((entry, at) => next!.log[at] === entry);
     this.#check(isPart, "diverged", `${from} has diverged by a switchover`);
   }
