@@ -74,6 +74,8 @@ export class ClusterMoves {
   readonly #events: ArbiterEvent[] = [];
   readonly #answers = new Map<number, (answer: CommandAnswer) => void>();
   #stopped = false;
+  /** The store has begun anew, and the part that is taken still goes by a revision of before. */
+  #isAnew = false;
   readonly #readFailures = new ReadFailures((error) =>
     this.#parts.log.error("the record of a cluster cannot be read", { cluster: this.name, error })
   );
@@ -179,7 +181,8 @@ export class ClusterMoves {
       record: (stored) => {
         this.#newest = newer(this.#newest, stored);
         this.#misunderstood = null;
-        if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
+        if (this.#arbiter instanceof Follower && this.#isAnew) this.#takePart(stored);
+        else if (this.#arbiter instanceof Follower) this.#tell({ kind: "record", stored });
         else this.#recordCalls?.catchUp();
       },
       lost: ({ isOld }) => {
@@ -209,6 +212,7 @@ export class ClusterMoves {
     const { instance, rules = RULES } = this.#parts;
     const now = this.#now();
     const settings = settingsOf(this.#config, this.#monitor);
+    this.#isAnew = false;
     // Somebody has removed the record, where nothing is in the store: nobody else can write it again as it was.
     const removed = this.#newest === null ? null : { revision: 0, record: this.#newest.record };
     this.#arbiter = this.#store!.isLeading
@@ -224,12 +228,13 @@ export class ClusterMoves {
       : new Follower({ settings, stored: newer(stored, this.#newest), now });
     this.#recordCalls?.end();
     this.#recordCalls = this.#callsOf(this.#arbiter);
-    this.#permit.look();
     this.#stayOut();
     this.#tell({ kind: "instances", ids: this.#store!.instancesOf(this.name) });
     this.#tell({ kind: "views", views: this.#views });
     for (const one of this.#acknowledgements.values()) this.#tell({ kind: "acknowledged", ...one });
     for (const node of this.#heard.values()) this.#tell({ kind: "view", view: viewOf(node, now.nowMs) });
+    // Behind that, so that nobody is served by what was known before.
+    this.#permit.look();
   }
 
   /** There is no record, and the one that was known may be an old one: nobody is served by it, and it is not written again. */
@@ -246,7 +251,9 @@ export class ClusterMoves {
     const decided = this.#arbiter instanceof Arbiter ? this.#arbiter.stored : null;
     const known = newer(this.#newest, decided);
     this.#newest = known === null ? null : { revision: 0, record: known.record };
-    void this.start();
+    this.#isAnew = true;
+    // The record that has shown it is told before anything is read, which may tell of a permit.
+    void Promise.resolve().then(() => this.start());
   }
 
   #callsOf(arbiter: Arbiter | Follower): RecordCalls {
