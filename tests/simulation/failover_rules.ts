@@ -26,7 +26,9 @@ export class FailoverRules {
     const { servers, nowMs } = this.#sight;
     const node = servers.nodes.find(({ name }) => name === primary)!;
     const isQuiet = this.#sight.isStable(node, writer) && !this.#sight.isSlow(node, writer);
-    const isWell = node.process === "running" && nowMs >= node.startingUntilMs && !node.isStandby;
+    // One that was promoted by hand, and took long for it, has just said that it is a standby.
+    const isWell = node.process === "running" && nowMs >= node.startingUntilMs && !node.isStandby &&
+      nowMs - node.promotedMs > STABLE_MS;
     this.#verdict.check(
       !(isQuiet && isWell && this.#sight.isOpen(node, writer)),
       "premature",
