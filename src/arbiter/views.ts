@@ -55,7 +55,7 @@ export interface Inspected extends Said {
   /** Of client backends, the arbiter's own left out. */
   readonly openTransactions: number;
   readonly isFenced: boolean;
-  /** The application_name by which it is its upstream knows it; null where it has none, or does not say: then it is the node's name. */
+  /** The application_name by which its upstream knows it; null where it has none, or does not say: then it is the node's name. */
   readonly standbyName: string | null;
 }
 

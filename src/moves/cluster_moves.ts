@@ -252,8 +252,7 @@ export class ClusterMoves {
     const known = newer(this.#newest, decided);
     this.#newest = known === null ? null : { revision: 0, record: known.record };
     this.#isAnew = true;
-    // The record that has shown it is told before anything is read, which may tell of a permit.
-    void Promise.resolve().then(() => this.start());
+    void this.start();
   }
 
   #callsOf(arbiter: Arbiter | Follower): RecordCalls {
